@@ -1,0 +1,1 @@
+"""Turn claims-platform events on Redis streams into Microsoft Teams cards."""

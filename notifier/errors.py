@@ -1,0 +1,78 @@
+"""The error tree: one class per thing the caller does differently.
+
+NotifierError                     exit code 1
+├── ConfigError                   3  a setting is wrong: the message names the key, the fault and the fix
+│   └── SecretsError              3  a secret is missing or malformed (never shows its value)
+├── TemplateError                 1  a card template does not compile or expand
+├── CardError                     1  a card cannot be delivered as it is (size, schema)
+├── EventError                    1  an entry is not an event: names the field and the fix
+├── UnreachableError              4  Redis, Postgres or another service does not answer
+│   ├── StreamError               4
+│   └── StoreError                4
+├── SchemaError                   5  the database is older than the code: run `notifier migrate up`
+└── SandboxError                  1  an embedded server does not start
+"""
+
+from __future__ import annotations
+
+
+class NotifierError(Exception):
+    """Base of all errors with a message for people; the CLI prints it without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(NotifierError):
+    """A setting is unknown or has a bad value."""
+
+    exit_code = 3
+
+
+class SecretsError(ConfigError):
+    """A secret is missing or malformed; the message never holds its value."""
+
+
+class TemplateError(NotifierError):
+    """A card template does not compile, or its expansion exceeds its bounds."""
+
+
+class CardError(NotifierError):
+    """A card cannot be delivered as it is."""
+
+
+class EventError(NotifierError):
+    """A stream entry is not an event.
+
+    Args:
+        field: Name of the field at fault, as the producer wrote it.
+        fault: What is wrong and how to mend it; never the field's value.
+    """
+
+    def __init__(self, field: str, fault: str) -> None:
+        super().__init__(f"{field}: {fault}")
+        self.field = field
+        self.fault = fault
+
+
+class UnreachableError(NotifierError):
+    """A service that the command needs does not answer."""
+
+    exit_code = 4
+
+
+class StreamError(UnreachableError):
+    """Redis does not answer or refuses a command."""
+
+
+class StoreError(UnreachableError):
+    """Postgres does not answer or refuses a statement."""
+
+
+class SchemaError(NotifierError):
+    """The database schema is older than this version needs."""
+
+    exit_code = 5
+
+
+class SandboxError(NotifierError):
+    """The sandbox cannot start one of its servers."""
