@@ -1,0 +1,337 @@
+"""The contract with producers: a stream entry becomes an Event, or an EventError says why not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Never
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+
+from notifier.errors import EventError
+
+MAX_DEPTH = 32
+"""Deepest nesting of `data` that is accepted; cards show two levels."""
+
+_Word = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+_Channel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class Priority(StrEnum):
+    """How urgent a notification is; CRITICAL and HIGH take the urgent lane."""
+
+    CRITICAL = "CRITICAL"
+    HIGH = "HIGH"
+    MEDIUM = "MEDIUM"
+    LOW = "LOW"
+    INFO = "INFO"
+
+    @property
+    def urgent(self) -> bool:
+        """Tell whether notifications of this priority go before all others."""
+        return self in (Priority.CRITICAL, Priority.HIGH)
+
+
+class EventEntry(BaseModel):
+    """One event as a producer writes it; only `type` is required."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Event", strict=False)
+
+    type: Annotated[
+        str,
+        StringConstraints(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$"),
+        Field(
+            description="What happened, such as nphies.claim.rejected.",
+            examples=["nphies.claim.rejected"],
+        ),
+    ]
+    id: _Word | None = Field(
+        default=None,
+        description="Identity given by the producer. A second event with the same id within a day is dropped as a duplicate. Default: the id of the stream entry.",
+    )
+    correlation_id: _Word | None = Field(
+        default=None,
+        description="Ties the card, the log and the table to the producer's request. Default: the event id.",
+    )
+    time: AwareDatetime | None = Field(
+        default=None,
+        description="When it happened, RFC 3339 with offset. Default: when it was added to the stream.",
+    )
+    priority: Priority | None = Field(
+        default=None,
+        description="CRITICAL, HIGH, MEDIUM, LOW or INFO in any case. Default: the route's.",
+    )
+    stakeholders: tuple[_Channel, ...] | None = Field(
+        default=None,
+        max_length=50,
+        description="Channels to notify: a comma list in a stream field, an array in JSON. Default: the route's.",
+    )
+    lang: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None
+    ) = Field(
+        default=None, description="Language of the card: en or ar; others fall back to en."
+    )
+    source: _Word | None = Field(default=None, description="Who published it, for people.")
+    traceparent: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
+        ]
+        | None
+    ) = Field(default=None, description="W3C Trace Context of the producer.")
+    data: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="What the card shows: a JSON object, as text in a stream field.",
+    )
+
+    @field_validator("priority", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.strip().upper() if isinstance(value, str) else value
+
+    @field_validator("stakeholders", mode="before")
+    @classmethod
+    def _comma_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip()) or None
+        return value
+
+
+ENVELOPE = frozenset(EventEntry.model_fields)
+"""Field names with a meaning of their own; any other field is a member of data."""
+
+_CLOUDEVENT_NAMES = {
+    "correlationid": "correlation_id",
+    "subject": None,
+    "datacontenttype": None,
+    "dataschema": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An accepted event; identity and time are always known."""
+
+    stream: str
+    entry_id: str
+    id: str
+    type: str
+    correlation_id: str
+    time: datetime
+    data: dict[str, JsonValue]
+    priority: Priority | None = None
+    stakeholders: tuple[str, ...] | None = None
+    lang: str = "en"
+    source: str | None = None
+    traceparent: str | None = None
+
+
+def parse_entry(
+    stream: str, entry_id: str, fields: Mapping[bytes, bytes], *, max_bytes: int
+) -> Event:
+    """Turn the flat fields of one stream entry into an Event.
+
+    Raises:
+        EventError: Names the field at fault and the fix, never its value: events hold patient data.
+    """
+    size = sum(len(key) + len(value) for key, value in fields.items())
+    if size > max_bytes:
+        raise EventError(
+            "entry",
+            f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",
+        )
+    texts = _decode(fields)
+    members = _from_event_field(texts) if "event" in texts else _from_flat_fields(texts)
+    return to_event(stream, entry_id, members)
+
+
+def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Event:
+    """Validate the members of one event and fill in what follows from the entry.
+
+    Raises:
+        EventError: As parse_entry.
+    """
+    if not members.get("type"):
+        raise EventError(
+            "type", "is missing; add the event type, such as nphies.claim.rejected"
+        )
+    try:
+        entry = EventEntry.model_validate(members)
+    except ValidationError as exc:
+        error = exc.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in error["loc"]) or "event"
+        raise EventError(field, _FAULTS.get(field.partition(".")[0], "is not valid")) from None
+    event_id = entry.id or entry_id
+    lang = (entry.lang or "en").split("-")[0].lower()
+    return Event(
+        stream=stream,
+        entry_id=entry_id,
+        id=event_id,
+        type=entry.type,
+        correlation_id=entry.correlation_id or event_id,
+        time=(entry.time or entry_time(entry_id)).astimezone(UTC),
+        data=entry.data,
+        priority=entry.priority,
+        stakeholders=entry.stakeholders,
+        lang=lang,
+        source=entry.source,
+        traceparent=entry.traceparent,
+    )
+
+
+def entry_time(entry_id: str) -> datetime:
+    """Return the time in a stream entry's id (milliseconds since 1970, Redis XADD)."""
+    try:
+        return datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        # A producer may choose ids such as 1-1 or beyond the calendar; the event is still worth delivering.
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for number, (key, value) in enumerate(fields.items(), start=1):
+        try:
+            name = key.decode()
+        except UnicodeDecodeError:
+            raise EventError(
+                f"field {number}", "has a name that is not UTF-8; encode it as UTF-8"
+            ) from None
+        try:
+            texts[name] = value.decode()
+        except UnicodeDecodeError:
+            raise EventError(
+                _shown(name), "is not UTF-8 text; encode it as UTF-8 (binary as base64)"
+            ) from None
+    return texts
+
+
+def _from_flat_fields(texts: dict[str, str]) -> dict[str, JsonValue]:
+    members: dict[str, JsonValue] = {}
+    data: dict[str, JsonValue] = {}
+    for name, text in texts.items():
+        if name == "data":
+            continue
+        if name not in ENVELOPE:
+            data[name] = text
+        elif text:
+            members[name] = text
+    if texts.get("data"):
+        # The JSON object wins over a flat field of the same name: it is the more deliberate of the two.
+        data.update(_json_object("data", texts["data"]))
+    members["data"] = data
+    return members
+
+
+def _from_event_field(texts: dict[str, str]) -> dict[str, JsonValue]:
+    members = _json_object("event", texts["event"])
+    if "specversion" in members:
+        members = _from_cloudevent(members)
+    for name, text in texts.items():
+        if name == "event" or not text:
+            continue
+        if name not in ENVELOPE or name == "data":
+            raise EventError(
+                _shown(name), "stands beside the field event; put it into the event's data"
+            )
+        members.setdefault(name, text)
+    extra = [name for name in members if name not in ENVELOPE]
+    if extra:
+        raise EventError(
+            f"event.{_shown(extra[0])}",
+            f"is unknown; put it into data. Known are {', '.join(sorted(ENVELOPE))}",
+        )
+    return members
+
+
+def _from_cloudevent(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Map CloudEvents 1.0 JSON (cloudevents.io, JSON event format) to our members."""
+    if event.get("specversion") != "1.0":
+        raise EventError("event.specversion", 'is not supported; use CloudEvents "1.0"')
+    if "data_base64" in event:
+        raise EventError("event.data_base64", "is not supported; send data as a JSON object")
+    members: dict[str, JsonValue] = {}
+    for name, value in event.items():
+        if name == "specversion":
+            continue
+        known = _CLOUDEVENT_NAMES.get(name, name)
+        # Extension attributes that mean nothing here are legal in CloudEvents and are left out.
+        if known in ENVELOPE:
+            members[known] = value
+    data = members.get("data")
+    members["data"] = {} if data is None else data
+    return members
+
+
+def _json_object(field: str, text: str) -> dict[str, JsonValue]:
+    try:
+        parsed = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise EventError(field, f"is nested too deeply; the limit is {MAX_DEPTH}") from None
+    except ValueError as exc:
+        where = f" at character {exc.pos + 1}" if isinstance(exc, json.JSONDecodeError) else ""
+        raise EventError(field, f"is not valid JSON{where}; send one JSON object") from None
+    if not isinstance(parsed, dict):
+        raise EventError(field, "is JSON but not an object; send {...}")
+    if _too_deep(parsed):
+        raise EventError(field, f"is nested too deeply; the limit is {MAX_DEPTH}")
+    if "\\u" in text and _LONE_SURROGATE.search(json.dumps(parsed, ensure_ascii=False)):
+        raise EventError(field, "holds half of a Unicode surrogate pair; send valid Unicode")
+    return parsed
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _refuse_constant(_: str) -> Never:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _too_deep(value: JsonValue) -> bool:
+    level: list[JsonValue] = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[JsonValue] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+        if not below:
+            return False
+        level = below
+    return True
+
+
+_FAULTS = {
+    "type": "must be letters, digits, dots, dashes and underscores, at most 128, such as nphies.claim.rejected",
+    "priority": f"must be one of {', '.join(Priority)}",
+    "time": "must be RFC 3339 with an offset, such as 2026-01-31T10:15:00Z",
+    "stakeholders": "must be a list of channel names, such as sre,devops",
+    "lang": "must be a language tag such as en or ar",
+    "traceparent": "must be a W3C traceparent: 00-<32 hex>-<16 hex>-<2 hex>",
+    "data": "must be a JSON object",
+    **dict.fromkeys(
+        ("id", "correlation_id", "source"),
+        "must be text of 1 to 200 characters without control characters",
+    ),
+}
+
+
+def _shown(name: str) -> str:
+    """Return a field name fit for an error text: it comes from outside and may be anything."""
+    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) else ascii(name[:32])
