@@ -51,6 +51,19 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _check_bind(bind: str) -> str:
+    host, _, port = bind.rpartition(":")
+    if bind and not (host and port.isdigit() and int(port) < 65536):
+        raise ValueError('must be host:port such as "127.0.0.1:9464", or empty for off')
+    return bind
+
+
+def _check_web_url(url: str) -> str:
+    if url and not url.startswith(("https://", "http://")):
+        raise ValueError("must start with https:// or http://, or be empty")
+    return url.rstrip("/")
+
+
 class RedisSettings(_Section):
     """How to reach Redis and how entries in hand are leased."""
 
@@ -171,9 +184,7 @@ class LinkSettings(_Section):
     @field_validator("*")
     @classmethod
     def _web(cls, url: str) -> str:
-        if url and not url.startswith(("https://", "http://")):
-            raise ValueError("must start with https:// or http://, or be empty")
-        return url.rstrip("/")
+        return _check_web_url(url)
 
 
 class LoggingSettings(_Section):
@@ -188,13 +199,22 @@ class AdminSettings(_Section):
 
     bind: str
 
-    @field_validator("bind")
+    _host_port = field_validator("bind")(_check_bind)
+
+
+class PublicSettings(_Section):
+    """The listener for people who act from a card."""
+
+    bind: str
+    url: str
+    link_ttl_seconds: PositiveSeconds
+
+    _host_port = field_validator("bind")(_check_bind)
+
+    @field_validator("url")
     @classmethod
-    def _host_port(cls, bind: str) -> str:
-        host, _, port = bind.rpartition(":")
-        if bind and not (host and port.isdigit() and int(port) < 65536):
-            raise ValueError('must be host:port such as "127.0.0.1:9464", or empty for off')
-        return bind
+    def _web(cls, url: str) -> str:
+        return _check_web_url(url)
 
 
 class Channel(_Section):
@@ -237,6 +257,7 @@ class Config(_Section):
     links: LinkSettings
     logging: LoggingSettings
     admin: AdminSettings
+    public: PublicSettings
     channels: dict[Name, Channel]
     routes: dict[str, Route]
 

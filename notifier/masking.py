@@ -1,0 +1,103 @@
+"""Patient data out: identifying members are masked, and their values wherever else they stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+_SHOWN = 3
+_SCANNED_LENGTH = 4
+"""Shorter values are not searched for in other texts: every amount would contain them."""
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Which members identify a person (`fields`) and which only look so (`exempt`, dotted paths)."""
+
+    fields: frozenset[str]
+    exempt: frozenset[str]
+
+    @classmethod
+    def of(cls, fields: Iterable[str], exempt: Iterable[str]) -> Masking:
+        """Build from settings; names count in any case."""
+        return cls(
+            frozenset(name.lower() for name in fields),
+            frozenset(name.lower() for name in exempt),
+        )
+
+
+def mask_value(value: str) -> str:
+    """Return `***` and the last three characters; of a short value only `***`."""
+    return f"***{value[-_SHOWN:]}" if len(value) > _SHOWN + 1 else "***"
+
+
+def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str, JsonValue]:
+    """Return a copy of `data` with patient data masked, also inside free text."""
+    found: dict[str, str] = {}
+    masked = {key: _mask(value, key.lower(), masking, found) for key, value in data.items()}
+    if not found:
+        return masked
+    # Longest first, so that an id that contains another is replaced whole.
+    pattern = re.compile(
+        "|".join(re.escape(raw) for raw in sorted(found, key=len, reverse=True)), re.IGNORECASE
+    )
+    return {_scan_text(key, pattern): _scan(value, pattern) for key, value in masked.items()}
+
+
+def _mask(value: JsonValue, path: str, masking: Masking, found: dict[str, str]) -> JsonValue:
+    if path.rpartition(".")[2] in masking.fields and path not in masking.exempt:
+        return _mask_leaves(value, found)
+    if isinstance(value, dict):
+        return {
+            key: _mask(item, f"{path}.{key.lower()}", masking, found)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_mask(item, path, masking, found) for item in value]
+    return value
+
+
+def _mask_leaves(value: JsonValue, found: dict[str, str]) -> JsonValue:
+    if isinstance(value, dict):
+        return {key: _mask_leaves(item, found) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mask_leaves(item, found) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    raw = str(value)
+    if len(raw) >= _SCANNED_LENGTH:
+        found[raw] = mask_value(raw)
+    return mask_value(raw)
+
+
+def _scan(value: JsonValue, pattern: re.Pattern[str]) -> JsonValue:
+    if isinstance(value, str):
+        return _scan_text(value, pattern)
+    if isinstance(value, dict):
+        return {_scan_text(key, pattern): _scan(item, pattern) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_scan(item, pattern) for item in value]
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and pattern.fullmatch(str(value))
+    ):
+        return mask_value(str(value))
+    return value
+
+
+def _scan_text(text: str, pattern: re.Pattern[str]) -> str:
+    return pattern.sub(lambda match: mask_value(match[0]), text)
+
+
+def mask_raw_text(text: str, masking: Masking) -> str:
+    """Mask `"patient_id": "…"` and the like in text that did not parse, as well as can be done."""
+    names = "|".join(re.escape(name) for name in sorted(masking.fields))
+    pattern = re.compile(
+        rf"""(\\?["']?(?:{names})\\?["']?\s*[:=]\s*)(\\?"[^"]*"?|'[^']*'?|[^\s,}}&]+)""",
+        re.IGNORECASE,
+    )
+    return pattern.sub(lambda match: f'{match[1]}"***"', text)

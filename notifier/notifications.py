@@ -1,0 +1,56 @@
+"""A notification: one event for one channel, as it waits in a lane."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, fields
+
+from pydantic import JsonValue
+
+from notifier.events import Priority
+
+_NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11")
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Everything delivery needs; the event's data are masked already."""
+
+    id: str
+    channel: str
+    stakeholders: tuple[str, ...]
+    priority: Priority
+    card: str
+    stream: str
+    entry_id: str
+    event_id: str
+    event_type: str
+    correlation_id: str
+    event_time: str
+    lang: str
+    source: str | None
+    traceparent: str | None
+    data: dict[str, JsonValue]
+
+
+def notification_id(stream: str, event_id: str, channel: str) -> str:
+    """Return the UUIDv5 that every retry and replay of this notification shares (RFC 9562)."""
+    return str(uuid.uuid5(_NAMESPACE, f"{stream}\x1f{event_id}\x1f{channel}"))
+
+
+_FIELDS = tuple(field.name for field in fields(Notification))
+
+
+def encode(notification: Notification) -> bytes:
+    """Write the notification as one JSON text."""
+    record = {name: getattr(notification, name) for name in _FIELDS}
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(text: bytes) -> Notification:
+    """Read what encode wrote; raises ValueError, KeyError or TypeError on anything else."""
+    record = json.loads(text)
+    record["priority"] = Priority(record["priority"])
+    record["stakeholders"] = tuple(record["stakeholders"])
+    return Notification(**record)

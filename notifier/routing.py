@@ -1,0 +1,93 @@
+"""Who sees an event: the catalogue turns an Event into one Notification per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pydantic import JsonValue
+
+from notifier.config import Route
+from notifier.errors import NotifierError
+from notifier.events import Event, Priority
+from notifier.notifications import Notification, notification_id
+
+
+class UnroutableError(NotifierError):
+    """No route matches and the event names no stakeholders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where an event goes, and the stakeholders it named that are no channels."""
+
+    notifications: tuple[Notification, ...]
+    unknown_channels: tuple[str, ...]
+
+
+class Catalogue:
+    """The routes of the configuration, ready for look-up."""
+
+    def __init__(self, routes: Mapping[str, Route], channels: Iterable[str]) -> None:
+        self._channels = frozenset(channels)
+        self._exact: dict[str, tuple[str, Route]] = {}
+        patterns: list[tuple[str, Route]] = []
+        for event_type, route in routes.items():
+            for name in (event_type, *route.aliases):
+                if any(sign in name for sign in "*?["):
+                    patterns.append((name, route))
+                else:
+                    self._exact[name] = (event_type, route)
+        self._patterns = sorted(patterns, key=lambda item: len(item[0]), reverse=True)
+
+    def find(self, event_type: str) -> tuple[str, Route | None]:
+        """Return the canonical event type and its route; an alias has its owner's name."""
+        known = self._exact.get(event_type)
+        if known is not None:
+            return known
+        for pattern, route in self._patterns:
+            if fnmatchcase(event_type, pattern):
+                return event_type, route
+        return event_type, None
+
+    def route(self, event: Event, data: dict[str, JsonValue]) -> Routed:
+        """Make one notification per channel, with `data` (already masked) to show.
+
+        Raises:
+            UnroutableError: The type has no route and the event has no stakeholders.
+        """
+        event_type, route = self.find(event.type)
+        wanted = event.stakeholders or (route.stakeholders if route else ())
+        if not wanted:
+            raise UnroutableError(
+                f"type: {event_type} has no route and the event names no stakeholders; "
+                "add a route to config.toml or send the field stakeholders"
+            )
+        wanted = tuple(dict.fromkeys(name.lower() for name in wanted))
+        known = tuple(name for name in wanted if name in self._channels)
+        priority = event.priority or (route.priority if route else Priority.INFO)
+        time = event.time.isoformat(timespec="seconds").replace("+00:00", "Z")
+        notifications = tuple(
+            Notification(
+                id=notification_id(event.stream, event.id, channel),
+                channel=channel,
+                stakeholders=known,
+                priority=priority,
+                card=route.card if route else "generic",
+                stream=event.stream,
+                entry_id=event.entry_id,
+                event_id=event.id,
+                event_type=event_type,
+                correlation_id=event.correlation_id,
+                event_time=time,
+                lang=event.lang,
+                source=event.source,
+                traceparent=event.traceparent,
+                data=data,
+            )
+            for channel in known
+        )
+        return Routed(
+            notifications, tuple(name for name in wanted if name not in self._channels)
+        )

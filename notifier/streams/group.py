@@ -1,0 +1,211 @@
+"""One consumer of the group: read, take over, lease and hop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast
+
+import redis.asyncio
+from redis.exceptions import RedisError, ResponseError
+
+from notifier.config import RedisSettings, mask_url
+from notifier.errors import StreamError
+from notifier.streams import keys
+from notifier.streams.hop import HopResult, Move, pack
+
+Client = redis.asyncio.Redis
+
+_GIVEN_UP_MS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stream entry in hand; `fields` is None when it was trimmed while pending."""
+
+    stream: str
+    id: str
+    fields: Mapping[bytes, bytes] | None
+    deliveries: int = 1
+
+
+def connect(settings: RedisSettings) -> Client:
+    """Make a client; nothing is sent until the first command."""
+    return redis.asyncio.Redis.from_url(
+        settings.url,
+        protocol=2,
+        socket_timeout=settings.block_seconds + 5,  # must outlast a blocking read
+        socket_connect_timeout=settings.connect_timeout_seconds,
+        health_check_interval=30,
+    )
+
+
+@asynccontextmanager
+async def _redis_errors(url: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as exc:
+        # The class name and Redis's own words; a command's arguments would be event data.
+        words = (
+            str(exc).split(":")[0][:200]
+            if isinstance(exc, ResponseError)
+            else type(exc).__name__
+        )
+        raise StreamError(
+            f"Redis at {url} failed: {words}; check redis.url and that the server is up"
+        ) from exc
+
+
+class ConsumerGroup:
+    """This process's consumer in the group; safe to use from many tasks."""
+
+    def __init__(self, client: Client, settings: RedisSettings, consumer: str) -> None:
+        self.client = client
+        self.consumer = consumer
+        self._group = settings.group
+        self._url = mask_url(settings.url)
+        self._scripts = {
+            name: client.register_script(files(__package__).joinpath(f"{name}.lua").read_text())
+            for name in ("hop", "claim", "lease", "forget", "reserve")
+        }
+
+    async def ensure(self, streams: Sequence[str]) -> None:
+        """Create the group where it is missing, from the first entry on (XGROUP CREATE … 0 MKSTREAM)."""
+        async with _redis_errors(self._url):
+            for stream in streams:
+                try:
+                    await self.client.xgroup_create(stream, self._group, id="0", mkstream=True)
+                except ResponseError as exc:
+                    if not str(exc).startswith("BUSYGROUP"):
+                        raise
+
+    async def read(
+        self, streams: Sequence[str], *, count: int, block_seconds: float
+    ) -> list[Entry]:
+        """Read new entries, up to `count` of each stream, in the order of `streams`; wait for the first.
+
+        A group that was lost (FLUSHALL, a fresh replica) is made again and nothing is returned this time.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        async with _redis_errors(self._url):
+            try:
+                reply = await self.client.xreadgroup(
+                    self._group,
+                    self.consumer,
+                    dict.fromkeys(streams, ">"),
+                    count=count,
+                    block=max(1, int(block_seconds * 1000)),
+                )
+            except ResponseError as exc:
+                if not str(exc).startswith("NOGROUP"):
+                    raise
+                await self.ensure(streams)
+                return []
+        return [
+            Entry(stream.decode(), entry_id.decode(), fields)
+            for stream, entries in cast(
+                "list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", reply
+            )
+            for entry_id, fields in entries
+        ]
+
+    async def claim(self, stream: str, *, idle_seconds: float, count: int) -> list[Entry]:
+        """Take over entries whose consumer has been silent for `idle_seconds`."""
+        argv = [self._group, self.consumer, int(idle_seconds * 1000), count]
+        try:
+            reply = await self._run("claim", [stream], argv)
+        except StreamError as exc:
+            if "NOGROUP" not in str(exc.__cause__):
+                raise
+            await self.ensure([stream])
+            return []
+        return [
+            Entry(
+                stream,
+                entry_id.decode(),
+                None if fields is None else dict(zip(fields[::2], fields[1::2], strict=True)),
+                int(deliveries),
+            )
+            for entry_id, deliveries, fields in reply
+        ]
+
+    async def renew(self, stream: str, entry_ids: Sequence[str]) -> int:
+        """Keep entries in hand from being taken over; returns how many are still ours."""
+        return int(
+            await self._run("lease", [stream], [self._group, self.consumer, 0, *entry_ids])
+        )
+
+    async def give_up(self, stream: str, entry_ids: Sequence[str]) -> None:
+        """Let others take over these entries at once."""
+        await self._run(
+            "lease", [stream], [self._group, self.consumer, _GIVEN_UP_MS, *entry_ids]
+        )
+
+    async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
+        """Move entries of one event stream's keys, each all or nothing; safe to repeat."""
+        keys_, argv = pack(self._group, moves)
+        return [HopResult(result) for result in await self._run("hop", keys_, argv)]
+
+    async def forget_consumers(self, stream: str, *, idle_seconds: float) -> int:
+        """Remove this consumer and those silent for `idle_seconds`, unless something is pending."""
+        argv = [self._group, self.consumer, int(idle_seconds * 1000)]
+        return int(await self._run("forget", [stream], argv))
+
+    async def reserve(
+        self,
+        channel: str,
+        count: int,
+        *,
+        seconds_each: float,
+        burst: int,
+        distance_seconds: float,
+    ) -> list[float]:
+        """Reserve `count` requests to a channel; returns the seconds to wait for each."""
+        argv = [count, seconds_each * 1000, burst, distance_seconds * 1000]
+        return [wait / 1000 for wait in await self._run("reserve", [keys.rate(channel)], argv)]
+
+    async def pause(self, channel: str, seconds: float) -> None:
+        """Ask every process to leave a channel alone for this long."""
+        async with _redis_errors(self._url):
+            await self.client.set(keys.pause(channel), "1", px=max(1, int(seconds * 1000)))
+
+    async def pauses(self, channels: Sequence[str]) -> list[float]:
+        """Return for each channel how many seconds it is to be left alone."""
+        async with _redis_errors(self._url):
+            pipeline = self.client.pipeline(transaction=False)
+            for channel in channels:
+                pipeline.pttl(keys.pause(channel))
+            return [max(0, int(left)) / 1000 for left in await pipeline.execute()]
+
+    async def trim(self, stream: str, *, older_than_ms: int) -> int:
+        """Remove entries added before this time (ms since 1970) that every group has acknowledged."""
+        async with _redis_errors(self._url):
+            oldest_wanted = (older_than_ms, 0)
+            for group in await self.client.xinfo_groups(stream):
+                last = _id(group["last-delivered-id"])
+                oldest_wanted = min(oldest_wanted, (last[0], last[1] + 1))
+                if group["pending"]:
+                    summary = await self.client.xpending(stream, group["name"])
+                    if summary["min"]:
+                        oldest_wanted = min(oldest_wanted, _id(summary["min"]))
+            return int(
+                await self.client.xtrim(stream, minid=f"{oldest_wanted[0]}-{oldest_wanted[1]}")
+            )
+
+    async def _run(
+        self, script: str, keys_: list[str], argv: Sequence[str | bytes | float]
+    ) -> Any:  # noqa: ANN401 - replies differ
+        async with _redis_errors(self._url):
+            return await cast(
+                "Awaitable[Any]", self._scripts[script](keys=keys_, args=list(argv))
+            )
+
+
+def _id(entry_id: bytes | str) -> tuple[int, int]:
+    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
+    ms, _, seq = text.partition("-")
+    return int(ms), int(seq or 0)

@@ -1,0 +1,51 @@
+"""The atomic hop: what moves where, packed for hop.lua."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class HopResult(IntEnum):
+    """What became of one entry."""
+
+    LOST = 0
+    """It was no longer pending: another process has moved it."""
+    MOVED = 1
+    DUPLICATE = 2
+    """Its event id was seen before; it is acknowledged and goes nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One entry's hop: acknowledge it at `source` and add `targets`, all or nothing."""
+
+    source: str
+    entry_id: str
+    targets: tuple[tuple[str, Mapping[str, str | bytes]], ...] = ()
+    delete: bool = True
+    mark: str | None = None
+    mark_seconds: int = 0
+
+
+def pack(group: str, moves: Sequence[Move]) -> tuple[list[str], list[str | bytes | int]]:
+    """Return KEYS and ARGV of hop.lua; every key the script touches is in KEYS (Redis Cluster)."""
+    index: dict[str, int] = {}
+    argv: list[str | bytes | int] = [group, len(moves)]
+    for move in moves:
+        mark = index.setdefault(move.mark, len(index) + 1) if move.mark else 0
+        source = index.setdefault(move.source, len(index) + 1)
+        argv += (
+            source,
+            move.entry_id,
+            int(move.delete),
+            mark,
+            move.mark_seconds,
+            len(move.targets),
+        )
+        for key, fields in move.targets:
+            argv += (index.setdefault(key, len(index) + 1), 2 * len(fields))
+            for name, value in fields.items():
+                argv += (name, value)
+    return list(index), argv

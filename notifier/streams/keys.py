@@ -1,0 +1,40 @@
+"""Every Redis key, and what it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys of one event stream; its name as hash tag keeps them in its cluster slot."""
+
+    stream: str
+
+    def lane(self, channel: str, *, urgent: bool) -> str:
+        """Stream of notifications that wait for a channel."""
+        return f"{{{self.stream}}}:lane:{channel}:{'urgent' if urgent else 'normal'}"
+
+    @property
+    def outcomes(self) -> str:
+        """Stream of outcomes that wait for Postgres."""
+        return f"{{{self.stream}}}:outcomes"
+
+    @property
+    def dead(self) -> str:
+        """Stream of dead letters, without a consumer group."""
+        return f"{{{self.stream}}}:dead"
+
+    def seen(self, event_id: str) -> str:
+        """Mark of an event id that was accepted; expires after the event TTL."""
+        return f"{{{self.stream}}}:seen:{event_id}"
+
+
+def rate(channel: str) -> str:
+    """Hash with the rate limit's state of a channel, shared by all streams and processes."""
+    return f"teams:rate:{channel}"
+
+
+def pause(channel: str) -> str:
+    """Mark that exists while a channel asked us to wait (Retry-After)."""
+    return f"teams:pause:{channel}"

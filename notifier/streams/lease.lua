@@ -1,0 +1,11 @@
+-- Sets the idle time of entries that still belong to the consumer: 0 renews its lease, a long time gives them up at once.
+-- KEYS: stream. ARGV: group, consumer, idle ms, ids. Returns how many were still its own.
+local kept = 0
+for i = 4, #ARGV do
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
+  if pending and pending[2] == ARGV[2] then
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'IDLE', ARGV[3], 'JUSTID')
+    kept = kept + 1
+  end
+end
+return kept

@@ -1,0 +1,17 @@
+-- Reserves n requests under a rate limit (GCRA, the leaky bucket as a meter) with a least distance between two of them.
+-- KEYS: hash of the channel. ARGV: n, ms per request, burst, least distance in ms. Returns the ms to wait for each of the n.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state = redis.call('HMGET', KEYS[1], 'due', 'last')
+local each, burst, distance = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local due, last = tonumber(state[1]) or now, tonumber(state[2]) or 0
+local waits = {}
+for i = 1, tonumber(ARGV[1]) do
+  local at = math.max(now, due - (burst - 1) * each, last + distance)
+  due = math.max(due, at) + each
+  last = at
+  waits[i] = math.ceil(at - now)
+end
+redis.call('HSET', KEYS[1], 'due', string.format('%.3f', due), 'last', string.format('%.3f', last))
+redis.call('PEXPIRE', KEYS[1], math.ceil(due - now) + 60000)
+return waits
