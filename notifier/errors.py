@@ -10,6 +10,7 @@ NotifierError                     exit code 1
 │   ├── StreamError               4
 │   └── StoreError                4
 ├── SchemaError                   5  the database is older than the code: run `notifier migrate up`
+├── OutcomeError                  1  Postgres refuses an outcome's data
 └── SandboxError                  1  an embedded server does not start
 """
 
@@ -72,6 +73,10 @@ class SchemaError(NotifierError):
     """The database schema is older than this version needs."""
 
     exit_code = 5
+
+
+class OutcomeError(NotifierError):
+    """Postgres refuses the data of an outcome; trying again will not help."""
 
 
 class SandboxError(NotifierError):

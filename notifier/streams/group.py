@@ -150,9 +150,13 @@ class ConsumerGroup:
         keys_, argv = pack(self._group, moves)
         return [HopResult(result) for result in await self._run("hop", keys_, argv)]
 
+    async def leave(self, stream: str) -> None:
+        """Remove this consumer, unless something of it is pending."""
+        await self._run("forget", [stream], [self._group, self.consumer, _GIVEN_UP_MS])
+
     async def forget_consumers(self, stream: str, *, idle_seconds: float) -> int:
-        """Remove this consumer and those silent for `idle_seconds`, unless something is pending."""
-        argv = [self._group, self.consumer, int(idle_seconds * 1000)]
+        """Remove consumers silent for `idle_seconds` that have nothing pending."""
+        argv = [self._group, "", int(idle_seconds * 1000)]
         return int(await self._run("forget", [stream], argv))
 
     async def reserve(
@@ -196,12 +200,11 @@ class ConsumerGroup:
                 await self.client.xtrim(stream, minid=f"{oldest_wanted[0]}-{oldest_wanted[1]}")
             )
 
-    async def _run(
-        self, script: str, keys_: list[str], argv: Sequence[str | bytes | float]
-    ) -> Any:  # noqa: ANN401 - replies differ
+    async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
         async with _redis_errors(self._url):
             return await cast(
-                "Awaitable[Any]", self._scripts[script](keys=keys_, args=list(argv))
+                "Awaitable[Any]",
+                self._scripts[script](keys=keys_, args=cast("list[str]", list(argv))),
             )
 
 

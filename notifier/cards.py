@@ -1,0 +1,220 @@
+"""Cards: load the templates once, then draw each notification with the data context of docs/cards.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from notifier.config import Config, LinkSettings
+from notifier.errors import CardError, TemplateError
+from notifier.events import Priority
+from notifier.notifications import Notification
+from notifier.templating import Template
+
+FALLBACK_CARD = "generic"
+_SIGNED_ACTIONS = ("acknowledge", "escalate", "retry_task", "discard_task", "poll_nphies")
+_ALWAYS_ESCALATES = frozenset({"claim_rejected", "nphies_api_error", "follow_up"})
+_NEVER_ESCALATES = frozenset(
+    {"claim_submitted", "claim_approved", "eligibility", "celery_task", "generic"}
+)
+
+_PRIORITY_LOOKS: dict[Priority, tuple[str, str]] = {
+    Priority.CRITICAL: ("🔴", "attention"),
+    Priority.HIGH: ("🟠", "warning"),
+    Priority.MEDIUM: ("🟡", "accent"),
+    Priority.LOW: ("🔵", "good"),
+    Priority.INFO: ("⚪", "default"),
+}
+
+ActionLink = Callable[[str, str], str]
+"""(notification id, action) → signed URL."""
+
+
+@dataclass(frozen=True)
+class Cards:
+    """The compiled templates by name; `claim_rejected.ar` is the Arabic one of claim_rejected."""
+
+    templates: Mapping[str, Template]
+
+    def find(self, name: str, lang: str) -> tuple[str, Template]:
+        """Return the template in the wanted language, else in English.
+
+        Raises:
+            CardError: There is no such card.
+        """
+        for candidate in (f"{name}.{lang}", name):
+            template = self.templates.get(candidate)
+            if template is not None:
+                return candidate, template
+        raise CardError(
+            f"there is no card {name}.json; add it to the cards folder or correct the route"
+        )
+
+
+def load_cards(directory: Path) -> Cards:
+    """Compile every template of a folder.
+
+    Raises:
+        CardError: A file is not JSON or not a template; names the file, the place and the fix.
+    """
+    templates: dict[str, Template] = {}
+    for path in sorted(directory.glob("*.json")):
+        try:
+            templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, OSError) as exc:
+            raise CardError(f"{path}: is not readable JSON: {exc}") from None
+        except TemplateError as exc:
+            raise CardError(f"{path}: {exc}") from None
+    if FALLBACK_CARD not in templates:
+        raise CardError(
+            f"{directory}: holds no {FALLBACK_CARD}.json, which events without a route need"
+        )
+    return Cards(templates)
+
+
+def check_routes(config: Config, cards: Cards) -> None:
+    """Refuse a route whose card does not exist; raises CardError."""
+    for event_type, route in config.routes.items():
+        if route.card not in cards.templates:
+            raise CardError(
+                f'routes."{event_type}".card: there is no {route.card}.json in the cards folder'
+            )
+
+
+class CardPainter:
+    """Draws notifications; pure but for what `action_link` does."""
+
+    def __init__(self, cards: Cards, config: Config, action_link: ActionLink | None) -> None:
+        self._cards = cards
+        self._titles = {name: channel.title for name, channel in config.channels.items()}
+        self._links = config.links
+        self._action_link = action_link
+
+    def draw(self, notification: Notification) -> tuple[str, JsonValue]:
+        """Return the name of the template used and the card.
+
+        Raises:
+            CardError: There is no such card.
+            TemplateError: It does not expand with these data.
+        """
+        name, template = self._cards.find(notification.card, notification.lang)
+        return name, template.expand(self.context(notification))
+
+    def context(self, notification: Notification) -> dict[str, JsonValue]:
+        """Build what a template sees."""
+        icon, color = _PRIORITY_LOOKS[notification.priority]
+        titles = [self._titles.get(name, name) for name in notification.stakeholders]
+        event: dict[str, JsonValue] = {
+            "type": notification.event_type,
+            "id": notification.event_id,
+            "correlation_id": notification.correlation_id,
+            "time": notification.event_time,
+            "lang": notification.lang,
+            "stream": notification.stream,
+        }
+        if notification.source:
+            event["source"] = notification.source
+        return {
+            "event": event,
+            "notification": {
+                "id": notification.id,
+                "channel": notification.channel,
+                "channel_title": self._titles.get(notification.channel, notification.channel),
+                "stakeholders": list(notification.stakeholders),
+                "stakeholders_text": ", ".join(titles),
+                "priority": str(notification.priority),
+                "priority_icon": icon,
+                "priority_color": color,
+                "priority_style": color,
+            },
+            "data": notification.data,
+            "facts": [
+                {"title": title, "value": _as_text(value)}
+                for title, value in notification.data.items()
+                if value is not None
+            ],
+            "links": {
+                **self._signed_links(notification),
+                **_plain_links(notification, self._links),
+            },
+        }
+
+    def _signed_links(self, notification: Notification) -> dict[str, JsonValue]:
+        link = self._action_link
+        if link is None:
+            return {}
+        return {
+            action: link(notification.id, action)
+            for action in _SIGNED_ACTIONS
+            if _offered(action, notification)
+        }
+
+
+def _offered(action: str, notification: Notification) -> bool:
+    card, data = notification.card, notification.data
+    match action:
+        case "acknowledge":
+            return True
+        case "escalate":
+            return card in _ALWAYS_ESCALATES or (
+                card not in _NEVER_ESCALATES and notification.priority.urgent
+            )
+        case "poll_nphies":
+            return card == "claim_submitted"
+        case _:
+            return card == "celery_task" and _exhausted(data)
+
+
+def _exhausted(data: Mapping[str, JsonValue]) -> bool:
+    try:
+        return float(str(data["retry_count"])) >= float(str(data["max_retries"]))
+    except (KeyError, ValueError):
+        return False
+
+
+def _plain_links(notification: Notification, links: LinkSettings) -> dict[str, JsonValue]:
+    data = notification.data
+    found: dict[str, JsonValue] = {}
+    claim = _segment(data.get("claim_id"))
+    if links.claims_app and claim:
+        found["view_claim"] = f"{links.claims_app}/claims/{claim}"
+        found["edit_claim"] = f"{links.claims_app}/claims/{claim}/edit"
+        found["process_payment"] = f"{links.claims_app}/claims/{claim}/payment"
+    code = _segment(data.get("rejection_code"))
+    if links.rejection_guide:
+        found["rejection_guide"] = (
+            f"{links.rejection_guide}/{code}" if code else links.rejection_guide
+        )
+    if links.grafana:
+        board = _segment(data.get("dashboard_id"))
+        found["dashboard"] = f"{links.grafana}/d/{board}" if board else links.grafana
+    task = _segment(data.get("task_id"))
+    if links.flower:
+        found["flower"] = f"{links.flower}/task/{task}" if task else links.flower
+    if links.logs:
+        found["logs"] = f"{links.logs}?query={quote(notification.correlation_id, safe='')}"
+    runbook = data.get("runbook_url")
+    if isinstance(runbook, str) and runbook.startswith(("https://", "http://")):
+        found["runbook"] = runbook
+    elif links.runbooks:
+        found["runbook"] = f"{links.runbooks}/{quote(notification.event_type, safe='')}"
+    for name in ("nphies_portal", "nphies_status", "nphies_docs"):
+        base = getattr(links, name)
+        if base:
+            found[name] = base
+    return found
+
+
+def _segment(value: JsonValue) -> str:
+    return quote(str(value), safe="") if isinstance(value, str | int) and value != "" else ""
+
+
+def _as_text(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

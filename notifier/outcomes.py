@@ -1,0 +1,101 @@
+"""The outcome of a notification: what the recorder writes into Postgres."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from notifier.notifications import Notification
+
+
+class Status(StrEnum):
+    """How a notification ended."""
+
+    DELIVERED = "delivered"
+    """Accepted by the workflow (2xx); Teams does not say what it does afterwards."""
+    DEAD_LETTERED = "dead_lettered"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One post."""
+
+    started_at: datetime
+    duration_seconds: float
+    status_code: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """All attempts of a notification; only the last ones are kept in detail."""
+
+    count: int = 0
+    kept: tuple[Attempt, ...] = ()
+
+    @property
+    def last(self) -> Attempt | None:
+        """Return the latest attempt."""
+        return self.kept[-1] if self.kept else None
+
+    def plus(self, attempt: Attempt) -> Tried:
+        """Return these attempts and one more."""
+        return Tried(self.count + 1, (*self.kept, attempt)[-_KEPT_ATTEMPTS:])
+
+
+_KEPT_ATTEMPTS = 20
+
+
+def encode_outcome(
+    notification: Notification,
+    status: Status,
+    tried: Tried,
+    *,
+    error: str | None,
+    host: str | None,
+    template: str | None,
+    card_json: bytes | None,
+    at: datetime,
+) -> bytes:
+    """Write the outcome as one JSON text; the card goes in as the bytes that were posted, not encoded again."""
+    last = tried.last
+    record = {
+        "id": notification.id,
+        "event_id": notification.event_id,
+        "correlation_id": notification.correlation_id,
+        "event_type": notification.event_type,
+        "channel": notification.channel,
+        "stakeholders": notification.stakeholders,
+        "priority": notification.priority,
+        "status": status,
+        "status_code": last.status_code if last else None,
+        "retry_count": max(0, tried.count - 1),
+        "error_message": error,
+        "sent_at": at.isoformat(),
+        "stream": notification.stream,
+        "entry_id": notification.entry_id,
+        "webhook_host": host,
+        "template": template,
+        "event_time": notification.event_time,
+        "lang": notification.lang,
+        "attempts": _attempts(tried.count, tried.kept),
+    }
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    return text[:-1] + b',"card_payload":' + (card_json or b"null") + b"}"
+
+
+def _attempts(count: int, kept: Sequence[Attempt]) -> list[dict[str, str | int | float | None]]:
+    first = count - len(kept) + 1
+    return [
+        {
+            "attempt": number,
+            "started_at": attempt.started_at.isoformat(),
+            "duration_seconds": round(attempt.duration_seconds, 6),
+            "status_code": attempt.status_code,
+            "error": attempt.error,
+        }
+        for number, attempt in enumerate(kept, start=first)
+    ]

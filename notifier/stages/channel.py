@@ -1,0 +1,131 @@
+"""What all posts to one channel share in this process: rate limit, pause and breaker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from notifier.config import BreakerSettings, RateLimitSettings
+from notifier.errors import StreamError
+from notifier.stages.stage import sleep_unless
+from notifier.streams.group import ConsumerGroup
+from notifier.teams.breaker import Admission, Breaker
+
+log = structlog.get_logger(__name__)
+
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+class StoppedError(Exception):
+    """The daemon stops: leave the notification to another process."""
+
+
+class ChannelGate:
+    """Says when the next post to a channel may start."""
+
+    def __init__(
+        self,
+        channel: str,
+        group: ConsumerGroup,
+        *,
+        rate_limit: RateLimitSettings,
+        breaker: BreakerSettings,
+        stop: asyncio.Event,
+        clock: Callable[[], float],
+    ) -> None:
+        self.channel = channel
+        self.breaker = Breaker(breaker.failures, breaker.open_seconds)
+        self._group = group
+        self._limit = rate_limit
+        self._stop = stop
+        self._clock = clock
+        self._paused_until = 0.0
+        self.crowded = False
+        """The last post had to wait for the rate limit: read no more than is needed."""
+
+    @property
+    def open(self) -> bool:
+        """Tell whether the channel takes posts freely now."""
+        return self.breaker.closed and self._clock() >= self._paused_until
+
+    @property
+    def limited(self) -> bool:
+        """Tell whether a rate limit is set."""
+        return self._limit.requests > 0
+
+    def paused_for(self, seconds: float) -> None:
+        """Leave the channel alone for this long; a shorter pause never ends a longer one."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    async def pause_everywhere(self, seconds: float) -> None:
+        """Leave the channel alone in every process (Retry-After)."""
+        self.paused_for(seconds)
+        log.warning("channel_paused", channel=self.channel, seconds=round(seconds, 1))
+        try:
+            await self._group.pause(self.channel, seconds)
+        except StreamError as exc:
+            # The pause holds here; the other processes will be told by the receiver themselves.
+            log.warning("channel_pause_not_shared", channel=self.channel, reason=str(exc))
+
+    async def wait_until_open(self) -> None:
+        """Return when there is no pause and the breaker may let someone through; raises StoppedError."""
+        while True:
+            wait = self._paused_until - self._clock()
+            open_until = self.breaker.open_until
+            if open_until is not None:
+                wait = max(
+                    wait,
+                    open_until - self._clock(),
+                    _LOOK_AGAIN_SECONDS if self.breaker.probing else 0,
+                )
+            if wait <= 0:
+                return
+            await self._sleep(min(wait, _LOOK_AGAIN_SECONDS))
+
+    async def admit(self) -> bool:
+        """Wait for leave to post; True for the probe of an open breaker. Raises StoppedError."""
+        while True:
+            if self._clock() < self._paused_until or not self.breaker.closed:
+                await self.wait_until_open()
+            match self.breaker.admit(self._clock()):
+                case Admission.GO:
+                    return False
+                case Admission.PROBE:
+                    return True
+                case Admission.WAIT:
+                    await self._sleep(_LOOK_AGAIN_SECONDS)
+
+    async def reserve(self) -> None:
+        """Wait for the rate limit that all processes share; raises StoppedError."""
+        if not self.limited:
+            return
+        wait = await self._reserved()
+        self.crowded = wait > 0
+        await self._sleep(wait)
+
+    async def _reserved(self) -> float:
+        limit = self._limit
+        while True:
+            try:
+                [wait] = await self._group.reserve(
+                    self.channel,
+                    1,
+                    seconds_each=limit.period_seconds / limit.requests,
+                    burst=limit.burst,
+                    distance_seconds=limit.min_interval_seconds,
+                )
+            except StreamError:
+                # Without Redis the limit is unknown, and what is posted now could not be settled either.
+                await self._sleep(_LOOK_AGAIN_SECONDS)
+            else:
+                return wait
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait before a retry; raises StoppedError."""
+        await self._sleep(seconds)
+
+    async def _sleep(self, seconds: float) -> None:
+        if await sleep_unless(self._stop, seconds):
+            raise StoppedError

@@ -1,0 +1,202 @@
+"""First stage: each event becomes one notification per channel, or a dead letter that says why not."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from pydantic import JsonValue
+
+from notifier.config import IntakeSettings, RedisSettings
+from notifier.deadletter import Reason, of_entry, raw_fields
+from notifier.errors import EventError
+from notifier.events import Event, parse_entry
+from notifier.masking import Masking, mask_event_data
+from notifier.notifications import encode
+from notifier.routing import Catalogue, UnroutableError
+from notifier.stages.stage import Every
+from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.hop import HopResult, Move
+from notifier.streams.keys import Keys
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where an entry goes, and what the log says about it."""
+
+    move: Move
+    log_fields: Mapping[str, object]
+    dead: Reason | None = None
+
+
+class Intake:
+    """Reads one event stream."""
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        stream: str,
+        *,
+        catalogue: Catalogue,
+        masking: Masking,
+        settings: IntakeSettings,
+        redis_settings: RedisSettings,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._group = group
+        self._stream = stream
+        self._keys = Keys(stream)
+        self._catalogue = catalogue
+        self._masking = masking
+        self._settings = settings
+        self._redis = redis_settings
+        self._now = now
+        self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+
+    async def turn(self) -> int:
+        """Read one batch and hop it; returns how many entries there were."""
+        entries: list[Entry] = []
+        if self._claim.due():
+            entries = await self._group.claim(
+                self._stream, idle_seconds=self._redis.lease_seconds, count=self._settings.batch
+            )
+        if not entries:
+            entries = await self._group.read(
+                [self._stream],
+                count=self._settings.batch,
+                block_seconds=self._redis.block_seconds,
+            )
+        decisions = [
+            self.decide(entry, entry.fields) for entry in entries if entry.fields is not None
+        ]
+        if decisions:
+            results = await self._group.hop([decision.move for decision in decisions])
+            for decision, result in zip(decisions, results, strict=True):
+                _report(decision, result)
+        return len(entries)
+
+    def decide(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
+        """Say where an entry goes; no I/O and no exception, whatever the entry holds."""
+        if entry.deliveries > self._redis.max_deliveries:
+            detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
+            return self._bury(entry, Reason.POISON, detail, raw_fields(fields))
+        try:
+            event = parse_entry(
+                self._stream, entry.id, fields, max_bytes=self._settings.max_event_bytes
+            )
+        except EventError as exc:
+            return self._bury(entry, Reason.INVALID_EVENT, str(exc), raw_fields(fields))
+        data = mask_event_data(event.data, self._masking)
+        try:
+            routed = self._catalogue.route(event, data)
+        except UnroutableError as exc:
+            return self._bury(
+                entry, Reason.UNROUTABLE, str(exc), _event_json(event, data), event
+            )
+        targets: list[tuple[str, Mapping[str, str | bytes]]] = [
+            (
+                self._keys.lane(item.channel, urgent=item.priority.urgent),
+                {"notification": encode(item)},
+            )
+            for item in routed.notifications
+        ]
+        dead = None
+        if routed.unknown_channels:
+            dead = Reason.UNKNOWN_CHANNEL
+            detail = f"stakeholders: no channel {', '.join(routed.unknown_channels)}; add it to [channels] or correct the event"
+            body = _event_json(event, data, stakeholders=routed.unknown_channels)
+            targets.append((self._keys.dead, self._letter(entry, dead, detail, body, event)))
+        move = Move(
+            self._stream,
+            entry.id,
+            tuple(targets),
+            delete=False,
+            mark=self._keys.seen(event.id),
+            mark_seconds=self._settings.event_ttl_seconds,
+        )
+        channels = [item.channel for item in routed.notifications]
+        return Decision(move, {**_log_fields(entry, event), "channels": channels}, dead)
+
+    def _bury(
+        self, entry: Entry, reason: Reason, detail: str, body: str, event: Event | None = None
+    ) -> Decision:
+        letter = self._letter(entry, reason, detail, body, event)
+        move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
+        return Decision(move, {**_log_fields(entry, event), "detail": detail}, reason)
+
+    def _letter(
+        self, entry: Entry, reason: Reason, detail: str, body: str, event: Event | None
+    ) -> dict[str, str | bytes]:
+        known: dict[str, str] = {}
+        if event is not None:
+            known = {
+                "event_type": event.type,
+                "event_id": event.id,
+                "correlation_id": event.correlation_id,
+            }
+        return of_entry(
+            "intake",
+            reason,
+            detail,
+            event=body,
+            source=(self._stream, entry.id),
+            at=self._now(),
+            known=known,
+        )
+
+
+def _report(decision: Decision, result: HopResult) -> None:
+    match result:
+        case HopResult.MOVED if decision.dead is not None:
+            log.warning(
+                "event_dead_lettered", reason=decision.dead.value, **decision.log_fields
+            )
+        case HopResult.MOVED:
+            log.debug("event_routed", **decision.log_fields)
+        case HopResult.DUPLICATE:
+            log.info("event_duplicate_dropped", **decision.log_fields)
+        case HopResult.LOST:
+            log.info("event_moved_by_another_process", **decision.log_fields)
+
+
+def _log_fields(entry: Entry, event: Event | None) -> dict[str, object]:
+    if event is None:
+        return {
+            "entry_id": entry.id,
+            "event_id": entry.id,
+            "correlation_id": entry.id,
+            "channel": None,
+        }
+    return {
+        "entry_id": entry.id,
+        "event_id": event.id,
+        "correlation_id": event.correlation_id,
+        "event_type": event.type,
+        "channel": None,
+    }
+
+
+def _event_json(
+    event: Event, data: dict[str, JsonValue], *, stakeholders: tuple[str, ...] | None = None
+) -> str:
+    wanted = stakeholders or event.stakeholders
+    members: dict[str, JsonValue] = {
+        "type": event.type,
+        "id": event.id,
+        "correlation_id": event.correlation_id,
+        "time": event.time.isoformat(),
+        "priority": event.priority.value if event.priority else None,
+        "stakeholders": list(wanted) if wanted else None,
+        "lang": event.lang,
+        "source": event.source,
+        "traceparent": event.traceparent,
+        "data": data,
+    }
+    kept = {name: value for name, value in members.items() if value is not None}
+    return json.dumps({"event": kept}, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,114 @@
+"""Third stage: outcomes go into Postgres in batches, then leave their stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from notifier.config import RecorderSettings, RedisSettings
+from notifier.deadletter import Reason, of_entry
+from notifier.errors import OutcomeError
+from notifier.stages.stage import Every
+from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.hop import Move
+from notifier.streams.keys import Keys
+from notifier.streams.leases import Leases
+
+log = structlog.get_logger(__name__)
+
+
+class OutcomeStore(Protocol):
+    """What the recorder needs of Postgres."""
+
+    async def record(self, outcomes: Sequence[bytes], *, store_cards: bool) -> None:
+        """Write all in one transaction, idempotently; raises StoreError (away) or OutcomeError (refused)."""
+
+
+class Recorder:
+    """Reads one event stream's outcomes."""
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        stream: str,
+        *,
+        store: OutcomeStore,
+        leases: Leases,
+        settings: RecorderSettings,
+        redis_settings: RedisSettings,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._group = group
+        self._keys = Keys(stream)
+        self._store = store
+        self._leases = leases
+        self._settings = settings
+        self._redis = redis_settings
+        self._now = now
+        self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+        self._in_hand: list[Entry] = []
+
+    async def turn(self) -> int:
+        """Record one batch; a batch that Postgres could not take stays in hand for the next turn."""
+        if not self._in_hand:
+            self._in_hand = [
+                entry
+                for entry in await self._next()
+                if self._leases.hold(entry.stream, entry.id)
+            ]
+        entries = self._in_hand
+        if not entries:
+            return 0
+        moves = await self._record(entries)
+        await self._group.hop(moves)
+        for entry in entries:
+            self._leases.drop(entry.stream, entry.id)
+        self._in_hand = []
+        log.debug("outcomes_recorded", count=len(entries))
+        return len(entries)
+
+    async def _next(self) -> list[Entry]:
+        stream, batch = self._keys.outcomes, self._settings.batch
+        entries: list[Entry] = []
+        if self._claim.due():
+            entries = await self._group.claim(
+                stream, idle_seconds=self._redis.lease_seconds, count=batch
+            )
+        if not entries:
+            entries = await self._group.read(
+                [stream], count=batch, block_seconds=self._redis.block_seconds
+            )
+        return [entry for entry in entries if entry.fields is not None]
+
+    async def _record(self, entries: Sequence[Entry]) -> list[Move]:
+        try:
+            await self._store.record(
+                [_outcome(entry) for entry in entries], store_cards=self._settings.store_cards
+            )
+        except OutcomeError:
+            if len(entries) > 1:
+                # One is at fault: the others must not wait for it.
+                return [move for entry in entries for move in await self._record([entry])]
+            return [self._bury(entries[0])]
+        return [Move(entry.stream, entry.id) for entry in entries]
+
+    def _bury(self, entry: Entry) -> Move:
+        detail = "Postgres refused this outcome; see the log of the database"
+        letter = of_entry(
+            "recorder",
+            Reason.UNRECORDABLE,
+            detail,
+            event=_outcome(entry),
+            source=(entry.stream, entry.id),
+            at=self._now(),
+        )
+        log.error("outcome_dead_lettered", entry_id=entry.id, reason=Reason.UNRECORDABLE.value)
+        return Move(entry.stream, entry.id, ((self._keys.dead, letter),))
+
+
+def _outcome(entry: Entry) -> bytes:
+    return (entry.fields or {}).get(b"outcome", b"{}")

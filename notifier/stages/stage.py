@@ -1,0 +1,65 @@
+"""What every stage does around its work: turn after turn, through outages, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from notifier.errors import UnreachableError
+from notifier.telemetry.health import Health
+
+log = structlog.get_logger(__name__)
+
+FIRST_WAIT_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 5.0
+
+
+async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait; returns True at once when `stop` is or becomes set."""
+    if stop.is_set() or seconds <= 0:
+        return stop.is_set()
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def keep_turning(
+    turn: Callable[[], Awaitable[object]], *, part: str, stop: asyncio.Event, health: Health
+) -> None:
+    """Call `turn` until `stop`; while a server is away, wait with growing pauses and say so once."""
+    health.expect(part)
+    wait = FIRST_WAIT_SECONDS
+    while not stop.is_set():
+        try:
+            await turn()
+        except UnreachableError as exc:
+            if health.fails(part, str(exc)):
+                log.warning("stage_waiting", stage=part, reason=str(exc))
+            await sleep_unless(stop, wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+        else:
+            wait = FIRST_WAIT_SECONDS
+            if health.works(part):
+                log.info("stage_working", stage=part)
+
+
+class Every:
+    """True once per interval; `clock` gives monotonic seconds."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Tell whether the interval has passed since this last said so."""
+        now = self._clock()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True

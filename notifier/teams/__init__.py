@@ -1,0 +1,1 @@
+"""Microsoft Teams' side: the envelope, the sender and what its answers mean."""

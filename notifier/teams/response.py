@@ -1,0 +1,79 @@
+"""What an answer of a webhook means: accepted, try again, or never."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+
+MAX_PAUSE_SECONDS = 3600.0
+"""A longer Retry-After is cut to this: a mistaken header must not silence a channel for days."""
+
+_FORBIDDEN_TRIES = 2
+_RETRY_STATUSES = frozenset({408, 425, 429})
+_ERROR_CODE = re.compile(rb'"code"\s*:\s*"([A-Za-z0-9_.]{1,64})"')
+
+
+class Verdict(Enum):
+    """What to do after an answer."""
+
+    ACCEPTED = "accepted"
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+
+
+def judge(status: int, *, attempt: int) -> Verdict:
+    """Judge a status code; a workflow's 403 is sometimes passing, so the first two are retried."""
+    if 200 <= status < 300:
+        return Verdict.ACCEPTED
+    if (
+        status in _RETRY_STATUSES
+        or status >= 500
+        or (status == 403 and attempt <= _FORBIDDEN_TRIES)
+    ):
+        return Verdict.TRANSIENT
+    return Verdict.PERMANENT
+
+
+def misconfigured(status: int | None) -> bool:
+    """Tell whether a status says that the webhook itself is wrong (deleted, expired, not open to us)."""
+    return status in (401, 403, 404, 410)
+
+
+def retry_after(header: str | None, now: datetime) -> float | None:
+    """Return the seconds a Retry-After header asks for (RFC 9110 §10.2.3), None when it says nothing usable."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), MAX_PAUSE_SECONDS)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return min(max(0.0, (when - now).total_seconds()), MAX_PAUSE_SECONDS)
+
+
+def fault(status: int, body: bytes) -> str:
+    """Describe a refusal without quoting the answer, which may repeat the card: only its error code is taken."""
+    code = _ERROR_CODE.search(body)
+    return f"HTTP {status} {code[1].decode()}" if code else f"HTTP {status}"
+
+
+def retry_delay(
+    attempt: int, *, asked: float | None, factor: float, max_seconds: float, jitter: float
+) -> float:
+    """Return the seconds to wait after failed attempt number `attempt` (1, 2, 3 … give 1, 2, 4 … with factor 2).
+
+    Args:
+        attempt: Number of the attempt that failed, from 1.
+        asked: Seconds from Retry-After, which are never undercut.
+        factor: Growth from one wait to the next.
+        max_seconds: Longest wait, but for `asked`.
+        jitter: From 0 to 1; spreads the wait by up to a quarter so that processes do not retry in step.
+    """
+    wait = min(max_seconds, factor ** (attempt - 1) * (1 + 0.25 * jitter))
+    return max(wait, asked) if asked is not None else wait

@@ -1,0 +1,34 @@
+"""Whether each part of the daemon does its work, for /readyz."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Health:
+    """State by part; a part is ready once it has worked and has not failed since."""
+
+    parts: dict[str, str] = field(default_factory=dict)
+    """Name → "ok", "starting", or what is wrong."""
+
+    def expect(self, part: str) -> None:
+        """Name a part that must work before the daemon is ready."""
+        self.parts.setdefault(part, "starting")
+
+    def works(self, part: str) -> bool:
+        """Note that a part has done its work; returns whether that is news."""
+        news = self.parts.get(part) != "ok"
+        self.parts[part] = "ok"
+        return news
+
+    def fails(self, part: str, why: str) -> bool:
+        """Note what keeps a part from its work; returns whether that is news."""
+        news = self.parts.get(part) != why
+        self.parts[part] = why
+        return news
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether every expected part works."""
+        return all(state == "ok" for state in self.parts.values())
