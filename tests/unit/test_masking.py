@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.masking import Masking, mask_event_data, mask_raw_text, mask_value
+
+MASKING = Masking.of(
+    ["patient_id", "member_id", "name", "phone", "national_id"],
+    ["portal_resources.name", "services.name"],
+)
+
+
+def test_patient_id_shows_only_its_last_three_characters():
+    assert mask_event_data({"patient_id": "PAT-12345"}, MASKING) == {"patient_id": "***345"}
+
+
+def test_short_value_shows_nothing():
+    assert mask_value("1234") == "***"
+
+
+def test_value_is_masked_in_free_text_and_nested_members_and_keys():
+    masked = mask_event_data(
+        {
+            "patient_id": "PAT-12345",
+            "error_message": "no cover for pat-12345.",
+            "errors": [{"field": "subject", "message": "PAT-12345 unknown"}],
+            "by_patient": {"PAT-12345": 1},
+        },
+        MASKING,
+    )
+
+    assert "12345" not in json.dumps(masked)
+    assert masked["error_message"] == "no cover for ***345."
+
+
+def test_nested_and_differently_cased_members_are_masked():
+    masked = mask_event_data(
+        {"subject": {"Patient_ID": "PAT-777777", "name": {"ar": "سارة العتيبي"}}}, MASKING
+    )
+
+    assert "777777" not in json.dumps(masked)
+    assert "سارة" not in json.dumps(masked, ensure_ascii=False)
+
+
+def test_number_is_masked_where_it_stands_as_number_too():
+    masked = mask_event_data(
+        {"national_id": 1087654321, "ref": 1087654321, "amount": 12.5}, MASKING
+    )
+
+    assert masked == {"national_id": "***321", "ref": "***321", "amount": 12.5}
+
+
+def test_names_of_things_are_left_alone():
+    data = {"portal_resources": [{"name": "Claims portal", "url": "https://x"}]}
+
+    assert mask_event_data(data, MASKING) == data
+
+
+def test_raw_text_that_is_no_json_is_masked_by_member_name():
+    text = '{"type":"x","patient_id": "PAT-12345", "member_id":"M-99999'
+
+    masked = mask_raw_text(text, MASKING)
+
+    assert "12345" not in masked
+    assert "99999" not in masked
+
+
+@given(
+    st.text(alphabet="abcdefghijklmnop0123456789-", min_size=6, max_size=20),
+    st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=30), max_size=4),
+    st.integers(0, 3),
+)
+def test_raw_value_is_nowhere_in_the_masked_data(value: str, rest: dict[str, str], copies: int):
+    data = {**rest, "patient_id": value, "notes": f"about {value} " * copies}
+
+    masked = mask_event_data(dict(data), MASKING)
+
+    assert value not in json.dumps(masked)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.teams.response import (
+    MAX_PAUSE_SECONDS,
+    Verdict,
+    fault,
+    judge,
+    retry_after,
+    retry_delay,
+)
+
+NOW = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_success_is_accepted(status: int):
+    assert judge(status, attempt=1) is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+def test_passing_trouble_is_tried_again(status: int):
+    assert judge(status, attempt=4) is Verdict.TRANSIENT
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 401, 404, 410, 413, 422])
+def test_lasting_refusal_is_not_tried_again(status: int):
+    assert judge(status, attempt=1) is Verdict.PERMANENT
+
+
+def test_forbidden_is_tried_twice_more_before_it_counts():
+    assert [judge(403, attempt=n) for n in (1, 2, 3)] == [
+        Verdict.TRANSIENT,
+        Verdict.TRANSIENT,
+        Verdict.PERMANENT,
+    ]
+
+
+def test_retry_after_is_read_as_seconds_and_as_date():
+    assert retry_after("7", NOW) == 7
+    assert retry_after(format_datetime(NOW + timedelta(seconds=90), usegmt=True), NOW) == 90
+    assert retry_after(format_datetime(NOW - timedelta(seconds=90), usegmt=True), NOW) == 0
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "-5", "1.5", "١٢"])
+def test_unusable_retry_after_says_nothing(header: str | None):
+    assert retry_after(header, NOW) is None
+
+
+@given(st.text(max_size=40))
+def test_any_retry_after_gives_nothing_or_a_bounded_wait(header: str):
+    wait = retry_after(header, NOW)
+
+    assert wait is None or 0 <= wait <= MAX_PAUSE_SECONDS
+
+
+def test_waits_grow_by_the_factor_up_to_the_cap():
+    waits = [
+        retry_delay(n, asked=None, factor=2, max_seconds=60, jitter=0) for n in range(1, 9)
+    ]
+
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@given(st.integers(1, 50), st.floats(1, 10), st.floats(0.1, 3600), st.floats(0, 1))
+def test_wait_never_exceeds_the_cap_unless_the_receiver_asked(
+    attempt: int, factor: float, cap: float, jitter: float
+):
+    assert (
+        0
+        < retry_delay(attempt, asked=None, factor=factor, max_seconds=cap, jitter=jitter)
+        <= cap
+    )
+    assert (
+        retry_delay(attempt, asked=cap * 2, factor=factor, max_seconds=cap, jitter=jitter)
+        == cap * 2
+    )
+
+
+def test_fault_quotes_the_error_code_and_nothing_else_of_the_answer():
+    body = b'{"error":{"code":"TriggerInputSchemaMismatch","message":"patient PAT-12345"}}'
+
+    assert fault(400, body) == "HTTP 400 TriggerInputSchemaMismatch"
+    assert fault(500, b"<html>PAT-12345</html>") == "HTTP 500"
