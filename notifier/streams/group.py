@@ -197,7 +197,9 @@ class ConsumerGroup:
                     if summary["min"]:
                         oldest_wanted = min(oldest_wanted, _id(summary["min"]))
             return int(
-                await self.client.xtrim(stream, minid=f"{oldest_wanted[0]}-{oldest_wanted[1]}")
+                await self.client.xtrim(
+                    stream, minid=f"{oldest_wanted[0]}-{oldest_wanted[1]}", approximate=False
+                )
             )
 
     async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
