@@ -1,0 +1,313 @@
+"""The way of an event through the real daemon: Redis in, a POST out, a row in Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import signal
+from typing import Any
+
+import psycopg
+import redis
+from standardwebhooks import Webhook
+
+from notifier.streams.keys import Keys
+from tests.integration.daemons import SECRET, Daemons
+
+KEYS = Keys("teams:events")
+LANES = [
+    KEYS.lane(c, urgent=u)
+    for c in ("sre", "devops", "nphies_integration", "pmo", "compliance")
+    for u in (True, False)
+]
+
+
+def xadd(redis_url: str, fields: dict[str, Any]) -> str:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        return str(client.xadd("teams:events", fields))
+
+
+def rows(
+    database_url: str, query: str = "SELECT * FROM teams_notifications ORDER BY channel"
+) -> list[dict[str, Any]]:
+    with psycopg.connect(database_url, row_factory=psycopg.rows.dict_row) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def dead(redis_url: str) -> list[dict[str, str]]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        return [fields for _, fields in client.xrange(KEYS.dead)]
+
+
+def left_over(redis_url: str) -> dict[str, int]:
+    """Count entries in lanes and outcomes, and what is pending on the event stream."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        counts = {key: int(client.xlen(key)) for key in [*LANES, KEYS.outcomes]}
+        counts["pending"] = int(client.xpending("teams:events", "notifier")["pending"])
+    return {key: count for key, count in counts.items() if count}
+
+
+async def until(condition: Any, seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def test_claim_event_reaches_three_channels_and_leaves_three_rows(daemons: Daemons):
+    await daemons.start()
+
+    xadd(
+        daemons.redis_url,
+        {
+            "type": "nphies.claim.rejected",
+            "claim_id": "CLM-1",
+            "rejection_code": "INV-001",
+            "patient_id": "PAT-12345",
+            "correlation_id": "corr-1",
+        },
+    )
+    await until(lambda: len(rows(daemons.database_url)) == 3)
+
+    found = rows(daemons.database_url)
+    assert [row["channel"] for row in found] == ["compliance", "nphies_integration", "pmo"]
+    assert {
+        (row["status"], row["status_code"], row["priority"], row["retry_count"])
+        for row in found
+    } == {("delivered", 202, "HIGH", 0)}
+    assert {row["correlation_id"] for row in found} == {"corr-1"}
+    assert sorted(r.path for r in daemons.receiver.requests) == sorted(
+        f"/{c}" for c in ("compliance", "nphies_integration", "pmo")
+    )
+    await until(lambda: not left_over(daemons.redis_url))
+    everything = (
+        json.dumps(found, default=str)
+        + "".join(r.body.decode() for r in daemons.receiver.requests)
+        + daemons.log()
+    )
+    assert "PAT-12345" not in everything
+    assert "***345" in everything
+
+
+async def test_post_is_a_workflow_message_signed_both_ways(daemons: Daemons):
+    await daemons.start()
+
+    xadd(
+        daemons.redis_url,
+        {
+            "type": "backup.failed",
+            "service": "postgres",
+            "stakeholders": "sre",
+            "correlation_id": "corr-9",
+        },
+    )
+    [request] = await daemons.receiver.wait_for(1)
+
+    message = json.loads(request.body)
+    assert message["type"] == "message"
+    assert message["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert message["attachments"][0]["content"]["type"] == "AdaptiveCard"
+    assert request.headers["X-Correlation-ID"] == "corr-9"
+    assert request.headers["X-Priority"] == "HIGH"
+    assert (
+        request.headers["X-HMAC-Signature"]
+        == hmac.new(SECRET.encode(), request.body, hashlib.sha256).hexdigest()
+    )
+    Webhook(SECRET.encode()).verify(request.body, dict(request.headers))
+    assert "Authorization" not in request.headers
+
+
+async def test_bad_entries_are_dead_lettered_with_a_reason_while_good_ones_go_through(
+    daemons: Daemons,
+):
+    bad: list[tuple[dict[Any, Any], str]] = [
+        ({"claim_id": "CLM-1"}, "type: is missing"),
+        ({"type": "nphies.claim.approved", "data": '{"claim_id": '}, "data: is not valid JSON"),
+        ({"type": "nphies.claim.approved", "notes": "x" * 5_000_000}, "the limit is 262144"),
+        ({"type": "made.up"}, "made.up has no route"),
+        ({b"type": b"\xff\xfe\x00"}, "is not UTF-8"),
+        ({"type": "a.b", "stakeholders": "sre,nobody"}, "no channel nobody"),
+    ]
+    for fields, _ in bad:
+        xadd(daemons.redis_url, fields)
+        xadd(daemons.redis_url, {"type": "made.up", "stakeholders": "pmo"})
+    await daemons.start()
+
+    await until(lambda: len(rows(daemons.database_url)) == len(bad) + 1)
+    letters = dead(daemons.redis_url)
+    assert len(letters) == len(bad)
+    for letter, (_, words) in zip(letters, bad, strict=True):
+        assert words in letter["detail"]
+    assert len(letters[2]["event"]) > 5_000_000
+    await until(lambda: not left_over(daemons.redis_url))
+
+
+async def test_transient_failure_is_retried_and_its_attempts_are_recorded(daemons: Daemons):
+    daemons.receiver.answer(500, times=1)
+    await daemons.start(TEAMS_RETRY_FACTOR="1")
+
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+
+    [row] = rows(daemons.database_url)
+    assert (row["status"], row["status_code"], row["retry_count"]) == ("delivered", 202, 1)
+    attempts = rows(
+        daemons.database_url,
+        "SELECT attempt, status_code FROM teams_notification_attempts ORDER BY 1",
+    )
+    assert [(a["attempt"], a["status_code"]) for a in attempts] == [(1, 500), (2, 202)]
+
+
+async def test_lasting_refusal_is_a_dead_letter_at_once_with_status_and_whole_event(
+    daemons: Daemons,
+):
+    daemons.receiver.answer(400)
+    await daemons.start()
+
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "answer": "42"})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+
+    [letter] = dead(daemons.redis_url)
+    assert (letter["reason"], letter["last_status"], letter["attempts"]) == (
+        "rejected",
+        "400",
+        "1",
+    )
+    assert json.loads(letter["event"])["data"] == {"answer": "42"}
+    [row] = rows(daemons.database_url)
+    assert (row["status"], row["status_code"]) == ("dead_lettered", 400)
+    assert len(daemons.receiver.requests) == 1
+
+
+async def test_retries_end_in_a_dead_letter(daemons: Daemons):
+    daemons.receiver.answer(503)
+    await daemons.start(
+        TEAMS_RETRY_FACTOR="1", TEAMS_MAX_RETRIES="2", TEAMS_MAX_RETRY_DELAY="0.05"
+    )
+
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+
+    [letter] = dead(daemons.redis_url)
+    assert (letter["reason"], letter["last_status"], letter["attempts"]) == (
+        "retries_exhausted",
+        "503",
+        "3",
+    )
+
+
+async def test_retry_after_keeps_the_channel_quiet_but_not_its_neighbours(daemons: Daemons):
+    daemons.receiver.answer(429, headers={"Retry-After": "2"}, times=1)
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    [throttled] = await daemons.receiver.wait_for(1)
+
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "pmo"})
+    await until(lambda: len(rows(daemons.database_url)) == 3)
+
+    order = [request.path for request in daemons.receiver.requests]
+    assert order == ["/sre", "/pmo", "/sre", "/sre"]
+    assert daemons.receiver.requests[2].arrival - throttled.arrival >= 2
+
+
+async def test_channel_without_webhook_is_a_dead_letter_that_says_which_variable_to_set(
+    daemons: Daemons,
+):
+    await daemons.start(TEAMS_WEBHOOK_SRE="placeholder")
+
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+
+    [letter] = dead(daemons.redis_url)
+    assert letter["reason"] == "not_configured"
+    assert "TEAMS_WEBHOOK_SRE" in letter["detail"]
+
+
+async def test_event_text_with_template_marks_stays_text(daemons: Daemons):
+    await daemons.start()
+
+    xadd(
+        daemons.redis_url,
+        {"type": "a.b", "stakeholders": "sre", "note": "${event.id} <b>x</b>"},
+    )
+    [request] = await daemons.receiver.wait_for(1)
+
+    assert "${event.id} <b>x</b>" in json.dumps(json.loads(request.body))
+
+
+async def test_same_event_id_twice_is_delivered_once(daemons: Daemons):
+    await daemons.start()
+
+    for _ in range(2):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "once"})
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "last"})
+    await until(
+        lambda: {row["event_id"] for row in rows(daemons.database_url)} == {"once", "last"}
+    )
+
+    assert len(rows(daemons.database_url)) == 2
+    assert len(daemons.receiver.requests) == 2
+
+
+async def test_sigterm_finishes_what_is_in_flight_and_exits_0(daemons: Daemons):
+    daemons.receiver.answer(202, delay=1)
+    process = await daemons.start()
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await daemons.receiver.wait_for(1)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert await process.wait() == 0
+    assert len(daemons.receiver.requests) == 1
+    assert (
+        left_over(daemons.redis_url) == {KEYS.outcomes: 1}
+        or len(rows(daemons.database_url)) == 1
+    )
+
+
+async def test_killed_daemon_loses_nothing_and_the_next_one_finishes(daemons: Daemons):
+    daemons.receiver.answer(202, delay=0.2)
+    process = await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
+    for number in range(50):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"e{number}"})
+    await daemons.receiver.wait_for(5)
+
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
+
+    await until(lambda: len(rows(daemons.database_url)) == 100, 60)
+    await until(lambda: not left_over(daemons.redis_url))
+    assert dead(daemons.redis_url) == []
+    assert len(daemons.receiver.requests) <= 100 + 2 * 2 * 10
+
+
+async def test_stages_in_processes_of_their_own_share_the_work(daemons: Daemons):
+    for stages in ("intake", "delivery", "delivery", "recorder"):
+        await daemons.start("--stages", stages)
+    for number in range(200):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"e{number}"})
+
+    await until(lambda: len(rows(daemons.database_url)) == 400, 60)
+    await until(lambda: not left_over(daemons.redis_url))
+    assert len(daemons.receiver.requests) == 400
+
+
+async def test_old_schema_stops_the_daemon_and_names_the_command(
+    daemons: Daemons, empty_database_url: str
+):
+    process = await daemons.start(ready=False, DATABASE_URL=empty_database_url)
+
+    assert await process.wait() == 5
+    assert "notifier migrate" in daemons.log()
+
+
+async def test_postgres_away_at_start_does_not_stop_deliveries(daemons: Daemons):
+    await daemons.start(ready=False, DATABASE_URL="postgresql://notifier@127.0.0.1:1/none")
+
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+
+    await daemons.receiver.wait_for(1)
+    await until(lambda: left_over(daemons.redis_url) == {KEYS.outcomes: 1})
