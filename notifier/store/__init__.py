@@ -1,0 +1,1 @@
+"""Postgres and nothing else: the schema, the audit trail and its queries."""

@@ -1,0 +1,91 @@
+"""Bring the schema up or down with yoyo, and say where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+from yoyo import get_backend, read_migrations
+from yoyo.exceptions import LockTimeout
+
+from notifier import assets
+from notifier.config import mask_url
+from notifier.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """One migration, and when it was applied (None: it was not)."""
+
+    id: str
+    applied_at: datetime | None
+
+
+def required_migrations() -> list[str]:
+    """Return the ids of the migrations that this version needs, oldest first."""
+    names = (path.name for path in assets.migrations_dir().glob("*.sql"))
+    return sorted(
+        name.removesuffix(".sql") for name in names if not name.endswith(".rollback.sql")
+    )
+
+
+def migrate_up(url: str) -> list[str]:
+    """Apply what is missing; returns the ids applied. Raises StoreError."""
+    backend, migrations = _open(url)
+    try:
+        with backend.lock(timeout=10):
+            wanted = backend.to_apply(migrations)
+            backend.apply_migrations(wanted)
+            return [migration.id for migration in wanted]
+    except (psycopg.Error, LockTimeout) as exc:
+        raise _failed(url, exc) from exc
+    finally:
+        backend.connection.close()
+
+
+def migrate_down(url: str, *, steps: int = 1) -> list[str]:
+    """Roll back the latest `steps` migrations; returns their ids. Raises StoreError."""
+    backend, migrations = _open(url)
+    try:
+        with backend.lock(timeout=10):
+            wanted = backend.to_rollback(migrations)[:steps]
+            backend.rollback_migrations(wanted)
+            return [migration.id for migration in wanted]
+    except (psycopg.Error, LockTimeout) as exc:
+        raise _failed(url, exc) from exc
+    finally:
+        backend.connection.close()
+
+
+def status(url: str) -> list[MigrationStatus]:
+    """Return every migration and when it was applied. Raises StoreError."""
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            try:
+                rows = connection.execute(
+                    "SELECT migration_id, applied_at_utc FROM _yoyo_migration"
+                ).fetchall()
+            except psycopg.errors.UndefinedTable:
+                rows = []
+    except psycopg.Error as exc:
+        raise _failed(url, exc) from exc
+    applied = {name: at.replace(tzinfo=UTC) for name, at in rows}
+    return [MigrationStatus(name, applied.get(name)) for name in required_migrations()]
+
+
+def _open(url: str):  # type: ignore[no-untyped-def]  # yoyo has no types
+    try:
+        scheme, _, rest = url.partition("://")
+        if scheme not in ("postgresql", "postgres"):
+            raise StoreError("database.url must start with postgresql://")
+        backend = get_backend(f"postgresql+psycopg://{rest}")
+    except psycopg.Error as exc:
+        raise _failed(url, exc) from exc
+    return backend, read_migrations(str(assets.migrations_dir()))
+
+
+def _failed(url: str, exc: Exception) -> StoreError:
+    return StoreError(
+        f"Postgres at {mask_url(url)} failed: {type(exc).__name__}; check database.url and that the server is up"
+    )
