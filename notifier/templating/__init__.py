@@ -1,0 +1,5 @@
+"""Microsoft's Adaptive Cards Templating language: compiled once, expanded per notification."""
+
+from notifier.templating.template import Template
+
+__all__ = ["Template"]
