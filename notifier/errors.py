@@ -11,6 +11,7 @@ NotifierError                     exit code 1
 │   └── StoreError                4
 ├── SchemaError                   5  the database is older than the code: run `notifier migrate up`
 ├── OutcomeError                  1  Postgres refuses an outcome's data
+├── TokenError                    1  an action link is forged, altered or expired
 └── SandboxError                  1  an embedded server does not start
 """
 
@@ -77,6 +78,14 @@ class SchemaError(NotifierError):
 
 class OutcomeError(NotifierError):
     """Postgres refuses the data of an outcome; trying again will not help."""
+
+
+class TokenError(NotifierError):
+    """An action link is forged, altered or expired; the message is fit for a page."""
+
+    def __init__(self, message: str, *, expired: bool) -> None:
+        super().__init__(message)
+        self.expired = expired
 
 
 class SandboxError(NotifierError):

@@ -185,6 +185,20 @@ class ConsumerGroup:
                 pipeline.pttl(keys.pause(channel))
             return [max(0, int(left)) / 1000 for left in await pipeline.execute()]
 
+    async def newest(
+        self, stream: str, *, before: str, count: int
+    ) -> list[tuple[str, dict[bytes, bytes]]]:
+        """Return entries of any stream, newest first, from the id `before` down ("+" = the newest, "(id" = without it)."""
+        async with _redis_errors(self._url):
+            reply = await self.client.xrevrange(stream, max=before, min="-", count=count)
+        return [(entry_id.decode(), fields) for entry_id, fields in reply]
+
+    async def add(self, stream: str, fields: Mapping[str, str]) -> str:
+        """Add an entry as a producer does (XADD); returns its id."""
+        async with _redis_errors(self._url):
+            entry_id = await self.client.xadd(stream, cast("Any", dict(fields)))
+        return str(entry_id.decode())
+
     async def trim(self, stream: str, *, older_than_ms: int) -> int:
         """Remove entries added before this time (ms since 1970) that every group has acknowledged."""
         async with _redis_errors(self._url):

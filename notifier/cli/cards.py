@@ -1,0 +1,114 @@
+"""notifier cards: list, check and render card templates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from notifier import assets
+from notifier.cardcheck import check_folder
+from notifier.cards import load_cards
+from notifier.cli.options import (
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    print_json,
+    read_json,
+    settings,
+)
+from notifier.cli.preview import preview_cards
+from notifier.templating import Template
+
+app = typer.Typer(help="Card templates: list, check, render.", no_args_is_help=True)
+
+
+def _folder(config: Path | None) -> Path:
+    directory = settings(config).cards.directory
+    return Path(directory) if directory else assets.cards_dir()
+
+
+@app.command("list")
+def list_cards(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the templates and the event types that use each."""
+    loaded = settings(config)
+    used: dict[str, list[str]] = {name: [] for name in load_cards(_folder(config)).templates}
+    for event_type, route in loaded.routes.items():
+        used.setdefault(route.card, []).append(event_type)
+    if as_json:
+        print_json([{"card": name, "event_types": types} for name, types in used.items()])
+        return
+    table = Table("card", "event types")
+    for name, types in used.items():
+        table.add_row(
+            name,
+            "\n".join(types) or "any event type without a route"
+            if name == "generic"
+            else "\n".join(types),
+        )
+    Console().print(table)
+
+
+@app.command()
+def check(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(help="Folder; default: the configured one.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Check every template: language, version, what Teams takes, size; and render it with its samples."""
+    folder = directory or _folder(config)
+    faults = check_folder(folder, settings(config))
+    for fault in faults:
+        typer.echo(fault, err=True)
+    if faults:
+        raise typer.Exit(1)
+    typer.echo(f"{len(load_cards(folder).templates)} cards are sound")
+
+
+@app.command()
+def render(
+    template: Annotated[
+        str, typer.Argument(metavar="FILE", help="Template file, or the name of a card.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with the data to expand it with; - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    event: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with a whole event instead; - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Expand a template and print the card.
+
+    With --data the file is what the template sees, as in Microsoft's designer; with --event it is an event, and the
+    template sees what it would see in a delivery.
+    """
+    if (data is None) == (event is None):
+        raise typer.BadParameter("give either --data or --event", param_hint="--data")
+    path = Path(template)
+    if not path.exists() and not path.suffix:
+        path = _folder(config) / f"{template}.json"
+    if data is not None:
+        source = read_json(path)
+        print_json(Template(source).expand(read_json(data)))
+        return
+    assert event is not None  # noqa: S101 - one of the two was given
+    members = read_json(event)
+    if not isinstance(members, dict):
+        raise CommandError(f"{event}: is not an event; give one JSON object")
+    drawn = preview_cards(settings(config), members, template=path)
+    print_json(drawn[0][1] if drawn else json.loads("null"))

@@ -1,0 +1,73 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import JsonValue
+
+from notifier.config import Config, load_config
+from notifier.errors import NotifierError
+from notifier.streams.group import ConsumerGroup, connect
+
+Result = TypeVar("Result")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar="NOTIFIER_CONFIG",
+        help="TOML file laid over the shipped config.toml.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+class CommandError(NotifierError):
+    """A command was given something it cannot use."""
+
+
+def settings(config: Path | None) -> Config:
+    """Load the configuration of this command."""
+    return load_config(config, os.environ)
+
+
+def with_redis(config: Config, work: Callable[[ConsumerGroup], Awaitable[Result]]) -> Result:
+    """Run `work` with a connection that is closed afterwards."""
+
+    async def connected() -> Result:
+        client = connect(config.redis)
+        try:
+            return await work(ConsumerGroup(client, config.redis, f"cli.{os.getpid()}"))
+        finally:
+            await client.aclose()
+
+    return asyncio.run(connected())
+
+
+def read_json(path: Path) -> JsonValue:
+    """Read a JSON file, `-` for standard input; raises CommandError."""
+    try:
+        text = (
+            typer.get_text_stream("stdin").read()
+            if str(path) == "-"
+            else path.read_text(encoding="utf-8")
+        )
+        parsed: JsonValue = json.loads(text)
+    except OSError as exc:
+        raise CommandError(f"{path}: cannot be read: {exc.strerror}") from None
+    except ValueError as exc:
+        raise CommandError(f"{path}: is not JSON: {exc}") from None
+    return parsed
+
+
+def print_json(value: object) -> None:
+    """Print indented JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))

@@ -1,0 +1,46 @@
+"""Where an event would go and what its cards would look like, without sending anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from notifier import assets
+from notifier.cards import CardPainter, Cards, load_cards
+from notifier.cli.options import CommandError, read_json
+from notifier.config import Config
+from notifier.events import to_event
+from notifier.masking import Masking, mask_event_data
+from notifier.notifications import Notification
+from notifier.routing import Catalogue
+from notifier.templating import Template
+
+
+def preview_cards(
+    config: Config, members: Mapping[str, JsonValue], *, template: Path | None = None
+) -> list[tuple[Notification, JsonValue]]:
+    """Route one event and draw its cards, all with `template` if given.
+
+    Raises:
+        EventError, UnroutableError, CardError, TemplateError: As the daemon would meet them.
+    """
+    stream = config.streams[0]
+    event = to_event(stream, "0-0", members)
+    data = mask_event_data(event.data, Masking.of(config.masking.fields, config.masking.exempt))
+    routed = Catalogue(config.routes, config.channels).route(event, data)
+    if routed.unknown_channels:
+        raise CommandError(
+            f"stakeholders: no channel {', '.join(routed.unknown_channels)}; channels are {', '.join(config.channels)}"
+        )
+    directory = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
+    if template is None:
+        painter = CardPainter(load_cards(directory), config, None)
+        return [(item, painter.draw(item)[1]) for item in routed.notifications]
+    painter = CardPainter(Cards({template.stem: Template(read_json(template))}), config, None)
+    return [
+        (item, painter.draw(replace(item, card=template.stem))[1])
+        for item in routed.notifications
+    ]

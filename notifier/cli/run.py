@@ -1,0 +1,38 @@
+"""notifier run: the daemon."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Annotated
+
+import typer
+
+from notifier.cli.options import ConfigOption, settings
+
+
+def run(
+    config: ConfigOption = None,
+    instance: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of this process in logs and consumer names. Default: host name.",
+            show_default=False,
+        ),
+    ] = None,
+    stages: Annotated[
+        str,
+        typer.Option(help="Comma list of intake, delivery, recorder: what this process does."),
+    ] = "intake,delivery,recorder",
+) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C, then finish what is in flight and exit 0.
+
+    Several processes share the work safely: start as many as you like, with all stages or some.
+    """
+    from notifier import daemon
+
+    chosen = frozenset(name.strip() for name in stages.split(",") if name.strip())
+    code = daemon.run(
+        settings(config), os.environ, instance=instance or socket.gethostname(), stages=chosen
+    )
+    raise typer.Exit(code)

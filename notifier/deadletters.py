@@ -1,0 +1,127 @@
+"""Dead letters: list them and look at one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from notifier.errors import NotifierError
+from notifier.masking import Masking, mask_event_data, mask_raw_text
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import Keys
+
+_PAGE = 200
+_SHOWN_RAW = 2_000
+
+
+class NoSuchDeadLetterError(NotifierError):
+    """There is no dead letter of this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One dead letter; `event` is parsed and masked, or shortened text when it never was JSON."""
+
+    id: str
+    stream: str
+    fields: dict[str, str]
+    event: JsonValue
+
+    def summary(self) -> dict[str, JsonValue]:
+        """Return it for a list: everything but the event."""
+        return {"id": self.id, "stream": self.stream, **self.fields}
+
+    def whole(self) -> dict[str, JsonValue]:
+        """Return it with its event."""
+        return {**self.summary(), "event": self.event}
+
+
+async def list_dead_letters(
+    group: ConsumerGroup,
+    streams: Sequence[str],
+    masking: Masking,
+    *,
+    limit: int,
+    reason: str | None,
+    channel: str | None,
+) -> list[DeadLetter]:
+    """Return the latest dead letters of these event streams, newest first.
+
+    Raises:
+        StreamError: Redis is away.
+    """
+    found: list[DeadLetter] = []
+    for stream in streams:
+        before = "+"
+        count = 0
+        while count < limit:
+            page = await group.newest(Keys(stream).dead, before=before, count=_PAGE)
+            for entry_id, fields in page:
+                letter = _letter(stream, entry_id, fields, masking)
+                if (reason in (None, letter.fields.get("reason"))) and (
+                    channel in (None, letter.fields.get("channel"))
+                ):
+                    found.append(letter)
+                    count += 1
+            if len(page) < _PAGE:
+                break
+            before = f"({page[-1][0]}"
+    found.sort(
+        key=lambda letter: tuple(int(part) for part in letter.id.split("-")), reverse=True
+    )
+    return found[:limit]
+
+
+async def show_dead_letter(
+    group: ConsumerGroup, streams: Sequence[str], masking: Masking, letter_id: str
+) -> DeadLetter:
+    """Return one dead letter.
+
+    Raises:
+        NoSuchDeadLetterError: None of the streams has it.
+        StreamError: Redis is away.
+    """
+    for stream in streams:
+        for entry_id, fields in await group.newest(
+            Keys(stream).dead, before=letter_id, count=1
+        ):
+            if entry_id == letter_id:
+                return _letter(stream, entry_id, fields, masking)
+    raise NoSuchDeadLetterError(f"there is no dead letter {letter_id}; see: notifier dlq list")
+
+
+def _letter(
+    stream: str, entry_id: str, fields: dict[bytes, bytes], masking: Masking
+) -> DeadLetter:
+    texts = {key.decode(errors="replace"): value for key, value in fields.items()}
+    event = _shown_event(texts.pop("event", b"").decode(errors="replace"), masking)
+    return DeadLetter(
+        entry_id,
+        stream,
+        {key: value.decode(errors="replace") for key, value in texts.items()},
+        event,
+    )
+
+
+def _shown_event(text: str, masking: Masking) -> JsonValue:
+    try:
+        event = json.loads(text) if len(text) <= 1_000_000 else None
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        return mask_raw_text(text[:_SHOWN_RAW], masking)
+    raw = event.get("fields")
+    if isinstance(raw, dict):
+        masked = mask_event_data(raw, masking)
+        return {
+            "fields": {
+                key: mask_raw_text(value[:_SHOWN_RAW], masking)
+                if isinstance(value, str)
+                else value
+                for key, value in masked.items()
+            }
+        }
+    return mask_event_data(event, Masking(masking.fields, masking.exempt | {"event.name"}))

