@@ -22,15 +22,16 @@ from notifier.errors import ConfigError, NotifierError, StoreError, UnreachableE
 from notifier.masking import Masking
 from notifier.routing import Catalogue
 from notifier.secrets import Secrets, load_secrets
-from notifier.signing import action_token
+from notifier.signing import ActionClaim, action_token
 from notifier.stages.channel import ChannelGate
 from notifier.stages.delivery import ChannelDelivery, DeliveryParts
 from notifier.stages.intake import Intake
 from notifier.stages.recorder import Recorder
 from notifier.stages.settler import Settler
 from notifier.stages.stage import keep_turning
-from notifier.store.actions import PostgresActions
+from notifier.store.actions import NotificationFacts, PostgresActions
 from notifier.store.store import Store
+from notifier.streams.actions import publish_action
 from notifier.streams.group import Client, ConsumerGroup, connect
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
@@ -249,12 +250,34 @@ async def _add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
             raise ConfigError(
                 "public.bind: action links need a key; set TEAMS_HMAC_SECRET_KEY to `openssl rand -hex 32`"
             )
-        actions = PostgresActions(config.database.url, client=daemon.client)
-        stack.push_async_callback(actions.close)
+        database = config.database
+        actions = PostgresActions(
+            database.url, connect_timeout_seconds=database.connect_timeout_seconds
+        )
         public = create_public_app(
-            secrets=[secrets.hmac_key.get_secret_value()], actions=actions, now=utc_now
+            secrets=[secrets.hmac_key.get_secret_value()],
+            actions=actions,
+            request_work=lambda *request: _request_work(daemon, *request),
+            now=utc_now,
         )
         await _listen(public, config.public.bind, "public.bind", stack)
+
+
+async def _request_work(
+    daemon: Daemon, claim: ActionClaim, facts: NotificationFacts, who: str, note: str
+) -> None:
+    fields = {
+        "action": claim.action,
+        "notification_id": claim.notification_id,
+        "event_id": facts.event_id,
+        "event_type": facts.event_type,
+        "correlation_id": facts.correlation_id,
+        "requested_by": who,
+        "note": note,
+        "requested_at": utc_now().isoformat(timespec="seconds"),
+    }
+    await publish_action(daemon.client, fields)
+    log.info("action_requested", action=claim.action, notification_id=claim.notification_id)
 
 
 async def _listen(app: web.Application, bind: str, setting: str, stack: AsyncExitStack) -> None:

@@ -26,6 +26,7 @@ from notifier.streams.probe import answers_ping
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
+_PORT_TRIES = 4
 
 
 @dataclass
@@ -152,16 +153,17 @@ def _start(
     start: Callable[[int], Server], ready: Callable[[Server], bool], port: int, log: Path
 ) -> Server:
     # A free port may be taken by another process in between; one that was asked for is tried once.
-    for last in (port != 0, False, False, True):
-        server = start(port or free_port())
+    tries = 1 if port else _PORT_TRIES
+    server = start(port or free_port())
+    for left in range(tries - 1, -1, -1):
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while server.process.poll() is None and time.monotonic() < deadline:
             if ready(server):
                 return server
             time.sleep(0.05)
         server.kill()
-        if last:
-            break
+        if left:
+            server = start(free_port())
     tail = log.read_text(errors="replace")[-600:].strip() if log.exists() else ""
     raise SandboxError(
         f"no server starts at {mask_url(server.url)}; the log {log} ends:\n{tail}"

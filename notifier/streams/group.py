@@ -190,13 +190,13 @@ class ConsumerGroup:
     ) -> list[tuple[str, dict[bytes, bytes]]]:
         """Return entries of any stream, newest first, from the id `before` down ("+" = the newest, "(id" = without it)."""
         async with _redis_errors(self._url):
-            reply = await self.client.xrevrange(stream, max=before, min="-", count=count)
+            reply: Any = await self.client.xrevrange(stream, max=before, min="-", count=count)
         return [(entry_id.decode(), fields) for entry_id, fields in reply]
 
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
         """Add an entry as a producer does (XADD); returns its id."""
         async with _redis_errors(self._url):
-            entry_id = await self.client.xadd(stream, cast("Any", dict(fields)))
+            entry_id: Any = await self.client.xadd(stream, cast("Any", dict(fields)))
         return str(entry_id.decode())
 
     async def trim(self, stream: str, *, older_than_ms: int) -> int:

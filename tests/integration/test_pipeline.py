@@ -202,6 +202,7 @@ async def test_retry_after_keeps_the_channel_quiet_but_not_its_neighbours(daemon
     await daemons.start()
     xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
     [throttled] = await daemons.receiver.wait_for(1)
+    await until(lambda: "channel_paused" in daemons.log())
 
     xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
     xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "pmo"})

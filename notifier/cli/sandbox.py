@@ -1,0 +1,53 @@
+"""notifier sandbox: everything on this machine, nothing installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sandbox(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the local Teams; 0 = any free one.")
+    ] = 8765,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep Redis' and Postgres' data here; default: a temporary folder.",
+            show_default=False,
+        ),
+    ] = None,
+    events: Annotated[
+        int, typer.Option(min=0, help="Publish this many sample events; 0 = until Ctrl-C.")
+    ] = 0,
+    rate: Annotated[
+        float, typer.Option(min=0.01, max=1000, help="Sample events per second.")
+    ] = 1.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line with the addresses once ready.")
+    ] = False,
+    faults: Annotated[
+        str,
+        typer.Option(
+            help="Make the local Teams fail: shares by kind, such as 429:0.1,500:0.05,timeout:0.02."
+        ),
+    ] = "",
+) -> None:
+    """Run Redis, Postgres, a local Teams and the daemon on this machine, with sample events.
+
+    Open the printed address to see the eight channels. Ctrl-C ends everything.
+    """
+    from notifier.sandbox.run import run_sandbox
+
+    raise typer.Exit(
+        run_sandbox(
+            port=port,
+            data_dir=data_dir,
+            events=events,
+            rate=rate,
+            as_json=as_json,
+            faults=faults,
+        )
+    )

@@ -1,0 +1,1 @@
+"""The listeners: action pages for people, health for operators."""
