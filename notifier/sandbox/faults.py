@@ -1,0 +1,43 @@
+"""Faults on demand: how the local Teams fails, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from notifier.errors import SandboxError
+
+KINDS = ("429", "500", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Shares of requests, from 0 to 1, by kind of fault."""
+
+    shares: tuple[tuple[str, float], ...] = ()
+
+    def pick(self, chance: float) -> str | None:
+        """Return the fault for a number drawn evenly from 0 to 1, None for none."""
+        for kind, share in self.shares:
+            if chance < share:
+                return kind
+            chance -= share
+        return None
+
+
+def parse_faults(text: str) -> Faults:
+    """Read `429:0.1,500:0.05,timeout:0.02`; raises SandboxError with the form expected."""
+    shares: list[tuple[str, float]] = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        kind, _, number = part.partition(":")
+        try:
+            share = float(number)
+        except ValueError:
+            share = -1
+        if kind not in KINDS or not 0 <= share <= 1:
+            raise SandboxError(
+                f"--faults {part}: write kind:share, such as 429:0.1; kinds are {', '.join(KINDS)}"
+            )
+        shares.append((kind, share))
+    if sum(share for _, share in shares) > 1:
+        raise SandboxError("--faults: the shares add up to more than 1")
+    return Faults(tuple(shares))

@@ -1,0 +1,230 @@
+"""A local Teams: webhooks that answer as a Workflows webhook does, and pages that show what arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+from aiohttp import web
+from pydantic import JsonValue
+
+from notifier.errors import SandboxError
+from notifier.sandbox.faults import Faults, parse_faults
+from notifier.teams.envelope import counted_size
+
+MAX_CARD_BYTES = 28_672
+"""What Teams takes (28 KB), counted on the escaped form; a larger one gets its 202 all the same and never shows."""
+
+_KEPT = 200
+_RATE_PER_SECOND = 4
+_MAX_REQUEST_BYTES = 1_000_000
+_TIMEOUT_SECONDS = 120.0
+_STATIC = Path(__file__).with_name("static")
+_HEADERS = {
+    # The renderer sets style attributes, so inline styles are allowed; scripts are not.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' https: data:; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One post as the channel shows it."""
+
+    number: int
+    received_at: float
+    card: JsonValue
+    refused: str | None
+
+
+@dataclass(slots=True)
+class Channel:
+    """One channel: its latest messages, and the arrivals that its rate limit counts."""
+
+    title: str
+    count: int = 0
+    messages: deque[Message] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=_RATE_PER_SECOND))
+
+
+class LocalTeams:
+    """The server; its address is known after start."""
+
+    def __init__(self, channels: Mapping[str, str], faults: Faults) -> None:
+        self.channels = {name: Channel(title) for name, title in channels.items()}
+        self.faults = faults
+        self.url = ""
+        self._random = random.Random()  # noqa: S311 - picks faults
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int) -> None:
+        """Listen on 127.0.0.1; port 0 = any free one. Raises SandboxError when the port is taken."""
+        app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
+        app.add_routes([
+            web.get("/", self._overview),
+            web.get("/channel/{channel}", self._channel_page),
+            web.get("/api/channels", self._api_channels),
+            web.get("/api/channels/{channel}", self._api_channel),
+            web.post("/webhook/{channel}", self._webhook),
+            web.post("/faults", self._set_faults),
+            web.static("/static", _STATIC),
+        ])  # fmt: skip
+        app.on_response_prepare.append(_add_headers)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        except OSError as exc:
+            raise SandboxError(
+                f"cannot listen on port {port}: {exc.strerror}; choose another with --port, or --port 0"
+            ) from None
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def webhook_url(self, channel: str) -> str:
+        """Return where to post for a channel."""
+        return f"{self.url}/webhook/{channel}"
+
+    @property
+    def received(self) -> int:
+        """Return how many posts were taken so far."""
+        return sum(channel.count for channel in self.channels.values())
+
+    def _channel(self, request: web.Request) -> Channel:
+        channel = self.channels.get(request.match_info["channel"])
+        if channel is None:
+            raise web.HTTPNotFound(text="no such channel")
+        return channel
+
+    async def _webhook(self, request: web.Request) -> web.Response:
+        channel = self._channel(request)
+        body = await request.read()
+        fault = self.faults.pick(self._random.random())
+        if fault == "429":
+            return _throttled()
+        if fault == "500":
+            return web.json_response({"error": {"code": "InternalServerError", "message": ""}}, status=500)
+        if fault == "timeout":
+            await asyncio.sleep(_TIMEOUT_SECONDS)
+            return web.Response(status=504)
+        now = time.monotonic()
+        if len(channel.arrivals) == _RATE_PER_SECOND and now - channel.arrivals[0] < 1:
+            return _throttled()
+        card = _card_in(body)
+        if card is None:
+            return web.json_response(
+                {"error": {"code": "TriggerInputSchemaMismatch", "message": ""}}, status=400
+            )
+        channel.arrivals.append(now)
+        channel.count += 1
+        size = counted_size(json.dumps(card, ensure_ascii=False, separators=(",", ":")))
+        refused = f"Teams refused this card after its 202: {size} bytes as Teams counts them, the limit is {MAX_CARD_BYTES}"
+        too_large = size > MAX_CARD_BYTES
+        channel.messages.append(
+            Message(
+                channel.count,
+                time.time(),
+                None if too_large else card,
+                refused if too_large else None,
+            )
+        )
+        return web.Response(status=202)
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        try:
+            self.faults = parse_faults(await request.text())
+        except SandboxError as exc:
+            return web.json_response({"error": str(exc)}, status=400)
+        return web.json_response({"faults": dict(self.faults.shares)})
+
+    async def _api_channels(self, _: web.Request) -> web.Response:
+        found = [
+            {"name": name, "title": c.title, "count": c.count}
+            for name, c in self.channels.items()
+        ]
+        return web.json_response({"channels": found})
+
+    async def _api_channel(self, request: web.Request) -> web.Response:
+        channel = self._channel(request)
+        after = request.query.get("after", "0")
+        least = int(after) if after.isdigit() and len(after) < 16 else 0
+        found = [
+            {
+                "number": m.number,
+                "received_at": m.received_at,
+                "card": m.card,
+                "refused": m.refused,
+            }
+            for m in channel.messages
+            if m.number > least
+        ]
+        return web.json_response({"messages": found})
+
+    async def _overview(self, _: web.Request) -> web.Response:
+        items = "".join(
+            f'<li><a href="/channel/{name}">{escape(c.title)}<strong id="count-{name}">{c.count}</strong>'
+            '<span class="muted">messages</span></a></li>'
+            for name, c in self.channels.items()
+        )
+        return _page("Local Teams", "", f'<ul class="channels">{items}</ul>')
+
+    async def _channel_page(self, request: web.Request) -> web.Response:
+        channel = self._channel(request)
+        name = request.match_info["channel"]
+        body = '<p id="empty" class="muted">No messages yet.</p><div id="messages" aria-live="polite"></div>'
+        return _page(channel.title, name, body)
+
+
+def _card_in(body: bytes) -> JsonValue:
+    """Return the card of a Workflows message, None when it is none."""
+    try:
+        message = json.loads(body)
+        [attachment] = message["attachments"]
+        right = (
+            message["type"] == "message"
+            and attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+        )
+        card: JsonValue = attachment["content"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return (
+        card
+        if right and isinstance(card, dict) and card.get("type") == "AdaptiveCard"
+        else None
+    )
+
+
+def _throttled() -> web.Response:
+    return web.json_response(
+        {"error": {"code": "TooManyRequests", "message": ""}},
+        status=429,
+        headers={"Retry-After": "1"},
+    )
+
+
+def _page(title: str, channel: str, body: str) -> web.Response:
+    home = '<a href="/">All channels</a>' if channel else ""
+    html = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<title>{escape(title)}</title><link rel="stylesheet" href="/static/teams.css"><body data-channel="{escape(channel)}">'
+        f'<header><h1>{escape(title)}</h1>{home}<span id="away" class="refused" hidden>The sandbox has ended.</span></header>'
+        f'<main>{body}</main><script src="/static/vendor/markdown-it-15.0.3.min.js"></script>'
+        '<script src="/static/vendor/adaptivecards-3.0.6.min.js"></script><script src="/static/teams.js"></script></body></html>'
+    )
+    return web.Response(text=html, content_type="text/html", charset="utf-8")
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)

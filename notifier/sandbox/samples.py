@@ -1,0 +1,22 @@
+"""Sample traffic: the events of cards/samples, one after the other."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from notifier import assets
+
+
+def sample_events() -> Iterator[str]:
+    """Return the samples as JSON texts, endlessly and with the current time, claims first."""
+    paths = sorted(
+        (assets.cards_dir() / "samples").glob("*.json"),
+        key=lambda path: ("claim" not in path.stem, path.stem),
+    )
+    samples = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    for sample in itertools.cycle(samples):
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        yield json.dumps({**sample, "time": now}, ensure_ascii=False)
