@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +62,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 def eager(client: redis.Redis, nphies: object) -> Celery:
     app: Celery = example.create_app(nphies, example.Publisher(client))
-    app.conf.update(task_always_eager=True, task_eager_propagates=True)
+    app.conf.update(task_always_eager=True)
     return app
 
 
@@ -78,7 +77,7 @@ def published(client: redis.Redis) -> list[Event]:
 def test_cheap_claim_is_submitted_and_approved(client: redis.Redis) -> None:
     app = eager(client, example.SimulatedNphies())
 
-    app.tasks["claims.submit_claim"].delay(CLAIM)
+    app.tasks["claims.submit_claim"].delay(CLAIM).get()
 
     submitted, approved = published(client)
     assert submitted.type == "nphies.claim.submitted"
@@ -92,7 +91,7 @@ def test_cheap_claim_is_submitted_and_approved(client: redis.Redis) -> None:
 def test_dear_claim_is_submitted_and_rejected(client: redis.Redis) -> None:
     app = eager(client, example.SimulatedNphies())
 
-    app.tasks["claims.submit_claim"].delay({**CLAIM, "total_amount": 50_000})
+    app.tasks["claims.submit_claim"].delay({**CLAIM, "total_amount": 50_000}).get()
 
     submitted, rejected = published(client)
     assert submitted.type == "nphies.claim.submitted"
@@ -111,7 +110,7 @@ def test_failed_submission_is_an_api_error_with_its_priority(
     app = eager(client, BrokenNphies(example.NphiesError(error_type, "refused")))
 
     with pytest.raises(example.NphiesError):
-        app.tasks["claims.submit_claim"].delay(CLAIM)
+        app.tasks["claims.submit_claim"].delay(CLAIM).get()
 
     (failed,) = published(client)
     assert (failed.type, failed.priority) == ("nphies.api.error", priority)
@@ -125,7 +124,7 @@ def test_eligibility_failure_is_published_once_after_all_retries(client: redis.R
     app = eager(client, nphies)
 
     with pytest.raises(example.NphiesError):
-        app.tasks["claims.check_eligibility"].delay({"patient_id": "PAT-12345"})
+        app.tasks["claims.check_eligibility"].delay({"patient_id": "PAT-12345"}).get()
 
     (failed,) = published(client)
     assert nphies.calls == 4
@@ -151,4 +150,4 @@ def test_claim_goes_through_while_redis_is_away(caplog: pytest.LogCaptureFixture
 
     assert result.get() == "approved"
     assert "was not published" in caplog.text
-    assert json.dumps("PAT-12345") not in caplog.text
+    assert "PAT-12345" not in caplog.text
