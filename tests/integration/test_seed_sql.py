@@ -1,0 +1,200 @@
+"""Every query of the earlier integration's checklist runs as it was written there."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from notifier.errors import OutcomeError, SchemaError
+from notifier.store.migrations import migrate_down, migrate_up, status
+from notifier.store.store import Store
+
+NOW = datetime.now(UTC)
+
+QUERIES = {
+    "by correlation id": """SELECT correlation_id, event_type, priority, status_code, sent_at
+        FROM teams_notifications WHERE correlation_id = 'test-deploy-verification';""",
+    "acknowledgement": """SELECT acknowledged_by, acknowledged_at, action_taken
+        FROM teams_notifications WHERE correlation_id = 'test-deploy-verification';""",
+    "recent": """SELECT event_type, COUNT(*) AS total,
+          COUNT(*) FILTER (WHERE status_code BETWEEN 200 AND 299) AS successful,
+          COUNT(*) FILTER (WHERE status_code >= 400) AS failed
+        FROM teams_notifications WHERE sent_at > NOW() - INTERVAL '1 hour' GROUP BY event_type;""",
+    "rate limited": """SELECT correlation_id, retry_count, status_code, error_message
+        FROM teams_notifications WHERE status_code = 429 ORDER BY sent_at DESC LIMIT 10;""",
+    "delivery rate": """SELECT (COUNT(*) FILTER (WHERE status_code < 400)::float / COUNT(*))*100
+        FROM teams_notifications WHERE sent_at > NOW() - INTERVAL '24 hours'""",
+    "acknowledgement time": """SELECT AVG(EXTRACT(EPOCH FROM (acknowledged_at - sent_at))/60)
+        FROM teams_notifications WHERE priority = 'CRITICAL' AND acknowledged_at IS NOT NULL""",
+    "unacknowledged": "SELECT COUNT(*) FROM teams_notifications_unacknowledged_critical",
+    "view": "SELECT * FROM teams_notifications_unacknowledged_critical LIMIT 10;",
+    "latest": "SELECT * FROM teams_notifications ORDER BY sent_at DESC LIMIT 10",
+    "trigger": """SELECT tgname, tgtype FROM pg_trigger WHERE tgrelid = 'teams_notifications'::regclass
+        AND NOT tgisinternal;""",
+}
+
+
+def outcome(number: int, **changes: object) -> bytes:
+    record = {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))),
+        "event_id": f"e{number}",
+        "correlation_id": "test-deploy-verification",
+        "event_type": "nphies.api.error",
+        "channel": "sre",
+        "stakeholders": ["sre", "devops"],
+        "priority": "CRITICAL",
+        "status": "delivered",
+        "status_code": 202,
+        "retry_count": 0,
+        "error_message": None,
+        "sent_at": NOW.isoformat(),
+        "stream": "teams:events",
+        "entry_id": f"{number}-1",
+        "webhook_host": "example.api.powerplatform.com",
+        "template": "nphies_api_error",
+        "event_time": NOW.isoformat(),
+        "lang": "en",
+        "attempts": [
+            {
+                "attempt": 1,
+                "started_at": NOW.isoformat(),
+                "duration_seconds": 0.1,
+                "status_code": 202,
+                "error": None,
+            }
+        ],
+        "card_payload": {"type": "AdaptiveCard"},
+    }
+    return json.dumps(record | changes).encode()
+
+
+def store_at(url: str) -> Store:
+    return Store(url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+
+
+async def record(url: str, *outcomes: bytes) -> None:
+    store = store_at(url)
+    try:
+        await store.record(outcomes, store_cards=True)
+    finally:
+        await store.close()
+
+
+def answers(url: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+async def test_every_query_of_the_checklist_gives_its_answer(database_url: str):
+    failed = outcome(
+        2, status="dead_lettered", status_code=429, retry_count=3, error_message="HTTP 429"
+    )
+    await record(database_url, outcome(1), failed, outcome(3, priority="INFO"))
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE teams_notifications SET acknowledged_by = 'Sara', acknowledged_at = sent_at + interval '3 min', "
+            "action_taken = 'acknowledge' WHERE event_id = 'e1'"
+        )
+
+    found = {name: answers(database_url, query) for name, query in QUERIES.items()}
+
+    assert len(found["by correlation id"]) == 3
+    assert ("Sara", "acknowledge") in [(row[0], row[2]) for row in found["acknowledgement"]]
+    assert found["recent"] == [("nphies.api.error", 3, 2, 1)]
+    assert found["rate limited"] == [("test-deploy-verification", 3, 429, "HTTP 429")]
+    assert float(str(found["delivery rate"][0][0])) == pytest.approx(200 / 3)
+    assert float(str(found["acknowledgement time"][0][0])) == pytest.approx(3)
+    assert found["unacknowledged"] == [(1,)]
+    assert len(found["view"]) == 1
+    assert len(found["latest"]) == 3
+    assert [row[0] for row in found["trigger"]] == ["teams_notifications_updated_at"]
+
+
+async def test_recording_twice_changes_nothing(database_url: str):
+    await record(database_url, outcome(1), outcome(1))
+    before = answers(database_url, "SELECT * FROM teams_notifications")
+    await record(database_url, outcome(1))
+
+    assert answers(database_url, "SELECT * FROM teams_notifications") == before
+    assert answers(database_url, "SELECT count(*) FROM teams_notification_attempts") == [(1,)]
+
+
+async def test_delivered_row_is_not_undone_by_an_older_dead_letter(database_url: str):
+    older = outcome(
+        1,
+        status="dead_lettered",
+        status_code=500,
+        sent_at=(NOW - timedelta(hours=1)).isoformat(),
+    )
+    await record(database_url, outcome(1))
+    await record(database_url, older)
+
+    assert answers(database_url, "SELECT status FROM teams_notifications") == [("delivered",)]
+
+
+async def test_replayed_dead_letter_becomes_delivered_and_keeps_its_acknowledgement(
+    database_url: str,
+):
+    older = outcome(
+        1,
+        status="dead_lettered",
+        status_code=500,
+        sent_at=(NOW - timedelta(hours=1)).isoformat(),
+    )
+    await record(database_url, older)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE teams_notifications SET acknowledged_by = 'Sara', acknowledged_at = now()"
+        )
+    await record(database_url, outcome(1))
+
+    assert answers(database_url, "SELECT status, acknowledged_by FROM teams_notifications") == [
+        ("delivered", "Sara")
+    ]
+
+
+async def test_update_moves_updated_at(database_url: str):
+    await record(database_url, outcome(1))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE teams_notifications SET action_taken = 'acknowledge'")
+
+    assert answers(database_url, "SELECT updated_at > created_at FROM teams_notifications") == [
+        (True,)
+    ]
+
+
+async def test_text_with_nul_is_recorded(database_url: str):
+    await record(database_url, outcome(1, correlation_id="a\x00b"))
+
+    assert answers(database_url, "SELECT correlation_id FROM teams_notifications") == [
+        ("a\ufffdb",)
+    ]
+
+
+async def test_outcome_that_postgres_refuses_is_told_without_its_values(database_url: str):
+    with pytest.raises(OutcomeError) as caught:
+        await record(database_url, outcome(1, priority="PAT-12345"))
+
+    assert "PAT-12345" not in str(caught.value)
+
+
+async def test_migrations_go_up_down_and_up_again(empty_database_url: str):
+    store = store_at(empty_database_url)
+    with pytest.raises(SchemaError, match="notifier migrate up"):
+        await store.check_schema()
+
+    first = migrate_up(empty_database_url)
+    assert migrate_up(empty_database_url) == []
+    assert all(item.applied_at for item in status(empty_database_url))
+    assert migrate_down(empty_database_url, steps=len(first)) == list(reversed(first))
+    left = answers(
+        empty_database_url, "SELECT tablename FROM pg_tables WHERE tablename LIKE 'teams_%'"
+    )
+    assert left == []
+    assert migrate_up(empty_database_url) == first
+    await store.check_schema()
+    await store.close()
