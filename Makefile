@@ -1,61 +1,84 @@
-PYTHON ?= python3
+# Everything a developer runs. Nothing here needs root or a server started by hand.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
 VENV := .venv
-BIN := $(VENV)/bin
-TEST_WORKERS ?= 2
+BIN  := $(VENV)/bin
+ARGS ?=
+
+# The first Python that is new enough; name another with `make PYTHON=/path/to/python3 …`.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .PHONY: help setup run test unit check lint types imports fmt cov schema clean
 
-help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/pip.stamp:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "notifier needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' || { echo "this Python has no venv: on Debian, apt install python3-venv"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	@touch $@
+setup: $(VENV)/.dev ## Make .venv with everything that running, testing and checking need
 
-$(VENV)/run.stamp: $(VENV)/pip.stamp pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox]'
-	@touch $@
+run: $(VENV)/.run ## Run the sandbox: Redis, Postgres, a local Teams, the daemon (ARGS='--rate 5')
+	@exec $(BIN)/notifier sandbox $(ARGS)
 
-$(VENV)/dev.stamp: $(VENV)/run.stamp pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,dev]'
-	@touch $@
+test: $(VENV)/.dev ## Run all tests, on real Redis and Postgres that they start themselves (ARGS='-k lane')
+	$(BIN)/pytest -n 2 $(ARGS)
 
-setup: $(VENV)/dev.stamp ## Make the virtual environment with everything for development
+unit: $(VENV)/.dev ## Run the tests without any server
+	$(BIN)/pytest tests/unit $(ARGS)
 
-run: $(VENV)/run.stamp ## Run the sandbox: Redis, Postgres, a local Teams and the daemon (ARGS="--rate 5")
-	@$(BIN)/notifier sandbox $(ARGS)
+check: lint types imports ## Check style, types and the layers
 
-test: setup ## Run all tests; they start their own Redis and Postgres (ARGS="-k claim")
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)
-
-unit: setup ## Run the tests without servers
-	$(BIN)/python -m pytest tests/unit $(ARGS)
-
-check: lint types imports ## Check style, types and layers
-	$(BIN)/notifier cards check
-
-lint: setup
+lint: $(VENV)/.dev ## Check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup
+types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
 
-imports: setup
+imports: $(VENV)/.dev ## Check that imports point down the layers
 	$(BIN)/lint-imports
 
-fmt: setup ## Format the code
-	$(BIN)/ruff check --fix .
+fmt: $(VENV)/.dev ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
-cov: setup ## Measure coverage by branch
-	$(BIN)/coverage run -m pytest tests
-	$(BIN)/coverage combine && $(BIN)/coverage report
+cov: $(VENV)/.dev ## Run all tests and report which branches they miss
+	$(BIN)/coverage erase
+	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
 
-schema: setup ## Write the contract with producers into docs/
+schema: $(VENV)/.run ## Write docs/event.schema.json and docs/asyncapi.json from the model
 	$(BIN)/notifier schema --write docs
 
-clean: ## Remove what the other targets made
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+clean: ## Remove .venv, caches and build results
+	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		.coverage .coverage.* htmlcov dist build
+	find notifier tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps make a second `make run` start at once; a changed pyproject.toml installs again.
+$(VENV)/.run: pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --editable '.[sandbox]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --editable '.[sandbox,dev]'
+	@touch $(VENV)/.run $@
+
+# Debian splits ensurepip off into python3-venv; pip or virtualenv of the system can stand in for it.
+$(BIN)/pip:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "make: notifier needs Python 3.11 or newer and found none on PATH." >&2; \
+		echo "      Install it (Debian 12, Ubuntu 24.04: apt install python3 python3-venv) or name one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	elif $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+		echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); \
+	elif $(PYTHON) -m virtualenv --version >/dev/null 2>&1; then \
+		$(PYTHON) -m virtualenv --quiet $(VENV); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		$(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(BIN)/python install --quiet pip; \
+	else \
+		echo "make: $(PYTHON) has neither ensurepip, virtualenv nor pip. Install one of them (Debian: apt install python3-venv)." >&2; \
+		exit 1; \
+	fi
