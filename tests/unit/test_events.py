@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.errors import EventError
+from notifier.events import Event, Priority, parse_entry
+
+ENTRY_ID = "1769854500000-3"
+
+
+def parse(fields: dict[str, Any], entry_id: str = ENTRY_ID) -> Event:
+    encoded = {
+        key.encode(): (value if isinstance(value, bytes) else str(value).encode())
+        for key, value in fields.items()
+    }
+    return parse_entry("teams:events", entry_id, encoded, max_bytes=10_000)
+
+
+def test_type_alone_is_a_complete_event():
+    event = parse({"type": "vault.seal.detected"})
+
+    assert (event.id, event.correlation_id, event.lang, event.data) == (
+        ENTRY_ID,
+        ENTRY_ID,
+        "en",
+        {},
+    )
+    assert event.time == datetime.fromtimestamp(1769854500, UTC)
+
+
+def test_unknown_fields_become_data_and_known_ones_do_not():
+    event = parse(
+        {
+            "type": "a.b", "id": "e1", "correlation_id": "c1", "time": "2026-01-31T13:15:00+03:00", "priority": "high",
+            "stakeholders": "sre, devops", "lang": "ar-SA", "source": "worker", "claim_id": "CLM-1", "data": '{"amount": 12.5}',
+        }
+    )  # fmt: skip
+
+    assert event.data == {"claim_id": "CLM-1", "amount": 12.5}
+    assert event.time == datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
+    assert event.priority is Priority.HIGH
+    assert event.stakeholders == ("sre", "devops")
+    assert (event.lang, event.source, event.id, event.correlation_id) == (
+        "ar",
+        "worker",
+        "e1",
+        "c1",
+    )
+
+
+def test_data_wins_over_a_flat_field_of_the_same_name():
+    assert parse({"type": "a.b", "x": "flat", "data": '{"x": "json"}'}).data == {"x": "json"}
+
+
+def test_empty_optional_fields_count_as_absent():
+    event = parse({"type": "a.b", "priority": "", "stakeholders": "", "data": "", "time": ""})
+
+    assert (event.priority, event.stakeholders, event.data) == (None, None, {})
+
+
+def test_cloudevent_is_read_with_its_extensions():
+    event = parse(
+        {
+            "event": json.dumps(
+                {
+                    "specversion": "1.0", "id": "ce-1", "source": "/claims", "type": "nphies.claim.approved",
+                    "time": "2026-01-31T10:15:00Z", "datacontenttype": "application/json", "subject": "CLM-1",
+                    "correlationid": "corr-1", "priority": "LOW", "stakeholders": "pmo", "otherextension": "x",
+                    "data": {"claim_id": "CLM-1"},
+                }
+            )
+        }
+    )  # fmt: skip
+
+    assert (event.id, event.source, event.correlation_id) == ("ce-1", "/claims", "corr-1")
+    assert event.priority is Priority.LOW
+    assert event.stakeholders == ("pmo",)
+    assert event.data == {"claim_id": "CLM-1"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"claim_id": "CLM-1"}, "type", "is missing"),
+        ({"type": "no spaces please"}, "type", "must be letters"),
+        (
+            {"type": "a.b", "priority": "URGENT"},
+            "priority",
+            "CRITICAL, HIGH, MEDIUM, LOW, INFO",
+        ),
+        ({"type": "a.b", "time": "yesterday"}, "time", "RFC 3339"),
+        ({"type": "a.b", "time": "2026-01-31T10:15:00"}, "time", "with an offset"),
+        (
+            {"type": "a.b", "stakeholders": "sre devops"},
+            "stakeholders.0",
+            "list of channel names",
+        ),
+        ({"type": "a.b", "data": "[1]"}, "data", "not an object"),
+        ({"type": "a.b", "data": '{"a": '}, "data", "not valid JSON at character"),
+        ({"type": "a.b", "data": '{"a": NaN}'}, "data", "not valid JSON"),
+        ({"type": "a.b", "data": "[" * 5000}, "data", "nested too deeply"),
+        ({"type": "a.b", "data": '{"a":' * 40 + "1" + "}" * 40}, "data", "nested too deeply"),
+        ({"type": "a.b", "data": '{"a": "\\ud800"}'}, "data", "surrogate"),
+        ({"type": "a.b", "id": "x" * 201}, "id", "1 to 200 characters"),
+        (
+            {"type": "a.b", "correlation_id": "a\r\nX-Evil: 1"},
+            "correlation_id",
+            "without control characters",
+        ),
+        ({"type": "a.b", "traceparent": "00-1"}, "traceparent", "W3C traceparent"),
+        ({"type": "a.b", "note": b"\xff"}, "note", "not UTF-8"),
+        ({"event": '{"type": "a.b", "claim": 1}'}, "event.claim", "put it into data"),
+        (
+            {"event": '{"type": "a.b"}', "claim_id": "1"},
+            "claim_id",
+            "stands beside the field event",
+        ),
+        (
+            {"event": '{"specversion": "0.3", "type": "a.b"}'},
+            "event.specversion",
+            'use CloudEvents "1.0"',
+        ),
+        (
+            {"event": '{"specversion": "1.0", "type": "a.b", "data_base64": "eA=="}'},
+            "event.data_base64",
+            "JSON object",
+        ),
+        (
+            {"type": "a.b", "data": json.dumps({"x": "y" * 20_000})},
+            "entry",
+            "the limit is 10000",
+        ),
+    ],
+)
+def test_fault_names_the_field_and_the_fix(fields: dict[str, Any], field: str, words: str):
+    with pytest.raises(EventError) as caught:
+        parse(fields)
+
+    assert caught.value.field == field
+    assert words in caught.value.fault
+
+
+def test_fault_never_shows_the_value():
+    with pytest.raises(EventError) as caught:
+        parse({"type": "a.b", "priority": "PAT-12345", "time": "PAT-12345"})
+
+    assert "PAT-12345" not in str(caught.value)
+
+
+@given(
+    st.dictionaries(
+        st.one_of(
+            st.sampled_from([b"type", b"data", b"event", b"time", b"stakeholders", b"id"]),
+            st.binary(max_size=8),
+        ),
+        st.one_of(
+            st.binary(max_size=60),
+            st.text(max_size=40).map(lambda text: json.dumps({"type": text}).encode()),
+        ),
+        max_size=6,
+    ),
+    st.text(max_size=20),
+)
+def test_any_entry_is_an_event_or_a_clear_fault(fields: dict[bytes, bytes], entry_id: str):
+    fault = None
+    event = None
+    try:
+        event = parse_entry("teams:events", entry_id, fields, max_bytes=10_000)
+    except EventError as exc:
+        fault = exc
+
+    if event is None:
+        assert fault is not None
+        assert fault.field
+        assert fault.fault
+    else:
+        json.dumps(event.data, ensure_ascii=False).encode()
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+def test_data_arrives_as_it_was_sent(value: Any):
+    sent = json.dumps({"value": value})
+
+    assert parse({"type": "a.b", "data": sent}).data == {"value": value}

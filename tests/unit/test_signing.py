@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import base64
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
+from notifier.errors import TokenError
+from notifier.signing import (
+    ACTIONS,
+    action_token,
+    body_signature,
+    verify_action_token,
+    webhook_headers,
+)
+
+NOTIFICATION = "7f6f2c7e-4f0f-5c53-9d0e-1f6c2b1f7c11"
+NOW = 1_800_000_000
+
+
+def token(**changes: object) -> str:
+    members: dict[str, object] = {
+        "notification_id": NOTIFICATION,
+        "action": "acknowledge",
+        "expires_at": NOW + 60,
+    }
+    return action_token("key", **(members | changes))  # type: ignore[arg-type]
+
+
+def test_body_signature_is_that_of_rfc_4231():
+    # Test case 2 of RFC 4231.
+    signature = body_signature("Jefe", b"what do ya want for nothing?")
+
+    assert signature == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["plain text secret", "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()],
+)
+def test_reference_library_verifies_our_headers(secret: str):
+    key = secret if secret.startswith("whsec_") else secret.encode()
+    headers = webhook_headers(
+        secret, message_id="msg_1", timestamp=int(time.time()), body=b'{"a": 1}'
+    )
+
+    assert Webhook(key).verify(b'{"a": 1}', headers) == {"a": 1}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_token_allows_exactly_what_was_signed(action: str):
+    claim = verify_action_token(["key"], token(action=action), now=NOW)
+
+    assert (claim.notification_id, claim.action, claim.expires_at) == (
+        NOTIFICATION,
+        action,
+        NOW + 60,
+    )
+
+
+def test_older_key_is_good_while_it_is_listed():
+    assert verify_action_token(["new key", "key"], token(), now=NOW).action == "acknowledge"
+    with pytest.raises(TokenError):
+        verify_action_token(["new key"], token(), now=NOW)
+
+
+def test_expired_token_says_so():
+    with pytest.raises(TokenError, match="expired") as caught:
+        verify_action_token(["key"], token(), now=NOW + 60)
+
+    assert caught.value.expired
+
+
+@given(st.data())
+def test_any_change_of_any_character_is_refused(data: st.DataObject):
+    good = token()
+    position = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(
+        st.characters(min_codepoint=33, max_codepoint=126).filter(
+            lambda sign: sign != good[position]
+        )
+    )
+    changed = good[:position] + other + good[position + 1 :]
+
+    with pytest.raises(TokenError):
+        verify_action_token(["key"], changed, now=NOW)
+
+
+@given(st.text(max_size=150))
+def test_any_text_is_refused(text: str):
+    with pytest.raises(TokenError):
+        verify_action_token(["key"], text, now=NOW)
