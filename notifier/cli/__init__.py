@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
 from notifier.cli import cards, config, dlq, migrate, publish, run, schema
@@ -46,12 +45,7 @@ def version() -> None:
 def main() -> None:
     """Run the command line; errors are one message on standard error, without a traceback."""
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as exc:
-        exc.show()
-        sys.exit(exc.exit_code)
+        app()
     except NotifierError as exc:
         typer.echo(f"notifier: {exc}", err=True)
         sys.exit(exc.exit_code)
@@ -61,4 +55,3 @@ def main() -> None:
         # The reader (head, less) has seen enough; Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)

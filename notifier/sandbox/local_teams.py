@@ -115,7 +115,9 @@ class LocalTeams:
         if fault == "429":
             return _throttled()
         if fault == "500":
-            return web.json_response({"error": {"code": "InternalServerError", "message": ""}}, status=500)
+            return web.json_response(
+                {"error": {"code": "InternalServerError", "message": ""}}, status=500
+            )
         if fault == "timeout":
             await asyncio.sleep(_TIMEOUT_SECONDS)
             return web.Response(status=504)

@@ -1,0 +1,131 @@
+"""The local Teams in a real browser: cards are drawn, and new ones appear by themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from notifier import assets
+from notifier.cards import CardPainter, load_cards
+from notifier.config import load_config
+from notifier.events import to_event
+from notifier.routing import Catalogue
+from notifier.sandbox.faults import Faults
+from notifier.sandbox.local_teams import LocalTeams
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    program = shutil.which("chromium")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Chromium")
+        pytest.skip("Chromium is not installed")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield await browser.new_page()
+        await browser.close()
+
+
+@pytest.fixture
+async def teams() -> AsyncIterator[LocalTeams]:
+    server = LocalTeams({"sre": "SRE", "pmo": "PMO"}, Faults())
+    await server.start(0)
+    yield server
+    await server.stop()
+
+
+async def send(teams: LocalTeams, card: object) -> None:
+    attachment = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": None,
+        "content": card,
+    }
+    url = teams.webhook_url("sre")
+    body = {"type": "message", "attachments": [attachment]}
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
+        assert answer.status == 202
+
+
+def sample_card(name: str) -> object:
+    config = load_config(None, {})
+    members = json.loads((assets.cards_dir() / "samples" / f"{name}.json").read_text())
+    event = to_event("teams:events", "1-1", members)
+    [notification, *_] = (
+        Catalogue(config.routes, config.channels).route(event, event.data).notifications
+    )
+    return CardPainter(load_cards(assets.cards_dir()), config, None).draw(notification)[1]
+
+
+async def test_card_that_arrives_is_drawn_without_reloading(teams: LocalTeams, page: Page):
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    await page.goto(f"{teams.url}/channel/sre")
+    await page.get_by_text("No messages yet.").wait_for()
+
+    await send(teams, sample_card("nphies.claim.rejected"))
+
+    await page.locator(".message .ac-adaptiveCard").wait_for()
+    text = await page.locator(".message").inner_text()
+    assert "HIGH" in text
+    assert "rejected" in text
+    assert "${" not in text
+    assert [fault for fault in faults if "favicon" not in fault and "404" not in fault] == []
+
+
+async def test_markup_in_event_text_is_shown_and_not_run(teams: LocalTeams, page: Page):
+    hostile = "<img src=x onerror=\"document.title='owned'\"> <b>bold</b>"
+    await send(
+        teams,
+        {
+            "type": "AdaptiveCard",
+            "version": "1.5",
+            "body": [{"type": "TextBlock", "text": hostile}],
+        },
+    )
+    await page.goto(f"{teams.url}/channel/sre")
+    await page.locator(".message .ac-adaptiveCard").wait_for()
+
+    assert hostile in await page.locator(".message").inner_text()
+    assert await page.title() == "SRE"
+
+
+async def test_overview_counts_messages_by_channel(teams: LocalTeams, page: Page):
+    await page.goto(teams.url)
+    await send(teams, {"type": "AdaptiveCard", "version": "1.5", "body": []})
+
+    await page.locator("#count-sre", has_text="1").wait_for()
+    assert await page.locator("#count-pmo").inner_text() == "0"
+
+
+@pytest.mark.parametrize("width", [360, 1000])
+async def test_no_sample_card_is_wider_than_the_page(teams: LocalTeams, page: Page, width: int):
+    await page.set_viewport_size({"width": width, "height": 800})
+    for name in (
+        "nphies.claim.submitted",
+        "followup.batch.status",
+        "celery.task.dlq",
+        "system.maintenance.scheduled",
+    ):
+        await send(teams, sample_card(name))
+    await page.goto(f"{teams.url}/channel/sre")
+    await page.locator(".message .ac-adaptiveCard").nth(3).wait_for()
+
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

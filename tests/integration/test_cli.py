@@ -1,0 +1,203 @@
+"""The command line as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from notifier import assets
+from notifier.streams.keys import Keys
+
+SAMPLE = assets.cards_dir() / "samples" / "nphies.claim.rejected.json"
+
+
+def notifier(*arguments: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    kept = {"PATH": os.environ["PATH"], "COLUMNS": "160"}
+    command = [sys.executable, "-m", "notifier", *arguments]
+    return subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=kept | env,
+        timeout=60,
+        check=False,
+    )
+
+
+def entries(redis_url: str, stream: str = "teams:events") -> list[dict[str, Any]]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        return [fields for _, fields in client.xrange(stream)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["run"], ["sandbox"], ["publish"], ["migrate", "up"], ["migrate", "down"], ["migrate", "status"], ["dlq", "list"],
+     ["dlq", "show"], ["cards", "list"], ["cards", "check"], ["cards", "render"], ["schema"], ["config", "check"], ["config", "show"], ["version"]],
+)  # fmt: skip
+def test_every_command_explains_itself(command: list[str]):
+    done = notifier(*command, "--help")
+
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_wrong_usage_is_exit_2_and_bad_configuration_3():
+    assert notifier("nonsense").returncode == 2
+    done = notifier("config", "check", TEAMS_MAX_RETRIES="many")
+    assert done.returncode == 3
+    assert "TEAMS_MAX_RETRIES" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_server_that_is_away_is_exit_4_with_advice():
+    done = notifier("dlq", "list", REDIS_URL="redis://:topsecret@127.0.0.1:1/0")
+
+    assert done.returncode == 4
+    assert "check redis.url" in done.stderr
+    assert "topsecret" not in done.stderr
+
+
+def test_unknown_stage_is_refused():
+    done = notifier("run", "--stages", "intake,dispatch")
+
+    assert done.returncode == 3
+    assert "dispatch" in done.stderr
+    assert "recorder" in done.stderr
+
+
+def test_publish_from_flags_is_the_event_meant(redis_url: str):
+    done = notifier(
+        "publish", "nphies.claim.rejected", "--data", '{"claim_id": "CLM-1"}', "--field", "rejection_code=INV-001",
+        "--priority", "critical", "--stakeholders", "sre,pmo", REDIS_URL=redis_url,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    [fields] = entries(redis_url)
+    assert json.loads(fields["event"]) == {
+        "type": "nphies.claim.rejected",
+        "priority": "critical",
+        "stakeholders": "sre,pmo",
+        "data": {"claim_id": "CLM-1", "rejection_code": "INV-001"},
+    }
+
+
+def test_publish_reports_bad_lines_and_publishes_the_good_ones(redis_url: str):
+    lines = '{"type": "a.b", "stakeholders": "sre"}\nnonsense\n[]\n{"type": "c d"}\n\n{"type": "e.f"}\n'
+
+    done = notifier("publish", "--file", "-", stdin=lines, REDIS_URL=redis_url)
+
+    assert done.returncode == 1
+    assert "line 2: is not valid JSON" in done.stderr
+    assert "line 3: is not a JSON object" in done.stderr
+    assert "line 4: type:" in done.stderr
+    assert [json.loads(fields["event"])["type"] for fields in entries(redis_url)] == [
+        "a.b",
+        "e.f",
+    ]
+
+
+def test_publish_dry_run_shows_route_and_card_and_publishes_nothing(redis_url: str):
+    done = notifier("publish", "--file", str(SAMPLE), "--dry-run", REDIS_URL=redis_url)
+
+    assert done.returncode == 0, done.stderr
+    assert "nphies_integration, pmo, compliance" in done.stdout
+    assert '"AdaptiveCard"' in done.stdout
+    assert entries(redis_url) == []
+
+
+def test_cards_render_expands_any_template_with_any_data(tmp_path: Path):
+    (tmp_path / "card.json").write_text(
+        '{"type": "AdaptiveCard", "body": [{"$data": "${items}", "type": "TextBlock", "text": "${n} of ${$root.total}"}]}'
+    )
+    (tmp_path / "data.json").write_text('{"total": 2, "items": [{"n": 1}, {"n": 2}]}')
+
+    done = notifier(
+        "cards", "render", str(tmp_path / "card.json"), "--data", str(tmp_path / "data.json")
+    )
+
+    assert [block["text"] for block in json.loads(done.stdout)["body"]] == ["1 of 2", "2 of 2"]
+
+
+def test_cards_render_draws_an_event_as_a_delivery_would():
+    done = notifier("cards", "render", "claim_rejected", "--event", str(SAMPLE))
+
+    assert json.loads(done.stdout)["type"] == "AdaptiveCard"
+    assert json.loads(SAMPLE.read_text())["data"]["patient_id"] not in done.stdout
+
+
+def test_cards_check_passes_the_shipped_cards_and_names_file_path_and_fix_of_a_bad_one(
+    tmp_path: Path,
+):
+    (tmp_path / "generic.json").write_text(
+        '{"type": "AdaptiveCard", "version": "1.6", "actions": [{"type": "Action.Submit", "title": "${nope("}]}'
+    )
+    (tmp_path / "other.json").write_text(
+        '{"type": "AdaptiveCard", "version": "1.6", "actions": [{"type": "Action.Submit", "title": "x"}]}'
+    )
+
+    assert notifier("cards", "check").returncode == 0
+    done = notifier("cards", "check", str(tmp_path))
+
+    assert done.returncode == 1
+    assert "generic.json: $.actions[0].title" in done.stderr
+    assert "other.json: $.version" in done.stderr
+    assert "other.json: $.actions[0].type: Action.Submit" in done.stderr
+
+
+def test_migrate_goes_up_and_down_and_says_where_it_stands(empty_database_url: str):
+    assert notifier("migrate", "status", DATABASE_URL=empty_database_url).returncode == 5
+    assert "applied 0001" in notifier("migrate", "up", DATABASE_URL=empty_database_url).stdout
+    done = notifier("migrate", "status", "--json", DATABASE_URL=empty_database_url)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[0]["applied_at"]
+    assert (
+        "rolled back 0001"
+        in notifier("migrate", "down", DATABASE_URL=empty_database_url).stdout
+    )
+
+
+def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):
+    raw = json.dumps(
+        {
+            "fields": {
+                "type": "a b",
+                "patient_id": "PAT-12345",
+                "data": '{"member_id": "MEM-99999", ',
+            }
+        }
+    )
+    letter = {
+        "reason": "invalid_event",
+        "detail": "type: wrong",
+        "stage": "intake",
+        "channel": "",
+        "event": raw,
+    }
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        assert json.loads(notifier("dlq", "list", "--json", REDIS_URL=redis_url).stdout) == []
+        letter_id = str(client.xadd(Keys("teams:events").dead, letter))  # type: ignore[arg-type]
+
+    listed = json.loads(notifier("dlq", "list", "--json", REDIS_URL=redis_url).stdout)
+    shown = notifier("dlq", "show", letter_id, REDIS_URL=redis_url)
+
+    assert [(item["id"], item["reason"]) for item in listed] == [(letter_id, "invalid_event")]
+    assert json.loads(shown.stdout)["detail"] == "type: wrong"
+    for text in (shown.stdout, json.dumps(listed)):
+        assert "12345" not in text
+        assert "99999" not in text
+    assert "invalid_event" in notifier("dlq", "list", REDIS_URL=redis_url).stdout
+    assert notifier("dlq", "show", "1-1", REDIS_URL=redis_url).returncode == 1
+
+
+def test_config_show_masks_passwords():
+    done = notifier("config", "show", "--json", DATABASE_URL="postgresql://u:topsecret@h/db")
+
+    assert json.loads(done.stdout)["database"]["url"] == "postgresql://u:***@h/db"

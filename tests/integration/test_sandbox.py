@@ -1,0 +1,174 @@
+"""The sandbox as a newcomer meets it, and what is left of it afterwards: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+import pytest
+
+from notifier.sandbox.faults import Faults
+from notifier.sandbox.local_teams import LocalTeams
+
+
+def alive_in(folder: Path) -> list[str]:
+    """Return the command lines of processes that mention the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (
+                    (entry / "cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                )
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if str(folder) in line and state != "Z":
+                found.append(line)
+    return found
+
+
+async def start(
+    folder: Path, *arguments: str
+) -> tuple[asyncio.subprocess.Process, dict[str, str]]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "notifier", "sandbox", "--json", "--port", "0", "--data-dir", str(folder), *arguments,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        line = await process.stdout.readline()
+    return process, json.loads(line)
+
+
+async def channels(url: str) -> dict[str, int]:
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/api/channels") as answer:
+        return {item["name"]: item["count"] for item in (await answer.json())["channels"]}
+
+
+async def until(condition: Any, seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            result = condition()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_sample_events_reach_every_channel_and_the_table_and_ctrl_c_leaves_nothing(
+    tmp_path: Path,
+):
+    tmp_path.chmod(0o755)
+    process, addresses = await start(tmp_path, "--events", "36", "--rate", "50")
+    assert set(addresses) == {"redis_url", "database_url", "teams_url", "admin_url"}
+
+    def delivered() -> bool:
+        with psycopg.connect(addresses["database_url"]) as connection:
+            row = connection.execute(
+                "SELECT count(DISTINCT event_type) FROM teams_notifications WHERE status = 'delivered'"
+            ).fetchone()
+        return row is not None and row[0] == 36
+
+    await until(delivered, 90)
+    assert all(count > 0 for count in (await channels(addresses["teams_url"])).values())
+
+    process.send_signal(signal.SIGINT)
+    assert await process.wait() == 0
+    await until(lambda: alive_in(tmp_path) == [])
+
+
+async def test_killed_sandbox_leaves_no_process_behind(tmp_path: Path):
+    tmp_path.chmod(0o755)
+    process, addresses = await start(tmp_path)
+    assert alive_in(tmp_path)
+
+    process.kill()
+    await process.wait()
+
+    await until(lambda: alive_in(tmp_path) == [])
+    async with aiohttp.ClientSession() as session:
+
+        async def daemon_gone() -> bool:
+            try:
+                async with session.get(f"{addresses['admin_url']}/healthz"):
+                    return False
+            except aiohttp.ClientConnectionError:
+                return True
+
+        await until(daemon_gone)
+
+
+CARD = {
+    "type": "AdaptiveCard",
+    "version": "1.5",
+    "body": [{"type": "TextBlock", "text": "hello"}],
+}
+
+
+def message(card: object = CARD) -> dict[str, object]:
+    content_type = "application/vnd.microsoft.card.adaptive"
+    return {
+        "type": "message",
+        "attachments": [{"contentType": content_type, "contentUrl": None, "content": card}],
+    }
+
+
+@pytest.fixture
+async def teams() -> AsyncIterator[LocalTeams]:
+    server = LocalTeams({"sre": "SRE"}, Faults())
+    await server.start(0)
+    yield server
+    await server.stop()
+
+
+async def post(teams: LocalTeams, body: object) -> tuple[int, str | None]:
+    url = teams.webhook_url("sre")
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
+        return answer.status, answer.headers.get("Retry-After")
+
+
+async def test_local_teams_takes_a_message_with_an_empty_202_and_refuses_others(
+    teams: LocalTeams,
+):
+    assert await post(teams, message()) == (202, None)
+    assert (await post(teams, {"text": "no card"}))[0] == 400
+    assert (await post(teams, message({"type": "Other"})))[0] == 400
+    assert teams.received == 1
+
+
+async def test_local_teams_throttles_the_fifth_request_of_a_second(teams: LocalTeams):
+    answers = [await post(teams, message()) for _ in range(5)]
+
+    assert [status for status, _ in answers] == [202, 202, 202, 202, 429]
+    assert answers[-1][1] == "1"
+
+
+async def test_local_teams_takes_a_large_card_and_then_does_not_show_it(teams: LocalTeams):
+    large = {**CARD, "body": [{"type": "TextBlock", "text": "x" * 30_000}]}
+
+    assert (await post(teams, message(large)))[0] == 202
+    assert teams.channels["sre"].messages[0].card is None
+
+
+async def test_local_teams_fails_on_demand(teams: LocalTeams):
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{teams.url}/faults", data="500:1") as answer:
+            assert answer.status == 200
+        async with session.post(f"{teams.url}/faults", data="nonsense") as answer:
+            assert answer.status == 400
+            assert "429:0.1" in await answer.text()
+
+    assert (await post(teams, message()))[0] == 500
