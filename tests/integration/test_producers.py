@@ -15,7 +15,6 @@ import redis
 from notifier.events import Event, parse_entry
 
 NODE = Path(__file__).parents[1] / "clients" / "node"
-CACHE = Path(__file__).parents[2] / ".cache" / "node"
 
 
 def the_event(redis_url: str) -> Event:
@@ -50,17 +49,18 @@ def test_redis_cli_one_liner_of_the_readme_is_a_complete_event(redis_url: str):
 
 
 @pytest.fixture(scope="session")
-def node() -> str:
-    program, npm = shutil.which("node"), shutil.which("npm")
-    if program is None or npm is None:
+def publisher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with publish.mjs and what it needs installed."""
+    npm = shutil.which("npm")
+    if shutil.which("node") is None or npm is None:
         if os.environ.get("CI"):
             pytest.fail("CI needs Node.js and npm")
         pytest.skip("Node.js and npm are not installed")
-    CACHE.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path_factory.mktemp("node")
     for name in ("package.json", "package-lock.json", "publish.mjs"):
-        shutil.copy(NODE / name, CACHE / name)
-    subprocess.run([npm, "ci", "--silent"], cwd=CACHE, check=True, timeout=110)
-    return program
+        shutil.copy(NODE / name, folder / name)
+    subprocess.run([npm, "ci", "--silent"], cwd=folder, check=True, timeout=110)
+    return folder
 
 
 @pytest.mark.node
@@ -88,9 +88,18 @@ def node() -> str:
     ],
     ids=["flat", "data", "event", "cloudevent"],
 )
-def test_node_client_publishes_every_form(node: str, redis_url: str, fields: dict[str, str]):
-    command = [node, "publish.mjs", redis_url, json.dumps(fields)]
-    subprocess.run(command, cwd=CACHE, check=True, capture_output=True, timeout=60)
+def test_node_client_publishes_every_form(
+    publisher: Path, redis_url: str, fields: dict[str, str]
+):
+    command = ["node", "publish.mjs", redis_url, "teams:events"]
+    subprocess.run(
+        command,
+        cwd=publisher,
+        check=True,
+        capture_output=True,
+        timeout=60,
+        input=json.dumps(fields).encode(),
+    )
 
     event = the_event(redis_url)
     assert (event.type, event.id) == ("nphies.claim.approved", "e-1")
