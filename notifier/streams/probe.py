@@ -1,14 +1,15 @@
-"""Ask a Redis whether it is there."""
+"""Ask a Redis which process it is."""
 
 from __future__ import annotations
 
 import redis
 
 
-def answers_ping(url: str, *, timeout_seconds: float = 2.0) -> bool:
-    """Tell whether the server at `url` answers PING (it may still be loading its data)."""
+def redis_process_id(url: str, *, timeout_seconds: float = 2.0) -> int | None:
+    """Return the process id of the server at `url` (INFO server), None while none answers or it is loading its data."""
     try:
         with redis.Redis.from_url(url, socket_timeout=timeout_seconds) as client:
-            return bool(client.ping())
+            client.ping()
+            return int(client.info("server")["process_id"])
     except redis.RedisError:
-        return False
+        return None

@@ -69,10 +69,9 @@ async def until(condition: Any, seconds: float = 60) -> None:
 
 
 async def test_sample_events_reach_every_channel_and_the_table_and_ctrl_c_leaves_nothing(
-    tmp_path: Path,
+    open_folder: Path,
 ):
-    tmp_path.chmod(0o755)
-    process, addresses = await start(tmp_path, "--events", "36", "--rate", "50")
+    process, addresses = await start(open_folder, "--events", "36", "--rate", "50")
     assert set(addresses) == {"redis_url", "database_url", "teams_url", "admin_url"}
 
     def delivered() -> bool:
@@ -87,18 +86,17 @@ async def test_sample_events_reach_every_channel_and_the_table_and_ctrl_c_leaves
 
     process.send_signal(signal.SIGINT)
     assert await process.wait() == 0
-    await until(lambda: alive_in(tmp_path) == [])
+    await until(lambda: alive_in(open_folder) == [])
 
 
-async def test_killed_sandbox_leaves_no_process_behind(tmp_path: Path):
-    tmp_path.chmod(0o755)
-    process, addresses = await start(tmp_path)
-    assert alive_in(tmp_path)
+async def test_killed_sandbox_leaves_no_process_behind(open_folder: Path):
+    process, addresses = await start(open_folder)
+    assert alive_in(open_folder)
 
     process.kill()
     await process.wait()
 
-    await until(lambda: alive_in(tmp_path) == [])
+    await until(lambda: alive_in(open_folder) == [])
     async with aiohttp.ClientSession() as session:
 
         async def daemon_gone() -> bool:
