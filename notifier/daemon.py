@@ -260,7 +260,7 @@ async def _add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
             request_work=lambda *request: _request_work(daemon, *request),
             now=utc_now,
         )
-        await _listen(public, config.public.bind, "public.bind", stack)
+        await _listen(public, config.public.bind, "public.bind", stack, shared=True)
 
 
 async def _request_work(
@@ -280,13 +280,22 @@ async def _request_work(
     log.info("action_requested", action=claim.action, notification_id=claim.notification_id)
 
 
-async def _listen(app: web.Application, bind: str, setting: str, stack: AsyncExitStack) -> None:
+async def _listen(
+    app: web.Application,
+    bind: str,
+    setting: str,
+    stack: AsyncExitStack,
+    *,
+    shared: bool = False,
+) -> None:
+    """Serve on an address; a shared one may be served by several processes of this machine (SO_REUSEPORT)."""
     host, _, port = bind.rpartition(":")
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        site = web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=shared or None)
+        await site.start()
     except OSError as exc:
         raise ConfigError(
             f"{setting}: cannot listen on {bind}: {exc.strerror}; choose another address"

@@ -68,6 +68,15 @@ async def test_opening_the_link_changes_nothing_and_the_form_acknowledges_once(
     )
 
 
+async def test_several_processes_serve_the_same_public_address(daemons: Daemons):
+    found = await links(daemons, type="backup.failed", service="postgres")
+    bind = found["Acknowledge"].split("/")[2]
+    await daemons.start("--stages", "delivery", TEAMS_PUBLIC__BIND=bind)
+
+    async with aiohttp.ClientSession() as session, session.get(found["Acknowledge"]) as page:
+        assert page.status == 200
+
+
 async def test_name_is_needed(daemons: Daemons):
     found = await links(daemons, type="backup.failed", service="postgres")
     async with (
