@@ -63,6 +63,10 @@ class WebhookReceiver:
         """Answer so from now on, or for the next `times` requests."""
         self._answers.append(_Answer(status, headers or {}, delay, times))
 
+    def recover(self) -> None:
+        """Answer 202 from now on."""
+        self._answers.clear()
+
     async def wait_for(self, count: int, seconds: float = 30) -> list[Received]:
         """Return the requests once there are `count`."""
         async with asyncio.timeout(seconds), self._arrived:

@@ -26,6 +26,7 @@ class Daemons:
     receiver: Any
     folder: Path
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
+    admin_urls: list[str] = field(default_factory=list)
 
     async def start(
         self, *arguments: str, ready: bool = True, **env: str
@@ -47,6 +48,7 @@ class Daemons:
                 stderr=log,
             )
         self.processes.append(process)
+        self.admin_urls.append(f"http://127.0.0.1:{port}")
         if ready:
             await self._until_ready(process, f"http://127.0.0.1:{port}/readyz")
         return process

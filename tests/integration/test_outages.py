@@ -1,0 +1,92 @@
+"""A server goes away while the daemon runs: it waits, says so, and goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import redis
+
+from notifier.sandbox.servers import start_postgres, start_redis
+from notifier.store.migrations import migrate_up
+from notifier.streams.keys import Keys
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import rows, until, xadd
+
+
+async def readiness(daemons: Daemons) -> dict[str, Any]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{daemons.admin_urls[0]}/readyz") as answer,
+    ):
+        return {**(await answer.json()), "status": answer.status}
+
+
+async def test_redis_that_is_killed_and_restarted_loses_nothing(
+    open_folder: Path, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    server = start_redis(open_folder, extra_args=["--appendfsync", "always"])
+    daemons = Daemons(server.url, database_url, webhook_receiver, tmp_path)
+    try:
+        await daemons.start()
+        for number in range(20):
+            xadd(
+                server.url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"before{number}"}
+            )
+        server.kill()
+        await until(lambda: "stage_waiting" in daemons.log())
+        assert (await readiness(daemons))["status"] == 503
+
+        server = start_redis(
+            open_folder, port=server.port, extra_args=["--appendfsync", "always"]
+        )
+        for number in range(20):
+            xadd(server.url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"after{number}"})
+
+        await until(lambda: len(rows(database_url)) == 80, 60)
+        assert {row["status"] for row in rows(database_url)} == {"delivered"}
+    finally:
+        await daemons.stop()
+        server.stop()
+
+
+async def test_postgres_that_goes_away_does_not_stop_deliveries_and_nothing_is_posted_twice(
+    open_folder: Path, redis_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    server = start_postgres(open_folder)
+    migrate_up(server.url)
+    daemons = Daemons(redis_url, server.url, webhook_receiver, tmp_path)
+    try:
+        await daemons.start()
+        server.stop()
+        for number in range(20):
+            xadd(redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+        await webhook_receiver.wait_for(20)
+        await until(lambda: "stage_waiting" in daemons.log())
+        with redis.Redis.from_url(redis_url) as client:
+            await until(lambda: client.xlen(Keys("teams:events").outcomes) == 20)
+
+        server = start_postgres(open_folder, port=server.port)
+
+        await until(lambda: len(rows(server.url)) == 20, 60)
+        assert len(webhook_receiver.requests) == 20
+    finally:
+        await daemons.stop()
+        server.stop()
+
+
+async def test_long_outage_of_a_channel_dead_letters_only_what_was_in_flight(daemons: Daemons):
+    daemons.receiver.answer(503)
+    await daemons.start(
+        TEAMS_MAX_RETRIES="1", TEAMS_MAX_RETRY_DELAY="0.05", TEAMS_DELIVERY__IN_FLIGHT="2", TEAMS_BREAKER__FAILURES="3",
+        TEAMS_BREAKER__OPEN_SECONDS="0.3",
+    )  # fmt: skip
+    for number in range(60):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+    await daemons.receiver.wait_for(12)
+    daemons.receiver.recover()
+
+    await until(lambda: len(rows(daemons.database_url)) == 60, 60)
+    dead = [row for row in rows(daemons.database_url) if row["status"] == "dead_lettered"]
+    assert 1 <= len(dead) <= 4
