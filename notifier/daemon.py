@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 
 from notifier import assets
 from notifier.cards import ActionLink, CardPainter, check_routes, load_cards
@@ -39,6 +38,7 @@ from notifier.teams.sender import WebhookSender, utc_now
 from notifier.telemetry import logs
 from notifier.telemetry.health import Health
 from notifier.web.admin import create_admin_app
+from notifier.web.listener import listen
 from notifier.web.public import create_public_app
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
@@ -244,7 +244,7 @@ async def _add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
     config, secrets = daemon.config, daemon.secrets
     if config.admin.bind:
         app = create_admin_app(daemon.health, instance=daemon.instance)
-        await _listen(app, config.admin.bind, "admin.bind", stack)
+        await listen(app, config.admin.bind, "admin.bind", stack)
     if config.public.bind:
         if secrets.hmac_key is None:
             raise ConfigError(
@@ -260,7 +260,7 @@ async def _add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
             request_work=lambda *request: _request_work(daemon, *request),
             now=utc_now,
         )
-        await _listen(public, config.public.bind, "public.bind", stack, shared=True)
+        await listen(public, config.public.bind, "public.bind", stack, shared=True)
 
 
 async def _request_work(
@@ -278,30 +278,6 @@ async def _request_work(
     }
     await publish_action(daemon.client, fields)
     log.info("action_requested", action=claim.action, notification_id=claim.notification_id)
-
-
-async def _listen(
-    app: web.Application,
-    bind: str,
-    setting: str,
-    stack: AsyncExitStack,
-    *,
-    shared: bool = False,
-) -> None:
-    """Serve on an address; a shared one may be served by several processes of this machine (SO_REUSEPORT)."""
-    host, _, port = bind.rpartition(":")
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    try:
-        site = web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=shared or None)
-        await site.start()
-    except OSError as exc:
-        raise ConfigError(
-            f"{setting}: cannot listen on {bind}: {exc.strerror}; choose another address"
-        ) from None
-    address = runner.addresses[0]
-    log.info("listening", setting=setting, address=f"{address[0]}:{address[1]}")
 
 
 def _action_link(config: Config, secrets: Secrets) -> ActionLink | None:

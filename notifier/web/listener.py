@@ -1,0 +1,40 @@
+"""Listen on an address from the settings."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+import structlog
+from aiohttp import web
+
+from notifier.errors import ConfigError
+
+log = structlog.get_logger(__name__)
+
+
+async def listen(
+    app: web.Application,
+    bind: str,
+    setting: str,
+    stack: AsyncExitStack,
+    *,
+    shared: bool = False,
+) -> None:
+    """Serve on an address until `stack` closes; a shared one may be served by several processes (SO_REUSEPORT).
+
+    Raises:
+        ConfigError: The address cannot be listened on; names the setting.
+    """
+    host, _, port = bind.rpartition(":")
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        site = web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=shared or None)
+        await site.start()
+    except OSError as exc:
+        raise ConfigError(
+            f"{setting}: cannot listen on {bind}: {exc.strerror}; choose another address"
+        ) from None
+    address = runner.addresses[0]
+    log.info("listening", setting=setting, address=f"{address[0]}:{address[1]}")
