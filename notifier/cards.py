@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
+from notifier.cardguard import GAP, guard
 from notifier.config import Config, LinkSettings
 from notifier.errors import CardError, TemplateError
 from notifier.events import Priority
@@ -33,6 +34,21 @@ _PRIORITY_LOOKS: dict[Priority, tuple[str, str]] = {
 
 ActionLink = Callable[[str, str], str]
 """(notification id, action) → signed URL."""
+
+
+_MORE_LINKS = ("view_claim", "logs", "dashboard", "flower", "acknowledge")
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCard:
+    """A card as it came out."""
+
+    template: str
+    card: JsonValue
+    gaps: tuple[str, ...]
+    """The expressions that had no value and show a dash."""
+    more_link: str | None
+    """Where a reader finds what had to be left out."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,7 @@ def load_cards(directory: Path) -> Cards:
     templates: dict[str, Template] = {}
     for path in sorted(directory.glob("*.json")):
         try:
-            templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")))
+            templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")), guard)
         except (ValueError, OSError) as exc:
             raise CardError(f"{path}: is not readable JSON: {exc}") from None
         except TemplateError as exc:
@@ -95,15 +111,23 @@ class CardPainter:
         self._links = config.links
         self._action_link = action_link
 
-    def draw(self, notification: Notification) -> tuple[str, JsonValue]:
-        """Return the name of the template used and the card.
+    def draw(self, notification: Notification) -> DrawnCard:
+        """Return the card, with a dash wherever its template finds no value.
 
         Raises:
             CardError: There is no such card.
-            TemplateError: It does not expand with these data.
+            TemplateError: Expanding it takes too much work.
         """
         name, template = self._cards.find(notification.card, notification.lang)
-        return name, template.expand(self.context(notification))
+        context = self.context(notification)
+        gaps: list[str] = []
+
+        def dash(expression: str) -> str:
+            gaps.append(expression)
+            return GAP
+
+        card = template.expand(context, missing=dash)
+        return DrawnCard(name, card, tuple(gaps), _more_link(context))
 
     def context(self, notification: Notification) -> dict[str, JsonValue]:
         """Build what a template sees."""
@@ -212,6 +236,13 @@ def _plain_links(notification: Notification, links: LinkSettings) -> dict[str, J
 
 def _segment(value: JsonValue) -> str:
     return quote(str(value), safe="") if isinstance(value, str | int) and value != "" else ""
+
+
+def _more_link(context: Mapping[str, JsonValue]) -> str | None:
+    links = context["links"]
+    if not isinstance(links, dict):
+        return None
+    return next((str(links[name]) for name in _MORE_LINKS if name in links), None)
 
 
 def _as_text(value: JsonValue) -> str:

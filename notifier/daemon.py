@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from notifier import assets
+from notifier.cardcheck import refuse_broken
 from notifier.cards import ActionLink, CardPainter, check_routes, load_cards
 from notifier.config import Config, mask_url
 from notifier.errors import ConfigError, NotifierError, StoreError, UnreachableError
@@ -91,6 +92,7 @@ def run(
     secrets = load_secrets(config, env)
     directory = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
     cards = load_cards(directory)
+    refuse_broken(directory, config)
     check_routes(config, cards)
     painter = CardPainter(cards, config, _action_link(config, secrets))
     try:

@@ -4,7 +4,8 @@ NotifierError                     exit code 1
 ├── ConfigError                   3  a setting is wrong: the message names the key, the fault and the fix
 │   └── SecretsError              3  a secret is missing or malformed (never shows its value)
 ├── TemplateError                 1  a card template does not compile or expand
-├── CardError                     1  a card cannot be delivered as it is (size, schema)
+├── CardError                     1  a card cannot be delivered as it is
+│   └── CardTooLargeError         1  it is larger than Teams takes
 ├── EventError                    1  an entry is not an event: names the field and the fix
 ├── UnreachableError              4  Redis, Postgres or another service does not answer
 │   ├── StreamError               4
@@ -40,6 +41,10 @@ class TemplateError(NotifierError):
 
 class CardError(NotifierError):
     """A card cannot be delivered as it is."""
+
+
+class CardTooLargeError(CardError):
+    """A card is larger than Teams takes."""
 
 
 class EventError(NotifierError):

@@ -63,10 +63,10 @@ def check(
 ) -> None:
     """Check every template: language, version, what Teams takes, size; and render it with its samples."""
     folder = directory or _folder(config)
-    faults = check_folder(folder, settings(config))
-    for fault in faults:
-        typer.echo(fault, err=True)
-    if faults:
+    findings = check_folder(folder, settings(config))
+    for finding in findings:
+        typer.echo(finding.line(), err=True)
+    if not all(finding.warning for finding in findings):
         raise typer.Exit(1)
     typer.echo(f"{len(load_cards(folder).templates)} cards are sound")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from notifier import assets
+from notifier.cardguard import guard
 from notifier.cards import CardPainter, Cards, load_cards
 from notifier.cli.options import CommandError, read_json
 from notifier.config import Config
@@ -38,9 +39,11 @@ def preview_cards(
     directory = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
     if template is None:
         painter = CardPainter(load_cards(directory), config, None)
-        return [(item, painter.draw(item)[1]) for item in routed.notifications]
-    painter = CardPainter(Cards({template.stem: Template(read_json(template))}), config, None)
+        return [(item, painter.draw(item).card) for item in routed.notifications]
+    painter = CardPainter(
+        Cards({template.stem: Template(read_json(template), guard)}), config, None
+    )
     return [
-        (item, painter.draw(replace(item, card=template.stem))[1])
+        (item, painter.draw(replace(item, card=template.stem)).card)
         for item in routed.notifications
     ]

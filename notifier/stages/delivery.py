@@ -18,10 +18,10 @@ from tenacity import (
     stop_never,
 )
 
-from notifier.cards import CardPainter
+from notifier.cards import CardPainter, DrawnCard
 from notifier.config import DeliverySettings, RedisSettings, RetrySettings
 from notifier.deadletter import Reason, of_entry, of_notification
-from notifier.errors import CardError, TemplateError
+from notifier.errors import CardError, CardTooLargeError, TemplateError
 from notifier.notifications import Notification, decode
 from notifier.outcomes import Attempt, Status, Tried, encode_outcome
 from notifier.stages.channel import ChannelGate, StoppedError
@@ -32,6 +32,7 @@ from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
 from notifier.teams.envelope import build_body, card_json
+from notifier.teams.fit import fit_card
 from notifier.teams.response import Verdict, judge, misconfigured, retry_delay
 from notifier.teams.sender import Answer, WebhookSender
 from notifier.telemetry.health import Health
@@ -200,15 +201,28 @@ class ChannelDelivery:
             detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
             return _Refused(Reason.POISON, detail)
         try:
-            template, card = self._parts.painter.draw(notification)
+            drawn = self._parts.painter.draw(notification)
         except (CardError, TemplateError) as exc:
             return _Refused(Reason.CARD_ERROR, str(exc))
-        try:
-            return _Drawn(
-                template, build_body(card, max_card_bytes=self._parts.delivery.max_card_bytes)
+        if drawn.gaps:
+            log.warning(
+                "card_had_gaps",
+                template=drawn.template,
+                expressions=sorted(set(drawn.gaps))[:10],
+                **_identity(notification),
             )
-        except CardError as exc:
+        try:
+            return _Drawn(drawn.template, self._body(drawn))
+        except CardTooLargeError as exc:
             return _Refused(Reason.CARD_TOO_LARGE, str(exc))
+
+    def _body(self, drawn: DrawnCard) -> bytes:
+        limit = self._parts.delivery.max_card_bytes
+        try:
+            return build_body(drawn.card, max_card_bytes=limit)
+        except CardTooLargeError:
+            fitted = fit_card(drawn.card, max_card_bytes=limit, more_link=drawn.more_link)
+            return build_body(fitted, max_card_bytes=limit)
 
     async def _post(
         self, sender: WebhookSender, notification: Notification, body: bytes

@@ -6,7 +6,7 @@ import json
 
 from pydantic import JsonValue
 
-from notifier.errors import CardError
+from notifier.errors import CardTooLargeError
 
 _HEAD = b'{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":'
 _TAIL = b"}]}"
@@ -18,15 +18,15 @@ def build_body(card: JsonValue, *, max_card_bytes: int) -> bytes:
     Teams counts the card escaped once more as a JSON string and refuses large ones after its 202, so it is checked here.
 
     Raises:
-        CardError: The card is over `max_card_bytes` as Teams counts it.
+        CardTooLargeError: The card is over `max_card_bytes` as Teams counts it.
     """
     text = json.dumps(card, separators=(",", ":"), ensure_ascii=False)
     size = counted_size(text)
     if size > max_card_bytes:
-        raise CardError(
+        raise CardTooLargeError(
             f"the card has {size} bytes as Teams counts it, the limit is {max_card_bytes}; send shorter lists and texts"
         )
-    return _HEAD + text.encode() + _TAIL
+    return _HEAD + text.encode(errors="replace") + _TAIL
 
 
 def counted_size(card_json: str) -> int:

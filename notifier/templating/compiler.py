@@ -3,234 +3,399 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 from notifier.errors import TemplateError
-from notifier.templating.functions import ALIASES, FUNCTIONS, REFUSED, compile_pattern
-from notifier.templating.parser import (
-    Call,
-    Constant,
-    Index,
-    ListOf,
-    Member,
-    Name,
-    Node,
-    path_of,
+from notifier.templating.functions import FUNCTIONS, compile_pattern
+from notifier.templating.functions.lists import as_list, empty
+from notifier.templating.interpolation import split_text
+from notifier.templating.parser import parse
+from notifier.templating.scope import (
+    Scope,
+    follow,
+    look_up,
+    parse_int,
+    special,
+    steps_of,
 )
+from notifier.templating.signatures import check_call, kind_of
+from notifier.templating.syntax import Call, Constant, Index, Member, Name, Node, show
 from notifier.templating.values import (
     UNDEFINED,
+    AbortError,
     EvaluationError,
+    NoResultError,
     Value,
+    equal,
+    is_integer,
     is_nothing,
+    is_number,
     is_true,
     member,
+    to_text,
 )
-
-MAX_STEPS = 200_000
-"""Function calls and elements in one expansion; a card needs some hundreds."""
-
-
-@dataclass(slots=True)
-class Scope:
-    """What names mean at one place of a template."""
-
-    root: Value
-    data: Value
-    index: Value
-    host: Value
-    local: dict[str, Value]
-    steps: list[int]
-
-    def step(self) -> None:
-        """Count one unit of work; raises TemplateError past the bound."""
-        self.steps[0] += 1
-        if self.steps[0] > MAX_STEPS:
-            raise TemplateError(
-                f"expansion takes more than {MAX_STEPS} steps; shorten the lists it goes through"
-            )
-
-    def with_local(self, name: str, value: Value) -> Scope:
-        """Return this scope with one more name."""
-        return Scope(
-            self.root, self.data, self.index, self.host, {**self.local, name: value}, self.steps
-        )
-
 
 Evaluate = Callable[[Scope], Value]
 
-_LAZY = frozenset(
-    {"if", "and", "&&", "or", "||", "??", "select", "foreach", "where", "any", "all"}
-)
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an expression stands."""
+
+    names: tuple[str, ...] = ()
+    """Names bound by the lambdas around it, innermost last."""
+    condition: bool = False
+    """In a condition a path without value is undefined; elsewhere the text `${path}` stands in."""
 
 
-def compile_node(node: Node) -> Evaluate:
-    """Compile one expression; raises TemplateError for an unknown function or a wrong number of arguments."""
+def compile_node(node: Node, place: Place) -> Evaluate:
+    """Compile one expression; raises TemplateError for a call that cannot be right."""
     match node:
         case Constant(value):
             return lambda _: value
-        case Name(name):
-            return _name(name)
-        case Member(owner, name):
-            inner = compile_node(owner)
-            return lambda scope: member(inner(scope), name)
+        case Name() | Member():
+            return _path(node, place)
         case Index(owner, index):
-            return _index(compile_node(owner), compile_node(index))
-        case ListOf(items):
-            parts = [compile_node(item) for item in items]
-            return lambda scope: [part(scope) for part in parts]
-        case Call(function, arguments):
-            return _call(function, arguments)
+            return _index(
+                compile_node(owner, place), compile_node(index, replace(place, condition=True))
+            )
+        case Call():
+            return _call(node, place)
 
 
-def paths_in(node: Node) -> set[str]:
-    """Return the data paths an expression reads."""
-    path = path_of(node)
-    if path is not None:
-        return {path}
-    match node:
-        case Member(owner, _):
-            return paths_in(owner)
-        case Index(owner, index):
-            return paths_in(owner) | paths_in(index)
-        case ListOf(items) | Call(_, items):
-            return {path for item in items for path in paths_in(item)}
-        case _:
-            return set()
+def _path(node: Node, place: Place) -> Evaluate:
+    """Compile a.b[0].c: one path where it can be one, as the reference accumulates it."""
+    parts: list[str | Evaluate] = []
+    left: Node | None = node
+    while left is not None:
+        match left:
+            case Name(name):
+                parts.insert(0, f"{name}.")
+                left = None
+            case Member(owner, name):
+                if "O" not in kind_of(owner):
+                    raise TemplateError(f"{show(owner)[:80]} has no members")
+                parts.insert(0, f"{name}.")
+                left = owner
+            case Index(owner, Constant(value)):
+                parts.insert(0, _bracketed(value, show(left.index)))
+                left = owner
+            case Index(owner, index):
+                parts.insert(0, _bracketing(compile_node(index, place), show(index)))
+                left = owner
+            case _:
+                break
+    start = None if left is None else compile_node(left, place)
+    texts = [part for part in parts if isinstance(part, str)]
+    if len(texts) == len(parts):
+        return _static_path(_joined(texts), start, place)
+    return _dynamic_path(parts, start, place)
 
 
-_SPECIAL: dict[str, Evaluate] = {
-    "$root": lambda scope: scope.root,
-    "$data": lambda scope: scope.data,
-    "$index": lambda scope: scope.index,
-    "$host": lambda scope: scope.host,
-}
+def _joined(parts: list[str]) -> str:
+    return "".join(parts).rstrip(".").replace(".[", "[")
 
 
-def _name(name: str) -> Evaluate:
-    special = _SPECIAL.get(name)
-    if special is not None:
-        return special
+def _bracketed(value: Value, shown: str) -> str:
+    text = "" if is_nothing(value) else to_text(value)
+    if parse_int(text) is not None:
+        return f"[{text}]."
+    if isinstance(value, str):
+        return f"['{value}']."
+    raise EvaluationError(f"{shown} is neither an index nor a name")
 
-    def look_up(scope: Scope) -> Value:
-        if name in scope.local:
-            return scope.local[name]
-        return member(scope.data, name)
 
-    return look_up
+def _bracketing(index: Evaluate, shown: str) -> Evaluate:
+    return lambda scope: _bracketed(index(scope), shown)
+
+
+def _static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
+    steps = steps_of(path)
+    if start is not None:
+        find: Evaluate = lambda scope: follow(start(scope), steps)  # noqa: E731
+    elif any(name.lower() == steps[0][0].lower() for name in place.names):
+        names = place.names
+        find = lambda scope: look_up(scope, steps, names)  # noqa: E731
+    elif steps[0][0].startswith("$"):
+        base, rest = special(steps[0][0]), steps[1:]
+        if base is None:
+            find = lambda _: UNDEFINED  # noqa: E731
+        else:
+            find = lambda scope: follow(base(scope), rest)  # noqa: E731
+    else:
+        find = lambda scope: follow(scope.data, steps)  # noqa: E731
+    if place.condition:
+        return find
+
+    def given(scope: Scope) -> Value:
+        value = find(scope)
+        return scope.missing(path) if value is UNDEFINED else value
+
+    return given
+
+
+def _dynamic_path(
+    parts: list[str | Evaluate], start: Evaluate | None, place: Place
+) -> Evaluate:
+    names, condition = place.names, place.condition
+
+    def find(scope: Scope) -> Value:
+        path = _joined(
+            [part if isinstance(part, str) else cast("str", part(scope)) for part in parts]
+        )
+        steps = steps_of(path)
+        value = look_up(scope, steps, names) if start is None else follow(start(scope), steps)
+        return scope.missing(path) if value is UNDEFINED and not condition else value
+
+    return find
 
 
 def _index(owner: Evaluate, index: Evaluate) -> Evaluate:
     def at(scope: Scope) -> Value:
-        container, key = owner(scope), index(scope)
+        try:
+            container, key = owner(scope), index(scope)
+        except NoResultError as exc:
+            raise AbortError(str(exc)) from None
+        except EvaluationError as exc:
+            raise NoResultError(str(exc)) from None
         if isinstance(key, str):
             return member(container, key)
-        if isinstance(key, int) and not isinstance(key, bool) and isinstance(container, list):
-            if 0 <= key < len(container):
-                return container[key]
-            raise EvaluationError(f"index {key} is beyond the list")
+        if not is_integer(key):
+            raise EvaluationError("is indexed by neither a whole number nor a name")
         if is_nothing(container):
             return UNDEFINED
-        raise EvaluationError("cannot be indexed so")
+        position = int(cast("float", key))
+        if isinstance(container, list) and 0 <= position < len(container):
+            return cast("Value", container[position])
+        raise EvaluationError(f"has no item {position}")
 
     return at
 
 
-def _call(name: str, arguments: tuple[Node, ...]) -> Evaluate:
-    name = ALIASES.get(name, name)
-    if name in REFUSED:
-        raise TemplateError(
-            f"function {name} is refused: a card must come out the same every time; send the value in the event"
-        )
-    if name in _LAZY:
-        return _lazy(name, arguments)
-    function = FUNCTIONS.get(name)
-    if function is None:
-        raise TemplateError(
-            f"there is no function {name}; see docs/templating.md for those there are"
-        )
-    if name == "isMatch" and len(arguments) == 2 and isinstance(arguments[1], Constant):
+def _call(call: Call, place: Place) -> Evaluate:
+    check_call(call)
+    name, arguments = call.function, call.arguments
+    build = _FORMS.get(name)
+    if build is not None:
+        return build(call, place)
+    if name == "isMatch" and isinstance(arguments[1], Constant):
         try:
             compile_pattern(str(arguments[1].value))
         except EvaluationError as exc:
             raise TemplateError(f"isMatch {exc}") from None
-    parts = [compile_node(argument) for argument in arguments]
+    return _applied(name, FUNCTIONS[name], [compile_node(each, place) for each in arguments])
 
-    def call(scope: Scope) -> Value:
-        scope.step()
+
+def _applied(name: str, function: Callable[..., Value], parts: list[Evaluate]) -> Evaluate:
+    def apply(scope: Scope) -> Value:
         values = [part(scope) for part in parts]
         try:
-            return function(*values)
-        except TypeError:
-            raise EvaluationError(f"{name}: wrong number or kind of arguments") from None
-        except (OverflowError, ValueError):
-            raise EvaluationError(f"{name}: out of range") from None
+            result = function(*values)
         except EvaluationError as exc:
             raise EvaluationError(f"{name}: {exc}") from None
+        except (TypeError, ValueError, OverflowError):
+            raise EvaluationError(f"{name}: wrong kind of argument, or out of range") from None
+        if isinstance(result, str | list) and len(result) > 100:
+            scope.count(len(result) // 10)
+        return result
 
-    return call
-
-
-def _lazy(name: str, arguments: tuple[Node, ...]) -> Evaluate:
-    if name in {"select", "foreach", "where", "any", "all"}:
-        return _over_list(name, arguments)
-    parts = [compile_node(argument) for argument in arguments]
-    if name == "if":
-        if len(parts) != 3:
-            raise TemplateError("if wants three arguments: condition, value, other value")
-        condition, yes, no = parts
-        return lambda scope: yes(scope) if is_true(_quietly(condition, scope)) else no(scope)
-    if name in {"and", "&&"}:
-        return lambda scope: all(is_true(part(scope)) for part in parts)
-    if name in {"or", "||"}:
-        return lambda scope: any(is_true(part(scope)) for part in parts)
-    left, right = parts
-
-    def otherwise(scope: Scope) -> Value:
-        value = _quietly(left, scope)
-        return right(scope) if is_nothing(value) else value
-
-    return otherwise
+    return apply
 
 
-def _quietly(part: Evaluate, scope: Scope) -> Value:
-    """Evaluate a condition; one that has no value counts as false, as in the reference."""
+def _conditions(call: Call, place: Place) -> list[Evaluate]:
+    inside = replace(place, condition=True)
+    return [compile_node(argument, inside) for argument in call.arguments]
+
+
+def _holds(part: Evaluate, scope: Scope) -> bool:
+    """Evaluate a condition; one that has no value counts as false."""
     try:
-        return part(scope)
+        value = part(scope)
     except EvaluationError:
-        return UNDEFINED
+        return False
+    return value is not False and value is not None and value is not UNDEFINED
 
 
-def _over_list(name: str, arguments: tuple[Node, ...]) -> Evaluate:
-    if len(arguments) != 3 or not isinstance(arguments[1], Name):
+def _if(call: Call, place: Place) -> Evaluate:
+    condition = _conditions(call, place)[0]
+    yes, no = (compile_node(argument, place) for argument in call.arguments[1:])
+    return lambda scope: yes(scope) if _holds(condition, scope) else no(scope)
+
+
+def _and(call: Call, place: Place) -> Evaluate:
+    parts = _conditions(call, place)
+    return lambda scope: all(_holds(part, scope) for part in parts)
+
+
+def _or(call: Call, place: Place) -> Evaluate:
+    parts = _conditions(call, place)
+
+    def either(scope: Scope) -> Value:
+        value: Value = False
+        for part in parts:
+            try:
+                value = part(scope)
+            except EvaluationError:
+                value = UNDEFINED
+            if is_true(value):
+                return True
+        return value
+
+    return either
+
+
+def _not(call: Call, place: Place) -> Evaluate:
+    [part] = _conditions(call, place)
+    return lambda scope: not _holds(part, scope)
+
+
+def _exists(call: Call, place: Place) -> Evaluate:
+    [part] = _conditions(call, place)
+
+    def exists(scope: Scope) -> Value:
+        try:
+            value = part(scope)
+        except EvaluationError:
+            return False
+        return value is not None and value is not UNDEFINED
+
+    return exists
+
+
+def _compared(call: Call, place: Place) -> Evaluate:
+    test = _COMPARISONS[call.function]
+    parts = _conditions(call, place)
+
+    def compared(scope: Scope) -> Value:
+        try:
+            values = [part(scope) for part in parts]
+        except EvaluationError:
+            return False
+        return test(*values)
+
+    return compared
+
+
+def _ordered(test: Callable[[str | float, str | float], bool]) -> Callable[..., Value]:
+    def ordered(left: Value, right: Value) -> Value:
+        if is_nothing(left) or is_nothing(right):
+            return False
+        if (is_number(left) and is_number(right)) or (
+            isinstance(left, str) and isinstance(right, str)
+        ):
+            return test(cast("str", left), cast("str", right))
+        raise EvaluationError("compares values of different kinds")
+
+    return ordered
+
+
+_COMPARISONS: dict[str, Callable[..., Value]] = {
+    "==": equal,
+    "!=": lambda left, right: not equal(left, right),
+    "<": _ordered(lambda left, right: left < right),  # type: ignore[operator]
+    "<=": _ordered(lambda left, right: left <= right),  # type: ignore[operator]
+    ">": _ordered(lambda left, right: left > right),  # type: ignore[operator]
+    ">=": _ordered(lambda left, right: left >= right),  # type: ignore[operator]
+    "empty": empty,
+    "bool": FUNCTIONS["bool"],
+}
+
+
+def _contains(call: Call, place: Place) -> Evaluate:
+    container, item = (compile_node(argument, place) for argument in call.arguments)
+    test = FUNCTIONS["contains"]
+
+    def contains(scope: Scope) -> Value:
+        try:
+            return test(container(scope), item(scope))
+        except EvaluationError:
+            return False
+
+    return contains
+
+
+def _over_list(call: Call, place: Place) -> Evaluate:
+    name, (source, local, expression) = call.function, call.arguments
+    if not isinstance(local, Name):
         raise TemplateError(
             f"{name} wants a list, a name and an expression, such as {name}(items, x, x.price)"
         )
-    items, local, body = (
-        compile_node(arguments[0]),
-        arguments[1].name,
-        compile_node(arguments[2]),
-    )
+    values = compile_node(source, place)
+    body = compile_node(expression, replace(place, names=(*place.names, local.name)))
+    gather = _GATHERERS[name]
 
     def over(scope: Scope) -> Value:
-        found = items(scope)
-        if isinstance(found, dict):
-            found = [{"key": key, "value": value} for key, value in found.items()]
-        if not isinstance(found, list):
-            raise EvaluationError(f"{name}: wants a list")
-        results: list[Value] = []
-        for item in found:
-            scope.step()
-            results.append(body(scope.with_local(local, item)))
-        match name:
-            case "where":
-                return [
-                    item for item, kept in zip(found, results, strict=True) if is_true(kept)
-                ]
-            case "any":
-                return any(is_true(result) for result in results)
-            case "all":
-                return all(is_true(result) for result in results)
-            case _:
-                return results
+        found = values(scope)
+        if name in {"select", "foreach"} and (is_nothing(found) or found in (False, 0, "")):
+            raise EvaluationError(f"{name}: there is nothing to go through")
+        items = as_list(found)
+        scope.count(len(items) * 4)
+        return gather(items, lambda item: body(scope.with_local(item)), found)
 
     return over
+
+
+def _attempt(body: Callable[[Value], Value], item: Value) -> bool:
+    try:
+        return is_true(body(item))
+    except EvaluationError:
+        return False
+
+
+def _where(items: list[Value], body: Callable[[Value], Value], source: Value) -> Value:
+    kept = [item for item in items if _attempt(body, item)]
+    if isinstance(source, list):
+        return kept
+    return {str(each["key"]): each["value"] for each in cast("list[dict[str, Value]]", kept)}
+
+
+_GATHERERS: dict[str, Callable[[list[Value], Callable[[Value], Value], Value], Value]] = {
+    "select": lambda items, body, _: [body(item) for item in items],
+    "foreach": lambda items, body, _: [body(item) for item in items],
+    "where": _where,
+    "any": lambda items, body, _: any(_attempt(body, item) for item in items),
+    "all": lambda items, body, _: all(_attempt(body, item) for item in items),
+}
+
+
+def _get_property(call: Call, place: Place) -> Evaluate:
+    parts = [compile_node(argument, place) for argument in call.arguments]
+
+    def get(scope: Scope) -> Value:
+        name = parts[-1](scope)
+        if len(parts) == 1:
+            if not isinstance(name, str):
+                raise EvaluationError("getProperty: wants a name")
+            value = look_up(scope, steps_of(name), place.names)
+        else:
+            owner = parts[0](scope)
+            if is_nothing(name):
+                raise AbortError("getProperty: wants a name")
+            value = follow(owner, steps_of(to_text(name))) if name != "" else UNDEFINED
+        if value is UNDEFINED and not place.condition:
+            return scope.missing(to_text(name))
+        return value
+
+    return get
+
+
+def _string_or_value(call: Call, place: Place) -> Evaluate:
+    [argument] = call.arguments
+    if not isinstance(argument, Constant):
+        raise TemplateError("stringOrValue wants a literal: data are never read as a template")
+    parts = split_text(str(argument.value))
+    nodes: list[Node] = [
+        Constant(part) if isinstance(part, str) else parse(part.source) for part in parts
+    ]
+    if len(nodes) == 1 and not isinstance(nodes[0], Constant):
+        return compile_node(nodes[0], place)
+    return compile_node(Call("concat", (Constant(""), *nodes)), place)
+
+
+_FORMS: dict[str, Callable[[Call, Place], Evaluate]] = {
+    "if": _if, "&&": _and, "||": _or, "!": _not, "exists": _exists, "contains": _contains,
+    **dict.fromkeys(_COMPARISONS, _compared),
+    **dict.fromkeys(_GATHERERS, _over_list),
+    "getProperty": _get_property, "stringOrValue": _string_or_value,
+}  # fmt: skip

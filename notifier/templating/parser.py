@@ -1,106 +1,49 @@
-"""Adaptive Expressions: text becomes a syntax tree (precedence as in the reference grammar)."""
+"""Adaptive Expressions: text becomes a syntax tree, by the reference's grammar (ExpressionAntlrParser.g4)."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from notifier.errors import TemplateError
+from notifier.templating.signatures import ALIASES
+from notifier.templating.syntax import Call, Constant, Index, Member, Name, Node
+from notifier.templating.values import UNDEFINED
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 60
 
+_STRING = r"'(?:\\['\\]|[^'])*'|\"(?:\\[\"\\]|[^\"])*\""
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_$@#][A-Za-z0-9_$@]*)"
-    r"|(?P<string>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
+    r"[ \t\ufeff\u00a0\r\n]*(?:(?P<number>[0-9]+(?:\.[0-9]+)?)"
+    r"|(?P<name>(?:@@|[A-Za-z_#@$]|%(?=[A-Za-z0-9_]))[A-Za-z0-9_]*)"
+    rf"|(?P<string>{_STRING})"
     r"|(?P<op>==|!=|<>|<=|>=|&&|\|\||\?\?|=>|[-+*/%^&<>!?:.,()\[\]{}]))",
-    re.DOTALL,
 )
 _BINARY = {
-    "??": 1, "||": 2, "&&": 3, "<": 4, "<=": 4, ">": 4, ">=": 4, "&": 5, "==": 6, "!=": 6, "<>": 6,
-    "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "^": 9,
+    "??": 3, "||": 4, "&&": 5, "<": 6, "<=": 6, ">": 6, ">=": 6, "&": 7, "==": 8, "!=": 8, "<>": 8,
+    "+": 9, "-": 9, "*": 10, "/": 10, "%": 10, "^": 11,
 }  # fmt: skip
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"', "`": "`", "$": "$"}
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A literal."""
-
-    value: object
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A name looked up in the data, or one of $root, $data, $index, $host."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """`owner.name`, with the name known."""
-
-    owner: Node
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """`owner[expression]`."""
-
-    owner: Node
-    index: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function or operator with its arguments."""
-
-    function: str
-    arguments: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """`[a, b]`."""
-
-    items: tuple[Node, ...]
-
-
-Node = Constant | Name | Member | Index | Call | ListOf
+_TERNARY = 2
+_LITERALS = {"true": True, "false": False, "null": None, "undefined": UNDEFINED}
+_ESCAPES = {"\\r": "\r", "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 
 
 def parse(text: str) -> Node:
-    """Parse one expression; raises TemplateError with what is wrong and where."""
+    """Parse one expression, what stands between `${` and `}`; raises TemplateError with what is wrong."""
     if len(text) > MAX_LENGTH:
         raise TemplateError(
             f"expression has {len(text)} characters, the limit is {MAX_LENGTH}; split it"
         )
-    parser = _Parser(_signs(text), text)
+    bare = text.strip().removeprefix("=")
+    if not bare:
+        return Constant("")
+    parser = _Parser(_tokens(bare), bare)
     node = parser.expression(0, 0)
     parser.expect_end()
     return node
 
 
-def path_of(node: Node) -> str | None:
-    """Return `data.errors` for a plain path, None for anything else."""
-    if isinstance(node, Name):
-        return node.name
-    if isinstance(node, Member):
-        owner = path_of(node.owner)
-        return None if owner is None else f"{owner}.{node.name}"
-    if isinstance(node, Index) and isinstance(node.index, Constant):
-        owner = path_of(node.owner)
-        shown = (
-            f"'{node.index.value}'" if isinstance(node.index.value, str) else node.index.value
-        )
-        return None if owner is None else f"{owner}[{shown}]"
-    return None
-
-
-def _signs(text: str) -> list[tuple[str, str]]:
+def _tokens(text: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     at = 0
     end = len(text.rstrip())
@@ -123,22 +66,21 @@ class _Parser:
         self._text = text
 
     def expression(self, least: int, depth: int) -> Node:
-        if depth > MAX_DEPTH:
-            raise TemplateError(f"expression is nested more than {MAX_DEPTH} deep; split it")
         left = self._unary(depth)
         while True:
             kind, sign = self._tokens[self._at]
             if kind != "op":
                 return left
-            if sign == "?" and least == 0:
+            if sign == "?" and least <= _TERNARY:
                 left = self._ternary(left, depth)
                 continue
-            power = _BINARY.get(sign, 0)
-            if power == 0 or power <= least:
+            power = _BINARY.get(sign, -1)
+            if power < least:
                 return left
             self._at += 1
-            right = self.expression(power, depth + 1)
-            left = Call("!=" if sign == "<>" else sign, (left, right))
+            # ^ binds to the right, all others to the left.
+            right = self.expression(power if sign == "^" else power + 1, depth + 1)
+            left = Call(ALIASES.get(sign, sign), (left, right))
 
     def expect_end(self) -> None:
         if self._tokens[self._at][0] != "end":
@@ -148,91 +90,95 @@ class _Parser:
         self._take("?")
         yes = self.expression(0, depth + 1)
         self._take(":")
-        return Call("if", (condition, yes, self.expression(0, depth + 1)))
+        return Call("if", (condition, yes, self.expression(_TERNARY + 1, depth + 1)))
 
     def _unary(self, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise TemplateError(f"expression is nested more than {MAX_DEPTH} deep; split it")
         kind, sign = self._tokens[self._at]
         if kind == "op" and sign in "!-+":
             self._at += 1
-            if depth > MAX_DEPTH:
-                raise TemplateError(
-                    f"expression is nested more than {MAX_DEPTH} deep; split it"
-                )
             operand = self._unary(depth + 1)
-            return Call({"!": "not", "-": "negate", "+": "plus"}[sign], (operand,))
-        return self._postfix(self._primary(depth), depth)
+            return Call("!", (operand,)) if sign == "!" else Call(sign, (Constant(0), operand))
+        return self._postfix(*self._primary(depth), depth)
 
-    def _primary(self, depth: int) -> Node:
+    def _primary(self, depth: int) -> tuple[Node, str | None]:
+        """Return the node, and its name where a call may follow."""
         kind, sign = self._tokens[self._at]
         self._at += 1
         if kind == "number":
-            return Constant(int(sign) if sign.isdigit() else float(sign))
+            return Constant(float(sign) if "." in sign else int(sign)), None
         if kind == "string":
-            return Constant(unescape(sign[1:-1]))
+            return Constant(_unquoted(sign)), None
         if kind == "name":
-            return self._named(sign, depth)
+            return (Constant(_LITERALS[sign]) if sign in _LITERALS else Name(sign)), sign
         if sign == "(":
             inner = self.expression(0, depth + 1)
             self._take(")")
-            return inner
+            return inner, None
         if sign == "[":
-            return ListOf(self._arguments("]", depth))
-        if sign == "{" and self._tokens[self._at][1] == "}":
-            self._at += 1
-            return Call("json", (Constant("{}"),))
+            return Call("createArray", self._arguments("]", depth)), None
+        if sign == "{":
+            return self._object(depth), None
         self._at -= 1
         raise self._unexpected()
 
-    def _named(self, name: str, depth: int) -> Node:
-        if self._tokens[self._at] == ("op", "("):
-            self._at += 1
-            return Call(name, self._arguments(")", depth))
-        literals: dict[str, object] = {"true": True, "false": False, "null": None}
-        return Constant(literals[name.lower()]) if name.lower() in literals else Name(name)
-
-    def _postfix(self, node: Node, depth: int) -> Node:
+    def _object(self, depth: int) -> Node:
+        node: Node = Call("json", (Constant("{}"),))
+        if self._skip("}"):
+            return node
         while True:
             kind, sign = self._tokens[self._at]
-            if (kind, sign) == ("op", "."):
-                self._at += 1
-                name_kind, name = self._tokens[self._at]
-                if name_kind != "name":
+            if kind not in {"name", "string"}:
+                raise self._unexpected()
+            self._at += 1
+            self._take(":")
+            key = Constant(sign if kind == "name" else sign[1:-1])
+            node = Call("setProperty", (node, key, self.expression(0, depth + 1)))
+            if self._skip("}"):
+                return node
+            self._take(",")
+
+    def _postfix(self, node: Node, name: str | None, depth: int) -> Node:
+        while True:
+            if self._skip("."):
+                kind, sign = self._tokens[self._at]
+                if kind != "name":
                     raise self._unexpected()
                 self._at += 1
-                dotted = path_of(node)
-                if self._tokens[self._at] == ("op", "(") and dotted is not None:
-                    # Functions may have dotted names, such as Data.ToUpper.
-                    self._at += 1
-                    node = Call(f"{dotted}.{name}", self._arguments(")", depth))
-                else:
-                    node = Member(node, name)
-            elif (kind, sign) == ("op", "["):
-                self._at += 1
-                index = self.expression(0, depth + 1)
+                node, name = Member(node, sign), None if name is None else f"{name}.{sign}"
+            elif self._skip("["):
+                node, name = Index(node, self.expression(0, depth + 1)), None
                 self._take("]")
-                node = Index(node, index)
+            elif self._tokens[self._at] == ("op", "(") and name is not None:
+                self._at += 1
+                node = Call(ALIASES.get(name, name), self._arguments(")", depth))
+                name = None
             else:
                 return node
 
     def _arguments(self, closing: str, depth: int) -> tuple[Node, ...]:
         found: list[Node] = []
-        if self._tokens[self._at] == ("op", closing):
-            self._at += 1
+        if self._skip(closing):
             return ()
         while True:
+            if self._tokens[self._at][0] == "name" and self._tokens[self._at + 1][1] == "=>":
+                found.append(Name(self._tokens[self._at][1]))
+                self._at += 2
             found.append(self.expression(0, depth + 1))
-            kind, sign = self._tokens[self._at]
-            self._at += 1
-            if (kind, sign) == ("op", closing):
+            if self._skip(closing):
                 return tuple(found)
-            if (kind, sign) not in (("op", ","), ("op", "=>")):
-                self._at -= 1
-                raise self._unexpected()
+            self._take(",")
+
+    def _skip(self, sign: str) -> bool:
+        if self._tokens[self._at] != ("op", sign):
+            return False
+        self._at += 1
+        return True
 
     def _take(self, sign: str) -> None:
-        if self._tokens[self._at] != ("op", sign):
+        if not self._skip(sign):
             raise self._unexpected()
-        self._at += 1
 
     def _unexpected(self) -> TemplateError:
         kind, sign = self._tokens[self._at]
@@ -242,8 +188,7 @@ class _Parser:
         )
 
 
-def unescape(text: str) -> str:
-    """Resolve backslash escapes; an unknown one stays as it is."""
-    return re.sub(
-        r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), text, flags=re.DOTALL
-    )
+def _unquoted(text: str) -> str:
+    quote = text[0]
+    inner = text[1:-1].replace("\\" + quote, quote)
+    return re.sub(r"\\[^\r\n]?", lambda match: _ESCAPES.get(match[0], match[0]), inner)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from notifier.errors import TemplateError
-from notifier.templating.compiler import Evaluate, Scope, compile_node, paths_in
-from notifier.templating.parser import parse, path_of, unescape
+from notifier.templating.compiler import Evaluate, Place, compile_node
+from notifier.templating.interpolation import split_text
+from notifier.templating.parser import parse
+from notifier.templating.scope import Scope
+from notifier.templating.syntax import Call, Constant, Index, Node, paths_in, show
 from notifier.templating.values import (
+    DROP,
     UNDEFINED,
+    AbortError,
     EvaluationError,
+    NoResultError,
     Value,
-    is_nothing,
     plain,
     to_text,
 )
@@ -22,255 +28,304 @@ MAX_DEPTH = 64
 """Deepest nesting of a template."""
 
 _RESERVED = frozenset({"$data", "$when", "$root", "$index", "$host", "$_acTemplateVersion"})
-_DROPPED = object()
 
-Expand = Callable[[Scope], object]
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """How values from the data are made harmless where they are shown."""
+
+    change: Callable[[Value], Value]
+    """Returns what is shown, or DROP when the element must not be."""
+    whole: bool = False
+    """Whether it wants the whole text, as for an address, rather than each value in it."""
+
+
+Guard = Callable[[Mapping[str, JsonValue], str], Clean | None]
+"""Tells how values shown in a member of an element are made harmless."""
+
+_Expand = Callable[[Scope], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Literal text, or an expression and what it looks like."""
+
+    literal: Value
+    evaluate: Evaluate | None = None
+    shown: str = ""
+    indexing: bool = False
+
+
+def _no_guard(_element: Mapping[str, JsonValue], _key: str) -> Clean | None:
+    return None
 
 
 class Template:
     """A card in Microsoft's Adaptive Cards Templating language.
 
-    What comes from data is never read as a template: `${…}` in it stays text.
+    It expands as the npm package adaptivecards-templating 2.3.1 does (en-US, UTC); docs/templating.md names
+    the differences. What comes from data is never read as a template: `${…}` in it stays text.
+
+    Args:
+        card: The template.
+        guard: Makes values from the data harmless by where they are shown; without one they stay as they are.
 
     Raises:
         TemplateError: An expression does not parse or uses an unknown or refused function; names its JSON path.
     """
 
-    def __init__(self, card: JsonValue) -> None:
+    def __init__(self, card: JsonValue, guard: Guard = _no_guard) -> None:
         self._paths: set[str] = set()
-        self._expand = self._compile(card, "$", 0)
+        self._guard = guard
+        compiled = self._compile(card, "$", 0, None)
+        self._expand: _Expand = compiled if callable(compiled) else lambda _: compiled
 
     @property
     def paths(self) -> frozenset[str]:
         """Return the data paths that the template reads, such as data.claim_id."""
         return frozenset(self._paths)
 
-    def expand(self, data: JsonValue, host: JsonValue = None) -> JsonValue:
-        """Return the card for these data; the result may share parts with `data`, so treat both as read-only.
+    def expand(
+        self,
+        data: JsonValue,
+        host: JsonValue = None,
+        *,
+        missing: Callable[[str], str] | None = None,
+    ) -> JsonValue:
+        """Return the card for these data; it may share parts with `data` and the template, so it is read-only.
+
+        Args:
+            data: What $root and, at first, $data mean.
+            host: What $host means.
+            missing: Gives the text for an expression without value, from what stands inside its `${…}`. Without it
+                that stays visible as `${…}`, and what the reference throws at raises an error.
 
         Raises:
-            TemplateError: A binding fails for these data, or the expansion takes too much work.
+            TemplateError: An expression fails for these data, or the expansion takes too much work.
         """
-        scope = Scope(data, data, UNDEFINED, host, {}, [0])
+        scope = Scope(
+            data, data, UNDEFINED, UNDEFINED if host is None else host,
+            missing or _stay_visible, missing is not None, [0],
+        )  # fmt: skip
         try:
             result = self._expand(scope)
-        except EvaluationError as exc:
+        except (EvaluationError, AbortError) as exc:
             raise TemplateError(str(exc)) from None
         except RecursionError:
             raise TemplateError("the data are nested too deeply") from None
-        return None if result is _DROPPED or result is UNDEFINED else result  # type: ignore[return-value]
+        return plain(result)  # type: ignore[return-value]
 
-    def _compile(self, node: JsonValue, path: str, depth: int) -> Expand:
+    def _compile(
+        self, node: JsonValue, path: str, depth: int, clean: Clean | None
+    ) -> JsonValue | _Expand:
+        """Return how the node is expanded, or the node itself when it is always the same."""
         if depth > MAX_DEPTH:
             raise TemplateError(
                 f"{path}: the template is nested more than {MAX_DEPTH} deep; flatten it"
             )
         if isinstance(node, str):
-            return self._compile_text(node, path, substitute=True)
+            return self._compile_text(node, path, clean)
         if isinstance(node, list):
-            return _array(
-                [
-                    self._compile(item, f"{path}[{number}]", depth + 1)
-                    for number, item in enumerate(node)
-                ]
-            )
+            return self._compile_list(node, path, depth, clean)
         if isinstance(node, dict):
             return self._compile_object(node, path, depth)
-        return lambda _: node
+        return node
 
-    def _compile_object(self, node: dict[str, JsonValue], path: str, depth: int) -> Expand:
-        members = [
-            (key, self._compile(value, f"{path}.{key}", depth + 1))
+    def _compile_list(
+        self, nodes: list[JsonValue], path: str, depth: int, clean: Clean | None
+    ) -> JsonValue | _Expand:
+        items = [
+            self._compile(item, f"{path}[{number}]", depth + 1, clean)
+            for number, item in enumerate(nodes)
+        ]
+        return _array(items)
+
+    def _compile_object(
+        self, node: dict[str, JsonValue], path: str, depth: int
+    ) -> JsonValue | _Expand:
+        members = {
+            key: self._compile(value, f"{path}.{key}", depth + 1, self._guard(node, key))
             for key, value in node.items()
             if key not in _RESERVED
-        ]
+        }
+        fixed = {key: None if callable(value) else value for key, value in members.items()}
+        expanded = [(key, value) for key, value in members.items() if callable(value)]
+        if "$data" not in node and "$when" not in node and not expanded:
+            return fixed
 
         def build(scope: Scope) -> object:
-            scope.step()
-            built: dict[str, object] = {}
-            for key, expand in members:
+            built: dict[str, object] = dict(fixed)
+            for key, expand in expanded:
                 value = expand(scope)
-                if value is not UNDEFINED:
-                    built[key] = None if value is _DROPPED else value
+                if value is DROP:
+                    return None
+                if value is UNDEFINED:
+                    del built[key]
+                else:
+                    built[key] = value
             return built
 
-        when = self._compile_when(node["$when"], path) if "$when" in node else None
-        body = _guarded(build, when) if when is not None else build
+        body: _Expand = build
+        if "$when" in node:
+            body = _guarded(build, self._compile_when(node["$when"], f"{path}.$when"))
         if "$data" not in node:
             return body
         raw = node["$data"]
-        context: Expand
-        if isinstance(raw, str):
-            context = self._compile_text(raw, f"{path}.$data", substitute=True)
-        else:
-            context = lambda _: raw  # noqa: E731 - the simplest form of a constant
-        return _repeated(body, context)
+        context = (
+            self._compile_text(raw, f"{path}.$data", None) if isinstance(raw, str) else raw
+        )
+        return _repeated(body, context, 1 + len(members))
 
-    def _compile_when(self, raw: JsonValue, path: str) -> Expand:
+    def _compile_when(self, raw: JsonValue, path: str) -> Evaluate:
         if not isinstance(raw, str) or "${" not in raw:
-            # As in the reference: what is no expression drops the element.
-            return lambda _: not raw
-        return self._compile_text(raw, f"{path}.$when", substitute=False)
+            # As in the reference: what is no expression drops the element, unless it is empty.
+            self._compile(raw, path, 0, None)
+            kept = raw is None or raw is False or raw in (0, "")
+            return lambda _: kept
+        nodes = self._nodes(raw, path)
+        alone = len(nodes) == 1 and not isinstance(nodes[0], Constant)
+        node = nodes[0] if alone else Call("concat", (Constant(""), *nodes))
+        return self._evaluate(node, path, Place(condition=True))
 
-    def _compile_text(self, text: str, path: str, *, substitute: bool) -> Expand:
+    def _compile_text(self, text: str, path: str, clean: Clean | None) -> str | _Expand:
         if "${" not in text:
-            return lambda _: text
+            return text
+        nodes = self._nodes(text, path)
+        if len(nodes) == 1 and not isinstance(nodes[0], Constant):
+            [node] = nodes
+            # The reference concatenates in its own way, part by part, also where concat is written out.
+            if not (isinstance(node, Call) and node.function == "concat"):
+                evaluate = self._evaluate(node, path, Place())
+                return _single(evaluate, show(node), path, clean)
+            nodes = list(node.arguments)
+        parts = [
+            _Part(node.value, None, show(node))
+            if isinstance(node, Constant)
+            else _Part(
+                "", self._evaluate(node, path, Place()), show(node), isinstance(node, Index)
+            )
+            for node in nodes
+        ]
+        return _interpolated(parts, path, clean)
+
+    def _nodes(self, text: str, path: str) -> list[Node]:
         try:
-            parts = [self._compile_part(*part) for part in split_text(text)]
+            return [
+                Constant(part) if isinstance(part, str) else parse(part.source)
+                for part in split_text(text)
+            ]
         except TemplateError as exc:
             raise TemplateError(f"{path}: {exc}") from None
-        if len(parts) == 1:
-            [(literal, evaluate, shown, is_path)] = parts
-            if evaluate is None:
-                return lambda _: literal
-            return _single(evaluate, shown if is_path and substitute else None, path)
-        return _interpolated(parts)
 
-    def _compile_part(
-        self, text: str, is_expression: bool
-    ) -> tuple[str, Evaluate | None, str, bool]:
-        if not is_expression:
-            return text, None, "", False
-        node = parse(text)
+    def _evaluate(self, node: Node, path: str, place: Place) -> Evaluate:
         self._paths |= paths_in(node)
-        path = path_of(node)
-        return "", compile_node(node), path or text.strip(), path is not None
+        try:
+            return compile_node(node, place)
+        except (TemplateError, EvaluationError) as exc:
+            raise TemplateError(f"{path}: {exc}") from None
 
 
-def split_text(text: str) -> list[tuple[str, bool]]:
-    r"""Split `a ${b} c` into ("a ", False), ("b", True), (" c", False); `\${` is a literal `${`.
-
-    Raises:
-        TemplateError: An expression is not closed.
-    """
-    parts: list[tuple[str, bool]] = []
-    literal = ""
-    at = 0
-    while at < len(text):
-        if text.startswith("\\$", at):
-            literal += "$"
-            at += 2
-        elif text.startswith("${", at):
-            end = _closing(text, at + 2)
-            if literal:
-                parts.append((literal, False))
-                literal = ""
-            parts.append((text[at + 2 : end], True))
-            at = end + 1
-        else:
-            literal += text[at]
-            at += 1
-    if literal:
-        parts.append((unescape(literal) if "\\" in literal else literal, False))
-    return parts
+def _stay_visible(shown: str) -> str:
+    return f"${{{shown}}}"
 
 
-def _closing(text: str, start: int) -> int:
-    """Return where the expression that starts at `start` ends; braces in its strings do not count."""
-    quote = ""
-    depth = 0
-    at = start
-    while at < len(text):
-        sign = text[at]
-        if quote:
-            if sign == "\\":
-                at += 1
-            elif sign == quote:
-                quote = ""
-        elif sign in "'\"`":
-            quote = sign
-        elif sign == "{":
-            depth += 1
-        elif sign == "}":
-            if depth == 0:
-                return at
-            depth -= 1
-        at += 1
-    raise TemplateError(f"expression {text[start - 2 : start + 40]!r} has no closing brace")
-
-
-def _single(evaluate: Evaluate, shown: str | None, path: str) -> Expand:
-    """Bind a whole value, keeping its type; a path without value stays visible as in the reference."""
+def _single(evaluate: Evaluate, shown: str, path: str, clean: Clean | None) -> _Expand:
+    """Bind a whole value, keeping its type."""
 
     def single(scope: Scope) -> object:
         try:
             value = evaluate(scope)
-        except EvaluationError as exc:
-            if shown is None and path.endswith(".$when"):
-                return False
+        except (EvaluationError, AbortError) as exc:
+            if scope.lenient:
+                return scope.missing(shown)
             raise EvaluationError(f"{path}: {exc}") from None
-        if shown is not None and is_nothing(value):
-            return f"${{{shown}}}"
-        return (
-            plain(value) if isinstance(value, list | dict) and _has_undefined(value) else value
-        )
+        return value if clean is None else clean.change(value)
 
     return single
 
 
-def _has_undefined(value: Value) -> bool:
-    if isinstance(value, list):
-        return any(item is UNDEFINED for item in value)
-    return False
+def _interpolated(parts: list[_Part], path: str, clean: Clean | None) -> _Expand:
+    literals = ["" if part.evaluate else _literal(part.literal) for part in parts]
+    changing = [
+        (number, part.evaluate, part.shown, part.indexing)
+        for number, part in enumerate(parts)
+        if part.evaluate is not None or part.literal is None or part.literal is UNDEFINED
+    ]
 
-
-def _interpolated(parts: list[tuple[str, Evaluate | None, str, bool]]) -> Expand:
     def interpolated(scope: Scope) -> object:
-        texts: list[str] = []
-        for literal, evaluate, shown, _ in parts:
-            if evaluate is None:
-                texts.append(literal)
-                continue
+        texts = literals.copy()
+        for number, evaluate, shown, indexing in changing:
             try:
-                value = evaluate(scope)
-                texts.append(f"${{{shown}}}" if is_nothing(value) else to_text(value))
-            except EvaluationError:
-                texts.append(f"${{{shown}}}")
-        return "".join(texts)
+                value = None if evaluate is None else evaluate(scope)
+            except (EvaluationError, AbortError) as exc:
+                if indexing and isinstance(exc, NoResultError) and not scope.lenient:
+                    raise
+                value = scope.missing(shown)
+            if value is None or value is UNDEFINED:
+                if not scope.lenient:
+                    raise EvaluationError(f"{path}: {shown} is null, which text cannot show")
+                value = scope.missing(shown)
+            elif clean is not None and not clean.whole:
+                value = clean.change(value)
+            texts[number] = value if isinstance(value, str) else to_text(value)
+        text = "".join(texts)
+        return clean.change(text) if clean is not None and clean.whole else text
 
     return interpolated
 
 
-def _array(items: list[Expand]) -> Expand:
+def _literal(value: Value) -> str:
+    return "" if value is None or value is UNDEFINED else to_text(value)
+
+
+def _array(items: list[JsonValue | _Expand]) -> JsonValue | _Expand:
+    if not any(callable(item) for item in items):
+        fixed: list[JsonValue] = []
+        for item in items:
+            fixed.extend(item if isinstance(item, list) else [] if item is None else [item])  # type: ignore[list-item]
+        return fixed
+
     def array(scope: Scope) -> object:
         result: list[object] = []
-        for expand in items:
-            value = expand(scope)
-            if value is None or value is _DROPPED:
-                continue
+        for item in items:
+            value = item(scope) if callable(item) else item
             if isinstance(value, list):
                 result.extend(value)
-            else:
+            elif value is not None:
                 result.append(value)
         return result
 
     return array
 
 
-def _guarded(build: Expand, when: Expand) -> Expand:
+def _guarded(build: _Expand, when: Evaluate) -> _Expand:
     def guarded(scope: Scope) -> object:
-        return build(scope) if when(scope) is True else _DROPPED
+        try:
+            kept = when(scope) is True
+        except AbortError:
+            if not scope.lenient:
+                raise
+            kept = False
+        except EvaluationError:
+            kept = False
+        return build(scope) if kept else None
 
     return guarded
 
 
-def _repeated(body: Expand, context: Expand) -> Expand:
+def _repeated(body: _Expand, context: JsonValue | _Expand, weight: int) -> _Expand:
     def repeated(scope: Scope) -> object:
-        data = context(scope)
+        data = context(scope) if callable(context) else context
         if not isinstance(data, list):
-            if data is UNDEFINED:
-                return body(scope)
-            return body(
-                Scope(scope.root, data, scope.index, scope.host, scope.local, scope.steps)
-            )
+            return body(scope if data is UNDEFINED else scope.at(data, scope.index))
+        scope.count(len(data) * weight)
         results: list[object] = []
         for index, item in enumerate(data):
-            scope.step()
-            built = body(Scope(scope.root, item, index, scope.host, scope.local, scope.steps))
-            if built is not _DROPPED:
+            built = body(scope.at(scope.data if item is UNDEFINED else item, index))
+            if built is not None:
                 results.append(built)
         if not results:
-            return _DROPPED
+            return None
         return results[0] if len(results) == 1 else results
 
     return repeated

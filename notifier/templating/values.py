@@ -1,15 +1,24 @@
-"""JSON values as the expression language sees them: truth, equality, text and numbers."""
+"""Values as the expression language sees them: JSON with the semantics of ECMAScript."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable
 from enum import Enum
 
 
 class EvaluationError(Exception):
-    """An expression has no value for these data; the template decides what that means."""
+    """An expression has no value for these data; conditions count it as false."""
+
+
+class AbortError(Exception):
+    """An expression breaks off even inside a condition, as where the reference throws."""
+
+
+class NoResultError(AbortError):
+    """An indexing whose parts have no value: it even breaks off a text that it alone is a part of."""
 
 
 class Undefined(Enum):
@@ -20,8 +29,25 @@ class Undefined(Enum):
 
 UNDEFINED = Undefined.UNDEFINED
 
+
+class Drop(Enum):
+    """Stands in for a value whose element must not be shown."""
+
+    DROP = "drop"
+
+
+DROP = Drop.DROP
+
 Value = object
-"""JSON values, UNDEFINED, and nothing else."""
+"""JSON values, UNDEFINED, Ticks and bytes."""
+
+
+class Ticks(int):
+    """A count of 100 ns units: an integer beyond a double's exactness, written as text."""
+
+
+_EXACT = 2**53
+_INTEGER_KEY = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z")
 
 
 def is_nothing(value: Value) -> bool:
@@ -30,65 +56,193 @@ def is_nothing(value: Value) -> bool:
 
 
 def is_number(value: Value) -> bool:
-    """Tell whether a value is a number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Tell whether a value is a number other than NaN; true, false and Ticks are none."""
+    return type(value) is int or (type(value) is float and value == value)
+
+
+def is_integer(value: Value) -> bool:
+    """Tell whether a value is a whole number (Number.isInteger)."""
+    return type(value) is int or (type(value) is float and value.is_integer())
 
 
 def is_true(value: Value) -> bool:
     """Return the truth of a value: only false, null and undefined are untrue (0 and '' are true)."""
-    return value is not False and not is_nothing(value)
+    return value is not False and value is not None and value is not UNDEFINED
+
+
+def number(value: float) -> float:
+    """Return a result of arithmetic as a double would hold it, whole ones as int."""
+    if type(value) is int:
+        return value if -_EXACT <= value <= _EXACT else float(value)
+    if value.is_integer() and -_EXACT <= value <= _EXACT:
+        return int(value)
+    return value
+
+
+def strictly_equal(left: Value, right: Value) -> bool:
+    """Compare as `===` does: lists and objects only equal themselves."""
+    if isinstance(left, list | dict) or isinstance(right, list | dict):
+        return left is right
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return (type(left) is type(right) and left == right) or (
+        is_number(left) and is_number(right) and left == right
+    )
 
 
 def equal(left: Value, right: Value) -> bool:
-    """Compare by value; null equals undefined, an empty list equals an empty list."""
+    """Compare by value; null equals undefined."""
     if is_nothing(left) or is_nothing(right):
         return is_nothing(left) and is_nothing(right)
-    if isinstance(left, bool) != isinstance(right, bool):
-        return False
-    return left == right
+    if isinstance(left, list):
+        return (
+            isinstance(right, list)
+            and len(left) == len(right)
+            and all(equal(one, other) for one, other in zip(left, right, strict=True))
+        )
+    if isinstance(left, dict):
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(_same(value, right[key]) for key, value in left.items())
+        )
+    if is_number(left) and is_number(right):
+        return abs(left - right) < 2**-52 or left == right  # type: ignore[operator]
+    return strictly_equal(left, right)
+
+
+def _same(left: Value, right: Value) -> bool:
+    """Compare members of objects: deep, but null is not undefined and numbers are exact."""
+    if isinstance(left, list | dict):
+        return equal(left, right)
+    return left is right or strictly_equal(left, right)
 
 
 def to_text(value: Value) -> str:
-    """Write a value as JavaScript would in text."""
+    """Write a value as JavaScript's toString does.
+
+    Raises:
+        EvaluationError: The value is null or undefined.
+    """
     if isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return number_text(value)
-    if is_nothing(value):
+    if value is None or value is UNDEFINED:
         raise EvaluationError("has no value to show")
-    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, int | float):
+        return number_text(value)
+    if isinstance(value, bytes):
+        return ",".join(map(str, value))
+    if isinstance(value, list):
+        return ",".join("" if is_nothing(item) else to_text(item) for item in value)
+    return "[object Object]"
 
 
 def number_text(value: float) -> str:
-    """Write a number in the shortest form, 1.0 as 1."""
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e21:
-        return str(int(value))
-    return repr(value)
+    """Write a number in its shortest form (Number::toString, ECMA-262 6.1.6.1.20)."""
+    if isinstance(value, Ticks):
+        return int.__repr__(value)
+    if isinstance(value, int):
+        if -_EXACT <= value <= _EXACT:
+            return str(value)
+        value = float(value)
+    if value != value:
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0:
+        return "0"
+    mantissa, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return mantissa.removesuffix(".0")
+    sign = "-" if mantissa[0] == "-" else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits, power = whole + fraction.rstrip("0"), int(exponent)
+    if 0 <= power < 21:
+        return sign + digits.ljust(power + 1, "0")
+    if -7 < power < 0:
+        return f"{sign}0.{'0' * (-power - 1)}{digits}"
+    rest = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{rest}e{'+' if power > 0 else '-'}{abs(power)}"
+
+
+def keys_of(value: dict[str, Value]) -> Iterable[str]:
+    """Return an object's keys as Object.keys orders them: whole numbers first, ascending."""
+    numbered = [key for key in value if _INTEGER_KEY.match(key)]
+    if not numbered:
+        return value
+    return sorted(numbered, key=int) + [key for key in value if not _INTEGER_KEY.match(key)]
+
+
+def to_json(value: Value) -> str:
+    """Write a value as JSON.stringify does."""
+    if isinstance(value, str | Ticks):
+        return json.dumps(str(value), ensure_ascii=False)
+    if isinstance(value, bool) or is_nothing(value):
+        return "null" if is_nothing(value) else "true" if value else "false"
+    if isinstance(value, int | float):
+        return number_text(value) if math.isfinite(value) else "null"
+    if isinstance(value, bytes):
+        value = {str(index): byte for index, byte in enumerate(value)}
+    if isinstance(value, list):
+        return f"[{','.join(map(to_json, value))}]"
+    if isinstance(value, dict):
+        members = (
+            f"{json.dumps(key, ensure_ascii=False)}:{to_json(value[key])}"
+            for key in keys_of(value)
+            if value[key] is not UNDEFINED
+        )
+        return f"{{{','.join(members)}}}"
+    raise EvaluationError("is not JSON")
 
 
 def plain(value: Value) -> Value:
-    """Return the value with undefined replaced by null, so that it can be written as JSON."""
+    """Return the value as it looks once written as JSON and read again."""
+    if isinstance(value, str | bool):
+        return value
     if value is UNDEFINED:
         return None
+    if isinstance(value, Ticks):
+        return number_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bytes):
+        return {str(index): byte for index, byte in enumerate(value)}
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items() if item is not UNDEFINED}
     return value
 
 
 def member(container: Value, name: str) -> Value:
-    """Return a member by name; in another case when there is none in this one."""
-    if not isinstance(container, Mapping):
-        return UNDEFINED
-    found = container.get(name, UNDEFINED)
-    if found is UNDEFINED:
+    """Return a member by name, in any case; what has no members has none by this name."""
+    if isinstance(container, dict):
+        if name in container:
+            return container[name]
         folded = name.lower()
         for key in container:
             if key.lower() == folded:
                 return container[key]
-    return found
+    elif isinstance(container, list | str) and _INTEGER_KEY.match(name):
+        index = int(name)
+        return container[index] if index < len(container) else UNDEFINED
+    return UNDEFINED
+
+
+def units(text: str) -> str:
+    """Return text with one character per UTF-16 code unit, which JavaScript counts in."""
+    if text.isascii() or max(text) <= "\uffff":
+        return text
+    raw = text.encode("utf-16-le", "surrogatepass")
+    return "".join(chr(raw[index] | raw[index + 1] << 8) for index in range(0, len(raw), 2))
+
+
+def joined(text: str) -> str:
+    """Undo units(); half a character, which no UTF-8 can hold, becomes U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -87,7 +87,7 @@ async def test_claim_event_reaches_three_channels_and_leaves_three_rows(daemons:
         + daemons.log()
     )
     assert "PAT-12345" not in everything
-    assert "***345" in everything
+    assert "***345" in everything.replace("\\", "")
 
 
 async def test_post_is_a_workflow_message_signed_both_ways(daemons: Daemons):
@@ -235,7 +235,8 @@ async def test_event_text_with_template_marks_stays_text(daemons: Daemons):
     )
     [request] = await daemons.receiver.wait_for(1)
 
-    assert "${event.id} <b>x</b>" in json.dumps(json.loads(request.body))
+    shown = json.dumps(json.loads(request.body), ensure_ascii=False)
+    assert "${event.id} \\\\<\u2060b\\\\>x" in shown
 
 
 async def test_same_event_id_twice_is_delivered_once(daemons: Daemons):

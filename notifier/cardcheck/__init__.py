@@ -1,0 +1,233 @@
+"""Check card templates before they are used: language, schema, what Teams takes, and how they come out with all kinds of data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from notifier.cardcheck.schema import schema_faults
+from notifier.cardcheck.variants import Fields, read_fields, variants
+from notifier.cardguard import guard
+from notifier.cards import CardPainter, Cards, DrawnCard
+from notifier.config import Config
+from notifier.errors import CardError, CardTooLargeError, NotifierError, TemplateError
+from notifier.events import to_event
+from notifier.masking import Masking, mask_event_data
+from notifier.notifications import Notification
+from notifier.routing import Catalogue
+from notifier.teams.envelope import build_body
+from notifier.teams.fit import fit_card
+from notifier.templating import Template
+
+_SHOWN_FAULTS = 10
+_AT_START = {"the sample", "no data"}
+_KNOWN_ROOTS = {
+    "event": {"type", "id", "correlation_id", "time", "source", "lang", "stream"},
+    "notification": {
+        "id", "channel", "channel_title", "stakeholders", "stakeholders_text", "priority", "priority_icon",
+        "priority_color", "priority_style",
+    },
+    "links": {
+        "acknowledge", "escalate", "retry_task", "discard_task", "poll_nphies", "view_claim", "edit_claim",
+        "process_payment", "rejection_guide", "dashboard", "logs", "flower", "runbook", "nphies_portal",
+        "nphies_status", "nphies_docs",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with a card, where, and the fix."""
+
+    file: Path
+    path: str
+    message: str
+    warning: bool = False
+    """Whether the card works all the same."""
+
+    def line(self) -> str:
+        """Write it on one line."""
+        return f"{'warning: ' if self.warning else ''}{self.file}: {self.path}: {self.message}"
+
+
+def check_folder(folder: Path, config: Config, *, thorough: bool = True) -> list[Finding]:
+    """Return every fault and warning of the templates of a folder, drawn with its samples and with worse data.
+
+    Args:
+        folder: Holds the templates, `samples/` and `fields.toml`.
+        config: Routes and limits.
+        thorough: Draw with every sample and with all variants of its data, not only with the first of each card.
+    """
+    findings: list[Finding] = []
+    templates: dict[str, Template] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")), guard)
+        except (ValueError, OSError) as exc:
+            findings.append(Finding(path, "$", f"is not readable JSON: {exc}"))
+        except TemplateError as exc:
+            where, _, message = str(exc).partition(": ")
+            findings.append(Finding(path, where, message))
+    try:
+        fields = read_fields(folder)
+    except ValueError as exc:
+        return [*findings, Finding(folder / "fields.toml", "$", f"is not TOML: {exc}")]
+    for name, template in templates.items():
+        findings += _unknown_paths(folder / f"{name}.json", template, fields)
+    check = _Check(folder, config, Cards(templates), fields, thorough=thorough)
+    return [*findings, *check.findings()]
+
+
+def refuse_broken(folder: Path, config: Config) -> None:
+    """Raise CardError with the faults of a folder, so that a broken card is never found out at delivery."""
+    faults = [
+        finding
+        for finding in check_folder(folder, config, thorough=False)
+        if not finding.warning
+    ]
+    if faults:
+        more = (
+            f"\n… and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
+        )
+        shown = "\n".join(finding.line() for finding in faults[:_SHOWN_FAULTS])
+        raise CardError(f"{shown}{more}\nfix them and run: notifier cards check")
+
+
+def _unknown_paths(path: Path, template: Template, fields: Fields) -> Iterator[Finding]:
+    documented = fields.get(path.stem.partition(".")[0])
+    for read in sorted(template.paths):
+        root, _, rest = read.removeprefix("$root.").partition(".")
+        name = rest.partition(".")[0]
+        if root in _KNOWN_ROOTS and name and name not in _KNOWN_ROOTS[root]:
+            yield Finding(path, "$", f"reads {read}, which no notification has", warning=True)
+        if root == "data" and name and documented and name not in documented:
+            yield Finding(
+                path,
+                "$",
+                f"reads {read}, which no event's documented fields provide; add it to fields.toml or correct it",
+                warning=True,
+            )
+
+
+class _Check:
+    """Draws all cards of a folder with all variants of its samples."""
+
+    def __init__(
+        self, folder: Path, config: Config, cards: Cards, fields: Fields, *, thorough: bool
+    ) -> None:
+        self._thorough = thorough
+        self._drawn_cards: set[str] = set()
+        self._seen_templates: set[str] = set()
+        self._folder = folder
+        self._config = config
+        self._cards = cards
+        self._fields = fields
+        self._catalogue = Catalogue(config.routes, config.channels)
+        self._masking = Masking.of(config.masking.fields, config.masking.exempt)
+        self._painter = CardPainter(
+            cards,
+            config,
+            lambda notification_id, action: (
+                f"https://notify.invalid/a/{action}/{notification_id}"
+            ),
+        )
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield each fault once, for the first sample and variant that shows it."""
+        seen: set[tuple[str, str]] = set()
+        for finding in self._all():
+            if (str(finding.file), finding.path) not in seen:
+                seen.add((str(finding.file), finding.path))
+                yield finding
+
+    def _all(self) -> Iterator[Finding]:
+        for path in sorted((self._folder / "samples").glob("*.json")):
+            for notification in self._notifications(path):
+                if isinstance(notification, Finding):
+                    yield notification
+                else:
+                    yield from self._drawn(path.name, notification)
+        for name in sorted(self._cards.templates.keys() - self._seen_templates):
+            card, _, lang = name.partition(".")
+            made_up = replace(self._made_up(), card=card, lang=lang or "en")
+            yield from self._drawn("a made-up event", made_up)
+
+    def _made_up(self) -> Notification:
+        channel = next(iter(self._config.channels))
+        event = to_event(
+            self._config.streams[0], "0-0", {"type": "cards.check", "stakeholders": [channel]}
+        )
+        return self._catalogue.route(event, {}).notifications[0]
+
+    def _notifications(self, path: Path) -> Iterator[Notification | Finding]:
+        try:
+            members = json.loads(path.read_text(encoding="utf-8"))
+            event = to_event(self._config.streams[0], "0-0", members)
+            data = mask_event_data(event.data, self._masking)
+            [first, *_] = self._catalogue.route(event, data).notifications
+        except (ValueError, OSError) as exc:
+            yield Finding(path, "$", f"is not readable JSON, or goes to no channel: {exc}")
+        except NotifierError as exc:
+            yield Finding(path, "$", str(exc))
+        else:
+            languages = {first.lang, "en"} | {
+                name.rpartition(".")[2]
+                for name in self._cards.templates
+                if name.startswith(f"{first.card}.")
+            }
+            if not self._thorough and first.card in self._drawn_cards:
+                return
+            self._drawn_cards.add(first.card)
+            for lang in sorted(languages):
+                yield replace(first, lang=lang)
+
+    def _drawn(self, sample: str, notification: Notification) -> Iterator[Finding]:
+        fields = self._fields.get(notification.card, {})
+        for name, data in variants(notification.data, fields):
+            if name not in _AT_START and not self._thorough:
+                continue
+            what = f"with {name} of {sample}"
+            try:
+                drawn = self._painter.draw(replace(notification, data=data))
+                card = self._fitted(drawn)
+            except NotifierError as exc:
+                yield Finding(self._folder / f"{notification.card}.json", "$", f"{what}: {exc}")
+                continue
+            self._seen_templates.add(drawn.template)
+            file = self._folder / f"{drawn.template}.json"
+            for gap in drawn.gaps:
+                yield Finding(
+                    file,
+                    f"${{{gap}}}",
+                    f"has no value {what}; guard it with exists() or if()",
+                )
+            if name == "the sample":
+                for where in _unclosed(card, "$"):
+                    yield Finding(file, where, "shows ${; close it with } or write \\${")
+            for where, message in schema_faults(card):
+                yield Finding(file, where, f"{message} ({what})")
+
+    def _fitted(self, drawn: DrawnCard) -> JsonValue:
+        limit = self._config.delivery.max_card_bytes
+        try:
+            build_body(drawn.card, max_card_bytes=limit)
+        except CardTooLargeError:
+            card = fit_card(drawn.card, max_card_bytes=limit, more_link=drawn.more_link)
+            build_body(card, max_card_bytes=limit)
+            return card
+        return drawn.card
+
+
+def _unclosed(node: JsonValue, path: str) -> Iterator[str]:
+    if isinstance(node, str) and "${" in node:
+        yield path
+    elif isinstance(node, list):
+        for number, item in enumerate(node):
+            yield from _unclosed(item, f"{path}[{number}]")
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _unclosed(value, f"{path}.{key}")

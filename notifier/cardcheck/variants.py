@@ -1,0 +1,56 @@
+"""The data a card must stand: full, only what is required, nothing, and the worst that an event can hold."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from pydantic import JsonValue
+
+Fields = Mapping[str, Mapping[str, Mapping[str, object]]]
+"""Card → field → type, required, doc, as in fields.toml."""
+
+_HOSTILE = "**x** [y](http://evil.example) <at>z</at> \u202e`_#\n- 1. ${data} {{DATE(x)}} "
+_LONG = (_HOSTILE + "مطالبة ") * 60
+
+
+def read_fields(folder: Path) -> Fields:
+    """Return the documented data fields of each card; none when the folder has no fields.toml.
+
+    Raises:
+        ValueError: The file is not TOML.
+    """
+    path = folder / "fields.toml"
+    if not path.is_file():
+        return {}
+    return cast("Fields", tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def variants(
+    data: Mapping[str, JsonValue], fields: Mapping[str, Mapping[str, object]]
+) -> Iterator[tuple[str, dict[str, JsonValue]]]:
+    """Yield names and data to draw a card with, made from the data of a sample."""
+    required = {name for name, field in fields.items() if field.get("required")}
+    yield "the sample", dict(data)
+    yield (
+        "only required fields",
+        {name: value for name, value in data.items() if name in required},
+    )
+    yield "no data", {}
+    names = sorted({*data, *fields})
+    yield "null everywhere", dict.fromkeys(names)
+    yield "long hostile text everywhere", dict.fromkeys(names, _LONG)
+    yield "numbers everywhere", dict.fromkeys(names, -1234567.891)
+    yield "long lists everywhere", {name: _many(name) for name in names}
+    yield "nested objects everywhere", {name: {"a": {"b": [1, None]}} for name in names}
+
+
+def _many(name: str) -> list[JsonValue]:
+    return [
+        {"description": _HOSTILE, "amount": "1,000.5", "name": name, "value": number}
+        if number % 2
+        else _HOSTILE * 3
+        for number in range(300)
+    ]

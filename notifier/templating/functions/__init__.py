@@ -1,0 +1,20 @@
+"""The prebuilt functions and operators that cards may use, by canonical name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from notifier.templating.functions import lists, numbers, text, times, timex, web
+from notifier.templating.functions.patterns import compile_pattern
+from notifier.templating.values import Value
+
+__all__ = ["FUNCTIONS", "compile_pattern"]
+
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    **text.FUNCTIONS,
+    **numbers.FUNCTIONS,
+    **lists.FUNCTIONS,
+    **times.FUNCTIONS,
+    **timex.FUNCTIONS,
+    **web.FUNCTIONS,
+}

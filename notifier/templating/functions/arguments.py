@@ -1,0 +1,70 @@
+"""What functions demand of their arguments."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from notifier.templating.values import (
+    UNDEFINED,
+    EvaluationError,
+    Value,
+    is_integer,
+    is_number,
+)
+
+MAX_TEXT = 200_000
+"""Longest text a function may make, in characters."""
+
+MAX_ITEMS = 10_000
+"""Longest list a function may make."""
+
+
+def text(value: Value) -> str:
+    """Return text; undefined counts as ''."""
+    if isinstance(value, str):
+        return value
+    if value is UNDEFINED:
+        return ""
+    raise EvaluationError("wants text")
+
+
+def given_text(value: Value) -> str:
+    """Return text, which must be given."""
+    if isinstance(value, str):
+        return value
+    raise EvaluationError("wants text")
+
+
+def numeric(value: Value) -> float:
+    """Return a number."""
+    if is_number(value):
+        return cast("float", value)
+    raise EvaluationError("wants a number")
+
+
+def whole(value: Value) -> int:
+    """Return a whole number."""
+    if is_integer(value):
+        return int(cast("float", value))
+    raise EvaluationError("wants a whole number")
+
+
+def items(value: Value) -> list[Value]:
+    """Return a list."""
+    if isinstance(value, list):
+        return value
+    raise EvaluationError("wants a list")
+
+
+def bounded(value: str) -> str:
+    """Return text that is not longer than a card could ever need."""
+    if len(value) > MAX_TEXT:
+        raise EvaluationError(f"makes more than {MAX_TEXT} characters")
+    return value
+
+
+def bounded_list(value: list[Value]) -> list[Value]:
+    """Return a list that is not longer than a card could ever need."""
+    if len(value) > MAX_ITEMS:
+        raise EvaluationError(f"makes a list of more than {MAX_ITEMS}")
+    return value

@@ -1,0 +1,201 @@
+"""Moments in time: read as Date.parse does, written as the reference's library dayjs does."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from notifier.templating.values import EvaluationError, Value
+
+DEFAULT_FORMAT = "YYYY-MM-DDTHH:mm:ss.SSS[Z]"
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
+_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?"
+_ZONE = r"(?P<zone>[Zz]|GMT|UTC|[+-]\d{2}:?\d{2})?"
+_ISO = re.compile(
+    rf"\s*(?P<year>\d{{4}})(?:-(?P<month>\d{{1,2}})(?:-(?P<day>\d{{1,2}}))?)?(?:[Tt ]{_CLOCK})?\s*{_ZONE}\s*"
+)
+_NAMED = r"(?P<name>[A-Za-z]{3})[a-z]*\.?"
+_LOOSE = [
+    re.compile(rf"\s*(?:[A-Za-z]{{3,9}},?\s+)?{pattern}(?:,?\s+{_CLOCK})?\s*{_ZONE}\s*")
+    for pattern in (
+        r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})",
+        rf"{_NAMED}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})",
+        rf"(?P<day>\d{{1,2}})\s+{_NAMED}\s+(?P<year>\d{{4}})",
+    )
+]
+
+
+def read_moment(text: str) -> datetime:
+    """Return the moment (UTC) that text such as 2026-11-24T10:15:00Z means; without a zone it is UTC.
+
+    Raises:
+        EvaluationError: The text is no date.
+    """
+    for pattern in (_ISO, *_LOOSE):
+        match = pattern.fullmatch(text)
+        if match is not None:
+            return _moment({name: part or "" for name, part in match.groupdict().items()})
+    raise EvaluationError("is not a date and time such as 2026-11-24T10:15:00Z")
+
+
+def _moment(parts: dict[str, str]) -> datetime:
+    names = [month[:3].lower() for month in MONTHS]
+    name = parts.get("name", "").lower()
+    if name and name not in names:
+        raise EvaluationError("names no month")
+    month = names.index(name) + 1 if name else int(parts.get("month") or 1)
+    day, hour = int(parts.get("day") or 1), int(parts.get("hour") or 0)
+    minute, second = int(parts.get("minute") or 0), int(parts.get("second") or 0)
+    if not (1 <= month <= 12 and 1 <= day <= 31 and minute < 60 and second < 60) or (
+        hour > 24 or (hour == 24 and (minute or second))
+    ):
+        raise EvaluationError("has a part that is out of range")
+    fraction = (parts.get("fraction") or "0").ljust(3, "0")[:3]
+    try:
+        start = datetime(int(parts["year"]), month, 1, tzinfo=UTC)
+        return (
+            start
+            + timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
+            + timedelta(milliseconds=int(fraction))
+            - _offset(parts.get("zone", ""))
+        )
+    except (OverflowError, ValueError):
+        raise EvaluationError("is out of range") from None
+
+
+def _offset(zone: str) -> timedelta:
+    if not zone.startswith(("+", "-")):
+        return timedelta()
+    digits = zone[1:].replace(":", "")
+    size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return -size if zone[0] == "-" else size
+
+
+def exact_moment(value: Value) -> datetime:
+    """Return the moment of text in the one form most functions take, 2026-11-24T10:15:00.000Z.
+
+    Raises:
+        EvaluationError: The text has another form.
+    """
+    if not isinstance(value, str):
+        raise EvaluationError("wants text")
+    moment = read_moment(value)
+    if written(moment, DEFAULT_FORMAT) != value:
+        raise EvaluationError(
+            "wants a time with milliseconds, such as 2026-11-24T10:15:00.000Z"
+        )
+    return moment
+
+
+_TOKEN = re.compile(
+    r"\[([^\]]+)\]|Y{1,4}|M{1,4}|D{1,2}|d{1,4}|H{1,2}|h{1,2}|a|A|m{1,2}|s{1,2}|Z{1,2}|SSS"
+)
+
+
+def written(moment: datetime, form: str) -> str:
+    """Write a moment by a format of dayjs, such as YYYY-MM-DD."""
+    return _TOKEN.sub(lambda match: match[1] or _part(match[0], moment), form)
+
+
+def _part(token: str, t: datetime) -> str:
+    match token:
+        case "YYYY" | "YY":
+            return f"{t.year:04}"[-len(token) :]
+        case "MMMM" | "MMM":
+            return MONTHS[t.month - 1][: 3 if len(token) == 3 else None]
+        case "dddd" | "ddd" | "dd":
+            return DAYS[t.weekday()][: len(token) if len(token) < 4 else None]
+        case "d":
+            return str(t.isoweekday() % 7)
+        case "A":
+            return "AM" if t.hour < 12 else "PM"
+        case "a":
+            return "am" if t.hour < 12 else "pm"
+        case "SSS":
+            return f"{t.microsecond // 1000:03}"
+        case "Z":
+            return f"{t:%z}"[:3] + ":" + f"{t:%z}"[3:5]
+        case _:
+            return _number(token, t)
+
+
+def _number(token: str, t: datetime) -> str:
+    numbers = {
+        "M": t.month, "D": t.day, "H": t.hour, "h": (t.hour + 11) % 12 + 1, "m": t.minute, "s": t.second,
+    }  # fmt: skip
+    if token[0] not in numbers:
+        return f"{t:%z}"[:5]
+    return str(numbers[token[0]]).rjust(len(token), "0")
+
+
+_STANDARD = {"O": "YYYY-MM-DDTHH:mm:ss.SSS0000Z", "o": "YYYY-MM-DDTHH:mm:ss.SSS0000Z"}
+_NET = re.compile(
+    r"'([^']*)'|`([^`]*)`|\\(.)|d+|f+|F+|g+|h+|H+|K|m+|M+|s+|t+|y+|z+|%|(.)", re.DOTALL
+)
+
+
+def form_of(net: str) -> str:
+    """Turn a .NET format, which cards use, into one of dayjs, as the reference does.
+
+    One that it cannot turn is used as it is.
+    """
+    if not net:
+        return DEFAULT_FORMAT
+    if net in {"R", "r", "U", "u"}:
+        return net
+    text = _STANDARD.get(net, net)
+    parts: list[str] = []
+    at = 0
+    while at < len(text):
+        match = _NET.match(text, at)
+        if match is None or (match[0][0] in "'`\\" and match.lastindex is None):
+            return net
+        part = _net_part(match)
+        if part is None or match[4] in {"'", "`", "\\"}:
+            return net
+        parts.append(part)
+        at = match.end()
+    return "".join(parts)
+
+
+def _net_part(match: re.Match[str]) -> str | None:
+    for literal in (1, 2, 3, 4):
+        if match[literal] is not None:
+            return match[literal]
+    letter, count = match[0][0], len(match[0])
+    match letter:
+        case "d":
+            return ("D", "DD", "ddd", "dddd")[min(count, 4) - 1]
+        case "f" | "F":
+            return "SSS" if count >= 3 else None
+        case "g":
+            return None
+        case "y":
+            return "YY" if count <= 2 else "YYYY"
+        case "z":
+            return "ZZ" if count <= 2 else "Z"
+        case "t":
+            return "A"
+        case "K":
+            return "Z"
+        case "%":
+            return ""
+        case "M":
+            return "M" * min(count, 4)
+        case _:
+            return letter * min(count, 2)

@@ -1,0 +1,211 @@
+"""Functions on lists and objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cmp_to_key
+from typing import cast
+
+from notifier.templating.functions.arguments import bounded_list, items, whole
+from notifier.templating.functions.text import SPACES
+from notifier.templating.values import (
+    UNDEFINED,
+    AbortError,
+    EvaluationError,
+    Value,
+    equal,
+    is_nothing,
+    is_number,
+    joined,
+    keys_of,
+    member,
+    to_json,
+    to_text,
+    units,
+)
+
+
+def _count(value: Value) -> Value:
+    if isinstance(value, str):
+        return len(units(value))
+    if isinstance(value, list | dict | bytes):
+        return len(value)
+    raise EvaluationError("wants text, a list or an object")
+
+
+def empty(value: Value) -> Value:
+    """Tell whether there is nothing in it; what cannot hold anything is not empty."""
+    return is_nothing(value) or (isinstance(value, str | list | dict) and len(value) == 0)
+
+
+def _contains(container: Value, item: Value) -> Value:
+    if isinstance(container, str) and isinstance(item, str):
+        return item in container
+    if isinstance(container, list):
+        return any(equal(entry, item) for entry in container)
+    return isinstance(item, str) and member(container, item) is not UNDEFINED
+
+
+def _flatten(values: Value, depth: Value = 100) -> Value:
+    times = int(cast("float", depth)) if is_number(depth) and cast("float", depth) >= 1 else 1
+    result = [None if item is UNDEFINED else item for item in items(values)]
+    for _ in range(min(times, 100)):
+        if not any(isinstance(item, list) for item in result):
+            break
+        result = [
+            inner for item in result for inner in (item if isinstance(item, list) else [item])
+        ]
+    return bounded_list(result)
+
+
+def _reverse(value: Value) -> Value:
+    if isinstance(value, str):
+        return joined(units(value)[::-1])
+    if isinstance(value, list):
+        return value[::-1]
+    raise EvaluationError("wants text or a list")
+
+
+def _skip(values: Value, count: Value) -> Value:
+    return items(values)[max(whole(count), 0) :]
+
+
+def _take(values: Value, count: Value) -> Value:
+    if isinstance(values, str):
+        return joined(units(values)[: max(whole(count), 0)])
+    return items(values)[: max(whole(count), 0)]
+
+
+def _sub_array(values: Value, start: Value, end: Value = None) -> Value:
+    found, begin = items(values), whole(start)
+    stop = len(found) if end is None else whole(end)
+    if not (0 <= begin <= len(found) and 0 <= stop <= len(found)):
+        raise EvaluationError("reaches beyond the list")
+    return found[begin:stop]
+
+
+def _indices_and_values(value: Value) -> Value:
+    if isinstance(value, list):
+        return [{"index": index, "value": item} for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        return [{"index": key, "value": value[key]} for key in keys_of(value)]
+    raise EvaluationError("wants a list or an object")
+
+
+def as_list(value: Value) -> list[Value]:
+    """Return what select, where, any and all go through: a list, or an object's members."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        return [{"key": key, "value": value[key]} for key in keys_of(value)]
+    if value is None:
+        raise AbortError("goes through nothing")
+    raise EvaluationError("wants a list or an object")
+
+
+def _by_text(value: Value) -> str:
+    shown = "null" if value is None else to_text(value)
+    return shown.encode("utf-16-be", "surrogatepass").hex()
+
+
+def _as_number(value: Value) -> float:
+    if isinstance(value, bool | int | float):
+        return float(value)
+    if value is None:
+        return 0.0
+    if isinstance(value, str | list):
+        shown = to_text(value).strip(SPACES)
+        try:
+            return float(shown) if shown else 0.0
+        except ValueError:
+            return float("nan")
+    return float("nan")
+
+
+def _greater(left: Value, right: Value) -> bool:
+    if isinstance(left, str) and isinstance(right, str):
+        return _by_text(left) > _by_text(right)
+    return _as_number(left) > _as_number(right)
+
+
+def _sorted(values: Value, name: Value, *, descending: bool) -> Value:
+    found = items(values)
+    if name is None:
+        known = [item for item in found if item is not UNDEFINED]
+        ordered = sorted(known, key=_by_text) + [UNDEFINED] * (len(found) - len(known))
+    else:
+        key = name if isinstance(name, str) else ""
+        if any(is_nothing(item) for item in found) and len(found) > 1:
+            raise AbortError("sorts by a member of nothing")
+
+        def compare(left: Value, right: Value) -> int:
+            one = left.get(key, UNDEFINED) if isinstance(left, dict) else UNDEFINED
+            other = right.get(key, UNDEFINED) if isinstance(right, dict) else UNDEFINED
+            return 1 if _greater(one, other) else -1 if _greater(other, one) else 0
+
+        ordered = sorted(found, key=cmp_to_key(compare))
+    return ordered[::-1] if descending else ordered
+
+
+def _set_property(container: Value, name: Value, value: Value) -> Value:
+    if not isinstance(container, dict):
+        raise EvaluationError("wants an object")
+    return {**container, _key(name): value}
+
+
+def _add_property(container: Value, name: Value, value: Value) -> Value:
+    if isinstance(container, dict) and _key(name) in container:
+        raise EvaluationError("adds a member that there is already")
+    return _set_property(container, name, value)
+
+
+def _remove_property(container: Value, name: Value) -> Value:
+    if not isinstance(container, dict):
+        raise EvaluationError("wants an object")
+    return {key: value for key, value in container.items() if key != _key(name)}
+
+
+def _key(name: Value) -> str:
+    if is_nothing(name):
+        return "null" if name is None else "undefined"
+    return to_text(name)
+
+
+def _merge(*values: Value) -> Value:
+    merged: dict[str, Value] = {}
+    for value in values:
+        for each in value if isinstance(value, list) else [value]:
+            if each is None and isinstance(value, list):
+                continue
+            if not isinstance(each, dict):
+                raise EvaluationError("wants objects")
+            merged.update(each)
+    return merged
+
+
+def _json_stringify(value: Value) -> Value:
+    return UNDEFINED if value is UNDEFINED else to_json(value)
+
+
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "createArray": lambda *values: list(values),
+    "count": _count,
+    "contains": _contains,
+    "flatten": _flatten,
+    "reverse": _reverse,
+    "skip": _skip,
+    "take": _take,
+    "subArray": _sub_array,
+    "indicesAndValues": _indices_and_values,
+    "sortBy": lambda values, name=None: _sorted(values, name, descending=False),
+    "sortByDescending": lambda values, name=None: _sorted(values, name, descending=True),
+    "setProperty": _set_property,
+    "addProperty": _add_property,
+    "removeProperty": _remove_property,
+    "merge": _merge,
+    "jsonStringify": _json_stringify,
+    "ignore": lambda value: value,
+    "coalesce": lambda *values: next(
+        (value for value in values if not is_nothing(value)), UNDEFINED
+    ),
+}

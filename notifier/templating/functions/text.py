@@ -1,0 +1,184 @@
+"""Functions on text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from notifier.templating.functions.arguments import bounded, given_text, items, text, whole
+from notifier.templating.functions.patterns import compile_pattern, replaced
+from notifier.templating.values import (
+    UNDEFINED,
+    EvaluationError,
+    Value,
+    is_nothing,
+    joined,
+    strictly_equal,
+    to_json,
+    to_text,
+    units,
+)
+
+SPACES = " \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+"""What ECMAScript's trim removes."""
+
+_WORD = re.compile(rf"[A-Za-z0-9_][^{SPACES}]*")
+_WORDS = re.compile(f"[{SPACES}]+")
+
+
+def stringify(value: Value) -> str:
+    """Write a value as concat and string do: lists and objects as JSON."""
+    if is_nothing(value):
+        return ""
+    return to_json(value) if isinstance(value, list | dict | bytes) else to_text(value)
+
+
+def concat(*values: Value) -> Value:
+    """Join texts, or lists."""
+    result = values[0]
+    for value in values[1:]:
+        if is_nothing(result) and (is_nothing(value) or isinstance(value, list)):
+            result = UNDEFINED if is_nothing(value) else value
+        elif isinstance(result, list) and (is_nothing(value) or isinstance(value, list)):
+            result = result if is_nothing(value) else [*result, *value]  # type: ignore[misc]
+        else:
+            result = bounded(stringify(result) + stringify(value))
+    return result
+
+
+def _changed(change: Callable[[str], str]) -> Callable[..., Value]:
+    return lambda value, _locale=UNDEFINED: change(text(value))
+
+
+def _sentence(value: str) -> str:
+    lowered = value.lower()
+    return lowered[:1].upper() + lowered[1:]
+
+
+def _title(value: str) -> str:
+    return _WORD.sub(lambda match: match[0][0].upper() + match[0][1:], value.lower())
+
+
+def _replace(subject: Value, old: Value, new: Value) -> Value:
+    subject, old, new = text(subject), text(old), text(new)
+    if not old:
+        raise EvaluationError("replaces an empty text")
+    if subject.count(old) * len(new) > 400_000:
+        raise EvaluationError("makes too long a text")
+    return bounded(subject.replace(old, new))
+
+
+def _replace_ignoring_case(subject: Value, old: Value, new: Value) -> Value:
+    if not text(old):
+        raise EvaluationError("replaces an empty text")
+    return bounded(replaced(compile_pattern(text(old), "i"), text(subject), text(new)))
+
+
+def _split(subject: Value, separator: Value = UNDEFINED) -> Value:
+    whole_text, by = text(subject), text(separator)
+    if by:
+        return whole_text.split(by)
+    return [joined(unit) for unit in units(whole_text)]
+
+
+def _substring(subject: Value, start: Value, length: Value = None) -> Value:
+    if subject is UNDEFINED:
+        return ""
+    characters, begin = units(given_text(subject)), whole(start)
+    if not 0 <= begin <= len(characters):
+        raise EvaluationError("starts beyond the text")
+    size = len(characters) - begin if length is None else whole(length)
+    if size < 0 or begin + size > len(characters):
+        raise EvaluationError("reaches beyond the text")
+    return joined(characters[begin : begin + size])
+
+
+def _index_of(container: Value, item: Value) -> Value:
+    if isinstance(container, list):
+        found = (at for at, entry in enumerate(container) if strictly_equal(entry, item))
+        return next(found, -1)
+    if is_nothing(container) or isinstance(container, str):
+        return units("" if is_nothing(container) else str(container)).find(units(text(item)))
+    raise EvaluationError("wants text or a list")
+
+
+def _last_index_of(container: Value, item: Value) -> Value:
+    if isinstance(container, list):
+        found = [at for at, entry in enumerate(container) if strictly_equal(entry, item)]
+        return found[-1] if found else -1
+    if is_nothing(container) or isinstance(container, str):
+        subject = units("" if is_nothing(container) else str(container))
+        wanted = units(text(item))
+        # The reference starts at the last character, so an empty text is found one before the end.
+        return subject.rfind(wanted) if wanted else max(len(subject) - 1, 0)
+    raise EvaluationError("wants text or a list")
+
+
+def _join(values: Value, separator: Value, last: Value = None) -> Value:
+    texts = ["" if is_nothing(item) else to_text(item) for item in items(values)]
+    between = "," if separator is UNDEFINED else _js_text(separator)
+    if last is None:
+        return bounded(between.join(texts))
+    if len(texts) < 3:
+        return bounded(("," if last is UNDEFINED else _js_text(last)).join(texts))
+    final = items(values)[-1]
+    return bounded(between.join(texts[:-1]) + _js_text(last) + _js_text(final))
+
+
+def _js_text(value: Value) -> str:
+    if is_nothing(value):
+        return "null" if value is None else "undefined"
+    return to_text(value)
+
+
+def _count_words(value: Value) -> Value:
+    return len(_WORDS.split(text(value).strip(SPACES)))
+
+
+def _is_match(subject: Value, pattern: Value) -> Value:
+    wanted = given_text(pattern)
+    return compile_pattern(wanted).search(text(subject)) is not None
+
+
+def _add_ordinal(value: Value) -> Value:
+    number = whole(value)
+    if number <= 0:
+        return str(number)
+    ending = (
+        "th"
+        if number % 100 in {11, 12, 13}
+        else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    )
+    return f"{number}{ending}"
+
+
+def _end(value: Value, at: int) -> Value:
+    if isinstance(value, str) and value:
+        return joined(units(value)[at])
+    return value[at] if isinstance(value, list) and value else UNDEFINED
+
+
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "concat": concat,
+    "length": lambda value: len(units(text(value))),
+    "toUpper": _changed(str.upper),
+    "toLower": _changed(str.lower),
+    "trim": lambda value: text(value).strip(SPACES),
+    "sentenceCase": _changed(_sentence),
+    "titleCase": _changed(_title),
+    "startsWith": lambda value, start: text(value).startswith(text(start)),
+    "endsWith": lambda value, end: text(value).endswith(text(end)),
+    "replace": _replace,
+    "replaceIgnoreCase": _replace_ignoring_case,
+    "split": _split,
+    "substring": _substring,
+    "indexOf": _index_of,
+    "lastIndexOf": _last_index_of,
+    "join": _join,
+    "countWord": _count_words,
+    "isMatch": _is_match,
+    "addOrdinal": _add_ordinal,
+    "first": lambda value: _end(value, 0),
+    "last": lambda value: _end(value, -1),
+    "EOL": lambda: "\n",
+}

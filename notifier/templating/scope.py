@@ -1,0 +1,125 @@
+"""What names mean at one place of a template, and how paths are followed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from notifier.errors import TemplateError
+from notifier.templating.values import UNDEFINED, Value, member
+
+MAX_STEPS = 200_000
+"""Elements, items and hundreds of characters made in one expansion; a card needs some hundreds."""
+
+VERSION: dict[str, Value] = {"major": 2, "minor": 3, "patch": 1, "suffix": ""}
+"""The version of Microsoft's templating library whose behaviour this is, as $_acTemplateVersion."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """What names mean at one place of a template."""
+
+    root: Value
+    data: Value
+    index: Value
+    host: Value
+    missing: Callable[[str], Value]
+    """Stands in for a path or an expression without value, as the text inside `${…}`."""
+    lenient: bool
+    """Whether `missing` also stands in where the reference throws."""
+    steps: list[int]
+    local: tuple[Value, ...] = ()
+
+    def count(self, steps: int) -> None:
+        """Count work; raises TemplateError past the bound."""
+        self.steps[0] += steps
+        if self.steps[0] > MAX_STEPS:
+            raise TemplateError(
+                f"expansion takes more than {MAX_STEPS} steps; shorten the lists it goes through"
+            )
+
+    def at(self, data: Value, index: Value) -> Scope:
+        """Return this scope with other data."""
+        return Scope(
+            self.root,
+            data,
+            index,
+            self.host,
+            self.missing,
+            self.lenient,
+            self.steps,
+            self.local,
+        )
+
+    def with_local(self, value: Value) -> Scope:
+        """Return this scope with one more name of a lambda bound."""
+        return Scope(
+            self.root, self.data, self.index, self.host, self.missing, self.lenient, self.steps,
+            (*self.local, value),
+        )  # fmt: skip
+
+
+Step = tuple[str, int | None]
+"""A part of a path, and the index it is when the value is a list."""
+
+_SEPARATORS = re.compile(r"[.\[\]]+")
+_INTEGER = re.compile(r"\s*([+-]?[0-9]+)")
+
+
+def parse_int(text: str) -> int | None:
+    """Return the whole number a text starts with (parseInt), None when it does not."""
+    match = _INTEGER.match(text)
+    return None if match is None else int(match[1])
+
+
+def steps_of(path: str) -> tuple[Step, ...]:
+    """Split a.b[0]['c'] into its steps."""
+    parts = [part for part in _SEPARATORS.split(path) if part]
+    bare = [
+        part[1:-1] if len(part) > 1 and part[0] == part[-1] and part[0] in "'\"" else part
+        for part in parts
+    ]
+    return tuple((part, parse_int(part)) for part in bare)
+
+
+def follow(value: Value, steps: tuple[Step, ...]) -> Value:
+    """Return what a path leads to, UNDEFINED when it leads nowhere."""
+    for name, index in steps:
+        if type(value) is dict:
+            value = value[name] if name in value else member(value, name)
+        elif index is not None and isinstance(value, list):
+            value = value[index] if 0 <= index < len(value) else UNDEFINED
+        else:
+            value = member(value, name)
+    return value
+
+
+def look_up(scope: Scope, steps: tuple[Step, ...], names: tuple[str, ...]) -> Value:
+    """Return what a path leads to from a scope whose lambdas bound these names, innermost last."""
+    if not steps:
+        return UNDEFINED
+    first = steps[0][0].lower()
+    for position in range(len(names) - 1, -1, -1):
+        if names[position].lower() == first:
+            found = follow(scope.local[position], steps[1:])
+            if found is not UNDEFINED:
+                return found
+    if not first.startswith("$"):
+        return follow(scope.data, steps)
+    start = special(first)
+    return UNDEFINED if start is None else follow(start(scope), steps[1:])
+
+
+def special(name: str) -> Callable[[Scope], Value] | None:
+    """Return how $root, $data, $index or $host (in any case) is found."""
+    return _SPECIAL.get(name.lower())
+
+
+_SPECIAL: dict[str, Callable[[Scope], Value]] = {
+    "$root": lambda scope: scope.root,
+    "$data": lambda scope: scope.data,
+    "$index": lambda scope: scope.index,
+    "$host": lambda scope: scope.host,
+    "$_actemplateversion": lambda _: VERSION,
+}

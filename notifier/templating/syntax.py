@@ -1,0 +1,98 @@
+"""The syntax tree of an expression, and how the reference writes it in text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from notifier.templating.values import UNDEFINED, is_number, number_text, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A literal."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name looked up in the data, or one of $root, $data, $index, $host."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`owner.name`, with the name known."""
+
+    owner: Node
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`owner[expression]`."""
+
+    owner: Node
+    index: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function or operator, by its canonical name, with its arguments."""
+
+    function: str
+    arguments: tuple[Node, ...]
+
+
+Node = Constant | Name | Member | Index | Call
+
+
+def show(node: Node) -> str:
+    """Write an expression as the reference does where it has no value."""
+    match node:
+        case Constant(value):
+            return _show_constant(value)
+        case Name(name):
+            return name
+        case Member(owner, name):
+            return f"{show(owner)}.{name}"
+        case Index(owner, index):
+            return f"{show(owner)}[{show(index)}]"
+        case Call(function, arguments):
+            shown = [show(argument) for argument in arguments]
+            if not function[0].isalpha() and len(shown) > 1:
+                return f"({f' {function} '.join(shown)})"
+            return f"{function}({', '.join(shown)})"
+
+
+def _show_constant(value: object) -> str:
+    if value is UNDEFINED:
+        return "undefined"
+    if isinstance(value, str):
+        doubled = value.replace("\\", "\\\\")
+        return "'" + re.sub(r"(?<!\\)'", r"\\'", doubled) + "'"
+    if is_number(value):
+        return number_text(value)  # type: ignore[arg-type]
+    return to_json(value)
+
+
+def paths_in(node: Node) -> set[str]:
+    """Return the data paths an expression reads, such as data.claim_id."""
+    match node:
+        case Name(name):
+            return {name}
+        case Member(owner, name):
+            return {f"{path}.{name}" for path in paths_in(owner)}
+        case Index(owner, Constant(str() as name)):
+            return {f"{path}.{name}" for path in paths_in(owner)}
+        case Index(owner, index):
+            return paths_in(owner) | paths_in(index)
+        case Call("select" | "foreach" | "where" | "any" | "all", (items, Name(local), body)):
+            inner = {path for path in paths_in(body) if path.split(".")[0] != local}
+            return paths_in(items) | inner
+        case Call(_, arguments):
+            return {path for argument in arguments for path in paths_in(argument)}
+        case _:
+            return set()

@@ -1,0 +1,114 @@
+"""`notifier cards check` finds what would be found out at delivery, and says where and what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifier import assets
+from notifier.cardcheck import check_folder, refuse_broken
+from notifier.config import Config, load_config
+from notifier.errors import CardError
+
+CONFIG: Config = load_config(assets.config_file(), {})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a copy of the shipped cards with the samples of one card."""
+    copy = tmp_path / "cards"
+    shutil.copytree(assets.cards_dir(), copy)
+    for sample in (copy / "samples").glob("*.json"):
+        if not sample.name.startswith("nphies.claim.approved"):
+            sample.unlink()
+    return copy
+
+
+def change(folder: Path, alter: Any) -> None:
+    path = folder / "claim_approved.json"
+    card = json.loads(path.read_text("utf-8"))
+    alter(card)
+    path.write_text(json.dumps(card), "utf-8")
+
+
+def lines(folder: Path) -> list[str]:
+    return [finding.line() for finding in check_folder(folder, CONFIG)]
+
+
+def test_the_shipped_cards_are_sound() -> None:
+    assert [finding.line() for finding in check_folder(assets.cards_dir(), CONFIG)] == []
+
+
+def add(element: dict[str, Any]) -> Any:
+    return lambda card: card["body"].append(element)
+
+
+TEXT = {"type": "TextBlock", "wrap": True}
+
+
+@pytest.mark.parametrize(
+    ("alter", "where", "what"),
+    [
+        (add({**TEXT, "text": "${data.nowhere}"}), "${data.nowhere}", "has no value"),
+        (add({**TEXT, "text": "${toUppper(data.claim_id)}"}), "].text", "there is no function toUppper"),
+        (add({**TEXT, "text": "${data.claim_id"}), "$", "${"),
+        (add({**TEXT, "text": "${rand(1,2)}"}), "].text", "rand is refused"),
+        (add({"type": "Input.Text", "id": "x"}), "].type", "Input.Text does not work"),
+        (add({"type": "Table"}), "].type", "Table does not work"),
+        (add({**TEXT, "txet": "x", "text": "x"}), "]", "txet"),
+        (add({"type": "TextBlock", "text": "x"}), "].wrap", "must be true"),
+        (add({**TEXT, "text": "x", "color": "red"}), "].color", "red"),
+        (add({"type": "Image", "url": "http://x/y.png", "altText": "x"}), "].url", "https"),
+        (add({"type": "Image", "url": "https://x/y.png"}), "].altText", "say what the image shows"),
+        (add({"type": "FactSet"}), "]", "facts"),
+        (lambda card: card.update(version="1.6"), "$.version", "up to 1.5"),
+        (lambda card: card.update(type="Card"), "$.type", "AdaptiveCard"),
+        (lambda card: card.update(actions=[{"type": "Action.Submit", "title": "x"}]), "$.actions[0].type", "Action.Submit"),
+        (lambda card: card.update(actions=[{"type": "Action.OpenUrl", "title": "x", "url": "https://x"}] * 7), "$.actions", "6"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_told_with_file_place_and_fix(
+    folder: Path, alter: Any, where: str, what: str
+) -> None:
+    change(folder, alter)
+    found = [line for line in lines(folder) if where in line and what in line]
+    assert found, lines(folder)
+    assert found[0].startswith(f"{folder / 'claim_approved.json'}: ")
+
+
+def test_an_unknown_path_is_a_warning_and_names_the_fix(folder: Path) -> None:
+    change(folder, add({**TEXT, "$when": "${exists(data.typo)}", "text": "x"}))
+    [warning] = lines(folder)
+    assert warning.startswith("warning: ")
+    assert "data.typo" in warning
+    assert "fields.toml" in warning
+    refuse_broken(folder, CONFIG)
+
+
+def test_a_binding_that_only_fails_with_bad_data_is_found(folder: Path) -> None:
+    change(
+        folder,
+        add(
+            {
+                **TEXT,
+                "$when": "${exists(data.claim_id)}",
+                "text": "${length(data.claim_id)}",
+            }
+        ),
+    )
+    assert any("numbers everywhere" in line for line in lines(folder))
+
+
+def test_broken_json_is_named(folder: Path) -> None:
+    (folder / "broken.json").write_text("{", "utf-8")
+    assert any("broken.json" in line and "not readable JSON" in line for line in lines(folder))
+
+
+def test_the_daemon_refuses_a_broken_card_at_start(folder: Path) -> None:
+    change(folder, add({**TEXT, "text": "${data.nowhere}"}))
+    with pytest.raises(CardError, match="notifier cards check"):
+        refuse_broken(folder, CONFIG)

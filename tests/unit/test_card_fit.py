@@ -1,0 +1,118 @@
+"""A card that is too large for Teams is shortened in a documented order and stays a card."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.cardcheck.schema import schema_faults
+from notifier.teams.envelope import counted_size
+from notifier.teams.fit import fit_card
+
+LIMIT = 27_500
+LINK = "https://claims.example/c/1"
+
+
+def size(card: object) -> int:
+    return counted_size(json.dumps(card, ensure_ascii=False, separators=(",", ":")))
+
+
+def text_block(text: str) -> dict[str, Any]:
+    return {"type": "TextBlock", "text": text, "wrap": True}
+
+
+def card(*body: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "AdaptiveCard", "version": "1.5", "body": list(body), **more}
+
+
+def facts(count: int, length: int = 40) -> dict[str, Any]:
+    return {
+        "type": "FactSet",
+        "facts": [{"title": f"{number}", "value": "v" * length} for number in range(count)],
+    }
+
+
+def fitted(given_card: dict[str, Any], limit: int = LIMIT) -> Any:
+    return fit_card(given_card, max_card_bytes=limit, more_link=LINK)
+
+
+def test_a_card_that_fits_stays_as_it_is() -> None:
+    small = card(text_block("x" * 1000), facts(20))
+    assert fitted(small) == small
+
+
+def test_the_longest_list_is_shortened_first_and_says_how_many_are_missing() -> None:
+    long = card(text_block("t" * 3000), facts(900), facts(30))
+    result = fitted(long)
+    assert size(result) <= LIMIT
+    assert result["body"][0] == long["body"][0], "texts come after lists"
+    assert result["body"][2] == long["body"][2], "the shorter list stays"
+    shown = result["body"][1]["facts"]
+    missing = 900 - (len(shown) - 1)
+    assert shown[-1] == {"title": "…", "value": f"[and {missing} more]({LINK})"}
+    assert shown[:-1] == long["body"][1]["facts"][: len(shown) - 1]
+
+
+def test_a_list_of_elements_keeps_its_kind_and_gets_a_note() -> None:
+    long = card(
+        {"type": "Container", "items": [text_block(f"{n} " + "x" * 90) for n in range(600)]}
+    )
+    result = fitted(long)
+    items = result["body"][0]["items"]
+    assert items[-1]["text"] == f"[and {600 - len(items) + 1} more]({LINK})"
+    assert size(result) <= LIMIT
+    assert not list(schema_faults(result))
+
+
+def test_texts_are_cut_when_lists_are_not_enough() -> None:
+    long = card(text_block("word " * 8000), text_block("short"), facts(4))
+    result = fitted(long)
+    cut = result["body"][0]["text"]
+    assert size(result) <= LIMIT
+    assert cut.startswith("word word")
+    kept, _, note = cut.partition(" … (and ")
+    assert note == f"{40_000 - len(kept)} more characters)"
+    assert result["body"][1:] == long["body"][1:]
+
+
+def test_a_cut_leaves_no_half_of_an_escape_or_of_a_date() -> None:
+    escaped = fitted(card(text_block("\\*" * 9000)), 2000)["body"][0]["text"]
+    assert escaped.partition(" … ")[0].count("\\") == escaped.partition(" … ")[0].count("*")
+    dated = "x" * 150 + "{{DATE(2026-11-24T10:15:00Z, SHORT)}}" * 300
+    text = fitted(card(text_block(dated)), 2000)["body"][0]["text"]
+    assert text.count("{{") == text.count("}}")
+
+
+def test_an_arabic_card_says_it_in_arabic() -> None:
+    result = fitted(card(facts(900), lang="ar"))
+    assert "أخرى" in result["body"][0]["facts"][-1]["value"]
+
+
+def test_what_cannot_be_shrunk_comes_back_too_large_and_whole() -> None:
+    full = card(
+        *({"type": "Image", "url": "https://x/" + "y" * 90, "altText": "a"} for _ in range(500))
+    )
+    assert fitted(full) == full
+
+
+def test_the_card_given_is_not_changed() -> None:
+    long = card(facts(900))
+    before = json.dumps(long)
+    fitted(long)
+    assert json.dumps(long) == before
+
+
+@given(
+    st.lists(st.integers(0, 400), max_size=4),
+    st.lists(st.text(max_size=40).map(lambda text: text * 300), max_size=4),
+    st.integers(3_000, 27_500),
+)
+def test_any_mixture_of_lists_and_texts_fits_and_stays_a_card(
+    lists: list[int], texts: list[str], limit: int
+) -> None:
+    result = fitted(card(*map(facts, lists), *map(text_block, texts)), limit)
+    assert size(result) <= limit
+    assert not [fault for fault in schema_faults(result) if "DATE" not in fault[1]]
