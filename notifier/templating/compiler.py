@@ -188,19 +188,34 @@ def _call(call: Call, place: Place) -> Evaluate:
 
 
 def _applied(name: str, function: Callable[..., Value], parts: list[Evaluate]) -> Evaluate:
+    gather = _gathering(parts)
+
     def apply(scope: Scope) -> Value:
-        values = [part(scope) for part in parts]
+        values = gather(scope)
         try:
             result = function(*values)
         except EvaluationError as exc:
             raise EvaluationError(f"{name}: {exc}") from None
         except (TypeError, ValueError, OverflowError):
             raise EvaluationError(f"{name}: wrong kind of argument, or out of range") from None
-        if isinstance(result, str | list) and len(result) > 100:
+        if (type(result) is str or type(result) is list) and len(result) > 100:
             scope.count(len(result) // 10)
         return result
 
     return apply
+
+
+def _gathering(parts: list[Evaluate]) -> Callable[[Scope], tuple[Value, ...]]:
+    """Return how arguments are evaluated: a tuple display is much quicker than a comprehension."""
+    match parts:
+        case [one]:
+            return lambda scope: (one(scope),)
+        case [one, two]:
+            return lambda scope: (one(scope), two(scope))
+        case [one, two, three]:
+            return lambda scope: (one(scope), two(scope), three(scope))
+        case _:
+            return lambda scope: tuple([part(scope) for part in parts])
 
 
 def _conditions(call: Call, place: Place) -> list[Evaluate]:
@@ -265,11 +280,11 @@ def _exists(call: Call, place: Place) -> Evaluate:
 
 def _compared(call: Call, place: Place) -> Evaluate:
     test = _COMPARISONS[call.function]
-    parts = _conditions(call, place)
+    gather = _gathering(_conditions(call, place))
 
     def compared(scope: Scope) -> Value:
         try:
-            values = [part(scope) for part in parts]
+            values = gather(scope)
         except EvaluationError:
             return False
         return test(*values)

@@ -17,6 +17,7 @@ from notifier.templating.values import (
     DROP,
     UNDEFINED,
     AbortError,
+    Drop,
     EvaluationError,
     NoResultError,
     Value,
@@ -42,6 +43,9 @@ class Clean:
 
 Guard = Callable[[Mapping[str, JsonValue], str], Clean | None]
 """Tells how values shown in a member of an element are made harmless."""
+
+_PLAIN_TYPES = frozenset({str, int, bool, type(None), Drop})
+"""Types that are JSON as they are."""
 
 _Expand = Callable[[Scope], object]
 
@@ -113,7 +117,7 @@ class Template:
             raise TemplateError(str(exc)) from None
         except RecursionError:
             raise TemplateError("the data are nested too deeply") from None
-        return plain(result)  # type: ignore[return-value]
+        return None if result is UNDEFINED else result  # type: ignore[return-value]
 
     def _compile(
         self, node: JsonValue, path: str, depth: int, clean: Clean | None
@@ -239,7 +243,9 @@ def _single(evaluate: Evaluate, shown: str, path: str, clean: Clean | None) -> _
             if scope.lenient:
                 return scope.missing(shown)
             raise EvaluationError(f"{path}: {exc}") from None
-        return value if clean is None else clean.change(value)
+        if clean is not None:
+            value = clean.change(value)
+        return value if type(value) in _PLAIN_TYPES or value is UNDEFINED else plain(value)
 
     return single
 
@@ -292,7 +298,7 @@ def _array(items: list[JsonValue | _Expand]) -> JsonValue | _Expand:
             if isinstance(value, list):
                 result.extend(value)
             elif value is not None:
-                result.append(value)
+                result.append(None if value is UNDEFINED else value)
         return result
 
     return array

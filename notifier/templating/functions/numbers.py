@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
@@ -191,35 +190,26 @@ def _locales() -> dict[str, dict[str, object]]:
 
 def formatted(value: float, places: int, locale: Value) -> str:
     """Write a number with that many decimals, grouped as the locale does (d3-format `,.Nf`)."""
-    rules = _locales().get(locale if isinstance(locale, str) else "en-US", {})
-    shown = _fixed(abs(value), places)
-    digits = re.match(r"[0-9]*", shown)
-    whole_part = digits[0] if digits else ""
-    rest = shown[len(whole_part) :]
-    if rest.startswith("."):
-        rest = str(rules.get("decimal", ".")) + rest[1:]
-    text_ = (
-        _grouped(
-            whole_part,
-            cast("list[int]", rules.get("grouping", [3])),
-            str(rules.get("thousands", ",")),
-        )
-        + rest
-    )
+    size = abs(value)
+    if size >= 1e21 or not math.isfinite(size):
+        return ("\u2212" if value < 0 else "") + number_text(float(size))
+    shown = f"{size:,.{places}f}"
+    if locale is not UNDEFINED and locale != "en-US" and isinstance(locale, str):
+        shown = _localised(shown, _locales().get(locale, {}))
+    negative = value < 0 and any(digit in shown for digit in "123456789١٢٣٤٥٦٧٨٩")
+    return f"\u2212{shown}" if negative else shown
+
+
+def _localised(shown: str, rules: dict[str, object]) -> str:
+    digits, _, decimals = shown.replace(",", "").partition(".")
+    grouping = cast("list[int]", rules.get("grouping", [3]))
+    text = _grouped(digits, grouping, str(rules.get("thousands", ",")))
+    if decimals:
+        text += f"{rules.get('decimal', '.')}{decimals}"
     numerals = cast("list[str] | None", rules.get("numerals"))
-    if numerals:
-        text_ = "".join(numerals[int(sign)] if sign in "0123456789" else sign for sign in text_)
-    negative = value < 0 and float(_fixed(abs(value), places)) != 0
-    return ("\u2212" if negative else "") + text_
-
-
-def _fixed(value: float, places: int) -> str:
-    """Number.prototype.toFixed (ECMA-262 21.1.3.3)."""
-    if not math.isfinite(value):
-        return number_text(value)
-    if value >= 1e21:
-        return number_text(float(value))
-    return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"
+    if not numerals:
+        return text
+    return "".join(numerals[int(sign)] if sign in "0123456789" else sign for sign in text)
 
 
 def _grouped(digits: str, sizes: list[int], separator: str) -> str:
