@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from notifier.cardguard import GAP, guard
 from notifier.config import Config, LinkSettings
+from notifier.digests import DIGEST_CARD
 from notifier.errors import CardError, TemplateError
 from notifier.events import Priority
 from notifier.notifications import Notification
@@ -86,10 +87,9 @@ def load_cards(directory: Path) -> Cards:
             raise CardError(f"{path}: is not readable JSON: {exc}") from None
         except TemplateError as exc:
             raise CardError(f"{path}: {exc}") from None
-    if FALLBACK_CARD not in templates:
-        raise CardError(
-            f"{directory}: holds no {FALLBACK_CARD}.json, which events without a route need"
-        )
+    for name, use in ((FALLBACK_CARD, "events without a route"), (DIGEST_CARD, "bursts")):
+        if name not in templates:
+            raise CardError(f"{directory}: holds no {name}.json, which {use} need")
     return Cards(templates)
 
 
@@ -128,6 +128,11 @@ class CardPainter:
 
         card = template.expand(context, missing=dash)
         return DrawnCard(name, card, tuple(gaps), _more_link(context))
+
+    def acknowledge_link(self, notification: Notification) -> str | None:
+        """Return the signed link under which someone takes this notification; None without a public URL."""
+        link = self._action_link
+        return None if link is None else link(notification.id, "acknowledge")
 
     def context(self, notification: Notification) -> dict[str, JsonValue]:
         """Build what a template sees."""
@@ -182,6 +187,8 @@ class CardPainter:
 def _offered(action: str, notification: Notification) -> bool:
     card, data = notification.card, notification.data
     match action:
+        case _ if card == DIGEST_CARD:
+            return False
         case "acknowledge":
             return True
         case "escalate":

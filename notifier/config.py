@@ -112,6 +112,8 @@ class DeliverySettings(_Section):
     in_flight: Annotated[int, Field(ge=1, le=1000)]
     stop_timeout_seconds: PositiveSeconds
     max_card_bytes: Annotated[int, Field(ge=1024)]
+    digest_threshold: Annotated[int, Field(ge=0)]
+    digest_size: Annotated[int, Field(ge=2, le=200)]
 
 
 class RetrySettings(_Section):

@@ -59,6 +59,7 @@ def encode_outcome(
     template: str | None,
     card_json: bytes | None,
     at: datetime,
+    digest_id: str | None = None,
 ) -> bytes:
     """Write the outcome as one JSON text; the card goes in as the bytes that were posted, not encoded again."""
     last = tried.last
@@ -81,6 +82,7 @@ def encode_outcome(
         "template": template,
         "event_time": notification.event_time,
         "lang": notification.lang,
+        "digest_id": digest_id,
         "attempts": _attempts(tried.count, tried.kept),
     }
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()

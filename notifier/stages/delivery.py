@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +21,7 @@ from tenacity import (
 from notifier.cards import CardPainter, DrawnCard
 from notifier.config import DeliverySettings, RedisSettings, RetrySettings
 from notifier.deadletter import Reason, of_entry, of_notification
+from notifier.digests import digest_of, gather, kind_of
 from notifier.errors import CardError, CardTooLargeError, TemplateError
 from notifier.notifications import Notification, decode
 from notifier.outcomes import Attempt, Status, Tried, encode_outcome
@@ -38,6 +39,9 @@ from notifier.teams.sender import Answer, WebhookSender
 from notifier.telemetry.health import Health
 
 log = structlog.get_logger(__name__)
+
+Waiting = tuple[Entry, Notification]
+"""A lane's entry and what it says."""
 
 _PREFETCH = 4
 """Without a rate limit, this many times `in_flight` are read ahead, so that one read serves many posts."""
@@ -94,6 +98,7 @@ class ChannelDelivery:
         )
         self._slots = asyncio.Semaphore(parts.delivery.in_flight)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._gathering = False
         self._claim = Every(parts.redis.lease_seconds / 3, time.monotonic)
 
     async def turn(self) -> int:
@@ -110,12 +115,14 @@ class ChannelDelivery:
             entries = await self._parts.group.read(
                 self.lanes, count=room, block_seconds=self._parts.redis.block_seconds
             )
-        for entry in entries:
-            if entry.fields is not None and self._parts.leases.hold(entry.stream, entry.id):
-                task = asyncio.create_task(
-                    self.deliver(entry, entry.fields.get(b"notification", b""))
-                )
-                self._tasks.add(task)
+            entries += await self._read_ahead(entries)
+        held = [
+            entry
+            for entry in entries
+            if entry.fields is not None and self._parts.leases.hold(entry.stream, entry.id)
+        ]
+        for batch in self._batches(held):
+            self._tasks.add(asyncio.create_task(self.deliver(batch)))
         return len(entries)
 
     async def drain(self) -> None:
@@ -128,22 +135,48 @@ class ChannelDelivery:
         for task in self._tasks:
             task.cancel()
 
-    async def deliver(self, entry: Entry, text: bytes) -> None:
-        """Deliver one notification and hop its outcome; on stop leave it to another process."""
-        try:
-            notification = decode(text)
-        except (ValueError, KeyError, TypeError):
-            await self._bury_unreadable(entry, text)
-            return
+    async def deliver(self, batch: Sequence[Waiting]) -> None:
+        """Deliver what shares one card and hop each outcome; on stop leave them to another process."""
         try:
             async with self._slots:
-                move, line = await self._delivered(entry, notification)
+                ended = await self._delivered(batch)
         except StoppedError:
-            await self._parts.leases.give_up(entry.stream, entry.id)
+            for entry, _ in batch:
+                await self._parts.leases.give_up(entry.stream, entry.id)
             return
-        result = await self._settler.settle(move)
-        self._parts.leases.drop(entry.stream, entry.id)
-        _report(notification, line, result)
+        for (entry, notification), (move, line) in zip(batch, ended, strict=True):
+            result = await self._settler.settle(move)
+            self._parts.leases.drop(entry.stream, entry.id)
+            _report(notification, line, result)
+
+    async def _read_ahead(self, entries: Sequence[Entry]) -> list[Entry]:
+        """In a burst, read as many more of the normal lane as may share a card."""
+        settings, lane = self._parts.delivery, self.lanes[1]
+        normal = sum(entry.stream == lane for entry in entries)
+        self._gathering = (
+            bool(settings.digest_threshold and normal and self._gate.limited)
+            and await self._parts.group.length(lane) > settings.digest_threshold
+        )
+        if not self._gathering or normal >= settings.digest_size:
+            return []
+        return await self._parts.group.read(
+            [lane], count=settings.digest_size - normal, block_seconds=0
+        )
+
+    def _batches(self, entries: Sequence[Entry]) -> list[list[Waiting]]:
+        """Return what is posted together; what was taken over goes alone, for it may have been posted already."""
+        waiting: list[Waiting] = []
+        for entry in entries:
+            try:
+                waiting.append((entry, decode((entry.fields or {}).get(b"notification", b""))))
+            except (ValueError, KeyError, TypeError):
+                self._tasks.add(asyncio.create_task(self._bury_unreadable(entry)))
+        if not self._gathering:
+            return [[each] for each in waiting]
+        alone = [each for each in waiting if each[0].deliveries > 1 or each[1].priority.urgent]
+        rest = [each for each in waiting if each not in alone]
+        groups = gather(rest, lambda each: kind_of(each[1]))
+        return [*([each] for each in alone), *groups]
 
     async def _room(self) -> int:
         """Wait until a batch is worth reading; returns how many entries to read of each lane."""
@@ -172,21 +205,34 @@ class ChannelDelivery:
         return entries
 
     async def _delivered(
-        self, entry: Entry, notification: Notification
-    ) -> tuple[Move, dict[str, object]]:
-        drawn = self._draw(entry, notification)
+        self, batch: Sequence[Waiting]
+    ) -> list[tuple[Move, dict[str, object]]]:
+        """Post one card for the batch; returns how each of it ended."""
+        subject = batch[0][1]
+        if len(batch) > 1:
+            painter = self._parts.painter
+            subject = digest_of([waiting[1] for waiting in batch], painter.acknowledge_link)
+        digest_id = subject.id if len(batch) > 1 else None
+
+        def ended(
+            tried: Tried, refused: _Refused | None, drawn: _Drawn | None
+        ) -> list[tuple[Move, dict[str, object]]]:
+            return [
+                self._ended(entry, notification, tried, refused, drawn, digest_id)
+                for entry, notification in batch
+            ]
+
+        drawn = self._draw(batch[0][0], subject)
         if isinstance(drawn, _Refused):
-            return self._ended(entry, notification, Tried(), drawn, None)
+            return ended(Tried(), drawn, None)
         sender = self._sender
         if sender is None:
-            name = f"TEAMS_WEBHOOK_{notification.channel.upper()}"
-            detail = f"channel {notification.channel} has no webhook; set {name} and replay"
-            return self._ended(
-                entry, notification, Tried(), _Refused(Reason.NOT_CONFIGURED, detail), drawn
-            )
-        tried, verdict = await self._post(sender, notification, drawn.body)
+            name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
+            detail = f"channel {subject.channel} has no webhook; set {name} and replay"
+            return ended(Tried(), _Refused(Reason.NOT_CONFIGURED, detail), drawn)
+        tried, verdict = await self._post(sender, subject, drawn.body)
         if verdict is Verdict.ACCEPTED:
-            return self._ended(entry, notification, tried, None, drawn)
+            return ended(tried, None, drawn)
         error = tried.last.error if tried.last else None
         if verdict is Verdict.TRANSIENT:
             refused = _Refused(
@@ -194,7 +240,7 @@ class ChannelDelivery:
             )
         else:
             refused = _Refused(Reason.REJECTED, f"the webhook refused it: {error}")
-        return self._ended(entry, notification, tried, refused, drawn)
+        return ended(tried, refused, drawn)
 
     def _draw(self, entry: Entry, notification: Notification) -> _Drawn | _Refused:
         if entry.deliveries > self._parts.redis.max_deliveries:
@@ -310,6 +356,7 @@ class ChannelDelivery:
         tried: Tried,
         refused: _Refused | None,
         drawn: _Drawn | None,
+        digest_id: str | None,
     ) -> tuple[Move, dict[str, object]]:
         """Make the hop that ends a notification: its outcome and, if refused, its dead letter."""
         now = self._parts.now()
@@ -323,6 +370,7 @@ class ChannelDelivery:
             template=drawn.template if drawn else None,
             card_json=card_json(drawn.body) if drawn else None,
             at=now,
+            digest_id=digest_id,
         )
         targets: tuple[tuple[str, dict[str, str | bytes]], ...] = (
             (self._keys.outcomes, {"outcome": outcome}),
@@ -342,16 +390,18 @@ class ChannelDelivery:
         line: dict[str, object] = {"status_code": status, "attempts": tried.count}
         if last is not None:
             line["duration_seconds"] = round(last.duration_seconds, 4)
+        if digest_id is not None:
+            line["digest_id"] = digest_id
         if refused is not None:
             line |= {"reason": refused.reason.value, "detail": refused.detail}
         return Move(entry.stream, entry.id, targets), line
 
-    async def _bury_unreadable(self, entry: Entry, text: bytes) -> None:
+    async def _bury_unreadable(self, entry: Entry) -> None:
         letter = of_entry(
             "delivery",
             Reason.INVALID_EVENT,
             "the lane entry is not a notification; only notifier may write to lanes",
-            event=text,
+            event=(entry.fields or {}).get(b"notification", b""),
             source=(entry.stream, entry.id),
             at=self._parts.now(),
             known={"channel": self._gate.channel},

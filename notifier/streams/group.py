@@ -81,6 +81,15 @@ class ConsumerGroup:
                     if not str(exc).startswith("BUSYGROUP"):
                         raise
 
+    async def length(self, stream: str) -> int:
+        """Return how many entries a stream holds (XLEN); of a lane these are the ones not delivered yet.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        async with _redis_errors(self._url):
+            return int(await self.client.xlen(stream))
+
     async def read(
         self, streams: Sequence[str], *, count: int, block_seconds: float
     ) -> list[Entry]:

@@ -70,7 +70,7 @@ def sample_card(name: str) -> object:
     [notification, *_] = (
         Catalogue(config.routes, config.channels).route(event, event.data).notifications
     )
-    return CardPainter(load_cards(assets.cards_dir()), config, None).draw(notification)[1]
+    return CardPainter(load_cards(assets.cards_dir()), config, None).draw(notification).card
 
 
 async def test_card_that_arrives_is_drawn_without_reloading(teams: LocalTeams, page: Page):
