@@ -1,0 +1,78 @@
+"""Arabic cards say what their English siblings say, from right to left; events without one get English."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifier import assets
+from notifier.cards import load_cards
+from notifier.templating import Template
+
+CARDS = assets.cards_dir()
+ARABIC = sorted(CARDS.glob("*.ar.json"))
+SHOWN = {"text", "title", "value", "speak", "fallbackText"}
+
+
+def load(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def english(path: Path) -> Path:
+    return CARDS / path.name.replace(".ar.json", ".json")
+
+
+def values(node: Any, keys: set[str]) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in keys and isinstance(value, str):
+                yield value
+            else:
+                yield from values(value, keys)
+    elif isinstance(node, list):
+        for item in node:
+            yield from values(item, keys)
+
+
+def test_the_claim_cards_are_there_in_arabic() -> None:
+    assert {path.name.split(".")[0] for path in ARABIC} >= {
+        "claim_submitted",
+        "claim_approved",
+        "claim_rejected",
+    }
+
+
+@pytest.mark.parametrize("path", ARABIC, ids=lambda path: path.stem)
+def test_it_is_marked_as_arabic_from_right_to_left(path: Path) -> None:
+    card = load(path)
+    assert card["lang"] == "ar"
+    assert card["rtl"] is True
+
+
+@pytest.mark.parametrize("path", ARABIC, ids=lambda path: path.stem)
+def test_it_reads_what_the_english_one_reads_and_links_where_it_links(path: Path) -> None:
+    assert Template(load(path)).paths == Template(load(english(path))).paths
+    assert list(values(load(path), {"url"})) == list(values(load(english(path)), {"url"}))
+    assert list(values(load(path), {"$when"})) == list(values(load(english(path)), {"$when"}))
+
+
+@pytest.mark.parametrize("path", ARABIC, ids=lambda path: path.stem)
+def test_no_english_word_is_left_in_its_text(path: Path) -> None:
+    for text in values(load(path), SHOWN):
+        fixed = re.sub(r"\$\{.*?\}|\{\{.*?\}\}", "", re.sub(r"'[^']*'", "", text))
+        assert not re.search(r"[A-Za-z]{2}", fixed), text
+    for text in values(load(path), SHOWN):
+        for literal in re.findall(r"concat\('([^']*)'", text):
+            assert not re.search(r"[A-Za-z]{2}", literal), text
+
+
+def test_a_card_without_an_arabic_version_is_drawn_in_english() -> None:
+    cards = load_cards(CARDS)
+    assert cards.find("claim_rejected", "ar")[0] == "claim_rejected.ar"
+    assert cards.find("claim_rejected", "en")[0] == "claim_rejected"
+    assert cards.find("system_alert", "ar")[0] == "system_alert"
