@@ -22,6 +22,7 @@ from notifier.cli.options import (
     settings,
 )
 from notifier.cli.preview import preview_cards
+from notifier.sandbox.gallery import draw_samples, gallery_page
 from notifier.templating import Template
 
 app = typer.Typer(help="Card templates: list, check, render.", no_args_is_help=True)
@@ -69,6 +70,18 @@ def check(
     if not all(finding.warning for finding in findings):
         raise typer.Exit(1)
     typer.echo(f"{len(load_cards(folder).templates)} cards are sound")
+
+
+@app.command()
+def preview(
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("cards.html"),
+    config: ConfigOption = None,
+) -> None:
+    """Draw all cards with their samples into one HTML file: every language, light and dark, phone and desktop."""
+    folder = _folder(config)
+    drawings = list(draw_samples(folder, settings(config), load_cards(folder)))
+    out.write_text(gallery_page(drawings), encoding="utf-8")
+    typer.echo(f"{len(drawings)} cards drawn; open {out}")
 
 
 @app.command()

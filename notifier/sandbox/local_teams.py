@@ -223,7 +223,7 @@ def _page(title: str, channel: str, body: str) -> web.Response:
         f'<title>{escape(title)}</title><link rel="stylesheet" href="/static/teams.css"><body data-channel="{escape(channel)}">'
         f'<header><h1>{escape(title)}</h1>{home}<span id="away" class="refused" hidden>The sandbox has ended.</span></header>'
         f'<main>{body}</main><script src="/static/vendor/markdown-it-15.0.3.min.js"></script>'
-        '<script src="/static/vendor/adaptivecards-3.0.6.min.js"></script><script src="/static/teams.js"></script></body></html>'
+        '<script src="/static/vendor/adaptivecards-3.0.6.min.js"></script><script src="/static/host.js"></script><script src="/static/teams.js"></script></body></html>'
     )
     return web.Response(text=html, content_type="text/html", charset="utf-8")
 
