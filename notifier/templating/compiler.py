@@ -13,6 +13,7 @@ from notifier.templating.interpolation import split_text
 from notifier.templating.parser import parse
 from notifier.templating.scope import (
     Scope,
+    Step,
     follow,
     look_up,
     parse_int,
@@ -112,19 +113,21 @@ def _bracketing(index: Evaluate, shown: str) -> Evaluate:
 
 def _static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
     steps = steps_of(path)
+    first = steps[0][0]
+    find: Evaluate
     if start is not None:
-        find: Evaluate = lambda scope: follow(start(scope), steps)  # noqa: E731
-    elif any(name.lower() == steps[0][0].lower() for name in place.names):
+        find = lambda scope: follow(start(scope), steps)  # noqa: E731
+    elif any(name.lower() == first.lower() for name in place.names):
         names = place.names
         find = lambda scope: look_up(scope, steps, names)  # noqa: E731
-    elif steps[0][0].startswith("$"):
-        base, rest = special(steps[0][0]), steps[1:]
+    elif first.startswith("$"):
+        base, rest = special(first), steps[1:]
         if base is None:
             find = lambda _: UNDEFINED  # noqa: E731
         else:
             find = lambda scope: follow(base(scope), rest)  # noqa: E731
     else:
-        find = lambda scope: follow(scope.data, steps)  # noqa: E731
+        return _data_path(path, steps, place)
     if place.condition:
         return find
 
@@ -133,6 +136,38 @@ def _static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
         return scope.missing(path) if value is UNDEFINED else value
 
     return given
+
+
+def _data_path(path: str, steps: tuple[Step, ...], place: Place) -> Evaluate:
+    """Compile a path into the data: the usual ones, names of objects that are there, go without a loop."""
+    condition = place.condition
+
+    def otherwise(scope: Scope) -> Value:
+        value = follow(scope.data, steps)
+        return scope.missing(path) if value is UNDEFINED and not condition else value
+
+    names = [name for name, _ in steps]
+    if len(names) == 1:
+        [only] = names
+
+        def one(scope: Scope) -> Value:
+            try:
+                return scope.data[only]  # type: ignore[index]
+            except (KeyError, TypeError):
+                return otherwise(scope)
+
+        return one
+    if len(names) == 2:
+        first, second = names
+
+        def two(scope: Scope) -> Value:
+            try:
+                return scope.data[first][second]  # type: ignore[index]
+            except (KeyError, TypeError):
+                return otherwise(scope)
+
+        return two
+    return otherwise
 
 
 def _dynamic_path(

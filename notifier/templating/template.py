@@ -176,7 +176,9 @@ class Template:
             return body
         raw = node["$data"]
         context = (
-            self._compile_text(raw, f"{path}.$data", None) if isinstance(raw, str) else raw
+            self._compile_text(raw, f"{path}.$data", None, shown=False)
+            if isinstance(raw, str)
+            else raw
         )
         return _repeated(body, context, 1 + len(members))
 
@@ -191,7 +193,9 @@ class Template:
         node = nodes[0] if alone else Call("concat", (Constant(""), *nodes))
         return self._evaluate(node, path, Place(condition=True))
 
-    def _compile_text(self, text: str, path: str, clean: Clean | None) -> str | _Expand:
+    def _compile_text(
+        self, text: str, path: str, clean: Clean | None, *, shown: bool = True
+    ) -> str | _Expand:
         if "${" not in text:
             return text
         nodes = self._nodes(text, path)
@@ -200,7 +204,7 @@ class Template:
             # The reference concatenates in its own way, part by part, also where concat is written out.
             if not (isinstance(node, Call) and node.function == "concat"):
                 evaluate = self._evaluate(node, path, Place())
-                return _single(evaluate, show(node), path, clean)
+                return _single(evaluate, show(node), path, clean, shown=shown)
             nodes = list(node.arguments)
         parts = [
             _Part(node.value, None, show(node))
@@ -233,19 +237,23 @@ def _stay_visible(shown: str) -> str:
     return f"${{{shown}}}"
 
 
-def _single(evaluate: Evaluate, shown: str, path: str, clean: Clean | None) -> _Expand:
-    """Bind a whole value, keeping its type."""
+def _single(
+    evaluate: Evaluate, expression: str, path: str, clean: Clean | None, *, shown: bool
+) -> _Expand:
+    """Bind a whole value, keeping its type; one that is shown becomes JSON."""
 
     def single(scope: Scope) -> object:
         try:
             value = evaluate(scope)
         except (EvaluationError, AbortError) as exc:
             if scope.lenient:
-                return scope.missing(shown)
+                return scope.missing(expression)
             raise EvaluationError(f"{path}: {exc}") from None
         if clean is not None:
             value = clean.change(value)
-        return value if type(value) in _PLAIN_TYPES or value is UNDEFINED else plain(value)
+        if not shown or type(value) in _PLAIN_TYPES or value is UNDEFINED:
+            return value
+        return plain(value)
 
     return single
 

@@ -1,0 +1,24 @@
+"""Expand a template for a number of times with adaptive-cards-templating-py; print CPU seconds and the card."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from adaptive_cards_templating_py import Template  # type: ignore[import-not-found]
+
+
+def main() -> None:
+    """Arguments: case file, count."""
+    case = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    prepared = Template(case["template"])
+    prepared.expand({"$root": case["data"]})
+    start = time.process_time()
+    for _ in range(int(sys.argv[2])):
+        card = prepared.expand({"$root": case["data"]})
+    print(json.dumps({"seconds": time.process_time() - start, "card": card}))
+
+
+main()
