@@ -14,6 +14,7 @@ import redis
 from standardwebhooks import Webhook
 
 from notifier.streams.keys import Keys
+from notifier.teams.envelope import counted_size
 from tests.integration.daemons import SECRET, Daemons
 
 KEYS = Keys("teams:events")
@@ -313,3 +314,27 @@ async def test_postgres_away_at_start_does_not_stop_deliveries(daemons: Daemons)
 
     await daemons.receiver.wait_for(1)
     await until(lambda: left_over(daemons.redis_url) == {KEYS.outcomes: 1})
+
+
+async def test_event_with_far_too_long_lists_and_texts_is_delivered_shortened(daemons: Daemons):
+    await daemons.start()
+
+    services = [{"description": f"Service {n} " + "x" * 60, "amount": n} for n in range(800)]
+    xadd(
+        daemons.redis_url,
+        {
+            "type": "custom.large",
+            "stakeholders": "sre",
+            "data": json.dumps(
+                {f"field_{n}": "long " * 400 for n in range(30)} | {"s": services}
+            ),
+        },
+    )
+    [request] = await daemons.receiver.wait_for(1)
+
+    card = json.loads(request.body)["attachments"][0]["content"]
+    text = json.dumps(card, ensure_ascii=False)
+    assert card["type"] == "AdaptiveCard"
+    assert counted_size(json.dumps(card, ensure_ascii=False, separators=(",", ":"))) <= 27_500
+    assert "more" in text
+    assert "${" not in text

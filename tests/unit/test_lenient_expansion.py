@@ -1,0 +1,68 @@
+"""In a delivery a card shows a dash where its template finds nothing, and never a `${…}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.errors import TemplateError
+from notifier.templating import Template
+
+
+def drawn(text: str, data: Any) -> tuple[Any, list[str]]:
+    gaps: list[str] = []
+
+    def dash(expression: str) -> str:
+        gaps.append(expression)
+        return "—"
+
+    return Template({"t": text}).expand(data, missing=dash), gaps
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "gap"),
+    [
+        ("Claim ${data.claim_id}", "Claim —", "data.claim_id"),
+        ("${data.claim_id}", "—", "data.claim_id"),
+        ("${toUpper(data.claim_id)}!", "—!", "data.claim_id"),
+        ("a ${data.nothing} b", "a — b", "data.nothing"),
+        ("a ${1 / data.zero} b", "a — b", "(1 / data.zero)"),
+        ("${length(data.zero)}", "—", "length(data.zero)"),
+        ("${data.list[5]}", "—", "data.list[5]"),
+    ],
+)
+def test_what_has_no_value_shows_a_dash_and_is_told(text: str, shown: str, gap: str) -> None:
+    data = {"data": {"nothing": None, "zero": 0, "list": []}}
+    assert drawn(text, data) == ({"t": shown}, [gap])
+
+
+def test_event_text_that_looks_like_a_template_stays_text() -> None:
+    assert drawn("${x}", {"x": "${y}"}) == ({"t": "${y}"}, [])
+
+
+def test_work_is_bounded_in_a_delivery_too() -> None:
+    nested = "${select(range(0, 10000), x, select(range(0, 10000), y, x * y))}"
+    with pytest.raises(TemplateError, match="steps"):
+        drawn(nested, {})
+
+
+@given(
+    st.text(alphabet="abx.${}()'\" +*/[]01,?:!=<>|&^%\\`", max_size=60),
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abx"), inner)
+        ),
+        max_leaves=8,
+    ),
+)
+def test_no_text_and_no_data_bring_it_down(text: str, data: Any) -> None:
+    try:
+        template = Template({"$when": text, "t": text, "l": [text, {"$data": text, "u": text}]})
+    except TemplateError:
+        return
+    card = template.expand(data, missing=lambda _: "—")
+    assert card is None or isinstance(card, dict)
