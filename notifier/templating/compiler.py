@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from notifier.errors import TemplateError
-from notifier.templating.functions import FUNCTIONS, compile_pattern
+from notifier.templating.functions import FUNCTIONS, compile_pattern, timex
 from notifier.templating.functions.lists import as_list, empty
 from notifier.templating.interpolation import split_text
 from notifier.templating.parser import parse
@@ -230,7 +230,7 @@ def _applied(name: str, function: Callable[..., Value], parts: list[Evaluate]) -
         try:
             result = function(*values)
         except EvaluationError as exc:
-            raise EvaluationError(f"{name}: {exc}") from None
+            raise EvaluationError(f"{name}: {exc}").leaving(_LEFT.get(name)) from None
         except (TypeError, ValueError, OverflowError):
             raise EvaluationError(f"{name}: wrong kind of argument, or out of range") from None
         if (type(result) is str or type(result) is list) and len(result) > 100:
@@ -238,6 +238,14 @@ def _applied(name: str, function: Callable[..., Value], parts: list[Evaluate]) -
         return result
 
     return apply
+
+
+_LEFT: dict[str, Value] = {
+    "indexOf": -1,
+    "lastIndexOf": -1,
+    **dict.fromkeys(timex.CHECKS, False),
+}
+"""What the reference leaves behind where these fail."""
 
 
 def _gathering(parts: list[Evaluate]) -> Callable[[Scope], tuple[Value, ...]]:
@@ -286,8 +294,9 @@ def _or(call: Call, place: Place) -> Evaluate:
         for part in parts:
             try:
                 value = part(scope)
-            except EvaluationError:
-                value = UNDEFINED
+            except EvaluationError as exc:
+                value = UNDEFINED if exc.leaves is None else exc.leaves
+                continue
             if is_true(value):
                 return True
         return value
@@ -335,7 +344,7 @@ def _ordered(test: Callable[[str | float, str | float], bool]) -> Callable[..., 
             isinstance(left, str) and isinstance(right, str)
         ):
             return test(cast("str", left), cast("str", right))
-        raise EvaluationError("compares values of different kinds")
+        raise EvaluationError("compares values of different kinds").leaving(False)
 
     return ordered
 
@@ -379,7 +388,10 @@ def _over_list(call: Call, place: Place) -> Evaluate:
         found = values(scope)
         if name in {"select", "foreach"} and (is_nothing(found) or found in (False, 0, "")):
             raise EvaluationError(f"{name}: there is nothing to go through")
-        items = as_list(found)
+        try:
+            items = as_list(found)
+        except EvaluationError as exc:
+            raise exc.leaving({"any": False, "all": True}.get(name)) from None
         scope.count(len(items) * 4)
         return gather(items, lambda item: body(scope.with_local(item)), found)
 

@@ -38,6 +38,8 @@ def split_text(text: str) -> list[str | Expression]:
         if sign == "\\" and text[at + 1 : at + 2] in {"`", "$"}:
             literal.append(text[at + 1])
             at += 2
+        elif sign == "\\" and at == len(text) - 1:
+            raise TemplateError("ends with a backslash, which the reference cannot read")
         elif sign == "`":
             raise TemplateError("has a backtick; write \\` in a text with expressions")
         elif sign == "$" and (end := _template_end(text, at)) is not None:

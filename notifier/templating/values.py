@@ -12,6 +12,14 @@ from enum import Enum
 class EvaluationError(Exception):
     """An expression has no value for these data; conditions count it as false."""
 
+    leaves: object = None
+    """What `||` gives when this is its last part; None stands for undefined."""
+
+    def leaving(self, value: object) -> EvaluationError:
+        """Return this error with what `||` gives."""
+        self.leaves = value
+        return self
+
 
 class AbortError(Exception):
     """An expression breaks off even inside a condition, as where the reference throws."""

@@ -91,6 +91,16 @@ def _resolve(value: Value) -> Value:
     raise EvaluationError("is no definite date, time or duration")
 
 
+CHECKS = (
+    "isDate",
+    "isTime",
+    "isDuration",
+    "isDateRange",
+    "isTimeRange",
+    "isDefinite",
+    "isPresent",
+)
+
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "isDate": _check(lambda parts: {"month", "dayOfMonth"} <= parts or "dayOfWeek" in parts),
     "isTime": _check(lambda parts: "hour" in parts),
