@@ -51,6 +51,8 @@ def of_notification(
         "priority": notification.priority.value,
         "last_status": "" if status is None else str(status),
         "attempts": str(attempts),
+        "attempts_before": str(notification.tried_before),
+        "history": json.dumps(notification.endings, ensure_ascii=False),
         "dead_at": at.isoformat(timespec="milliseconds"),
         "source_stream": source[0],
         "source_id": source[1],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
@@ -22,6 +23,28 @@ class NoSuchDeadLetterError(NotifierError):
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters are meant; what is None does not matter."""
+
+    reason: str | None = None
+    channel: str | None = None
+    event_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Tell whether a letter is meant; times are those at which it was written."""
+        for name in ("reason", "channel", "event_type"):
+            wanted = getattr(self, name)
+            if wanted is not None and letter.fields.get(name) != wanted:
+                return False
+        written = datetime.fromtimestamp(int(letter.id.partition("-")[0]) / 1000, UTC)
+        return (self.since is None or written >= self.since) and (
+            self.until is None or written < self.until
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One dead letter; `event` is parsed and masked, or shortened text when it never was JSON."""
 
@@ -29,6 +52,8 @@ class DeadLetter:
     stream: str
     fields: dict[str, str]
     event: JsonValue
+    raw: str = field(repr=False, compare=False)
+    """The event as it was kept, not masked: for replaying only, never for showing."""
 
     def summary(self) -> dict[str, JsonValue]:
         """Return it for a list: everything but the event."""
@@ -45,10 +70,9 @@ async def list_dead_letters(
     masking: Masking,
     *,
     limit: int,
-    reason: str | None,
-    channel: str | None,
+    wanted: Filter,
 ) -> list[DeadLetter]:
-    """Return the latest dead letters of these event streams, newest first.
+    """Return the latest dead letters of these event streams that are wanted, newest first.
 
     Raises:
         StreamError: Redis is away.
@@ -61,9 +85,7 @@ async def list_dead_letters(
             page = await group.newest(Keys(stream).dead, before=before, count=_PAGE)
             for entry_id, fields in page:
                 letter = _letter(stream, entry_id, fields, masking)
-                if (reason in (None, letter.fields.get("reason"))) and (
-                    channel in (None, letter.fields.get("channel"))
-                ):
+                if wanted.takes(letter):
                     found.append(letter)
                     count += 1
             if len(page) < _PAGE:
@@ -97,12 +119,13 @@ def _letter(
     stream: str, entry_id: str, fields: dict[bytes, bytes], masking: Masking
 ) -> DeadLetter:
     texts = {key.decode(errors="replace"): value for key, value in fields.items()}
-    event = _shown_event(texts.pop("event", b"").decode(errors="replace"), masking)
+    raw = texts.pop("event", b"").decode(errors="replace")
     return DeadLetter(
         entry_id,
         stream,
         {key: value.decode(errors="replace") for key, value in texts.items()},
-        event,
+        _shown_event(raw, masking),
+        raw,
     )
 
 

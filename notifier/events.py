@@ -175,7 +175,10 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
     except ValidationError as exc:
         error = exc.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in error["loc"]) or "event"
-        raise EventError(field, _FAULTS.get(field.partition(".")[0], "is not valid")) from None
+        fault = _FAULTS.get(field.partition(".")[0], "is not valid")
+        if error["type"] == "extra_forbidden":
+            fault = "is not a member of an event; put it into data"
+        raise EventError(field, fault) from None
     event_id = entry.id or entry_id
     lang = (entry.lang or "en").split("-")[0].lower()
     return Event(

@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, fields
+from typing import TypedDict
 
 from pydantic import JsonValue
 
 from notifier.events import Priority
 
 _NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11")
+
+
+class Ending(TypedDict):
+    """How a notification ended as a dead letter, before it was replayed."""
+
+    dead_at: str
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,10 @@ class Notification:
     source: str | None
     traceparent: str | None
     data: dict[str, JsonValue]
+    tried_before: int = 0
+    """Posts before it was replayed."""
+    endings: tuple[Ending, ...] = ()
+    """How it ended each time before it was replayed, oldest first; at most ten are kept."""
 
 
 def notification_id(stream: str, event_id: str, channel: str) -> str:
@@ -53,4 +66,5 @@ def decode(text: bytes) -> Notification:
     record = json.loads(text)
     record["priority"] = Priority(record["priority"])
     record["stakeholders"] = tuple(record["stakeholders"])
+    record["endings"] = tuple(record.get("endings", ()))
     return Notification(**record)

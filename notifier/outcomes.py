@@ -73,7 +73,7 @@ def encode_outcome(
         "priority": notification.priority,
         "status": status,
         "status_code": last.status_code if last else None,
-        "retry_count": max(0, tried.count - 1),
+        "retry_count": max(0, notification.tried_before + tried.count - 1),
         "error_message": error,
         "sent_at": at.isoformat(),
         "stream": notification.stream,
@@ -83,7 +83,7 @@ def encode_outcome(
         "event_time": notification.event_time,
         "lang": notification.lang,
         "digest_id": digest_id,
-        "attempts": _attempts(tried.count, tried.kept),
+        "attempts": _attempts(notification.tried_before + tried.count, tried.kept),
     }
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
     return text[:-1] + b',"card_payload":' + (card_json or b"null") + b"}"

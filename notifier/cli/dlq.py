@@ -2,19 +2,81 @@
 
 from __future__ import annotations
 
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import JsonValue
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from notifier import deadletters
-from notifier.cli.options import ConfigOption, JsonOption, print_json, settings, with_redis
+from notifier.cli.options import (
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    print_json,
+    read_json,
+    settings,
+    with_redis,
+)
+from notifier.config import Config
+from notifier.deadletters import DeadLetter, Filter
+from notifier.errors import NotifierError
 from notifier.masking import Masking
+from notifier.replays import Replayer
+from notifier.routing import Catalogue
+from notifier.store.dead_letters import DeadLetterLog
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import Keys
 
 app = typer.Typer(
-    help="Dead letters: what could not be delivered, and why.", no_args_is_help=True
+    help="Dead letters: what could not be delivered, why, and what to do with it.",
+    no_args_is_help=True,
 )
+
+_MOST = 1_000_000
+
+ReasonOption = Annotated[
+    str | None, typer.Option(help="Only this reason, such as rejected.", show_default=False)
+]
+ChannelOption = Annotated[
+    str | None, typer.Option(help="Only this channel.", show_default=False)
+]
+TypeOption = Annotated[
+    str | None, typer.Option("--type", help="Only this event type.", show_default=False)
+]
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        help="Only those that died at this time (UTC) or later.",
+        show_default=False,
+    ),
+]
+UntilOption = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        help="Only those that died before this time (UTC).",
+        show_default=False,
+    ),
+]
+IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", show_default=False)]
+AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+RateOption = Annotated[
+    float, typer.Option(min=0, help="How many a second at most; 0 = no limit.")
+]
+ByOption = Annotated[
+    str | None,
+    typer.Option(help="Who does it, for the record; default: the user.", show_default=False),
+]
 
 
 @app.command("list")
@@ -22,20 +84,20 @@ def list_letters(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most, newest first.")] = 100,
-    reason: Annotated[
-        str | None, typer.Option(help="Only this reason, such as rejected.", show_default=False)
-    ] = None,
-    channel: Annotated[
-        str | None, typer.Option(help="Only this channel.", show_default=False)
-    ] = None,
+    reason: ReasonOption = None,
+    channel: ChannelOption = None,
+    event_type: TypeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
 ) -> None:
     """List dead letters, newest first; with --json an array."""
     loaded = settings(config)
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
+    wanted = Filter(reason, channel, event_type, _utc(since), _utc(until))
     found = with_redis(
         loaded,
         lambda group: deadletters.list_dead_letters(
-            group, loaded.streams, masking, limit=limit, reason=reason, channel=channel
+            group, loaded.streams, masking, limit=limit, wanted=wanted
         ),
     )
     if as_json:
@@ -60,3 +122,169 @@ def show(
         lambda group: deadletters.show_dead_letter(group, loaded.streams, masking, letter_id),
     )
     print_json(letter.whole())
+
+
+@app.command()
+def replay(
+    ids: IdsArgument = None,
+    config: ConfigOption = None,
+    reason: ReasonOption = None,
+    channel: ChannelOption = None,
+    event_type: TypeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    everything: AllOption = False,
+    dry_run: DryOption = False,
+    rate: RateOption = 10.0,
+    edit: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with the event to replay in place of the one ID given; - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    by: ByOption = None,
+    why: Annotated[
+        str | None, typer.Option(help="Why, for the record.", show_default=False)
+    ] = None,
+) -> None:
+    """Put dead letters back to work, by ID or by filter, oldest first.
+
+    A notification goes into its channel's lane again under its own id, so that its row and its links stay; an entry that
+    never became an event is read again. Replaying twice does nothing. Who, when and why goes into Postgres.
+    """
+    wanted = Filter(reason, channel, event_type, _utc(since), _utc(until))
+    _require_choice(ids, wanted, everything)
+    edited = _edited(edit, ids)
+    loaded = settings(config)
+    replayer = Replayer(
+        Catalogue(loaded.routes, loaded.channels),
+        Masking.of(loaded.masking.fields, loaded.masking.exempt),
+        loaded.intake.max_event_bytes,
+    )
+
+    async def one(group: ConsumerGroup, log: DeadLetterLog, letter: DeadLetter) -> str:
+        targets = replayer.targets(letter.stream, letter.fields, letter.raw, edited)
+        places = ", ".join(target for target, _ in targets)
+        if dry_run:
+            return f"would go to {places}"
+        await log.note(
+            letter.whole(),
+            action="replay",
+            who=by or getpass.getuser(),
+            why=why,
+            edited=edited is not None,
+        )
+        done = await group.revive(Keys(letter.stream).dead, letter.id, targets)
+        return f"went to {places}" if done else "was replayed by another"
+
+    _each(loaded, ids, wanted, one, rate=rate)
+
+
+@app.command()
+def discard(
+    why: Annotated[str, typer.Option(help="Why, for the record.")],
+    ids: IdsArgument = None,
+    config: ConfigOption = None,
+    reason: ReasonOption = None,
+    channel: ChannelOption = None,
+    event_type: TypeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    everything: AllOption = False,
+    dry_run: DryOption = False,
+    by: ByOption = None,
+) -> None:
+    """Take dead letters away for good; what they held, who did it and why stays in Postgres."""
+    wanted = Filter(reason, channel, event_type, _utc(since), _utc(until))
+    _require_choice(ids, wanted, everything)
+    if not why.strip():
+        raise typer.BadParameter("say why", param_hint="--why")
+
+    async def one(group: ConsumerGroup, log: DeadLetterLog, letter: DeadLetter) -> str:
+        if dry_run:
+            return "would be discarded"
+        await log.note(letter.whole(), action="discard", who=by or getpass.getuser(), why=why)
+        done = await group.revive(Keys(letter.stream).dead, letter.id, [])
+        return "discarded" if done else "was gone already"
+
+    _each(settings(config), ids, wanted, one, rate=0)
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=UTC)
+
+
+def _require_choice(ids: list[str] | None, wanted: Filter, everything: bool) -> None:
+    if bool(ids) + (wanted != Filter()) + everything != 1:
+        raise typer.BadParameter(
+            "give IDs, or filters, or --all",
+            param_hint="ID, --reason, --channel, --type, --since, --until, --all",
+        )
+
+
+def _edited(path: Path | None, ids: list[str] | None) -> dict[str, JsonValue] | None:
+    if path is None:
+        return None
+    if len(ids or ()) != 1:
+        raise typer.BadParameter("goes with one ID", param_hint="--edit")
+    event = read_json(path)
+    if not isinstance(event, dict):
+        raise CommandError(f"{path}: is not an event; give one JSON object")
+    return event
+
+
+def _each(
+    config: Config,
+    ids: Sequence[str] | None,
+    wanted: Filter,
+    work: Callable[[ConsumerGroup, DeadLetterLog, DeadLetter], Awaitable[str]],
+    *,
+    rate: float,
+) -> None:
+    """Do something with each letter that is meant, oldest first; the exit code is 1 when one could not be done."""
+    masking = Masking.of(config.masking.fields, config.masking.exempt)
+
+    async def run(group: ConsumerGroup) -> int:
+        log = DeadLetterLog(
+            config.database.url, connect_timeout_seconds=config.database.connect_timeout_seconds
+        )
+        try:
+            letters = await _chosen(group, config, masking, ids, wanted)
+            failed = 0
+            for letter in track(
+                letters, "dead letters", console=Console(stderr=True), transient=True
+            ):
+                try:
+                    typer.echo(f"{letter.id}: {await work(group, log, letter)}")
+                except NotifierError as exc:
+                    failed += 1
+                    typer.echo(f"{letter.id}: stays: {exc}", err=True)
+                if rate:
+                    await asyncio.sleep(1 / rate)
+            if not letters:
+                typer.echo("there are no such dead letters")
+            return failed
+        finally:
+            await log.close()
+
+    if with_redis(config, run):
+        raise typer.Exit(1)
+
+
+async def _chosen(
+    group: ConsumerGroup,
+    config: Config,
+    masking: Masking,
+    ids: Sequence[str] | None,
+    wanted: Filter,
+) -> list[DeadLetter]:
+    if ids:
+        return [
+            await deadletters.show_dead_letter(group, config.streams, masking, letter_id)
+            for letter_id in ids
+        ]
+    found = await deadletters.list_dead_letters(
+        group, config.streams, masking, limit=_MOST, wanted=wanted
+    )
+    return found[::-1]

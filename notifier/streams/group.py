@@ -68,7 +68,7 @@ class ConsumerGroup:
         self._url = mask_url(settings.url)
         self._scripts = {
             name: client.register_script(files(__package__).joinpath(f"{name}.lua").read_text())
-            for name in ("hop", "claim", "lease", "forget", "reserve")
+            for name in ("hop", "claim", "lease", "forget", "reserve", "revive")
         }
 
     async def ensure(self, streams: Sequence[str]) -> None:
@@ -193,6 +193,25 @@ class ConsumerGroup:
             for channel in channels:
                 pipeline.pttl(keys.pause(channel))
             return [max(0, int(left)) / 1000 for left in await pipeline.execute()]
+
+    async def revive(
+        self,
+        dead: str,
+        letter_id: str,
+        targets: Sequence[tuple[str, Mapping[str, str | bytes]]],
+    ) -> bool:
+        """Take a dead letter away and add what it becomes, all or nothing; False when it is gone already.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        keys_ = list(dict.fromkeys([dead, *(target for target, _ in targets)]))
+        argv: list[object] = [letter_id, len(targets)]
+        for target, fields in targets:
+            argv += (keys_.index(target) + 1, 2 * len(fields))
+            for name, value in fields.items():
+                argv += (name, value)
+        return bool(await self._run("revive", keys_, argv))
 
     async def newest(
         self, stream: str, *, before: str, count: int

@@ -107,7 +107,12 @@ def test_the_card_given_is_not_changed() -> None:
 
 @given(
     st.lists(st.integers(0, 400), max_size=4),
-    st.lists(st.text(st.characters(exclude_categories=["C"]), max_size=40).map(lambda text: text * 300), max_size=4),
+    st.lists(
+        st.text(st.characters(exclude_categories=["C"]), max_size=40).map(
+            lambda text: text * 300
+        ),
+        max_size=4,
+    ),
     st.integers(8_000, 27_500),
 )
 def test_any_mixture_of_lists_and_texts_fits_and_stays_a_card(

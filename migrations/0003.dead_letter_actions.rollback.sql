@@ -1,0 +1,1 @@
+DROP TABLE teams_dead_letter_actions;

@@ -1,0 +1,110 @@
+"""What a dead letter becomes when it is replayed: its notification again, the event's notifications, or its outcome."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pydantic import JsonValue
+
+from notifier.deadletter import Reason
+from notifier.errors import EventError
+from notifier.events import Event, parse_entry, to_event
+from notifier.masking import Masking, mask_event_data
+from notifier.notifications import Ending, Notification, decode, encode
+from notifier.routing import Catalogue
+from notifier.streams.keys import Keys
+
+_KEPT_ENDINGS = 10
+
+Target = tuple[str, Mapping[str, str | bytes]]
+"""A stream and the fields to add to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayer:
+    """Turns dead letters back into work."""
+
+    catalogue: Catalogue
+    masking: Masking
+    max_event_bytes: int
+
+    def targets(
+        self,
+        stream: str,
+        fields: Mapping[str, str],
+        event_text: str,
+        edited: Mapping[str, JsonValue] | None = None,
+    ) -> list[Target]:
+        """Return what goes where when this letter is replayed, with `edited` in place of its event.
+
+        Raises:
+            EventError: It is still not an event; give another with --edit.
+            UnroutableError: It still goes nowhere.
+        """
+        keys = Keys(stream)
+        if edited is None and fields.get("reason") == Reason.UNRECORDABLE:
+            return [(keys.outcomes, {"outcome": event_text})]
+        if edited is None and fields.get("stage") == "delivery":
+            try:
+                notification = decode(event_text.encode())
+            except (ValueError, KeyError, TypeError):
+                raise EventError("event", "is not a notification; discard it") from None
+            return [_lane(keys, _again(notification, fields))]
+        event = self._event(stream, fields, event_text, edited)
+        routed = self.catalogue.route(event, mask_event_data(event.data, self.masking))
+        if routed.unknown_channels:
+            raise EventError(
+                "stakeholders",
+                f"name no channel: {', '.join(routed.unknown_channels)}; add it to [channels] or replay with --edit",
+            )
+        return [_lane(keys, _again(each, fields)) for each in routed.notifications]
+
+    def _event(
+        self,
+        stream: str,
+        fields: Mapping[str, str],
+        event_text: str,
+        edited: Mapping[str, JsonValue] | None,
+    ) -> Event:
+        entry_id = fields.get("source_id") or "0-0"
+        if edited is not None:
+            return to_event(stream, entry_id, edited)
+        try:
+            letter = json.loads(event_text)
+        except ValueError:
+            raise EventError("event", "is not JSON; replay it with --edit") from None
+        if isinstance(letter, dict) and isinstance(letter.get("event"), dict):
+            return to_event(stream, entry_id, letter["event"])
+        if isinstance(letter, dict) and isinstance(letter.get("fields"), dict):
+            raw = {name.encode(): _bytes(value) for name, value in letter["fields"].items()}
+            return parse_entry(stream, entry_id, raw, max_bytes=self.max_event_bytes)
+        raise EventError("event", "is not the event of an entry; replay it with --edit")
+
+
+def _bytes(value: JsonValue) -> bytes:
+    if isinstance(value, dict) and isinstance(value.get("base64"), str):
+        return base64.b64decode(str(value["base64"]))
+    return str(value).encode()
+
+
+def _again(notification: Notification, fields: Mapping[str, str]) -> Notification:
+    """Return the notification with its way so far: how it ended, and how often it was tried."""
+    ending: Ending = {
+        "dead_at": fields.get("dead_at", ""),
+        "reason": fields.get("reason", ""),
+        "detail": fields.get("detail", ""),
+    }
+    tried = int(fields.get("attempts") or 0)
+    return replace(
+        notification,
+        tried_before=notification.tried_before + tried,
+        endings=(*notification.endings, ending)[-_KEPT_ENDINGS:],
+    )
+
+
+def _lane(keys: Keys, notification: Notification) -> Target:
+    lane = keys.lane(notification.channel, urgent=notification.priority.urgent)
+    return lane, {"notification": encode(notification)}

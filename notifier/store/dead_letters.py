@@ -1,0 +1,77 @@
+"""The record of who replayed or discarded which dead letter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import psycopg
+from pydantic import JsonValue
+
+from notifier.config import mask_url
+from notifier.errors import StoreError
+from notifier.store.queries import load_queries
+
+_QUERIES = load_queries("dead_letters.sql")
+_COLUMNS = (
+    "reason",
+    "detail",
+    "channel",
+    "event_type",
+    "event_id",
+    "correlation_id",
+    "notification_id",
+)
+
+
+class DeadLetterLog:
+    """One connection for one run of a command."""
+
+    def __init__(self, url: str, *, connect_timeout_seconds: int) -> None:
+        self._url = url
+        self._connect_timeout = connect_timeout_seconds
+        self._connection: psycopg.AsyncConnection[tuple[object, ...]] | None = None
+
+    async def note(
+        self,
+        letter: Mapping[str, JsonValue],
+        *,
+        action: str,
+        who: str,
+        why: str | None,
+        edited: bool = False,
+    ) -> None:
+        """Write down what is about to be done with a dead letter (masked, as DeadLetter.whole gives it).
+
+        Raises:
+            StoreError: Postgres is away, or its schema is older.
+        """
+        values = {name: letter.get(name) or None for name in _COLUMNS}
+        text = json.dumps(letter, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+        try:
+            if self._connection is None:
+                self._connection = await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, connect_timeout=self._connect_timeout,
+                    options="-c statement_timeout=10000", application_name="notifier dlq",
+                )  # fmt: skip
+            await self._connection.execute(
+                _QUERIES["note"],
+                {
+                    **values, "stream": letter["stream"], "letter_id": letter["id"], "action": action,
+                    "who": who, "why": why, "edited": edited, "letter": text,
+                },
+            )  # fmt: skip
+        except psycopg.errors.UndefinedTable:
+            raise StoreError(
+                "the database is older than this version; run: notifier migrate up"
+            ) from None
+        except psycopg.Error as exc:
+            raise StoreError(
+                f"Postgres at {mask_url(self._url)} failed: {type(exc).__name__}; nothing was done with {letter['id']}"
+            ) from None
+
+    async def close(self) -> None:
+        """Close the connection; safe to repeat."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

@@ -1,0 +1,195 @@
+"""Dead letters are replayed or discarded: once, under their own id, with a record of who and why."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+from psycopg.rows import dict_row
+
+from notifier.streams.keys import Keys
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import rows, until, xadd
+
+DEAD = Keys("teams:events").dead
+
+
+def dlq(daemons: Daemons, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    env = {
+        "REDIS_URL": daemons.redis_url,
+        "DATABASE_URL": daemons.database_url,
+        "PATH": "/usr/bin:/bin",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "notifier", "dlq", *arguments],
+        env=env, input=stdin, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def letters(daemons: Daemons) -> list[tuple[str, dict[str, str]]]:
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        return [(entry_id, fields) for entry_id, fields in client.xrange(DEAD)]
+
+
+def actions(daemons: Daemons) -> list[dict[str, Any]]:
+    with psycopg.connect(daemons.database_url, row_factory=dict_row) as connection:
+        return connection.execute(
+            "SELECT * FROM teams_dead_letter_actions ORDER BY at"
+        ).fetchall()
+
+
+async def refused(daemons: Daemons, count: int = 1) -> None:
+    """Let notifications end as dead letters: the webhook answers 400."""
+    daemons.receiver.answer(400, times=count)
+    await daemons.start()
+    for number in range(count):
+        members = {
+            "type": "a.b",
+            "stakeholders": "sre",
+            "id": f"e{number}",
+            "patient_id": "PAT-12345",
+        }
+        xadd(daemons.redis_url, members)
+    await until(lambda: len(letters(daemons)) == count)
+    await until(lambda: len(rows(daemons.database_url)) == count)
+
+
+async def test_a_replayed_notification_is_delivered_in_its_own_row(daemons: Daemons):
+    await refused(daemons)
+    [before] = rows(daemons.database_url)
+    [(letter_id, _)] = letters(daemons)
+
+    done = dlq(daemons, "replay", letter_id, "--by", "ops", "--why", "the flow is on again")
+
+    assert done.returncode == 0, done.stderr
+    await until(lambda: rows(daemons.database_url)[0]["status"] == "delivered")
+    [after] = rows(daemons.database_url)
+    assert after["id"] == before["id"]
+    assert after["retry_count"] == 1
+    assert letters(daemons) == []
+    assert len(daemons.receiver.requests) == 2
+    assert (
+        daemons.receiver.requests[0].headers["webhook-id"]
+        == daemons.receiver.requests[1].headers["webhook-id"]
+    )
+    attempts = rows(
+        daemons.database_url,
+        "SELECT attempt, status_code FROM teams_notification_attempts ORDER BY 1",
+    )
+    assert [tuple(row.values()) for row in attempts] == [(1, 400), (2, 202)]
+    [record] = actions(daemons)
+    assert (record["action"], record["who"], record["why"]) == (
+        "replay",
+        "ops",
+        "the flow is on again",
+    )
+    assert record["letter_id"] == letter_id
+    assert "PAT-12345" not in json.dumps(record, default=str)
+
+
+async def test_replaying_twice_does_nothing_the_second_time(daemons: Daemons):
+    await refused(daemons)
+    [(letter_id, _)] = letters(daemons)
+    assert dlq(daemons, "replay", letter_id).returncode == 0
+    await until(lambda: rows(daemons.database_url)[0]["status"] == "delivered")
+
+    again = dlq(daemons, "replay", letter_id)
+
+    assert again.returncode == 1
+    assert "there is no dead letter" in again.stderr
+    assert len(daemons.receiver.requests) == 2
+
+
+async def test_what_fails_again_comes_back_with_its_history(daemons: Daemons):
+    await refused(daemons)
+    daemons.receiver.answer(404, times=1)
+    [(first, _)] = letters(daemons)
+
+    assert dlq(daemons, "replay", first).returncode == 0
+    await until(lambda: [entry for entry, _ in letters(daemons)] not in ([], [first]))
+
+    [(_, fields)] = letters(daemons)
+    [ending] = json.loads(fields["history"])
+    assert ending["reason"] == "rejected"
+    assert "400" in ending["detail"]
+    assert fields["attempts_before"] == "1"
+
+
+async def test_a_dry_run_changes_nothing_and_filters_choose(daemons: Daemons):
+    await refused(daemons, 3)
+    dry = dlq(daemons, "replay", "--reason", "rejected", "--channel", "sre", "--dry-run")
+    assert dry.stdout.count("would go to") == 3
+    none = dlq(daemons, "replay", "--type", "c.d")
+    assert "there are no such dead letters" in none.stdout
+    assert len(letters(daemons)) == 3
+    assert actions(daemons) == []
+    unclear = dlq(daemons, "replay")
+    assert unclear.returncode == 2
+    assert "--all" in unclear.stderr
+
+    assert dlq(daemons, "replay", "--all", "--rate", "0").returncode == 0
+    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
+
+
+async def test_a_broken_event_is_replayed_with_a_corrected_one(
+    daemons: Daemons, tmp_path: Path
+):
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "a b", "stakeholders": "sre"})
+    await until(lambda: len(letters(daemons)) == 1)
+    [(letter_id, _)] = letters(daemons)
+
+    still_broken = dlq(daemons, "replay", letter_id)
+    assert still_broken.returncode == 1
+    assert "type" in still_broken.stderr
+    assert len(letters(daemons)) == 1
+
+    corrected = json.dumps(
+        {"type": "a.b", "stakeholders": ["sre"], "data": {"note": "corrected"}}
+    )
+    done = dlq(daemons, "replay", letter_id, "--edit", "-", stdin=corrected)
+    assert done.returncode == 0, done.stderr
+    [request] = await daemons.receiver.wait_for(1)
+    assert b"corrected" in request.body
+    [record] = actions(daemons)
+    assert record["edited"] is True
+
+
+async def test_discarding_wants_a_reason_and_keeps_the_letter(daemons: Daemons):
+    await refused(daemons)
+    [(letter_id, _)] = letters(daemons)
+    assert dlq(daemons, "discard", letter_id).returncode == 2
+    assert dlq(daemons, "discard", letter_id, "--why", "  ").returncode == 2
+    assert len(letters(daemons)) == 1
+
+    done = dlq(daemons, "discard", letter_id, "--why", "a test event", "--by", "ops")
+
+    assert done.returncode == 0, done.stderr
+    assert letters(daemons) == []
+    [record] = actions(daemons)
+    assert (record["action"], record["who"], record["why"]) == (
+        "discard",
+        "ops",
+        "a test event",
+    )
+    assert record["letter"]["event"]["event_id"] == "e0"
+    assert len(daemons.receiver.requests) == 1
+
+
+async def test_without_postgres_nothing_is_replayed(daemons: Daemons):
+    await refused(daemons)
+    [(letter_id, _)] = letters(daemons)
+    away = Daemons(
+        daemons.redis_url, "postgresql://nobody@127.0.0.1:9/none", None, daemons.folder
+    )
+
+    done = dlq(away, "replay", letter_id)
+
+    assert done.returncode == 1
+    assert "nothing was done" in done.stderr
+    assert len(letters(daemons)) == 1
