@@ -38,6 +38,7 @@ SEED_NAMES = {
     "TEAMS_CONNECTIONS_PER_HOST": ("http", "connections_per_host"),
     "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": ("http", "allow_loopback_webhooks"),
     "TEAMS_EVENT_TTL": ("intake", "event_ttl_seconds"),
+    "TEAMS_AUDIT_RETENTION_DAYS": ("audit", "retention_days"),
 }
 """Environment names of the earlier integration that stand for one setting each."""
 
@@ -157,6 +158,19 @@ class RecorderSettings(_Section):
     store_cards: bool
 
 
+class AuditSettings(_Section):
+    """How long the audit trail is kept."""
+
+    retention_days: Annotated[int, Field(ge=1, le=36_500)]
+    critical_retention_days: Annotated[int, Field(ge=1, le=36_500)]
+
+    @model_validator(mode="after")
+    def _critical_longer(self) -> AuditSettings:
+        if self.critical_retention_days < self.retention_days:
+            raise ValueError("critical_retention_days must not be less than retention_days")
+        return self
+
+
 class MaskingSettings(_Section):
     """Which data members identify a person."""
 
@@ -254,6 +268,7 @@ class Config(_Section):
     breaker: BreakerSettings
     http: HttpSettings
     recorder: RecorderSettings
+    audit: AuditSettings
     masking: MaskingSettings
     cards: CardSettings
     links: LinkSettings

@@ -1,0 +1,63 @@
+"""Audit retention: rows that are older than they have to be kept go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from notifier.config import mask_url
+from notifier.errors import StoreError
+from notifier.store.queries import load_queries
+
+_QUERIES = load_queries("prune.sql")
+_BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Until when rows may go, by when their notification ended."""
+
+    before: datetime
+    critical_before: datetime
+
+    def parameters(self) -> dict[str, object]:
+        """Return the parameters of the queries."""
+        return {
+            "before": self.before,
+            "critical_before": self.critical_before,
+            "batch": _BATCH,
+        }
+
+
+def count_old(url: str, retention: Retention) -> tuple[int, int]:
+    """Return how many rows are old: ordinary and critical ones. Raises StoreError."""
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            row = connection.execute(_QUERIES["count"], retention.parameters()).fetchone()
+    except psycopg.Error as exc:
+        raise _failed(url, exc) from None
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def prune(url: str, retention: Retention) -> int:
+    """Delete old rows batch by batch, each in a transaction of its own; returns how many. Raises StoreError."""
+    gone = 0
+    try:
+        with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
+            while True:
+                batch = connection.execute(_QUERIES["prune"], retention.parameters()).rowcount
+                gone += batch
+                if batch < _BATCH:
+                    break
+            connection.execute(_QUERIES["prune_actions"], retention.parameters())
+    except psycopg.Error as exc:
+        raise _failed(url, exc) from None
+    return gone
+
+
+def _failed(url: str, exc: psycopg.Error) -> StoreError:
+    return StoreError(
+        f"Postgres at {mask_url(url)} failed: {type(exc).__name__}; check database.url, and run: notifier migrate up"
+    )

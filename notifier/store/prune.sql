@@ -1,0 +1,18 @@
+-- name: count
+SELECT
+    count(*) FILTER (WHERE priority <> 'CRITICAL' AND sent_at < %(before)s),
+    count(*) FILTER (WHERE priority = 'CRITICAL' AND sent_at < %(critical_before)s)
+FROM teams_notifications
+WHERE sent_at < greatest(%(before)s, %(critical_before)s);
+
+-- name: prune
+-- A batch at a time, oldest first: short locks, and vacuum keeps up. Attempts go with their notification.
+DELETE FROM teams_notifications WHERE id IN (
+    SELECT id FROM teams_notifications
+    WHERE sent_at < CASE WHEN priority = 'CRITICAL' THEN %(critical_before)s ELSE %(before)s END
+    ORDER BY sent_at
+    LIMIT %(batch)s
+);
+
+-- name: prune_actions
+DELETE FROM teams_dead_letter_actions WHERE at < least(%(before)s, %(critical_before)s);

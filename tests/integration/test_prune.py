@@ -1,0 +1,55 @@
+"""Audit rows go when they are old, critical ones later."""
+
+from __future__ import annotations
+
+import uuid
+
+import psycopg
+
+from tests.integration.test_cli import notifier
+
+
+def add(url: str, *, priority: str, days: int) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, priority, status, sent_at)"
+            " VALUES (%s, 's', '1-0', 'e', 'c', 'a.b', 'sre', %s, 'delivered', now() - make_interval(days => %s))",
+            (str(uuid.uuid4()), priority, days),
+        )
+
+
+def left(url: str) -> list[tuple[str, int]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT priority, round(extract(epoch FROM now() - sent_at) / 86400)::integer FROM teams_notifications ORDER BY 1, 2"
+        ).fetchall()
+
+
+def test_old_rows_go_and_critical_ones_stay_longer(database_url: str) -> None:
+    for priority in ("CRITICAL", "LOW"):
+        for days in (1, 89, 100, 400):
+            add(database_url, priority=priority, days=days)
+
+    counted = notifier("prune", "--dry-run", DATABASE_URL=database_url)
+    assert counted.stdout.strip() == "3 rows are old, 1 of them critical"
+    assert len(left(database_url)) == 8
+
+    assert notifier("prune", DATABASE_URL=database_url).stdout.strip() == "deleted 3 rows"
+    kept = [("CRITICAL", 1), ("CRITICAL", 89), ("CRITICAL", 100), ("LOW", 1), ("LOW", 89)]
+    assert left(database_url) == kept
+
+
+def test_the_days_are_settings_and_critical_ones_cannot_be_fewer(database_url: str) -> None:
+    add(database_url, priority="LOW", days=10)
+    done = notifier("prune", DATABASE_URL=database_url, TEAMS_AUDIT_RETENTION_DAYS="5")
+    assert done.stdout.strip() == "deleted 1 rows"
+    wrong = notifier("prune", DATABASE_URL=database_url, TEAMS_AUDIT_RETENTION_DAYS="400")
+    assert wrong.returncode == 3
+    assert "critical_retention_days" in wrong.stderr
+
+
+def test_postgres_that_is_away_is_named_with_the_fix() -> None:
+    done = notifier("prune", DATABASE_URL="postgresql://nobody:secret@127.0.0.1:9/none")
+    assert done.returncode == 4
+    assert "database.url" in done.stderr
+    assert "secret" not in done.stderr
