@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from notifier.cli import cards, config, dlq, migrate, prune, publish, run, schema
+from notifier.cli import cards, config, dlq, migrate, prune, publish, replay, run, schema
 from notifier.cli.sandbox import sandbox
 from notifier.errors import NotifierError
 
@@ -29,6 +29,7 @@ app.command()(sandbox)
 app.command()(publish.publish)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(dlq.app, name="dlq")
+app.command("replay")(replay.replay_events)
 app.command("prune")(prune.prune_audit)
 app.add_typer(cards.app, name="cards")
 app.command()(schema.schema)

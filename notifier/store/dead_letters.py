@@ -46,28 +46,34 @@ class DeadLetterLog:
         Raises:
             StoreError: Postgres is away, or its schema is older.
         """
-        values = {name: letter.get(name) or None for name in _COLUMNS}
+        values: dict[str, object] = {name: letter.get(name) or None for name in _COLUMNS}
         text = json.dumps(letter, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+        values |= {
+            "stream": letter["stream"], "letter_id": letter["id"], "action": action, "who": who, "why": why,
+            "edited": edited, "letter": text,
+        }  # fmt: skip
+        await self._run("note", values)
+
+    async def delivered(self, notification_id: str) -> bool:
+        """Tell whether the table says that a notification was delivered; raises StoreError."""
+        return bool(await self._run("delivered", {"id": notification_id}))
+
+    async def _run(self, query: str, values: Mapping[str, object]) -> list[tuple[object, ...]]:
         try:
             if self._connection is None:
                 self._connection = await psycopg.AsyncConnection.connect(
                     self._url, autocommit=True, connect_timeout=self._connect_timeout,
                     options="-c statement_timeout=10000", application_name="notifier dlq",
                 )  # fmt: skip
-            await self._connection.execute(
-                _QUERIES["note"],
-                {
-                    **values, "stream": letter["stream"], "letter_id": letter["id"], "action": action,
-                    "who": who, "why": why, "edited": edited, "letter": text,
-                },
-            )  # fmt: skip
+            cursor = await self._connection.execute(_QUERIES[query], values)
+            return await cursor.fetchall() if cursor.description else []
         except psycopg.errors.UndefinedTable:
             raise StoreError(
                 "the database is older than this version; run: notifier migrate up"
             ) from None
         except psycopg.Error as exc:
             raise StoreError(
-                f"Postgres at {mask_url(self._url)} failed: {type(exc).__name__}; nothing was done with {letter['id']}"
+                f"Postgres at {mask_url(self._url)} failed: {type(exc).__name__}; nothing was done"
             ) from None
 
     async def close(self) -> None:

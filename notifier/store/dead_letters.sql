@@ -6,3 +6,6 @@ VALUES
     (%(stream)s, %(letter_id)s, %(action)s, %(who)s, %(why)s, %(reason)s, %(detail)s, %(channel)s, %(event_type)s, %(event_id)s,
      %(correlation_id)s, %(notification_id)s, %(edited)s, %(letter)s::jsonb)
 ON CONFLICT (stream, letter_id, action) DO UPDATE SET who = excluded.who, why = excluded.why, at = now(), edited = excluded.edited;
+
+-- name: delivered
+SELECT 1 FROM teams_notifications WHERE id = %(id)s::uuid AND status = 'delivered';

@@ -221,6 +221,18 @@ class ConsumerGroup:
             reply: Any = await self.client.xrevrange(stream, max=before, min="-", count=count)
         return [(entry_id.decode(), fields) for entry_id, fields in reply]
 
+    async def between(
+        self, stream: str, start: str, end: str, *, count: int
+    ) -> list[tuple[str, dict[bytes, bytes]]]:
+        """Return entries of any stream, oldest first (XRANGE; "-", "+" and "(id" as there).
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        async with _redis_errors(self._url):
+            reply: Any = await self.client.xrange(stream, min=start, max=end, count=count)
+        return [(entry_id.decode(), fields) for entry_id, fields in reply]
+
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
         """Add an entry as a producer does (XADD); returns its id."""
         async with _redis_errors(self._url):

@@ -193,3 +193,51 @@ async def test_without_postgres_nothing_is_replayed(daemons: Daemons):
     assert done.returncode == 1
     assert "nothing was done" in done.stderr
     assert len(letters(daemons)) == 1
+
+
+def replay(daemons: Daemons, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {
+        "REDIS_URL": daemons.redis_url,
+        "DATABASE_URL": daemons.database_url,
+        "PATH": "/usr/bin:/bin",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "notifier", "replay", *arguments],
+        env=env, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+async def test_a_time_range_is_replayed_where_it_was_not_delivered(daemons: Daemons):
+    await daemons.start()
+    for number in range(4):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+    await until(lambda: len(rows(daemons.database_url)) == 4)
+    with psycopg.connect(daemons.database_url) as connection:
+        connection.execute("DELETE FROM teams_notifications WHERE event_id IN ('e1', 'e2')")
+
+    dry = replay(daemons, "--since", "2020-01-01", "--dry-run")
+    assert "2 would be replayed, 2 left alone" in dry.stdout
+    assert len(daemons.receiver.requests) == 4
+
+    done = replay(
+        daemons, "--since", "2020-01-01", "--by", "ops", "--why", "the table was lost"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 replayed, 2 left alone" in done.stdout
+    await until(lambda: len(rows(daemons.database_url)) == 4)
+    assert len(daemons.receiver.requests) == 6
+    assert {(record["who"], record["event_id"]) for record in actions(daemons)} == {
+        ("ops", "e1"), ("ops", "e2"),
+    }  # fmt: skip
+
+    forced = replay(daemons, "--since", "2020-01-01", "--type", "a.b", "--force")
+    assert "4 replayed" in forced.stdout
+    await until(lambda: len(daemons.receiver.requests) == 10)
+    assert "0 replayed" in replay(daemons, "--since", "2040-01-01").stdout
+
+
+async def test_dead_letters_are_left_to_their_own_command(daemons: Daemons):
+    await refused(daemons)
+    assert (
+        "0 replayed, 1 left alone" in replay(daemons, "--since", "2020-01-01", "--force").stdout
+    )

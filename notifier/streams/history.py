@@ -1,0 +1,40 @@
+"""Read streams from their past: the entries of a time range, and what waits in a stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from notifier.streams.group import ConsumerGroup, Entry
+
+_PAGE = 500
+
+
+async def entries_between(
+    group: ConsumerGroup, stream: str, since: datetime | None, until: datetime | None
+) -> AsyncIterator[Entry]:
+    """Yield the entries that were added from `since` to before `until`, oldest first.
+
+    Raises:
+        StreamError: Redis is away.
+    """
+    start = "-" if since is None else f"{int(since.timestamp() * 1000)}-0"
+    end = "+" if until is None else f"({int(until.timestamp() * 1000)}-0"
+    while True:
+        page: list[tuple[str, dict[bytes, bytes]]] = await group.between(
+            stream, start, end, count=_PAGE
+        )
+        for entry_id, fields in page:
+            yield Entry(stream, entry_id, fields)
+        if len(page) < _PAGE:
+            return
+        start = f"({page[-1][0]}"
+
+
+async def values_of(group: ConsumerGroup, stream: str, field: bytes) -> list[Any]:
+    """Return one field of everything that waits in a stream."""
+    return [
+        (entry.fields or {}).get(field, b"")
+        async for entry in entries_between(group, stream, None, None)
+    ]
