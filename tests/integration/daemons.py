@@ -29,7 +29,7 @@ class Daemons:
     admin_urls: list[str] = field(default_factory=list)
 
     async def start(
-        self, *arguments: str, ready: bool = True, **env: str
+        self, *arguments: str, ready: bool = True, program: str = "notifier", **env: str
     ) -> asyncio.subprocess.Process:
         """Start one daemon; with `ready`, return when /readyz answers 200."""
         port = _free_port()
@@ -38,7 +38,7 @@ class Daemons:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "notifier",
+                program,
                 "run",
                 "--instance",
                 f"test{number}",

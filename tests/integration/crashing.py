@@ -1,0 +1,57 @@
+"""`notifier run` that kills itself (SIGKILL) before or after the first call of one step, named by CRASH_AT."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from notifier.cli import main
+from notifier.store.store import Store
+from notifier.streams.group import ConsumerGroup
+from notifier.teams.sender import WebhookSender
+
+Step = Callable[..., Awaitable[Any]]
+
+
+def stage_of_streams(names: list[str]) -> str:
+    """Tell which stage reads or empties these streams."""
+    if any(":lane:" in name for name in names):
+        return "delivery"
+    return "recorder" if any(name.endswith(":outcomes") for name in names) else "intake"
+
+
+def crashing(step: Step, name: Callable[..., str]) -> Step:
+    """Return the step with a crash before it, or after it has really done something."""
+
+    async def stepped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        here = name(*args, **kwargs)
+        if os.environ["CRASH_AT"] == f"before {here}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = await step(self, *args, **kwargs)
+        if os.environ["CRASH_AT"] == f"after {here}" and (result or not here.endswith("read")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    return stepped
+
+
+def patch() -> None:
+    """Put the crashes in."""
+    group: Any = ConsumerGroup
+    group.read = crashing(
+        ConsumerGroup.read, lambda streams, **_: f"{stage_of_streams(list(streams))} read"
+    )
+    group.hop = crashing(
+        ConsumerGroup.hop, lambda moves: f"{stage_of_streams([moves[0].source])} hop"
+    )
+    sender: Any = WebhookSender
+    sender.post = crashing(WebhookSender.post, lambda *_, **__: "delivery post")
+    store: Any = Store
+    store.record = crashing(Store.record, lambda *_, **__: "recorder commit")
+
+
+if __name__ == "__main__":
+    patch()
+    main()
