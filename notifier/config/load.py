@@ -1,0 +1,177 @@
+"""Read config.toml and the environment into the settings model."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import JsonValue, ValidationError
+
+from notifier import assets
+from notifier.config.models import Config
+from notifier.errors import ConfigError
+
+SEED_NAMES = {
+    "REDIS_URL": ("redis", "url"),
+    "DATABASE_URL": ("database", "url"),
+    "TEAMS_RATE_LIMIT_REQUESTS": ("rate_limit", "requests"),
+    "TEAMS_RATE_LIMIT_PERIOD": ("rate_limit", "period_seconds"),
+    "TEAMS_RATE_LIMIT_BURST": ("rate_limit", "burst"),
+    "TEAMS_MAX_RETRIES": ("retry", "max_retries"),
+    "TEAMS_RETRY_FACTOR": ("retry", "factor"),
+    "TEAMS_MAX_RETRY_DELAY": ("retry", "max_delay_seconds"),
+    "TEAMS_CONNECTION_TIMEOUT": ("http", "connection_timeout_seconds"),
+    "TEAMS_TOTAL_CONNECTIONS": ("http", "total_connections"),
+    "TEAMS_CONNECTIONS_PER_HOST": ("http", "connections_per_host"),
+    "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": ("http", "allow_loopback_webhooks"),
+    "TEAMS_EVENT_TTL": ("intake", "event_ttl_seconds"),
+    "TEAMS_AUDIT_RETENTION_DAYS": ("audit", "retention_days"),
+}
+"""Environment names of the earlier integration that stand for one setting each."""
+
+_OVERRIDE = re.compile(r"TEAMS_([A-Z_]+?)__([A-Z0-9_]+)")
+
+
+def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
+    """Read the shipped defaults, lay `path` and then the environment over them.
+
+    Args:
+        path: The operator's TOML file, or None for the shipped one alone.
+        env: Usually os.environ.
+
+    Raises:
+        ConfigError: A file cannot be read, or a key or value is wrong; names each of them.
+    """
+    merged = _read_toml(assets.config_file())
+    if path is not None:
+        merged = _merge(merged, _read_toml(path))
+    for name, keys, text in overrides(env):
+        _apply(merged, name, keys, text)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as exc:
+        faults = [
+            _describe(error["loc"], error["type"], error["msg"], env)
+            for error in exc.errors(include_input=False)
+        ]
+        raise ConfigError(
+            "configuration is not usable:\n" + "\n".join(f"  {fault}" for fault in faults)
+        ) from None
+
+
+def overrides(env: Mapping[str, str]) -> list[tuple[str, tuple[str, str], str]]:
+    """List the environment variables that set something: (name, (section, key), text)."""
+    found = [(name, keys, env[name]) for name, keys in SEED_NAMES.items() if name in env]
+    for name in sorted(env):
+        match = _OVERRIDE.fullmatch(name)
+        if match:
+            found.append((name, (match[1].lower(), match[2].lower()), env[name]))
+    return found
+
+
+def masked(config: Config) -> dict[str, JsonValue]:
+    """Return all settings as plain data with passwords in URLs replaced by ***."""
+    data: dict[str, JsonValue] = config.model_dump(mode="json")
+    for section in ("redis", "database"):
+        settings = data[section]
+        assert isinstance(settings, dict)  # noqa: S101 - for the type checker
+        settings["url"] = mask_url(str(settings["url"]))
+    return data
+
+
+def mask_url(url: str) -> str:
+    """Return the URL without its password and query, which may hold one."""
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = userinfo.partition(":")
+    netloc = f"{user}{':***' if colon else ''}{at}{host}"
+    return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
+
+
+def _read_toml(path: Path) -> dict[str, JsonValue]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: there is no such file; name an existing one with --config"
+        ) from None
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: is not valid TOML: {exc}") from None
+
+
+def _merge(base: dict[str, JsonValue], over: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _apply(merged: dict[str, JsonValue], name: str, keys: tuple[str, str], text: str) -> None:
+    section, key = keys
+    table = merged.get(section)
+    if not isinstance(table, dict) or section in {"channels", "routes"}:
+        raise ConfigError(
+            f"{name}: there is no section [{section}]; sections are {', '.join(_sections())}"
+        )
+    default = table.get(key)
+    if key not in table:
+        raise ConfigError(
+            f"{name}: [{section}] has no key {key}; its keys are {', '.join(table)}"
+        )
+    if isinstance(default, list):
+        merged[section] = {**table, key: _as_list(text)}
+    elif isinstance(default, bool):
+        merged[section] = {**table, key: _as_bool(name, text)}
+    else:
+        merged[section] = {**table, key: text}
+
+
+def _sections() -> list[str]:
+    return [
+        name for name in Config.model_fields if name not in {"streams", "channels", "routes"}
+    ]
+
+
+def _as_list(text: str) -> list[JsonValue]:
+    if text.lstrip().startswith("["):
+        try:
+            parsed: JsonValue = json.loads(text)
+        except ValueError:
+            parsed = None
+        if isinstance(parsed, list):
+            return parsed
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _as_bool(name: str, text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off", ""}:
+        return False
+    raise ConfigError(f"{name}: write 1 or 0 (also true, false, yes, no, on, off)")
+
+
+def _describe(
+    loc: tuple[int | str, ...], kind: str, message: str, env: Mapping[str, str]
+) -> str:
+    # The value at fault is left out on purpose: it may be a URL with a password.
+    key = ".".join(str(part) for part in loc)
+    source = next(
+        (f" (from {name})" for name, keys, _ in overrides(env) if keys == loc[:2]), ""
+    )
+    if kind == "extra_forbidden":
+        return f"{key}: there is no such setting; see config.toml for all of them{source}"
+    if kind == "missing":
+        return f"{key}: is missing"
+    text = message.removeprefix("Value error, ")
+    return f"{key}: {text}{source}" if key else text

@@ -1,0 +1,51 @@
+"""Keep streams short and consumer groups free of the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from notifier.daemon.parts import Daemon
+from notifier.errors import UnreachableError
+from notifier.streams.keys import Keys
+
+_HOUSEKEEPING_SECONDS = 60.0
+_CONSUMER_FORGOTTEN_SECONDS = 3600.0
+
+log = structlog.get_logger(__name__)
+
+
+async def housekeeping(daemon: Daemon) -> None:
+    """Trim event streams by age and remove consumers of processes that are gone."""
+    while True:
+        await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+        try:
+            for stream in daemon.config.streams:
+                cutoff = int((time.time() - daemon.config.intake.retention_seconds) * 1000)
+                trimmed = (
+                    await daemon.group.trim(stream, older_than_ms=cutoff)
+                    if "intake" in daemon.stages
+                    else 0
+                )
+                if trimmed:
+                    log.info("events_trimmed", stream=stream, count=trimmed)
+            for stream in read_streams(daemon):
+                await daemon.group.forget_consumers(
+                    stream, idle_seconds=_CONSUMER_FORGOTTEN_SECONDS
+                )
+        except UnreachableError as exc:
+            log.warning("housekeeping_failed", reason=str(exc))
+
+
+def read_streams(daemon: Daemon) -> list[str]:
+    """Return every stream that this process reads as a consumer."""
+    streams: list[str] = []
+    if "intake" in daemon.stages:
+        streams += daemon.config.streams
+    if "recorder" in daemon.stages:
+        streams += [Keys(stream).outcomes for stream in daemon.config.streams]
+    for lane in daemon.lanes:
+        streams += lane.lanes
+    return streams

@@ -1,0 +1,148 @@
+"""Start the daemon, run it until told to stop, and drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets as random_source
+import signal
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from notifier import assets
+from notifier.cardcheck import refuse_broken
+from notifier.cards import CardPainter, check_routes, load_cards
+from notifier.config import Config, mask_url
+from notifier.daemon.housekeeping import housekeeping, read_streams
+from notifier.daemon.listeners import action_link, add_listeners
+from notifier.daemon.parts import Daemon, Loop
+from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
+from notifier.errors import ConfigError, NotifierError, UnreachableError
+from notifier.secrets import Secrets, load_secrets
+from notifier.streams.group import ConsumerGroup, connect
+from notifier.streams.leases import Leases
+from notifier.telemetry import logs
+
+STAGES = frozenset({"intake", "delivery", "recorder"})
+
+log = structlog.get_logger(__name__)
+
+
+def run(
+    config: Config, env: Mapping[str, str], *, instance: str, stages: frozenset[str]
+) -> int:
+    """Run the stages until SIGTERM or SIGINT, then drain; returns the exit code.
+
+    Raises:
+        ConfigError: A stage is unknown, a secret or a listener's address is unusable.
+        CardError: A card template is broken or a route names none.
+        SchemaError: The database is older than the code.
+    """
+    unknown = stages - STAGES
+    if unknown or not stages:
+        raise ConfigError(
+            f"--stages: {', '.join(sorted(unknown)) or 'nothing'} given; choose from {', '.join(sorted(STAGES))}"
+        )
+    logs.configure(config.logging)
+    secrets = load_secrets(config, env)
+    directory = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
+    cards = load_cards(directory)
+    refuse_broken(directory, config)
+    check_routes(config, cards)
+    painter = CardPainter(cards, config, action_link(config, secrets))
+    try:
+        asyncio.run(_main(config, secrets, painter, instance, stages))
+    except* NotifierError as group:
+        raise _first(group) from None
+    return 0
+
+
+def _first(group: BaseExceptionGroup[NotifierError]) -> NotifierError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, NotifierError)  # noqa: S101 - except* has sorted them
+    return error
+
+
+async def _main(
+    config: Config,
+    secrets: Secrets,
+    painter: CardPainter,
+    instance: str,
+    stages: frozenset[str],
+) -> None:
+    client = connect(config.redis)
+    # A consumer name is never used twice: whoever shares it would see the other's entries as its own.
+    consumer = f"{instance}.{os.getpid()}.{random_source.token_hex(3)}"
+    group = ConsumerGroup(client, config.redis, consumer)
+    leases = Leases(group, lease_seconds=config.redis.lease_seconds)
+    daemon = Daemon(config, secrets, instance, stages, asyncio.Event(), client, group, leases)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(client.aclose)
+        if "intake" in stages:
+            add_intake(daemon)
+        if "delivery" in stages:
+            add_delivery(daemon, painter, stack)
+        if "recorder" in stages:
+            await add_recorder(daemon, stack)
+        await add_listeners(daemon, stack)
+        daemon.serving += [leases.run, lambda: housekeeping(daemon)]
+        log.info(
+            "daemon_started",
+            instance=instance,
+            stages=sorted(stages),
+            redis=mask_url(config.redis.url),
+        )
+        await _serve(daemon)
+        log.info("daemon_stopped", instance=instance)
+
+
+async def _serve(daemon: Daemon) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, daemon.stop.set)
+    async with asyncio.TaskGroup() as tasks:
+        serving = [tasks.create_task(_once(part)) for part in daemon.serving]
+        working = [tasks.create_task(_once(part)) for part in daemon.working]
+        await daemon.stop.wait()
+        log.info(
+            "daemon_stopping", stop_timeout_seconds=daemon.config.delivery.stop_timeout_seconds
+        )
+        if working:
+            _, late = await asyncio.wait(
+                working, timeout=daemon.config.delivery.stop_timeout_seconds
+            )
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning(
+                    "stop_timeout_passed",
+                    fix="what was in flight is taken over and may be posted twice",
+                )
+                await asyncio.wait(late)
+        await _leave(daemon)
+        for task in serving:
+            task.cancel()
+
+
+async def _once(part: Loop) -> None:
+    await part()
+
+
+async def _leave(daemon: Daemon) -> None:
+    """Hand over what is still in hand and take this consumer off the streams."""
+    try:
+        async with asyncio.timeout(5):
+            await daemon.leases.give_up_all()
+            for stream in read_streams(daemon):
+                await daemon.group.leave(stream)
+    except (UnreachableError, TimeoutError) as exc:
+        log.warning(
+            "not_signed_off",
+            reason=str(exc) or "timed out",
+            fix="none needed: leases run out by themselves",
+        )
