@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_result,
-    stop_after_attempt,
-    stop_never,
-)
 
-from notifier.cards import CardPainter, DrawnCard
+from notifier.cards import CardPainter
 from notifier.config import DeliverySettings, RedisSettings, RetrySettings
-from notifier.deadletter import Reason, of_entry, of_notification
+from notifier.deadletter import Reason, of_entry
 from notifier.digests import digest_of, gather, kind_of
-from notifier.errors import CardError, CardTooLargeError, TemplateError
 from notifier.notifications import Notification, decode
-from notifier.outcomes import Attempt, Status, Tried, encode_outcome
+from notifier.outcomes import Tried
 from notifier.stages.channel import ChannelGate, StoppedError
+from notifier.stages.drawing import Drawing
+from notifier.stages.ending import Ended, Refused
+from notifier.stages.posting import Poster
 from notifier.stages.settler import Settler
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
-from notifier.streams.hop import HopResult, Move
+from notifier.streams.hop import Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
-from notifier.teams.envelope import build_body, card_json
-from notifier.teams.fit import fit_card
-from notifier.teams.response import Verdict, judge, misconfigured, retry_delay
-from notifier.teams.sender import Answer, WebhookSender
+from notifier.teams.response import Verdict
+from notifier.teams.sender import WebhookSender
 from notifier.telemetry.health import Health
 
 log = structlog.get_logger(__name__)
@@ -61,20 +53,6 @@ class DeliveryParts:
     now: Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    template: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """Why a notification cannot be delivered."""
-
-    reason: Reason
-    detail: str
-
-
 class ChannelDelivery:
     """Delivers the two lanes of one channel and event stream, urgent first."""
 
@@ -89,7 +67,14 @@ class ChannelDelivery:
         keys = Keys(stream)
         self._keys = keys
         self._gate = gate
-        self._sender = sender
+        self._poster = (
+            Poster(gate, sender, retry=parts.retry, health=parts.health, now=parts.now)
+            if sender
+            else None
+        )
+        self._drawing = Drawing(
+            parts.painter, parts.delivery.max_card_bytes, parts.redis.max_deliveries
+        )
         self._settler = settler
         self._parts = parts
         self.lanes = (
@@ -144,10 +129,12 @@ class ChannelDelivery:
             for entry, _ in batch:
                 await self._parts.leases.give_up(entry.stream, entry.id)
             return
-        for (entry, notification), (move, line) in zip(batch, ended, strict=True):
+        host, at = self._poster.host if self._poster else None, self._parts.now()
+        for entry, notification in batch:
+            move = ended.move(entry, notification, self._keys, host=host, at=at)
             result = await self._settler.settle(move)
             self._parts.leases.drop(entry.stream, entry.id)
-            _report(notification, line, result)
+            ended.report(notification, result)
 
     async def _read_ahead(self, entries: Sequence[Entry]) -> list[Entry]:
         """In a burst, read as many more of the normal lane as may share a card."""
@@ -204,197 +191,23 @@ class ChannelDelivery:
             )
         return entries
 
-    async def _delivered(
-        self, batch: Sequence[Waiting]
-    ) -> list[tuple[Move, dict[str, object]]]:
-        """Post one card for the batch; returns how each of it ended."""
-        subject = batch[0][1]
+    async def _delivered(self, batch: Sequence[Waiting]) -> Ended:
+        """Post one card for the batch; returns how all of it ended."""
+        subject, digest_id = batch[0][1], None
         if len(batch) > 1:
             painter = self._parts.painter
             subject = digest_of([waiting[1] for waiting in batch], painter.acknowledge_link)
-        digest_id = subject.id if len(batch) > 1 else None
-
-        def ended(
-            tried: Tried, refused: _Refused | None, drawn: _Drawn | None
-        ) -> list[tuple[Move, dict[str, object]]]:
-            return [
-                self._ended(entry, notification, tried, refused, drawn, digest_id)
-                for entry, notification in batch
-            ]
-
-        drawn = self._draw(batch[0][0], subject)
-        if isinstance(drawn, _Refused):
-            return ended(Tried(), drawn, None)
-        sender = self._sender
-        if sender is None:
+            digest_id = subject.id
+        drawn = self._drawing.draw(batch[0][0], subject)
+        if isinstance(drawn, Refused):
+            return Ended(Tried(), drawn, digest_id=digest_id)
+        if self._poster is None:
             name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
             detail = f"channel {subject.channel} has no webhook; set {name} and replay"
-            return ended(Tried(), _Refused(Reason.NOT_CONFIGURED, detail), drawn)
-        tried, verdict = await self._post(sender, subject, drawn.body)
-        if verdict is Verdict.ACCEPTED:
-            return ended(tried, None, drawn)
-        error = tried.last.error if tried.last else None
-        if verdict is Verdict.TRANSIENT:
-            refused = _Refused(
-                Reason.RETRIES_EXHAUSTED, f"failed {tried.count} times, at last: {error}"
-            )
-        else:
-            refused = _Refused(Reason.REJECTED, f"the webhook refused it: {error}")
-        return ended(tried, refused, drawn)
-
-    def _draw(self, entry: Entry, notification: Notification) -> _Drawn | _Refused:
-        if entry.deliveries > self._parts.redis.max_deliveries:
-            detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
-            return _Refused(Reason.POISON, detail)
-        try:
-            drawn = self._parts.painter.draw(notification)
-        except (CardError, TemplateError) as exc:
-            return _Refused(Reason.CARD_ERROR, str(exc))
-        if drawn.gaps:
-            log.warning(
-                "card_had_gaps",
-                template=drawn.template,
-                expressions=sorted(set(drawn.gaps))[:10],
-                **_identity(notification),
-            )
-        try:
-            return _Drawn(drawn.template, self._body(drawn))
-        except CardTooLargeError as exc:
-            return _Refused(Reason.CARD_TOO_LARGE, str(exc))
-
-    def _body(self, drawn: DrawnCard) -> bytes:
-        limit = self._parts.delivery.max_card_bytes
-        try:
-            return build_body(drawn.card, max_card_bytes=limit)
-        except CardTooLargeError:
-            fitted = fit_card(drawn.card, max_card_bytes=limit, more_link=drawn.more_link)
-            return build_body(fitted, max_card_bytes=limit)
-
-    async def _post(
-        self, sender: WebhookSender, notification: Notification, body: bytes
-    ) -> tuple[Tried, Verdict]:
-        """Post until accepted, refused or out of retries; the probe of an open breaker tries until it knows."""
-        headers = {
-            "X-Correlation-ID": notification.correlation_id,
-            "X-Priority": notification.priority.value,
-        }
-        if notification.traceparent:
-            headers["traceparent"] = notification.traceparent
-        tried = Tried()
-        probe = await self._gate.admit()
-
-        async def attempt() -> tuple[Verdict, Answer]:
-            nonlocal tried
-            await self._gate.reserve()
-            answer = await sender.post(
-                body, headers, message_id=notification.id, now=self._parts.now
-            )
-            tried = tried.plus(
-                Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
-            )
-            verdict = (
-                Verdict.TRANSIENT
-                if answer.status is None
-                else judge(answer.status, attempt=tried.count)
-            )
-            await self._noted(notification, answer, verdict)
-            return verdict, answer
-
-        retrying = AsyncRetrying(
-            retry=retry_if_result(_is_transient),
-            stop=stop_never if probe else stop_after_attempt(self._parts.retry.max_retries + 1),
-            wait=self._wait_as_probe if probe else self._wait,
-            sleep=self._gate.sleep,
-            retry_error_callback=_last_result,
-        )
-        try:
-            result: tuple[Verdict, Answer] = await retrying(attempt)
-        finally:
-            if probe:
-                self._gate.breaker.probe_ended()
-        return tried, result[0]
-
-    async def _noted(
-        self, notification: Notification, answer: Answer, verdict: Verdict
-    ) -> None:
-        """Let breaker, pause, readiness and log know of one attempt."""
-        part = f"channel {notification.channel}"
-        if verdict is Verdict.TRANSIENT:
-            self._gate.breaker.failed(time.monotonic())
-            if answer.retry_after_seconds:
-                await self._gate.pause_everywhere(answer.retry_after_seconds)
-            log.info("attempt_failed", error=answer.error, **_identity(notification))
-        else:
-            self._gate.breaker.succeeded()
-        if misconfigured(answer.status):
-            self._parts.health.fails(
-                part,
-                f"its webhook answers {answer.error}; check the Teams workflow and its URL",
-            )
-        elif verdict is Verdict.ACCEPTED and part in self._parts.health.parts:
-            self._parts.health.works(part)
-
-    def _wait(self, state: RetryCallState) -> float:
-        result = state.outcome.result() if state.outcome else None
-        asked = result[1].retry_after_seconds if result else None
-        retry = self._parts.retry
-        return retry_delay(
-            state.attempt_number,
-            asked=asked,
-            factor=retry.factor,
-            max_seconds=retry.max_delay_seconds,
-            jitter=random.random(),  # noqa: S311 - spreads load, guards nothing
-        )
-
-    def _wait_as_probe(self, state: RetryCallState) -> float:
-        return max(self._gate.breaker.open_seconds, self._wait(state))
-
-    def _ended(
-        self,
-        entry: Entry,
-        notification: Notification,
-        tried: Tried,
-        refused: _Refused | None,
-        drawn: _Drawn | None,
-        digest_id: str | None,
-    ) -> tuple[Move, dict[str, object]]:
-        """Make the hop that ends a notification: its outcome and, if refused, its dead letter."""
-        now = self._parts.now()
-        last = tried.last
-        outcome = encode_outcome(
-            notification,
-            Status.DELIVERED if refused is None else Status.DEAD_LETTERED,
-            tried,
-            error=refused.detail if refused else None,
-            host=self._sender.host if self._sender else None,
-            template=drawn.template if drawn else None,
-            card_json=card_json(drawn.body) if drawn else None,
-            at=now,
-            digest_id=digest_id,
-        )
-        targets: tuple[tuple[str, dict[str, str | bytes]], ...] = (
-            (self._keys.outcomes, {"outcome": outcome}),
-        )
-        status = last.status_code if last else None
-        if refused is not None:
-            letter = of_notification(
-                notification,
-                refused.reason,
-                refused.detail,
-                status=status,
-                attempts=tried.count,
-                source=(entry.stream, entry.id),
-                at=now,
-            )
-            targets = (*targets, (self._keys.dead, letter))
-        line: dict[str, object] = {"status_code": status, "attempts": tried.count}
-        if last is not None:
-            line["duration_seconds"] = round(last.duration_seconds, 4)
-        if digest_id is not None:
-            line["digest_id"] = digest_id
-        if refused is not None:
-            line |= {"reason": refused.reason.value, "detail": refused.detail}
-        return Move(entry.stream, entry.id, targets), line
+            refused = Refused(Reason.NOT_CONFIGURED, detail)
+            return Ended(Tried(), refused, drawn.template, drawn.body, digest_id)
+        tried, verdict = await self._poster.post(subject, drawn.body)
+        return Ended(tried, _refusal(tried, verdict), drawn.template, drawn.body, digest_id)
 
     async def _bury_unreadable(self, entry: Entry) -> None:
         letter = of_entry(
@@ -411,31 +224,13 @@ class ChannelDelivery:
         log.error("notification_unreadable", entry_id=entry.id, channel=self._gate.channel)
 
 
-def _is_transient(result: tuple[Verdict, Answer]) -> bool:
-    return result[0] is Verdict.TRANSIENT
-
-
-def _last_result(state: RetryCallState) -> tuple[Verdict, Answer]:
-    assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
-    result: tuple[Verdict, Answer] = state.outcome.result()
-    return result
-
-
-def _identity(notification: Notification) -> dict[str, object]:
-    return {
-        "correlation_id": notification.correlation_id,
-        "event_id": notification.event_id,
-        "channel": notification.channel,
-        "event_type": notification.event_type,
-        "notification_id": notification.id,
-    }
-
-
-def _report(notification: Notification, line: dict[str, object], result: HopResult) -> None:
-    fields = {**_identity(notification), **line}
-    if result is HopResult.LOST:
-        log.warning("notification_settled_by_another_process", **fields)
-    elif "reason" in line:
-        log.error("notification_dead_lettered", **fields)
-    else:
-        log.info("notification_delivered", **fields)
+def _refusal(tried: Tried, verdict: Verdict) -> Refused | None:
+    error = tried.last.error if tried.last else None
+    match verdict:
+        case Verdict.ACCEPTED:
+            return None
+        case Verdict.TRANSIENT:
+            detail = f"failed {tried.count} times, at last: {error}"
+            return Refused(Reason.RETRIES_EXHAUSTED, detail)
+        case Verdict.PERMANENT:
+            return Refused(Reason.REJECTED, f"the webhook refused it: {error}")

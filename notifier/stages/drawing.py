@@ -1,0 +1,64 @@
+"""Draw a notification's card and make the body that is posted, or say why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from notifier.cards import CardPainter, DrawnCard
+from notifier.deadletter import Reason
+from notifier.errors import CardError, CardTooLargeError, TemplateError
+from notifier.notifications import Notification
+from notifier.stages.ending import Refused, identity
+from notifier.streams.group import Entry
+from notifier.teams.envelope import build_body
+from notifier.teams.fit import fit_card
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A body ready to be posted, and the card template it was drawn from."""
+
+    template: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Draws cards within the bounds of a channel."""
+
+    painter: CardPainter
+    max_card_bytes: int
+    max_deliveries: int
+
+    def draw(self, entry: Entry, notification: Notification) -> Drawn | Refused:
+        """Return the body to post, or why there is none; raises nothing."""
+        if entry.deliveries > self.max_deliveries:
+            detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
+            return Refused(Reason.POISON, detail)
+        try:
+            drawn = self.painter.draw(notification)
+        except (CardError, TemplateError) as exc:
+            return Refused(Reason.CARD_ERROR, str(exc))
+        if drawn.gaps:
+            log.warning(
+                "card_had_gaps",
+                template=drawn.template,
+                expressions=sorted(set(drawn.gaps))[:10],
+                **identity(notification),
+            )
+        try:
+            return Drawn(drawn.template, self._body(drawn))
+        except CardTooLargeError as exc:
+            return Refused(Reason.CARD_TOO_LARGE, str(exc))
+
+    def _body(self, drawn: DrawnCard) -> bytes:
+        limit = self.max_card_bytes
+        try:
+            return build_body(drawn.card, max_card_bytes=limit)
+        except CardTooLargeError:
+            fitted = fit_card(drawn.card, max_card_bytes=limit, more_link=drawn.more_link)
+            return build_body(fitted, max_card_bytes=limit)

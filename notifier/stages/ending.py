@@ -1,0 +1,107 @@
+"""How a notification ends: its outcome, its dead letter if it was refused, and its line in the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from notifier.deadletter import Reason, of_notification
+from notifier.notifications import Notification
+from notifier.outcomes import Status, Tried, encode_outcome
+from notifier.streams.group import Entry
+from notifier.streams.hop import HopResult, Move
+from notifier.streams.keys import Keys
+from notifier.teams.envelope import card_json
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a notification cannot be delivered."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of a card, for one or more notifications."""
+
+    tried: Tried
+    refused: Refused | None = None
+    template: str | None = None
+    body: bytes | None = None
+    digest_id: str | None = None
+
+    def move(
+        self,
+        entry: Entry,
+        notification: Notification,
+        keys: Keys,
+        *,
+        host: str | None,
+        at: datetime,
+    ) -> Move:
+        """Return the hop that ends a notification: its outcome and, if refused, its dead letter."""
+        refused, last = self.refused, self.tried.last
+        outcome = encode_outcome(
+            notification,
+            Status.DELIVERED if refused is None else Status.DEAD_LETTERED,
+            self.tried,
+            error=refused.detail if refused else None,
+            host=host,
+            template=self.template,
+            card_json=card_json(self.body) if self.body else None,
+            at=at,
+            digest_id=self.digest_id,
+        )
+        targets: tuple[tuple[str, dict[str, str | bytes]], ...] = (
+            (keys.outcomes, {"outcome": outcome}),
+        )
+        if refused is not None:
+            letter = of_notification(
+                notification,
+                refused.reason,
+                refused.detail,
+                status=last.status_code if last else None,
+                attempts=self.tried.count,
+                source=(entry.stream, entry.id),
+                at=at,
+            )
+            targets = (*targets, (keys.dead, letter))
+        return Move(entry.stream, entry.id, targets)
+
+    def report(self, notification: Notification, result: HopResult) -> None:
+        """Write the one line that says how a notification ended."""
+        last = self.tried.last
+        line: dict[str, object] = {
+            "status_code": last.status_code if last else None,
+            "attempts": self.tried.count,
+        }
+        if last is not None:
+            line["duration_seconds"] = round(last.duration_seconds, 4)
+        if self.digest_id is not None:
+            line["digest_id"] = self.digest_id
+        if self.refused is not None:
+            line |= {"reason": self.refused.reason.value, "detail": self.refused.detail}
+        fields = {**identity(notification), **line}
+        if result is HopResult.LOST:
+            log.warning("notification_settled_by_another_process", **fields)
+        elif self.refused is not None:
+            log.error("notification_dead_lettered", **fields)
+        else:
+            log.info("notification_delivered", **fields)
+
+
+def identity(notification: Notification) -> dict[str, object]:
+    """Return what a log line needs to be found by."""
+    return {
+        "correlation_id": notification.correlation_id,
+        "event_id": notification.event_id,
+        "channel": notification.channel,
+        "event_type": notification.event_type,
+        "notification_id": notification.id,
+    }

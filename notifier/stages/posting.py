@@ -1,0 +1,139 @@
+"""Post one body to a channel's webhook, with retries, and let the breaker and readiness know."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_result,
+    stop_after_attempt,
+    stop_never,
+)
+
+from notifier.config import RetrySettings
+from notifier.notifications import Notification
+from notifier.outcomes import Attempt, Tried
+from notifier.stages.channel import ChannelGate
+from notifier.stages.ending import identity
+from notifier.teams.response import Verdict, judge, misconfigured, retry_delay
+from notifier.teams.sender import Answer, WebhookSender
+from notifier.telemetry.health import Health
+
+log = structlog.get_logger(__name__)
+
+
+class Poster:
+    """Posts to one channel through its gate."""
+
+    def __init__(
+        self,
+        gate: ChannelGate,
+        sender: WebhookSender,
+        *,
+        retry: RetrySettings,
+        health: Health,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._gate = gate
+        self._sender = sender
+        self._retry = retry
+        self._health = health
+        self._now = now
+        self.host = sender.host
+
+    async def post(self, notification: Notification, body: bytes) -> tuple[Tried, Verdict]:
+        """Post until accepted, refused or out of retries; the probe of an open breaker tries until it knows.
+
+        Raises:
+            StoppedError: The daemon stops.
+        """
+        headers = {
+            "X-Correlation-ID": notification.correlation_id,
+            "X-Priority": notification.priority.value,
+        }
+        if notification.traceparent:
+            headers["traceparent"] = notification.traceparent
+        tried = Tried()
+        probe = await self._gate.admit()
+
+        async def attempt() -> tuple[Verdict, Answer]:
+            nonlocal tried
+            await self._gate.reserve()
+            answer = await self._sender.post(
+                body, headers, message_id=notification.id, now=self._now
+            )
+            tried = tried.plus(
+                Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
+            )
+            verdict = (
+                Verdict.TRANSIENT
+                if answer.status is None
+                else judge(answer.status, attempt=tried.count)
+            )
+            await self._noted(notification, answer, verdict)
+            return verdict, answer
+
+        retrying = AsyncRetrying(
+            retry=retry_if_result(_is_transient),
+            stop=stop_never if probe else stop_after_attempt(self._retry.max_retries + 1),
+            wait=self._wait_as_probe if probe else self._wait,
+            sleep=self._gate.sleep,
+            retry_error_callback=_last_result,
+        )
+        try:
+            result: tuple[Verdict, Answer] = await retrying(attempt)
+        finally:
+            if probe:
+                self._gate.breaker.probe_ended()
+        return tried, result[0]
+
+    async def _noted(
+        self, notification: Notification, answer: Answer, verdict: Verdict
+    ) -> None:
+        """Let breaker, pause, readiness and log know of one attempt."""
+        part = f"channel {notification.channel}"
+        if verdict is Verdict.TRANSIENT:
+            self._gate.breaker.failed(time.monotonic())
+            if answer.retry_after_seconds:
+                await self._gate.pause_everywhere(answer.retry_after_seconds)
+            log.info("attempt_failed", error=answer.error, **identity(notification))
+        else:
+            self._gate.breaker.succeeded()
+        if misconfigured(answer.status):
+            self._health.fails(
+                part,
+                f"its webhook answers {answer.error}; check the Teams workflow and its URL",
+            )
+        elif verdict is Verdict.ACCEPTED and part in self._health.parts:
+            self._health.works(part)
+
+    def _wait(self, state: RetryCallState) -> float:
+        result = state.outcome.result() if state.outcome else None
+        asked = result[1].retry_after_seconds if result else None
+        retry = self._retry
+        return retry_delay(
+            state.attempt_number,
+            asked=asked,
+            factor=retry.factor,
+            max_seconds=retry.max_delay_seconds,
+            jitter=random.random(),  # noqa: S311 - spreads load, guards nothing
+        )
+
+    def _wait_as_probe(self, state: RetryCallState) -> float:
+        return max(self._gate.breaker.open_seconds, self._wait(state))
+
+
+def _is_transient(result: tuple[Verdict, Answer]) -> bool:
+    return result[0] is Verdict.TRANSIENT
+
+
+def _last_result(state: RetryCallState) -> tuple[Verdict, Answer]:
+    assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
+    result: tuple[Verdict, Answer] = state.outcome.result()
+    return result
