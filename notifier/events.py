@@ -181,13 +181,17 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
         raise EventError(field, fault) from None
     event_id = entry.id or entry_id
     lang = (entry.lang or "en").split("-")[0].lower()
+    try:
+        time = (entry.time or entry_time(entry_id)).astimezone(UTC)
+    except OverflowError:
+        raise EventError("time", "is in no year from 1 to 9999 in UTC") from None
     return Event(
         stream=stream,
         entry_id=entry_id,
         id=event_id,
         type=entry.type,
         correlation_id=entry.correlation_id or event_id,
-        time=(entry.time or entry_time(entry_id)).astimezone(UTC),
+        time=time,
         data=entry.data,
         priority=entry.priority,
         stakeholders=entry.stakeholders,

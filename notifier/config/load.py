@@ -33,6 +33,11 @@ SEED_NAMES = {
 }
 """Environment names of the earlier integration that stand for one setting each."""
 
+_HOSTS = re.compile(
+    r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\],]*)(:\d*)?(,(\[[0-9A-Fa-f:.%]+\]|[^:\[\],]*)(:\d*)?)*"
+)
+"""Hosts with their ports, as libpq takes several."""
+
 _OVERRIDE = re.compile(r"TEAMS_([A-Z_]+?)__([A-Z0-9_]+)")
 
 
@@ -84,9 +89,15 @@ def masked(config: Config) -> dict[str, JsonValue]:
 
 
 def mask_url(url: str) -> str:
-    """Return the URL without its password and query, which may hold one."""
-    parts = urlsplit(url)
+    """Return the URL without its password and query, which may hold one; of what is no URL only `***`."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
     userinfo, at, host = parts.netloc.rpartition("@")
+    if not at and not _HOSTS.fullmatch(host):
+        # A password whose "@" was forgotten stands in the place of the port.
+        host = "***"
     user, colon, _ = userinfo.partition(":")
     netloc = f"{user}{':***' if colon else ''}{at}{host}"
     return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))

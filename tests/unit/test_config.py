@@ -164,3 +164,18 @@ def test_secrets_come_from_credentials_before_the_environment(tmp_path: Path):
     assert secrets.webhooks["sre"].get_secret_value() == "https://a.logic.azure.com/w"
     assert "pmo" not in secrets.webhooks
     assert "topsecret" not in repr(secrets)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://u:topsecret127.0.0.1:6379/0", "redis://***/0"),
+        ("redis://:topsecret/0", "redis://***/0"),
+        ("redis://u:topsecret@[::1", "***"),
+        ("postgresql://u:topsecret@h1:5432,h2:5433/n", "postgresql://u:***@h1:5432,h2:5433/n"),
+        ("postgresql://h1:5432,h2/n", "postgresql://h1:5432,h2/n"),
+        ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
+    ],
+)
+def test_password_in_a_url_that_is_written_wrong_is_not_shown_either(url: str, shown: str):
+    assert mask_url(url) == shown

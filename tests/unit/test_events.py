@@ -197,3 +197,9 @@ def test_data_arrives_as_it_was_sent(value: Any):
     sent = json.dumps({"value": value})
 
     assert parse({"type": "a.b", "data": sent}).data == {"value": value}
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_time_that_is_beyond_the_calendar_in_utc_is_refused_by_name(time: str):
+    with pytest.raises(EventError, match=r"^time: "):
+        parse({"type": "a.b", "time": time})
