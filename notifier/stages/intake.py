@@ -61,6 +61,8 @@ class Intake:
 
     async def turn(self) -> int:
         """Read one batch and hop it; returns how many entries there were."""
+        # A hop goes on when Redis is full; more lanes must not take what deliveries need to empty them.
+        await self._group.require_room(self._stream)
         entries: list[Entry] = []
         if self._claim.due():
             entries = await self._group.claim(

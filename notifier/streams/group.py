@@ -47,6 +47,10 @@ async def _redis_errors(url: str) -> AsyncIterator[None]:
     try:
         yield
     except (RedisError, OSError) as exc:
+        if isinstance(exc, ResponseError) and "maxmemory" in str(exc):
+            raise StreamError(
+                f"Redis at {url} is full: it reached its maxmemory; raise it, or see what fills it (notifier's keys are in docs/operators.md)"
+            ) from exc
         # The class name and Redis's own words; a command's arguments would be event data.
         words = (
             str(exc).split(":")[0][:200]
@@ -89,6 +93,15 @@ class ConsumerGroup:
         """
         async with _redis_errors(self._url):
             return int(await self.client.xlen(stream))
+
+    async def require_room(self, stream: str) -> None:
+        """Ask whether Redis takes new data for this stream; adds nothing.
+
+        Raises:
+            StreamError: Redis is full (maxmemory) or away.
+        """
+        async with _redis_errors(self._url):
+            await self.client.xadd(keys.Keys(stream).never, {"x": ""}, nomkstream=True)
 
     async def read(
         self, streams: Sequence[str], *, count: int, block_seconds: float

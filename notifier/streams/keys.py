@@ -25,6 +25,11 @@ class Keys:
         """Stream of dead letters, without a consumer group."""
         return f"{{{self.stream}}}:dead"
 
+    @property
+    def never(self) -> str:
+        """A stream that never exists: adding to it without making it tells whether Redis has room."""
+        return f"{{{self.stream}}}:never"
+
     def seen(self, event_id: str) -> str:
         """Mark of an event id that was accepted; expires after the event TTL."""
         return f"{{{self.stream}}}:seen:{event_id}"

@@ -12,6 +12,8 @@ for i = 1, tonumber(ARGV[1]) do
   last = at
   waits[i] = math.ceil(at - now)
 end
+-- PEXPIRE comes first: Redis lets a script that has written go on when memory is full, and only deliveries empty the lanes.
+redis.call('PEXPIRE', KEYS[1], 60000)
 redis.call('HSET', KEYS[1], 'due', string.format('%.3f', due), 'last', string.format('%.3f', last))
 redis.call('PEXPIRE', KEYS[1], math.ceil(due - now) + 60000)
 return waits

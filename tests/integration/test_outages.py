@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ from notifier.store.migrations import migrate_up
 from notifier.streams.keys import Keys
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import rows, until, xadd
+
+SRE_NORMAL = Keys("teams:events").lane("sre", urgent=False)
+
+
+async def until_ready(daemons: Daemons) -> None:
+    async with asyncio.timeout(30):
+        while (await readiness(daemons))["status"] != 200:
+            await asyncio.sleep(0.05)
 
 
 async def readiness(daemons: Daemons) -> dict[str, Any]:
@@ -90,3 +99,40 @@ async def test_long_outage_of_a_channel_dead_letters_only_what_was_in_flight(dae
     await until(lambda: len(rows(daemons.database_url)) == 60, 60)
     dead = [row for row in rows(daemons.database_url) if row["status"] == "dead_lettered"]
     assert 1 <= len(dead) <= 4
+
+
+async def test_full_redis_is_seen_while_deliveries_empty_it_and_nothing_is_lost(
+    daemons: Daemons,
+):
+    daemons.receiver.answer(503)
+    await daemons.start(
+        TEAMS_RATE_LIMIT_REQUESTS="6000", TEAMS_RATE_LIMIT__BURST="100", TEAMS_RATE_LIMIT__MIN_INTERVAL_SECONDS="0",
+        TEAMS_BREAKER__OPEN_SECONDS="0.3", TEAMS_INTAKE__BATCH="5",
+    )  # fmt: skip
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        try:
+            for number in range(20):
+                xadd(
+                    daemons.redis_url,
+                    {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"},
+                )
+            await until(lambda: client.xlen(SRE_NORMAL) == 20)
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", client.info("memory")["used_memory"] - 200_000)
+
+            await until(lambda: "is full" in daemons.log())
+            state = await readiness(daemons)
+            assert state["status"] == 503
+            assert "is full" in state["parts"]["intake teams:events"]
+            daemons.receiver.recover()
+            await until(lambda: len(rows(daemons.database_url)) == 20, 60)
+            assert client.xlen(SRE_NORMAL) == 0
+        finally:
+            client.config_set("maxmemory", 0)
+        await until_ready(daemons)
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "after"})
+        await until(lambda: len(rows(daemons.database_url)) == 21)
+    assert {row["status"] for row in rows(daemons.database_url)} <= {
+        "delivered",
+        "dead_lettered",
+    }
