@@ -67,6 +67,12 @@ def row_count(database_url: str) -> int:
         return int(count)
 
 
+def entries_added(redis_url: str) -> int:
+    """Count the entries that producers have added."""
+    with redis.Redis.from_url(redis_url) as client:
+        return int(client.xlen(STREAM))
+
+
 def attempts_recorded(database_url: str) -> int:
     """Count the recorded attempts."""
     with psycopg.connect(database_url, connect_timeout=5) as connection:

@@ -67,6 +67,8 @@ class Event:
     kind: Kind
     channels: tuple[str, ...]
     fields: dict[str, str]
+    twice: bool
+    """The producer behaves as if the first answer had been lost: it publishes it again."""
 
 
 class Answer(StrEnum):
@@ -107,9 +109,10 @@ def event(settings: Settings, number: int) -> Event:
             {"claim_id": f"CLM-{number}", "note": "n" * dice.choice((10, 100, 2000))}
         ),
     }
+    twice = dice.random() < 0.02
     if kind is Kind.INVALID:
-        return Event(event_id, kind, (), fields)
-    return Event(event_id, kind, channels, {"type": "chaos.event", **fields})
+        return Event(event_id, kind, (), fields, twice)
+    return Event(event_id, kind, channels, {"type": "chaos.event", **fields}, twice)
 
 
 def answer(settings: Settings, channel: str, event_id: str, time: int) -> Answer:

@@ -59,12 +59,13 @@ class Producers:
             await client.aclose()
 
     async def _publish(self, client: redis.asyncio.Redis, number: int) -> None:
-        tries = 0
-        while True:
+        planned = event(self._settings, number)
+        tries, wanted = 0, 2 if planned.twice else 1
+        while wanted:
             tries += 1
             try:
-                await client.xadd("teams:events", event(self._settings, number).fields)  # type: ignore[arg-type]
-                break
+                await client.xadd("teams:events", planned.fields)  # type: ignore[arg-type]
+                wanted -= 1
             except (RedisError, OSError):
                 await asyncio.sleep(_RETRY_SECONDS)
         self._journal.write(number=number, tries=tries)

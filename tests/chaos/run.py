@@ -19,6 +19,7 @@ from tests.chaos.evidence import (
     Journals,
     attempts_recorded,
     collect,
+    entries_added,
     left_in_redis,
     row_count,
 )
@@ -146,6 +147,7 @@ def _add_figures(verdict: Verdict, journals: Journals, world: World, seconds: fl
             if hits[target]
         ),
         "answers": ", ".join(f"{name} {count}" for name, count in answers.most_common()),
+        "entries on the event stream": entries_added(world.redis.url),
         "attempts recorded": attempts_recorded(world.postgres.url),
         "seconds": round(seconds),
     }
