@@ -14,6 +14,7 @@ from notifier.cards import CardPainter
 from notifier.config import DeliverySettings, RedisSettings, RetrySettings
 from notifier.deadletter import Reason, of_entry
 from notifier.digests import digest_of, gather, kind_of
+from notifier.errors import StreamError
 from notifier.notifications import Notification, decode
 from notifier.outcomes import Tried
 from notifier.stages.channel import ChannelGate, StoppedError
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 Waiting = tuple[Entry, Notification]
 """A lane's entry and what it says."""
 
+_LOOK_AGAIN_SECONDS = 1.0
 _PREFETCH = 4
 """Without a rate limit, this many times `in_flight` are read ahead, so that one read serves many posts."""
 
@@ -93,6 +95,7 @@ class ChannelDelivery:
         except StoppedError:
             return 0
         room = await self._room()
+        since = time.monotonic()
         entries: list[Entry] = []
         if self._claim.due():
             entries = await self._take_over(room)
@@ -104,7 +107,8 @@ class ChannelDelivery:
         held = [
             entry
             for entry in entries
-            if entry.fields is not None and self._parts.leases.hold(entry.stream, entry.id)
+            if entry.fields is not None
+            and self._parts.leases.hold(entry.stream, entry.id, since=since)
         ]
         for batch in self._batches(held):
             self._tasks.add(asyncio.create_task(self.deliver(batch)))
@@ -121,18 +125,39 @@ class ChannelDelivery:
             task.cancel()
 
     async def deliver(self, batch: Sequence[Waiting]) -> None:
-        """Deliver what shares one card and hop each outcome; on stop leave them to another process."""
+        """Deliver what shares one card and hop its outcomes together; on stop leave them to another process."""
         try:
+            # The slot is kept until the hop: no more than `in_flight` posts can ever have to be repeated.
             async with self._slots:
-                ended = await self._delivered(batch)
+                mine = [waiting for waiting in batch if await self._still_ours(waiting[0])]
+                if mine:
+                    await self._settle(mine, await self._delivered(mine))
         except StoppedError:
             for entry, _ in batch:
                 await self._parts.leases.give_up(entry.stream, entry.id)
-            return
+
+    async def _still_ours(self, entry: Entry) -> bool:
+        """Tell whether nobody has taken an entry over; without Redis wait, for nobody knows. Raises StoppedError."""
+        leases = self._parts.leases
+        while True:
+            try:
+                ours = await leases.still_ours(entry.stream, entry.id)
+            except StreamError:
+                await self._gate.sleep(_LOOK_AGAIN_SECONDS)
+                continue
+            if not ours:
+                leases.drop(entry.stream, entry.id)
+                log.warning("notification_taken_over", stream=entry.stream, entry_id=entry.id)
+            return ours
+
+    async def _settle(self, batch: Sequence[Waiting], ended: Ended) -> None:
         host, at = self._poster.host if self._poster else None, self._parts.now()
-        for entry, notification in batch:
-            move = ended.move(entry, notification, self._keys, host=host, at=at)
-            result = await self._settler.settle(move)
+        moves = [
+            ended.move(entry, notification, self._keys, host=host, at=at)
+            for entry, notification in batch
+        ]
+        results = await self._settler.settle(moves)
+        for (entry, notification), result in zip(batch, results, strict=True):
             self._parts.leases.drop(entry.stream, entry.id)
             ended.report(notification, result)
 
@@ -219,7 +244,7 @@ class ChannelDelivery:
             at=self._parts.now(),
             known={"channel": self._gate.channel},
         )
-        await self._settler.settle(Move(entry.stream, entry.id, ((self._keys.dead, letter),)))
+        await self._settler.settle([Move(entry.stream, entry.id, ((self._keys.dead, letter),))])
         self._parts.leases.drop(entry.stream, entry.id)
         log.error("notification_unreadable", entry_id=entry.id, channel=self._gate.channel)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from itertools import islice
 
 import structlog
 
@@ -21,13 +23,13 @@ class Settler:
 
     def __init__(self, group: ConsumerGroup) -> None:
         self._group = group
-        self._waiting: list[tuple[Move, asyncio.Future[HopResult]]] = []
+        self._waiting: list[tuple[Sequence[Move], asyncio.Future[list[HopResult]]]] = []
         self._filled = asyncio.Event()
 
-    async def settle(self, move: Move) -> HopResult:
-        """Hop one entry; returns when it has happened, however long Redis is away."""
-        done: asyncio.Future[HopResult] = asyncio.get_running_loop().create_future()
-        self._waiting.append((move, done))
+    async def settle(self, moves: Sequence[Move]) -> list[HopResult]:
+        """Hop entries in one step; returns when it has happened, however long Redis is away."""
+        done: asyncio.Future[list[HopResult]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((moves, done))
         self._filled.set()
         return await done
 
@@ -38,10 +40,11 @@ class Settler:
             batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
             if not self._waiting:
                 self._filled.clear()
-            results = await self._hop([move for move, _ in batch])
-            for (_, done), result in zip(batch, results, strict=True):
+            results = iter(await self._hop([move for moves, _ in batch for move in moves]))
+            for moves, done in batch:
+                own = list(islice(results, len(moves)))
                 if not done.done():
-                    done.set_result(result)
+                    done.set_result(own)
 
     async def _hop(self, moves: list[Move]) -> list[HopResult]:
         wait = FIRST_WAIT_SECONDS

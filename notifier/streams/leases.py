@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
+from collections.abc import Sequence
 
 from notifier.errors import StreamError
 from notifier.streams.group import ConsumerGroup
@@ -17,19 +19,37 @@ class Leases:
     def __init__(self, group: ConsumerGroup, *, lease_seconds: float) -> None:
         self._group = group
         self._interval = lease_seconds / 3
-        self._held: defaultdict[str, set[str]] = defaultdict(set)
+        self._held: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        """Per entry the monotonic time at which it was surely ours."""
 
-    def hold(self, stream: str, entry_id: str) -> bool:
-        """Note an entry as in hand; False when it already was (taken over from ourselves)."""
+    def hold(self, stream: str, entry_id: str, *, since: float | None = None) -> bool:
+        """Note an entry as in hand; False when it already was (taken over from ourselves).
+
+        Args:
+            stream: Where it was read.
+            entry_id: Its id there.
+            since: time.monotonic() before it was read; None = now.
+        """
         held = self._held[stream]
         if entry_id in held:
             return False
-        held.add(entry_id)
+        held[entry_id] = time.monotonic() if since is None else since
         return True
 
     def drop(self, stream: str, entry_id: str) -> None:
         """Note that an entry is no longer in hand."""
-        self._held[stream].discard(entry_id)
+        self._held[stream].pop(entry_id, None)
+
+    async def still_ours(self, stream: str, entry_id: str) -> bool:
+        """Tell whether an entry is still in hand: another process takes it over when this one, or Redis, stood still.
+
+        Raises:
+            StreamError: Redis is away, so nobody knows.
+        """
+        sure = self._held[stream].get(entry_id)
+        if sure is not None and time.monotonic() - sure < 2 * self._interval:
+            return True
+        return await self._renewed(stream, [entry_id])
 
     async def run(self) -> None:
         """Renew all leases three times per lease, until cancelled."""
@@ -39,10 +59,21 @@ class Leases:
                 ids = list(held)
                 for start in range(0, len(ids), _RENEWED_AT_ONCE):
                     try:
-                        await self._group.renew(stream, ids[start : start + _RENEWED_AT_ONCE])
+                        await self._renewed(stream, ids[start : start + _RENEWED_AT_ONCE])
                     except StreamError:
                         # The stages notice and report that Redis is away; leases are tried again next time.
                         break
+
+    async def _renewed(self, stream: str, entry_ids: Sequence[str]) -> bool:
+        """Renew leases; True when all of them were still ours."""
+        before = time.monotonic()
+        if await self._group.renew(stream, entry_ids) < len(entry_ids):
+            return False
+        held = self._held[stream]
+        for entry_id in entry_ids:
+            if entry_id in held:
+                held[entry_id] = before
+        return True
 
     async def give_up(self, stream: str, entry_id: str) -> None:
         """Let another process take an entry over at once."""

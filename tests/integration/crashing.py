@@ -1,4 +1,4 @@
-"""`notifier run` that kills itself (SIGKILL) before or after the first call of one step, named by CRASH_AT."""
+"""`notifier` that kills itself (SIGKILL) before or after the first call of one step, named by CRASH_AT."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from notifier.cli import main
+from notifier.store.dead_letters import DeadLetterLog
 from notifier.store.store import Store
 from notifier.streams.group import ConsumerGroup
 from notifier.teams.sender import WebhookSender
@@ -30,7 +31,8 @@ def crashing(step: Step, name: Callable[..., str]) -> Step:
         if os.environ["CRASH_AT"] == f"before {here}":
             os.kill(os.getpid(), signal.SIGKILL)
         result = await step(self, *args, **kwargs)
-        if os.environ["CRASH_AT"] == f"after {here}" and (result or not here.endswith("read")):
+        did_something = bool(result) or not here.endswith(("read", "claim"))
+        if os.environ["CRASH_AT"] == f"after {here}" and did_something:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
@@ -46,6 +48,13 @@ def patch() -> None:
     group.hop = crashing(
         ConsumerGroup.hop, lambda moves: f"{stage_of_streams([moves[0].source])} hop"
     )
+    group.claim = crashing(
+        ConsumerGroup.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"
+    )
+    group.revive = crashing(ConsumerGroup.revive, lambda *_, **__: "replay revive")
+    group.add = crashing(ConsumerGroup.add, lambda *_, **__: "replay add")
+    noted: Any = DeadLetterLog
+    noted.note = crashing(DeadLetterLog.note, lambda *_, **__: "replay note")
     sender: Any = WebhookSender
     sender.post = crashing(WebhookSender.post, lambda *_, **__: "delivery post")
     store: Any = Store

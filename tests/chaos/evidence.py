@@ -1,0 +1,115 @@
+"""Collect what was seen: from the journals, the table, the dead letters and what is left in Redis."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psycopg
+import redis
+
+from tests.chaos.checker import Evidence, Kill, Letter, Post, Published, Row
+from tests.chaos.journal import Journal
+from tests.chaos.plan import ACCEPTED, Event, Kind, Settings, Target, event
+
+STREAM = "teams:events"
+DEAD = f"{{{STREAM}}}:dead"
+_DEAD_REASON = {Kind.HALF_ROUTED: "unknown_channel", Kind.INVALID: "invalid_event"}
+_EVENT_ID = re.compile(r"chaos-\d+-\d+")
+
+
+class Journals:
+    """The three files of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.published = Journal(folder / "published.jsonl")
+        self.posts = Journal(folder / "posts.jsonl")
+        self.hits = Journal(folder / "hits.jsonl")
+
+    def close(self) -> None:
+        """Close them."""
+        for journal in (self.published, self.posts, self.hits):
+            journal.close()
+
+
+def collect(
+    settings: Settings, journals: Journals, redis_url: str, database_url: str
+) -> Evidence:
+    """Read everything."""
+    accepted = {answer.value for answer in ACCEPTED}
+    return Evidence(
+        published=[
+            _published(event(settings, line["number"]), line["at"], line["tries"])
+            for line in journals.published.lines()
+        ],
+        posts=[
+            Post(line["event"], line["channel"], line["answer"] in accepted, line["at"])
+            for line in journals.posts.lines()
+        ],
+        rows=_rows(database_url),
+        letters=_letters(redis_url),
+        kills=[
+            Kill(line["at"], line["kill"], line["in_flight"])
+            for line in journals.hits.lines()
+            if line.get("kill") not in (None, Target.POSTGRES)
+        ],
+        left=left_in_redis(redis_url),
+        redis_may_forget=settings.appendfsync != "always",
+    )
+
+
+def row_count(database_url: str) -> int:
+    """Count the rows."""
+    with psycopg.connect(database_url, connect_timeout=5) as connection:
+        [count] = connection.execute("SELECT count(*) FROM teams_notifications").fetchone() or [
+            0
+        ]
+        return int(count)
+
+
+def entries_added(redis_url: str) -> int:
+    """Count the entries that producers have added."""
+    with redis.Redis.from_url(redis_url) as client:
+        return int(client.xlen(STREAM))
+
+
+def attempts_recorded(database_url: str) -> int:
+    """Count the recorded attempts."""
+    with psycopg.connect(database_url, connect_timeout=5) as connection:
+        query = "SELECT count(*) FROM teams_notification_attempts"
+        [count] = connection.execute(query).fetchone() or [0]
+        return int(count)
+
+
+def left_in_redis(redis_url: str) -> dict[str, int]:
+    """Count what still waits: entries of every stream but the events and dead letters, and what is not acknowledged."""
+    left: dict[str, int] = {}
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        for key in client.scan_iter(_type="stream"):
+            if key not in (STREAM, DEAD):
+                left[key] = int(client.xlen(key))
+        for group in client.xinfo_groups(STREAM):
+            left["not acknowledged"] = int(group["pending"])
+    return {key: count for key, count in left.items() if count}
+
+
+def _published(planned: Event, at: float, tries: int) -> Published:
+    return Published(planned.id, planned.channels, _DEAD_REASON.get(planned.kind), at, tries)
+
+
+def _rows(database_url: str) -> list[Row]:
+    with psycopg.connect(database_url, connect_timeout=5) as connection:
+        query = "SELECT event_id, channel, status FROM teams_notifications"
+        return [Row(*row) for row in connection.execute(query)]
+
+
+def _letters(redis_url: str) -> list[Letter]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        found = [fields for _, fields in client.xrange(DEAD)]
+    return [Letter(_event_of(fields), fields["channel"], fields["reason"]) for fields in found]
+
+
+def _event_of(fields: dict[str, str]) -> str:
+    known = fields["event_id"]
+    match = _EVENT_ID.search(known or fields["event"])
+    return match[0] if match else known

@@ -1,0 +1,150 @@
+"""What a run will do, from its seed alone: the events, how each post is answered, who is killed and when. Pure."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+CHANNELS = (
+    "security_eng", "cloudops", "runtime_eng", "devops", "sre", "compliance", "nphies_integration", "pmo",
+)  # fmt: skip
+NO_CHANNEL = "nobody"
+"""A stakeholder that is no channel."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole input of a run; a run with the same settings does the same."""
+
+    seed: int = 1
+    events: int = 2000
+    kills: int = 20
+    daemons: int = 3
+    producers: int = 4
+    rate: float = 60.0
+    """Events a second that the producers offer together."""
+    appendfsync: str = "always"
+
+
+class Target(StrEnum):
+    """What is hit."""
+
+    DAEMON = "daemon"
+    REDIS = "redis"
+    POSTGRES = "postgres"
+    CHANNEL = "channel"
+    """Not a kill: the channel answers 503 for a while."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Hit `target` once `after` events are published, and bring it back `seconds` later."""
+
+    number: int
+    after: int
+    target: Target
+    which: int
+    seconds: float
+
+
+class Kind(StrEnum):
+    """What an event is made to become."""
+
+    ROUTED = "routed"
+    HALF_ROUTED = "half routed"
+    """One of its stakeholders is no channel: a dead letter beside the cards."""
+    INVALID = "invalid"
+    """Has no type: a dead letter and nothing else."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a producer publishes."""
+
+    id: str
+    kind: Kind
+    channels: tuple[str, ...]
+    fields: dict[str, str]
+    twice: bool
+    """The producer behaves as if the first answer had been lost: it publishes it again."""
+
+
+class Answer(StrEnum):
+    """What the receiver does with one post."""
+
+    ACCEPT = "202"
+    ACCEPT_SLOWLY = "202 slowly"
+    PAUSE = "429"
+    FAIL = "500"
+    UNAVAILABLE = "503"
+    REFUSE = "400"
+    RESET = "reset"
+    HANG = "time-out"
+
+
+ACCEPTED = frozenset({Answer.ACCEPT, Answer.ACCEPT_SLOWLY})
+
+_ANSWERS = {
+    Answer.ACCEPT: 880, Answer.ACCEPT_SLOWLY: 30, Answer.PAUSE: 8, Answer.FAIL: 30, Answer.UNAVAILABLE: 15,
+    Answer.REFUSE: 5, Answer.RESET: 28, Answer.HANG: 4,
+}  # fmt: skip
+
+
+def event(settings: Settings, number: int) -> Event:
+    """Return the event of this number."""
+    dice = random.Random(f"{settings.seed}/event/{number}")
+    event_id = f"chaos-{settings.seed}-{number}"
+    count = dice.choices((1, 2, 3, 8), weights=(80, 13, 6, 1))[0]
+    channels = tuple(dice.sample(CHANNELS, count))
+    kind = dice.choices((Kind.ROUTED, Kind.HALF_ROUTED, Kind.INVALID), weights=(97, 1, 2))[0]
+    named = (*channels, NO_CHANNEL) if kind is Kind.HALF_ROUTED else channels
+    fields = {
+        "id": event_id,
+        "correlation_id": event_id,
+        "stakeholders": ",".join(named),
+        "priority": dice.choice(("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFO")),
+        "data": json.dumps(
+            {"claim_id": f"CLM-{number}", "note": "n" * dice.choice((10, 100, 2000))}
+        ),
+    }
+    twice = dice.random() < 0.02
+    if kind is Kind.INVALID:
+        return Event(event_id, kind, (), fields, twice)
+    return Event(event_id, kind, channels, {"type": "chaos.event", **fields}, twice)
+
+
+def answer(settings: Settings, channel: str, event_id: str, time: int) -> Answer:
+    """Return how the receiver answers a channel's post number `time` (from 0) for an event."""
+    dice = random.Random(f"{settings.seed}/answer/{channel}/{event_id}/{time}")
+    return dice.choices(list(_ANSWERS), weights=list(_ANSWERS.values()))[0]
+
+
+def actions(settings: Settings) -> list[Action]:
+    """Return what is hit, in order; a tenth of the kills falls on Redis, a tenth on Postgres, at least one on each."""
+    dice = random.Random(f"{settings.seed}/actions")
+    servers = max(1, settings.kills // 10)
+    targets = [Target.REDIS] * servers + [Target.POSTGRES] * servers
+    targets += [Target.DAEMON] * max(1, settings.kills - len(targets))
+    targets += [Target.CHANNEL] * max(1, settings.kills // 20)
+    dice.shuffle(targets)
+    first, last = settings.events * 2 // 100, settings.events * 98 // 100
+    moments = sorted(dice.randint(first, last) for _ in targets)
+    return [
+        Action(number, after, target, *_details(dice, settings, target))
+        for number, (after, target) in enumerate(zip(moments, targets, strict=True))
+    ]
+
+
+def _details(dice: random.Random, settings: Settings, target: Target) -> tuple[int, float]:
+    match target:
+        case Target.DAEMON:
+            return dice.randrange(settings.daemons), dice.uniform(0, 2)
+        case Target.REDIS:
+            # Now and then for longer than a lease.
+            return 0, dice.choice((dice.uniform(0, 1), dice.uniform(0, 2), dice.uniform(5, 8)))
+        case Target.POSTGRES:
+            return 0, dice.uniform(0, 5)
+        case Target.CHANNEL:
+            return dice.randrange(len(CHANNELS)), dice.uniform(1, 5)

@@ -1,0 +1,177 @@
+"""The servers and daemons of a run, and how each is hit: SIGKILL for daemons and Redis, immediate shutdown for Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from notifier.errors import SandboxError
+from notifier.sandbox import leash
+from notifier.sandbox.servers import Server, start_postgres, start_redis
+from notifier.store.migrations import migrate_up
+from tests.chaos.journal import Journal
+from tests.chaos.plan import CHANNELS, Action, Settings, Target
+from tests.chaos.receiver import ChaosReceiver
+
+IN_FLIGHT = 5
+"""Posts in flight of one channel in one daemon."""
+_START_TRIES = 20
+_KNOBS = {
+    "TEAMS_DELIVERY__IN_FLIGHT": str(IN_FLIGHT),
+    "TEAMS_RATE_LIMIT_REQUESTS": "0",
+    "TEAMS_REDIS__LEASE_SECONDS": "5",
+    "TEAMS_REDIS__BLOCK_SECONDS": "0.5",
+    "TEAMS_MAX_RETRY_DELAY": "0.5",
+    "TEAMS_BREAKER__OPEN_SECONDS": "1",
+    "TEAMS_CONNECTION_TIMEOUT": "5",
+    "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1",
+    "TEAMS_HMAC_SECRET_KEY": "c0" * 32,
+    "TEAMS_ADMIN__BIND": "",
+    "TEAMS_LOGGING__LEVEL": "warning",
+    "TEAMS_LOGGING__FORMAT": "json",
+}
+
+_Result = TypeVar("_Result")
+
+
+class World:
+    """Everything that runs; `hits` is the journal of what was killed and when."""
+
+    def __init__(
+        self, settings: Settings, folder: Path, receiver: ChaosReceiver, hits: Journal
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._receiver = receiver
+        self._hits = hits
+        # One thread: a server ends with the thread that started it (PR_SET_PDEATHSIG).
+        self._thread = ThreadPoolExecutor(1)
+        self._daemons: dict[int, asyncio.subprocess.Process] = {}
+        self._locks = {
+            (target, which): asyncio.Lock()
+            for target in Target
+            for which in range(max(settings.daemons, len(CHANNELS)))
+        }
+        self.redis: Server
+        self.postgres: Server
+
+    async def start(self) -> None:
+        """Start the servers and daemons, on the data that an earlier run left in the folder."""
+        self.redis = await self._blocking(lambda: self._start_redis(_free_port()))
+        self.postgres = await self._blocking(
+            lambda: start_postgres(self._folder / "postgres", port=_free_port())
+        )
+        await self._blocking(lambda: migrate_up(self.postgres.url))
+        for which in range(self._settings.daemons):
+            await self._start_daemon(which)
+
+    async def stop(self) -> None:
+        """End everything."""
+        for process in self._daemons.values():
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        for name in ("redis", "postgres"):
+            server: Server | None = getattr(self, name, None)
+            if server is not None:
+                await self._blocking(server.stop)
+        self._thread.shutdown()
+
+    async def hit(self, action: Action) -> None:
+        """Do what the plan says and bring the target back; returns when it is back."""
+        async with self._locks[action.target, action.which]:
+            match action.target:
+                case Target.DAEMON:
+                    await self._hit_daemon(action)
+                case Target.REDIS:
+                    self._note(action, self._settings.daemons * IN_FLIGHT * len(CHANNELS))
+                    await self._blocking(self.redis.kill)
+                    await asyncio.sleep(action.seconds)
+                    self.redis = await self._again(lambda: self._start_redis(self.redis.port))
+                case Target.POSTGRES:
+                    self._note(action, 0)
+                    self.postgres.process.send_signal(signal.SIGQUIT)
+                    await self._blocking(self.postgres.stop)
+                    await asyncio.sleep(action.seconds)
+                    data, port = self._folder / "postgres", self.postgres.port
+                    self.postgres = await self._again(lambda: start_postgres(data, port=port))
+                case Target.CHANNEL:
+                    await self._receiver.outage(action.which, action.seconds)
+        self._hits.write(done=action.number)
+
+    async def watch(self) -> None:
+        """Raise when a daemon ends that nobody has killed."""
+        while True:
+            await asyncio.sleep(1)
+            for which, process in self._daemons.items():
+                lock = self._locks[Target.DAEMON, which]
+                if process.returncode is not None and not lock.locked():
+                    raise RuntimeError(
+                        f"daemon {which} ended with {process.returncode}; its log is in {self._folder}"
+                    )
+
+    async def _hit_daemon(self, action: Action) -> None:
+        process = self._daemons[action.which]
+        self._note(action, IN_FLIGHT * len(CHANNELS))
+        process.kill()
+        await process.wait()
+        await asyncio.sleep(action.seconds)
+        await self._start_daemon(action.which)
+
+    def _note(self, action: Action, in_flight: int) -> None:
+        self._hits.write(
+            kill=action.target.value, in_flight=in_flight, which=action.which, seconds=round(action.seconds, 2),
+        )  # fmt: skip
+
+    async def _start_daemon(self, which: int) -> None:
+        command = [sys.executable, "-m", "notifier", "run", "--instance", f"chaos{which}"]
+        tied = [
+            sys.executable, leash.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-1", "-1", *command,
+        ]  # fmt: skip
+        env = {
+            "PATH": os.environ["PATH"],
+            "REDIS_URL": self.redis.url,
+            "DATABASE_URL": self.postgres.url,
+            **_KNOBS,
+            **{f"TEAMS_WEBHOOK_{name.upper()}": self._receiver.url(name) for name in CHANNELS},
+        }
+        with (self._folder / f"daemon{which}.log").open("ab") as log:
+            self._daemons[which] = await asyncio.create_subprocess_exec(
+                *tied, env=env, stdout=log, stderr=log
+            )
+
+    def _start_redis(self, port: int) -> Server:
+        sync = ["--appendfsync", self._settings.appendfsync]
+        return start_redis(self._folder / "redis", port=port, extra_args=sync)
+
+    async def _again(self, start: Callable[[], Server]) -> Server:
+        """Start a server anew; what the old one left behind may take a moment to go."""
+        for _ in range(_START_TRIES):
+            try:
+                return await self._blocking(start)
+            except SandboxError:
+                await asyncio.sleep(0.5)
+        return await self._blocking(start)
+
+    async def _blocking(self, call: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def _free_port() -> int:
+    """Return a free port below those that outgoing connections take: it must be free again after each kill."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

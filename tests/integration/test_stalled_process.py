@@ -1,0 +1,37 @@
+"""A process that stands still for longer than its leases: others take over, and it does not repeat what they did."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import left_over, rows, until, xadd
+
+EVENTS = 8
+LEASE = {"TEAMS_REDIS__LEASE_SECONDS": "1", "TEAMS_DELIVERY__IN_FLIGHT": "1"}
+
+
+async def test_process_that_stood_still_repeats_only_the_post_that_was_in_flight(
+    daemons: Daemons,
+):
+    daemons.receiver.answer(202, delay=0.5, times=1)
+    stalled = await daemons.start(**LEASE)
+    for number in range(EVENTS):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+    await daemons.receiver.wait_for(1)
+    stalled.send_signal(signal.SIGSTOP)
+
+    other = await daemons.start(**LEASE)
+    await until(lambda: len(rows(daemons.database_url)) == EVENTS, 60)
+    other.terminate()
+    assert await other.wait() == 0
+    stalled.send_signal(signal.SIGCONT)
+    # What it had in hand comes before what it reads now.
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "last"})
+    await until(lambda: len(rows(daemons.database_url)) == EVENTS + 1, 60)
+    await until(lambda: not left_over(daemons.redis_url))
+
+    posts = Counter(request.headers["webhook-id"] for request in daemons.receiver.requests)
+    assert len(posts) == EVENTS + 1
+    assert posts.total() - len(posts) <= 1
