@@ -14,7 +14,8 @@ from pydantic import JsonValue
 
 from notifier.config import Config, load_config
 from notifier.errors import NotifierError
-from notifier.streams.group import ConsumerGroup, connect
+from notifier.streams.connection import connect
+from notifier.streams.group import ConsumerGroup
 
 Result = TypeVar("Result")
 

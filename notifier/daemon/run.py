@@ -22,7 +22,8 @@ from notifier.daemon.parts import Daemon, Loop
 from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
 from notifier.errors import ConfigError, NotifierError, UnreachableError
 from notifier.secrets import Secrets, load_secrets
-from notifier.streams.group import ConsumerGroup, connect
+from notifier.streams.connection import connect
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
 from notifier.telemetry import logs
 
