@@ -14,7 +14,8 @@ from pydantic import JsonValue
 
 from notifier.config import Config, load_config
 from notifier.errors import NotifierError
-from notifier.streams.group import ConsumerGroup, connect
+from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
 
 Result = TypeVar("Result")
 
@@ -47,7 +48,7 @@ def with_redis(config: Config, work: Callable[[ConsumerGroup], Awaitable[Result]
         try:
             return await work(ConsumerGroup(client, config.redis, f"cli.{os.getpid()}"))
         finally:
-            await client.aclose()
+            await close(client)
 
     return asyncio.run(connected())
 

@@ -22,6 +22,7 @@ from notifier.config.models import (
     RetrySettings,
     Route,
 )
+from notifier.config.redis_url import RedisAddress, RedisKind, parse_redis_url
 
 __all__ = [
     "SEED_NAMES",
@@ -41,6 +42,8 @@ __all__ = [
     "PublicSettings",
     "RateLimitSettings",
     "RecorderSettings",
+    "RedisAddress",
+    "RedisKind",
     "RedisSettings",
     "RetrySettings",
     "Route",
@@ -48,4 +51,5 @@ __all__ = [
     "mask_url",
     "masked",
     "overrides",
+    "parse_redis_url",
 ]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from notifier.config.redis_url import parse_redis_url
 from notifier.events import Priority
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=30 * 86400)]
@@ -38,13 +39,25 @@ class RedisSettings(_Section):
     connect_timeout_seconds: PositiveSeconds
     lease_seconds: Annotated[float, Field(ge=1, le=3600)]
     max_deliveries: Annotated[int, Field(ge=2)]
+    tls_ca_file: str
+    tls_cert_file: str
+    tls_key_file: str
 
     @field_validator("url")
     @classmethod
-    def _scheme(cls, url: str) -> str:
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must start with redis://, rediss:// or unix://")
+    def _readable(cls, url: str) -> str:
+        parse_redis_url(url)
         return url
+
+    @model_validator(mode="after")
+    def _tls_is_sound(self) -> RedisSettings:
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("tls_cert_file and tls_key_file go together: set both or neither")
+        if (self.tls_ca_file or self.tls_cert_file) and not parse_redis_url(self.url).tls:
+            raise ValueError(
+                "tls_ca_file and tls_cert_file need TLS: write rediss in the url for redis"
+            )
+        return self
 
 
 class DatabaseSettings(_Section):

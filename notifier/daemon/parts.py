@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from notifier.config import Config
 from notifier.secrets import Secrets
 from notifier.stages.delivery import ChannelDelivery
-from notifier.streams.group import Client, ConsumerGroup
+from notifier.streams.connection import Client
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
 from notifier.telemetry.health import Health
 

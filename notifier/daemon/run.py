@@ -22,7 +22,8 @@ from notifier.daemon.parts import Daemon, Loop
 from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
 from notifier.errors import ConfigError, NotifierError, UnreachableError
 from notifier.secrets import Secrets, load_secrets
-from notifier.streams.group import ConsumerGroup, connect
+from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
 from notifier.telemetry import logs
 
@@ -82,7 +83,7 @@ async def _main(
     leases = Leases(group, lease_seconds=config.redis.lease_seconds)
     daemon = Daemon(config, secrets, instance, stages, asyncio.Event(), client, group, leases)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(client.aclose)
+        stack.push_async_callback(close, client)
         if "intake" in stages:
             add_intake(daemon)
         if "delivery" in stages:

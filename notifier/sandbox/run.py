@@ -23,7 +23,8 @@ from notifier.sandbox.local_teams import LocalTeams
 from notifier.sandbox.samples import sample_events
 from notifier.sandbox.servers import free_port, redis_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
-from notifier.streams.group import ConsumerGroup, connect
+from notifier.streams.connection import connect
+from notifier.streams.group import ConsumerGroup
 
 _READY_SECONDS = 30.0
 _DAEMON_STOP_SECONDS = 30.0

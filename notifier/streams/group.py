@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, cast
 
-import redis.asyncio
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
-from notifier.config import RedisSettings, mask_url
+from notifier.config import RedisSettings
 from notifier.errors import StreamError
 from notifier.streams import keys
+from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import HopResult, Move, pack
 
-Client = redis.asyncio.Redis
-
 _GIVEN_UP_MS = 10**9
+_SCRIPTS = ("hop", "claim", "lease", "forget", "reserve", "revive", "ensure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +31,15 @@ class Entry:
     deliveries: int = 1
 
 
-def connect(settings: RedisSettings) -> Client:
-    """Make a client; nothing is sent until the first command."""
-    return redis.asyncio.Redis.from_url(
-        settings.url,
-        protocol=2,
-        socket_timeout=settings.block_seconds + 5,  # must outlast a blocking read
-        socket_connect_timeout=settings.connect_timeout_seconds,
-        health_check_interval=30,
-    )
+@dataclass(frozen=True, slots=True)
+class _Script:
+    text: str
+    sha: str
 
-
-@asynccontextmanager
-async def _redis_errors(url: str) -> AsyncIterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as exc:
-        if isinstance(exc, ResponseError) and "maxmemory" in str(exc):
-            raise StreamError(
-                f"Redis at {url} is full: it reached its maxmemory; raise it, or see what fills it (notifier's keys are in docs/operators.md)"
-            ) from exc
-        # The class name and Redis's own words; a command's arguments would be event data.
-        words = (
-            str(exc).split(":")[0][:200]
-            if isinstance(exc, ResponseError)
-            else type(exc).__name__
-        )
-        raise StreamError(
-            f"Redis at {url} failed: {words}; check redis.url and that the server is up"
-        ) from exc
+    @classmethod
+    def read(cls, name: str) -> _Script:
+        text = files(__package__).joinpath(f"{name}.lua").read_text()
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 class ConsumerGroup:
@@ -69,21 +49,17 @@ class ConsumerGroup:
         self.client = client
         self.consumer = consumer
         self._group = settings.group
-        self._url = mask_url(settings.url)
-        self._scripts = {
-            name: client.register_script(files(__package__).joinpath(f"{name}.lua").read_text())
-            for name in ("hop", "claim", "lease", "forget", "reserve", "revive")
-        }
+        self._url = settings.url
+        self._scripts = {name: _Script.read(name) for name in _SCRIPTS}
 
     async def ensure(self, streams: Sequence[str]) -> None:
-        """Create the group where it is missing, from the first entry on (XGROUP CREATE … 0 MKSTREAM)."""
-        async with _redis_errors(self._url):
-            for stream in streams:
-                try:
-                    await self.client.xgroup_create(stream, self._group, id="0", mkstream=True)
-                except ResponseError as exc:
-                    if not str(exc).startswith("BUSYGROUP"):
-                        raise
+        """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
+        for stream in streams:
+            await self._run(
+                "ensure",
+                [stream, keys.floor(stream, self._group)],
+                [self._group, self.consumer, _GIVEN_UP_MS],
+            )
 
     async def length(self, stream: str) -> int:
         """Return how many entries a stream holds (XLEN); of a lane these are the ones not delivered yet.
@@ -91,7 +67,7 @@ class ConsumerGroup:
         Raises:
             StreamError: Redis is away.
         """
-        async with _redis_errors(self._url):
+        async with self._errors():
             return int(await self.client.xlen(stream))
 
     async def require_room(self, stream: str) -> None:
@@ -100,7 +76,7 @@ class ConsumerGroup:
         Raises:
             StreamError: Redis is full (maxmemory) or away.
         """
-        async with _redis_errors(self._url):
+        async with self._errors():
             await self.client.xadd(keys.Keys(stream).never, {"x": ""}, nomkstream=True)
 
     async def read(
@@ -113,7 +89,7 @@ class ConsumerGroup:
         Raises:
             StreamError: Redis is away.
         """
-        async with _redis_errors(self._url):
+        async with self._errors():
             try:
                 reply = await self.client.xreadgroup(
                     self._group,
@@ -196,12 +172,12 @@ class ConsumerGroup:
 
     async def pause(self, channel: str, seconds: float) -> None:
         """Ask every process to leave a channel alone for this long."""
-        async with _redis_errors(self._url):
+        async with self._errors():
             await self.client.set(keys.pause(channel), "1", px=max(1, int(seconds * 1000)))
 
     async def pauses(self, channels: Sequence[str]) -> list[float]:
         """Return for each channel how many seconds it is to be left alone."""
-        async with _redis_errors(self._url):
+        async with self._errors():
             pipeline = self.client.pipeline(transaction=False)
             for channel in channels:
                 pipeline.pttl(keys.pause(channel))
@@ -230,7 +206,7 @@ class ConsumerGroup:
         self, stream: str, *, before: str, count: int
     ) -> list[tuple[str, dict[bytes, bytes]]]:
         """Return entries of any stream, newest first, from the id `before` down ("+" = the newest, "(id" = without it)."""
-        async with _redis_errors(self._url):
+        async with self._errors():
             reply: Any = await self.client.xrevrange(stream, max=before, min="-", count=count)
         return [(entry_id.decode(), fields) for entry_id, fields in reply]
 
@@ -242,19 +218,19 @@ class ConsumerGroup:
         Raises:
             StreamError: Redis is away.
         """
-        async with _redis_errors(self._url):
+        async with self._errors():
             reply: Any = await self.client.xrange(stream, min=start, max=end, count=count)
         return [(entry_id.decode(), fields) for entry_id, fields in reply]
 
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
         """Add an entry as a producer does (XADD); returns its id."""
-        async with _redis_errors(self._url):
+        async with self._errors():
             entry_id: Any = await self.client.xadd(stream, cast("Any", dict(fields)))
         return str(entry_id.decode())
 
     async def trim(self, stream: str, *, older_than_ms: int) -> int:
         """Remove entries added before this time (ms since 1970) that every group has acknowledged."""
-        async with _redis_errors(self._url):
+        async with self._errors():
             oldest_wanted = (older_than_ms, 0)
             for group in await self.client.xinfo_groups(stream):
                 last = _id(group["last-delivered-id"])
@@ -269,12 +245,18 @@ class ConsumerGroup:
                 )
             )
 
+    def _errors(self) -> AbstractAsyncContextManager[None]:
+        return redis_errors(self.client, self._url)
+
     async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
-        async with _redis_errors(self._url):
-            return await cast(
-                "Awaitable[Any]",
-                self._scripts[script](keys=keys_, args=cast("list[str]", list(argv))),
-            )
+        found = self._scripts[script]
+        arguments = cast("list[str]", [*keys_, *argv])
+        async with self._errors():
+            try:
+                return await self.client.evalsha(found.sha, len(keys_), *arguments)
+            except NoScriptError:
+                # A new master and every node of a cluster learn a script by running it once.
+                return await self.client.eval(found.text, len(keys_), *arguments)
 
 
 def _id(entry_id: bytes | str) -> tuple[int, int]:

@@ -1,18 +1,27 @@
 -- Moves entries between streams in one step. Per entry: only if XACK says it was still pending (nobody else has
 -- moved it) are its targets written and, if asked, the source deleted. A crash leaves an entry before or after, never between.
+-- An entry to be deleted whose group was lost in the meantime moves if XDEL still finds it: what was posted is not posted again.
 -- XACK comes first: it frees memory, and Redis lets a script that has written go on when memory is full.
--- KEYS: every stream and mark that is touched. ARGV: group, number of entries, then per entry:
---   source key, entry id, delete 0/1, mark key or 0, mark seconds, number of targets,
+-- A source that keeps its entries has a floor, written here: "id pending-id …", everything up to the id is acknowledged except
+-- what is pending. ensure.lua makes a lost group again from it.
+-- KEYS: every stream, mark and floor that is touched. ARGV: group, pending ids kept at most, number of entries, then per entry:
+--   source key, entry id, delete 0/1, mark key or 0, mark seconds, floor key or 0, number of targets,
 --   then per target: its key, number of fields and values, fields and values.  Keys are indexes into KEYS.
 -- Returns per entry 1 = moved, 0 = was not pending, 2 = dropped: its mark was there already.
-local group, n = ARGV[1], tonumber(ARGV[2])
-local at = 3
+local group, kept, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local at = 4
 local results = {}
+local floors = {}
 for i = 1, n do
-  local source, id, delete = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
-  local mark, ttl, targets = tonumber(ARGV[at + 3]), ARGV[at + 4], tonumber(ARGV[at + 5])
-  at = at + 6
+  local source, id, delete = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2] == '1'
+  local mark, ttl = tonumber(ARGV[at + 3]), ARGV[at + 4]
+  local floor, targets = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
+  at = at + 7
   local result = redis.call('XACK', source, group, id)
+  local deleted = delete and redis.call('XDEL', source, id) or 0
+  if deleted == 1 then
+    result = 1
+  end
   if result == 1 and mark > 0 and not redis.call('SET', KEYS[mark], id, 'NX', 'EX', ttl) then
     result = 2
   end
@@ -23,9 +32,27 @@ for i = 1, n do
     end
     at = at + 2 + width
   end
-  if result > 0 and delete == '1' then
-    redis.call('XDEL', source, id)
+  if result > 0 and floor > 0 then
+    floors[source] = KEYS[floor]
   end
   results[i] = result
+end
+for source, floor in pairs(floors) do
+  for _, info in ipairs(redis.call('XINFO', 'GROUPS', source)) do
+    local found = {}
+    for i = 1, #info, 2 do found[info[i]] = info[i + 1] end
+    if found.name == group then
+      local words = {found['last-delivered-id']}
+      if found.pending > 0 then
+        for _, pending in ipairs(redis.call('XPENDING', source, group, '-', '+', kept)) do
+          words[#words + 1] = pending[1]
+        end
+        if found.pending > kept then
+          words[1] = words[#words]
+        end
+      end
+      redis.call('SET', floor, table.concat(words, ' '))
+    end
+  end
 end
 return results

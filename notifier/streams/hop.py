@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from notifier.streams import keys
+
+_PENDING_KEPT = 500
+"""Pending entries that a floor names; with more in hand it stays below the rest."""
+
 
 class HopResult(IntEnum):
     """What became of one entry."""
@@ -32,16 +37,23 @@ class Move:
 def pack(group: str, moves: Sequence[Move]) -> tuple[list[str], list[str | bytes | int]]:
     """Return KEYS and ARGV of hop.lua; every key the script touches is in KEYS (Redis Cluster)."""
     index: dict[str, int] = {}
-    argv: list[str | bytes | int] = [group, len(moves)]
+    argv: list[str | bytes | int] = [group, _PENDING_KEPT, len(moves)]
     for move in moves:
         mark = index.setdefault(move.mark, len(index) + 1) if move.mark else 0
         source = index.setdefault(move.source, len(index) + 1)
+        # What is deleted cannot be read again, so only a stream that keeps its entries needs a floor.
+        floor = (
+            0
+            if move.delete
+            else index.setdefault(keys.floor(move.source, group), len(index) + 1)
+        )
         argv += (
             source,
             move.entry_id,
             int(move.delete),
             mark,
             move.mark_seconds,
+            floor,
             len(move.targets),
         )
         for key, fields in move.targets:

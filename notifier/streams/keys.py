@@ -35,6 +35,11 @@ class Keys:
         return f"{{{self.stream}}}:seen:{event_id}"
 
 
+def floor(stream: str, group: str) -> str:
+    """What a group has acknowledged of a stream that keeps its entries; outlives the group, in the stream's cluster slot."""
+    return f"{stream if stream.startswith('{') else f'{{{stream}}}'}:floor:{group}"
+
+
 def rate(channel: str) -> str:
     """Hash with the rate limit's state of a channel, shared by all streams and processes."""
     return f"teams:rate:{channel}"

@@ -1,0 +1,100 @@
+"""What a redis.url says: one server, Sentinels that know the master, or nodes of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+_PORTS = {"sentinel": 26379, "cluster": 6379}
+_SENTINEL_OPTIONS = {"sentinel_username", "sentinel_password"}
+
+
+class RedisKind(Enum):
+    """How the server that holds a key is found."""
+
+    SINGLE = "single"
+    SENTINEL = "sentinel"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """Where Redis is; of a single server the driver reads the URL itself, so only `kind` and `tls` are set."""
+
+    kind: RedisKind
+    tls: bool
+    nodes: tuple[tuple[str, int], ...] = ()
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    service: str = ""
+    db: int = 0
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+
+
+def parse_redis_url(url: str) -> RedisAddress:
+    """Read a URL of redis://, unix://, redis+sentinel:// or redis+cluster://, the three with rediss for TLS.
+
+    Raises:
+        ValueError: It is none; the message names the part at fault and never a password.
+    """
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in {
+        "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster",
+    }:  # fmt: skip
+        raise ValueError(
+            "must start with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
+        )
+    base, _, kind = scheme.partition("+")
+    tls = base == "rediss"
+    if not kind:
+        return RedisAddress(RedisKind.SINGLE, tls)
+    parts = urlsplit(url)
+    userinfo, at, hosts = parts.netloc.rpartition("@")
+    username, _, password = userinfo.partition(":")
+    nodes = tuple(_node(text, _PORTS[kind]) for text in hosts.split(","))
+    login = (unquote(username) or None, unquote(password) or None) if at else (None, None)
+    if kind == "cluster":
+        if parts.path not in {"", "/", "/0"} or parts.query:
+            raise ValueError(
+                "a cluster has database 0 only: write redis+cluster://host:port,host:port"
+            )
+        return RedisAddress(RedisKind.CLUSTER, tls, nodes, *login)
+    return _sentinel(parts, tls, nodes, login)
+
+
+def _sentinel(
+    parts: SplitResult,
+    tls: bool,
+    nodes: tuple[tuple[str, int], ...],
+    login: tuple[str | None, str | None],
+) -> RedisAddress:
+    service, _, db = parts.path.strip("/").partition("/")
+    if not service or not (db or "0").isdigit():
+        raise ValueError(
+            "must name the master: redis+sentinel://host:port,host:port/mymaster or …/mymaster/0"
+        )
+    options = parse_qs(parts.query)
+    if not options.keys() <= _SENTINEL_OPTIONS:
+        raise ValueError(f"takes after ? only {' and '.join(sorted(_SENTINEL_OPTIONS))}")
+    return RedisAddress(
+        RedisKind.SENTINEL,
+        tls,
+        nodes,
+        *login,
+        service=unquote(service),
+        db=int(db or 0),
+        sentinel_username=options.get("sentinel_username", [None])[0],
+        sentinel_password=options.get("sentinel_password", [None])[0],
+    )
+
+
+def _node(text: str, port: int) -> tuple[str, int]:
+    host, colon, number = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, number = text, str(port)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not number.isdigit() or not 0 < int(number) < 65536:
+        raise ValueError("must list host:port, with commas between them")
+    return host, int(number)

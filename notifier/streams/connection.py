@@ -1,0 +1,182 @@
+"""The way to Redis: one server, the master that Sentinels name, or a cluster; with TLS where the URL says so."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ConnectionError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
+from redis.typing import EncodableT
+from typing_extensions import override
+
+from notifier.config import RedisKind, RedisSettings, mask_url, parse_redis_url
+from notifier.errors import ConfigError, StreamError
+
+Client = redis.asyncio.Redis | RedisCluster
+
+_MAX_CONNECTIONS = 1000
+"""Every blocking read and every post that waits for the rate limit holds one; the driver's 100 are too few for several streams."""
+
+
+class _SentinelMaster(redis.asyncio.Redis):
+    """The master of the moment; closes the connections to the Sentinels too."""
+
+    @override
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        pool = self.connection_pool
+        await super().aclose(close_connection_pool)
+        if isinstance(pool, SentinelConnectionPool):
+            await pool.sentinel_manager.aclose()
+
+
+class _Cluster(RedisCluster):
+    """A cluster's client that many tasks share."""
+
+    @override
+    async def execute_command(self, *args: EncodableT, **kwargs: Any) -> Any:
+        # Before it knows the slots the driver asks random nodes.
+        await self.initialize()
+        try:
+            return await super().execute_command(*args, **kwargs)
+        except AttributeError as exc:
+            # When a node fails, the driver closes connections that other tasks have just taken; those then have no stream to write to.
+            raise ConnectionError("closed by the driver while in use") from exc
+
+    @override
+    async def aclose(self) -> None:
+        """Ask for the slots anew before the next command.
+
+        The driver calls this when the cluster is down, and it would close what every other task is using: see `close`.
+        """
+        self._initialize = True
+
+    async def close_all(self) -> None:
+        """Close every connection for good."""
+        await self.nodes_manager.aclose()
+        await self.nodes_manager.aclose("startup_nodes")
+        self._initialize = True
+
+    @override
+    async def _determine_slot(self, command: str, *args: Any) -> int:
+        # The driver would ask the server for the keys of every XREADGROUP (COMMAND GETKEYS): a round trip more for each read.
+        if command.upper() == "XREADGROUP" and b"STREAMS" in args:
+            streams = args[args.index(b"STREAMS") + 1 :]
+            slots = {self.keyslot(key) for key in streams[: len(streams) // 2]}
+            if len(slots) == 1:
+                return slots.pop()
+        return int(await super()._determine_slot(command, *args))
+
+
+def connect(settings: RedisSettings) -> Client:
+    """Make a client; nothing is sent until the first command.
+
+    Raises:
+        ConfigError: A file of the TLS settings is not there.
+    """
+    address = parse_redis_url(settings.url)
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "max_connections": _MAX_CONNECTIONS,
+        "socket_timeout": settings.block_seconds + 5,  # must outlast a blocking read
+        "socket_connect_timeout": settings.connect_timeout_seconds,
+        "health_check_interval": 30,
+    }
+    tls = _tls(settings)
+    if address.kind is RedisKind.SINGLE:
+        return redis.asyncio.Redis.from_url(settings.url, **options, **tls)
+    if address.tls:
+        tls["ssl"] = True
+    login: dict[str, Any] = {"username": address.username, "password": address.password}
+    if address.kind is RedisKind.CLUSTER:
+        nodes = [ClusterNode(host, port) for host, port in address.nodes]
+        # A slot that moved is learnt from its redirection; the driver's way, to start all over, would close connections in use.
+        return _Cluster(startup_nodes=nodes, reinitialize_steps=0, **login, **options, **tls)
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        address.nodes,
+        sentinel_kwargs={
+            "username": address.sentinel_username,
+            "password": address.sentinel_password,
+            "protocol": 2,
+            "socket_timeout": settings.connect_timeout_seconds,
+            "socket_connect_timeout": settings.connect_timeout_seconds,
+            # One that is away is passed over at once: the next one knows the same.
+            "retry": Retry(NoBackoff(), 0),
+            **tls,
+        },
+    )
+    client: Client = sentinel.master_for(
+        address.service, redis_class=_SentinelMaster, db=address.db, **login, **options, **tls
+    )
+    return client
+
+
+async def close(client: Client) -> None:
+    """Close every connection of a client."""
+    if isinstance(client, _Cluster):
+        await client.close_all()
+    else:
+        await client.aclose()
+
+
+def _tls(settings: RedisSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for setting, path in (
+        ("tls_ca_file", settings.tls_ca_file),
+        ("tls_cert_file", settings.tls_cert_file),
+        ("tls_key_file", settings.tls_key_file),
+    ):
+        if path and not Path(path).is_file():
+            raise ConfigError(f"redis.{setting}: there is no file {path}")
+    if settings.tls_ca_file:
+        options["ssl_ca_certs"] = settings.tls_ca_file
+    if settings.tls_cert_file:
+        options["ssl_certfile"] = settings.tls_cert_file
+        options["ssl_keyfile"] = settings.tls_key_file
+    return options
+
+
+@asynccontextmanager
+async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
+    """Turn what the driver raises into StreamError, which names the masked URL and no argument of a command."""
+    try:
+        yield
+    except (RedisError, RedisClusterException, OSError) as exc:
+        if "READONLY" in str(exc) and isinstance(client, redis.asyncio.Redis):
+            # This was a master once. A script's error does not make the driver leave it, so nothing would ever ask for the new one.
+            await client.connection_pool.disconnect(inuse_connections=False)
+        if isinstance(exc, ResponseError) and "maxmemory" in str(exc):
+            raise StreamError(
+                f"Redis at {mask_url(url)} is full: it reached its maxmemory; raise it, or see what fills it (notifier's keys are in docs/operators.md)"
+            ) from exc
+        raise StreamError(
+            f"Redis at {mask_url(url)} failed: {_words(exc)}; check redis.url and that the server is up"
+        ) from exc
+
+
+def _words(exc: BaseException) -> str:
+    """Say what failed: Redis's own words or the class; a command's arguments would be event data."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message}); set redis.tls_ca_file to the CA that signed it"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS says {(cause.reason or 'nothing').lower().replace('_', ' ')}; see redis.tls_… in config.toml"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(exc, MasterNotFoundError):
+        return "no Sentinel knows a working master of this name"
+    if isinstance(exc, ResponseError):
+        return str(exc).split(":")[0][:200]
+    return type(exc).__name__

@@ -1,0 +1,37 @@
+-- Makes the group where it is missing: at the floor that hop.lua keeps, with what was pending pending again and free to be
+-- taken over, so that nothing acknowledged is read twice. Without a floor, or when the stream is younger than it, from the first entry on.
+-- KEYS: stream, its floor. ARGV: group, consumer, idle ms. Returns 1 = made, 0 = it was there.
+local function before(a, b)
+  local ms_a, seq_a = string.match(a, '(%d+)-(%d+)')
+  local ms_b, seq_b = string.match(b, '(%d+)-(%d+)')
+  if ms_a ~= ms_b then
+    return #ms_a < #ms_b or (#ms_a == #ms_b and ms_a < ms_b)
+  end
+  return #seq_a < #seq_b or (#seq_a == #seq_b and seq_a < seq_b)
+end
+
+local start, pending = '0', {}
+local floor = redis.call('GET', KEYS[2])
+if floor and redis.call('EXISTS', KEYS[1]) == 1 then
+  local stream = redis.call('XINFO', 'STREAM', KEYS[1])
+  for i = 1, #stream, 2 do
+    if stream[i] == 'last-generated-id' and not before(stream[i + 1], string.match(floor, '%S+')) then
+      for id in string.gmatch(floor, '%S+') do pending[#pending + 1] = id end
+      start = table.remove(pending, 1)
+    end
+  end
+end
+local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
+if made.err then
+  if string.find(made.err, 'BUSYGROUP', 1, true) then
+    return 0
+  end
+  return made
+end
+if #pending > 0 then
+  local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0}
+  for _, id in ipairs(pending) do claim[#claim + 1] = id end
+  for _, word in ipairs({'IDLE', ARGV[3], 'FORCE', 'JUSTID'}) do claim[#claim + 1] = word end
+  redis.call(unpack(claim))
+end
+return 1

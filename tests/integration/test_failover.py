@@ -1,0 +1,261 @@
+"""Redis fails over while daemons run: a promoted replica, a cluster that loses a master, a group that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis.sentinel import Sentinel
+
+from notifier.config import load_config
+from notifier.errors import StreamError
+from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import Keys
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import left_over, rows, until, xadd
+from tests.integration.topologies import (
+    SERVICE,
+    Cluster,
+    Replicated,
+    cluster,
+    replicated,
+)
+
+STREAMS = ("teams:events", "claims:a", "claims:b")
+"""Event streams whose slots lie on three different masters."""
+
+
+@pytest.fixture
+def sentinels(tmp_path: Path) -> Iterator[Replicated]:
+    with replicated(tmp_path / "servers") as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as servers:
+        yield servers
+
+
+@asynccontextmanager
+async def running(
+    url: str, database_url: str, receiver: Any, folder: Path
+) -> AsyncIterator[Daemons]:
+    daemons = Daemons(url, database_url, receiver, folder)
+    try:
+        yield daemons
+    finally:
+        await daemons.stop()
+
+
+def command(daemons: Daemons, *arguments: str, **env: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "notifier", *arguments],
+        env={
+            "PATH": os.environ["PATH"], "COLUMNS": "200",
+            "REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url,
+        } | env,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+def event(number: int | str) -> dict[str, str]:
+    return {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"}
+
+
+class Producer:
+    """Publishes one event after the other through the Sentinels, each until Redis has taken it."""
+
+    def __init__(self, servers: Replicated) -> None:
+        self._master: redis.Redis = Sentinel(
+            [("127.0.0.1", port) for port in servers.sentinels], socket_timeout=1
+        ).master_for(SERVICE, socket_timeout=1)
+        self.published: list[str] = []
+        self.stop = asyncio.Event()
+
+    async def run(self) -> None:
+        number = 0
+        while not self.stop.is_set():
+            try:
+                await asyncio.to_thread(self._master.xadd, "teams:events", dict(event(number)))  # type: ignore[arg-type]
+            except redis.RedisError:
+                await asyncio.sleep(0.1)
+                continue
+            self.published.append(f"e{number}")
+            number += 1
+            await asyncio.sleep(0.01)
+
+    async def another(self, count: int) -> None:
+        wanted = len(self.published) + count
+        await until(lambda: len(self.published) >= wanted, 60)
+
+
+@pytest.mark.parametrize("how", ["the master is killed", "an operator asks for it"])
+async def test_after_a_promotion_the_daemon_goes_on_and_delivers_what_the_new_master_has(
+    sentinels: Replicated, database_url: str, webhook_receiver: Any, tmp_path: Path, how: str
+):
+    async with running(sentinels.url, database_url, webhook_receiver, tmp_path) as daemons:
+        await daemons.start()
+        await daemons.start()
+        producer = Producer(sentinels)
+        publishing = asyncio.create_task(producer.run())
+        await producer.another(30)
+        await until(lambda: len(rows(database_url)) >= 10)
+
+        if how == "the master is killed":
+            sentinels.master.kill()
+        else:
+            with redis.Redis(port=sentinels.sentinels[0], protocol=2) as client:
+                client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        # Until it is told, a master that lives takes entries that the promoted one never sees.
+        await until(sentinels.promoted, 60)
+        promoted_at = len(producer.published)
+        await producer.another(30)
+        producer.stop.set()
+        await publishing
+
+        with redis.Redis.from_url(sentinels.replica.url, decode_responses=True) as client:
+            kept = {fields["id"] for _, fields in client.xrange("teams:events")}
+        assert kept >= set(producer.published[promoted_at:])
+        await until(lambda: {row["event_id"] for row in rows(database_url)} >= kept, 60)
+        assert {row["status"] for row in rows(database_url)} == {"delivered"}
+        await until(lambda: not left_over(sentinels.replica.url), 60)
+        posted = {request.headers["webhook-id"] for request in webhook_receiver.requests}
+        assert posted >= {str(row["id"]) for row in rows(database_url)}
+
+
+async def test_no_sentinel_or_no_such_master_is_a_clear_error(
+    sentinels: Replicated, database_url: str
+):
+    wrong = sentinels.url.replace(f"/{SERVICE}", "/another").replace("//", "//u:topsecret@")
+    settings = load_config(None, {"REDIS_URL": wrong}).redis
+    client = connect(settings)
+
+    with pytest.raises(StreamError, match="no Sentinel knows a working master") as caught:
+        await ConsumerGroup(client, settings, "one").length("teams:events")
+
+    await close(client)
+    assert "topsecret" not in str(caught.value)
+
+
+async def test_commands_reach_the_master_through_the_sentinels(
+    sentinels: Replicated, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    async with running(sentinels.url, database_url, webhook_receiver, tmp_path) as daemons:
+        await daemons.start()
+        await publish_fail_and_replay(daemons, "teams:events")
+
+
+async def publish_fail_and_replay(daemons: Daemons, stream: str, **env: str) -> None:
+    daemons.receiver.answer(400, times=1)
+    before = len(rows(daemons.database_url))
+    command(daemons, "publish", "a.b", "--stakeholders", "sre", "--stream", stream, **env)
+    await until(lambda: len(rows(daemons.database_url)) == before + 1)
+    assert [row["status"] for row in rows(daemons.database_url)].count("dead_lettered") == 1
+
+    listed = command(daemons, "dlq", "list", "--json", **env)
+    assert f'"stream": "{stream}"' in listed
+    command(daemons, "dlq", "replay", "--all", "--why", "test", **env)
+
+    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
+    assert "0 would be replayed" in command(
+        daemons, "replay", "--since", "2020-01-01T00:00", "--dry-run", **env
+    )
+
+
+def with_streams(folder: Path) -> dict[str, str]:
+    settings = folder / "streams.toml"
+    settings.write_text(f"streams = {list(STREAMS)!r}\n")
+    return {"NOTIFIER_CONFIG": str(settings)}
+
+
+async def test_every_shard_of_a_cluster_has_its_stream_and_commands_reach_all(
+    shards: Cluster, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    async with running(shards.url, database_url, webhook_receiver, tmp_path) as daemons:
+        env = with_streams(tmp_path)
+        await daemons.start(**env)
+        for stream in STREAMS:
+            await publish_fail_and_replay(daemons, stream, **env)
+
+        with shards.client() as client:
+            owners = {client.get_node_from_key(stream).port for stream in STREAMS}
+            lanes = {
+                client.keyslot(Keys("claims:a").lane("sre", urgent=True)),
+                client.keyslot("claims:a"),
+            }
+        assert owners == {server.port for server in shards.masters}
+        assert len(lanes) == 1
+        assert "Traceback" not in daemons.log()
+        assert "CROSSSLOT" not in daemons.log()
+
+
+async def test_a_cluster_that_loses_a_master_goes_on_with_its_replica(
+    tmp_path: Path, database_url: str, webhook_receiver: Any
+):
+    with cluster(tmp_path / "servers") as shards:
+        async with running(shards.url, database_url, webhook_receiver, tmp_path) as daemons:
+            await daemons.start(**with_streams(tmp_path), TEAMS_RATE_LIMIT_REQUESTS="100000")
+            with shards.client() as client:
+                for number in range(30):
+                    client.xadd(STREAMS[number % 3], dict(event(number)))  # type: ignore[arg-type]
+            await until(lambda: len(rows(database_url)) == 30, 60)
+
+            shards.masters[0].kill()
+            survivor = redis.Redis(port=shards.replica.port, decode_responses=True)
+            await until(lambda: survivor.info("replication")["role"] == "master", 60)
+            await until(
+                lambda: survivor.execute_command("CLUSTER INFO")["cluster_state"] == "ok", 60
+            )
+            survivor.close()
+            with shards.client() as client:
+                for number in range(30, 60):
+                    client.xadd(STREAMS[number % 3], dict(event(number)))  # type: ignore[arg-type]
+
+            await until(lambda: len(rows(database_url)) == 60, 60)
+            assert {row["status"] for row in rows(database_url)} == {"delivered"}
+
+
+async def test_group_that_is_destroyed_posts_nothing_again_that_was_acknowledged(
+    daemons: Daemons,
+):
+    await daemons.start()
+    for number in range(20):
+        xadd(daemons.redis_url, event(number))
+    await until(lambda: len(rows(daemons.database_url)) == 20)
+    await until(lambda: not left_over(daemons.redis_url))
+
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        # The marks live a day and the stream three: without them only the floor tells what was read.
+        client.delete(*client.keys("{teams:events}:seen:*"))
+        pipeline = client.pipeline()
+        pipeline.xgroup_destroy("teams:events", "notifier")
+        pipeline.xadd("teams:events", event("new"))  # type: ignore[arg-type]
+        pipeline.execute()
+
+    await until(lambda: len(rows(daemons.database_url)) == 21)
+    await until(lambda: not left_over(daemons.redis_url))
+    assert len(daemons.receiver.requests) == 21
+
+
+async def test_redis_that_is_emptied_while_the_daemon_runs_is_used_on(daemons: Daemons):
+    await daemons.start()
+    xadd(daemons.redis_url, event(1))
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.flushall()
+    xadd(daemons.redis_url, event(2))
+
+    await until(lambda: len(rows(daemons.database_url)) == 2)
