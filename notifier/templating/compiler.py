@@ -434,7 +434,7 @@ def _get_property(call: Call, place: Place) -> Evaluate:
             owner = parts[0](scope)
             if is_nothing(name):
                 raise AbortError("getProperty: wants a name")
-            value = follow(owner, steps_of(to_text(name))) if name != "" else UNDEFINED
+            value = follow(owner, steps_of(to_text(name))) if to_text(name) else UNDEFINED
         if value is UNDEFINED and not place.condition:
             return scope.missing(to_text(name))
         return value

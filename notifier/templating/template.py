@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from pydantic import JsonValue
 
@@ -44,7 +45,7 @@ class Clean:
 Guard = Callable[[Mapping[str, JsonValue], str], Clean | None]
 """Tells how values shown in a member of an element are made harmless."""
 
-_PLAIN_TYPES = frozenset({str, int, bool, type(None), Drop})
+_PLAIN_TYPES = frozenset({str, bool, type(None), Drop})
 """Types that are JSON as they are."""
 
 _Expand = Callable[[Scope], object]
@@ -133,7 +134,7 @@ class Template:
             return self._compile_list(node, path, depth, clean)
         if isinstance(node, dict):
             return self._compile_object(node, path, depth)
-        return node
+        return cast("JsonValue", plain(node))
 
     def _compile_list(
         self, nodes: list[JsonValue], path: str, depth: int, clean: Clean | None
@@ -147,11 +148,13 @@ class Template:
     def _compile_object(
         self, node: dict[str, JsonValue], path: str, depth: int
     ) -> JsonValue | _Expand:
-        members = {
+        # What is reserved is not shown, yet it has to be right, as in the reference.
+        everything = {
             key: self._compile(value, f"{path}.{key}", depth + 1, self._guard(node, key))
             for key, value in node.items()
-            if key not in _RESERVED
+            if key not in {"$data", "$when"}
         }
+        members = {key: value for key, value in everything.items() if key not in _RESERVED}
         fixed = {key: None if callable(value) else value for key, value in members.items()}
         expanded = [(key, value) for key, value in members.items() if callable(value)]
         if "$data" not in node and "$when" not in node and not expanded:
@@ -205,6 +208,7 @@ class Template:
             if not (isinstance(node, Call) and node.function == "concat"):
                 evaluate = self._evaluate(node, path, Place())
                 return _single(evaluate, show(node), path, clean, shown=shown)
+            self._evaluate(node, path, Place())
             nodes = list(node.arguments)
         parts = [
             _Part(node.value, None, show(node))

@@ -81,10 +81,17 @@ def is_true(value: Value) -> bool:
 def number(value: float) -> float:
     """Return a result of arithmetic as a double would hold it, whole ones as int."""
     if type(value) is int:
-        return value if -_EXACT <= value <= _EXACT else float(value)
+        return value if -_EXACT <= value <= _EXACT else _double(value)
     if value.is_integer() and -_EXACT <= value <= _EXACT:
         return int(value)
     return value
+
+
+def _double(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def strictly_equal(left: Value, right: Value) -> bool:
@@ -156,7 +163,7 @@ def number_text(value: float) -> str:
     if isinstance(value, int):
         if -_EXACT <= value <= _EXACT:
             return str(value)
-        value = float(value)
+        value = _double(value)
     if value != value:
         return "NaN"
     if math.isinf(value):
@@ -207,16 +214,25 @@ def to_json(value: Value) -> str:
     raise EvaluationError("is not JSON")
 
 
+def _plain_number(value: float) -> Value:
+    if -_EXACT <= value <= _EXACT:
+        return value
+    shown = number_text(value)
+    if shown.lstrip("-").isdigit():
+        return int(shown)
+    return float(shown) if "e" in shown else None
+
+
 def plain(value: Value) -> Value:
-    """Return the value as it looks once written as JSON and read again."""
+    """Return the value as it looks once written as JSON and read again; numbers have a double's exactness."""
     if isinstance(value, str | bool):
         return value
     if value is UNDEFINED:
         return None
     if isinstance(value, Ticks):
         return number_text(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    if isinstance(value, int | float):
+        return _plain_number(value)
     if isinstance(value, bytes):
         return {str(index): byte for index, byte in enumerate(value)}
     if isinstance(value, list):

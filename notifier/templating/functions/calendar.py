@@ -53,6 +53,36 @@ def read_moment(text: str) -> datetime:
     raise EvaluationError("is not a date and time such as 2026-11-24T10:15:00Z")
 
 
+_LOOSEST = re.compile(
+    r"(\d{4})[-/]?(\d{1,2})?[-/]?(\d{0,2})[Tt\s]*(\d{1,2})?:?(\d{1,2})?:?(\d{1,2})?[.:]?(\d+)?",
+    re.ASCII,
+)
+"""What dayjs reads itself, whether or not the numbers are in range."""
+
+
+def read_loosely(text: str) -> datetime:
+    """Return the moment that text means to dayjs, where the 45th of a month is a day of the next.
+
+    Raises:
+        EvaluationError: The text is no date.
+    """
+    match = None if text.endswith(("Z", "z")) else _LOOSEST.fullmatch(text)
+    if match is None:
+        return read_moment(text)
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    months = year * 12 + (month or 1) - 1
+    try:
+        return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC) + timedelta(
+            days=(day or 1) - 1,
+            hours=hour,
+            minutes=minute,
+            seconds=second,
+            milliseconds=int((match[7] or "0")[:3]),
+        )
+    except (OverflowError, ValueError):
+        raise EvaluationError("is out of range") from None
+
+
 def _moment(parts: dict[str, str]) -> datetime:
     names = [month[:3].lower() for month in MONTHS]
     name = parts.get("name", "").lower()
@@ -103,7 +133,7 @@ def exact_moment(value: Value) -> datetime:
 
 
 _TOKEN = re.compile(
-    r"\[([^\]]+)\]|Y{1,4}|M{1,4}|D{1,2}|d{1,4}|H{1,2}|h{1,2}|a|A|m{1,2}|s{1,2}|Z{1,2}|SSS"
+    r"\[([^\]]+)\]|YYYY|YY|M{1,4}|D{1,2}|d{1,4}|H{1,2}|h{1,2}|a|A|m{1,2}|s{1,2}|Z{1,2}|SSS"
 )
 
 

@@ -13,6 +13,7 @@ from notifier.templating.values import (
     Value,
     is_nothing,
     joined,
+    number_text,
     strictly_equal,
     to_json,
     to_text,
@@ -23,6 +24,14 @@ SPACES = " \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u200
 """What ECMAScript's trim removes."""
 
 _WORD = re.compile(rf"[A-Za-z0-9_][^{SPACES}]*")
+_LOCALE = re.compile(
+    r"(?:[a-z]{2,3}|[a-z]{5,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    r"(?:-[a-wyz0-9](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?",
+    re.IGNORECASE,
+)
+"""A language tag as Intl.Locale takes it."""
+
+_TURKIC = frozenset({"tr", "az"})
 _WORDS = re.compile(f"[{SPACES}]+")
 
 
@@ -46,17 +55,35 @@ def concat(*values: Value) -> Value:
     return result
 
 
-def _changed(change: Callable[[str], str]) -> Callable[..., Value]:
-    return lambda value, _locale=UNDEFINED: change(text(value))
+def _changed(change: Callable[[str, str], str]) -> Callable[..., Value]:
+    def changed(value: Value, locale: Value = "en") -> Value:
+        for given in (value, locale):
+            text(given)
+        name = locale if isinstance(locale, str) else "en"
+        if not _LOCALE.fullmatch(name):
+            raise EvaluationError("names no language")
+        return change(text(value), name[:2].lower())
+
+    return changed
 
 
-def _sentence(value: str) -> str:
-    lowered = value.lower()
+def _upper(value: str, language: str) -> str:
+    return (value.replace("i", "İ") if language in _TURKIC else value).upper()
+
+
+def _lower(value: str, language: str) -> str:
+    if language in _TURKIC:
+        value = value.replace("İ", "i").replace("I", "ı")
+    return value.lower()
+
+
+def _sentence(value: str, language: str) -> str:
+    lowered = _lower(value, language)
     return lowered[:1].upper() + lowered[1:]
 
 
-def _title(value: str) -> str:
-    return _WORD.sub(lambda match: match[0][0].upper() + match[0][1:], value.lower())
+def _title(value: str, language: str) -> str:
+    return _WORD.sub(lambda match: match[0][0].upper() + match[0][1:], _lower(value, language))
 
 
 def _replace(subject: Value, old: Value, new: Value) -> Value:
@@ -114,11 +141,12 @@ def _last_index_of(container: Value, item: Value) -> Value:
     raise EvaluationError("wants text or a list")
 
 
-def _join(values: Value, separator: Value, last: Value = None) -> Value:
+def _join(values: Value, separator: Value, *final_separator: Value) -> Value:
     texts = ["" if is_nothing(item) else to_text(item) for item in items(values)]
     between = "," if separator is UNDEFINED else _js_text(separator)
-    if last is None:
+    if not final_separator:
         return bounded(between.join(texts))
+    [last] = final_separator
     if len(texts) < 3:
         return bounded(("," if last is UNDEFINED else _js_text(last)).join(texts))
     final = items(values)[-1]
@@ -142,14 +170,15 @@ def _is_match(subject: Value, pattern: Value) -> Value:
 
 def _add_ordinal(value: Value) -> Value:
     number = whole(value)
+    shown = number_text(number)
     if number <= 0:
-        return str(number)
+        return shown
     ending = (
         "th"
         if number % 100 in {11, 12, 13}
         else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     )
-    return f"{number}{ending}"
+    return f"{shown}{ending}"
 
 
 def _end(value: Value, at: int) -> Value:
@@ -161,8 +190,8 @@ def _end(value: Value, at: int) -> Value:
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "concat": concat,
     "length": lambda value: len(units(text(value))),
-    "toUpper": _changed(str.upper),
-    "toLower": _changed(str.lower),
+    "toUpper": _changed(_upper),
+    "toLower": _changed(_lower),
     "trim": lambda value: text(value).strip(SPACES),
     "sentenceCase": _changed(_sentence),
     "titleCase": _changed(_title),

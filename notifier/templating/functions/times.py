@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from notifier.templating.functions.calendar import (
     DEFAULT_FORMAT,
     exact_moment,
     form_of,
+    read_loosely,
     read_moment,
     written,
 )
@@ -26,9 +28,12 @@ from notifier.templating.values import (
     Value,
     is_number,
     number,
+    number_text,
 )
 
+_WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENGLISH = "en"
 _ZONED_FORMAT = "YYYY-MM-DDTHH:mm:ss.SSS0000"
 _TICKS_TO_EPOCH = 621_355_968_000_000_000
 _TICKS_A_MILLISECOND = 10_000
@@ -45,23 +50,32 @@ def _from_milliseconds(value: float) -> datetime:
         raise EvaluationError("is out of range") from None
 
 
-def _form(form: Value, default: str = DEFAULT_FORMAT) -> str:
-    return form_of(form) if isinstance(form, str) else default
+def _form(form: Value, locale: Value, default: str = DEFAULT_FORMAT) -> str:
+    """Return the format to use; a locale changes nothing, but one that is no text makes the format void."""
+    if not isinstance(form, str) or not isinstance(locale, str):
+        return default
+    if not locale:
+        raise EvaluationError("wants a locale such as en-US")
+    return form_of(form)
 
 
-def _format_date_time(value: Value, form: Value = None, _locale: Value = None) -> Value:
-    return written(read_moment(given_text(value)), _form(form))
+def _format_date_time(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
+    return written(read_moment(given_text(value)), _form(form, locale))
 
 
-def _format_epoch(value: Value, form: Value = None, _locale: Value = None) -> Value:
-    return written(_from_milliseconds(numeric(value) * 1000), _form(form))
+def _format_epoch(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
+    return written(_from_milliseconds(numeric(value) * 1000), _form(form, locale))
 
 
-def _format_ticks(value: Value, form: Value = None, _locale: Value = None) -> Value:
+def _format_ticks(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
     if not (isinstance(value, str | Ticks) or is_number(value)):
         raise EvaluationError("wants a number of ticks")
-    since = int(cast("str", value)) - _TICKS_TO_EPOCH
-    return written(_from_milliseconds(int(since / _TICKS_A_MILLISECOND)), _form(form))
+    shown = value if isinstance(value, str) else number_text(cast("float", value))
+    if not _WHOLE.fullmatch(shown):
+        raise EvaluationError("wants a whole number of ticks")
+    since = int(shown) - _TICKS_TO_EPOCH
+    milliseconds = abs(since) // _TICKS_A_MILLISECOND * (1 if since >= 0 else -1)
+    return written(_from_milliseconds(milliseconds), _form(form, locale))
 
 
 def _ticks(value: Value) -> Value:
@@ -77,7 +91,7 @@ def _ticks_to(size: int) -> Callable[..., Value]:
 
 
 def _adder(component: str, unit: str) -> Callable[..., Value]:
-    def add(value: Value, count: Value, form: Value = None, _locale: Value = None) -> Value:
+    def add(value: Value, count: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
         given_text(value)
         amount, moment = numeric(count), exact_moment(value)
         now = cast("int", getattr(moment, component))
@@ -85,7 +99,7 @@ def _adder(component: str, unit: str) -> Callable[..., Value]:
             moved = moment + timedelta(**{unit: int(now + amount) - now})
         except OverflowError:
             raise EvaluationError("is out of range") from None
-        return written(moved, _form(form))
+        return written(moved, _form(form, locale))
 
     return add
 
@@ -107,28 +121,30 @@ _UNITS = frozenset({"Month", "Year", "Week", "Day", "Hour", "Minute", "Second"})
 
 
 def _add_to_time(
-    value: Value, count: Value, unit: Value, form: Value = None, _locale: Value = None
+    value: Value, count: Value, unit: Value, form: Value = None, locale: Value = _ENGLISH
 ) -> Value:
     amount, name = whole(count), given_text(unit)
-    return written(_shifted(exact_moment(value), amount, name), _form(form))
+    return written(_shifted(exact_moment(value), amount, name), _form(form, locale))
 
 
 def _subtract_from_time(
-    value: Value, count: Value, unit: Value, form: Value = None, _locale: Value = None
+    value: Value, count: Value, unit: Value, form: Value = None, locale: Value = _ENGLISH
 ) -> Value:
     if given_text(unit) not in _UNITS:
         raise EvaluationError(f"wants a unit of {', '.join(sorted(_UNITS))}")
-    return written(_shifted(exact_moment(value), -whole(count), given_text(unit)), _form(form))
+    return written(
+        _shifted(exact_moment(value), -whole(count), given_text(unit)), _form(form, locale)
+    )
 
 
 def _start_of(**zero: int) -> Callable[..., Value]:
-    def start(value: Value, form: Value = None, _locale: Value = None) -> Value:
+    def start(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
         moment = exact_moment(value).replace(minute=0, second=0, microsecond=0)
         if "hour" in zero:
             moment = moment.replace(hour=0)
         if "day" in zero:
             moment = moment.replace(day=1)
-        return written(moment, _form(form))
+        return written(moment, _form(form, locale))
 
     return start
 
@@ -148,19 +164,19 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _convert_from_utc(
-    value: Value, zone: Value, form: Value = None, _locale: Value = None
+    value: Value, zone: Value, form: Value = None, locale: Value = _ENGLISH
 ) -> Value:
     moment, place = exact_moment(value), _zone(given_text(zone))
-    return written(moment.astimezone(place), _form(form, _ZONED_FORMAT))
+    return written(moment.astimezone(place), _form(form, locale, _ZONED_FORMAT))
 
 
 def _convert_to_utc(
-    value: Value, zone: Value, form: Value = None, _locale: Value = None
+    value: Value, zone: Value, form: Value = None, locale: Value = _ENGLISH
 ) -> Value:
-    place, moment = _zone(given_text(zone)), read_moment(given_text(value))
+    place, moment = _zone(given_text(zone)), read_loosely(given_text(value))
     # The reference goes through a text without fractions of a second.
     local = moment.replace(microsecond=0, tzinfo=place)
-    return written(local.astimezone(UTC), _form(form))
+    return written(local.astimezone(UTC), _form(form, locale))
 
 
 def _date_time_diff(value: Value, other: Value) -> Value:

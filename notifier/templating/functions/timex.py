@@ -53,11 +53,26 @@ def _matched(known: list[tuple[str, str]], text: str) -> frozenset[str]:
     return frozenset()
 
 
+_DURATIONS = frozenset({"years", "months", "weeks", "days", "hours", "minutes", "seconds"})
+
+
+def _parts_of_members(value: object) -> frozenset[str]:
+    """Return what an object names that already holds the parts, such as {year: 2026}."""
+    if not isinstance(value, dict):
+        return frozenset()
+    parts = frozenset(key for key, each in value.items() if each is not UNDEFINED)
+    if not {"hour", "minute", "second"} <= parts:
+        parts -= {"hour"}
+    return parts | {"duration"} if parts & _DURATIONS else parts - {"duration"}
+
+
 def _check(test: Callable[[frozenset[str]], bool]) -> Callable[..., Value]:
     def check(value: Value) -> Value:
-        if not isinstance(value, str):
-            raise EvaluationError("wants a TIMEX3 expression")
-        return test(_parts(value))
+        if isinstance(value, str):
+            return test(_parts(value))
+        if isinstance(value, dict | list | bytes) and value:
+            return test(_parts_of_members(value))
+        raise EvaluationError("wants a TIMEX3 expression")
 
     return check
 
@@ -86,6 +101,9 @@ def _resolve(value: Value) -> Value:
     if moment is not None and value:
         clock = ":".join([moment[2], moment[3] or "00", moment[4] or "00"]) if moment[2] else ""
         return " ".join(part for part in (moment[1], clock) if part)
+    date = re.fullmatch(r"(\d{4}-\d\d-\d\d)T.*", value, re.ASCII | re.DOTALL)
+    if date is not None and not _parts(value) & {"hour", "partOfDay"}:
+        return date[1]
     if _parts(value) & {"year", "partOfDay"}:
         return UNDEFINED
     raise EvaluationError("is no definite date, time or duration")

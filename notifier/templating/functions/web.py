@@ -106,7 +106,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "binary": lambda value: given_text(value).encode(errors="replace"),
     "dataUri": _data_uri,
     "dataUriToBinary": lambda value: given_text(value).encode(errors="replace"),
-    "dataUriToString": lambda value: _decoded(given_text(value).partition(",")[2]).decode(
+    "dataUriToString": lambda value: _decoded(given_text(value)[value.find(",") + 1 :]).decode(
         "latin-1"
     ),
     "uriComponent": lambda value: quote(given_text(value), safe="~()*!.'-_"),
