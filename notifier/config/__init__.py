@@ -21,6 +21,7 @@ from notifier.config.models import (
     RedisSettings,
     RetrySettings,
     Route,
+    VaultSettings,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "RedisSettings",
     "RetrySettings",
     "Route",
+    "VaultSettings",
     "load_config",
     "mask_url",
     "masked",
