@@ -94,11 +94,16 @@ class Blueprint:
         vault = running.vault
         if vault is None:
             return running
+        usable = vault.read_values()
         try:
             vault.refresh()
+            secrets = self._secrets(running.config, vault)
         except VaultError as exc:
             return replace(running, vault_away=str(exc))
-        secrets = self._secrets(running.config, vault)
+        except SecretsError:
+            # While Vault is away later, a reload goes on with what could be used.
+            vault.put_back(usable)
+            raise
         return replace(
             running,
             secrets=secrets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -15,6 +16,13 @@ from notifier.secrets.vault_client import VaultClient, VaultLogin
 
 _LEASE_PART = 3
 """A token is renewed at the latest when a third of its lease has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultValues:
+    """Secrets by shelf and key, as they were read at one time."""
+
+    by_shelf: Mapping[Shelf, Mapping[str, SecretStr]]
 
 
 class VaultSource:
@@ -58,6 +66,14 @@ class VaultSource:
                     f"{self.where_shelf(shelf)} is gone; write it again, or `placeholder` for what shall not be used"
                 )
         self._values = {shelf: values or {} for shelf, values in read.items()}
+
+    def read_values(self) -> VaultValues:
+        """Return what was read last, to put it back if what comes next is not usable."""
+        return VaultValues(dict(self._values))
+
+    def put_back(self, values: VaultValues) -> None:
+        """Go on with earlier values."""
+        self._values = dict(values.by_shelf)
 
     def find(self, name: SecretName) -> str | None:
         """Return the value that was read last, None when there is none."""

@@ -88,9 +88,7 @@ class Poster:
             sender = self._sender
             if sender is None:
                 raise _NoWebhookError
-            answer = await sender.post(
-                body, headers, message_id=notification.id, now=self._now
-            )
+            answer = await sender.post(body, headers, message_id=notification.id, now=self._now)
             tried = tried.plus(
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
@@ -74,6 +75,14 @@ def service(daemons: Daemons, tmp_path: Path) -> Service:
 
 def paths(daemons: Daemons) -> list[str]:
     return [request.path for request in daemons.receiver.requests]
+
+
+async def until_readiness(
+    daemons: Daemons, condition: Callable[[dict[str, Any]], bool]
+) -> None:
+    async with asyncio.timeout(30):
+        while not condition(await readiness(daemons)):
+            await asyncio.sleep(0.05)
 
 
 async def test_new_route_is_used_by_the_next_event(service: Service, daemons: Daemons):
@@ -239,7 +248,9 @@ async def test_channel_comes_goes_with_its_backlog_kept_and_comes_again(
         await until(lambda: len(dead(daemons.redis_url)) == 1)
         assert dead(daemons.redis_url)[0]["reason"] == "unknown_channel"
         assert client.xlen(lane) == 5
-        assert "delivery teams:events billing" not in (await readiness(daemons))["parts"]
+        await until_readiness(
+            daemons, lambda state: "delivery teams:events billing" not in state["parts"]
+        )
 
         daemons.receiver.recover()
         await service.reload(limits + with_billing)
@@ -358,15 +369,7 @@ async def test_vault_is_followed_and_its_outage_is_survived(service: Service, da
         assert "sealed" in state["warnings"]["vault"]
 
         vault.sealed = False
-
-        async def recovered() -> bool:
-            return not (await readiness(daemons))["warnings"]
-
-        for _ in range(200):
-            if await recovered():
-                break
-        else:
-            pytest.fail(str(await readiness(daemons)))
+        await until_readiness(daemons, lambda state: not state["warnings"])
     assert paths(daemons) == ["/one", "/two", "/two"]
     everything = daemons.log() + json.dumps(rows(daemons.database_url), default=str)
     assert "canary" not in everything
