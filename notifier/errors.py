@@ -9,7 +9,8 @@ NotifierError                     exit code 1
 ├── EventError                    1  an entry is not an event: names the field and the fix
 ├── UnreachableError              4  Redis, Postgres or another service does not answer
 │   ├── StreamError               4
-│   └── StoreError                4
+│   ├── StoreError                4
+│   └── VaultError                4  Vault is away, sealed, or refuses us
 ├── SchemaError                   5  the database is older than the code: run `notifier migrate up`
 ├── OutcomeError                  1  Postgres refuses an outcome's data
 ├── TokenError                    1  an action link is forged, altered or expired
@@ -73,6 +74,19 @@ class StreamError(UnreachableError):
 
 class StoreError(UnreachableError):
     """Postgres does not answer or refuses a statement."""
+
+
+class VaultError(UnreachableError):
+    """Vault does not answer, is sealed, or refuses; the message names what to do, never a secret.
+
+    Args:
+        message: What happened and what to do.
+        away: Whether it may pass by itself.
+    """
+
+    def __init__(self, message: str, *, away: bool = False) -> None:
+        super().__init__(message)
+        self.away = away
 
 
 class SchemaError(NotifierError):

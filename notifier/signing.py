@@ -10,10 +10,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from notifier.errors import TokenError
 
 ACTIONS = ("acknowledge", "escalate", "retry_task", "discard_task", "poll_nphies")
 """Action words; a token carries the position, so the order is fixed."""
+
+MIN_KEY_BYTES = 16
+"""A shorter key could be guessed; 32 random bytes are usual."""
 
 _TOKEN = re.compile(
     r"([A-Za-z0-9_-]{8})\.([0-9a-f]{32})\.([0-4])\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})"
@@ -29,22 +34,66 @@ class ActionClaim:
     expires_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The HMAC keys in force: the first signs, all verify, so that a key can change without breaking posted links."""
+
+    current: SecretStr
+    previous: tuple[SecretStr, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return the keys as they are written, the signing one first."""
+        return (
+            self.current.get_secret_value(),
+            *(key.get_secret_value() for key in self.previous),
+        )
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the keys' names, which do not give them away, in the same order."""
+        return tuple(key_id(text) for text in self.texts)
+
+
+def key_fault(secret: str) -> str | None:
+    """Return why a key may not be used, without the key itself; None when it may."""
+    if secret.startswith("whsec_"):
+        try:
+            raw = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            return "starts with whsec_ but is not base64 after it; make one with: notifier keys new"
+    else:
+        raw = secret.encode()
+    if len(raw) < MIN_KEY_BYTES:
+        return f"has {len(raw)} bytes, at least {MIN_KEY_BYTES} are needed; make one with: notifier keys new"
+    if len(set(raw)) < 8:
+        return "repeats a few characters and could be guessed; make one with: notifier keys new"
+    return None
+
+
+def written_key(raw: bytes, *, hexadecimal: bool = False) -> str:
+    """Return how a key of random bytes is written: whsec_ and base64, as Standard Webhooks does, or hexadecimal."""
+    return raw.hex() if hexadecimal else f"whsec_{base64.b64encode(raw).decode()}"
+
+
 def body_signature(secret: str, body: bytes) -> str:
     """Return X-HMAC-Signature: the hex HMAC-SHA256 of the exact body bytes, keyed with the secret's text."""
     return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
 def webhook_headers(
-    secret: str, *, message_id: str, timestamp: int, body: bytes
+    keys: KeySet, *, message_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """Return the Standard Webhooks headers (standardwebhooks.com); `timestamp` is Unix seconds."""
-    signed = hmac.digest(
-        _webhook_key(secret), f"{message_id}.{timestamp}.".encode() + body, "sha256"
+    """Return the Standard Webhooks headers (standardwebhooks.com), signed with every key; `timestamp` is Unix seconds."""
+    content = f"{message_id}.{timestamp}.".encode() + body
+    signatures = (
+        base64.b64encode(hmac.digest(_webhook_key(text), content, "sha256")).decode()
+        for text in keys.texts
     )
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{base64.b64encode(signed).decode()}",
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }
 
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from notifier.cli import cards, config, dlq, migrate, prune, publish, replay, run, schema
+from notifier.cli import cards, config, dlq, keys, migrate, prune, publish, replay, run, schema
 from notifier.cli.sandbox import sandbox
 from notifier.errors import NotifierError
 
@@ -34,6 +34,7 @@ app.command("prune")(prune.prune_audit)
 app.add_typer(cards.app, name="cards")
 app.command()(schema.schema)
 app.add_typer(config.app, name="config")
+app.add_typer(keys.app, name="keys")
 
 
 @app.command()

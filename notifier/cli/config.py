@@ -6,9 +6,9 @@ import os
 
 import typer
 
-from notifier.cli.options import ConfigOption, JsonOption, print_json, settings
+from notifier.cli.options import ConfigOption, JsonOption, found_secrets, print_json, settings
 from notifier.config import masked, overrides
-from notifier.secrets import load_secrets
+from notifier.secrets import State
 
 app = typer.Typer(help="Check the settings and show what is in force.", no_args_is_help=True)
 
@@ -17,21 +17,26 @@ app = typer.Typer(help="Check the settings and show what is in force.", no_args_
 def check(config: ConfigOption = None) -> None:
     """Check files, environment and secrets; exit 3 and name every fault if something is wrong."""
     loaded = settings(config)
-    secrets = load_secrets(loaded, os.environ)
+    secrets = found_secrets(loaded)
     typer.echo(
         f"configuration is sound: {len(loaded.routes)} routes, {len(loaded.channels)} channels"
     )
     for name, (section, key), _ in overrides(os.environ):
         typer.echo(f"  {section}.{key} comes from {name}")
-    for channel in loaded.channels:
-        if channel not in secrets.webhooks:
-            typer.echo(
-                f"  channel {channel} has no webhook yet; set TEAMS_WEBHOOK_{channel.upper()}"
-            )
-    if secrets.hmac_key is None:
-        typer.echo(
-            "  posts are not signed; set TEAMS_HMAC_SECRET_KEY to `openssl rand -hex 32`"
-        )
+    for channel, webhook in secrets.found.items():
+        line = f"  channel {channel}: webhook {webhook.state}"
+        if webhook.state is State.CONFIGURED:
+            typer.echo(f"{line}, host {webhook.host}, from {webhook.where}")
+        elif webhook.state is State.PLACEHOLDER:
+            typer.echo(f"{line} in {webhook.where}; put the workflow's URL there")
+        else:
+            typer.echo(f"{line}; set {webhook.where}")
+    if secrets.keys is None:
+        typer.echo("  posts are not signed; make a key with: notifier keys new")
+    else:
+        typer.echo(f"  posts and links are signed with key {secrets.keys.ids[0]}")
+    for warning in secrets.warnings:
+        typer.echo(f"  warning: {warning}")
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -14,6 +15,7 @@ from pydantic import JsonValue
 
 from notifier.config import Config, load_config
 from notifier.errors import NotifierError
+from notifier.secrets import Secrets, load_secrets, open_vault, sources
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 
@@ -38,6 +40,14 @@ class CommandError(NotifierError):
 def settings(config: Path | None) -> Config:
     """Load the configuration of this command."""
     return load_config(config, os.environ)
+
+
+def found_secrets(config: Config) -> Secrets:
+    """Find the secrets as the daemon would, Vault included; raises SecretsError or VaultError."""
+    vault = open_vault(config.vault, os.environ, clock=time.monotonic)
+    if vault is not None:
+        vault.refresh()
+    return load_secrets(config, sources(os.environ, vault))
 
 
 def with_redis(config: Config, work: Callable[[ConsumerGroup], Awaitable[Result]]) -> Result:

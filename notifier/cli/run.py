@@ -27,12 +27,15 @@ def run(
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C, then finish what is in flight and exit 0.
 
-    Several processes share the work safely: start as many as you like, with all stages or some.
+    SIGHUP reloads settings, secrets and cards. Several processes share the work safely: start as many as you like, with all stages or some.
     """
     from notifier import daemon
 
     chosen = frozenset(name.strip() for name in stages.split(",") if name.strip())
     code = daemon.run(
-        settings(config), os.environ, instance=instance or socket.gethostname(), stages=chosen
+        lambda: settings(config),
+        os.environ,
+        instance=instance or socket.gethostname(),
+        stages=chosen,
     )
     raise typer.Exit(code)

@@ -21,6 +21,7 @@ from notifier.config.models import (
     RedisSettings,
     RetrySettings,
     Route,
+    VaultSettings,
 )
 from notifier.config.redis_url import RedisAddress, RedisKind, parse_redis_url
 
@@ -47,6 +48,7 @@ __all__ = [
     "RedisSettings",
     "RetrySettings",
     "Route",
+    "VaultSettings",
     "load_config",
     "mask_url",
     "masked",

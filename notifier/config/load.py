@@ -28,10 +28,14 @@ SEED_NAMES = {
     "TEAMS_TOTAL_CONNECTIONS": ("http", "total_connections"),
     "TEAMS_CONNECTIONS_PER_HOST": ("http", "connections_per_host"),
     "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": ("http", "allow_loopback_webhooks"),
+    "VAULT_ADDR": ("vault", "url"),
+    "VAULT_NAMESPACE": ("vault", "namespace"),
+    "VAULT_CACERT": ("vault", "ca_file"),
+    "TEAMS_WEBHOOK_VAULT_PATH": ("vault", "webhooks_path"),
     "TEAMS_EVENT_TTL": ("intake", "event_ttl_seconds"),
     "TEAMS_AUDIT_RETENTION_DAYS": ("audit", "retention_days"),
 }
-"""Environment names of the earlier integration that stand for one setting each."""
+"""Environment names of the earlier integration, and usual ones, that stand for one setting each."""
 
 _HOSTS = re.compile(
     r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\],]*)(:\d*)?(,(\[[0-9A-Fa-f:.%]+\]|[^:\[\],]*)(:\d*)?)*"

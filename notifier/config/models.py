@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -11,6 +12,13 @@ from notifier.events import Priority
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=30 * 86400)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_PATTERN = re.compile(
+    rf"(?:\*\.)?(?:{_LABEL}\.)+{_LABEL}(?::[0-9]{{1,4}}|:[1-5][0-9]{{4}})?"
+)
+_PROXY = re.compile(r"https?://[^/@\s]+(?::[0-9]{1,5})?/?")
+_MOUNTED = re.compile(r"[^/\s]+(?:/[^/\s]+)+")
 
 
 class _Section(BaseModel):
@@ -126,6 +134,64 @@ class HttpSettings(_Section):
     connections_per_host: Annotated[int, Field(ge=1)]
     allowed_hosts: tuple[str, ...]
     allow_loopback_webhooks: bool
+    proxy: str
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _host_patterns(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST_PATTERN.fullmatch(host.lower()):
+                raise ValueError(
+                    f'"{host}" must be a host name such as "hooks.example.com" or "*.example.com", with ":port" if it is not 443'
+                )
+        return hosts
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy(cls, url: str) -> str:
+        if url and not _PROXY.fullmatch(url):
+            raise ValueError('must be "http://host:port" without a user name, or empty')
+        return url
+
+
+class VaultSettings(_Section):
+    """HashiCorp Vault (KV v2) as a source of secrets; its own credentials are secrets and are not here."""
+
+    url: str
+    auth: Literal["token", "approle", "kubernetes"]
+    role: str
+    auth_mount: str
+    namespace: str
+    mount: str
+    webhooks_path: str
+    config_path: str
+    ca_file: str
+    kubernetes_token_file: str
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)]
+    refresh_seconds: Annotated[float, Field(ge=1, le=86400)]
+
+    @field_validator("url")
+    @classmethod
+    def _web(cls, url: str) -> str:
+        return _check_web_url(url)
+
+    @field_validator("webhooks_path", "config_path")
+    @classmethod
+    def _mounted(cls, path: str) -> str:
+        if not _MOUNTED.fullmatch(path.strip("/")):
+            raise ValueError('must be mount and path, such as "secret/teams/webhooks"')
+        return path.strip("/")
+
+    @model_validator(mode="after")
+    def _complete(self) -> VaultSettings:
+        if self.url and self.auth != "token" and not self.role:
+            raise ValueError(
+                f"role: is needed for auth = {self.auth} (AppRole: the role_id; Kubernetes: the role's name)"
+            )
+        for path in (self.webhooks_path, self.config_path):
+            if self.mount and not path.startswith(f"{self.mount}/"):
+                raise ValueError(f'"{path}" must begin with mount, which is "{self.mount}"')
+        return self
 
 
 class RecorderSettings(_Section):
@@ -244,6 +310,7 @@ class Config(_Section):
     rate_limit: RateLimitSettings
     breaker: BreakerSettings
     http: HttpSettings
+    vault: VaultSettings
     recorder: RecorderSettings
     audit: AuditSettings
     masking: MaskingSettings

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from notifier.config import Config
+from notifier.daemon.snapshot import Snapshot
 from notifier.secrets import Secrets
 from notifier.stages.delivery import ChannelDelivery
+from notifier.stages.intake import Intake
+from notifier.stages.recorder import Recorder
 from notifier.streams.connection import Client
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
 from notifier.telemetry.health import Health
+
+if TYPE_CHECKING:
+    from notifier.daemon.channels import Channels
 
 Loop = Callable[[], Awaitable[None]]
 """A coroutine that runs until the daemon stops."""
@@ -22,8 +29,8 @@ Loop = Callable[[], Awaitable[None]]
 class Daemon:
     """Everything that one process runs."""
 
-    config: Config
-    secrets: Secrets
+    snapshot: Snapshot
+    """Settings, secrets and cards in force; a reload puts another in its place."""
     instance: str
     stages: frozenset[str]
     stop: asyncio.Event
@@ -35,4 +42,26 @@ class Daemon:
     """Loops that end by themselves once `stop` is set."""
     serving: list[Loop] = field(default_factory=list)
     """Loops that the working ones need until they have ended; they are cancelled then."""
-    lanes: list[ChannelDelivery] = field(default_factory=list)
+    intakes: list[Intake] = field(default_factory=list)
+    recorders: list[Recorder] = field(default_factory=list)
+    channels: Channels | None = None
+    """The second stage, if this process runs it."""
+    before_reload: list[Callable[[], None]] = field(default_factory=list)
+    """Called when a reload begins: the place to tell a service manager (RELOADING=1)."""
+    after_reload: list[Callable[[], None]] = field(default_factory=list)
+    """Called when a reload has ended, taken or refused (READY=1)."""
+
+    @property
+    def config(self) -> Config:
+        """Return the settings in force."""
+        return self.snapshot.config
+
+    @property
+    def secrets(self) -> Secrets:
+        """Return the secrets in force."""
+        return self.snapshot.secrets
+
+    @property
+    def lanes(self) -> list[ChannelDelivery]:
+        """Return the lanes that this process reads."""
+        return self.channels.lanes if self.channels is not None else []

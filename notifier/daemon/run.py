@@ -6,22 +6,20 @@ import asyncio
 import os
 import secrets as random_source
 import signal
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import structlog
 
-from notifier import assets
-from notifier.cardcheck import refuse_broken
-from notifier.cards import CardPainter, check_routes, load_cards
 from notifier.config import Config, mask_url
 from notifier.daemon.housekeeping import housekeeping, read_streams
-from notifier.daemon.listeners import action_link, add_listeners
+from notifier.daemon.listeners import add_listeners
 from notifier.daemon.parts import Daemon, Loop
+from notifier.daemon.reload import Reloader
+from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
 from notifier.errors import ConfigError, NotifierError, UnreachableError
-from notifier.secrets import Secrets, load_secrets
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
@@ -33,9 +31,19 @@ log = structlog.get_logger(__name__)
 
 
 def run(
-    config: Config, env: Mapping[str, str], *, instance: str, stages: frozenset[str]
+    load: Callable[[], Config],
+    env: Mapping[str, str],
+    *,
+    instance: str,
+    stages: frozenset[str],
 ) -> int:
     """Run the stages until SIGTERM or SIGINT, then drain; returns the exit code.
+
+    Args:
+        load: Reads the settings, at start and again for each reload (SIGHUP).
+        env: Usually os.environ.
+        instance: Name of this process.
+        stages: What it does.
 
     Raises:
         ConfigError: A stage is unknown, a secret or a listener's address is unusable.
@@ -47,15 +55,13 @@ def run(
         raise ConfigError(
             f"--stages: {', '.join(sorted(unknown)) or 'nothing'} given; choose from {', '.join(sorted(STAGES))}"
         )
-    logs.configure(config.logging)
-    secrets = load_secrets(config, env)
-    directory = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
-    cards = load_cards(directory)
-    refuse_broken(directory, config)
-    check_routes(config, cards)
-    painter = CardPainter(cards, config, action_link(config, secrets))
+    # A reload asked for before there is anything to reload must not end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    blueprint = Blueprint(load, env, clock=time.monotonic)
+    snapshot = blueprint.build(None)
+    logs.configure(snapshot.config.logging)
     try:
-        asyncio.run(_main(config, secrets, painter, instance, stages))
+        asyncio.run(_main(snapshot, blueprint, instance, stages))
     except* NotifierError as group:
         raise _first(group) from None
     return 0
@@ -70,28 +76,27 @@ def _first(group: BaseExceptionGroup[NotifierError]) -> NotifierError:
 
 
 async def _main(
-    config: Config,
-    secrets: Secrets,
-    painter: CardPainter,
-    instance: str,
-    stages: frozenset[str],
+    snapshot: Snapshot, blueprint: Blueprint, instance: str, stages: frozenset[str]
 ) -> None:
+    config = snapshot.config
     client = connect(config.redis)
     # A consumer name is never used twice: whoever shares it would see the other's entries as its own.
     consumer = f"{instance}.{os.getpid()}.{random_source.token_hex(3)}"
     group = ConsumerGroup(client, config.redis, consumer)
     leases = Leases(group, lease_seconds=config.redis.lease_seconds)
-    daemon = Daemon(config, secrets, instance, stages, asyncio.Event(), client, group, leases)
+    daemon = Daemon(snapshot, instance, stages, asyncio.Event(), client, group, leases)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(close, client)
         if "intake" in stages:
             add_intake(daemon)
         if "delivery" in stages:
-            add_delivery(daemon, painter, stack)
+            add_delivery(daemon, stack)
         if "recorder" in stages:
             await add_recorder(daemon, stack)
         await add_listeners(daemon, stack)
-        daemon.serving += [leases.run, lambda: housekeeping(daemon)]
+        reloader = Reloader(daemon, blueprint)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
+        daemon.serving += [leases.run, lambda: housekeeping(daemon), reloader.run]
         log.info(
             "daemon_started",
             instance=instance,
@@ -108,8 +113,12 @@ async def _serve(daemon: Daemon) -> None:
         loop.add_signal_handler(name, daemon.stop.set)
     async with asyncio.TaskGroup() as tasks:
         serving = [tasks.create_task(_once(part)) for part in daemon.serving]
-        working = [tasks.create_task(_once(part)) for part in daemon.working]
+        working = {tasks.create_task(_once(part)) for part in daemon.working}
+        if daemon.channels is not None:
+            daemon.channels.start(tasks)
         await daemon.stop.wait()
+        if daemon.channels is not None:
+            working |= daemon.channels.stop()
         log.info(
             "daemon_stopping", stop_timeout_seconds=daemon.config.delivery.stop_timeout_seconds
         )

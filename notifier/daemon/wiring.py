@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
 
-from notifier.cards import CardPainter
+from notifier.daemon.channels import Channels
 from notifier.daemon.parts import Daemon, Loop
-from notifier.errors import StoreError, UnreachableError
-from notifier.masking import Masking
-from notifier.routing import Catalogue
-from notifier.stages.channel import ChannelGate
-from notifier.stages.delivery import ChannelDelivery, DeliveryParts
+from notifier.errors import StoreError
 from notifier.stages.intake import Intake
 from notifier.stages.recorder import Recorder
 from notifier.stages.settler import Settler
 from notifier.stages.stage import keep_turning
 from notifier.store.store import Store
-from notifier.teams.sender import WebhookSender, utc_now
-
-_PAUSE_POLL_SECONDS = 1.0
+from notifier.teams.sender import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -31,75 +23,28 @@ log = structlog.get_logger(__name__)
 def add_intake(daemon: Daemon) -> None:
     """Add the first stage of every event stream."""
     config = daemon.config
-    catalogue = Catalogue(config.routes, config.channels)
-    masking = Masking.of(config.masking.fields, config.masking.exempt)
     for stream in config.streams:
         intake = Intake(
             daemon.group,
             stream,
-            catalogue=catalogue,
-            masking=masking,
+            catalogue=daemon.snapshot.catalogue,
+            masking=daemon.snapshot.masking,
             settings=config.intake,
             redis_settings=config.redis,
             now=utc_now,
         )
+        daemon.intakes.append(intake)
         daemon.working.append(_turning(daemon, intake.turn, f"intake {stream}"))
 
 
-def add_delivery(daemon: Daemon, painter: CardPainter, stack: AsyncExitStack) -> None:
+def add_delivery(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Add the second stage of every channel and event stream."""
-    config, secrets = daemon.config, daemon.secrets
-    parts = DeliveryParts(
-        daemon.group,
-        daemon.leases,
-        painter,
-        config.delivery,
-        config.retry,
-        config.redis,
-        daemon.health,
-        utc_now,
-    )
-    hmac = secrets.hmac_key.get_secret_value() if secrets.hmac_key else None
-    if hmac is None:
-        log.warning(
-            "posts_unsigned",
-            reason="TEAMS_HMAC_SECRET_KEY is not set",
-            fix="set it to `openssl rand -hex 32`",
-        )
-    settlers = {stream: Settler(daemon.group) for stream in config.streams}
+    settlers = {stream: Settler(daemon.group) for stream in daemon.config.streams}
     daemon.serving += [settler.run for settler in settlers.values()]
-    gates: list[ChannelGate] = []
-    for channel in config.channels:
-        gate = ChannelGate(
-            channel,
-            daemon.group,
-            rate_limit=config.rate_limit,
-            breaker=config.breaker,
-            stop=daemon.stop,
-            clock=time.monotonic,
-        )
-        gates.append(gate)
-        url = secrets.webhooks.get(channel)
-        sender: WebhookSender | None = None
-        if url is None:
-            log.warning(
-                "channel_without_webhook",
-                channel=channel,
-                fix=f"set TEAMS_WEBHOOK_{channel.upper()}",
-            )
-        else:
-            sender = WebhookSender(
-                url.get_secret_value(),
-                config.http,
-                hmac_secret=hmac,
-                channels=len(config.channels),
-            )
-            stack.push_async_callback(sender.close)
-        for stream in config.streams:
-            lane = ChannelDelivery(stream, gate, sender, settlers[stream], parts)
-            daemon.lanes.append(lane)
-            daemon.working.append(_delivering(daemon, lane, f"delivery {stream} {channel}"))
-    daemon.serving.append(lambda: _follow_pauses(daemon, gates))
+    channels = Channels(daemon, settlers)
+    stack.push_async_callback(channels.close)
+    daemon.channels = channels
+    daemon.serving.append(channels.follow_pauses)
 
 
 async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
@@ -127,36 +72,10 @@ async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
             redis_settings=config.redis,
             now=utc_now,
         )
+        daemon.recorders.append(recorder)
         daemon.working.append(_turning(daemon, recorder.turn, f"recorder {stream}"))
 
 
 def _turning(daemon: Daemon, turn: Callable[[], Awaitable[object]], part: str) -> Loop:
     daemon.health.expect(part)
     return lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
-
-
-def _delivering(daemon: Daemon, lane: ChannelDelivery, part: str) -> Loop:
-    daemon.health.expect(part)
-
-    async def loop() -> None:
-        try:
-            await keep_turning(lane.turn, part=part, stop=daemon.stop, health=daemon.health)
-            await lane.drain()
-        finally:
-            lane.abandon()
-
-    return loop
-
-
-async def _follow_pauses(daemon: Daemon, gates: list[ChannelGate]) -> None:
-    """Learn of the pauses that other processes were asked for."""
-    while True:
-        try:
-            for gate, seconds in zip(
-                gates, await daemon.group.pauses([g.channel for g in gates]), strict=True
-            ):
-                if seconds:
-                    gate.paused_for(seconds)
-        except UnreachableError:
-            pass  # the stages report it
-        await asyncio.sleep(_PAUSE_POLL_SECONDS)

@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != parent:
             sys.exit(1)  # the parent died before the leash was on
-    os.execv(arguments[4], arguments[4:])  # noqa: S606 - the programs are found by servers.py
+    os.execv(arguments[4], arguments[4:])  # noqa: S606 # nosec B606 - the programs are found by servers.py
 
 
 if __name__ == "__main__":

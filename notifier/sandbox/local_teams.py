@@ -62,7 +62,7 @@ class LocalTeams:
         self.channels = {name: Channel(title) for name, title in channels.items()}
         self.faults = faults
         self.url = ""
-        self._random = random.Random()  # noqa: S311 - picks faults
+        self._random = random.Random()  # noqa: S311 # nosec B311 - picks faults
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int) -> None:

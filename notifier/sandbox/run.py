@@ -113,7 +113,9 @@ async def _start_daemon(addresses: Addresses, teams: LocalTeams) -> asyncio.subp
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TEAMS_WEBHOOK_", "CREDENTIALS_DIRECTORY"))
+        if not name.startswith(
+            ("TEAMS_WEBHOOK_", "TEAMS_HMAC_", "VAULT_", "CREDENTIALS_DIRECTORY")
+        )
     }
     env = kept | {
         "REDIS_URL": addresses.redis_url,

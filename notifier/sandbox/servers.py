@@ -204,7 +204,7 @@ def _spawn(
         str(gid),
     ]
     with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 - programs found below, no shell
+        return subprocess.Popen(  # noqa: S603 # nosec B603 - programs found below, no shell
             [*wrapper, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -69,14 +69,10 @@ class ChannelDelivery:
         keys = Keys(stream)
         self._keys = keys
         self._gate = gate
-        self._poster = (
-            Poster(gate, sender, retry=parts.retry, health=parts.health, now=parts.now)
-            if sender
-            else None
+        self._poster = Poster(
+            gate, sender, retry=parts.retry, health=parts.health, now=parts.now
         )
-        self._drawing = Drawing(
-            parts.painter, parts.delivery.max_card_bytes, parts.redis.max_deliveries
-        )
+        self._drawing = _drawing(parts)
         self._settler = settler
         self._parts = parts
         self.lanes = (
@@ -87,6 +83,14 @@ class ChannelDelivery:
         self._tasks: set[asyncio.Task[None]] = set()
         self._gathering = False
         self._claim = Every(parts.redis.lease_seconds / 3, time.monotonic)
+
+    def use(self, parts: DeliveryParts, sender: WebhookSender | None) -> None:
+        """Go on with other settings, cards and webhook; what is in hand takes them with its next attempt."""
+        if parts.delivery.in_flight != self._parts.delivery.in_flight:
+            self._slots = asyncio.Semaphore(parts.delivery.in_flight)
+        self._parts = parts
+        self._drawing = _drawing(parts)
+        self._poster.use(sender, parts.retry)
 
     async def turn(self) -> int:
         """Wait until the channel takes posts and there is room, read one batch and start delivering it."""
@@ -151,7 +155,7 @@ class ChannelDelivery:
             return ours
 
     async def _settle(self, batch: Sequence[Waiting], ended: Ended) -> None:
-        host, at = self._poster.host if self._poster else None, self._parts.now()
+        host, at = self._poster.host, self._parts.now()
         moves = [
             ended.move(entry, notification, self._keys, host=host, at=at)
             for entry, notification in batch
@@ -226,12 +230,12 @@ class ChannelDelivery:
         drawn = self._drawing.draw(batch[0][0], subject)
         if isinstance(drawn, Refused):
             return Ended(Tried(), drawn, digest_id=digest_id)
-        if self._poster is None:
+        tried, verdict = await self._poster.post(subject, drawn.body)
+        if verdict is None:
             name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
             detail = f"channel {subject.channel} has no webhook; set {name} and replay"
             refused = Refused(Reason.NOT_CONFIGURED, detail)
-            return Ended(Tried(), refused, drawn.template, drawn.body, digest_id)
-        tried, verdict = await self._poster.post(subject, drawn.body)
+            return Ended(tried, refused, drawn.template, drawn.body, digest_id)
         return Ended(tried, _refusal(tried, verdict), drawn.template, drawn.body, digest_id)
 
     async def _bury_unreadable(self, entry: Entry) -> None:
@@ -247,6 +251,10 @@ class ChannelDelivery:
         await self._settler.settle([Move(entry.stream, entry.id, ((self._keys.dead, letter),))])
         self._parts.leases.drop(entry.stream, entry.id)
         log.error("notification_unreadable", entry_id=entry.id, channel=self._gate.channel)
+
+
+def _drawing(parts: DeliveryParts) -> Drawing:
+    return Drawing(parts.painter, parts.delivery.max_card_bytes, parts.redis.max_deliveries)
 
 
 def _refusal(tried: Tried, verdict: Verdict) -> Refused | None:

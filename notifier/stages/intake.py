@@ -59,6 +59,12 @@ class Intake:
         self._now = now
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
 
+    def use(self, *, catalogue: Catalogue, masking: Masking, settings: IntakeSettings) -> None:
+        """Go on with other rules from the next entry on."""
+        self._catalogue = catalogue
+        self._masking = masking
+        self._settings = settings
+
     async def turn(self) -> int:
         """Read one batch and hop it; returns how many entries there were."""
         # A hop goes on when Redis is full; more lanes must not take what deliveries need to empty them.

@@ -28,13 +28,17 @@ from notifier.telemetry.health import Health
 log = structlog.get_logger(__name__)
 
 
+class _NoWebhookError(Exception):
+    """The channel's webhook was taken away while a notification was being retried."""
+
+
 class Poster:
     """Posts to one channel through its gate."""
 
     def __init__(
         self,
         gate: ChannelGate,
-        sender: WebhookSender,
+        sender: WebhookSender | None,
         *,
         retry: RetrySettings,
         health: Health,
@@ -45,14 +49,29 @@ class Poster:
         self._retry = retry
         self._health = health
         self._now = now
-        self.host = sender.host
 
-    async def post(self, notification: Notification, body: bytes) -> tuple[Tried, Verdict]:
+    @property
+    def host(self) -> str | None:
+        """Return the webhook's host, None without a webhook."""
+        return self._sender.host if self._sender else None
+
+    def use(self, sender: WebhookSender | None, retry: RetrySettings) -> None:
+        """Go on with another webhook and other limits from the next attempt on."""
+        self._sender = sender
+        self._retry = retry
+
+    async def post(
+        self, notification: Notification, body: bytes
+    ) -> tuple[Tried, Verdict | None]:
         """Post until accepted, refused or out of retries; the probe of an open breaker tries until it knows.
+
+        The verdict is None when the channel has no webhook, or it was taken away in between.
 
         Raises:
             StoppedError: The daemon stops.
         """
+        if self._sender is None:
+            return Tried(), None
         headers = {
             "X-Correlation-ID": notification.correlation_id,
             "X-Priority": notification.priority.value,
@@ -65,9 +84,11 @@ class Poster:
         async def attempt() -> tuple[Verdict, Answer]:
             nonlocal tried
             await self._gate.reserve()
-            answer = await self._sender.post(
-                body, headers, message_id=notification.id, now=self._now
-            )
+            # Looked up for each attempt: a mended URL helps what is being retried already.
+            sender = self._sender
+            if sender is None:
+                raise _NoWebhookError
+            answer = await sender.post(body, headers, message_id=notification.id, now=self._now)
             tried = tried.plus(
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
             )
@@ -88,6 +109,8 @@ class Poster:
         )
         try:
             result: tuple[Verdict, Answer] = await retrying(attempt)
+        except _NoWebhookError:
+            return tried, None
         finally:
             if probe:
                 self._gate.breaker.probe_ended()
@@ -110,6 +133,8 @@ class Poster:
                 part,
                 f"its webhook answers {answer.error}; check the Teams workflow and its URL",
             )
+        elif answer.setup_fault:
+            self._health.fails(part, f"its webhook cannot be used: {answer.error}")
         elif verdict is Verdict.ACCEPTED and part in self._health.parts:
             self._health.works(part)
 
@@ -122,7 +147,7 @@ class Poster:
             asked=asked,
             factor=retry.factor,
             max_seconds=retry.max_delay_seconds,
-            jitter=random.random(),  # noqa: S311 - spreads load, guards nothing
+            jitter=random.random(),  # noqa: S311 # nosec B311 - spreads load, guards nothing
         )
 
     def _wait_as_probe(self, state: RetryCallState) -> float:

@@ -52,6 +52,10 @@ class Recorder:
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
         self._in_hand: list[Entry] = []
 
+    def use(self, settings: RecorderSettings) -> None:
+        """Go on with other settings from the next batch on."""
+        self._settings = settings
+
     async def turn(self) -> int:
         """Record one batch; a batch that Postgres could not take stays in hand for the next turn."""
         if not self._in_hand:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,10 +13,15 @@ import aiohttp
 from yarl import URL
 
 from notifier.config import HttpSettings
-from notifier.signing import body_signature, webhook_headers
+from notifier.signing import KeySet, body_signature, webhook_headers
 from notifier.teams.response import fault, retry_after
+from notifier.teams.webhooks import forbidden_address, is_loopback
 
 _MAX_ANSWER_BYTES = 8192
+_ANSWER_SECONDS = 5.0
+"""How long a body may take to arrive once the status is known."""
+_MAX_HEADERS = 64
+_MAX_HEADER_BYTES = 8190
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +33,39 @@ class Answer:
     retry_after_seconds: float | None
     started_at: datetime
     duration_seconds: float
+    setup_fault: bool = False
+    """Whether the error is one that people have to mend: certificate, or where the host name leads."""
+
+
+class ForbiddenAddressError(OSError):
+    """A host name leads to an address that must not be connected to."""
+
+    def __init__(self) -> None:
+        # One text for all addresses of a host: aiohttp keeps an error's class only if they all agree.
+        super().__init__("private address")
 
 
 class WebhookSender:
     """Keep-alive connections to one channel; each channel has its own, so that a hanging one starves no other."""
 
     def __init__(
-        self, url: str, settings: HttpSettings, *, hmac_secret: str | None, channels: int
+        self, url: str, settings: HttpSettings, *, keys: KeySet | None, channels: int
     ) -> None:
         self._url = URL(url, encoded=True)
         self._settings = settings
-        self._secret = hmac_secret
+        self._keys = keys
         self._limit = max(
             1, min(settings.connections_per_host, settings.total_connections // channels)
         )
         self._session: aiohttp.ClientSession | None = None
+        self._posting = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.host = self._url.host or ""
 
     async def close(self) -> None:
-        """Close the connections; safe to repeat."""
+        """Let posts in flight finish, then close the connections; safe to repeat."""
+        await self._idle.wait()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -59,39 +79,52 @@ class WebhookSender:
         now: Callable[[], datetime],
     ) -> Answer:
         """Post the exact bytes of `body`, signed; never raises for what the network or the receiver does."""
+        self._posting += 1
+        self._idle.clear()
+        try:
+            return await self._posted(body, headers, message_id=message_id, now=now)
+        finally:
+            self._posting -= 1
+            if not self._posting:
+                self._idle.set()
+
+    async def _posted(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        message_id: str,
+        now: Callable[[], datetime],
+    ) -> Answer:
         started = now()
         clock = asyncio.get_running_loop().time
         begin = clock()
-        status: int | None = None
-        asked: float | None = None
         try:
             async with self._open().post(
                 self._url,
                 data=body,
                 headers=self._headers(body, headers, message_id, started),
                 allow_redirects=False,
+                proxy=self._settings.proxy or None,
             ) as response:
                 status = response.status
-                answer = await response.content.read(_MAX_ANSWER_BYTES)
-                if not response.content.at_eof():
-                    response.close()
+                answer = await _read_some(response)
                 error = None if 200 <= status < 300 else fault(status, answer)
                 asked = retry_after(response.headers.get("Retry-After"), now())
+                return Answer(status, error, asked, started, clock() - begin)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
-            error = self._no_answer(exc) if status is None else None
-            if status is not None and not 200 <= status < 300:
-                error = f"HTTP {status}"
-        return Answer(status, error, asked, started, clock() - begin)
+            error, setup_fault = self._no_answer(exc)
+            return Answer(None, error, None, started, clock() - begin, setup_fault)
 
     def _headers(
         self, body: bytes, headers: Mapping[str, str], message_id: str, now: datetime
     ) -> dict[str, str]:
         signed = {"Content-Type": "application/json", **headers}
-        if self._secret is not None:
-            signed["X-HMAC-Signature"] = body_signature(self._secret, body)
+        if self._keys is not None:
+            signed["X-HMAC-Signature"] = body_signature(self._keys.texts[0], body)
             signed.update(
                 webhook_headers(
-                    self._secret,
+                    self._keys,
                     message_id=message_id,
                     timestamp=int(now.timestamp()),
                     body=body,
@@ -101,27 +134,80 @@ class WebhookSender:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            # trust_env stays off: neither HTTP_PROXY nor a ~/.netrc (an Authorization header) may change a post.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._limit, keepalive_timeout=60),
+                connector=aiohttp.TCPConnector(
+                    limit=self._limit, keepalive_timeout=60, socket_factory=self._socket
+                ),
                 timeout=aiohttp.ClientTimeout(total=self._settings.connection_timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "notifier"},
+                max_headers=_MAX_HEADERS,
+                max_line_size=_MAX_HEADER_BYTES,
+                max_field_size=_MAX_HEADER_BYTES,
             )
         return self._session
 
-    def _no_answer(self, exc: Exception) -> str:
-        # exc's own text may hold the URL, and the URL is the credential.
-        if isinstance(exc, TimeoutError):
-            return f"no answer within {self._settings.connection_timeout_seconds:g} s"
-        if isinstance(
-            exc, aiohttp.ClientConnectorCertificateError | ssl.SSLError | aiohttp.ClientSSLError
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        # Checked here, not at look-up: this is the very address that is connected to next, whatever DNS said before.
+        family, kind, protocol, _, where = address
+        to_itself = self._settings.allow_loopback_webhooks and is_loopback(self.host)
+        if not self._settings.proxy and forbidden_address(
+            str(where[0]), allow_loopback=to_itself
         ):
-            return "TLS failed: the certificate or handshake was not accepted"
-        if isinstance(exc, aiohttp.ClientConnectorDNSError):
-            return "host name could not be resolved"
-        if isinstance(exc, aiohttp.ClientConnectorError):
-            return "could not connect"
-        return f"connection failed ({type(exc).__name__})"
+            raise ForbiddenAddressError
+        return socket.socket(family, kind, protocol)
+
+    def _no_answer(self, exc: Exception) -> tuple[str, bool]:
+        """Say what went wrong, and whether people have to mend it."""
+        # exc's own text may hold the URL, and the URL is the credential.
+        match exc:
+            case TimeoutError():
+                return (
+                    f"no answer within {self._settings.connection_timeout_seconds:g} s",
+                    False,
+                )
+            case aiohttp.ClientConnectorCertificateError():
+                return (
+                    f"TLS failed: the certificate is not trusted ({_certificate_fault(exc)})",
+                    True,
+                )
+            case ssl.SSLError() | aiohttp.ClientSSLError():
+                return "TLS failed: the handshake was not accepted", True
+            case aiohttp.ClientConnectorDNSError():
+                return "host name could not be resolved", False
+            case aiohttp.ClientConnectorError(os_error=ForbiddenAddressError()):
+                return (
+                    f"host {self.host} leads to an address that is not public; see its DNS entry",
+                    True,
+                )
+            case aiohttp.ClientConnectorError():
+                return "could not connect", False
+            case _:
+                return f"connection failed ({type(exc).__name__})", False
+
+
+async def _read_some(response: aiohttp.ClientResponse) -> bytes:
+    """Return the beginning of a body; one that is longer or slow is left there with its connection."""
+    answer = bytearray()
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            while len(answer) < _MAX_ANSWER_BYTES and not response.content.at_eof():
+                answer += await response.content.read(_MAX_ANSWER_BYTES - len(answer))
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        pass  # the status has come, and that is what counts
+    if not response.content.at_eof():
+        response.close()
+    return bytes(answer)
+
+
+def _certificate_fault(exc: aiohttp.ClientConnectorCertificateError) -> str:
+    error = exc.certificate_error
+    return (
+        error.verify_message
+        if isinstance(error, ssl.SSLCertVerificationError)
+        else "not verified"
+    )
 
 
 def utc_now() -> datetime:

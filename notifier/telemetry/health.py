@@ -11,6 +11,8 @@ class Health:
 
     parts: dict[str, str] = field(default_factory=dict)
     """Name → "ok", "starting", or what is wrong."""
+    warnings: dict[str, str] = field(default_factory=dict)
+    """Name → what a person should look at; the daemon is ready all the same."""
 
     def expect(self, part: str) -> None:
         """Name a part that must work before the daemon is ready."""
@@ -26,6 +28,19 @@ class Health:
         """Note what keeps a part from its work; returns whether that is news."""
         news = self.parts.get(part) != why
         self.parts[part] = why
+        return news
+
+    def forget(self, part: str) -> None:
+        """Expect a part no longer: it was taken away, or what is known of it is out of date."""
+        self.parts.pop(part, None)
+
+    def warns(self, part: str, why: str | None) -> bool:
+        """Note what a person should look at though the work goes on (None: no longer); returns whether that is news."""
+        news = self.warnings.get(part) != why
+        if why is None:
+            self.warnings.pop(part, None)
+        else:
+            self.warnings[part] = why
         return news
 
     @property

@@ -18,6 +18,7 @@ def create_admin_app(health: Health, *, instance: str) -> web.Application:
             "status": "ready" if health.ready else "not ready",
             "instance": instance,
             "parts": health.parts,
+            "warnings": health.warnings,
         }
         return web.json_response(body, status=200 if health.ready else 503)
 

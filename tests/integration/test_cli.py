@@ -40,7 +40,7 @@ def entries(redis_url: str, stream: str = "teams:events") -> list[dict[str, Any]
 @pytest.mark.parametrize(
     "command",
     [[], ["run"], ["sandbox"], ["publish"], ["migrate", "up"], ["migrate", "down"], ["migrate", "status"], ["dlq", "list"],
-     ["dlq", "show"], ["dlq", "replay"], ["dlq", "discard"], ["prune"], ["replay"], ["cards", "preview"], ["cards", "list"], ["cards", "check"], ["cards", "render"], ["schema"], ["config", "check"], ["config", "show"], ["version"]],
+     ["dlq", "show"], ["dlq", "replay"], ["dlq", "discard"], ["prune"], ["replay"], ["cards", "preview"], ["cards", "list"], ["cards", "check"], ["cards", "render"], ["schema"], ["config", "check"], ["config", "show"], ["keys", "new"], ["keys", "list"], ["version"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command: list[str]):
     done = notifier(*command, "--help")
@@ -201,3 +201,39 @@ def test_config_show_masks_passwords():
     done = notifier("config", "show", "--json", DATABASE_URL="postgresql://u:topsecret@h/db")
 
     assert json.loads(done.stdout)["database"]["url"] == "postgresql://u:***@h/db"
+
+
+def test_config_check_shows_each_channels_state_source_and_host_but_no_url():
+    done = notifier(
+        "config", "check", TEAMS_WEBHOOK_SRE="https://prod-1.logic.azure.com/w?sig=canary",
+        TEAMS_WEBHOOK_PMO="Placeholder", TEAMS_HMAC_SECRET_KEY="canary-0123456789abcdef",
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert (
+        "channel sre: webhook configured, host prod-1.logic.azure.com, from environment TEAMS_WEBHOOK_SRE"
+        in done.stdout
+    )
+    assert "channel pmo: webhook placeholder in environment TEAMS_WEBHOOK_PMO" in done.stdout
+    assert (
+        "channel devops: webhook missing; set environment TEAMS_WEBHOOK_DEVOPS" in done.stdout
+    )
+    assert "canary" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("form", ["whsec", "hex"])
+def test_new_key_is_accepted_and_listed_by_its_id_only(form: str):
+    made = notifier("keys", "new", "--format", form)
+    key = made.stdout.strip()
+    listed = notifier(
+        "keys", "list", TEAMS_HMAC_SECRET_KEY=key,
+        TEAMS_HMAC_SECRET_KEY_PREVIOUS="an-earlier-key-of-32-characters!",
+    )  # fmt: skip
+
+    assert made.returncode == listed.returncode == 0
+    assert "TEAMS_HMAC_SECRET_KEY_PREVIOUS" in made.stderr
+    assert key not in made.stderr + listed.stdout + listed.stderr
+    first, second = listed.stdout.splitlines()
+    assert first.split()[0] in made.stderr
+    assert first.endswith("signs and verifies")
+    assert second.endswith("  verifies")

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standardwebhooks import Webhook
+from pydantic import SecretStr
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from notifier.errors import TokenError
 from notifier.signing import (
     ACTIONS,
+    KeySet,
     action_token,
     body_signature,
+    key_fault,
+    key_id,
     verify_action_token,
     webhook_headers,
+    written_key,
 )
 
 NOTIFICATION = "7f6f2c7e-4f0f-5c53-9d0e-1f6c2b1f7c11"
@@ -44,10 +50,53 @@ def test_body_signature_is_that_of_rfc_4231():
 def test_reference_library_verifies_our_headers(secret: str):
     key = secret if secret.startswith("whsec_") else secret.encode()
     headers = webhook_headers(
-        secret, message_id="msg_1", timestamp=int(time.time()), body=b'{"a": 1}'
+        KeySet(SecretStr(secret)),
+        message_id="msg_1",
+        timestamp=int(time.time()),
+        body=b'{"a": 1}',
     )
 
     assert Webhook(key).verify(b'{"a": 1}', headers) == {"a": 1}
+
+
+def test_during_a_rotation_receivers_with_the_old_and_with_the_new_key_verify():
+    old, new, other = (written_key(os.urandom(32)) for _ in range(3))
+    keys = KeySet(SecretStr(new), (SecretStr(old),))
+
+    headers = webhook_headers(keys, message_id="m", timestamp=int(time.time()), body=b"{}")
+
+    assert headers["webhook-signature"].count("v1,") == 2
+    assert Webhook(old).verify(b"{}", headers) == {}
+    assert Webhook(new).verify(b"{}", headers) == {}
+    with pytest.raises(WebhookVerificationError):
+        Webhook(other).verify(b"{}", headers)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("short", "has 5 bytes, at least 16"),
+        ("whsec_" + base64.b64encode(b"0123456789").decode(), "has 10 bytes"),
+        ("whsec_this is no base64 at all, however long it is", "not base64"),
+        ("a" * 40, "could be guessed"),
+    ],
+)
+def test_weak_key_is_named_with_the_fix_and_not_shown(key: str, words: str):
+    fault = key_fault(key)
+
+    assert fault is not None
+    assert words in fault
+    assert "notifier keys new" in fault
+    assert key not in fault
+
+
+@pytest.mark.parametrize("hexadecimal", [False, True])
+def test_new_key_is_good_and_its_id_and_repr_do_not_show_it(hexadecimal: bool):
+    key = written_key(os.urandom(32), hexadecimal=hexadecimal)
+
+    assert key_fault(key) is None
+    assert key_id(key) not in key
+    assert key not in repr(KeySet(SecretStr(key), (SecretStr(key),)))
 
 
 @pytest.mark.parametrize("action", ACTIONS)

@@ -1,0 +1,241 @@
+"""The lanes of every channel: start them, stop those of a channel that was taken away, give all of them new settings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from pydantic import SecretStr
+
+from notifier.config import HttpSettings
+from notifier.daemon.parts import Daemon
+from notifier.daemon.snapshot import Snapshot
+from notifier.errors import UnreachableError
+from notifier.secrets import State
+from notifier.signing import KeySet
+from notifier.stages.channel import ChannelGate
+from notifier.stages.delivery import ChannelDelivery, DeliveryParts
+from notifier.stages.settler import Settler
+from notifier.stages.stage import keep_turning
+from notifier.teams.sender import WebhookSender, utc_now
+
+_PAUSE_POLL_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What a sender is made of; the same way means the same connections."""
+
+    url: SecretStr
+    keys: KeySet | None
+    http: HttpSettings
+    channels: int
+
+
+@dataclass
+class _Open:
+    """One channel at work."""
+
+    gate: ChannelGate
+    stop: asyncio.Event
+    way: _Way | None = None
+    sender: WebhookSender | None = None
+    lanes: list[ChannelDelivery] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class Channels:
+    """The second stage of one process."""
+
+    def __init__(self, daemon: Daemon, settlers: Mapping[str, Settler]) -> None:
+        self._daemon = daemon
+        self._settlers = settlers
+        self._open: dict[str, _Open] = {}
+        self._closing: list[WebhookSender] = []
+        self._tasks: asyncio.TaskGroup | None = None
+        for channel in daemon.config.channels:
+            self._add(channel, daemon.snapshot)
+        warn_of_missing(daemon.snapshot)
+
+    @property
+    def lanes(self) -> list[ChannelDelivery]:
+        """Return the lanes that are read."""
+        return [lane for channel in self._open.values() for lane in channel.lanes]
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin to deliver; the lanes' tasks belong to `tasks`."""
+        self._tasks = tasks
+        for name, channel in self._open.items():
+            self._start(name, channel)
+
+    def stop(self) -> set[asyncio.Task[None]]:
+        """Read nothing more; returns the tasks that still finish what is in flight."""
+        for channel in self._open.values():
+            channel.stop.set()
+        return {
+            task for channel in self._open.values() for task in channel.tasks if not task.done()
+        }
+
+    async def close(self) -> None:
+        """Close all connections, once nothing uses them."""
+        for channel in self._open.values():
+            if channel.sender is not None:
+                await channel.sender.close()
+        for sender in self._closing:
+            await sender.close()
+
+    def use(self, new: Snapshot) -> None:
+        """Go on with a new snapshot: start channels that are new, stop those that are gone; nothing in flight is dropped."""
+        for name in [name for name in self._open if name not in new.config.channels]:
+            self._retire(name)
+        for name, channel in self._open.items():
+            channel.gate.use(rate_limit=new.config.rate_limit, breaker=new.config.breaker)
+            self._equip(name, channel, new)
+            for lane in channel.lanes:
+                lane.use(self._parts(new), channel.sender)
+        for name in new.config.channels:
+            if name not in self._open:
+                self._start(name, self._add(name, new))
+        warn_of_missing(new)
+
+    async def follow_pauses(self) -> None:
+        """Learn of the pauses that other processes were asked for, until cancelled."""
+        while True:
+            gates = [channel.gate for channel in self._open.values()]
+            try:
+                pauses = await self._daemon.group.pauses([gate.channel for gate in gates])
+                for gate, seconds in zip(gates, pauses, strict=True):
+                    if seconds:
+                        gate.paused_for(seconds)
+            except UnreachableError:
+                pass  # the stages report it
+            await asyncio.sleep(_PAUSE_POLL_SECONDS)
+
+    def _add(self, name: str, snapshot: Snapshot) -> _Open:
+        stop = asyncio.Event()
+        gate = ChannelGate(
+            name,
+            self._daemon.group,
+            rate_limit=snapshot.config.rate_limit,
+            breaker=snapshot.config.breaker,
+            stop=stop,
+            clock=time.monotonic,
+        )
+        channel = _Open(gate, stop)
+        self._equip(name, channel, snapshot)
+        parts = self._parts(snapshot)
+        channel.lanes = [
+            ChannelDelivery(stream, gate, channel.sender, settler, parts)
+            for stream, settler in self._settlers.items()
+        ]
+        self._open[name] = channel
+        for part in self._part_names(name):
+            self._daemon.health.expect(part)
+        return channel
+
+    def _equip(self, name: str, channel: _Open, snapshot: Snapshot) -> None:
+        """Give a channel the sender that its webhook needs now; the one before ends after its last post."""
+        config, url = snapshot.config, snapshot.secrets.webhooks.get(name)
+        way = (
+            None
+            if url is None
+            else _Way(url, snapshot.secrets.keys, config.http, len(config.channels))
+        )
+        if way == channel.way:
+            return
+        before, channel.way = channel.way, way
+        if channel.sender is not None:
+            self._close(channel.sender)
+        channel.sender = (
+            None
+            if way is None
+            else WebhookSender(
+                way.url.get_secret_value(), way.http, keys=way.keys, channels=way.channels
+            )
+        )
+        if before is not None and (way is None or way.url != before.url):
+            # What was known was known of another URL.
+            self._daemon.health.forget(f"channel {name}")
+
+    def _close(self, sender: WebhookSender) -> None:
+        self._closing.append(sender)
+
+        async def close() -> None:
+            await sender.close()
+            self._closing.remove(sender)
+
+        if self._tasks is not None:
+            self._tasks.create_task(close())
+
+    def _start(self, name: str, channel: _Open) -> None:
+        assert self._tasks is not None  # noqa: S101 - started before anything is added
+        for lane, part in zip(channel.lanes, self._part_names(name), strict=True):
+            channel.tasks.append(
+                self._tasks.create_task(self._deliver(lane, part, channel.stop))
+            )
+
+    def _retire(self, name: str) -> None:
+        channel = self._open.pop(name)
+        channel.stop.set()
+        self._daemon.health.forget(f"channel {name}")
+
+        async def retire() -> None:
+            if channel.tasks:
+                await asyncio.wait(channel.tasks)
+            for part in self._part_names(name):
+                if name not in self._open:
+                    self._daemon.health.forget(part)
+            if channel.sender is not None:
+                await channel.sender.close()
+
+        assert self._tasks is not None  # noqa: S101 - only a running daemon reloads
+        self._tasks.create_task(retire())
+
+    async def _deliver(self, lane: ChannelDelivery, part: str, stop: asyncio.Event) -> None:
+        try:
+            await keep_turning(lane.turn, part=part, stop=stop, health=self._daemon.health)
+            await lane.drain()
+        finally:
+            lane.abandon()
+
+    def _part_names(self, name: str) -> Iterator[str]:
+        return (f"delivery {stream} {name}" for stream in self._settlers)
+
+    def _parts(self, snapshot: Snapshot) -> DeliveryParts:
+        daemon, config = self._daemon, snapshot.config
+        return DeliveryParts(
+            daemon.group,
+            daemon.leases,
+            snapshot.painter,
+            config.delivery,
+            config.retry,
+            config.redis,
+            daemon.health,
+            utc_now,
+        )
+
+
+def warn_of_missing(snapshot: Snapshot) -> None:
+    """Log which channels cannot be posted to and what makes posts unsigned or links weak."""
+    for channel, webhook in snapshot.secrets.found.items():
+        if webhook.state is not State.CONFIGURED:
+            log.warning(
+                "channel_without_webhook",
+                channel=channel,
+                state=webhook.state.value,
+                where=webhook.where,
+                fix=f"set TEAMS_WEBHOOK_{channel.upper()}",
+            )
+    if snapshot.secrets.keys is None:
+        log.warning(
+            "posts_unsigned",
+            reason="TEAMS_HMAC_SECRET_KEY is not set",
+            fix="make one with: notifier keys new",
+        )
+    for warning in snapshot.secrets.warnings:
+        log.warning("weak_key", reason=warning)

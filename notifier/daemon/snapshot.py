@@ -1,0 +1,143 @@
+"""Everything that a reload can change, read and checked as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from notifier import assets
+from notifier.cardcheck import refuse_broken
+from notifier.cards import CardPainter, Cards, check_routes, load_cards
+from notifier.config import Config
+from notifier.daemon.links import action_link
+from notifier.errors import CardError, ConfigError, NotifierError, SecretsError, VaultError
+from notifier.masking import Masking
+from notifier.routing import Catalogue
+from notifier.secrets import Secrets, VaultSource, load_secrets, open_vault, sources
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Settings, secrets and cards that belong together; parts of two are never mixed."""
+
+    config: Config
+    secrets: Secrets
+    cards: Cards
+    catalogue: Catalogue
+    masking: Masking
+    painter: CardPainter
+    vault: VaultSource | None = field(repr=False)
+    vault_away: str | None = None
+    """Why Vault could not be read, when its last values are used instead."""
+
+
+class Blueprint:
+    """Knows where settings and secrets come from; every call blocks on files and Vault: use a thread in a loop."""
+
+    def __init__(
+        self,
+        load: Callable[[], Config],
+        env: Mapping[str, str],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._load = load
+        self._env = env
+        self._clock = clock
+
+    def build(self, running: Snapshot | None) -> Snapshot:
+        """Read and check everything; `running` lends Vault's last values if Vault is away.
+
+        Raises:
+            ConfigError: Settings or secrets are not usable; with card faults too, they are named with them.
+            CardError: Only cards are not usable.
+            VaultError: Vault is away and there are no earlier values.
+        """
+        config = self._load()
+        vault, away = self._read_vault(config, running)
+        faults: list[NotifierError] = []
+        secrets: Secrets | None = None
+        try:
+            secrets = self._secrets(config, vault)
+        except SecretsError as exc:
+            faults.append(exc)
+        directory = (
+            Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
+        )
+        cards: Cards | None = None
+        try:
+            cards = load_cards(directory)
+            check_routes(config, cards)
+            refuse_broken(directory, config)
+        except CardError as exc:
+            faults.append(exc)
+        if faults or secrets is None or cards is None:
+            raise _all_of(faults)
+        return Snapshot(
+            config,
+            secrets,
+            cards,
+            Catalogue(config.routes, config.channels),
+            Masking.of(config.masking.fields, config.masking.exempt),
+            CardPainter(cards, config, action_link(config, secrets)),
+            vault,
+            away,
+        )
+
+    def with_fresh_secrets(self, running: Snapshot) -> Snapshot:
+        """Read Vault again and return the snapshot with what changed there, or the same one if nothing did.
+
+        Raises:
+            SecretsError: What Vault has now is not usable.
+        """
+        vault = running.vault
+        if vault is None:
+            return running
+        usable = vault.read_values()
+        try:
+            vault.refresh()
+            secrets = self._secrets(running.config, vault)
+        except VaultError as exc:
+            return replace(running, vault_away=str(exc))
+        except SecretsError:
+            # While Vault is away later, a reload goes on with what could be used.
+            vault.put_back(usable)
+            raise
+        return replace(
+            running,
+            secrets=secrets,
+            painter=CardPainter(
+                running.cards, running.config, action_link(running.config, secrets)
+            ),
+            vault_away=None,
+        )
+
+    def _secrets(self, config: Config, vault: VaultSource | None) -> Secrets:
+        secrets = load_secrets(config, sources(self._env, vault))
+        if config.public.bind and secrets.keys is None:
+            raise SecretsError(
+                "public.bind: action links need a key; set TEAMS_HMAC_SECRET_KEY (make one with: notifier keys new)"
+            )
+        return secrets
+
+    def _read_vault(
+        self, config: Config, running: Snapshot | None
+    ) -> tuple[VaultSource | None, str | None]:
+        vault = open_vault(config.vault, self._env, clock=self._clock)
+        if vault is None:
+            return None, None
+        try:
+            vault.refresh()
+        except VaultError as exc:
+            known = running.vault if running is not None else None
+            if known is None or not known.same_places(config.vault):
+                raise
+            return known, str(exc)
+        return vault, None
+
+
+def _all_of(faults: list[NotifierError]) -> NotifierError:
+    if len(faults) == 1:
+        return faults[0]
+    return ConfigError("\n".join(str(fault) for fault in faults))

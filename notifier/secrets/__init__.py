@@ -1,0 +1,14 @@
+"""Secrets: webhook URLs and HMAC keys, from systemd credentials, Vault, or the environment, in this order."""
+
+from notifier.secrets.load import Secrets, SecretSource, State, load_secrets, sources
+from notifier.secrets.vault import VaultSource, open_vault
+
+__all__ = [
+    "SecretSource",
+    "Secrets",
+    "State",
+    "VaultSource",
+    "load_secrets",
+    "open_vault",
+    "sources",
+]

@@ -1,0 +1,162 @@
+"""Find every secret in its sources, check it, and say of each where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from notifier.config import Config, HttpSettings
+from notifier.errors import SecretsError
+from notifier.secrets.credentials import CredentialSource
+from notifier.secrets.environment import EnvironmentSource
+from notifier.secrets.names import HMAC_KEY, PREVIOUS_HMAC_KEYS, SecretName, webhook_of
+from notifier.signing import KeySet, key_fault, key_id
+from notifier.teams.webhooks import parse, refuse_reason
+
+PLACEHOLDER = "placeholder"
+"""Value of a secret that is not configured yet, in any case; an empty one is the same."""
+
+
+class SecretSource(Protocol):
+    """Somewhere secrets come from; neither call waits for the network."""
+
+    def find(self, name: SecretName) -> str | None:
+        """Return the secret, None when it is not here; raises SecretsError when it cannot be read."""
+
+    def where(self, name: SecretName) -> str:
+        """Say where the secret stands or would stand, for people."""
+
+
+class State(StrEnum):
+    """Whether a secret can be used."""
+
+    CONFIGURED = "configured"
+    PLACEHOLDER = "placeholder"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """What may be told about a channel's webhook."""
+
+    state: State
+    where: str
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What must never be shown; SecretStr keeps it out of reprs and logs."""
+
+    webhooks: Mapping[str, SecretStr]
+    """URL by channel, of those that have one."""
+    keys: KeySet | None
+    found: Mapping[str, Webhook]
+    """State by channel, of all."""
+    warnings: tuple[str, ...] = ()
+
+
+def sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
+    """Return the sources in their order: credentials, Vault, environment."""
+    folder = env.get("CREDENTIALS_DIRECTORY")
+    found: list[SecretSource] = [CredentialSource(Path(folder))] if folder else []
+    if vault is not None:
+        found.append(vault)
+    return [*found, EnvironmentSource(env)]
+
+
+def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
+    """Find the secrets of the configured channels; the first place that knows one wins.
+
+    Raises:
+        SecretsError: Secrets cannot be used; names each with its place and fix, never its value.
+    """
+    faults: list[str] = []
+    webhooks: dict[str, SecretStr] = {}
+    found: dict[str, Webhook] = {}
+    for channel in config.channels:
+        name = webhook_of(channel)
+        try:
+            where, url = _find(name, places)
+            found[channel] = _webhook(where, url, name, places, config.http)
+        except SecretsError as exc:
+            faults.append(str(exc))
+            continue
+        if url is not None and found[channel].state is State.CONFIGURED:
+            webhooks[channel] = SecretStr(url)
+    keys: KeySet | None = None
+    warnings: tuple[str, ...] = ()
+    try:
+        keys, warnings = _keys(places)
+    except SecretsError as exc:
+        faults.append(str(exc))
+    if faults:
+        raise SecretsError("\n".join(faults))
+    return Secrets(webhooks, keys, found, warnings)
+
+
+def _find(name: SecretName, places: Sequence[SecretSource]) -> tuple[str, str | None]:
+    """Return where a secret stands and its value; None when no place knows it."""
+    for place in places:
+        value = place.find(name)
+        if value is not None:
+            return place.where(name), value
+    return " or ".join(place.where(name) for place in places), None
+
+
+def _webhook(
+    where: str,
+    url: str | None,
+    name: SecretName,
+    places: Sequence[SecretSource],
+    http: HttpSettings,
+) -> Webhook:
+    if url is None:
+        return Webhook(State.MISSING, where)
+    if _is_placeholder(url):
+        return Webhook(State.PLACEHOLDER, where)
+    reason = refuse_reason(
+        url, allowed_hosts=http.allowed_hosts, allow_loopback=http.allow_loopback_webhooks
+    )
+    if reason:
+        raise SecretsError(f"{name.env} {reason} (it comes from {where})")
+    parsed = parse(url)
+    return Webhook(State.CONFIGURED, where, (parsed and parsed.host) or "")
+
+
+def _keys(places: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ...]]:
+    where, current = _find(HMAC_KEY, places)
+    where_previous, listed = _find(PREVIOUS_HMAC_KEYS, places)
+    previous = [
+        text
+        for text in (listed or "").replace(",", " ").split()
+        if not _is_placeholder(text) and text != current
+    ]
+    if current is None or _is_placeholder(current):
+        if previous:
+            raise SecretsError(
+                f"{PREVIOUS_HMAC_KEYS.env} is set but {HMAC_KEY.env} is not; set it: notifier keys new"
+            )
+        return None, ()
+    fault = key_fault(current)
+    if fault:
+        raise SecretsError(f"{HMAC_KEY.env} {fault} (it comes from {where})")
+    warnings = tuple(
+        f"{PREVIOUS_HMAC_KEYS.env}: key {key_id(text)} {fault}; take it out of {where_previous} "
+        "as soon as no card needs it"
+        for text in previous
+        if (fault := key_fault(text))
+    )
+    keys = KeySet(
+        SecretStr(current), tuple(SecretStr(text) for text in dict.fromkeys(previous))
+    )
+    return keys, warnings
+
+
+def _is_placeholder(value: str) -> bool:
+    return value.strip().lower() in ("", PLACEHOLDER)

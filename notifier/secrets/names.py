@@ -1,0 +1,40 @@
+"""How each secret is called in each source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Shelf(Enum):
+    """The two places in Vault."""
+
+    WEBHOOKS = "webhooks"
+    CONFIG = "config"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretName:
+    """One secret's names."""
+
+    env: str
+    """Environment variable; in lower case the credential's file name."""
+    shelf: Shelf
+    key: str
+    """Its key in Vault, on that shelf."""
+
+    @property
+    def credential(self) -> str:
+        """File name in $CREDENTIALS_DIRECTORY."""
+        return self.env.lower()
+
+
+HMAC_KEY = SecretName("TEAMS_HMAC_SECRET_KEY", Shelf.CONFIG, "hmac_secret")
+PREVIOUS_HMAC_KEYS = SecretName(
+    "TEAMS_HMAC_SECRET_KEY_PREVIOUS", Shelf.CONFIG, "hmac_secret_previous"
+)
+
+
+def webhook_of(channel: str) -> SecretName:
+    """Return the names of a channel's webhook URL."""
+    return SecretName(f"TEAMS_WEBHOOK_{channel.upper()}", Shelf.WEBHOOKS, channel)

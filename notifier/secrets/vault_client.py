@@ -1,0 +1,231 @@
+"""Speak to Vault with hvac: log in, renew, read; bounded in time and size, its errors in our words."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import hvac
+import requests
+from hvac import exceptions
+from pydantic import SecretStr
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from notifier.config import VaultSettings
+from notifier.errors import VaultError
+
+_MAX_ANSWER_BYTES = 1_048_576
+"""An entry of Vault's integrated storage is at most 1 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultLogin:
+    """The credentials of the auth method; the Kubernetes token is read from its file at each login."""
+
+    token: SecretStr | None = None
+    secret_id: SecretStr | None = None
+
+
+class VaultClient:
+    """One session with Vault; every call blocks for at most about the timeout, and raises VaultError."""
+
+    def __init__(
+        self, settings: VaultSettings, login: VaultLogin, *, clock: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._login = login
+        self._clock = clock
+        self._client: hvac.Client | None = None
+        self._renewable = False
+        self._since = 0.0
+        self.lease_seconds = 0.0
+        """Lease of the token when it was last given; 0 = it does not expire or is not known yet."""
+
+    def stay_logged_in(self) -> None:
+        """Make sure of a token that is good for a while: renew it, or log in anew."""
+        client = self._client
+        if client is not None and not self.lease_seconds:
+            return
+        if client is not None and self._clock() - self._since < self.lease_seconds / 4:
+            return
+        if client is not None and self._renewable:
+            try:
+                with self._faults("renewing the token"):
+                    self._given(client.auth.token.renew_self())
+            except VaultError as exc:
+                # A token at its end of life is not renewed; a new login is the way, where there is one.
+                if exc.away or self._settings.auth == "token":
+                    raise
+            else:
+                if self._settings.auth == "token" or self.lease_seconds > 60:
+                    return
+        self._log_in()
+
+    def read(self, path: str) -> dict[str, SecretStr] | None:
+        """Return the strings of a secret, None when there is none; other values are left out."""
+        mount = self._settings.mount or path.partition("/")[0]
+        inner = path.removeprefix(f"{mount}/")
+        client = self._client
+        assert client is not None  # noqa: S101 - stay_logged_in comes first
+        with self._faults(f"reading {path}"):
+            try:
+                answer = client.secrets.kv.v2.read_secret_version(
+                    inner, mount_point=mount, raise_on_deleted_version=True
+                )
+            except exceptions.InvalidPath:
+                return None
+            except exceptions.Forbidden:
+                # Perhaps the token was revoked: the next turn logs in anew.
+                if self._settings.auth != "token":
+                    self._client = None
+                raise
+            values = _member(_member(answer, "data"), "data")
+        return {
+            key: SecretStr(value) for key, value in values.items() if isinstance(value, str)
+        }
+
+    def _log_in(self) -> None:
+        settings = self._settings
+        client = self._new_client()
+        mount = settings.auth_mount or settings.auth
+        with self._faults(f"logging in ({settings.auth})"):
+            match settings.auth:
+                case "token":
+                    self._looked_up(client.auth.token.lookup_self())
+                case "approle":
+                    secret_id = self._login.secret_id
+                    answer = client.auth.approle.login(
+                        role_id=settings.role,
+                        secret_id=secret_id.get_secret_value() if secret_id else None,
+                        mount_point=mount,
+                    )
+                    self._given(answer)
+                case "kubernetes":
+                    jwt = _read_token(Path(settings.kubernetes_token_file))
+                    answer = client.auth.kubernetes.login(
+                        role=settings.role, jwt=jwt, mount_point=mount
+                    )
+                    self._given(answer)
+        self._client = client
+
+    def _given(self, answer: object) -> None:
+        """Note the lease of a token that was just given or renewed (hvac has kept the token itself)."""
+        auth = _member(answer, "auth")
+        self._since = self._clock()
+        self.lease_seconds = float(auth.get("lease_duration") or 0)
+        self._renewable = bool(auth.get("renewable"))
+
+    def _looked_up(self, answer: object) -> None:
+        data = _member(answer, "data")
+        self._since = self._clock()
+        self.lease_seconds = float(data.get("ttl") or 0)
+        self._renewable = bool(data.get("renewable"))
+
+    def _new_client(self) -> hvac.Client:
+        settings = self._settings
+        session = requests.Session()
+        session.trust_env = False  # neither proxies nor ~/.netrc of the environment
+        adapter = _BoundedAdapter(settings.timeout_seconds)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.verify = settings.ca_file or True
+        token = self._login.token
+        return hvac.Client(
+            url=settings.url,
+            # Never None: hvac would look for ~/.vault-token of whoever runs us.
+            token=token.get_secret_value() if token else "",
+            timeout=settings.timeout_seconds,  # type: ignore[arg-type] # the stubs say int; requests takes both
+            allow_redirects=False,  # the token must not go where a redirect leads
+            session=session,
+            namespace=settings.namespace or None,
+        )
+
+    @contextmanager
+    def _faults(self, doing: str) -> Iterator[None]:
+        where = f"Vault at {urlsplit(self._settings.url).netloc.rpartition('@')[2]}, {doing}"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                yield
+        except exceptions.VaultDown:
+            raise VaultError(
+                f"{where}: it is sealed or down (503); unseal it", away=True
+            ) from None
+        except exceptions.Forbidden:
+            raise VaultError(
+                f"{where}: permission denied (403); check the token or role and its policy"
+            ) from None
+        except (exceptions.InvalidRequest, exceptions.Unauthorized):
+            raise VaultError(
+                f"{where}: it refuses the credentials or the request (400); check vault.auth, vault.role and the secret_id"
+            ) from None
+        except exceptions.InvalidPath:
+            raise VaultError(
+                f"{where}: there is no such path (404); check vault.auth_mount and the paths"
+            ) from None
+        except exceptions.VaultError as exc:
+            # The error's own text may repeat what was sent.
+            raise VaultError(f"{where}: it failed ({type(exc).__name__})", away=True) from None
+        except requests.exceptions.SSLError:
+            raise VaultError(
+                f"{where}: its certificate is not trusted; set vault.ca_file", away=True
+            ) from None
+        except requests.exceptions.Timeout:
+            raise VaultError(
+                f"{where}: no answer within {self._settings.timeout_seconds:g} s", away=True
+            ) from None
+        except (requests.exceptions.RequestException, HTTPError, OSError):
+            raise VaultError(
+                f"{where}: it does not answer; check vault.url", away=True
+            ) from None
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """Reads a whole answer within the timeout and a size; requests itself bounds only each single wait."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__()
+        self._timeout_seconds = timeout_seconds
+
+    def send(  # type: ignore[explicit-override] # typing.override came with Python 3.12
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """Send a request and read its answer."""
+        deadline = time.monotonic() + self._timeout_seconds
+        response = super().send(request, *args, **{**kwargs, "stream": True})
+        body = bytearray()
+        while chunk := response.raw.read1(65_536, decode_content=True):
+            body += chunk
+            if len(body) > _MAX_ANSWER_BYTES:
+                response.close()
+                raise requests.exceptions.ConnectionError("the answer is too large")
+            if time.monotonic() > deadline:
+                response.close()
+                raise requests.exceptions.ReadTimeout("the answer is too slow")
+        response._content = bytes(body)
+        return response
+
+
+def _read_token(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise VaultError(
+            f"vault.kubernetes_token_file: {path} cannot be read; mount a service account token there"
+        ) from None
+
+
+def _member(answer: object, key: str) -> Mapping[str, Any]:
+    value = answer.get(key) if isinstance(answer, Mapping) else None
+    if not isinstance(value, Mapping):
+        raise VaultError(
+            "Vault answered with something that is not its API (a redirect or another server); check vault.url"
+        )
+    return value

@@ -1,0 +1,385 @@
+"""SIGHUP and Vault: what changed is used without a restart, what is wrong is refused whole, nothing in flight is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import redis
+from standardwebhooks import Webhook
+
+from notifier import assets
+from notifier.sandbox.servers import free_port
+from notifier.signing import key_id
+from notifier.streams.keys import Keys
+from tests.integration.daemons import SECRET, Daemons
+from tests.integration.test_outages import readiness
+from tests.integration.test_pipeline import dead, rows, until, xadd
+from tests.integration.test_public_pages import actions
+from tests.vault_server import ROOT_TOKEN, running_vault
+
+NEW_KEY = "9a8b7c6d5e4f30219a8b7c6d5e4f3021"
+
+
+class Service:
+    """One daemon with a settings file and credentials that a test can change."""
+
+    def __init__(self, daemons: Daemons, folder: Path) -> None:
+        self.daemons = daemons
+        self.file = folder / "mine.toml"
+        self.credentials = folder / "credentials"
+        self.credentials.mkdir()
+        self.process: Any = None
+
+    async def start(self, settings: str = "", **env: str) -> None:
+        self.file.write_text(settings)
+        self.process = await self.daemons.start(
+            "--config", str(self.file), CREDENTIALS_DIRECTORY=str(self.credentials), **env
+        )
+
+    def credential(self, name: str, value: str) -> None:
+        (self.credentials / name).write_text(value)
+
+    async def reload(
+        self, settings: str | None = None, *, refused: bool = False
+    ) -> dict[str, Any]:
+        """Send SIGHUP; returns the log line that says how it went."""
+        event = "reload_refused" if refused else "reloaded"
+        before = len(self.lines(event))
+        if settings is not None:
+            self.file.write_text(settings)
+        self.process.send_signal(signal.SIGHUP)
+        await until(lambda: len(self.lines(event)) > before)
+        return self.lines(event)[-1]
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        found = [
+            json.loads(line) for line in self.daemons.log().splitlines() if line.startswith("{")
+        ]
+        return [line for line in found if line["event"] == event]
+
+
+@pytest.fixture
+def service(daemons: Daemons, tmp_path: Path) -> Service:
+    folder = tmp_path / "service"
+    folder.mkdir()
+    return Service(daemons, folder)
+
+
+def paths(daemons: Daemons) -> list[str]:
+    return [request.path for request in daemons.receiver.requests]
+
+
+async def until_readiness(
+    daemons: Daemons, condition: Callable[[dict[str, Any]], bool]
+) -> None:
+    async with asyncio.timeout(30):
+        while not condition(await readiness(daemons)):
+            await asyncio.sleep(0.05)
+
+
+async def test_new_route_is_used_by_the_next_event(service: Service, daemons: Daemons):
+    await service.start()
+
+    line = await service.reload('[routes]\n"made.up" = { stakeholders = ["pmo"] }\n')
+    xadd(daemons.redis_url, {"type": "made.up"})
+
+    await daemons.receiver.wait_for(1)
+    assert paths(daemons) == ["/pmo"]
+    assert line["changed"] == ["routes"]
+    assert line["restart_needed"] == []
+
+
+async def test_masking_and_limits_follow_a_reload(service: Service, daemons: Daemons):
+    daemons.receiver.answer(500)
+    await service.start("[retry]\nmax_retries = 0\n")
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "nickname": "canary-123"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    assert b"canary-123" in daemons.receiver.requests[0].body
+
+    await service.reload(
+        '[retry]\nmax_retries = 1\nmax_delay_seconds = 0.05\n[masking]\nfields = ["nickname"]\n'
+        "[breaker]\nfailures = 100\n[delivery]\nin_flight = 3\n"
+    )
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "nickname": "canary-123"})
+    await until(lambda: len(dead(daemons.redis_url)) == 2)
+
+    assert [letter["attempts"] for letter in dead(daemons.redis_url)] == ["1", "2"]
+    assert all(b"canary-123" not in sent.body for sent in daemons.receiver.requests[1:])
+
+
+async def test_broken_reload_is_refused_whole_with_every_fault_and_the_old_one_delivers(
+    service: Service, daemons: Daemons, tmp_path: Path
+):
+    cards = tmp_path / "cards"
+    shutil.copytree(assets.cards_dir(), cards)
+    settings = f'[cards]\ndirectory = "{cards}"\n'
+    await service.start(settings)
+    card = (cards / "generic.json").read_text()
+    (cards / "generic.json").write_text(
+        '{"type": "AdaptiveCard", "body": [{"type": "Nonsense"}]}'
+    )
+    service.credential("teams_webhook_sre", "https://evil.example/w?sig=canary")
+
+    refused = await service.reload(
+        f'{settings}[routes]\n"made.up" = {{ stakeholders = ["pmo"] }}\n', refused=True
+    )
+    xadd(daemons.redis_url, {"type": "made.up"})
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    await daemons.receiver.wait_for(1)
+
+    assert any("generic.json" in fault for fault in refused["faults"])
+    assert any(
+        "TEAMS_WEBHOOK_SRE has host evil.example" in fault for fault in refused["faults"]
+    )
+    assert paths(daemons) == ["/sre"]
+    state = await readiness(daemons)
+    assert state["status"] == 200
+    assert "evil.example" in state["warnings"]["configuration"]
+
+    (cards / "generic.json").write_text(card)
+    (service.credentials / "teams_webhook_sre").unlink()
+    await service.reload()
+    assert (await readiness(daemons))["warnings"] == {}
+    assert "canary" not in daemons.log()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("[retry\n", "is not valid TOML"),
+        ("[retry]\nmax_retries = -1\n", "retry.max_retries"),
+        ('[routes]\n"a.b" = { stakeholders = ["sre"], card = "nowhere" }\n', "no nowhere.json"),
+        ('[public]\nbind = "127.0.0.1:0"\n', "TEAMS_HMAC_SECRET_KEY"),
+    ],
+)
+async def test_fault_of_a_reload_is_named(service: Service, settings: str, words: str):
+    await service.start(TEAMS_HMAC_SECRET_KEY="")
+
+    refused = await service.reload(settings, refused=True)
+
+    assert words in " ".join(refused["faults"])
+    assert service.process.returncode is None
+
+
+async def test_new_webhook_is_posted_to_and_what_is_in_flight_finishes_where_it_began(
+    service: Service, daemons: Daemons
+):
+    daemons.receiver.answer(202, delay=2, times=1)
+    await service.start()
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
+    await daemons.receiver.wait_for(1)
+
+    service.credential("teams_webhook_sre", daemons.receiver.url("elsewhere"))
+    line = await service.reload()
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "after"})
+    await until(lambda: len(rows(daemons.database_url)) == 2)
+
+    assert paths(daemons) == ["/sre", "/elsewhere"]
+    assert {(row["status"], row["retry_count"]) for row in rows(daemons.database_url)} == {
+        ("delivered", 0)
+    }
+    assert line["webhooks_changed"] == ["sre"]
+    assert "elsewhere" not in json.dumps(line)
+
+
+async def test_mended_webhook_helps_what_is_being_tried_already(
+    service: Service, daemons: Daemons
+):
+    service.credential("teams_webhook_sre", "http://127.0.0.1:9/dead")
+    await service.start("[retry]\nmax_retries = 20\nmax_delay_seconds = 2\n")
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: service.lines("attempt_failed"))
+
+    service.credential("teams_webhook_sre", daemons.receiver.url("mended"))
+    await service.reload()
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+
+    assert paths(daemons) == ["/mended"]
+    assert rows(daemons.database_url)[0]["status"] == "delivered"
+
+
+async def test_webhook_that_is_taken_away_ends_the_retries_with_a_dead_letter(
+    service: Service, daemons: Daemons
+):
+    service.credential("teams_webhook_sre", "http://127.0.0.1:9/dead")
+    await service.start("[breaker]\nfailures = 1\nopen_seconds = 0.2\n")
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: service.lines("attempt_failed"))
+
+    service.credential("teams_webhook_sre", "placeholder")
+    await service.reload()
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+
+    assert dead(daemons.redis_url)[0]["reason"] == "not_configured"
+
+
+async def test_channel_comes_goes_with_its_backlog_kept_and_comes_again(
+    service: Service, daemons: Daemons
+):
+    lane = Keys("teams:events").lane("billing", urgent=False)
+    with_billing = '[channels]\nbilling = { title = "Billing" }\n'
+    limits = "[breaker]\nfailures = 1\nopen_seconds = 0.2\n"
+    await service.start(limits)
+    service.credential("teams_webhook_billing", daemons.receiver.url("billing"))
+
+    line = await service.reload(limits + with_billing)
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing", "id": "first"})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    assert line["channels_added"] == ["billing"]
+
+    daemons.receiver.answer(503)
+    for number in range(5):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing", "id": f"e{number}"})
+    await daemons.receiver.wait_for(2)
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        await until(lambda: client.xlen(lane) == 5)
+        line = await service.reload(limits)
+        assert line["channels_removed"] == ["billing"]
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing", "id": "late"})
+        await until(lambda: len(dead(daemons.redis_url)) == 1)
+        assert dead(daemons.redis_url)[0]["reason"] == "unknown_channel"
+        assert client.xlen(lane) == 5
+        await until_readiness(
+            daemons, lambda state: "delivery teams:events billing" not in state["parts"]
+        )
+
+        daemons.receiver.recover()
+        await service.reload(limits + with_billing)
+        await until(lambda: len(rows(daemons.database_url)) == 6, 60)
+
+        assert {row["status"] for row in rows(daemons.database_url)} == {"delivered"}
+        await until(lambda: client.xlen(lane) == 0)
+    service.process.send_signal(signal.SIGTERM)
+    assert await service.process.wait() == 0
+
+
+async def test_what_needs_a_restart_is_named_and_everything_else_is_taken(
+    service: Service, daemons: Daemons
+):
+    await service.start()
+
+    line = await service.reload(
+        'streams = ["teams:events", "teams:more"]\n[redis]\nlease_seconds = 20\n'
+        '[public]\nlink_ttl_seconds = 60\n[routes]\n"made.up" = { stakeholders = ["pmo"] }\n'
+    )
+    xadd(daemons.redis_url, {"type": "made.up"})
+
+    await daemons.receiver.wait_for(1)
+    assert line["restart_needed"] == ["streams", "redis"]
+    assert sorted(line["changed"]) == ["public", "routes"]
+
+
+async def test_many_reloads_under_load_lose_and_repeat_nothing(
+    service: Service, daemons: Daemons
+):
+    daemons.receiver.answer(202, delay=0.05)
+    await service.start()
+    for number in range(200):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"e{number}"})
+        if number % 25 == 0:
+            service.credential("teams_webhook_sre", daemons.receiver.url(f"sre{number}"))
+            await service.reload(f"[delivery]\nin_flight = {2 + number % 5}\n")
+    await until(lambda: len(rows(daemons.database_url)) == 400, 60)
+
+    assert {row["status"] for row in rows(daemons.database_url)} == {"delivered"}
+    assert len(daemons.receiver.requests) == 400
+    assert dead(daemons.redis_url) == []
+
+
+async def card_link(daemons: Daemons, number: int) -> tuple[str, Any]:
+    """Publish an event; returns the acknowledge link on its card and the post."""
+    xadd(daemons.redis_url, {"type": "backup.failed", "service": "x", "stakeholders": "sre"})
+    requests = await daemons.receiver.wait_for(number)
+    await until(lambda: len(rows(daemons.database_url)) == number)
+    card = json.loads(requests[number - 1].body)["attachments"][0]["content"]
+    [url] = [action["url"] for action in actions(card) if action["title"] == "Acknowledge"]
+    return url, requests[number - 1]
+
+
+async def status_of(url: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(url) as page:
+        return page.status
+
+
+async def test_key_is_rotated_without_breaking_a_posted_link(
+    service: Service, daemons: Daemons
+):
+    bind = f"127.0.0.1:{free_port()}"
+    await service.start(TEAMS_PUBLIC__BIND=bind, TEAMS_PUBLIC__URL=f"http://{bind}")
+    before, _ = await card_link(daemons, 1)
+
+    service.credential("teams_hmac_secret_key", NEW_KEY)
+    service.credential("teams_hmac_secret_key_previous", SECRET)
+    line = await service.reload()
+    after, post = await card_link(daemons, 2)
+
+    assert line["key_ids"] == [key_id(NEW_KEY), key_id(SECRET)]
+    assert [await status_of(url) for url in (before, after)] == [200, 200]
+    assert after.rpartition("/")[2].startswith(key_id(NEW_KEY))
+    for key in (SECRET, NEW_KEY):
+        Webhook(key.encode()).verify(post.body, dict(post.headers))
+
+    (service.credentials / "teams_hmac_secret_key_previous").write_text("")
+    await service.reload()
+    assert [await status_of(url) for url in (before, after)] == [400, 200]
+    assert NEW_KEY not in daemons.log()
+    assert SECRET not in daemons.log()
+
+
+async def test_vault_is_followed_and_its_outage_is_survived(service: Service, daemons: Daemons):
+    url: Callable[[str], str] = daemons.receiver.url
+    with running_vault() as vault:
+        vault.secrets["secret/teams/webhooks"] = {"sre": url("one") + "?sig=canary"}
+        await service.start(
+            "[vault]\nrefresh_seconds = 1\ntimeout_seconds = 1\n",
+            VAULT_ADDR=vault.url,
+            VAULT_TOKEN=ROOT_TOKEN,
+        )
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        await daemons.receiver.wait_for(1)
+
+        vault.secrets["secret/teams/webhooks"] = {"sre": url("two") + "?sig=canary"}
+        await until(lambda: service.lines("reloaded"))
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        await daemons.receiver.wait_for(2)
+
+        vault.secrets["secret/teams/webhooks"] = {"sre": "https://evil.example/?sig=canary"}
+        await until(lambda: service.lines("reload_refused"))
+        assert "evil.example" in (await readiness(daemons))["warnings"]["secrets"]
+        vault.secrets["secret/teams/webhooks"] = {"sre": url("two") + "?sig=canary"}
+
+        vault.sealed = True
+        await until(lambda: service.lines("vault_away"))
+        await service.reload(
+            '[routes]\n"made.up" = { stakeholders = ["sre"] }\n[vault]\nrefresh_seconds = 1\n'
+        )
+        xadd(daemons.redis_url, {"type": "made.up"})
+        await daemons.receiver.wait_for(3)
+        state = await readiness(daemons)
+        assert state["status"] == 200
+        assert "sealed" in state["warnings"]["vault"]
+
+        vault.sealed = False
+        await until_readiness(daemons, lambda state: not state["warnings"])
+    assert paths(daemons) == ["/one", "/two", "/two"]
+    everything = daemons.log() + json.dumps(rows(daemons.database_url), default=str)
+    assert "canary" not in everything
+
+
+async def test_vault_away_at_start_is_an_exit_with_the_reason(daemons: Daemons):
+    process = await daemons.start(
+        ready=False, VAULT_ADDR="http://127.0.0.1:9", VAULT_TOKEN="hvs.canary"
+    )
+
+    assert await process.wait() == 4
+    assert "Vault at 127.0.0.1:9" in daemons.log()
+    assert "canary" not in daemons.log()

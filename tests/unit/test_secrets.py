@@ -1,0 +1,113 @@
+"""Where secrets come from, which of them may be used, and that none is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from notifier.config import load_config
+from notifier.errors import SecretsError
+from notifier.secrets import Secrets, State, load_secrets, sources
+from notifier.signing import key_id
+
+KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+OLD = "00112233445566778899aabbccddeeff"
+OLDER = "ffeeddccbbaa99887766554433221100"
+
+
+def load(env: dict[str, str]) -> Secrets:
+    return load_secrets(load_config(None, {}), sources(env, None))
+
+
+def test_credentials_come_before_the_environment(tmp_path: Path):
+    (tmp_path / "teams_webhook_sre").write_text("https://a.logic.azure.com/w?sig=canary\n")
+    env = {
+        "CREDENTIALS_DIRECTORY": str(tmp_path),
+        "TEAMS_WEBHOOK_SRE": "https://b.logic.azure.com/w",
+        "TEAMS_WEBHOOK_DEVOPS": "https://c.logic.azure.com/w?sig=canary",
+        "TEAMS_HMAC_SECRET_KEY": KEY,
+    }
+
+    secrets = load(env)
+
+    assert (
+        secrets.webhooks["sre"].get_secret_value() == "https://a.logic.azure.com/w?sig=canary"
+    )
+    assert secrets.found["sre"].where == "credential teams_webhook_sre"
+    assert secrets.found["devops"].where == "environment TEAMS_WEBHOOK_DEVOPS"
+    assert "canary" not in repr(secrets)
+    assert KEY not in repr(secrets)
+
+
+@pytest.mark.parametrize("value", ["placeholder", "PLACEHOLDER", " Placeholder ", "", "  "])
+def test_placeholder_in_any_case_and_nothing_count_as_not_configured(value: str):
+    secrets = load({"TEAMS_WEBHOOK_SRE": value, "TEAMS_HMAC_SECRET_KEY": value})
+
+    assert "sre" not in secrets.webhooks
+    assert secrets.found["sre"].state is State.PLACEHOLDER
+    assert secrets.found["pmo"].state is State.MISSING
+    assert secrets.keys is None
+
+
+def test_empty_credential_hides_the_environment(tmp_path: Path):
+    (tmp_path / "teams_webhook_sre").write_text("placeholder\n")
+    env = {
+        "CREDENTIALS_DIRECTORY": str(tmp_path),
+        "TEAMS_WEBHOOK_SRE": "https://b.logic.azure.com/w",
+    }
+
+    assert load(env).found["sre"].state is State.PLACEHOLDER
+
+
+def test_credential_that_cannot_be_read_is_named(tmp_path: Path):
+    (tmp_path / "teams_webhook_sre").write_bytes(b"\xff\xfe canary")
+
+    with pytest.raises(SecretsError, match="credential teams_webhook_sre cannot be read"):
+        load({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+def test_every_unusable_secret_is_named_at_once_and_none_is_shown():
+    with pytest.raises(SecretsError) as caught:
+        load(
+            {
+                "TEAMS_WEBHOOK_SRE": "https://evil.example/hook?sig=canary",
+                "TEAMS_WEBHOOK_PMO": "http://x.logic.azure.com/hook?sig=canary",
+                "TEAMS_HMAC_SECRET_KEY": "canary",
+            }
+        )
+
+    text = str(caught.value)
+    assert "TEAMS_WEBHOOK_SRE has host evil.example" in text
+    assert "TEAMS_WEBHOOK_PMO is not https" in text
+    assert "TEAMS_HMAC_SECRET_KEY has 6 bytes" in text
+    assert "canary" not in text
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "written", [f"{OLD},{OLDER}", f"{OLD} {OLDER}", f" {OLD} ,\n{OLDER},{OLD}, {KEY}"]
+)
+def test_first_key_signs_and_the_earlier_ones_verify(written: str):
+    secrets = load({"TEAMS_HMAC_SECRET_KEY": KEY, "TEAMS_HMAC_SECRET_KEY_PREVIOUS": written})
+
+    assert secrets.keys is not None
+    assert secrets.keys.texts == (KEY, OLD, OLDER)
+    assert secrets.keys.ids == (key_id(KEY), key_id(OLD), key_id(OLDER))
+
+
+def test_earlier_keys_without_a_current_one_are_a_mistake():
+    with pytest.raises(SecretsError, match="TEAMS_HMAC_SECRET_KEY is not"):
+        load({"TEAMS_HMAC_SECRET_KEY_PREVIOUS": OLD})
+
+
+def test_weak_earlier_key_still_verifies_but_is_warned_of():
+    secrets = load(
+        {"TEAMS_HMAC_SECRET_KEY": KEY, "TEAMS_HMAC_SECRET_KEY_PREVIOUS": "weak-canary"}
+    )
+
+    assert secrets.keys is not None
+    assert "weak-canary" in secrets.keys.texts
+    [warning] = secrets.warnings
+    assert "has 11 bytes" in warning
+    assert "canary" not in warning
