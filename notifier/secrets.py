@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ from notifier.teams.webhooks import refuse_reason
 PLACEHOLDER = "placeholder"
 """Value of a webhook that is not configured yet."""
 
+_LEAST_TOKEN_BYTES = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
@@ -22,6 +26,8 @@ class Secrets:
 
     webhooks: Mapping[str, SecretStr]
     hmac_key: SecretStr | None
+    callback_tokens: tuple[SecretStr, ...] = ()
+    """Security tokens of the Teams outgoing webhooks and flows that may call back, as base64 text."""
 
 
 def load_secrets(config: Config, env: Mapping[str, str]) -> Secrets:
@@ -45,7 +51,27 @@ def load_secrets(config: Config, env: Mapping[str, str]) -> Secrets:
             raise SecretsError(f"{name} {reason}")
         webhooks[channel] = SecretStr(url)
     key = _find("TEAMS_HMAC_SECRET_KEY", env)
-    return Secrets(webhooks, SecretStr(key) if key and key != PLACEHOLDER else None)
+    return Secrets(
+        webhooks,
+        SecretStr(key) if key and key != PLACEHOLDER else None,
+        _callback_tokens(_find("TEAMS_OUTGOING_WEBHOOK_TOKEN", env)),
+    )
+
+
+def _callback_tokens(text: str | None) -> tuple[SecretStr, ...]:
+    """Return the tokens of a list with spaces or commas between them: every outgoing webhook has its own."""
+    tokens = [token for token in (text or "").replace(",", " ").split() if token != PLACEHOLDER]
+    for token in tokens:
+        try:
+            usable = len(base64.b64decode(token, validate=True)) >= _LEAST_TOKEN_BYTES
+        except binascii.Error:
+            usable = False
+        if not usable:
+            raise SecretsError(
+                "TEAMS_OUTGOING_WEBHOOK_TOKEN must hold the security tokens that Teams shows, base64 of 16 bytes or more; "
+                "for a flow take `openssl rand -base64 32`"
+            )
+    return tuple(SecretStr(token) for token in tokens)
 
 
 def _find(name: str, env: Mapping[str, str]) -> str | None:

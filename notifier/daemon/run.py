@@ -16,6 +16,7 @@ from notifier import assets
 from notifier.cardcheck import refuse_broken
 from notifier.cards import CardPainter, check_routes, load_cards
 from notifier.config import Config, mask_url
+from notifier.daemon.actions import add_actions
 from notifier.daemon.housekeeping import housekeeping, read_streams
 from notifier.daemon.listeners import action_link, add_listeners
 from notifier.daemon.parts import Daemon, Loop
@@ -89,6 +90,7 @@ async def _main(
             add_delivery(daemon, painter, stack)
         if "recorder" in stages:
             await add_recorder(daemon, stack)
+            add_actions(daemon, stack)
         await add_listeners(daemon, stack)
         daemon.serving += [leases.run, lambda: housekeeping(daemon)]
         log.info(
