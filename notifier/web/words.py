@@ -7,7 +7,7 @@ from collections.abc import Mapping
 ENGLISH: Mapping[str, str] = {
     "acknowledge": "Acknowledge", "escalate": "Escalate", "retry_task": "Retry the task",
     "discard_task": "Discard the task", "poll_nphies": "Ask NPHIES again",
-    "about_acknowledge": "You take this notification on. Nobody else will be asked about it.",
+    "about_acknowledge": "You take this notification on. It will not be escalated.",
     "about_escalate": "The next team in line is told at once. You no longer need to acknowledge it.",
     "about_retry_task": "The claims workers are asked to run this task again.",
     "about_discard_task": "The claims workers are asked to give this task up. It will not run again.",
@@ -48,7 +48,7 @@ ENGLISH: Mapping[str, str] = {
 ARABIC: Mapping[str, str] = {
     "acknowledge": "إقرار بالاستلام", "escalate": "تصعيد", "retry_task": "إعادة تشغيل المهمة",
     "discard_task": "إلغاء المهمة", "poll_nphies": "الاستعلام من نفيس مجددًا",
-    "about_acknowledge": "أنت تتولى هذا الإشعار، ولن يُسأل عنه غيرك.",
+    "about_acknowledge": "أنت تتولى هذا الإشعار، ولن يُصعَّد.",
     "about_escalate": "يُبلَّغ الفريق التالي فورًا، ولا يلزمك الإقرار بالاستلام بعد ذلك.",
     "about_retry_task": "يُطلب من خدمة المطالبات تشغيل هذه المهمة مرة أخرى.",
     "about_discard_task": "يُطلب من خدمة المطالبات التخلي عن هذه المهمة، ولن تُشغَّل مرة أخرى.",
