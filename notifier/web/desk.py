@@ -34,7 +34,7 @@ class ActionStreams(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Who took a notification; `at` may be later than the click by clocks that differ."""
+    """Who took a notification, with which action, and when."""
 
     who: str
     action: str
