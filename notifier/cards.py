@@ -142,7 +142,9 @@ class CardPainter:
     def acknowledge_link(self, notification: Notification) -> str | None:
         """Return the signed link under which someone takes this notification; None without a public URL."""
         link = self._action_link
-        return None if link is None else link(notification.id, "acknowledge")
+        if link is None or not _offered("acknowledge", notification):
+            return None
+        return link(_answered_by(notification), "acknowledge")
 
     def context(self, notification: Notification) -> dict[str, JsonValue]:
         """Build what a template sees."""

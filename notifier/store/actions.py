@@ -16,6 +16,8 @@ from notifier.errors import StoreError
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("actions.sql")
+_MOST_CONNECTIONS = 4
+"""However many people look at once, Postgres has connections left for the stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,12 @@ class PostgresFacts:
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
         self._url = url
         self._timeout_seconds = timeout_seconds
+        self._slots = asyncio.Semaphore(_MOST_CONNECTIONS)
 
     async def facts(self, notification_id: str) -> NotificationFacts | None:
         """Return the facts, None when the notification is not recorded (yet). Raises StoreError, in time."""
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._timeout_seconds), self._slots:
                 row = await self._row(notification_id)
         except (psycopg.Error, TimeoutError) as exc:
             raise StoreError(

@@ -88,8 +88,10 @@ def _guarded(parts: PublicParts) -> Middleware:
         response: web.StreamResponse
         try:
             response = await handler(request)
-        except (web.HTTPRequestEntityTooLarge, _TooSlowError):
+        except web.HTTPRequestEntityTooLarge:
             response = _page(message_page("large", lang), 413)
+        except _TooSlowError:
+            response = _page(message_page("large", lang), 408)
         except web.HTTPException as exc:
             response = _page(message_page("missing", lang), exc.status)
             if "Allow" in exc.headers:

@@ -13,10 +13,12 @@ import aiohttp
 import psycopg
 import pytest
 import redis
+from aiohttp import web
 
 from notifier.sandbox.servers import free_port, start_postgres
 from notifier.signing import action_token
 from notifier.store.migrations import migrate_up
+from notifier.web.bounds import bound_connections
 from tests.integration.daemons import SECRET, Daemons
 from tests.integration.test_pipeline import rows, until, xadd
 
@@ -184,6 +186,47 @@ async def test_retry_goes_to_the_claims_workers_with_what_and_who_asked(daemons:
     }  # fmt: skip
 
 
+async def test_request_that_redis_refuses_is_not_taken_and_can_be_made_again(daemons: Daemons):
+    found = await links(
+        daemons,
+        type="celery.task.failed",
+        task_name="submit",
+        task_id="t",
+        retry_count="3",
+        max_retries="3",
+    )
+    [url] = [url for title, url in found.items() if re.search("retry", title, re.IGNORECASE)]
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.set("teams:actions", "not a stream")
+        assert (await post(url, who="Sara"))[0] == 503
+        client.delete("teams:actions")
+    assert "Retry the task" in (await get(url))[1]
+    assert (await post(url, who="Omar"))[0] == 200
+
+    assert [request["requested_by"] for request in requests(daemons.redis_url)] == ["Omar"]
+
+
+async def test_action_in_the_hands_of_a_process_that_is_killed_reaches_postgres(
+    daemons: Daemons, open_folder: Path
+):
+    lease = {"TEAMS_REDIS__LEASE_SECONDS": "1"}
+    with start_postgres(open_folder) as server:
+        migrate_up(server.url)
+        found = await links_with(daemons, server.url, **lease)
+    assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
+
+    def in_hand() -> bool:
+        with redis.Redis.from_url(daemons.redis_url) as client:
+            summary: Any = client.xpending("{teams:actions}:accepted", "notifier")
+            return bool(summary["pending"])
+
+    await until(in_hand)
+    daemons.processes[0].kill()
+    with start_postgres(open_folder, port=server.port) as again:
+        await daemons.start("--stages", "recorder", DATABASE_URL=again.url, **lease)
+        await until(lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"])
+
+
 async def test_forged_expired_and_foreign_requests_change_nothing(daemons: Daemons):
     found = await links(daemons, type="backup.failed", service="postgres")
     good = found["Acknowledge"]
@@ -316,8 +359,8 @@ async def test_acknowledging_works_while_postgres_is_away_and_is_applied_when_it
         )
 
 
-async def links_with(daemons: Daemons, database_url: str) -> dict[str, str]:
-    await daemons.start(**public({"DATABASE_URL": database_url}))
+async def links_with(daemons: Daemons, database_url: str, **env: str) -> dict[str, str]:
+    await daemons.start(**public({"DATABASE_URL": database_url} | env))
     xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "x"})
     [request] = await daemons.receiver.wait_for(1)
     await until(lambda: len(rows(database_url)) == 1)
@@ -366,10 +409,6 @@ async def test_unrecorded_ids_do_not_stop_the_others(daemons: Daemons):
     ],
 )
 async def test_slow_clients_are_cut_off(sent: bytes):
-    from aiohttp import web
-
-    from notifier.web.bounds import bound_connections
-
     async def read(request: web.Request) -> web.Response:
         await request.read()
         return web.Response()
