@@ -105,6 +105,8 @@ class Matrix:
     rules: Mapping[Priority, EscalationRule]
     hours: BusinessHours
     forget_after: timedelta
+    enabled: bool
+    poll_seconds: float
 
     @classmethod
     def of(cls, settings: EscalationSettings, hours: BusinessHoursSettings) -> Matrix:
@@ -116,7 +118,9 @@ class Matrix:
             Priority.LOW: settings.LOW,
         }
         forget_after = timedelta(seconds=settings.forget_after_seconds)
-        return cls(rules, BusinessHours(hours), forget_after)
+        return cls(
+            rules, BusinessHours(hours), forget_after, settings.enabled, settings.poll_seconds
+        )
 
     def decide(self, case: Case, now: datetime) -> Decision:
         """Say what follows now; the same case at the same time always gives the same."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
 
@@ -38,64 +38,73 @@ def actions_of(daemon: Daemon) -> Actions:
 
 
 def public_app(daemon: Daemon) -> web.Application:
-    """Make the public listener's application; the callback is on it when there is a token for it."""
-    config, secrets = daemon.config, daemon.secrets
-    public, actions = config.public, actions_of(daemon)
-    desk = ActionDesk(
-        PostgresFacts(config.database.url, timeout_seconds=_FACTS_SECONDS), actions
-    )
-    clients = Clients(public.trusted_proxies, public.user_header)
-    limit = PostLimit(public.posts_per_minute, time.monotonic)
-    key = secrets.hmac_key
+    """Make the public listener's application; the callback is on it when there is a token for it at start."""
+    actions = actions_of(daemon)
+    facts = PostgresFacts(daemon.config.database.url, timeout_seconds=_FACTS_SECONDS)
+    desk = ActionDesk(facts, actions)
+    limit = PostLimit(daemon.config.public.posts_per_minute, time.monotonic)
+
+    def clients() -> Clients:
+        public = daemon.config.public
+        return Clients(public.trusted_proxies, public.user_header)
+
     app = create_public_app(
         PublicParts(
-            secrets=lambda: [key.get_secret_value()] if key else [],
+            secrets=lambda: _link_keys(daemon),
             desk=desk,
             clients=clients,
             limit=limit,
-            titles={name: channel.title for name, channel in config.channels.items()},
-            zone=ZoneInfo(config.business_hours.time_zone),
-            https=public.url.startswith("https://"),
+            titles=lambda: _titles(daemon),
+            zone=lambda: ZoneInfo(daemon.config.business_hours.time_zone),
+            https=lambda: daemon.config.public.url.startswith("https://"),
             now=utc_now,
         )
     )
-    if secrets.callback_tokens:
-        keys = [base64.b64decode(token.get_secret_value()) for token in secrets.callback_tokens]
-        add_callback(app, CallbackParts(lambda: keys, desk, actions, clients, limit, utc_now))
+    if daemon.secrets.callback_tokens:
+        parts = CallbackParts(
+            lambda: _callback_keys(daemon), desk, actions, clients, limit, utc_now
+        )
+        add_callback(app, parts)
     return app
 
 
 def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
-    """Add the recording of actions, and the escalation scheduler where it is switched on."""
-    config = daemon.config
-    escalator = _escalator(daemon, stack)
+    """Add the recording of actions and the escalation scheduler."""
+    escalator = Escalator(
+        _ledger(daemon, stack),
+        actions_of(daemon),
+        daemon.group.add,
+        lambda: Matrix.of(daemon.config.escalation, daemon.config.business_hours),
+        titles=lambda: _titles(daemon),
+        stop=daemon.stop,
+        now=utc_now,
+    )
     recorder = ActionRecorder(
         daemon.group,
         _ledger(daemon, stack),
         escalator,
         daemon.group.add,
         leases=daemon.leases,
-        redis_settings=config.redis,
-        announce=config.public.announce_acknowledgements,
+        redis_settings=daemon.config.redis,
+        announce=lambda: daemon.config.public.announce_acknowledgements,
         now=utc_now,
     )
     _add_loop(daemon, "recorder actions", recorder.turn)
-    if config.escalation.enabled:
-        _add_loop(daemon, "escalation", escalator.turn)
+    _add_loop(daemon, "escalation", escalator.turn)
 
 
-def _escalator(daemon: Daemon, stack: AsyncExitStack) -> Escalator:
-    config = daemon.config
-    return Escalator(
-        _ledger(daemon, stack),
-        actions_of(daemon),
-        daemon.group.add,
-        Matrix.of(config.escalation, config.business_hours),
-        titles={name: channel.title for name, channel in config.channels.items()},
-        poll_seconds=config.escalation.poll_seconds,
-        stop=daemon.stop,
-        now=utc_now,
-    )
+def _link_keys(daemon: Daemon) -> Sequence[str]:
+    key = daemon.secrets.hmac_key
+    return [key.get_secret_value()] if key else []
+
+
+def _callback_keys(daemon: Daemon) -> Sequence[bytes]:
+    tokens = daemon.secrets.callback_tokens
+    return [base64.b64decode(token.get_secret_value()) for token in tokens]
+
+
+def _titles(daemon: Daemon) -> Mapping[str, str]:
+    return {name: channel.title for name, channel in daemon.config.channels.items()}
 
 
 def _ledger(daemon: Daemon, stack: AsyncExitStack) -> Ledger:

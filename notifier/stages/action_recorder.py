@@ -38,7 +38,7 @@ class ActionRecorder:
         *,
         leases: Leases,
         redis_settings: RedisSettings,
-        announce: bool,
+        announce: Callable[[], bool],
         now: Callable[[], datetime],
     ) -> None:
         self._group = group
@@ -91,7 +91,7 @@ class ActionRecorder:
                     await self._escalator.by_hand(
                         work, waiting.family, action.notification_id, action.who
                     )
-                if self._announce and waiting.event_type != ACKNOWLEDGED_TYPE:
+                if self._announce() and waiting.event_type != ACKNOWLEDGED_TYPE:
                     await self._announced(waiting)
             log.info(
                 "action_recorded",

@@ -52,10 +52,9 @@ class Escalator:
         ledger: Ledger,
         taken: TakenActions,
         publish: Publish,
-        matrix: Matrix,
+        matrix: Callable[[], Matrix],
         *,
-        titles: Mapping[str, str],
-        poll_seconds: float,
+        titles: Callable[[], Mapping[str, str]],
         stop: asyncio.Event,
         now: Callable[[], datetime],
     ) -> None:
@@ -64,14 +63,15 @@ class Escalator:
         self._publish = publish
         self._matrix = matrix
         self._titles = titles
-        self._poll_seconds = poll_seconds
         self._stop = stop
         self._now = now
 
     async def turn(self) -> None:
         """Look at every row that is due, then wait."""
-        await self.look()
-        await sleep_unless(self._stop, self._poll_seconds)
+        matrix = self._matrix()
+        if matrix.enabled:
+            await self.look()
+        await sleep_unless(self._stop, matrix.poll_seconds)
 
     async def look(self) -> int:
         """Look at the rows that are due; returns how many there were. Raises StoreError or StreamError."""
@@ -97,7 +97,7 @@ class Escalator:
         if taken.keys() - _recorded(family):
             await work.look_again(row.id, now + _ON_ITS_WAY)
             return
-        decision = self._matrix.decide(case_of(family), now)
+        decision = self._matrix().decide(case_of(family), now)
         match decision:
             case Finished():
                 await work.look_again(row.id, None)
@@ -116,7 +116,7 @@ class Escalator:
         """Tell the next channel now because a person wants it. Raises StoreError or StreamError."""
         if not family.originals:
             return
-        number, channel = self._matrix.by_hand(case_of(family))
+        number, channel = self._matrix().by_hand(case_of(family))
         await self.escalate(
             work,
             family,
@@ -150,6 +150,7 @@ class Escalator:
         )
         if not taken:
             return
+        titles = self._titles()
         told = [*first.channels, *(each.step.channel for each in family.steps)]
         entry = escalation_event(
             Subject(first.event_type, first.correlation_id, first.lang, _summary(family)),
@@ -160,7 +161,7 @@ class Escalator:
             by=who,
             priority=first.priority,
             since=first.sent_at,
-            told=[self._titles.get(name, name) for name in dict.fromkeys(told)],
+            told=[titles.get(name, name) for name in dict.fromkeys(told)],
             at=step.at,
         )
         await self._publish(family.stream, entry)

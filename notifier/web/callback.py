@@ -97,7 +97,7 @@ class CallbackParts:
     """The keys that may sign, as they are now: the security tokens of the outgoing webhooks, decoded."""
     desk: ActionDesk
     seen: CallbackMemory
-    clients: Clients
+    clients: Callable[[], Clients]
     limit: PostLimit
     now: Callable[[], datetime]
 
@@ -145,7 +145,7 @@ class _Callback:
 
     async def _taken(self, request: web.Request) -> web.Response:
         wait = self._parts.limit.wait_seconds(
-            f"callback {self._parts.clients.address(request)}"
+            f"callback {self._parts.clients().address(request)}"
         )
         if wait:
             answer = _problem(429, "too many requests; wait and try again")

@@ -49,16 +49,16 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class PublicParts:
-    """What the pages work with."""
+    """What the pages work with; what a setting says is asked for each time, for it may change."""
 
     secrets: Callable[[], Sequence[str]]
-    """The keys that may have signed a link, as they are now."""
+    """The keys that may have signed a link."""
     desk: ActionDesk
-    clients: Clients
+    clients: Callable[[], Clients]
     limit: PostLimit
-    titles: Mapping[str, str]
-    zone: ZoneInfo
-    https: bool
+    titles: Callable[[], Mapping[str, str]]
+    zone: Callable[[], ZoneInfo]
+    https: Callable[[], bool]
     now: Callable[[], datetime]
 
 
@@ -75,10 +75,6 @@ def create_public_app(parts: PublicParts) -> web.Application:
 
 
 def _guarded(parts: PublicParts) -> Middleware:
-    headers = dict(HEADERS)
-    if parts.https:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
-
     @web.middleware
     async def guarded(
         request: web.Request,
@@ -98,7 +94,9 @@ def _guarded(parts: PublicParts) -> Middleware:
                 response.headers["Allow"] = exc.headers["Allow"]
         except UnreachableError:
             response = _page(message_page("away", lang), 503)
-        response.headers.update(headers)
+        response.headers.update(HEADERS)
+        if parts.https():
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
         # One request a connection: nobody holds one open.
         response.force_close()
         return response
@@ -125,7 +123,7 @@ class _ActionPages:
             )
         if claim.action in WORK and situation.facts is None:
             return _page(message_page("not_now", view.lang), 503)
-        form = Form(self._parts.clients.user(request))
+        form = Form(self._parts.clients().user(request))
         return _page(
             action_page(claim.action, claim.notification_id, situation.facts, form, view)
         )
@@ -144,7 +142,7 @@ class _ActionPages:
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return _page(message_page("foreign", lang), 403)
         form = await _read_form(request)
-        user = self._parts.clients.user(request)
+        user = self._parts.clients().user(request)
         who = user or clean_line(form.get("who", ""), MAX_WHO)
         note = clean_note(form.get("note", ""))
         situation = await self._parts.desk.situation(claim.notification_id)
@@ -184,7 +182,7 @@ class _ActionPages:
 
     def _wait(self, request: web.Request) -> int:
         limit = self._parts.limit
-        address = self._parts.clients.address(request)
+        address = self._parts.clients().address(request)
         return limit.wait_seconds(f"address {address}") or limit.wait_seconds(
             f"link {request.match_info['token'][:120]}"
         )
@@ -194,7 +192,7 @@ class _ActionPages:
             lang = situation.facts.lang
         else:
             lang = preferred_language(request.headers.get("Accept-Language", ""))
-        return View(lang, self._parts.zone, self._parts.titles)
+        return View(lang, self._parts.zone(), self._parts.titles())
 
 
 async def _read_form(request: web.Request) -> dict[str, str]:

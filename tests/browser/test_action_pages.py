@@ -104,8 +104,8 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     memory = Memory()
     parts = PublicParts(
-        lambda: [SECRET], ActionDesk(memory, memory), Clients([], ""), PostLimit(1000, lambda: 0.0),
-        {"sre": "SRE"}, ZoneInfo("Asia/Riyadh"), False, lambda: NOW,
+        lambda: [SECRET], ActionDesk(memory, memory), lambda: Clients([], ""), PostLimit(1000, lambda: 0.0),
+        lambda: {"sre": "SRE"}, lambda: ZoneInfo("Asia/Riyadh"), lambda: False, lambda: NOW,
     )  # fmt: skip
     runner = web.AppRunner(create_public_app(parts))
     await runner.setup()

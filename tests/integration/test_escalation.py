@@ -90,7 +90,7 @@ class World:
     def escalator(self, number: int = 0) -> Escalator:
         return Escalator(
             Ledger(self.connections[number]), self.actions, self.publish,
-            Matrix.of(self.config.escalation, self.config.business_hours), titles={"devops": "DevOps"}, poll_seconds=1,
+            lambda: Matrix.of(self.config.escalation, self.config.business_hours), titles=lambda: {"devops": "DevOps"},
             stop=asyncio.Event(), now=lambda: self.now,
         )  # fmt: skip
 

@@ -35,7 +35,7 @@ def memory() -> Memory:
 async def client(memory: Memory) -> AsyncIterator[TestClient[Any, Any]]:
     app = web.Application(client_max_size=16_384)
     parts = CallbackParts(
-        lambda: [b"another key of sixteen bytes", KEY], ActionDesk(memory, memory), memory, Clients([], ""),
+        lambda: [b"another key of sixteen bytes", KEY], ActionDesk(memory, memory), memory, lambda: Clients([], ""),
         PostLimit(50, lambda: 0.0), lambda: NOW,
     )  # fmt: skip
     add_callback(app, parts)

@@ -36,7 +36,7 @@ def memory() -> Memory:
 @pytest.fixture
 async def client(memory: Memory) -> AsyncIterator[TestClient[Any, Any]]:
     parts = PublicParts(
-        lambda: KEYS, ActionDesk(memory, memory), Clients([], ""), PostLimit(1000, lambda: 0.0), {}, ZoneInfo("Asia/Riyadh"), True,
+        lambda: KEYS, ActionDesk(memory, memory), lambda: Clients([], ""), PostLimit(1000, lambda: 0.0), dict, lambda: ZoneInfo("Asia/Riyadh"), lambda: True,
         lambda: NOW,
     )  # fmt: skip
     async with TestClient(TestServer(create_public_app(parts))) as started:
