@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import json
 import re
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +127,47 @@ async def test_opening_the_link_changes_nothing_and_the_form_acknowledges_once(
         "acknowledge",
         {"note": "on it\nnow", "via": "page"},
     )
+
+
+async def test_the_log_names_no_person_no_note_and_no_link(daemons: Daemons):
+    found = await links(daemons, type="backup.failed", service="postgres")
+    url = found["Acknowledge"]
+    await get(url)
+    await post(url, who="Sara Al-Harbi", note="patient Ahmad")
+    await post(url + "x", who="Sara Al-Harbi")
+    await until(lambda: acknowledged(daemons) is not None)
+    await until(lambda: "action_recorded" in daemons.log())
+
+    for secret in ("Sara", "Ahmad", url.rpartition("/")[2], url.rpartition(".")[2]):
+        assert secret not in daemons.log()
+
+
+async def test_callback_of_a_flow_acknowledges_and_is_not_there_without_its_token(
+    daemons: Daemons,
+):
+    token = base64.b64encode(b"sixteen bytes or").decode()
+    found = await links(
+        daemons, env={"TEAMS_OUTGOING_WEBHOOK_TOKEN": token}, type="backup.failed", service="x"
+    )
+    [row] = rows(daemons.database_url)
+    body = json.dumps(
+        {"id": "1", "timestamp": datetime.now(UTC).isoformat(), "notification_id": str(row["id"]), "action": "acknowledge", "who": "Sara"}
+    ).encode()  # fmt: skip
+    signature = base64.b64encode(hmac.digest(b"sixteen bytes or", body, "sha256")).decode()
+    url = found["Acknowledge"].partition("/a/")[0] + "/callback"
+    async with aiohttp.ClientSession() as session:
+        for status in (200, 409):
+            headers = {"Authorization": f"HMAC {signature}"}
+            async with session.post(url, data=body, headers=headers) as answer:
+                assert answer.status == status
+                assert answer.content_type == "application/json"
+    await until(lambda: acknowledged(daemons) is not None)
+    assert rows(daemons.database_url)[0]["action_data"] == {"via": "callback"}
+    assert token not in daemons.log()
+
+    settings = public()
+    await daemons.start("--stages", "delivery", **settings)
+    assert (await post(settings["TEAMS_PUBLIC__URL"] + "/callback"))[0] == 404
 
 
 async def test_several_processes_serve_the_same_public_address(daemons: Daemons):
