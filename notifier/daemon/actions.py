@@ -109,7 +109,12 @@ def _titles(daemon: Daemon) -> Mapping[str, str]:
 
 def _ledger(daemon: Daemon, stack: AsyncExitStack) -> Ledger:
     """Each loop has a connection of its own."""
-    connection = Connection(daemon.config.database)
+    database = daemon.config.database
+    connection = Connection(
+        database.url,
+        connect_timeout_seconds=database.connect_timeout_seconds,
+        statement_timeout_seconds=database.statement_timeout_seconds,
+    )
     stack.push_async_callback(connection.close)
     return Ledger(connection)
 

@@ -8,16 +8,20 @@ from typing import Any
 
 import psycopg
 
-from notifier.config import DatabaseSettings, mask_url
+from notifier.config import mask_url
 from notifier.errors import StoreError
 
 
 class Connection:
     """Not for use by two tasks at once."""
 
-    def __init__(self, settings: DatabaseSettings) -> None:
-        self._settings = settings
-        self._shown = mask_url(settings.url)
+    def __init__(
+        self, url: str, *, connect_timeout_seconds: int, statement_timeout_seconds: float
+    ) -> None:
+        self.shown = mask_url(url)
+        self._url = url
+        self._connect_timeout = connect_timeout_seconds
+        self._statement_timeout_ms = int(statement_timeout_seconds * 1000)
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
 
     async def close(self) -> None:
@@ -26,27 +30,33 @@ class Connection:
             await self._connection.close()
             self._connection = None
 
+    async def connected(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+        """Return the connection, opened if need be; raises StoreError."""
+        if self._connection is None or self._connection.closed:
+            try:
+                self._connection = await psycopg.AsyncConnection.connect(
+                    self._url,
+                    autocommit=True,
+                    connect_timeout=self._connect_timeout,
+                    options=f"-c statement_timeout={self._statement_timeout_ms} -c timezone=UTC",
+                    application_name="notifier",
+                )
+            except psycopg.Error as exc:
+                raise self.failed(exc) from None
+        return self._connection
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[Any, ...]]]:
         """Commit when the body ends, roll back when it raises. Raises StoreError when Postgres is away or refuses."""
+        connection = await self.connected()
         try:
-            connection = await self._connected()
             async with connection.transaction():
                 yield connection
         except psycopg.Error as exc:
-            # The driver's text quotes values; the class says enough.
-            raise StoreError(
-                f"Postgres at {self._shown} failed: {type(exc).__name__}; check database.url and that the server is up"
-            ) from None
+            raise self.failed(exc) from None
 
-    async def _connected(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-        if self._connection is None or self._connection.closed:
-            timeout_ms = int(self._settings.statement_timeout_seconds * 1000)
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._settings.url,
-                autocommit=True,
-                connect_timeout=self._settings.connect_timeout_seconds,
-                options=f"-c statement_timeout={timeout_ms} -c timezone=UTC",
-                application_name="notifier",
-            )
-        return self._connection
+    def failed(self, exc: psycopg.Error) -> StoreError:
+        """Return the error to raise; the driver's own text quotes values, the class says enough."""
+        return StoreError(
+            f"Postgres at {self.shown} failed: {type(exc).__name__}; check database.url and that the server is up"
+        )

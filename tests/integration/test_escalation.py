@@ -106,7 +106,10 @@ class World:
 async def world(redis_url: str, database_url: str) -> AsyncIterator[World]:
     config = load_config(None, {"REDIS_URL": redis_url, "DATABASE_URL": database_url})
     client = connect(config.redis)
-    connections = [Connection(config.database) for _ in range(6)]
+    connections = [
+        Connection(database_url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+        for _ in range(6)
+    ]
     try:
         yield World(config, Actions(client, remember_seconds=1000), connections)
     finally:
