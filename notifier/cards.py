@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+from uuid import UUID
 
 from pydantic import JsonValue
 
@@ -19,10 +20,19 @@ from notifier.notifications import Notification
 from notifier.templating import Template
 
 FALLBACK_CARD = "generic"
+ESCALATION_CARD = "escalation"
+ACKNOWLEDGED_CARD = "acknowledged"
 _SIGNED_ACTIONS = ("acknowledge", "escalate", "retry_task", "discard_task", "poll_nphies")
 _ALWAYS_ESCALATES = frozenset({"claim_rejected", "nphies_api_error", "follow_up"})
 _NEVER_ESCALATES = frozenset(
-    {"claim_submitted", "claim_approved", "eligibility", "celery_task", "generic"}
+    {
+        "claim_submitted",
+        "claim_approved",
+        "eligibility",
+        "celery_task",
+        "generic",
+        ESCALATION_CARD,
+    }
 )
 
 _PRIORITY_LOOKS: dict[Priority, tuple[str, str]] = {
@@ -132,7 +142,9 @@ class CardPainter:
     def acknowledge_link(self, notification: Notification) -> str | None:
         """Return the signed link under which someone takes this notification; None without a public URL."""
         link = self._action_link
-        return None if link is None else link(notification.id, "acknowledge")
+        if link is None or not _offered("acknowledge", notification):
+            return None
+        return link(_answered_by(notification), "acknowledge")
 
     def context(self, notification: Notification) -> dict[str, JsonValue]:
         """Build what a template sees."""
@@ -177,17 +189,29 @@ class CardPainter:
         link = self._action_link
         if link is None:
             return {}
+        target = _answered_by(notification)
         return {
-            action: link(notification.id, action)
+            action: link(target, action)
             for action in _SIGNED_ACTIONS
             if _offered(action, notification)
         }
 
 
+def _answered_by(notification: Notification) -> str:
+    """Return the notification that the links act on: for an escalation the one that it escalates."""
+    answer_id = notification.data.get("answer_id")
+    if notification.card == ESCALATION_CARD and isinstance(answer_id, str):
+        try:
+            return str(UUID(answer_id))
+        except ValueError:
+            pass
+    return notification.id
+
+
 def _offered(action: str, notification: Notification) -> bool:
     card, data = notification.card, notification.data
     match action:
-        case _ if card == DIGEST_CARD:
+        case _ if card in (DIGEST_CARD, ACKNOWLEDGED_CARD):
             return False
         case "acknowledge":
             return True

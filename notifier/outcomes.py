@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from notifier.actions import subject_of
 from notifier.notifications import Notification
 
 
@@ -83,6 +84,7 @@ def encode_outcome(
         "event_time": notification.event_time,
         "lang": notification.lang,
         "digest_id": digest_id,
+        "subject": subject_of(notification.data),
         "attempts": _attempts(notification.tried_before + tried.count, tried.kept),
     }
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,5 +1,10 @@
 """Settings: config.toml and the environment become one frozen, checked model."""
 
+from notifier.config.escalation import (
+    BusinessHoursSettings,
+    EscalationRule,
+    EscalationSettings,
+)
 from notifier.config.load import SEED_NAMES, load_config, mask_url, masked, overrides
 from notifier.config.models import (
     AdminSettings,
@@ -30,11 +35,14 @@ __all__ = [
     "AdminSettings",
     "AuditSettings",
     "BreakerSettings",
+    "BusinessHoursSettings",
     "CardSettings",
     "Channel",
     "Config",
     "DatabaseSettings",
     "DeliverySettings",
+    "EscalationRule",
+    "EscalationSettings",
     "HttpSettings",
     "IntakeSettings",
     "LinkSettings",

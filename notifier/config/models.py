@@ -5,8 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    field_validator,
+    model_validator,
+)
 
+from notifier.config.escalation import BusinessHoursSettings, EscalationSettings
 from notifier.config.redis_url import parse_redis_url
 from notifier.events import Priority
 
@@ -267,8 +275,20 @@ class PublicSettings(_Section):
     bind: str
     url: str
     link_ttl_seconds: PositiveSeconds
+    user_header: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]{1,64})?$")]
+    trusted_proxies: tuple[IPvAnyNetwork, ...]
+    posts_per_minute: Annotated[int, Field(ge=1, le=10_000)]
+    announce_acknowledgements: bool
 
     _host_port = field_validator("bind")(_check_bind)
+
+    @model_validator(mode="after")
+    def _header_needs_a_proxy(self) -> PublicSettings:
+        if self.user_header and not self.trusted_proxies:
+            raise ValueError(
+                "user_header is believed only from trusted_proxies; set it to the proxy's address"
+            )
+        return self
 
     @field_validator("url")
     @classmethod
@@ -319,8 +339,21 @@ class Config(_Section):
     logging: LoggingSettings
     admin: AdminSettings
     public: PublicSettings
+    escalation: EscalationSettings
+    business_hours: BusinessHoursSettings
     channels: dict[Name, Channel]
     routes: dict[str, Route]
+
+    @model_validator(mode="after")
+    def _chains_are_sound(self) -> Config:
+        for priority in ("CRITICAL", "HIGH", "MEDIUM", "LOW"):
+            for channel in getattr(self.escalation, priority).chain:
+                if channel not in self.channels:
+                    known = ", ".join(self.channels)
+                    raise ValueError(
+                        f'escalation.{priority}.chain: no channel "{channel}"; channels are {known}'
+                    )
+        return self
 
     @model_validator(mode="after")
     def _routes_are_sound(self) -> Config:

@@ -9,6 +9,7 @@ import structlog
 
 from notifier.daemon.parts import Daemon
 from notifier.errors import UnreachableError
+from notifier.streams.actions import ACCEPTED
 from notifier.streams.keys import Keys
 
 _HOUSEKEEPING_SECONDS = 60.0
@@ -46,6 +47,7 @@ def read_streams(daemon: Daemon) -> list[str]:
         streams += daemon.config.streams
     if "recorder" in daemon.stages:
         streams += [Keys(stream).outcomes for stream in daemon.config.streams]
+        streams.append(ACCEPTED)
     for lane in daemon.lanes:
         streams += lane.lanes
     return streams

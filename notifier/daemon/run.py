@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from notifier.config import Config, mask_url
+from notifier.daemon.actions import add_actions
 from notifier.daemon.housekeeping import housekeeping, read_streams
 from notifier.daemon.listeners import add_listeners
 from notifier.daemon.parts import Daemon, Loop
@@ -93,6 +94,7 @@ async def _main(
             add_delivery(daemon, stack)
         if "recorder" in stages:
             await add_recorder(daemon, stack)
+            add_actions(daemon, stack)
         await add_listeners(daemon, stack)
         reloader = Reloader(daemon, blueprint)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)

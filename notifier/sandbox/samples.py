@@ -11,9 +11,13 @@ from notifier import assets
 
 
 def sample_events() -> Iterator[str]:
-    """Return the samples as JSON texts, endlessly and with the current time, claims first."""
+    """Return the samples as JSON texts, endlessly and with the current time, claims first; without those that notifier publishes itself."""
     paths = sorted(
-        (assets.cards_dir() / "samples").glob("*.json"),
+        (
+            path
+            for path in (assets.cards_dir() / "samples").glob("*.json")
+            if not path.stem.startswith("notifier.")
+        ),
         key=lambda path: ("claim" not in path.stem, path.stem),
     )
     samples = [json.loads(path.read_text(encoding="utf-8")) for path in paths]

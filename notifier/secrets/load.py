@@ -14,7 +14,14 @@ from notifier.config import Config, HttpSettings
 from notifier.errors import SecretsError
 from notifier.secrets.credentials import CredentialSource
 from notifier.secrets.environment import EnvironmentSource
-from notifier.secrets.names import HMAC_KEY, PREVIOUS_HMAC_KEYS, SecretName, webhook_of
+from notifier.secrets.names import (
+    CALLBACK_TOKENS,
+    HMAC_KEY,
+    PREVIOUS_HMAC_KEYS,
+    SecretName,
+    webhook_of,
+)
+from notifier.secrets.tokens import callback_tokens
 from notifier.signing import KeySet, key_fault, key_id
 from notifier.teams.webhooks import parse, refuse_reason
 
@@ -59,6 +66,8 @@ class Secrets:
     found: Mapping[str, Webhook]
     """State by channel, of all."""
     warnings: tuple[str, ...] = ()
+    callback_tokens: tuple[SecretStr, ...] = ()
+    """Who may call back, as base64 text."""
 
 
 def sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
@@ -95,9 +104,16 @@ def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
         keys, warnings = _keys(places)
     except SecretsError as exc:
         faults.append(str(exc))
+    tokens: tuple[SecretStr, ...] = ()
+    try:
+        _, listed = _find(CALLBACK_TOKENS, places)
+        if listed is not None and not _is_placeholder(listed):
+            tokens = callback_tokens(listed)
+    except SecretsError as exc:
+        faults.append(str(exc))
     if faults:
         raise SecretsError("\n".join(faults))
-    return Secrets(webhooks, keys, found, warnings)
+    return Secrets(webhooks, keys, found, warnings, tokens)
 
 
 def _find(name: SecretName, places: Sequence[SecretSource]) -> tuple[str, str | None]:

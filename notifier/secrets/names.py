@@ -33,6 +33,9 @@ HMAC_KEY = SecretName("TEAMS_HMAC_SECRET_KEY", Shelf.CONFIG, "hmac_secret")
 PREVIOUS_HMAC_KEYS = SecretName(
     "TEAMS_HMAC_SECRET_KEY_PREVIOUS", Shelf.CONFIG, "hmac_secret_previous"
 )
+CALLBACK_TOKENS = SecretName(
+    "TEAMS_OUTGOING_WEBHOOK_TOKEN", Shelf.CONFIG, "outgoing_webhook_token"
+)
 
 
 def webhook_of(channel: str) -> SecretName:

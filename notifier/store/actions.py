@@ -1,24 +1,28 @@
-"""What people did from a card: read a notification's facts, and take it once."""
+"""What an action page shows: the recorded facts of a notification."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
+from pydantic import JsonValue
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("actions.sql")
+_MOST_CONNECTIONS = 4
+"""However many people look at once, Postgres has connections left for the stages."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationFacts:
-    """What an action page shows; none of it identifies a patient."""
+    """What an action page shows; patient data are masked."""
 
     id: str
     event_id: str
@@ -31,38 +35,33 @@ class NotificationFacts:
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     action_taken: str | None
+    summary: str | None
+    """The card in one sentence; None when the card was not kept."""
+    subject: Mapping[str, JsonValue]
 
 
-class PostgresActions:
+class PostgresFacts:
     """A connection per request: people click some times an hour."""
 
-    def __init__(self, url: str, *, connect_timeout_seconds: int) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float) -> None:
         self._url = url
-        self._connect_timeout = connect_timeout_seconds
+        self._timeout_seconds = timeout_seconds
+        self._slots = asyncio.Semaphore(_MOST_CONNECTIONS)
 
     async def facts(self, notification_id: str) -> NotificationFacts | None:
-        """Return the facts, None when the notification is not recorded (yet). Raises StoreError."""
-        row = await self._fetch("facts", {"id": notification_id})
-        return None if row is None else NotificationFacts(*row)
-
-    async def take(self, notification_id: str, *, who: str, action: str, note: str) -> bool:
-        """Record who took it with which action; False when somebody was first. Raises StoreError."""
-        data = json.dumps({"note": note} if note else {})
-        row = await self._fetch(
-            "take", {"id": notification_id, "who": who, "action": action, "data": data}
-        )
-        return row is not None
-
-    async def _fetch(self, query: str, parameters: dict[str, str]) -> tuple[Any, ...] | None:
+        """Return the facts, None when the notification is not recorded (yet). Raises StoreError, in time."""
         try:
-            async with await psycopg.AsyncConnection.connect(
-                self._url,
-                connect_timeout=self._connect_timeout,
-                options="-c statement_timeout=5000",
-            ) as connection:
-                cursor = await connection.execute(_QUERIES[query], parameters)
-                return await cursor.fetchone()
-        except psycopg.Error as exc:
+            async with asyncio.timeout(self._timeout_seconds), self._slots:
+                row = await self._row(notification_id)
+        except (psycopg.Error, TimeoutError) as exc:
             raise StoreError(
                 f"Postgres at {mask_url(self._url)} failed: {type(exc).__name__}"
             ) from None
+        return None if row is None else NotificationFacts(*row)
+
+    async def _row(self, notification_id: str) -> tuple[Any, ...] | None:
+        async with await psycopg.AsyncConnection.connect(
+            self._url, options="-c statement_timeout=5000", application_name="notifier pages"
+        ) as connection:
+            cursor = await connection.execute(_QUERIES["facts"], {"id": notification_id})
+            return await cursor.fetchone()

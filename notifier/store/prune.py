@@ -51,7 +51,8 @@ def prune(url: str, retention: Retention) -> int:
                 gone += batch
                 if batch < _BATCH:
                     break
-            connection.execute(_QUERIES["prune_actions"], retention.parameters())
+            for query in ("prune_actions", "prune_taken", "prune_escalations"):
+                connection.execute(_QUERIES[query], retention.parameters())
     except psycopg.Error as exc:
         raise _failed(url, exc) from None
     return gone

@@ -14,5 +14,11 @@ DELETE FROM teams_notifications WHERE id IN (
     LIMIT %(batch)s
 );
 
+-- name: prune_taken
+DELETE FROM teams_actions WHERE at < least(%(before)s, %(critical_before)s);
+
+-- name: prune_escalations
+DELETE FROM teams_escalations WHERE at < least(%(before)s, %(critical_before)s);
+
 -- name: prune_actions
 DELETE FROM teams_dead_letter_actions WHERE at < least(%(before)s, %(critical_before)s);

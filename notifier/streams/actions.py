@@ -1,22 +1,108 @@
-"""Requests from people to the claims workers: entries on the stream teams:actions."""
+"""Actions of people: who took which notification, what waits for Postgres, and the requests to the claims workers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, cast
 
 from redis.exceptions import RedisClusterException, RedisError
 
+from notifier.actions import Action, read_action
 from notifier.errors import StreamError
 from notifier.streams.connection import Client
 
-ACTIONS_STREAM = "teams:actions"
+REQUESTS = "teams:actions"
+"""Stream of requests to the claims workers; the keys below share its cluster slot by their hash tag."""
+ACCEPTED = "{teams:actions}:accepted"
+"""Stream of accepted actions that wait for Postgres."""
 
-_KEPT = 100_000
+_KEPT_REQUESTS = 100_000
+_CALLBACK_SECONDS = 900
+"""Longer than a callback's timestamp may differ from now, to both sides."""
 
 
-async def publish_action(client: Client, fields: Mapping[str, str]) -> None:
-    """Add one request; the stream keeps about the last 100,000. Raises StreamError."""
-    try:
-        await client.xadd(ACTIONS_STREAM, dict(fields), maxlen=_KEPT, approximate=True)  # type: ignore[arg-type]
-    except (RedisError, RedisClusterException, OSError) as exc:
-        raise StreamError(f"Redis failed: {type(exc).__name__}; try again") from exc
+def taken_key(notification_id: str) -> str:
+    """Hash with the action that took a notification."""
+    return f"{{teams:actions}}:taken:{notification_id}"
+
+
+def callback_key(digest: str) -> str:
+    """Mark of a callback's body that was seen."""
+    return f"{{teams:actions}}:callback:{digest}"
+
+
+class Actions:
+    """Redis decides who was first: it is there when Postgres is not."""
+
+    def __init__(self, client: Client, *, remember_seconds: float) -> None:
+        """Remember who took a notification for `remember_seconds`, which must outlast the links to it."""
+        self._client = client
+        self._remember_seconds = int(remember_seconds)
+        self._take = client.register_script(
+            files(__package__).joinpath("take.lua").read_text(encoding="utf-8")
+        )
+
+    async def take(self, action: Action, request: Mapping[str, str] | None) -> Action | None:
+        """Take a notification, and ask the claims workers if there is a `request`, in one step.
+
+        Returns:
+            None when it is taken now, else the action that was first.
+
+        Raises:
+            StreamError: Redis is away or refuses; nothing has happened, or all of it: asking again is safe.
+        """
+        flat = [part for pair in action.fields().items() for part in pair]
+        asked = [part for pair in (request or {}).items() for part in pair]
+        argv = [str(self._remember_seconds), str(len(flat)), *flat, str(_KEPT_REQUESTS), *asked]
+        keys = [taken_key(action.notification_id), ACCEPTED, REQUESTS]
+        try:
+            reply: Any = await cast("Any", self._take(keys=keys, args=argv))
+        except (RedisError, RedisClusterException, OSError) as exc:
+            raise _away(exc) from exc
+        return _action(dict(zip(reply[::2], reply[1::2], strict=True)))
+
+    async def taken(self, notification_id: str) -> Action | None:
+        """Return who took a notification. Raises StreamError."""
+        try:
+            fields: Any = await cast("Any", self._client.hgetall(taken_key(notification_id)))
+        except (RedisError, RedisClusterException, OSError) as exc:
+            raise _away(exc) from exc
+        return _action(fields)
+
+    async def first_taken(self, notification_ids: Sequence[str]) -> dict[str, str]:
+        """Return the action word by notification, of those that somebody took. Raises StreamError."""
+        pipeline = self._client.pipeline(transaction=False)
+        for notification_id in notification_ids:
+            pipeline.hget(taken_key(notification_id), "action")
+        try:
+            words: Any = await pipeline.execute()
+        except (RedisError, RedisClusterException, OSError) as exc:
+            raise _away(exc) from exc
+        return {
+            notification_id: word.decode()
+            for notification_id, word in zip(notification_ids, words, strict=True)
+            if word is not None
+        }
+
+    async def callback_seen(self, digest: str) -> bool:
+        """Tell whether a callback, by the digest of its body, was done before. Raises StreamError."""
+        try:
+            return bool(await self._client.exists(callback_key(digest)))
+        except (RedisError, RedisClusterException, OSError) as exc:
+            raise _away(exc) from exc
+
+    async def remember_callback(self, digest: str) -> None:
+        """Note that a callback was done, for longer than its timestamp is valid. Raises StreamError."""
+        try:
+            await self._client.set(callback_key(digest), "1", ex=_CALLBACK_SECONDS)
+        except (RedisError, RedisClusterException, OSError) as exc:
+            raise _away(exc) from exc
+
+
+def _action(fields: Mapping[bytes, bytes]) -> Action | None:
+    return read_action(fields) if fields else None
+
+
+def _away(exc: Exception) -> StreamError:
+    return StreamError(f"Redis failed: {type(exc).__name__}; try again")

@@ -19,7 +19,7 @@ async def listen(
     stack: AsyncExitStack,
     *,
     shared: bool = False,
-) -> None:
+) -> web.AppRunner:
     """Serve on an address until `stack` closes; a shared one may be served by several processes (SO_REUSEPORT).
 
     Raises:
@@ -38,3 +38,4 @@ async def listen(
         ) from None
     address = runner.addresses[0]
     log.info("listening", setting=setting, address=f"{address[0]}:{address[1]}")
+    return runner

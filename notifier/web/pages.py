@@ -2,86 +2,177 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from html import escape
+from importlib.resources import files
+from zoneinfo import ZoneInfo
 
+from notifier.actions import MAX_NOTE, MAX_WHO
 from notifier.store.actions import NotificationFacts
+from notifier.web.desk import Taken
+from notifier.web.words import words_of
 
-_ENGLISH = {
-    "acknowledge": "Acknowledge", "escalate": "Escalate", "retry_task": "Retry the task", "discard_task": "Discard the task",
-    "poll_nphies": "Ask NPHIES again", "who": "Your name", "note": "Note (optional)", "need_who": "Please enter your name.",
-    "event_type": "Event", "priority": "Priority", "channel": "Channel", "correlation_id": "Correlation id", "sent_at": "Sent",
-    "by": "Taken by", "at": "At", "action": "Action",
-    "not_yet": "This notification is not recorded yet. Try again in a minute.",
-    "expired": "This link has expired. Act from a newer card or in the claims application.",
-    "invalid": "This link is not valid. Open it again from the card in Teams.",
-    "away": "The service cannot reach its database. Nothing was changed; try again in a minute.",
-    "taken": "Somebody has already taken this notification.", "done": "Done. Thank you.",
-}  # fmt: skip
-_ARABIC = {
-    "acknowledge": "تأكيد الاستلام", "escalate": "تصعيد", "retry_task": "إعادة المهمة", "discard_task": "إلغاء المهمة",
-    "poll_nphies": "الاستعلام من نفيس مجدداً", "who": "اسمك", "note": "ملاحظة (اختياري)", "need_who": "الرجاء إدخال اسمك.",
-    "event_type": "الحدث", "priority": "الأولوية", "channel": "القناة", "correlation_id": "معرّف الارتباط", "sent_at": "وقت الإرسال",
-    "by": "تولّاه", "at": "في", "action": "الإجراء",
-    "not_yet": "لم يُسجَّل هذا الإشعار بعد. حاول مجدداً بعد دقيقة.",
-    "expired": "انتهت صلاحية هذا الرابط.", "invalid": "هذا الرابط غير صالح. افتحه مجدداً من البطاقة.",
-    "away": "تعذّر الوصول إلى قاعدة البيانات. لم يتغيّر شيء؛ حاول بعد دقيقة.",
-    "taken": "سبق أن تولّى أحدهم هذا الإشعار.", "done": "تم. شكراً لك.",
-}  # fmt: skip
-
-_STYLE = """
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem}
-dl{display:grid;grid-template-columns:auto 1fr;gap:.25rem 1rem}dt{font-weight:600}dd{margin:0;overflow-wrap:anywhere}
-label{display:block;margin-top:1rem;font-weight:600}input,textarea{font:inherit;width:100%;box-sizing:border-box;padding:.5rem}
-button{font:inherit;margin-top:1rem;padding:.75rem 1.25rem}[role=alert]{font-weight:600}
-"""
+_STYLE = files(__package__).joinpath("static/action.css").read_text(encoding="utf-8")
+STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+"""What a Content-Security-Policy allows: this style and no other."""
 
 
-def action_page(action: str, facts: NotificationFacts, *, fault: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What has been entered so far."""
+
+    user: str | None = None
+    """The name that single sign-on vouches for; None: it is typed."""
+    note: str = ""
+    name_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a page is shown: language, time zone and the titles of the channels."""
+
+    lang: str
+    zone: ZoneInfo
+    titles: Mapping[str, str]
+
+    def time(self, moment: datetime) -> str:
+        """Write a moment in the page's time zone."""
+        local = moment.astimezone(self.zone)
+        return (
+            f'<time datetime="{escape(moment.isoformat())}">'
+            f'<bdi dir="ltr">{local:%Y-%m-%d %H:%M}</bdi> <bdi>({escape(self.zone.key)})</bdi></time>'
+        )
+
+
+def action_page(
+    action: str, notification_id: str, facts: NotificationFacts | None, form: Form, view: View
+) -> str:
     """Return the page with the facts and the form of one action."""
-    words = _words(facts.lang)
-    alert = f'<p role="alert">{words["need_who"]}</p>' if fault == "who" else ""
-    form = (
-        f'{alert}<form method="post"><label for="who">{words["who"]}</label>'
-        '<input id="who" name="who" required maxlength="100" autocomplete="name">'
-        f'<label for="note">{words["note"]}</label><textarea id="note" name="note" rows="3" maxlength="1000"></textarea>'
-        f"<button>{words[action]}</button></form>"
+    words = words_of(view.lang)
+    problem = ""
+    if form.name_missing:
+        problem = (
+            '<div class="problem" role="alert" tabindex="-1" autofocus aria-labelledby="problem">'
+            f'<h2 id="problem">{words["problem"]}</h2><p><a href="#who">{words["need_who"]}</a></p></div>'
+        )
+    body = (
+        f"{problem}<h1>{words[action]}</h1>{_summary(facts)}<p>{words[f'about_{action}']}</p>"
+        f"{_form(action, form, words)}{_facts(notification_id, facts, view, acting=True)}"
     )
-    return _html(words[action], _facts(facts, words) + form, facts.lang)
+    title = f"{words['error']}: {words[action]}" if form.name_missing else words[action]
+    return _html(title, body, view.lang)
 
 
-def message_page(message: str, lang: str, facts: NotificationFacts | None = None) -> str:
-    """Return a page that says one thing, with who took the notification when that is known."""
-    words = _words(lang)
-    return _html(words[message], _facts(facts, words) if facts else "", lang)
+def done_page(
+    taken: Taken, notification_id: str, facts: NotificationFacts | None, view: View
+) -> str:
+    """Return the page that says what was recorded."""
+    words = words_of(view.lang)
+    body = (
+        f"<h1>{words['done']}</h1>{_summary(facts)}<p>{words[f'done_{taken.action}']} {words['close']}</p>"
+        f"{_taken(taken, view)}{_facts(notification_id, facts, view)}"
+    )
+    return _html(words["done"], body, view.lang, kind="done")
 
 
-def _words(lang: str) -> dict[str, str]:
-    return _ARABIC if lang == "ar" else _ENGLISH
+def taken_page(
+    taken: Taken,
+    notification_id: str,
+    facts: NotificationFacts | None,
+    view: View,
+    *,
+    tried: bool,
+) -> str:
+    """Return the page that says who was first."""
+    words = words_of(view.lang)
+    text = words["taken_text" if tried else "taken_shown"]
+    body = (
+        f"<h1>{words['taken']}</h1>{_summary(facts)}<p>{text}</p>"
+        f"{_taken(taken, view)}{_facts(notification_id, facts, view)}"
+    )
+    return _html(words["taken"], body, view.lang, kind="done")
 
 
-def _facts(facts: NotificationFacts, words: dict[str, str]) -> str:
+def message_page(message: str, lang: str) -> str:
+    """Return a page that says one thing and what to do."""
+    words = words_of(lang)
+    body = f"<h1>{words[message]}</h1><p>{words[f'{message}_text']}</p>"
+    return _html(words[message], body, lang, kind="stop")
+
+
+def _form(action: str, form: Form, words: Mapping[str, str]) -> str:
+    if form.user is None:
+        wrong = f'<p class="wrong" id="who-wrong">{words["need_who"]}</p>'
+        described = "who-wrong who-hint" if form.name_missing else "who-hint"
+        invalid = ' aria-invalid="true"' if form.name_missing else ""
+        name = (
+            f'<label for="who">{words["who"]}</label><p class="hint" id="who-hint">{words["who_hint"]}</p>'
+            f"{wrong if form.name_missing else ''}"
+            f'<input id="who" name="who" required maxlength="{MAX_WHO}" autocomplete="name" aria-describedby="{described}"{invalid}>'
+        )
+    else:
+        name = f"<p>{words['signed_in']} <strong><bdi>{escape(form.user)}</bdi></strong></p>"
+    return (
+        f'<form method="post">{name}'
+        f'<label for="note">{words["note"]} <span class="optional">({words["optional"]})</span></label>'
+        f'<p class="hint" id="note-hint">{words["note_hint"]}</p>'
+        f'<textarea id="note" name="note" rows="3" maxlength="{MAX_NOTE}" dir="auto" aria-describedby="note-hint">'
+        f"\n{escape(form.note)}</textarea><button>{words[action]}</button></form>"
+    )
+
+
+def _summary(facts: NotificationFacts | None) -> str:
+    if facts is None or not facts.summary:
+        return ""
+    return f'<p class="lead" dir="auto">{escape(facts.summary)}</p>'
+
+
+def _taken(taken: Taken, view: View) -> str:
+    words = words_of(view.lang)
     rows = [
-        (words[name], str(getattr(facts, name)))
-        for name in ("event_type", "priority", "channel", "correlation_id")
+        (words["by"], f'<bdi dir="auto">{escape(taken.who)}</bdi>'),
+        (words["action"], escape(words.get(taken.action, taken.action))),
+        (words["at"], view.time(datetime.fromisoformat(taken.at))),
     ]
-    rows.append((words["sent_at"], f"{facts.sent_at:%Y-%m-%d %H:%M UTC}"))
-    if facts.acknowledged_by and facts.acknowledged_at:
-        taken = words.get(facts.action_taken or "", facts.action_taken or "")
-        rows += [
-            (words["by"], facts.acknowledged_by),
-            (words["at"], f"{facts.acknowledged_at:%Y-%m-%d %H:%M UTC}"),
+    return _list(rows)
+
+
+def _facts(
+    notification_id: str, facts: NotificationFacts | None, view: View, *, acting: bool = False
+) -> str:
+    words = words_of(view.lang)
+    rows: list[tuple[str, str]] = []
+    if facts is not None:
+        title = view.titles.get(facts.channel, facts.channel)
+        rows = [
+            (words["priority"], words.get(facts.priority, facts.priority)),
+            (words["event_type"], _code(facts.event_type)),
+            (words["channel"], f"<bdi>{escape(title)}</bdi>"),
+            (words["sent_at"], view.time(facts.sent_at)),
+            (words["correlation_id"], _code(facts.correlation_id)),
         ]
-        rows.append((words["action"], taken))
-    items = "".join(
-        f"<dt>{term}</dt><dd><bdi>{escape(value)}</bdi></dd>" for term, value in rows
-    )
-    return f"<dl>{items}</dl>"
+    rows.append((words["notification"], _code(notification_id)))
+    missing = "" if facts or not acting else f"<p>{words['no_facts']}</p>"
+    return f"<h2>{words['details']}</h2>{missing}{_list(rows)}"
 
 
-def _html(title: str, body: str, lang: str) -> str:
+def _code(text: str) -> str:
+    return f'<bdi dir="ltr">{escape(text)}</bdi>'
+
+
+def _list(rows: list[tuple[str, str]]) -> str:
+    return f"<dl>{''.join(f'<dt>{term}</dt><dd>{value}</dd>' for term, value in rows)}</dl>"
+
+
+def _html(title: str, body: str, lang: str, *, kind: str = "") -> str:
     code, direction = ("ar", "rtl") if lang == "ar" else ("en", "ltr")
     return (
-        f'<!doctype html><html lang="{code}" dir="{direction}"><meta charset="utf-8">'
+        f'<!doctype html><html lang="{code}" dir="{direction}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style><main><h1>{title}</h1>{body}</main></html>"
+        f"<title>{title}</title><style>{_STYLE}</style></head>"
+        f'<body><main><article class="{kind}">{body}</article></main></body></html>'
     )

@@ -1,129 +1,211 @@
-"""Action pages: a signed link from a card opens a page; only its form acts, and only once."""
+"""The public listener: action pages behind signed links, and the callback; nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
+from notifier.actions import MAX_WHO, WORK, Action, Via, clean_line, clean_note
 from notifier.errors import TokenError, UnreachableError
 from notifier.signing import ActionClaim, verify_action_token
-from notifier.store.actions import NotificationFacts
-from notifier.web.pages import action_page, message_page
+from notifier.web.clients import Clients
+from notifier.web.desk import ActionDesk, AlreadyTaken, NotNow, Recorded, Situation
+from notifier.web.limits import PostLimit
+from notifier.web.pages import (
+    STYLE_HASH,
+    Form,
+    View,
+    action_page,
+    done_page,
+    message_page,
+    taken_page,
+)
+from notifier.web.words import preferred_language
 
-_MAX_BODY_BYTES = 16_384
-_MAX_WHO = 100
-_MAX_NOTE = 1_000
+MAX_BODY_BYTES = 16_384
+_BODY_SECONDS = 10.0
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Server": "notifier",
 }
 
-RequestWork = Callable[[ActionClaim, NotificationFacts, str, str], Awaitable[None]]
-"""Publish a request to the claims workers: claim, facts, who, note."""
+
+@dataclass(frozen=True, slots=True)
+class PublicParts:
+    """What the pages work with; what a setting says is asked for each time, for it may change."""
+
+    secrets: Callable[[], Sequence[str]]
+    """The keys that may have signed a link."""
+    desk: ActionDesk
+    clients: Callable[[], Clients]
+    limit: PostLimit
+    titles: Callable[[], Mapping[str, str]]
+    zone: Callable[[], ZoneInfo]
+    https: Callable[[], bool]
+    now: Callable[[], datetime]
 
 
-class ActionStore(Protocol):
-    """What the pages need of Postgres; both raise StoreError when it is away."""
-
-    async def facts(self, notification_id: str) -> NotificationFacts | None:
-        """Return what the page shows, None when nothing is recorded."""
-
-    async def take(self, notification_id: str, *, who: str, action: str, note: str) -> bool:
-        """Record the action; False when somebody was first."""
+class _TooSlowError(Exception):
+    """The form did not arrive in time."""
 
 
-def create_public_app(
-    *,
-    secrets: Sequence[str],
-    actions: ActionStore,
-    request_work: RequestWork,
-    now: Callable[[], datetime],
-) -> web.Application:
-    """Serve /a/{token} and nothing else: GET shows and changes nothing (link scanners follow links), POST acts."""
-    pages = _ActionPages(secrets, actions, request_work, now)
-    app = web.Application(client_max_size=_MAX_BODY_BYTES)
+def create_public_app(parts: PublicParts) -> web.Application:
+    """Serve /a/{token}: GET shows and changes nothing (link scanners follow links), POST acts, once."""
+    pages = _ActionPages(parts)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_guarded(parts)])
     app.add_routes([web.get("/a/{token}", pages.show), web.post("/a/{token}", pages.act)])
     return app
 
 
+def _guarded(parts: PublicParts) -> Middleware:
+    @web.middleware
+    async def guarded(
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        lang = preferred_language(request.headers.get("Accept-Language", ""))
+        response: web.StreamResponse
+        try:
+            response = await handler(request)
+        except web.HTTPRequestEntityTooLarge:
+            response = _page(message_page("large", lang), 413)
+        except _TooSlowError:
+            response = _page(message_page("large", lang), 408)
+        except web.HTTPException as exc:
+            response = _page(message_page("missing", lang), exc.status)
+            if "Allow" in exc.headers:
+                response.headers["Allow"] = exc.headers["Allow"]
+        except UnreachableError:
+            response = _page(message_page("away", lang), 503)
+        response.headers.update(HEADERS)
+        if parts.https():
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        # One request a connection: nobody holds one open.
+        response.force_close()
+        return response
+
+    return guarded
+
+
 class _ActionPages:
-    def __init__(
-        self,
-        secrets: Sequence[str],
-        actions: ActionStore,
-        request_work: RequestWork,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._secrets = secrets
-        self._actions = actions
-        self._request_work = request_work
-        self._now = now
+    def __init__(self, parts: PublicParts) -> None:
+        self._parts = parts
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the notification and the form."""
-        return await self._answer(request, self._shown)
+        claim = self._claim(request)
+        if isinstance(claim, web.Response):
+            return claim
+        situation = await self._parts.desk.situation(claim.notification_id)
+        view = self._view(request, situation)
+        if situation.taken is not None:
+            return _page(
+                taken_page(
+                    situation.taken, claim.notification_id, situation.facts, view, tried=False
+                )
+            )
+        if claim.action in WORK and situation.facts is None:
+            return _page(message_page("not_now", view.lang), 503)
+        form = Form(self._parts.clients().user(request))
+        return _page(
+            action_page(claim.action, claim.notification_id, situation.facts, form, view)
+        )
 
     async def act(self, request: web.Request) -> web.Response:
         """Do the action once."""
-        return await self._answer(request, self._acted)
-
-    async def _answer(
-        self,
-        request: web.Request,
-        work: Callable[[web.Request, ActionClaim, NotificationFacts], Awaitable[web.Response]],
-    ) -> web.Response:
-        try:
-            claim = verify_action_token(
-                self._secrets, request.match_info["token"], now=int(self._now().timestamp())
-            )
-            facts = await self._actions.facts(claim.notification_id)
-            if facts is None:
-                return _page(message_page("not_yet", "en"), 503)
-            return await work(request, claim, facts)
-        except TokenError as exc:
-            return _page(
-                message_page("expired" if exc.expired else "invalid", "en"),
-                410 if exc.expired else 400,
-            )
-        except UnreachableError:
-            return _page(message_page("away", "en"), 503)
-
-    async def _shown(
-        self, _: web.Request, claim: ActionClaim, facts: NotificationFacts
-    ) -> web.Response:
-        if facts.acknowledged_at is not None:
-            return _page(message_page("taken", facts.lang, facts), 200)
-        return _page(action_page(claim.action, facts, fault=""), 200)
-
-    async def _acted(
-        self, request: web.Request, claim: ActionClaim, facts: NotificationFacts
-    ) -> web.Response:
+        lang = preferred_language(request.headers.get("Accept-Language", ""))
+        wait = self._wait(request)
+        if wait:
+            page = _page(message_page("many", lang), 429)
+            page.headers["Retry-After"] = str(wait)
+            return page
+        claim = self._claim(request)
+        if isinstance(claim, web.Response):
+            return claim
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-            return _page(message_page("invalid", facts.lang), 403)
-        form = await request.post()
-        who = " ".join(str(form.get("who", "")).split())[:_MAX_WHO]
-        note = str(form.get("note", "")).replace("\x00", "").strip()[:_MAX_NOTE]
-        if not who.replace("\x00", ""):
-            return _page(action_page(claim.action, facts, fault="who"), 422)
-        first = await self._actions.take(
-            claim.notification_id, who=who.replace("\x00", ""), action=claim.action, note=note
+            return _page(message_page("foreign", lang), 403)
+        form = await _read_form(request)
+        user = self._parts.clients().user(request)
+        who = user or clean_line(form.get("who", ""), MAX_WHO)
+        note = clean_note(form.get("note", ""))
+        situation = await self._parts.desk.situation(claim.notification_id)
+        view = self._view(request, situation)
+        if not who and situation.taken is None:
+            entered = Form(user, note, name_missing=True)
+            html = action_page(
+                claim.action, claim.notification_id, situation.facts, entered, view
+            )
+            return _page(html, 422)
+        via = Via.SIGN_ON if user else Via.PAGE
+        action = Action(claim.notification_id, claim.action, who, note, via, self._parts.now())
+        return await self._acted(action, situation, view)
+
+    async def _acted(self, action: Action, situation: Situation, view: View) -> web.Response:
+        facts = situation.facts
+        match await self._parts.desk.act(action, situation):
+            case Recorded(taken):
+                return _page(done_page(taken, action.notification_id, facts, view))
+            case AlreadyTaken(taken):
+                html = taken_page(taken, action.notification_id, facts, view, tried=True)
+                return _page(html, 409)
+            case NotNow():
+                return _page(message_page("not_now", view.lang), 503)
+
+    def _claim(self, request: web.Request) -> ActionClaim | web.Response:
+        lang = preferred_language(request.headers.get("Accept-Language", ""))
+        try:
+            return verify_action_token(
+                self._parts.secrets(),
+                request.match_info["token"],
+                now=int(self._parts.now().timestamp()),
+            )
+        except TokenError as exc:
+            message, status = ("expired", 410) if exc.expired else ("invalid", 404)
+            return _page(message_page(message, lang), status)
+
+    def _wait(self, request: web.Request) -> int:
+        limit = self._parts.limit
+        address = self._parts.clients().address(request)
+        return limit.wait_seconds(f"address {address}") or limit.wait_seconds(
+            f"link {request.match_info['token'][:120]}"
         )
-        latest = await self._actions.facts(claim.notification_id)
-        if not first:
-            return _page(message_page("taken", facts.lang, latest), 409)
-        if claim.action not in ("acknowledge", "escalate"):
-            await self._request_work(claim, facts, who, note)
-        return _page(message_page("done", facts.lang, latest), 200)
+
+    def _view(self, request: web.Request, situation: Situation) -> View:
+        if situation.facts is not None:
+            lang = situation.facts.lang
+        else:
+            lang = preferred_language(request.headers.get("Accept-Language", ""))
+        return View(lang, self._parts.zone(), self._parts.titles())
 
 
-def _page(html: str, status: int) -> web.Response:
-    return web.Response(
-        text=html, status=status, content_type="text/html", charset="utf-8", headers=HEADERS
-    )
+async def _read_form(request: web.Request) -> dict[str, str]:
+    """Return the text fields of a form; raises _TooSlowError, or HTTPRequestEntityTooLarge."""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            posted = await request.post()
+    except TimeoutError:
+        raise _TooSlowError from None
+    except (ValueError, LookupError):
+        return {}  # not a form: nothing was entered
+    return {name: value for name, value in posted.items() if isinstance(value, str)}
+
+
+def _page(html: str, status: int = 200) -> web.Response:
+    return web.Response(text=html, status=status, content_type="text/html", charset="utf-8")

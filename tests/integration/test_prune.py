@@ -39,6 +39,26 @@ def test_old_rows_go_and_critical_ones_stay_longer(database_url: str) -> None:
     assert left(database_url) == kept
 
 
+def test_what_people_did_goes_with_the_oldest_rows_it_may_belong_to(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        for days in (100, 400):
+            connection.execute(
+                "INSERT INTO teams_actions VALUES (gen_random_uuid(), 'acknowledge', 'Sara', '', 'page', now() - make_interval(days => %s))",
+                (days,),
+            )
+            connection.execute(
+                "INSERT INTO teams_escalations VALUES ('s', %s, 1, 'sre', 'unanswered', gen_random_uuid(), gen_random_uuid(), NULL,"
+                " now() - make_interval(days => %s))",
+                (str(days), days),
+            )
+    notifier("prune", DATABASE_URL=database_url)
+
+    with psycopg.connect(database_url) as connection:
+        for table in ("teams_actions", "teams_escalations"):
+            found = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+            assert found == (1,)
+
+
 def test_the_days_are_settings_and_critical_ones_cannot_be_fewer(database_url: str) -> None:
     add(database_url, priority="LOW", days=10)
     done = notifier("prune", DATABASE_URL=database_url, TEAMS_AUDIT_RETENTION_DAYS="5")

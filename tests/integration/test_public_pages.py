@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hmac
 import json
 import re
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psycopg
+import pytest
 import redis
+from aiohttp import web
 
-from notifier.sandbox.servers import free_port
+from notifier.sandbox.servers import free_port, start_postgres
 from notifier.signing import action_token
+from notifier.store.migrations import migrate_up
+from notifier.web.bounds import bound_connections
 from tests.integration.daemons import SECRET, Daemons
 from tests.integration.test_pipeline import rows, until, xadd
 
 
-async def links(daemons: Daemons, **fields: str) -> dict[str, str]:
+async def links(
+    daemons: Daemons, *, env: dict[str, str] | None = None, **fields: str
+) -> dict[str, str]:
     """Start a daemon with action pages, deliver one event and return the links on its card by title."""
-    port = free_port()
-    await daemons.start(
-        TEAMS_PUBLIC__BIND=f"127.0.0.1:{port}", TEAMS_PUBLIC__URL=f"http://127.0.0.1:{port}"
-    )
+    await daemons.start(**public(env))
     xadd(daemons.redis_url, {"stakeholders": "sre", "correlation_id": "corr-7", **fields})
     [request] = await daemons.receiver.wait_for(1)
     await until(lambda: len(rows(daemons.database_url)) == 1)
-    card = json.loads(request.body)["attachments"][0]["content"]
+    return links_on(request.body)
+
+
+def public(env: dict[str, str] | None = None) -> dict[str, str]:
+    """The settings of a daemon with action pages."""
+    port = free_port()
+    return {
+        "TEAMS_PUBLIC__BIND": f"127.0.0.1:{port}",
+        "TEAMS_PUBLIC__URL": f"http://127.0.0.1:{port}",
+    } | (env or {})
+
+
+def links_on(body: bytes) -> dict[str, str]:
+    card = json.loads(body)["attachments"][0]["content"]
     return {
         action["title"]: action["url"] for action in actions(card) if "/a/" in action["url"]
     }
@@ -39,33 +62,112 @@ def actions(node: Any) -> list[dict[str, str]]:
     return []
 
 
+async def post(url: str, headers: dict[str, str] | None = None, **form: str) -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=form, headers=headers) as page,
+    ):
+        return page.status, await page.text()
+
+
+async def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as page:
+        return page.status, await page.text()
+
+
+def requests(redis_url: str) -> list[dict[str, str]]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        return [fields for _, fields in client.xrange("teams:actions")]
+
+
+def acknowledged(daemons: Daemons) -> Any:
+    return rows(daemons.database_url)[0]["acknowledged_at"]
+
+
 async def test_opening_the_link_changes_nothing_and_the_form_acknowledges_once(
     daemons: Daemons,
 ):
-    found = await links(daemons, type="backup.failed", service="postgres")
+    found = await links(
+        daemons,
+        type="nphies.claim.rejected",
+        claim_id="CLM-1",
+        patient_id="PAT-12345",
+        rejection_reason="PAT-12345 unknown",
+    )
+    url = found["Acknowledge"]
     async with aiohttp.ClientSession() as session:
-        async with session.get(found["Acknowledge"]) as page:
-            html = await page.text()
-            assert page.status == 200
-            assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-            assert "corr-7" in html
-        assert rows(daemons.database_url)[0]["acknowledged_at"] is None
+        for method in ("GET", "HEAD", "OPTIONS", "PUT", "GET"):
+            async with session.request(method, url) as page:
+                assert page.status == (405 if method in ("OPTIONS", "PUT") else 200)
+                assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+                assert "unsafe" not in page.headers["Content-Security-Policy"]
+                assert page.headers["Cache-Control"] == "no-store"
+                assert page.headers["Referrer-Policy"] == "no-referrer"
+                html = await page.text()
+    assert "corr-7" in html
+    assert "CLM-1" in html
+    assert "12345" not in html
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        assert client.keys("{teams:actions}:*") in ([], [b"{teams:actions}:accepted"])
+        assert client.xlen("{teams:actions}:accepted") == 0
 
-        async with session.post(
-            found["Acknowledge"], data={"who": "<b>Sara</b>", "note": "on it"}
-        ) as page:
-            assert page.status == 200
-            assert "<b>Sara" not in await page.text()
-        async with session.post(found["Acknowledge"], data={"who": "Omar"}) as page:
-            assert page.status == 409
-            assert "Sara" in await page.text()
+    status, html = await post(url, who="<b>Sara</b>", note="on it\nnow")
+    assert status == 200
+    assert "<b>Sara" not in html
+    assert (await post(url, who="<b>Sara</b>"))[0] == 200
+    status, html = await post(url, who="Omar")
+    assert status == 409
+    assert "Sara" in html
+    assert "Sara" in (await get(url))[1]
 
+    await until(lambda: acknowledged(daemons) is not None)
     [row] = rows(daemons.database_url)
     assert (row["acknowledged_by"], row["action_taken"], row["action_data"]) == (
         "<b>Sara</b>",
         "acknowledge",
-        {"note": "on it"},
+        {"note": "on it\nnow", "via": "page"},
     )
+
+
+async def test_the_log_names_no_person_no_note_and_no_link(daemons: Daemons):
+    found = await links(daemons, type="backup.failed", service="postgres")
+    url = found["Acknowledge"]
+    await get(url)
+    await post(url, who="Sara Al-Harbi", note="patient Ahmad")
+    await post(url + "x", who="Sara Al-Harbi")
+    await until(lambda: acknowledged(daemons) is not None)
+    await until(lambda: "action_recorded" in daemons.log())
+
+    for secret in ("Sara", "Ahmad", url.rpartition("/")[2], url.rpartition(".")[2]):
+        assert secret not in daemons.log()
+
+
+async def test_callback_of_a_flow_acknowledges_and_is_not_there_without_its_token(
+    daemons: Daemons,
+):
+    token = base64.b64encode(b"sixteen bytes or").decode()
+    found = await links(
+        daemons, env={"TEAMS_OUTGOING_WEBHOOK_TOKEN": token}, type="backup.failed", service="x"
+    )
+    [row] = rows(daemons.database_url)
+    body = json.dumps(
+        {"id": "1", "timestamp": datetime.now(UTC).isoformat(), "notification_id": str(row["id"]), "action": "acknowledge", "who": "Sara"}
+    ).encode()  # fmt: skip
+    signature = base64.b64encode(hmac.digest(b"sixteen bytes or", body, "sha256")).decode()
+    url = found["Acknowledge"].partition("/a/")[0] + "/callback"
+    async with aiohttp.ClientSession() as session:
+        for status in (200, 409):
+            headers = {"Authorization": f"HMAC {signature}"}
+            async with session.post(url, data=body, headers=headers) as answer:
+                assert answer.status == status
+                assert answer.content_type == "application/json"
+    await until(lambda: acknowledged(daemons) is not None)
+    assert rows(daemons.database_url)[0]["action_data"] == {"via": "callback"}
+    assert token not in daemons.log()
+
+    settings = public()
+    await daemons.start("--stages", "delivery", **settings)
+    assert (await post(settings["TEAMS_PUBLIC__URL"] + "/callback"))[0] == 404
 
 
 async def test_several_processes_serve_the_same_public_address(daemons: Daemons):
@@ -73,37 +175,100 @@ async def test_several_processes_serve_the_same_public_address(daemons: Daemons)
     bind = found["Acknowledge"].split("/")[2]
     await daemons.start("--stages", "delivery", TEAMS_PUBLIC__BIND=bind)
 
-    async with aiohttp.ClientSession() as session, session.get(found["Acknowledge"]) as page:
-        assert page.status == 200
+    assert (await get(found["Acknowledge"]))[0] == 200
 
 
-async def test_name_is_needed(daemons: Daemons):
-    found = await links(daemons, type="backup.failed", service="postgres")
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(found["Acknowledge"], data={"who": "  "}) as page,
-    ):
-        assert page.status == 422
-    assert rows(daemons.database_url)[0]["acknowledged_at"] is None
-
-
-async def test_retry_goes_to_the_claims_workers_with_who_asked(daemons: Daemons):
+async def test_many_people_at_once_have_one_winner_and_all_hear_the_same_name(daemons: Daemons):
     found = await links(
-        daemons, type="celery.task.failed", task_name="submit", retry_count="3", max_retries="3"
+        daemons,
+        type="celery.task.failed",
+        task_name="submit",
+        task_id="t-1",
+        retry_count="3",
+        max_retries="3",
     )
     [title] = [title for title in found if re.search("retry", title, re.IGNORECASE)]
-    async with aiohttp.ClientSession() as session:
-        for status in (200, 409):
-            async with session.post(found[title], data={"who": "Sara"}) as page:
-                assert page.status == status
 
-    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
-        [(_, request)] = client.xrange("teams:actions")
-    assert (request["action"], request["requested_by"], request["correlation_id"]) == (
-        "retry_task",
-        "Sara",
-        "corr-7",
+    answers = await asyncio.gather(*(post(found[title], who=f"P{n}") for n in range(20)))
+
+    assert sorted(status for status, _ in answers) == [200] + [409] * 19
+    [request] = requests(daemons.redis_url)
+    winner = request["requested_by"]
+    assert all(re.search(rf">{winner}<", html) for _, html in answers)
+    await until(lambda: acknowledged(daemons) is not None)
+    assert rows(daemons.database_url)[0]["acknowledged_by"] == winner
+
+
+async def test_name_is_needed_and_the_note_is_kept_on_the_page(daemons: Daemons):
+    found = await links(daemons, type="backup.failed", service="postgres")
+
+    status, html = await post(found["Acknowledge"], who=" \u202e\x00 ", note="half <a> word")
+
+    assert status == 422
+    assert "half &lt;a&gt; word</textarea>" in html
+    assert "Enter your name" in html
+    assert acknowledged(daemons) is None
+
+
+async def test_retry_goes_to_the_claims_workers_with_what_and_who_asked(daemons: Daemons):
+    found = await links(
+        daemons, type="celery.task.failed", task_name="submit", task_id="task-9", patient_id="PAT-12345",
+        retry_count="3", max_retries="3",
+    )  # fmt: skip
+    [title] = [title for title in found if re.search("retry", title, re.IGNORECASE)]
+    for _ in range(2):
+        assert (await post(found[title], who="Sara", note="again please"))[0] == 200
+
+    [row] = rows(daemons.database_url)
+    [request] = requests(daemons.redis_url)
+    assert json.loads(request.pop("subject")) == {"task_name": "submit", "task_id": "task-9"}
+    assert request.pop("requested_at")
+    assert request == {
+        "id": f"{row['id']}:retry_task", "action": "retry_task", "notification_id": str(row["id"]), "event_id": row["event_id"],
+        "event_type": "celery.task.failed", "correlation_id": "corr-7", "channel": "sre", "requested_by": "Sara", "via": "page",
+        "note": "again please",
+    }  # fmt: skip
+
+
+async def test_request_that_redis_refuses_is_not_taken_and_can_be_made_again(daemons: Daemons):
+    found = await links(
+        daemons,
+        type="celery.task.failed",
+        task_name="submit",
+        task_id="t",
+        retry_count="3",
+        max_retries="3",
     )
+    [url] = [url for title, url in found.items() if re.search("retry", title, re.IGNORECASE)]
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.set("teams:actions", "not a stream")
+        assert (await post(url, who="Sara"))[0] == 503
+        client.delete("teams:actions")
+    assert "Retry the task" in (await get(url))[1]
+    assert (await post(url, who="Omar"))[0] == 200
+
+    assert [request["requested_by"] for request in requests(daemons.redis_url)] == ["Omar"]
+
+
+async def test_action_in_the_hands_of_a_process_that_is_killed_reaches_postgres(
+    daemons: Daemons, open_folder: Path
+):
+    lease = {"TEAMS_REDIS__LEASE_SECONDS": "1"}
+    with start_postgres(open_folder) as server:
+        migrate_up(server.url)
+        found = await links_with(daemons, server.url, **lease)
+    assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
+
+    def in_hand() -> bool:
+        with redis.Redis.from_url(daemons.redis_url) as client:
+            summary: Any = client.xpending("{teams:actions}:accepted", "notifier")
+            return bool(summary["pending"])
+
+    await until(in_hand)
+    daemons.processes[0].kill()
+    with start_postgres(open_folder, port=server.port) as again:
+        await daemons.start("--stages", "recorder", DATABASE_URL=again.url, **lease)
+        await until(lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"])
 
 
 async def test_forged_expired_and_foreign_requests_change_nothing(daemons: Daemons):
@@ -112,27 +277,201 @@ async def test_forged_expired_and_foreign_requests_change_nothing(daemons: Daemo
     base, _, token = good.rpartition("/")
     row_id = str(rows(daemons.database_url)[0]["id"])
     expired = action_token(SECRET, notification_id=row_id, action="acknowledge", expires_at=1)
-    unknown = action_token(
-        SECRET,
-        notification_id=row_id.replace("-", "")[::-1],
-        action="acknowledge",
-        expires_at=9999999999,
+    other_action = token.split(".")
+    other_action[2] = "1"
+    for url, headers, status, words in (
+        (f"{base}/{token[:-1]}_", {}, 404, "Open it again from the card"),
+        (f"{base}/{'.'.join(other_action)}", {}, 404, "does not work"),
+        (f"{base}/{expired}", {}, 410, "expired"),
+        (f"{base}/{expired}", {"Accept-Language": "ar-SA,en;q=0.5"}, 410, "انتهت صلاحية"),
+        (good, {"Sec-Fetch-Site": "cross-site"}, 403, "another site"),
+        (base.removesuffix("/a") + "/readyz", {}, 404, "no such page"),
+    ):
+        got, html = await post(url, headers, who="Mallory")
+        assert (got, words in html) == (status, True), url
+    assert acknowledged(daemons) is None
+
+
+async def test_a_form_that_is_too_large_is_refused(daemons: Daemons):
+    found = await links(daemons, type="backup.failed", service="postgres")
+
+    assert (await post(found["Acknowledge"], who="Sara", note="x" * 20_000))[0] == 413
+    assert acknowledged(daemons) is None
+
+
+async def test_too_many_forms_are_asked_to_wait(daemons: Daemons):
+    found = await links(
+        daemons, env={"TEAMS_PUBLIC__POSTS_PER_MINUTE": "3"}, type="backup.failed", service="x"
     )
-    async with aiohttp.ClientSession() as session:
-        for url, headers, status in (
-            (f"{base}/{token[:-1]}_", {}, 400),
-            (f"{base}/{expired}", {}, 410),
-            (f"{base}/{unknown}", {}, 503),
-            (good, {"Sec-Fetch-Site": "cross-site"}, 403),
-            (base.removesuffix("/a") + "/readyz", {}, 404),
-        ):
-            async with session.post(url, data={"who": "Mallory"}, headers=headers) as page:
-                assert page.status == status
-    assert rows(daemons.database_url)[0]["acknowledged_at"] is None
+
+    answers = [(await post(found["Acknowledge"], who=" "))[0] for _ in range(4)]
+
+    assert answers == [422, 422, 422, 429]
+
+
+async def test_name_comes_from_the_sign_on_proxy_but_from_nobody_else(daemons: Daemons):
+    trusted = {
+        "TEAMS_PUBLIC__USER_HEADER": "X-Forwarded-User",
+        "TEAMS_PUBLIC__TRUSTED_PROXIES": "127.0.0.1",
+    }
+    found = await links(daemons, env=trusted, type="backup.failed", service="postgres")
+    url, signed_in = found["Acknowledge"], {"X-Forwarded-User": "sara@example.sa"}
+    status, html = await get(url, signed_in)
+    assert 'name="who"' not in html
+    assert "sara@example.sa" in html
+
+    status, html = await post(url, signed_in, who="Mallory")
+    assert status == 200
+    await until(lambda: acknowledged(daemons) is not None)
+    [row] = rows(daemons.database_url)
+    assert row["acknowledged_by"] == "sara@example.sa"
+    assert row["action_data"] == {"via": "sign_on"}
+
+
+async def test_header_is_not_believed_from_an_address_that_is_no_trusted_proxy(
+    daemons: Daemons,
+):
+    env = {
+        "TEAMS_PUBLIC__USER_HEADER": "X-Forwarded-User",
+        "TEAMS_PUBLIC__TRUSTED_PROXIES": "10.0.0.0/8",
+    }
+    found = await links(daemons, env=env, type="backup.failed", service="postgres")
+    assert (await post(found["Acknowledge"], {"X-Forwarded-User": "boss"}, who="Omar"))[
+        0
+    ] == 200
+    await until(lambda: acknowledged(daemons) is not None)
+    [row] = rows(daemons.database_url)
+    assert (row["acknowledged_by"], row["action_data"]) == ("Omar", {"via": "page"})
 
 
 async def test_page_speaks_the_language_of_the_event(daemons: Daemons):
     found = await links(daemons, type="backup.failed", service="postgres", lang="ar")
-    async with aiohttp.ClientSession() as session, session.get(found["Acknowledge"]) as page:
-        html = await page.text()
-    assert 'lang="ar" dir="rtl"' in html
+
+    assert 'lang="ar" dir="rtl"' in (await get(found["Acknowledge"]))[1]
+
+
+async def test_a_notification_that_is_not_recorded_yet_is_acknowledged_and_its_row_says_so(
+    daemons: Daemons,
+):
+    settings = public()
+    await daemons.start("--stages", "intake,delivery", **settings)
+    xadd(
+        daemons.redis_url,
+        {
+            "type": "celery.task.failed",
+            "stakeholders": "sre",
+            "task_name": "t",
+            "retry_count": "3",
+            "max_retries": "3",
+        },
+    )
+    [request] = await daemons.receiver.wait_for(1)
+    found = links_on(request.body)
+    [retry] = [found[title] for title in found if re.search("retry", title, re.IGNORECASE)]
+
+    # What a worker would have to know is not there yet.
+    assert (await post(retry, who="Sara"))[0] == 503
+    assert requests(daemons.redis_url) == []
+    status, html = await post(found["Acknowledge"], who="Sara")
+    assert (status, "Recorded" in html) == (200, True)
+    await daemons.start("--stages", "recorder")
+
+    await until(
+        lambda: [row["acknowledged_by"] for row in rows(daemons.database_url)] == ["Sara"]
+    )
+
+
+async def test_acknowledging_works_while_postgres_is_away_and_is_applied_when_it_is_back(
+    daemons: Daemons, open_folder: Path
+):
+    with start_postgres(open_folder) as server:
+        migrate_up(server.url)
+        found = await links_with(daemons, server.url)
+        with psycopg.connect(server.url) as connection:
+            before = connection.execute("SELECT count(*) FROM teams_notifications").fetchone()
+    assert before == (1,)
+
+    status, html = await get(found["Acknowledge"])
+    assert (status, "Details cannot be shown" in html) == (200, True)
+    status, html = await post(found["Acknowledge"], who="Sara")
+    assert (status, "Recorded" in html) == (200, True)
+    assert (await post(found["Acknowledge"], who="Omar"))[0] == 409
+
+    with start_postgres(open_folder, port=server.port) as again:
+        await until(
+            lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"], seconds=60
+        )
+
+
+async def links_with(daemons: Daemons, database_url: str, **env: str) -> dict[str, str]:
+    await daemons.start(**public({"DATABASE_URL": database_url} | env))
+    xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "x"})
+    [request] = await daemons.receiver.wait_for(1)
+    await until(lambda: len(rows(database_url)) == 1)
+    return links_on(request.body)
+
+
+async def test_acknowledgement_is_told_to_the_channel_when_that_is_wanted(daemons: Daemons):
+    found = await links(
+        daemons,
+        env={"TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": "1"},
+        type="backup.failed",
+        service="db-7",
+    )
+    await post(found["Acknowledge"], who="Sara", note="patient Ahmad")
+
+    [_, told] = await daemons.receiver.wait_for(2)
+    body = told.body.decode()
+    assert told.path == "/sre"
+    assert "Sara" in body
+    assert "db-7" in body
+    assert "Ahmad" not in body
+    assert links_on(told.body) == {}
+
+
+async def test_unrecorded_ids_do_not_stop_the_others(daemons: Daemons):
+    found = await links(daemons, type="backup.failed", service="postgres")
+    base = found["Acknowledge"].rpartition("/")[0]
+    lost = action_token(
+        SECRET,
+        notification_id=str(uuid.uuid4()),
+        action="acknowledge",
+        expires_at=9_999_999_999,
+    )
+    assert (await post(f"{base}/{lost}", who="Lina"))[0] == 200
+    assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
+
+    await until(lambda: acknowledged(daemons) is not None)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /a/x HTTP/1.1\r\nHost: x\r\n",
+        b"POST /a/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nwho",
+    ],
+)
+async def test_slow_clients_are_cut_off(sent: bytes):
+    async def read(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
+
+    app = web.Application()
+    app.add_routes([web.post("/a/x", read)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    assert runner.server is not None
+    bounds = asyncio.create_task(bound_connections(runner.server, longest_seconds=0.2))
+    try:
+        reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+        writer.write(sent)
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            async with asyncio.timeout(30):
+                await reader.readexactly(1)
+        writer.close()
+    finally:
+        bounds.cancel()
+        await runner.cleanup()

@@ -83,10 +83,34 @@ async def test_sample_events_reach_every_channel_and_the_table_and_ctrl_c_leaves
 
     await until(delivered, 90)
     assert all(count > 0 for count in (await channels(addresses["teams_url"])).values())
+    await acknowledges_from_a_card(addresses)
 
     process.send_signal(signal.SIGINT)
     assert await process.wait() == 0
     await until(lambda: alive_in(open_folder) == [])
+
+
+async def acknowledges_from_a_card(addresses: dict[str, str]) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{addresses['teams_url']}/api/channels/sre?after=0") as answer:
+            cards = [message["card"] for message in (await answer.json())["messages"]]
+        [link, *_] = [
+            each["url"]
+            for card in cards
+            for each in card["actions"]
+            if each["title"] == "Acknowledge"
+        ]
+        async with session.get(link) as page:
+            assert page.status == 200
+        async with session.post(link, data={"who": "Sara"}) as page:
+            assert page.status == 200
+
+    def acknowledged() -> bool:
+        with psycopg.connect(addresses["database_url"]) as connection:
+            query = "SELECT acknowledged_by FROM teams_notifications WHERE acknowledged_by IS NOT NULL"
+            return connection.execute(query).fetchall() == [("Sara",)]
+
+    await until(acknowledged)
 
 
 async def test_killed_sandbox_leaves_no_process_behind(open_folder: Path):

@@ -217,7 +217,7 @@ def test_amount_takes_the_currency_of_the_event() -> None:
     assert "10.00 USD" in list(texts(expand("claim_submitted", "nphies.claim.submitted", data)))
 
 
-@pytest.mark.parametrize("card", CARD_NAMES)
+@pytest.mark.parametrize("card", [name for name in CARD_NAMES if name != "acknowledged"])
 def test_actions_are_links_only_and_vanish_without_their_link(card: str) -> None:
     event_type = event_types(card)[0]
     linked = expand(card, event_type, {})["actions"]

@@ -109,6 +109,33 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
         ),
         ('[routes]\n"a.b" = { priority = "URGENT" }\n', {}, ["routes.a.b.priority"]),
         ("[retry\n", {}, ["is not valid TOML"]),
+        (
+            '[escalation]\nHIGH = { after_seconds = 60, chain = ["nobody"] }\n',
+            {},
+            ['escalation.HIGH.chain: no channel "nobody"'],
+        ),
+        (
+            "[escalation]\nLOW = { after_seconds = 60 }\n",
+            {},
+            ["escalation.LOW", "next_business_day = true with after_seconds = 0"],
+        ),
+        (
+            '[business_hours]\ntime_zone = "Riyadh"\n',
+            {},
+            ["business_hours.time_zone", "Asia/Riyadh"],
+        ),
+        ('[business_hours]\nend = "07:00"\n', {}, ["start must be before end"]),
+        ('[business_hours]\ndays = ["someday"]\n', {}, ["business_hours.days", "sunday"]),
+        (
+            '[public]\nuser_header = "X-User"\n',
+            {},
+            ["public", "believed only from trusted_proxies"],
+        ),
+        (
+            "",
+            {"TEAMS_PUBLIC__TRUSTED_PROXIES": "10.0.0.0/33"},
+            ["public.trusted_proxies", "TEAMS_PUBLIC__TRUSTED_PROXIES"],
+        ),
     ],
 )
 def test_fault_names_key_and_fix(
@@ -119,6 +146,16 @@ def test_fault_names_key_and_fix(
 
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_rule_of_the_matrix_can_be_changed_alone(tmp_path: Path):
+    config = load(
+        tmp_path, "[escalation.CRITICAL]\nafter_seconds = 60\n[escalation.LOW]\nchain = []\n"
+    )
+
+    assert config.escalation.CRITICAL.after_seconds == 60
+    assert config.escalation.CRITICAL.chain == ("nphies_integration", "devops", "sre")
+    assert config.escalation.LOW.chain == ()
 
 
 def test_missing_file_is_named(tmp_path: Path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import typer.main
 
+from notifier.actions import SUBJECT, WORK, Action, Via, request_fields
 from notifier.cli import app
 from notifier.config import SEED_NAMES
 from notifier.deadletter import Reason
@@ -61,6 +63,18 @@ def test_every_environment_name_dead_letter_reason_and_function_is_explained():
             or name in ("plus", "negate")
             or re.search(rf"\b{name}\b", templating)
         ), name
+
+
+def test_every_field_of_a_request_to_the_workers_is_explained():
+    action = Action("n", "retry_task", "Sara", "", Via.PAGE, datetime.now(UTC))
+    written = request_fields(
+        action, event_id="", event_type="", correlation_id="", channel="", subject={}
+    )
+    section = (
+        (ROOT / "docs" / "producers.md").read_text().partition("## Requests from people")[2]
+    )
+    for name in (*written, *SUBJECT, *WORK, *Via):
+        assert f"`{name}`" in section, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,0 +1,127 @@
+"""An action: what one person did about a notification, and the request to the claims workers that may follow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+MAX_WHO = 100
+MAX_NOTE = 1_000
+
+WORK = frozenset({"retry_task", "discard_task", "poll_nphies"})
+"""Actions that the claims workers do; the others are done here."""
+
+SUBJECT = ("claim_id", "poll_id", "task_id", "task_name", "queue", "batch_no", "service")
+"""Members of an event's data that tell a worker what a request is about; none of them identifies a patient."""
+
+_MAX_SUBJECT_TEXT = 200
+
+
+class Via(StrEnum):
+    """How an action came in, and so how far its name can be trusted."""
+
+    PAGE = "page"
+    """The name was typed."""
+    SIGN_ON = "sign_on"
+    """The name comes from the single-sign-on proxy."""
+    CALLBACK = "callback"
+    OUTGOING_WEBHOOK = "outgoing_webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The action that takes a notification; there is at most one."""
+
+    notification_id: str
+    action: str
+    who: str
+    note: str
+    via: Via
+    at: datetime
+
+    def fields(self) -> dict[str, str]:
+        """Write it as the fields of a stream entry or hash."""
+        return {
+            "notification_id": self.notification_id,
+            "action": self.action,
+            "who": self.who,
+            "note": self.note,
+            "via": self.via.value,
+            "at": self.at.isoformat(timespec="milliseconds"),
+        }
+
+
+def read_action(fields: Mapping[bytes, bytes]) -> Action:
+    """Read what Action.fields wrote; raises ValueError or KeyError on anything else."""
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    return Action(
+        text["notification_id"],
+        text["action"],
+        text["who"],
+        text["note"],
+        Via(text["via"]),
+        datetime.fromisoformat(text["at"]),
+    )
+
+
+def clean_line(text: str, limit: int) -> str:
+    """Return text as one line without control characters, at most `limit` long."""
+    return " ".join(_printable(text).split())[:limit].strip()
+
+
+def clean_note(text: str) -> str:
+    """Return a note with its lines kept and without other control characters."""
+    lines = _printable(text.replace("\r\n", "\n").replace("\r", "\n"), keep="\n")
+    return lines.strip()[:MAX_NOTE].strip()
+
+
+def subject_of(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what an event is about; `data` is masked already."""
+    return {
+        name: str(data[name])[:_MAX_SUBJECT_TEXT]
+        for name in SUBJECT
+        if isinstance(data.get(name), str | int) and data[name] not in ("", True, False)
+    }
+
+
+def request_fields(
+    action: Action,
+    *,
+    event_id: str,
+    event_type: str,
+    correlation_id: str,
+    channel: str,
+    subject: Mapping[str, JsonValue],
+) -> dict[str, str]:
+    """Write the entry of `teams:actions`; docs/producers.md is its contract."""
+    return {
+        "id": f"{action.notification_id}:{action.action}",
+        "action": action.action,
+        "notification_id": action.notification_id,
+        "event_id": event_id,
+        "event_type": event_type,
+        "correlation_id": correlation_id,
+        "channel": channel,
+        "subject": json.dumps(dict(subject), ensure_ascii=False, separators=(",", ":")),
+        "requested_by": action.who,
+        "via": action.via.value,
+        "note": action.note,
+        "requested_at": action.at.isoformat(timespec="seconds"),
+    }
+
+
+def _printable(text: str, keep: str = "") -> str:
+    """Lone surrogates would break UTF-8, NUL Postgres, bidi controls the reader's eye."""
+    return "".join(
+        character
+        if character in keep or character.isprintable()
+        else " "
+        if character.isspace()
+        else ""
+        for character in text
+    )

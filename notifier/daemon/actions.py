@@ -1,0 +1,126 @@
+"""Wire what people do, and what follows when they do nothing."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from notifier.daemon.parts import Daemon
+from notifier.escalation import Matrix
+from notifier.stages.action_recorder import ActionRecorder
+from notifier.stages.escalator import Escalator
+from notifier.stages.stage import keep_turning
+from notifier.store.actions import PostgresFacts
+from notifier.store.connection import Connection
+from notifier.store.escalations import Ledger
+from notifier.streams.actions import Actions
+from notifier.teams.sender import utc_now
+from notifier.web.callback import CallbackParts, add_callback
+from notifier.web.clients import Clients
+from notifier.web.desk import ActionDesk
+from notifier.web.limits import PostLimit
+from notifier.web.public import PublicParts, create_public_app
+
+_FACTS_SECONDS = 2.5
+"""A page goes on without facts then; Teams waits 5 s for the answer of a callback."""
+_LONGER_THAN_LINKS_SECONDS = 86_400.0
+
+
+def actions_of(daemon: Daemon) -> Actions:
+    """Return the actions in Redis, remembered for longer than a link works."""
+    ttl = daemon.config.public.link_ttl_seconds + _LONGER_THAN_LINKS_SECONDS
+    return Actions(daemon.client, remember_seconds=ttl)
+
+
+def public_app(daemon: Daemon) -> web.Application:
+    """Make the public listener's application; the callback is on it when there is a token for it at start."""
+    actions = actions_of(daemon)
+    facts = PostgresFacts(daemon.config.database.url, timeout_seconds=_FACTS_SECONDS)
+    desk = ActionDesk(facts, actions)
+    limit = PostLimit(daemon.config.public.posts_per_minute, time.monotonic)
+
+    def clients() -> Clients:
+        public = daemon.config.public
+        return Clients(public.trusted_proxies, public.user_header)
+
+    app = create_public_app(
+        PublicParts(
+            secrets=lambda: _link_keys(daemon),
+            desk=desk,
+            clients=clients,
+            limit=limit,
+            titles=lambda: _titles(daemon),
+            zone=lambda: ZoneInfo(daemon.config.business_hours.time_zone),
+            https=lambda: daemon.config.public.url.startswith("https://"),
+            now=utc_now,
+        )
+    )
+    if daemon.secrets.callback_tokens:
+        parts = CallbackParts(
+            lambda: _callback_keys(daemon), desk, actions, clients, limit, utc_now
+        )
+        add_callback(app, parts)
+    return app
+
+
+def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
+    """Add the recording of actions and the escalation scheduler."""
+    escalator = Escalator(
+        _ledger(daemon, stack),
+        actions_of(daemon),
+        daemon.group.add,
+        lambda: Matrix.of(daemon.config.escalation, daemon.config.business_hours),
+        titles=lambda: _titles(daemon),
+        stop=daemon.stop,
+        now=utc_now,
+    )
+    recorder = ActionRecorder(
+        daemon.group,
+        _ledger(daemon, stack),
+        escalator,
+        daemon.group.add,
+        leases=daemon.leases,
+        redis_settings=daemon.config.redis,
+        announce=lambda: daemon.config.public.announce_acknowledgements,
+        now=utc_now,
+    )
+    _add_loop(daemon, "recorder actions", recorder.turn)
+    _add_loop(daemon, "escalation", escalator.turn)
+
+
+def _link_keys(daemon: Daemon) -> Sequence[str]:
+    keys = daemon.secrets.keys
+    return keys.texts if keys else ()
+
+
+def _callback_keys(daemon: Daemon) -> Sequence[bytes]:
+    tokens = daemon.secrets.callback_tokens
+    return [base64.b64decode(token.get_secret_value()) for token in tokens]
+
+
+def _titles(daemon: Daemon) -> Mapping[str, str]:
+    return {name: channel.title for name, channel in daemon.config.channels.items()}
+
+
+def _ledger(daemon: Daemon, stack: AsyncExitStack) -> Ledger:
+    """Each loop has a connection of its own."""
+    database = daemon.config.database
+    connection = Connection(
+        database.url,
+        connect_timeout_seconds=database.connect_timeout_seconds,
+        statement_timeout_seconds=database.statement_timeout_seconds,
+    )
+    stack.push_async_callback(connection.close)
+    return Ledger(connection)
+
+
+def _add_loop(daemon: Daemon, part: str, turn: Callable[[], Awaitable[object]]) -> None:
+    daemon.health.expect(part)
+    daemon.working.append(
+        lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
+    )

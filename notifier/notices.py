@@ -1,0 +1,109 @@
+"""Events that notifier itself publishes: nobody answered, or somebody did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from notifier.actions import Action
+from notifier.escalation import ACKNOWLEDGED_TYPE, ESCALATION_TYPE, escalation_event_id
+from notifier.events import Priority
+
+SOURCE = "notifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The notification that a notice is about."""
+
+    event_type: str
+    correlation_id: str
+    lang: str
+    summary: str | None
+
+
+def escalation_event(
+    subject: Subject,
+    *,
+    lead_id: str,
+    answer_id: str,
+    step: int,
+    channel: str,
+    by: str | None,
+    priority: Priority,
+    since: datetime,
+    told: Sequence[str],
+    at: datetime,
+) -> dict[str, str]:
+    """Return the entry that tells `channel` of an unanswered event.
+
+    Args:
+        subject: The notification that was not answered.
+        lead_id: Notification that names the event; with the step it makes the event id.
+        answer_id: Notification that the card's link acknowledges; the escalation itself when it is empty.
+        step: Number of the step.
+        channel: Who is told.
+        by: Who escalated by hand.
+        priority: Kept from the event.
+        since: Since when nobody has answered.
+        told: Titles of the channels that had it before.
+        at: Now.
+    """
+    data: dict[str, JsonValue] = {
+        "event_type": subject.event_type,
+        "summary": subject.summary,
+        "since": _text(since),
+        "waiting_minutes": max(0, int((at - since).total_seconds() // 60)),
+        "told": list(told),
+        "step": step,
+        "escalated_by": by,
+        "answer_id": answer_id,
+    }
+    return _entry(
+        escalation_event_id(lead_id, step), ESCALATION_TYPE, subject, data, [channel], at
+    ) | {"priority": priority.value}
+
+
+def acknowledged_event(
+    subject: Subject, action: Action, *, channels: Sequence[str], at: datetime
+) -> dict[str, str]:
+    """Return the entry that tells channels who took a notification; the note is left out, for it may name a patient."""
+    data: dict[str, JsonValue] = {
+        "event_type": subject.event_type,
+        "summary": subject.summary,
+        "action": action.action,
+        "taken_by": action.who,
+        "taken_at": _text(action.at),
+        "original_id": action.notification_id,
+    }
+    event_id = f"acknowledged:{action.notification_id}"
+    return _entry(event_id, ACKNOWLEDGED_TYPE, subject, data, channels, at)
+
+
+def _entry(
+    event_id: str,
+    event_type: str,
+    subject: Subject,
+    data: Mapping[str, JsonValue],
+    channels: Sequence[str],
+    at: datetime,
+) -> dict[str, str]:
+    shown = {name: value for name, value in data.items() if value not in (None, "", [])}
+    return {
+        "type": event_type,
+        "id": event_id,
+        "correlation_id": subject.correlation_id,
+        "time": _text(at),
+        "lang": subject.lang,
+        "source": SOURCE,
+        "stakeholders": ",".join(dict.fromkeys(channels)),
+        "data": json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

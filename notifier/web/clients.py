@@ -1,0 +1,50 @@
+"""Who is at the other end of a request: address and name, behind trusted proxies or not."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from notifier.actions import MAX_WHO, clean_line
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Clients:
+    """Believes headers only from trusted proxies."""
+
+    def __init__(self, trusted_proxies: Sequence[Network], user_header: str) -> None:
+        self._proxies = tuple(trusted_proxies)
+        self._user_header = user_header
+
+    def address(self, request: web.Request) -> str:
+        """Return the client's address: from the right of X-Forwarded-For the first that is no trusted proxy."""
+        address = request.remote or ""
+        if not self._trusted(address):
+            return address
+        for name in reversed(
+            ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+        ):
+            if not name.strip():
+                continue
+            address = name.strip()
+            if not self._trusted(address):
+                break
+        return address[:64]
+
+    def user(self, request: web.Request) -> str | None:
+        """Return the name that the single-sign-on proxy vouches for; None: it has to be typed."""
+        if not self._user_header or not self._trusted(request.remote or ""):
+            return None
+        names = request.headers.getall(self._user_header, [])
+        # Two names mean that the proxy adds its header beside the client's own instead of replacing it.
+        return clean_line(names[0], MAX_WHO) or None if len(names) == 1 else None
+
+    def _trusted(self, text: str) -> bool:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            return False
+        return any(address in network for network in self._proxies)

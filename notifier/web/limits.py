@@ -1,0 +1,32 @@
+"""How often a client may post: a token bucket per key, in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+
+_MOST_KEYS = 10_000
+_PERIOD_SECONDS = 60.0
+
+
+class PostLimit:
+    """Allows `per_minute` posts per key, all of them at once after a quiet minute; `clock` gives monotonic seconds."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
+        self._each = _PERIOD_SECONDS / per_minute
+        self._clock = clock
+        self._due: OrderedDict[str, float] = OrderedDict()
+
+    def wait_seconds(self, key: str) -> int:
+        """Count one post and return 0, or return after how many seconds the next one is welcome."""
+        now = self._clock()
+        due = max(now, self._due.get(key, 0.0))
+        excess = due + self._each - now - _PERIOD_SECONDS
+        if excess > 1e-9:
+            return math.ceil(excess)
+        self._due[key] = due + self._each
+        self._due.move_to_end(key)
+        if len(self._due) > _MOST_KEYS:
+            self._due.popitem(last=False)
+        return 0

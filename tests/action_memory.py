@@ -1,0 +1,51 @@
+"""Redis and Postgres as far as the desk for actions sees them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from notifier.actions import Action
+from notifier.errors import StoreError, StreamError
+from notifier.store.actions import NotificationFacts
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+ID = "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07"
+FACTS = NotificationFacts(
+    ID, "e-1", "corr-1", "celery.task.failed", "HIGH", "sre", NOW, "en", None, None, None, "A task failed.", {"task_id": "t-1"}
+)  # fmt: skip
+
+
+class Memory:
+    """Redis and Postgres as far as the desk sees them."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, Action] = {}
+        self.requests: list[dict[str, str]] = []
+        self.seen: set[str] = set()
+        self.known = {ID: FACTS}
+        self.postgres_away = self.redis_away = False
+
+    async def facts(self, notification_id: str) -> NotificationFacts | None:
+        if self.postgres_away:
+            raise StoreError("away")
+        return self.known.get(notification_id)
+
+    async def take(self, action: Action, request: Any) -> Action | None:
+        if self.redis_away:
+            raise StreamError("away")
+        if action.notification_id in self.first:
+            return self.first[action.notification_id]
+        self.first[action.notification_id] = action
+        if request:
+            self.requests.append(dict(request))
+        return None
+
+    async def taken(self, notification_id: str) -> Action | None:
+        return self.first.get(notification_id)
+
+    async def callback_seen(self, digest: str) -> bool:
+        return digest in self.seen
+
+    async def remember_callback(self, digest: str) -> None:
+        self.seen.add(digest)

@@ -1,0 +1,369 @@
+"""What nobody answers goes on to the next channel, once, until somebody answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from notifier.actions import Action, Via
+from notifier.config import Config, load_config
+from notifier.errors import StreamError
+from notifier.escalation import Matrix
+from notifier.notifications import notification_id
+from notifier.stages.escalator import Escalator
+from notifier.store.connection import Connection
+from notifier.store.escalations import Ledger
+from notifier.store.queries import load_queries
+from notifier.streams.actions import Actions
+from notifier.streams.group import connect
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import rows, until, xadd
+from tests.integration.test_public_pages import get, links_on, post, public
+
+STREAM = "teams:events"
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+VIEW = "SELECT * FROM teams_notifications_unacknowledged_critical"
+
+
+def record(
+    database_url: str,
+    event_id: str,
+    channels: str,
+    *,
+    priority: str = "CRITICAL",
+    event_type: str = "nphies.api.error",
+    at: datetime = START,
+) -> list[str]:
+    """Put the rows of one event into the table, as the recorder would."""
+    names = channels.split()
+    ids = [notification_id(STREAM, event_id, name) for name in names]
+    with psycopg.connect(database_url) as connection:
+        for row_id, name in zip(ids, names, strict=True):
+            connection.execute(
+                "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, stakeholders,"
+                " priority, status, sent_at, escalation_check_at, card_payload)"
+                " VALUES (%s, %s, '1-1', %s, 'corr-1', %s, %s, %s, %s, 'delivered', %s, %s, '{\"fallbackText\": \"It failed.\"}')",
+                (row_id, STREAM, event_id, event_type, name, names, priority, at, at),
+            )  # fmt: skip
+    return ids
+
+
+def answer(database_url: str, row_id: str, action: str = "acknowledge") -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE teams_notifications SET acknowledged_by = 'Sara', acknowledged_at = now(), action_taken = %s WHERE id = %s",
+            (action, row_id),
+        )
+
+
+@dataclass
+class World:
+    """Schedulers with a fake clock over real servers."""
+
+    config: Config
+    actions: Actions
+    connections: list[Connection]
+    now: datetime = START
+    published: list[dict[str, str]] = field(default_factory=list)
+    faults: int = 0
+    fault_after: bool = False
+
+    async def publish(self, stream: str, fields: Mapping[str, str]) -> None:
+        assert stream == STREAM
+        if self.faults and not self.fault_after:
+            self.faults -= 1
+            raise StreamError("away")
+        self.published.append(dict(fields))
+        if self.faults:
+            self.faults -= 1
+            raise StreamError("the connection broke after it was published")
+
+    def escalator(self, number: int = 0) -> Escalator:
+        return Escalator(
+            Ledger(self.connections[number]), self.actions, self.publish,
+            lambda: Matrix.of(self.config.escalation, self.config.business_hours), titles=lambda: {"devops": "DevOps"},
+            stop=asyncio.Event(), now=lambda: self.now,
+        )  # fmt: skip
+
+    async def minutes(self, minutes: float) -> list[tuple[str, str]]:
+        """Move the clock and look; returns (id, channel) of what is published by that."""
+        self.now += timedelta(minutes=minutes)
+        before = len(self.published)
+        await self.escalator().look()
+        return [(each["id"], each["stakeholders"]) for each in self.published[before:]]
+
+
+@asynccontextmanager
+async def world(redis_url: str, database_url: str) -> AsyncIterator[World]:
+    config = load_config(None, {"REDIS_URL": redis_url, "DATABASE_URL": database_url})
+    client = connect(config.redis)
+    connections = [
+        Connection(database_url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+        for _ in range(6)
+    ]
+    try:
+        yield World(config, Actions(client, remember_seconds=1000), connections)
+    finally:
+        for connection in connections:
+            await connection.close()
+        await client.aclose()
+
+
+async def test_each_channel_of_the_chain_is_told_in_its_time(redis_url: str, database_url: str):
+    [lead, _] = record(database_url, "e1", "security_eng cloudops")
+    async with world(redis_url, database_url) as w:
+        assert await w.minutes(4.9) == []
+        assert await w.minutes(0.2) == [(f"escalation:{lead}:1", "nphies_integration")]
+        assert await w.minutes(4.8) == []
+        assert await w.minutes(0.3) == [(f"escalation:{lead}:2", "devops")]
+        assert await w.minutes(6) == [(f"escalation:{lead}:3", "sre")]
+        assert await w.minutes(600) == []
+
+        entry = w.published[0]
+        assert (entry["type"], entry["priority"], entry["correlation_id"]) == (
+            "notifier.escalation",
+            "CRITICAL",
+            "corr-1",
+        )
+        data = json.loads(entry["data"])
+        assert (data["summary"], data["answer_id"], data["waiting_minutes"]) == (
+            "It failed.",
+            lead,
+            5,
+        )
+        assert data["told"] == ["security_eng", "cloudops"]
+
+
+@pytest.mark.parametrize("who", ["lead", "sibling", "escalation"])
+async def test_an_answer_to_any_of_it_stops_the_chain(
+    redis_url: str, database_url: str, who: str
+):
+    ids = dict(
+        zip(("lead", "sibling"), record(database_url, "e1", "pmo compliance"), strict=True)
+    )
+    async with world(redis_url, database_url) as w:
+        [(event_id, channel)] = await w.minutes(6)
+        # The escalation arrives in its channel and in the table.
+        [ids["escalation"]] = record(
+            database_url, event_id, channel, event_type="notifier.escalation", at=w.now
+        )
+        answer(database_url, ids[who])
+
+        assert await w.minutes(30) == []
+        assert await w.minutes(600) == []
+
+
+async def test_escalating_by_hand_is_no_answer_the_chain_goes_on(
+    redis_url: str, database_url: str
+):
+    [lead] = record(database_url, "e1", "pmo")
+    async with world(redis_url, database_url) as w:
+        [(event_id, channel)] = await w.minutes(6)
+        record(database_url, event_id, channel, event_type="notifier.escalation", at=w.now)
+        answer(database_url, lead, "escalate")
+
+        assert [channel for _, channel in await w.minutes(6)] == ["devops"]
+
+
+async def test_an_escalation_that_arrives_after_the_answer_is_answered_too(
+    redis_url: str, database_url: str
+):
+    [lead] = record(database_url, "e1", "pmo")
+    async with world(redis_url, database_url) as w:
+        [(event_id, channel)] = await w.minutes(6)
+        answer(database_url, lead)
+        record(database_url, event_id, channel, event_type="notifier.escalation", at=w.now)
+        await w.minutes(1)
+
+    assert {row["acknowledged_by"] for row in rows(database_url)} == {"Sara"}
+    assert rows(database_url, VIEW) == []
+
+
+async def test_an_answer_that_postgres_does_not_know_yet_holds_the_chain(
+    redis_url: str, database_url: str
+):
+    [lead] = record(database_url, "e1", "pmo")
+    async with world(redis_url, database_url) as w:
+        await w.actions.take(Action(lead, "acknowledge", "Sara", "", Via.PAGE, START), None)
+        assert await w.minutes(60) == []
+        answer(database_url, lead)
+        assert await w.minutes(60) == []
+
+
+async def test_many_schedulers_take_each_step_once(redis_url: str, database_url: str):
+    for number in range(30):
+        record(database_url, f"e{number}", "pmo compliance security_eng")
+    async with world(redis_url, database_url) as w:
+        for _ in range(3):
+            w.now += timedelta(minutes=6)
+            for _ in range(4):
+                await asyncio.gather(*(w.escalator(number).look() for number in range(6)))
+
+        ids = [entry["id"] for entry in w.published]
+        assert len(ids) == 90
+        assert len(set(ids)) == 90
+
+
+async def test_redis_away_delays_a_step_and_a_broken_answer_repeats_it_under_the_same_id(
+    redis_url: str, database_url: str
+):
+    [lead] = record(database_url, "e1", "pmo")
+    async with world(redis_url, database_url) as w:
+        w.faults = 1
+        with pytest.raises(StreamError):
+            await w.minutes(6)
+        assert w.published == []
+        w.faults, w.fault_after = 1, True
+        with pytest.raises(StreamError):
+            await w.minutes(0)
+        await w.minutes(0)
+
+        # Intake drops the second: the same event id.
+        assert [entry["id"] for entry in w.published] == [f"escalation:{lead}:1"] * 2
+        assert [
+            row["step"] for row in rows(database_url, "SELECT * FROM teams_escalations")
+        ] == [1]
+
+
+async def test_what_was_there_before_the_scheduler_wakes_nobody(
+    redis_url: str, database_url: str
+):
+    record(database_url, "e1", "pmo")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE teams_notifications SET escalation_check_at = NULL")
+    async with world(redis_url, database_url) as w:
+        assert await w.minutes(60) == []
+
+
+def test_the_scheduler_s_query_goes_by_index(database_url: str):
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, priority, status,"
+            " sent_at, escalation_check_at) SELECT gen_random_uuid(), 's', '1', n::text, 'c', 't', 'sre',"
+            " CASE n %% 5 WHEN 0 THEN 'HIGH' ELSE 'INFO' END, 'delivered', now(), CASE n %% 10 WHEN 0 THEN NULL ELSE now() END"
+            " FROM generate_series(1, 20000) n", ()
+        )  # fmt: skip
+        connection.execute("ANALYZE teams_notifications")
+        query = b"EXPLAIN " + load_queries("escalations.sql")["due"]
+        plan = connection.execute(query, {"now": datetime.now(UTC), "limit": 1}).fetchall()
+        family = b"EXPLAIN " + load_queries("escalations.sql")["originals"]
+        members = connection.execute(family, {"stream": "s", "event_id": "7"}).fetchall()
+
+    assert "teams_notifications_escalation_idx" in str(plan)
+    assert "teams_notifications_event_id_idx" in str(members)
+    assert "Seq Scan on teams_notifications" not in str(plan) + str(members)
+
+
+FAST = """
+[escalation]
+poll_seconds = 0.2
+CRITICAL = { after_seconds = 1.5, chain = ["nphies_integration", "devops"] }
+"""
+
+
+async def start(daemons: Daemons, tmp_path: Path, text: str = FAST, **env: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    settings = public(env)
+    for _ in range(2):
+        await daemons.start("--config", str(path), **settings)
+
+
+def event(daemons: Daemons, **fields: str) -> None:
+    xadd(
+        daemons.redis_url,
+        {
+            "type": "a.b",
+            "priority": "CRITICAL",
+            "stakeholders": "sre",
+            "correlation_id": "corr-9",
+        }
+        | fields,
+    )
+
+
+async def test_escalation_card_acknowledges_the_original_and_nothing_is_left_open(
+    daemons: Daemons, tmp_path: Path
+):
+    await start(daemons, tmp_path)
+    event(daemons)
+    requests = await daemons.receiver.wait_for(2)
+
+    assert [request.path for request in requests[:2]] == ["/sre", "/nphies_integration"]
+    assert requests[1].headers["X-Priority"] == "CRITICAL"
+    assert requests[1].headers["X-Correlation-ID"] == "corr-9"
+    url = links_on(requests[1].body)["Acknowledge"]
+    assert "a.b" in (await get(url))[1]
+    assert (await post(url, who="Sara"))[0] == 200
+    original = links_on(requests[0].body)["Acknowledge"]
+    assert "Sara" in (await get(original))[1]
+
+    def all_answered() -> bool:
+        found = rows(daemons.database_url)
+        return len(found) == len(daemons.receiver.requests) and all(
+            row["acknowledged_by"] == "Sara" for row in found
+        )
+
+    await until(all_answered)
+    assert rows(daemons.database_url, VIEW) == []
+
+
+async def test_escalating_by_hand_tells_the_next_channel_at_once_and_it_can_acknowledge(
+    daemons: Daemons, tmp_path: Path
+):
+    slow = FAST.replace("1.5", "3000")
+    await start(daemons, tmp_path, slow, TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS="1")
+    event(daemons, type="system.redis.connection_lost", service="redis")
+    [request] = await daemons.receiver.wait_for(1)
+    found = links_on(request.body)
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+
+    assert (await post(found["Escalate"], who="Omar"))[0] == 200
+    requests = await daemons.receiver.wait_for(3)
+    [told] = [each for each in requests if each.path == "/nphies_integration"]
+    assert "Escalated by Omar" in told.body.decode()
+    url = links_on(told.body)["Acknowledge"]
+    assert (await post(url, who="Sara"))[0] == 200
+    assert (await post(found["Acknowledge"], who="Lina"))[0] == 409
+
+    def by_channel() -> dict[str, tuple[str, str]]:
+        return {
+            row["channel"]: (row["acknowledged_by"], row["action_taken"])
+            for row in rows(daemons.database_url)
+            if row["priority"] == "CRITICAL"
+        }
+
+    expected = {"sre": ("Omar", "escalate"), "nphies_integration": ("Sara", "acknowledge")}
+    await until(lambda: by_channel() == expected)
+    assert rows(daemons.database_url, VIEW) == []
+    [step] = rows(daemons.database_url, "SELECT * FROM teams_escalations")
+    assert (step["cause"], step["who"], step["step"]) == ("by_hand", "Omar", 1)
+
+
+async def test_a_killed_daemon_s_escalations_are_taken_up_by_the_next(
+    daemons: Daemons, tmp_path: Path
+):
+    path = tmp_path / "mine.toml"
+    path.write_text(FAST)
+    first = await daemons.start("--config", str(path))
+    event(daemons, id=str(uuid.uuid4()))
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    first.kill()
+    await first.wait()
+
+    await daemons.start("--config", str(path))
+    requests = await daemons.receiver.wait_for(3)
+    assert [request.path for request in requests[-3:]] == [
+        "/sre",
+        "/nphies_integration",
+        "/devops",
+    ]

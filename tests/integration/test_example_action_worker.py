@@ -1,0 +1,149 @@
+"""The example worker does each request of the stream once, whatever happens to it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import redis
+
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import until
+from tests.integration.test_public_pages import links, post
+
+SOURCE = Path(__file__).parents[2] / "examples" / "action_worker" / "worker.py"
+
+
+def load_example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("action_worker", SOURCE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+example = load_example()
+REQUEST = {
+    "id": "n-1:retry_task", "action": "retry_task", "notification_id": "n-1", "subject": '{"task_id": "t-1"}', "requested_by": "Sara",
+    "correlation_id": "c-1", "note": "",
+}  # fmt: skip
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as connected:
+        yield connected
+
+
+def jobs(client: redis.Redis, key: str = "claims:retry") -> list[dict[str, Any]]:
+    found: Any = client.lrange(key, 0, -1)
+    return [json.loads(job) for job in found]
+
+
+def pending(client: redis.Redis) -> int:
+    found: Any = client.xpending("teams:actions", example.GROUP)
+    return int(found["pending"])
+
+
+def worker(client: redis.Redis, name: str = "one") -> Any:
+    made = example.Worker(client, name=name, log=lambda _: None)
+    made.prepare()
+    return made
+
+
+def test_request_that_comes_twice_is_done_once(client: redis.Redis):
+    client.xadd("teams:actions", REQUEST)
+    client.xadd("teams:actions", REQUEST)
+    assert worker(client).turn(block_ms=10) == 2
+
+    assert jobs(client) == [{"request": "n-1:retry_task", "by": "Sara", "task_id": "t-1"}]
+    assert pending(client) == 0
+
+
+def test_what_a_dead_worker_left_is_taken_over(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+):
+    client.xadd("teams:actions", REQUEST)
+    worker(client)
+    client.xreadgroup(example.GROUP, "dead", {"teams:actions": ">"})
+    monkeypatch.setattr(example, "TAKE_OVER_MS", 0)
+    assert worker(client, "two").turn(block_ms=10) == 1
+
+    assert len(jobs(client)) == 1
+    assert pending(client) == 0
+
+
+def test_unreadable_and_unknown_requests_are_put_aside(client: redis.Redis):
+    client.xadd("teams:actions", {"id": "x"})
+    client.xadd("teams:actions", REQUEST | {"action": "dance", "id": "y"})
+    client.xadd("teams:actions", REQUEST | {"subject": "[1]"})
+    client.xadd("teams:actions", REQUEST)
+    worker(client).turn(block_ms=10)
+
+    assert len(jobs(client)) == 1
+    assert client.xlen(example.UNREADABLE) == 3
+    assert pending(client) == 0
+
+
+def test_many_workers_share_the_work(client: redis.Redis, redis_url: str):
+    actions = ("retry_task", "discard_task", "poll_nphies")
+    for number in range(60):
+        fields = REQUEST | {"id": f"r{number % 30}", "action": actions[number % 30 % 3]}
+        client.xadd("teams:actions", fields)
+    worker(client)
+
+    def work(name: str) -> None:
+        with redis.Redis.from_url(redis_url, decode_responses=True) as own:
+            one = worker(own, name)
+            while one.turn(block_ms=100):
+                pass
+
+    threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    done = [
+        job["request"]
+        for key in ("retry", "discard", "poll")
+        for job in jobs(client, f"claims:{key}")
+    ]
+    assert sorted(done) == sorted(f"r{number}" for number in range(30))
+    assert pending(client) == 0
+
+
+async def test_a_click_on_a_card_becomes_one_job_of_the_running_example(daemons: Daemons):
+    found = await links(
+        daemons, type="celery.task.failed", task_name="submit", task_id="task-9", retry_count="3", max_retries="3"
+    )  # fmt: skip
+    [title] = [title for title in found if re.search("retry", title, re.IGNORECASE)]
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        process = subprocess.Popen(
+            [sys.executable, str(SOURCE)],
+            env=os.environ | {"REDIS_URL": daemons.redis_url},
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            assert (await post(found[title], who="Sara"))[0] == 200
+            await until(lambda: len(jobs(client)) == 1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+            process.wait()
+        [job] = jobs(client)
+    assert (job["task_id"], job["by"]) == ("task-9", "Sara")

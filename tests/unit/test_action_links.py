@@ -1,0 +1,68 @@
+"""Which notification the links of a card act on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis.crc import key_slot
+
+from notifier import assets
+from notifier.cards import CardPainter, load_cards
+from notifier.config import load_config
+from notifier.events import to_event
+from notifier.notifications import Notification
+from notifier.routing import Catalogue
+from notifier.streams.actions import ACCEPTED, REQUESTS, callback_key, taken_key
+
+CONFIG = load_config(None, {})
+PAINTER = CardPainter(
+    load_cards(assets.cards_dir()),
+    CONFIG,
+    lambda notification_id, action: f"https://n.example/{action}/{notification_id}",
+)
+ORIGINAL = "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07"
+
+
+def notification(event_type: str, **data: Any) -> Notification:
+    members = {"type": event_type, "stakeholders": ["sre"], "priority": "HIGH", "data": data}
+    event = to_event("teams:events", "1-1", members)
+    return Catalogue(CONFIG.routes, CONFIG.channels).route(event, event.data).notifications[0]
+
+
+def links(of: Notification) -> dict[str, Any]:
+    found: Any = PAINTER.context(of)["links"]
+    return {name: url for name, url in found.items() if "n.example" in url}
+
+
+def test_an_escalation_s_link_acknowledges_the_original() -> None:
+    escalation = notification("notifier.escalation", answer_id=ORIGINAL)
+
+    assert links(escalation) == {"acknowledge": f"https://n.example/acknowledge/{ORIGINAL}"}
+    assert PAINTER.acknowledge_link(escalation) == f"https://n.example/acknowledge/{ORIGINAL}"
+
+
+@pytest.mark.parametrize("answer_id", [None, "", "../x", 7, ["x"]])
+def test_an_escalation_by_hand_or_with_nonsense_acknowledges_itself(answer_id: Any) -> None:
+    escalation = notification("notifier.escalation", answer_id=answer_id)
+    assert links(escalation) == {
+        "acknowledge": f"https://n.example/acknowledge/{escalation.id}"
+    }
+
+
+def test_another_event_cannot_point_its_links_elsewhere() -> None:
+    other = notification("a.b", answer_id=ORIGINAL)
+    assert links(other)["acknowledge"].endswith(other.id)
+
+
+def test_who_took_what_offers_no_action() -> None:
+    told = notification("notifier.acknowledged", taken_by="Sara")
+    assert links(told) == {}
+    assert PAINTER.acknowledge_link(told) is None
+    assert PAINTER.draw(replace(told, lang="ar")).template == "acknowledged.ar"
+
+
+def test_all_keys_of_an_action_share_the_cluster_slot_of_the_requests() -> None:
+    keys = (ACCEPTED, taken_key(ORIGINAL), callback_key("x"))
+    assert {key_slot(key.encode()) for key in keys} == {key_slot(REQUESTS.encode())}
