@@ -6,7 +6,6 @@ Knows the promises of docs/producers.md and docs/operators.md and nothing of how
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +67,12 @@ class Kill:
     at: float
     what: str
     in_flight: int
+    until: float = 0.0
+    """When it was back; while Redis is away nothing that was posted can be noted. 0 = at once."""
+
+    def explains(self, first: float, second: float) -> bool:
+        """Tell whether a card that was posted at `first` may have been posted again at `second` because of it."""
+        return self.at <= second and max(self.at, self.until) >= first - CLOCK_SLACK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -206,13 +211,14 @@ def _check_repeats(
 ) -> None:
     """Every card that came again has a kill between its two posts, and no kill has more than were in flight."""
     kills = sorted(evidence.kills, key=lambda kill: kill.at)
-    moments = [kill.at for kill in kills]
     per_kill: Counter[int] = Counter()
     unexplained = []
     for pair, times in accepted.items():
         for first, second in itertools.pairwise(times):
-            here = bisect_left(moments, first - CLOCK_SLACK_SECONDS)
-            if here < len(moments) and moments[here] <= second:
+            here = next(
+                (n for n, kill in enumerate(kills) if kill.explains(first, second)), None
+            )
+            if here is not None:
                 per_kill[here] += 1
             else:
                 unexplained.append(pair)

@@ -48,11 +48,7 @@ def collect(
         ],
         rows=_rows(database_url),
         letters=_letters(redis_url),
-        kills=[
-            Kill(line["at"], line["kill"], line["in_flight"])
-            for line in journals.hits.lines()
-            if line.get("kill") not in (None, Target.POSTGRES)
-        ],
+        kills=_kills(journals.hits),
         left=left_in_redis(redis_url),
         redis_may_forget=settings.appendfsync != "always",
     )
@@ -91,6 +87,20 @@ def left_in_redis(redis_url: str) -> dict[str, int]:
         for group in client.xinfo_groups(STREAM):
             left["not acknowledged"] = int(group["pending"])
     return {key: count for key, count in left.items() if count}
+
+
+def _kills(hits: Journal) -> list[Kill]:
+    back = {line["done"]: line["at"] for line in hits.lines() if "done" in line}
+    return [
+        Kill(
+            line["at"],
+            line["kill"],
+            line["in_flight"],
+            back.get(line["number"], 0.0) if line["kill"] == Target.REDIS else 0.0,
+        )
+        for line in hits.lines()
+        if line.get("kill") not in (None, Target.POSTGRES)
+    ]
 
 
 def _published(planned: Event, at: float, tries: int) -> Published:

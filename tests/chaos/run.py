@@ -62,7 +62,7 @@ async def run(settings: Settings, folder: Path, *, settle_seconds: float, say: S
     if done or any(True for _ in journals.published.lines()):
         say("going on where this run was broken off")
         everything = settings.daemons * IN_FLIGHT * len(CHANNELS)
-        journals.hits.write(kill="run", in_flight=everything, which=0, seconds=0)
+        journals.hits.write(kill="run", number=-1, in_flight=everything, which=0, seconds=0)
     receiver = ChaosReceiver(settings, journals.posts)
     await receiver.start()
     world = World(settings, folder, receiver, journals.hits)

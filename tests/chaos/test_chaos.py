@@ -149,6 +149,13 @@ def test_the_checker_sees(broken: Evidence, says: str):
     assert any(says in violation for violation in judge(broken).violations)
 
 
+def test_what_was_posted_while_redis_was_away_may_come_again():
+    away = replace(GOOD, kills=[Kill(5.0, "redis", 1, until=10.0)])
+
+    assert judge(replace(away, kills=[Kill(5.0, "redis", 1, until=10.5)])).violations == []
+    assert "repeated without a kill: ('e2', 'sre')" in judge(away).violations
+
+
 def test_only_what_was_published_just_before_redis_was_killed_may_be_forgotten_and_only_with_everysec():
     gone = Published("gone", ("sre",), None, 20.0)
     evidence = replace(

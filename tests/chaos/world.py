@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from notifier.errors import SandboxError
 from notifier.sandbox import leash
-from notifier.sandbox.servers import Server, start_postgres, start_redis
+from notifier.sandbox.servers import Server, redis_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from tests.chaos.journal import Journal
 from tests.chaos.plan import CHANNELS, Action, Settings, Target
@@ -60,6 +60,8 @@ class World:
             for target in Target
             for which in range(max(settings.daemons, len(CHANNELS)))
         }
+        # Another Redis on the same data may start empty: 6.2 does not see where 7 keeps its AOF.
+        self._redis_program = redis_program("redis-server")
         self.redis: Server
         self.postgres: Server
 
@@ -128,7 +130,7 @@ class World:
 
     def _note(self, action: Action, in_flight: int) -> None:
         self._hits.write(
-            kill=action.target.value, in_flight=in_flight, which=action.which, seconds=round(action.seconds, 2),
+            kill=action.target.value, number=action.number, in_flight=in_flight, which=action.which, seconds=round(action.seconds, 2),
         )  # fmt: skip
 
     async def _start_daemon(self, which: int) -> None:
@@ -149,6 +151,10 @@ class World:
             )
 
     def _start_redis(self, port: int) -> Server:
+        if redis_program("redis-server") != self._redis_program:
+            raise RuntimeError(
+                f"{self._redis_program} is gone; begin again with another --folder"
+            )
         sync = ["--appendfsync", self._settings.appendfsync]
         return start_redis(self._folder / "redis", port=port, extra_args=sync)
 
