@@ -176,7 +176,7 @@ def _words(exc: BaseException) -> str:
             return f"TLS says {(cause.reason or 'nothing').lower().replace('_', ' ')}; see redis.tls_… in config.toml"
         cause = cause.__cause__ or cause.__context__
     if isinstance(exc, MasterNotFoundError):
-        return "no Sentinel knows a working master of this name"
+        return "no Sentinel answers that knows a working master of this name (over TLS redis.tls_ca_file counts for Sentinels too)"
     if isinstance(exc, ResponseError):
         return str(exc).split(":")[0][:200]
     return type(exc).__name__
