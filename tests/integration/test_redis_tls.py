@@ -1,0 +1,183 @@
+"""Redis over TLS: the certificate is checked, a client certificate is shown, and what is wrong is said."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+
+from notifier.config import load_config
+from notifier.errors import ConfigError, StreamError
+from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import rows, until, xadd
+from tests.integration.topologies import SERVICE, replicated
+
+Front = Callable[..., Any]
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except (OSError, ssl.SSLError):
+        pass
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def tls_in_front_of(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """A TLS terminator, as the wheel's Redis is built without TLS; yields its port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+class Authority:
+    """A certificate authority with one server and one client certificate, as files."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder = folder / name
+        folder.mkdir()
+        self._ca = trustme.CA()
+        self.ca_file = folder / "ca.pem"
+        self.ca_file.write_bytes(self._ca.cert_pem.bytes())
+        self._server = self._ca.issue_cert("127.0.0.1")
+        client = self._ca.issue_cert("notifier@example.com")
+        self.cert_file = folder / "client.pem"
+        self.cert_file.write_bytes(b"".join(blob.bytes() for blob in client.cert_chain_pems))
+        self.key_file = folder / "client.key"
+        self.key_file.write_bytes(client.private_key_pem.bytes())
+
+    def server_context(self, *, wants_client: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._server.configure_cert(context)
+        if wants_client:
+            self._ca.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def as_client(self) -> dict[str, str]:
+        return {
+            "TEAMS_REDIS__TLS_CA_FILE": str(self.ca_file),
+            "TEAMS_REDIS__TLS_CERT_FILE": str(self.cert_file),
+            "TEAMS_REDIS__TLS_KEY_FILE": str(self.key_file),
+        }
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "ours")
+
+
+async def length(env: dict[str, str]) -> int:
+    settings = load_config(None, {"TEAMS_REDIS__CONNECT_TIMEOUT_SECONDS": "3"} | env).redis
+    client = connect(settings)
+    try:
+        return await ConsumerGroup(client, settings, "one").length("teams:events")
+    finally:
+        await close(client)
+
+
+def port_of(url: str) -> int:
+    return int(urlsplit(url).port or 0)
+
+
+async def test_events_come_over_tls_with_a_client_certificate(
+    authority: Authority,
+    redis_url: str,
+    database_url: str,
+    webhook_receiver: Any,
+    tmp_path: Path,
+):
+    context = authority.server_context(wants_client=True)
+    async with tls_in_front_of(port_of(redis_url), context) as port:
+        daemons = Daemons(
+            f"rediss://127.0.0.1:{port}/0", database_url, webhook_receiver, tmp_path
+        )
+        try:
+            await daemons.start(**authority.as_client())
+            xadd(redis_url, {"type": "a.b", "stakeholders": "sre"})
+
+            await until(lambda: len(rows(database_url)) == 1)
+        finally:
+            await daemons.stop()
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "rediss+cluster"])
+async def test_a_certificate_of_another_authority_is_refused_with_what_to_do(
+    authority: Authority, redis_url: str, tmp_path: Path, scheme: str
+):
+    other = Authority(tmp_path, "another")
+    async with tls_in_front_of(port_of(redis_url), authority.server_context()) as port:
+        env = {
+            "REDIS_URL": f"{scheme}://127.0.0.1:{port}",
+            "TEAMS_REDIS__TLS_CA_FILE": str(other.ca_file),
+        }
+        with pytest.raises(StreamError, match=r"not trusted .*redis\.tls_ca_file"):
+            await length(env)
+
+
+async def test_a_certificate_for_another_host_is_refused(
+    authority: Authority, redis_url: str, tmp_path: Path
+):
+    async with tls_in_front_of(port_of(redis_url), authority.server_context()) as port:
+        env = {
+            "REDIS_URL": f"rediss://localhost:{port}",
+            "TEAMS_REDIS__TLS_CA_FILE": str(authority.ca_file),
+        }
+        with pytest.raises(StreamError, match=r"not trusted .*localhost"):
+            await length(env)
+
+
+async def test_without_the_client_certificate_that_is_wanted_nothing_is_read(
+    authority: Authority, redis_url: str, tmp_path: Path
+):
+    context = authority.server_context(wants_client=True)
+    async with tls_in_front_of(port_of(redis_url), context) as port:
+        env = {
+            "REDIS_URL": f"rediss://127.0.0.1:{port}",
+            "TEAMS_REDIS__TLS_CA_FILE": str(authority.ca_file),
+        }
+        with pytest.raises(StreamError, match="failed"):
+            await length(env)
+
+
+async def test_sentinels_are_asked_over_tls_and_their_certificate_is_checked(
+    authority: Authority, tmp_path: Path
+):
+    other = Authority(tmp_path, "another")
+    with replicated(tmp_path / "servers") as servers:
+        async with tls_in_front_of(servers.sentinels[0], authority.server_context()) as port:
+            env = {"REDIS_URL": f"rediss+sentinel://127.0.0.1:{port}/{SERVICE}/0"}
+            with pytest.raises(StreamError, match="no Sentinel answers"):
+                await length(env | {"TEAMS_REDIS__TLS_CA_FILE": str(other.ca_file)})
+            # The master that a trusted Sentinel names speaks no TLS here, so the way ends one step later.
+            with pytest.raises(StreamError) as caught:
+                await length(env | {"TEAMS_REDIS__TLS_CA_FILE": str(authority.ca_file)})
+
+    assert "Sentinel" not in str(caught.value).replace("rediss+sentinel", "")
+
+
+async def test_tls_file_that_is_not_there_is_named(tmp_path: Path):
+    env = {
+        "REDIS_URL": "rediss://127.0.0.1:6379",
+        "TEAMS_REDIS__TLS_CA_FILE": str(tmp_path / "no.pem"),
+    }
+    with pytest.raises(ConfigError, match=r"redis\.tls_ca_file: there is no file .*no\.pem"):
+        await length(env)
