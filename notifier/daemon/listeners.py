@@ -9,6 +9,7 @@ import structlog
 
 from notifier.cards import ActionLink
 from notifier.config import Config
+from notifier.daemon.observing import Observer
 from notifier.daemon.parts import Daemon
 from notifier.errors import ConfigError
 from notifier.secrets import Secrets
@@ -27,7 +28,9 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Open the admin and the public listener, where they are configured; raises ConfigError."""
     config, secrets = daemon.config, daemon.secrets
     if config.admin.bind:
-        app = create_admin_app(daemon.health, instance=daemon.instance)
+        app = create_admin_app(
+            daemon.health, instance=daemon.instance, observe=Observer(daemon).observe
+        )
         await listen(app, config.admin.bind, "admin.bind", stack)
     if config.public.bind:
         if secrets.hmac_key is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from notifier.config import Config
 from notifier.secrets import Secrets
+from notifier.stages.channel import ChannelGate
 from notifier.stages.delivery import ChannelDelivery
 from notifier.streams.group import Client, ConsumerGroup
 from notifier.streams.leases import Leases
@@ -35,3 +36,4 @@ class Daemon:
     serving: list[Loop] = field(default_factory=list)
     """Loops that the working ones need until they have ended; they are cancelled then."""
     lanes: list[ChannelDelivery] = field(default_factory=list)
+    gates: list[ChannelGate] = field(default_factory=list)

@@ -24,7 +24,7 @@ from notifier.errors import ConfigError, NotifierError, UnreachableError
 from notifier.secrets import Secrets, load_secrets
 from notifier.streams.group import ConsumerGroup, connect
 from notifier.streams.leases import Leases
-from notifier.telemetry import logs
+from notifier.telemetry import logs, metrics
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
 
@@ -47,6 +47,8 @@ def run(
             f"--stages: {', '.join(sorted(unknown)) or 'nothing'} given; choose from {', '.join(sorted(STAGES))}"
         )
     logs.configure(config.logging)
+    metrics.know_event_types(config.routes)
+    metrics.start_channels(config.channels)
     secrets = load_secrets(config, env)
     directory = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
     cards = load_cards(directory)

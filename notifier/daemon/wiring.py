@@ -68,7 +68,6 @@ def add_delivery(daemon: Daemon, painter: CardPainter, stack: AsyncExitStack) ->
         )
     settlers = {stream: Settler(daemon.group) for stream in config.streams}
     daemon.serving += [settler.run for settler in settlers.values()]
-    gates: list[ChannelGate] = []
     for channel in config.channels:
         gate = ChannelGate(
             channel,
@@ -78,7 +77,7 @@ def add_delivery(daemon: Daemon, painter: CardPainter, stack: AsyncExitStack) ->
             stop=daemon.stop,
             clock=time.monotonic,
         )
-        gates.append(gate)
+        daemon.gates.append(gate)
         url = secrets.webhooks.get(channel)
         sender: WebhookSender | None = None
         if url is None:
@@ -99,7 +98,7 @@ def add_delivery(daemon: Daemon, painter: CardPainter, stack: AsyncExitStack) ->
             lane = ChannelDelivery(stream, gate, sender, settlers[stream], parts)
             daemon.lanes.append(lane)
             daemon.working.append(_delivering(daemon, lane, f"delivery {stream} {channel}"))
-    daemon.serving.append(lambda: _follow_pauses(daemon, gates))
+    daemon.serving.append(lambda: _follow_pauses(daemon))
 
 
 async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
@@ -148,8 +147,9 @@ def _delivering(daemon: Daemon, lane: ChannelDelivery, part: str) -> Loop:
     return loop
 
 
-async def _follow_pauses(daemon: Daemon, gates: list[ChannelGate]) -> None:
+async def _follow_pauses(daemon: Daemon) -> None:
     """Learn of the pauses that other processes were asked for."""
+    gates = daemon.gates
     while True:
         try:
             for gate, seconds in zip(

@@ -12,6 +12,7 @@ from notifier.errors import StreamError
 from notifier.stages.stage import sleep_unless
 from notifier.streams.group import ConsumerGroup
 from notifier.teams.breaker import Admission, Breaker
+from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,11 @@ class ChannelGate:
     def limited(self) -> bool:
         """Tell whether a rate limit is set."""
         return self._limit.requests > 0
+
+    @property
+    def pause_left_seconds(self) -> float:
+        """Return for how long the channel is still to be left alone."""
+        return max(0.0, self._paused_until - self._clock())
 
     def paused_for(self, seconds: float) -> None:
         """Leave the channel alone for this long; a shorter pause never ends a longer one."""
@@ -103,6 +109,7 @@ class ChannelGate:
             return
         wait = await self._reserved()
         self.crowded = wait > 0
+        metrics.RATE_LIMIT_WAIT.labels(self.channel).inc(wait)
         await self._sleep(wait)
 
     async def _reserved(self) -> float:

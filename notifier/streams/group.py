@@ -19,6 +19,17 @@ from notifier.streams.hop import HopResult, Move, pack
 Client = redis.asyncio.Redis
 
 _GIVEN_UP_MS = 10**9
+_COUNTED_AT_MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a stream."""
+
+    entries: int
+    """On servers before Redis 7.0 an event stream is counted up to 1,000 entries."""
+    oldest_seconds: float
+    """Age of the oldest; 0 when none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class ConsumerGroup:
         self._url = mask_url(settings.url)
         self._scripts = {
             name: client.register_script(files(__package__).joinpath(f"{name}.lua").read_text())
-            for name in ("hop", "claim", "lease", "forget", "reserve", "revive")
+            for name in ("hop", "claim", "lease", "forget", "reserve", "revive", "backlog")
         }
 
     async def ensure(self, streams: Sequence[str]) -> None:
@@ -89,6 +100,16 @@ class ConsumerGroup:
         """
         async with _redis_errors(self._url):
             return int(await self.client.xlen(stream))
+
+    async def backlog(self, stream: str, *, emptied: bool) -> Backlog:
+        """Return what waits in a stream; `emptied` for those that keep no entry once it is acknowledged.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        argv = [self._group, int(emptied), _COUNTED_AT_MOST]
+        entries, age_ms = await self._run("backlog", [stream], argv)
+        return Backlog(int(entries), max(0, int(age_ms)) / 1000)
 
     async def read(
         self, streams: Sequence[str], *, count: int, block_seconds: float
