@@ -67,6 +67,11 @@ class Channels:
         """Return the lanes that are read."""
         return [lane for channel in self._open.values() for lane in channel.lanes]
 
+    @property
+    def gates(self) -> list[ChannelGate]:
+        """Return the gates of the open channels."""
+        return [channel.gate for channel in self._open.values()]
+
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to deliver; the lanes' tasks belong to `tasks`."""
         self._tasks = tasks
@@ -106,7 +111,7 @@ class Channels:
     async def follow_pauses(self) -> None:
         """Learn of the pauses that other processes were asked for, until cancelled."""
         while True:
-            gates = [channel.gate for channel in self._open.values()]
+            gates = self.gates
             try:
                 pauses = await self._daemon.group.pauses([gate.channel for gate in gates])
                 for gate, seconds in zip(gates, pauses, strict=True):

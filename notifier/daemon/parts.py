@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from notifier.config import Config
 from notifier.daemon.snapshot import Snapshot
 from notifier.secrets import Secrets
+from notifier.stages.channel import ChannelGate
 from notifier.stages.delivery import ChannelDelivery
 from notifier.stages.intake import Intake
 from notifier.stages.recorder import Recorder
@@ -65,3 +66,8 @@ class Daemon:
     def lanes(self) -> list[ChannelDelivery]:
         """Return the lanes that this process reads."""
         return self.channels.lanes if self.channels is not None else []
+
+    @property
+    def gates(self) -> list[ChannelGate]:
+        """Return the gates of the channels that this process delivers to."""
+        return self.channels.gates if self.channels is not None else []

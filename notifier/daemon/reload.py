@@ -15,6 +15,7 @@ from notifier.config import Config
 from notifier.daemon.parts import Daemon
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.errors import NotifierError
+from notifier.telemetry import metrics
 
 Result = TypeVar("Result")
 
@@ -91,6 +92,8 @@ class Reloader:
             recorder.use(config.recorder)
         if self._daemon.channels is not None and not self._daemon.stop.is_set():
             self._daemon.channels.use(new)
+        metrics.know_event_types(config.routes)
+        metrics.start_channels(config.channels)
         self._note_vault(new)
         log.info("reloaded", **_changes(old, new), restart_needed=restart)
         if restart:

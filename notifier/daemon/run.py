@@ -19,12 +19,13 @@ from notifier.daemon.listeners import add_listeners
 from notifier.daemon.parts import Daemon, Loop
 from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
+from notifier.daemon.supervisor import Supervisor
 from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
 from notifier.errors import ConfigError, NotifierError, UnreachableError
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
-from notifier.telemetry import logs
+from notifier.telemetry import logs, metrics
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
 
@@ -61,6 +62,8 @@ def run(
     blueprint = Blueprint(load, env, clock=time.monotonic)
     snapshot = blueprint.build(None)
     logs.configure(snapshot.config.logging)
+    metrics.know_event_types(snapshot.config.routes)
+    metrics.start_channels(snapshot.config.channels)
     try:
         asyncio.run(_main(snapshot, blueprint, instance, stages))
     except* NotifierError as group:
@@ -86,6 +89,9 @@ async def _main(
     group = ConsumerGroup(client, config.redis, consumer)
     leases = Leases(group, lease_seconds=config.redis.lease_seconds)
     daemon = Daemon(snapshot, instance, stages, asyncio.Event(), client, group, leases)
+    supervisor = Supervisor(os.environ)
+    daemon.before_reload.append(supervisor.reloading)
+    daemon.after_reload.append(supervisor.ready)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(close, client)
         if "intake" in stages:
@@ -98,18 +104,23 @@ async def _main(
         await add_listeners(daemon, stack)
         reloader = Reloader(daemon, blueprint)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
-        daemon.serving += [leases.run, lambda: housekeeping(daemon), reloader.run]
+        daemon.serving += [
+            leases.run,
+            lambda: housekeeping(daemon),
+            reloader.run,
+            lambda: supervisor.watch(daemon.health),
+        ]
         log.info(
             "daemon_started",
             instance=instance,
             stages=sorted(stages),
             redis=mask_url(config.redis.url),
         )
-        await _serve(daemon)
+        await _serve(daemon, supervisor)
         log.info("daemon_stopped", instance=instance)
 
 
-async def _serve(daemon: Daemon) -> None:
+async def _serve(daemon: Daemon, supervisor: Supervisor) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, daemon.stop.set)
@@ -118,7 +129,9 @@ async def _serve(daemon: Daemon) -> None:
         working = {tasks.create_task(_once(part)) for part in daemon.working}
         if daemon.channels is not None:
             daemon.channels.start(tasks)
+        supervisor.ready()
         await daemon.stop.wait()
+        supervisor.stopping()
         if daemon.channels is not None:
             working |= daemon.channels.stop()
         log.info(

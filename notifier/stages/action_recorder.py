@@ -19,6 +19,7 @@ from notifier.streams.actions import ACCEPTED
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import Move
 from notifier.streams.leases import Leases
+from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +94,7 @@ class ActionRecorder:
                     )
                 if self._announce() and waiting.event_type != ACKNOWLEDGED_TYPE:
                     await self._announced(waiting)
+            metrics.ACKNOWLEDGMENTS.labels(action.action).inc()
             log.info(
                 "action_recorded",
                 action=action.action,

@@ -12,6 +12,7 @@ from notifier.errors import StreamError
 from notifier.stages.stage import sleep_unless
 from notifier.streams.group import ConsumerGroup
 from notifier.teams.breaker import Admission, Breaker
+from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,11 @@ class ChannelGate:
         """Tell whether a rate limit is set."""
         return self._limit.requests > 0
 
+    @property
+    def pause_left_seconds(self) -> float:
+        """Return for how long the channel is still to be left alone."""
+        return max(0.0, self._paused_until - self._clock())
+
     def paused_for(self, seconds: float) -> None:
         """Leave the channel alone for this long; a shorter pause never ends a longer one."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
@@ -75,20 +81,25 @@ class ChannelGate:
             # The pause holds here; the other processes will be told by the receiver themselves.
             log.warning("channel_pause_not_shared", channel=self.channel, reason=str(exc))
 
+    async def opens_soon(self) -> bool:
+        """Wait for a second at most; tell whether posts may start. Raises StoppedError."""
+        wait = self._closed_for()
+        if wait > 0:
+            await self._sleep(min(wait, _LOOK_AGAIN_SECONDS))
+        return self._closed_for() <= 0
+
     async def wait_until_open(self) -> None:
         """Return when there is no pause and the breaker may let someone through; raises StoppedError."""
-        while True:
-            wait = self._paused_until - self._clock()
-            open_until = self.breaker.open_until
-            if open_until is not None:
-                wait = max(
-                    wait,
-                    open_until - self._clock(),
-                    _LOOK_AGAIN_SECONDS if self.breaker.probing else 0,
-                )
-            if wait <= 0:
-                return
-            await self._sleep(min(wait, _LOOK_AGAIN_SECONDS))
+        while not await self.opens_soon():
+            pass
+
+    def _closed_for(self) -> float:
+        """Return the seconds until a post may start; what a probe finds out is looked at every second."""
+        open_until = self.breaker.open_until
+        if open_until is None:
+            return self.pause_left_seconds
+        probing = _LOOK_AGAIN_SECONDS if self.breaker.probing else 0
+        return max(self.pause_left_seconds, open_until - self._clock(), probing)
 
     async def admit(self) -> bool:
         """Wait for leave to post; True for the probe of an open breaker. Raises StoppedError."""
@@ -109,6 +120,7 @@ class ChannelGate:
             return
         wait = await self._reserved()
         self.crowded = wait > 0
+        metrics.RATE_LIMIT_WAIT.labels(self.channel).inc(wait)
         await self._sleep(wait)
 
     async def _reserved(self) -> float:

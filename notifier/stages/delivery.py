@@ -92,13 +92,29 @@ class ChannelDelivery:
         self._drawing = _drawing(parts)
         self._poster.use(sender, parts.retry)
 
+    @property
+    def in_hand(self) -> int:
+        """Return how many cards are being delivered."""
+        return len(self._tasks)
+
+    @property
+    def channel(self) -> str:
+        """Return the channel that this delivers to."""
+        return self._gate.channel
+
     async def turn(self) -> int:
-        """Wait until the channel takes posts and there is room, read one batch and start delivering it."""
+        """If the channel takes posts and has room within a second, read one batch and start delivering it.
+
+        A turn is short, however long a channel is away, so that a loop that hangs can be told from one that waits.
+        """
         try:
-            await self._gate.wait_until_open()
+            if not await self._gate.opens_soon():
+                return 0
         except StoppedError:
             return 0
         room = await self._room()
+        if not room:
+            return 0
         since = time.monotonic()
         entries: list[Entry] = []
         if self._claim.due():
@@ -195,19 +211,23 @@ class ChannelDelivery:
         return [*([each] for each in alone), *groups]
 
     async def _room(self) -> int:
-        """Wait until a batch is worth reading; returns how many entries to read of each lane."""
+        """Wait until a batch is worth reading, a second at most; returns how many entries to read of each lane, or 0."""
         if not self._gate.breaker.closed or self._gate.crowded:
             capacity = 1
         elif self._gate.limited:
             capacity = self._parts.delivery.in_flight
         else:
             capacity = self._parts.delivery.in_flight * _PREFETCH
+        patience = time.monotonic() + _LOOK_AGAIN_SECONDS
         while len(self._tasks) > capacity // 2:
-            await self._reap(asyncio.FIRST_COMPLETED)
+            left = patience - time.monotonic()
+            if left <= 0:
+                return 0
+            await self._reap(asyncio.FIRST_COMPLETED, seconds=left)
         return max(1, capacity - len(self._tasks))
 
-    async def _reap(self, when: str) -> None:
-        done, _ = await asyncio.wait(self._tasks, return_when=when)
+    async def _reap(self, when: str, *, seconds: float | None = None) -> None:
+        done, _ = await asyncio.wait(self._tasks, return_when=when, timeout=seconds)
         self._tasks -= done
         for task in done:
             task.result()

@@ -14,6 +14,7 @@ from notifier.stages.ending import Refused, identity
 from notifier.streams.group import Entry
 from notifier.teams.envelope import build_body
 from notifier.teams.fit import fit_card
+from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class Drawing:
         except (CardError, TemplateError) as exc:
             return Refused(Reason.CARD_ERROR, str(exc))
         if drawn.gaps:
+            metrics.CARD_GAPS.labels(drawn.template).inc(len(drawn.gaps))
             log.warning(
                 "card_had_gaps",
                 template=drawn.template,
@@ -60,5 +62,6 @@ class Drawing:
         try:
             return build_body(drawn.card, max_card_bytes=limit)
         except CardTooLargeError:
+            metrics.CARDS_SHORTENED.labels(drawn.template).inc()
             fitted = fit_card(drawn.card, max_card_bytes=limit, more_link=drawn.more_link)
             return build_body(fitted, max_card_bytes=limit)

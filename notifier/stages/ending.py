@@ -14,6 +14,7 @@ from notifier.streams.group import Entry
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.teams.envelope import card_json
+from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,14 @@ class Ended:
         fields = {**identity(notification), **line}
         if result is HopResult.LOST:
             log.warning("notification_settled_by_another_process", **fields)
-        elif self.refused is not None:
+            return
+        metrics.SENT.labels(
+            metrics.event_type_label(notification.event_type),
+            notification.priority.value,
+            (Status.DELIVERED if self.refused is None else Status.DEAD_LETTERED).value,
+        ).inc()
+        if self.refused is not None:
+            metrics.DEAD_LETTERS.labels(self.refused.reason.value).inc()
             log.error("notification_dead_lettered", **fields)
         else:
             log.info("notification_delivered", **fields)

@@ -22,6 +22,7 @@ from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
+from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +87,7 @@ class Intake:
         if decisions:
             results = await self._group.hop([decision.move for decision in decisions])
             for decision, result in zip(decisions, results, strict=True):
-                _report(decision, result)
+                metrics.EVENTS.labels(self._stream, _report(decision, result)).inc()
         return len(entries)
 
     def decide(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
@@ -159,18 +160,24 @@ class Intake:
         )
 
 
-def _report(decision: Decision, result: HopResult) -> None:
+def _report(decision: Decision, result: HopResult) -> str:
+    """Log what became of an entry; returns the word that metrics have for it."""
     match result:
         case HopResult.MOVED if decision.dead is not None:
             log.warning(
                 "event_dead_lettered", reason=decision.dead.value, **decision.log_fields
             )
+            metrics.DEAD_LETTERS.labels(decision.dead.value).inc()
+            return "dead_lettered"
         case HopResult.MOVED:
             log.debug("event_routed", **decision.log_fields)
+            return "routed"
         case HopResult.DUPLICATE:
             log.info("event_duplicate_dropped", **decision.log_fields)
+            return "duplicate"
         case HopResult.LOST:
             log.info("event_moved_by_another_process", **decision.log_fields)
+            return "moved_elsewhere"
 
 
 def _log_fields(entry: Entry, event: Event | None) -> dict[str, object]:

@@ -23,6 +23,7 @@ from notifier.stages.channel import ChannelGate
 from notifier.stages.ending import identity
 from notifier.teams.response import Verdict, judge, misconfigured, retry_delay
 from notifier.teams.sender import Answer, WebhookSender
+from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
 
 log = structlog.get_logger(__name__)
@@ -92,6 +93,9 @@ class Poster:
             tried = tried.plus(
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
             )
+            metrics.SEND_SECONDS.labels(notification.channel).observe(answer.duration_seconds)
+            if tried.count > 1:
+                metrics.RETRIES.labels(notification.channel).inc()
             verdict = (
                 Verdict.TRANSIENT
                 if answer.status is None

@@ -12,11 +12,13 @@ import structlog
 from notifier.config import RecorderSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry
 from notifier.errors import OutcomeError
+from notifier.events import entry_time
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
+from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -72,8 +74,16 @@ class Recorder:
         for entry in entries:
             self._leases.drop(entry.stream, entry.id)
         self._in_hand = []
+        self._measure(entries)
         log.debug("outcomes_recorded", count=len(entries))
         return len(entries)
+
+    def _measure(self, entries: Sequence[Entry]) -> None:
+        metrics.RECORDED.labels(self._keys.stream).inc(len(entries))
+        now = self._now()
+        for entry in entries:
+            delay = (now - entry_time(entry.id)).total_seconds()
+            metrics.RECORDER_DELAY.labels(self._keys.stream).observe(max(0.0, delay))
 
     async def _next(self) -> list[Entry]:
         stream, batch = self._keys.outcomes, self._settings.batch
@@ -110,6 +120,7 @@ class Recorder:
             source=(entry.stream, entry.id),
             at=self._now(),
         )
+        metrics.DEAD_LETTERS.labels(Reason.UNRECORDABLE.value).inc()
         log.error("outcome_dead_lettered", entry_id=entry.id, reason=Reason.UNRECORDABLE.value)
         return Move(entry.stream, entry.id, ((self._keys.dead, letter),))
 

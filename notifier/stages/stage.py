@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -35,6 +36,7 @@ async def keep_turning(
     health.expect(part)
     wait = FIRST_WAIT_SECONDS
     while not stop.is_set():
+        health.beat(part, time.monotonic())
         try:
             await turn()
         except UnreachableError as exc:
@@ -46,6 +48,7 @@ async def keep_turning(
             wait = FIRST_WAIT_SECONDS
             if health.works(part):
                 log.info("stage_working", stage=part)
+    health.rests(part)
 
 
 class Every:

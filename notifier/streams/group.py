@@ -18,7 +18,18 @@ from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import HopResult, Move, pack
 
 _GIVEN_UP_MS = 10**9
-_SCRIPTS = ("hop", "claim", "lease", "forget", "reserve", "revive", "ensure")
+_SCRIPTS = ("hop", "claim", "lease", "forget", "reserve", "revive", "ensure", "backlog")
+_COUNTED_AT_MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a stream."""
+
+    entries: int
+    """On servers before Redis 7.0 an event stream is counted up to 1,000 entries."""
+    oldest_seconds: float
+    """Age of the oldest; 0 when none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,16 @@ class ConsumerGroup:
         """
         async with self._errors():
             await self.client.xadd(keys.Keys(stream).never, {"x": ""}, nomkstream=True)
+
+    async def backlog(self, stream: str, *, emptied: bool) -> Backlog:
+        """Return what waits in a stream; `emptied` for those that keep no entry once it is acknowledged.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        argv = [self._group, int(emptied), _COUNTED_AT_MOST]
+        entries, age_ms = await self._run("backlog", [stream], argv)
+        return Backlog(int(entries), max(0, int(age_ms)) / 1000)
 
     async def read(
         self, streams: Sequence[str], *, count: int, block_seconds: float

@@ -14,6 +14,21 @@ class Health:
     warnings: dict[str, str] = field(default_factory=dict)
     """Name → what a person should look at; the daemon is ready all the same."""
 
+    beats: dict[str, float] = field(default_factory=dict)
+    """Name of a loop → monotonic seconds at which it last made progress."""
+
+    def beat(self, loop: str, now: float) -> None:
+        """Note that a loop gets on: it has done a turn, or waits for something that is bounded."""
+        self.beats[loop] = now
+
+    def rests(self, loop: str) -> None:
+        """Note that a loop has ended and makes no progress any more."""
+        self.beats.pop(loop, None)
+
+    def stalled(self, now: float, seconds: float) -> list[str]:
+        """Return the loops without progress for this long."""
+        return sorted(loop for loop, beat in self.beats.items() if now - beat > seconds)
+
     def expect(self, part: str) -> None:
         """Name a part that must work before the daemon is ready."""
         self.parts.setdefault(part, "starting")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from notifier.telemetry.health import Health
+from notifier.telemetry.metrics import exposition
 
 
-def create_admin_app(health: Health, *, instance: str) -> web.Application:
-    """Serve /healthz (alive) and /readyz (200 when every part works, else 503, with each part's state)."""
+def create_admin_app(
+    health: Health, *, instance: str, observe: Callable[[], Awaitable[None]]
+) -> web.Application:
+    """Serve /healthz (alive), /readyz (200 when every part works, else 503, with each part's state) and /metrics.
+
+    Args:
+        health: The state of each part.
+        instance: Name of this process.
+        observe: Brings the gauges up to date; called before metrics are served.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive", "instance": instance})
@@ -22,6 +33,15 @@ def create_admin_app(health: Health, *, instance: str) -> web.Application:
         }
         return web.json_response(body, status=200 if health.ready else 503)
 
+    async def metrics(_: web.Request) -> web.Response:
+        await observe()
+        return web.Response(
+            body=exposition(),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes(
+        [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+    )
     return app

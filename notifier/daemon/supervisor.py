@@ -1,0 +1,69 @@
+"""Tell systemd how the daemon fares (sd_notify(3)): ready, reloading, stopping, and alive as long as every loop gets on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from notifier.telemetry.health import Health
+
+_CHECKS_PER_WATCHDOG = 4
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """The service manager of this process; without one (NOTIFY_SOCKET is not set) nothing is sent."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._address = env.get("NOTIFY_SOCKET", "")
+        self._watchdog_seconds = _watchdog_seconds(env)
+
+    def ready(self) -> None:
+        """Say that the daemon works; also after a reload. What it still waits for is in /readyz."""
+        self._send("READY=1\nSTATUS=working; /readyz tells how each part fares")
+
+    def reloading(self) -> None:
+        """Say that settings are read again; `ready` ends it."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        """Say that the daemon drains."""
+        self._send("STOPPING=1\nSTATUS=finishing what is in flight")
+
+    async def watch(self, health: Health) -> None:
+        """Send keep-alives while every loop makes progress, until cancelled; a hung one lets systemd restart the daemon."""
+        if not self._watchdog_seconds:
+            return
+        while True:
+            stalled = health.stalled(time.monotonic(), self._watchdog_seconds)
+            if stalled:
+                log.error("loops_hang", parts=stalled, fix="systemd restarts the daemon")
+            else:
+                self._send("WATCHDOG=1")
+            await asyncio.sleep(self._watchdog_seconds / _CHECKS_PER_WATCHDOG)
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        # A leading @ stands for the abstract namespace, which Linux writes as NUL.
+        address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+                notify.setblocking(False)
+                notify.sendto(message.encode(), address)
+        except OSError as exc:
+            log.warning("systemd_not_told", reason=exc.strerror)
+
+
+def _watchdog_seconds(env: Mapping[str, str]) -> float:
+    """Return WatchdogSec of the unit, 0 when it has none or means another process (sd_watchdog_enabled(3))."""
+    if env.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    text = env.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isdecimal() else 0.0

@@ -1,0 +1,172 @@
+"""Every metric of the daemon, with its labels and unit, in one place; names follow prometheus.io/docs/practices/naming.
+
+Labels are bounded: channels and event types come from the settings, everything else from enums. An event type without a route
+counts as "other", so that a producer cannot make series.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Iterable
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+OTHER = "other"
+"""Event type of everything that has no route."""
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+SEND_SECONDS = Histogram(
+    "teams_notification_send_duration_seconds",
+    "Time of one POST to a channel's webhook, until its answer.",
+    ["channel"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+SENT = Counter(
+    "teams_notifications_sent_total",
+    "Notifications that ended: status is delivered or dead_lettered.",
+    ["event_type", "priority", "status"],
+    registry=REGISTRY,
+)
+RETRIES = Counter(
+    "teams_notification_retries_total",
+    "Posts beyond a notification's first.",
+    ["channel"],
+    registry=REGISTRY,
+)
+ACKNOWLEDGMENTS = Counter(
+    "teams_acknowledgments_total",
+    "Notifications that somebody took, by what they did.",
+    ["action"],
+    registry=REGISTRY,
+)
+ACKNOWLEDGMENT_SECONDS = Histogram(
+    "teams_acknowledgment_duration_seconds",
+    "Time from a notification's delivery until somebody took it.",
+    ["priority"],
+    buckets=(60, 300, 900, 1800, 3600, 4 * 3600, 24 * 3600),
+    registry=REGISTRY,
+)
+EVENTS = Counter(
+    "teams_events_total",
+    "Entries read from event streams: result is routed, duplicate, dead_lettered or moved_elsewhere.",
+    ["stream", "result"],
+    registry=REGISTRY,
+)
+DEAD_LETTERS = Counter(
+    "teams_dead_letters_total",
+    "Dead letters written, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+IN_FLIGHT = Gauge(
+    "teams_notifications_in_flight",
+    "Notifications that this process has read from a channel's lanes and not settled yet.",
+    ["channel"],
+    registry=REGISTRY,
+)
+BREAKER_OPEN = Gauge(
+    "teams_channel_breaker_open",
+    "1 while the breaker of a channel is open in this process.",
+    ["channel"],
+    registry=REGISTRY,
+)
+PAUSED_SECONDS = Gauge(
+    "teams_channel_paused_seconds",
+    "Seconds for which a channel is still to be left alone (Retry-After).",
+    ["channel"],
+    registry=REGISTRY,
+)
+RATE_LIMIT_WAIT = Counter(
+    "teams_rate_limit_wait_seconds_total",
+    "Time that posts waited for a channel's rate limit.",
+    ["channel"],
+    registry=REGISTRY,
+)
+CARD_GAPS = Counter(
+    "teams_card_gaps_total",
+    "Expressions without value that a delivered card shows as a dash.",
+    ["template"],
+    registry=REGISTRY,
+)
+CARDS_SHORTENED = Counter(
+    "teams_cards_shortened_total",
+    "Cards that were too large for Teams and lost the ends of lists or texts.",
+    ["template"],
+    registry=REGISTRY,
+)
+RECORDED = Counter(
+    "teams_outcomes_recorded_total",
+    "Outcomes committed to Postgres.",
+    ["stream"],
+    registry=REGISTRY,
+)
+RECORDER_DELAY = Histogram(
+    "teams_recorder_delay_seconds",
+    "Time from an outcome in Redis until its commit in Postgres.",
+    ["stream"],
+    buckets=(0.1, 0.5, 1, 5, 30, 60, 300, 3600, 6 * 3600),
+    registry=REGISTRY,
+)
+BACKLOG = Gauge(
+    "teams_stream_backlog_entries",
+    "Entries that wait in a stream: not read by the group yet, or in hand. stage is intake, delivery or recorder.",
+    ["stream", "stage", "channel", "urgency"],
+    registry=REGISTRY,
+)
+OLDEST_SECONDS = Gauge(
+    "teams_stream_oldest_entry_age_seconds",
+    "Age of the oldest entry that waits in a stream; 0 when none does.",
+    ["stream", "stage", "channel", "urgency"],
+    registry=REGISTRY,
+)
+DEAD_LETTERS_KEPT = Gauge(
+    "teams_dead_letters_kept",
+    "Dead letters that wait for somebody to replay or discard them.",
+    ["stream"],
+    registry=REGISTRY,
+)
+PART_UP = Gauge(
+    "teams_part_up",
+    "1 when a part of this process (a stage, a channel, a server) works, 0 when it does not.",
+    ["part"],
+    registry=REGISTRY,
+)
+BUILD_INFO = Gauge(
+    "teams_notifier_build_info",
+    "Always 1; the labels say which version runs.",
+    ["version", "python"],
+    registry=REGISTRY,
+)
+BUILD_INFO.labels(version("notifier"), platform.python_version()).set(1)
+
+_known_types: frozenset[str] = frozenset()
+
+
+def know_event_types(types: Iterable[str]) -> None:
+    """Give these event types series of their own; call it when routes are loaded."""
+    global _known_types
+    _known_types = frozenset(types)
+
+
+def event_type_label(event_type: str) -> str:
+    """Return the label of an event type: itself when it has a route of its own, else "other"."""
+    return event_type if event_type in _known_types else OTHER
+
+
+def start_channels(channels: Collection[str]) -> None:
+    """Let the series of each channel exist from the start, so that a rate over them is never empty."""
+    for channel in channels:
+        for metric in (RETRIES, RATE_LIMIT_WAIT, IN_FLIGHT, BREAKER_OPEN, PAUSED_SECONDS):
+            metric.labels(channel)
+
+
+def exposition() -> bytes:
+    """Return all metrics in Prometheus' text format 0.0.4."""
+    return generate_latest(REGISTRY)
