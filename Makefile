@@ -10,7 +10,7 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup run test unit check lint types imports bandit audit fmt cov fuzz chaos bench-templates schema clean
+.PHONY: help setup run test unit check lint types imports cards bandit audit fmt cov fuzz chaos bench-templates schema clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ test: $(VENV)/.dev ## Run all tests, on real Redis and Postgres that they start 
 unit: $(VENV)/.dev ## Run the tests without any server
 	$(BIN)/pytest tests/unit $(ARGS)
 
-check: lint types imports bandit audit ## Check style, types, layers and security
+check: lint types imports cards bandit audit ## Check style, types, layers, cards and security
 
 lint: $(VENV)/.dev ## Check style and format
 	$(BIN)/ruff check .
@@ -37,6 +37,9 @@ types: $(VENV)/.dev ## Check types
 
 imports: $(VENV)/.dev ## Check that imports point down the layers
 	$(BIN)/lint-imports
+
+cards: $(VENV)/.dev ## Check the card templates with all samples and worst data
+	$(BIN)/notifier cards check
 
 bandit: $(VENV)/.dev ## Look for insecure code
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive notifier .ci

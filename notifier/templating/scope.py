@@ -12,6 +12,9 @@ from notifier.templating.values import UNDEFINED, Value, member
 MAX_STEPS = 200_000
 """Elements, items and hundreds of characters made in one expansion; a card needs some hundreds."""
 
+LONG = 100
+"""Characters or items from which a value counts as work."""
+
 VERSION: dict[str, Value] = {"major": 2, "minor": 3, "patch": 1, "suffix": ""}
 """The version of Microsoft's templating library whose behaviour this is, as $_acTemplateVersion."""
 
@@ -38,6 +41,20 @@ class Scope:
             raise TemplateError(
                 f"expansion takes more than {MAX_STEPS} steps; shorten the lists it goes through"
             )
+
+    def weigh(self, value: Value) -> None:
+        """Count the work of going once through a value; raises TemplateError past the bound."""
+        kind = type(value)
+        if (kind is str or kind is list) and len(value) > LONG:  # type: ignore[arg-type]
+            self.count(len(value) // (100 if kind is str else 20))  # type: ignore[arg-type]
+
+    def weigh_all(self, value: Value) -> None:
+        """Count everything in a value that is shown, how often it may occur; raises TemplateError past the bound."""
+        self.weigh(value)
+        if isinstance(value, list | dict):
+            self.count(len(value))
+            for item in value if isinstance(value, list) else value.values():
+                self.weigh_all(item)
 
     def at(self, data: Value, index: Value) -> Scope:
         """Return this scope with other data."""

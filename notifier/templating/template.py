@@ -9,10 +9,11 @@ from typing import cast
 from pydantic import JsonValue
 
 from notifier.errors import TemplateError
-from notifier.templating.compiler import Evaluate, Place, compile_node
+from notifier.templating.compiler import compile_node
 from notifier.templating.interpolation import split_text
 from notifier.templating.parser import parse
-from notifier.templating.scope import Scope
+from notifier.templating.paths import Evaluate, Place
+from notifier.templating.scope import LONG, Scope
 from notifier.templating.syntax import Call, Constant, Index, Node, paths_in, show
 from notifier.templating.values import (
     DROP,
@@ -82,7 +83,10 @@ class Template:
     def __init__(self, card: JsonValue, guard: Guard = _no_guard) -> None:
         self._paths: set[str] = set()
         self._guard = guard
-        compiled = self._compile(card, "$", 0, None)
+        try:
+            compiled = self._compile(card, "$", 0, None)
+        except RecursionError:
+            raise TemplateError("an expression is too long a chain; split it") from None
         self._expand: _Expand = compiled if callable(compiled) else lambda _: compiled
 
     @property
@@ -255,8 +259,11 @@ def _single(
             raise EvaluationError(f"{path}: {exc}") from None
         if clean is not None:
             value = clean.change(value)
+        if type(value) is str and len(value) > LONG:
+            scope.weigh(value)
         if not shown or type(value) in _PLAIN_TYPES or value is UNDEFINED:
             return value
+        scope.weigh_all(value)
         return plain(value)
 
     return single
@@ -285,8 +292,12 @@ def _interpolated(parts: list[_Part], path: str, clean: Clean | None) -> _Expand
                 value = scope.missing(shown)
             elif clean is not None and not clean.whole:
                 value = clean.change(value)
+            if isinstance(value, list):
+                scope.weigh_all(value)
             texts[number] = value if isinstance(value, str) else to_text(value)
         text = "".join(texts)
+        if len(text) > LONG:
+            scope.weigh(text)
         return clean.change(text) if clean is not None and clean.whole else text
 
     return interpolated

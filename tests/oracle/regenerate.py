@@ -36,7 +36,7 @@ def main() -> None:
         ["node", "expand.cjs"], cwd=HERE, input="\n".join(lines) + "\n", text=True,
         capture_output=True, check=True, timeout=600,
     )  # fmt: skip
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    answers = [json.loads(line) for line in done.stdout.split("\n") if line]
     with (HERE / "corpus.jsonl").open("w", encoding="utf-8") as corpus:
         for case, answer in zip(cases, answers, strict=True):
             corpus.write(json.dumps({**case, **answer}, ensure_ascii=False) + "\n")

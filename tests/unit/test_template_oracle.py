@@ -24,7 +24,9 @@ UNKNOWN = re.compile(
 
 def cases() -> Iterator[Any]:
     scope = json.loads((ORACLE / "inputs.json").read_text("utf-8"))["scope"]
-    for number, line in enumerate((ORACLE / "corpus.jsonl").read_text("utf-8").splitlines()):
+    for number, line in enumerate((ORACLE / "corpus.jsonl").read_text("utf-8").split("\n")):
+        if not line:
+            continue
         case = json.loads(line)
         if case["data"] == "scope":
             case["data"] = scope

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from notifier.templating.functions.arguments import bounded, given_text, items, text, whole
+from notifier.templating.functions.arguments import (
+    MAX_TEXT,
+    bounded,
+    given_text,
+    items,
+    text,
+    whole,
+)
 from notifier.templating.functions.patterns import compile_pattern, replaced
 from notifier.templating.values import (
     UNDEFINED,
@@ -144,6 +151,8 @@ def _last_index_of(container: Value, item: Value) -> Value:
 def _join(values: Value, separator: Value, *final_separator: Value) -> Value:
     texts = ["" if is_nothing(item) else to_text(item) for item in items(values)]
     between = "," if separator is UNDEFINED else _js_text(separator)
+    if len(between) * len(texts) > MAX_TEXT:
+        raise EvaluationError(f"makes more than {MAX_TEXT} characters")
     if not final_separator:
         return bounded(between.join(texts))
     [last] = final_separator

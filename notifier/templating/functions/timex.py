@@ -61,8 +61,6 @@ def _parts_of_members(value: object) -> frozenset[str]:
     if not isinstance(value, dict):
         return frozenset()
     parts = frozenset(key for key, each in value.items() if each is not UNDEFINED)
-    if not {"hour", "minute", "second"} <= parts:
-        parts -= {"hour"}
     return parts | {"duration"} if parts & _DURATIONS else parts - {"duration"}
 
 
