@@ -95,6 +95,10 @@ class ActionRecorder:
                 if self._announce() and waiting.event_type != ACKNOWLEDGED_TYPE:
                     await self._announced(waiting)
             metrics.ACKNOWLEDGMENTS.labels(action.action).inc()
+            taken_after = (action.at - waiting.sent_at).total_seconds()
+            metrics.ACKNOWLEDGMENT_SECONDS.labels(waiting.priority).observe(
+                max(0.0, taken_after)
+            )
             log.info(
                 "action_recorded",
                 action=action.action,

@@ -95,6 +95,8 @@ class WaitingAction:
     correlation_id: str
     lang: str
     summary: str | None
+    priority: str
+    sent_at: datetime
     family: Family
 
 
@@ -120,7 +122,9 @@ class Ledger:
                 return
             action = Action(row[0], row[1], row[2], row[3], Via(row[4]), row[5])
             family = await self._family_of(connection, action.notification_id, row[6], row[7])
-            waiting = WaitingAction(action, row[10], row[8], row[9], row[13], row[15], family)
+            waiting = WaitingAction(
+                action, row[10], row[8], row[9], row[13], row[15], row[12], row[14], family
+            )
             yield waiting, Work(connection)
 
     @asynccontextmanager
