@@ -24,7 +24,7 @@ from notifier.store.connection import Connection
 from notifier.store.escalations import Ledger
 from notifier.store.queries import load_queries
 from notifier.streams.actions import Actions
-from notifier.streams.group import connect
+from notifier.streams.connection import connect
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import rows, until, xadd
 from tests.integration.test_public_pages import get, links_on, post, public
