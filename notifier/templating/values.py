@@ -81,17 +81,10 @@ def is_true(value: Value) -> bool:
 def number(value: float) -> float:
     """Return a result of arithmetic as a double would hold it, whole ones as int."""
     if type(value) is int:
-        return value if -_EXACT <= value <= _EXACT else _double(value)
+        return value if -_EXACT <= value <= _EXACT else as_double(value)
     if value.is_integer() and -_EXACT <= value <= _EXACT:
         return int(value)
     return value
-
-
-def _double(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def strictly_equal(left: Value, right: Value) -> bool:
@@ -122,7 +115,8 @@ def equal(left: Value, right: Value) -> bool:
             and all(_same(value, right[key]) for key, value in left.items())
         )
     if is_number(left) and is_number(right):
-        return abs(left - right) < 2**-52 or left == right  # type: ignore[operator]
+        one, other = as_double(left), as_double(right)  # type: ignore[arg-type]
+        return abs(one - other) < 2**-52 or one == other
     return strictly_equal(left, right)
 
 
@@ -156,6 +150,14 @@ def to_text(value: Value) -> str:
     return "[object Object]"
 
 
+def as_double(value: float) -> float:
+    """Return the number as JavaScript holds it: a whole number beyond a double's range is an infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def number_text(value: float) -> str:
     """Write a number in its shortest form (Number::toString, ECMA-262 6.1.6.1.20)."""
     if isinstance(value, Ticks):
@@ -163,7 +165,7 @@ def number_text(value: float) -> str:
     if isinstance(value, int):
         if -_EXACT <= value <= _EXACT:
             return str(value)
-        value = _double(value)
+        value = as_double(value)
     if value != value:
         return "NaN"
     if math.isinf(value):
@@ -199,7 +201,7 @@ def to_json(value: Value) -> str:
     if isinstance(value, bool) or is_nothing(value):
         return "null" if is_nothing(value) else "true" if value else "false"
     if isinstance(value, int | float):
-        return number_text(value) if math.isfinite(value) else "null"
+        return number_text(value) if math.isfinite(as_double(value)) else "null"
     if isinstance(value, bytes):
         value = {str(index): byte for index, byte in enumerate(value)}
     if isinstance(value, list):
