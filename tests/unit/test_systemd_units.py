@@ -1,0 +1,48 @@
+"""The units as systemd itself reads them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[2] / "systemd"
+MOST_EXPOSURE = 1.5
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed"
+)
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units with a program that is there, as after an installation."""
+    for unit in UNITS.iterdir():
+        text = unit.read_text().replace("/opt/notifier/bin/notifier", "/bin/true")
+        (tmp_path / unit.name.replace("@", "@one")).write_text(text)
+    return tmp_path
+
+
+def test_systemd_takes_every_unit_without_a_complaint(units: Path):
+    names = sorted(str(path) for path in units.iterdir())
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *names], capture_output=True, text=True
+    )
+    complaints = [line for line in done.stderr.splitlines() if "notifier" in line]
+    assert complaints == []
+
+
+@pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("*.service")))
+def test_service_is_hardly_exposed(units: Path, unit: str):
+    path = units / unit.replace("@", "@one")
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(path)],
+        capture_output=True,
+        text=True,
+    )
+    score = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
+    assert score, done.stderr
+    assert float(score[1]) <= MOST_EXPOSURE
