@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,9 @@ Client = redis.asyncio.Redis | RedisCluster
 
 _MAX_CONNECTIONS = 1000
 """Every blocking read and every post that waits for the rate limit holds one; the driver's 100 are too few for several streams."""
+
+_IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
+"""What Redis 6.2 puts before the error of a script's command."""
 
 
 class _SentinelMaster(redis.asyncio.Redis):
@@ -178,5 +182,5 @@ def _words(exc: BaseException) -> str:
     if isinstance(exc, MasterNotFoundError):
         return "no Sentinel answers that knows a working master of this name (over TLS redis.tls_ca_file counts for Sentinels too)"
     if isinstance(exc, ResponseError):
-        return str(exc).split(":")[0][:200]
+        return _IN_SCRIPT.sub("", str(exc)).split(":")[0][:200]
     return type(exc).__name__

@@ -425,13 +425,16 @@ async def test_stream_that_was_deleted_and_began_again_is_read_from_its_first_en
     assert await read_events(group) == ["20-0"]
 
 
+@pytest.mark.parametrize("made_again", [False, True])
 async def test_work_that_was_done_while_its_group_was_lost_is_not_done_again(
-    client: redis.asyncio.Redis, join: Joined
+    client: redis.asyncio.Redis, join: Joined, made_again: bool
 ):
     group = await join("one")
     await client.xadd(SOURCE, {"a": "1"})
     [entry_id] = await read(group)
     await client.xgroup_destroy(SOURCE, "notifier")
+    if made_again:
+        await group.ensure([SOURCE])
 
     results = await group.hop([Move(SOURCE, entry_id, ((TARGET, {"b": "2"}),))])
     again = await group.hop([Move(SOURCE, entry_id, ((TARGET, {"b": "2"}),))])
@@ -440,3 +443,15 @@ async def test_work_that_was_done_while_its_group_was_lost_is_not_done_again(
     assert await client.xlen(TARGET) == 1
     assert await read(group) == []
     assert await read(group) == []
+
+
+async def test_master_without_its_replicas_says_so_from_a_script_too(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+    await client.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(StreamError, match="failed: NOREPLICAS Not enough good replicas"):
+            await group.hop([Move(SOURCE, "1-0", ((TARGET, {"b": "2"}),))])
+    finally:
+        await client.config_set("min-replicas-to-write", 0)

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from notifier import assets
-from notifier.config import SEED_NAMES, Config, load_config, mask_url, masked
+from notifier.config import (
+    SEED_NAMES,
+    Config,
+    RedisAddress,
+    RedisKind,
+    load_config,
+    mask_url,
+    masked,
+    parse_redis_url,
+)
 from notifier.errors import ConfigError
 
 
@@ -155,3 +166,68 @@ def test_passwords_are_never_shown():
 )
 def test_password_in_a_url_that_is_written_wrong_is_not_shown_either(url: str, shown: str):
     assert mask_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://u:p@h:1/2", RedisAddress(RedisKind.SINGLE, False)),
+        ("unix:///run/redis.sock", RedisAddress(RedisKind.SINGLE, False)),
+        (
+            "rediss+cluster://u:p%40ss@a:7000,[::1]:7001,c",
+            RedisAddress(RedisKind.CLUSTER, True, (("a", 7000), ("::1", 7001), ("c", 6379)), "u", "p@ss"),
+        ),
+        (
+            "redis+sentinel://:p@a,b:26380/mymaster/3?sentinel_username=s&sentinel_password=q",
+            RedisAddress(
+                RedisKind.SENTINEL, False, (("a", 26379), ("b", 26380)), None, "p", "mymaster", 3, "s", "q"
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_redis_url_names_one_server_sentinels_or_a_cluster(url: str, expected: RedisAddress):
+    assert parse_redis_url(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("http://h:1", "must start with"),
+        ("redis+sentinel://h:26379", "must name the master"),
+        ("redis+sentinel://h:26379/m/x", "must name the master"),
+        ("redis+sentinel://h/m?password=topsecret", "takes after ?"),
+        ("redis+cluster://u:topsecret@h:1/3", "database 0 only"),
+        ("redis+cluster://u:topsecret@h:1,h:99999", "must list host:port"),
+        ("redis+cluster://", "must list host:port"),
+        ("redis+cluster://[::1", "Invalid IPv6 URL"),
+    ],
+)
+def test_redis_url_that_cannot_be_used_is_explained_without_its_password(url: str, fault: str):
+    with pytest.raises(ConfigError, match=re.escape(fault)) as caught:
+        load_config(None, {"REDIS_URL": url})
+
+    assert "redis.url" in str(caught.value)
+    assert "topsecret" not in str(caught.value)
+
+
+def test_passwords_of_redis_are_in_no_text_that_is_shown():
+    url = "redis+sentinel://u:topsecret@h:1,i:2/m?sentinel_password=topsecret"
+
+    assert mask_url(url) == "redis+sentinel://u:***@h:1,i:2/m?***"
+    assert "topsecret" not in repr(parse_redis_url(url))
+    assert "topsecret" not in json.dumps(masked(load_config(None, {"REDIS_URL": url})))
+
+
+@pytest.mark.parametrize(
+    ("env", "fault"),
+    [
+        ({"TEAMS_REDIS__TLS_CA_FILE": "ca.pem"}, "write rediss"),
+        (
+            {"REDIS_URL": "rediss://h", "TEAMS_REDIS__TLS_KEY_FILE": "k.pem"},
+            "set both or neither",
+        ),
+    ],
+)
+def test_tls_settings_that_do_nothing_are_refused(env: dict[str, str], fault: str):
+    with pytest.raises(ConfigError, match=fault):
+        load_config(None, env)

@@ -1,0 +1,172 @@
+"""The users of docs/operators.md have the rights that their work needs, and no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from notifier.sandbox.servers import Server, start_redis
+from tests.integration.daemons import Daemons
+from tests.integration.test_failover import command, event
+from tests.integration.test_pipeline import left_over, rows, until
+from tests.integration.topologies import Cluster, Replicated, cluster, replicated
+
+DOCS = (Path(__file__).parents[2] / "docs" / "operators.md").read_text()
+LINES = re.findall(r"^ACL SETUSER .*$", DOCS, flags=re.MULTILINE)
+USERS = {line.split()[2]: line for line in LINES if "sentinel|masters" not in line}
+[SENTINEL_USER] = [line for line in LINES if "sentinel|masters" in line]
+[FOR_CLUSTERS] = re.findall(r"[Oo]n a cluster add `([^`]+)`", DOCS)
+DENIED = [
+    ("FLUSHALL",), ("KEYS", "*"), ("CONFIG", "GET", "*"), ("DEL", "teams:events"), ("SHUTDOWN",), ("GET", "other"),
+    ("XGROUP", "DESTROY", "teams:events", "notifier"), ("XADD", "other", "*", "a", "1"), ("ACL", "LIST"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with start_redis(tmp_path / "redis") as started:
+        with redis.Redis.from_url(started.url) as client:
+            for line in USERS.values():
+                client.execute_command(*line.split())
+        yield started
+
+
+def as_user(server: Server, name: str) -> str:
+    return server.url.replace("//", f"//{name}:PASSWORD@")
+
+
+async def test_pipeline_and_commands_run_with_the_rights_of_the_documents(
+    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    daemons = Daemons(as_user(server, "notifier"), database_url, webhook_receiver, tmp_path)
+    operator = {"REDIS_URL": as_user(server, "operator")}
+    webhook_receiver.answer(400, times=1)
+    webhook_receiver.answer(429, headers={"Retry-After": "1"}, times=1)
+    try:
+        process = await daemons.start(TEAMS_RATE_LIMIT_REQUESTS="1000")
+        with redis.Redis.from_url(as_user(server, "producer")) as producer:
+            for number in range(3):
+                producer.xadd("teams:events", dict(event(number)))  # type: ignore[arg-type]
+            await until(lambda: len(rows(database_url)) == 3)
+            producer.xadd("teams:events", {"no": "type"})
+
+        def listed() -> int:
+            return command(daemons, "dlq", "list", "--json", **operator).count('"reason"')
+
+        await until(lambda: listed() == 2)
+        command(daemons, "dlq", "replay", "--reason", "rejected", **operator)
+        command(daemons, "dlq", "discard", "--all", "--why", "test", **operator)
+        command(
+            daemons, "replay", "--since", "2020-01-01", "--force", "--why", "test", **operator
+        )
+        command(daemons, "publish", "a.b", "--stakeholders", "pmo", **operator)
+        await until(lambda: [row["status"] for row in rows(database_url)] == ["delivered"] * 4)
+        await until(lambda: not left_over(server.url))
+        assert listed() == 0
+        process.terminate()
+        assert await process.wait() == 0
+    finally:
+        await daemons.stop()
+
+    assert "NOPERM" not in daemons.log()
+    assert "permission" not in daemons.log()
+    assert "not_signed_off" not in daemons.log()
+    with redis.Redis.from_url(server.url) as client:
+        refused: list[dict[str, Any]] = client.acl_log()
+    assert {entry["object"] for entry in refused} <= {"client", "client|setinfo"}
+
+
+async def test_housekeeping_and_actions_have_their_rights(server: Server):
+    with redis.Redis.from_url(as_user(server, "notifier")) as client:
+        client.xgroup_create("teams:events", "notifier", id="0", mkstream=True)
+        client.xtrim("teams:events", minid="1-0", approximate=False)
+        client.xinfo_groups("teams:events")
+        client.xadd("teams:actions", {"action": "retry_task"}, maxlen=10)
+    with redis.Redis.from_url(as_user(server, "worker")) as worker:
+        worker.xgroup_create("teams:actions", "workers", id="0")
+        [[_, [[entry_id, _fields]]]] = worker.xreadgroup("workers", "w", {"teams:actions": ">"})
+        worker.xautoclaim("teams:actions", "workers", "w", min_idle_time=0)
+
+        assert worker.xack("teams:actions", "workers", entry_id) == 1
+
+
+@pytest.mark.parametrize("name", USERS)
+@pytest.mark.parametrize("words", DENIED, ids=" ".join)
+def test_a_user_can_do_nothing_else(server: Server, name: str, words: tuple[str, ...]):
+    with (
+        redis.Redis.from_url(as_user(server, name)) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*words)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("producer", ("XRANGE", "teams:events", "-", "+")),
+        ("producer", ("XADD", "{teams:events}:dead", "*", "a", "1")),
+        ("operator", ("XREADGROUP", "GROUP", "notifier", "x", "STREAMS", "teams:events", ">")),
+        ("operator", ("XADD", "teams:actions", "*", "a", "1")),
+        ("worker", ("XADD", "teams:actions", "*", "a", "1")),
+        ("worker", ("XRANGE", "teams:events", "-", "+")),
+    ],
+)
+def test_a_user_cannot_do_what_is_anothers(server: Server, name: str, words: tuple[str, ...]):
+    with (
+        redis.Redis.from_url(as_user(server, name)) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*words)
+
+
+async def test_users_of_a_cluster_have_their_rights(
+    tmp_path: Path, database_url: str, webhook_receiver: Any
+):
+    with cluster(tmp_path / "servers") as shards:
+        allow_on(shards)
+        url = shards.url.replace("//", "//notifier:PASSWORD@")
+        daemons = Daemons(url, database_url, webhook_receiver, tmp_path)
+        try:
+            await daemons.start()
+            operator = {"REDIS_URL": shards.url.replace("//", "//operator:PASSWORD@")}
+            command(daemons, "publish", "a.b", "--stakeholders", "sre,pmo", **operator)
+
+            await until(lambda: len(rows(database_url)) == 2)
+            assert "[]" in command(daemons, "dlq", "list", "--json", **operator)
+        finally:
+            await daemons.stop()
+
+
+def allow_on(shards: Cluster) -> None:
+    for server in (*shards.masters, shards.replica):
+        with redis.Redis.from_url(server.url) as client:
+            for line in USERS.values():
+                client.execute_command(*line.split(), *FOR_CLUSTERS.split())
+
+
+async def test_user_of_a_sentinel_has_its_rights(
+    tmp_path: Path, database_url: str, webhook_receiver: Any
+):
+    with replicated(tmp_path / "servers") as servers:
+        for port in servers.sentinels:
+            with redis.Redis(port=port, protocol=2) as client:
+                client.execute_command(*SENTINEL_USER.split())
+        url = sentinel_login(servers)
+        daemons = Daemons(url, database_url, webhook_receiver, tmp_path)
+        try:
+            await daemons.start()
+            command(daemons, "publish", "a.b", "--stakeholders", "sre")
+
+            await until(lambda: len(rows(database_url)) == 1)
+        finally:
+            await daemons.stop()
+        assert "PASSWORD" not in daemons.log()
+
+
+def sentinel_login(servers: Replicated) -> str:
+    return f"{servers.url}?sentinel_username=notifier&sentinel_password=PASSWORD"
