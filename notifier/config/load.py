@@ -37,6 +37,7 @@ SEED_NAMES = {
 }
 """Environment names of the earlier integration, and usual ones, that stand for one setting each."""
 
+_SCHEME = re.compile(r"rediss?|unix|postgres(ql)?|https?")
 _HOSTS = re.compile(
     r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\],]*)(:\d*)?(,(\[[0-9A-Fa-f:.%]+\]|[^:\[\],]*)(:\d*)?)*"
 )
@@ -99,11 +100,12 @@ def mask_url(url: str) -> str:
     except ValueError:
         return "***"
     userinfo, at, host = parts.netloc.rpartition("@")
-    if not at and not _HOSTS.fullmatch(host):
-        # A password whose "@" was forgotten stands in the place of the port.
-        host = "***"
     user, colon, _ = userinfo.partition(":")
-    netloc = f"{user}{':***' if colon else ''}{at}{host}"
+    # Of a URL that is written wrong (":" or "@" forgotten, a "/" in between) any part may be the password.
+    if "//" in parts.path or "@" in parts.path or not _HOSTS.fullmatch(host):
+        return f"{parts.scheme}://***" if _SCHEME.fullmatch(parts.scheme) else "***"
+    shown = f"{user}:***" if colon else "***"
+    netloc = f"{shown}{at}{host}" if at else host
     return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
 
 

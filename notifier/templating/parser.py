@@ -107,7 +107,9 @@ class _Parser:
         kind, sign = self._tokens[self._at]
         self._at += 1
         if kind == "number":
-            return Constant(float(sign) if "." in sign else int(sign)), None
+            # Past 16 digits only a double's are left, and Python refuses to read thousands.
+            exact = "." not in sign and len(sign) <= 16
+            return Constant(int(sign) if exact else float(sign)), None
         if kind == "string":
             return Constant(_unquoted(sign)), None
         if kind == "name":

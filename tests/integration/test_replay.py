@@ -241,3 +241,20 @@ async def test_dead_letters_are_left_to_their_own_command(daemons: Daemons):
     assert (
         "0 replayed, 1 left alone" in replay(daemons, "--since", "2020-01-01", "--force").stdout
     )
+
+
+async def test_the_list_shows_hostile_text_as_it_is_and_moves_no_cursor(daemons: Daemons):
+    fields = {
+        "reason": "rejected",
+        "detail": "[/red] \x1b[2J \u202egpj",
+        "channel": "[bold]sre",
+    }
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xadd(DEAD, fields | {"event": "{}"})
+
+    listed = dlq(daemons, "list")
+
+    assert listed.returncode == 0, listed.stderr
+    assert "[/red]" in listed.stdout
+    assert "\x1b" not in listed.stdout
+    assert "\u202e" not in listed.stdout

@@ -193,8 +193,10 @@ def test_passwords_are_never_shown():
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("redis://u:topsecret127.0.0.1:6379/0", "redis://***/0"),
-        ("redis://:topsecret/0", "redis://***/0"),
+        ("redis://u:topsecret127.0.0.1:6379/0", "redis://***"),
+        ("redis://:topsecret/0", "redis://***"),
+        ("postgresql://utopsecret@h/n", "postgresql://***@h/n"),
+        ("redis://u://u:topsecret@h/0", "redis://***"),
         ("redis://u:topsecret@[::1", "***"),
         ("postgresql://u:topsecret@h1:5432,h2:5433/n", "postgresql://u:***@h1:5432,h2:5433/n"),
         ("postgresql://h1:5432,h2/n", "postgresql://h1:5432,h2/n"),

@@ -66,3 +66,14 @@ def test_no_text_and_no_data_bring_it_down(text: str, data: Any) -> None:
         return
     card = template.expand(data, missing=lambda _: "—")
     assert card is None or isinstance(card, dict)
+
+
+@pytest.mark.parametrize(
+    "text", ["a ${n}", "${n}", "${n == 1.5}", "${n + 1}", "a ${" + "9" * 5000 + "}"]
+)
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_number_beyond_a_double_is_an_infinity_as_in_javascript(text: str, number: int) -> None:
+    shown, _ = drawn(text, {"n": number})
+
+    if text.startswith("a "):
+        assert str(shown["t"]).endswith("Infinity")

@@ -1,0 +1,246 @@
+"""What a backlog costs: the daemon's memory while events wait, and how long an urgent notification takes past them.
+
+Run: `make bench-backlog`. Servers, receiver and one daemon with all stages run on this machine. One channel answers 503 while
+events come for it, another one works; then the first one is back. At last a noisy producer fills the event stream at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import redis.asyncio
+from aiohttp import web
+
+from notifier.config import load_config
+from notifier.notifications import notification_id
+from notifier.sandbox.servers import Server, start_postgres, start_redis
+from notifier.store.migrations import migrate_up
+from notifier.streams.keys import Keys
+
+STREAM = "teams:events"
+KEYS = Keys(STREAM)
+RESULTS = Path(__file__).resolve().parent / "results" / "backlog.json"
+DOWN, UP = "pmo", "sre"
+ACCEPTED = web.HTTPAccepted.status_code
+
+
+@dataclass
+class Receiver:
+    """Answers 503 on a channel that is down, else 202, and tells when an awaited notification came."""
+
+    down: set[str] = field(default_factory=set)
+    awaited: dict[str, asyncio.Future[float]] = field(default_factory=dict)
+    accepted: int = 0
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Answer one post."""
+        await request.read()
+        if request.match_info["channel"] in self.down:
+            return web.Response(status=503)
+        self.accepted += 1
+        came = self.awaited.pop(request.headers["webhook-id"], None)
+        if came is not None and not came.done():
+            came.set_result(time.perf_counter())
+        return web.Response(status=ACCEPTED)
+
+
+@dataclass
+class Bench:
+    """Everything a measurement needs."""
+
+    client: redis.asyncio.Redis
+    receiver: Receiver
+    process: asyncio.subprocess.Process
+
+    def memory_mb(self) -> tuple[float, float]:
+        """Return the daemon's resident memory now and its highest, in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        sizes = dict(line.split(":", 1) for line in status.splitlines())
+        return tuple(int(sizes[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
+
+    async def fill(self, count: int, prefix: str) -> int:
+        """Publish events of about 600 bytes for the channel that is down; returns the bytes of one."""
+        text = (
+            "Provider portal answered slowly while the batch was checked; see the log of the worker. "
+            * 4
+        )
+        size = 0
+        for start in range(0, count, 1000):
+            pipeline = self.client.pipeline(transaction=False)
+            for number in range(start, min(start + 1000, count)):
+                fields = {
+                    "type": "followup.batch.status", "stakeholders": DOWN, "id": f"{prefix}{number}", "priority": "INFO",
+                    "data": json.dumps({"batch_no": f"B-{number}", "branch": "Riyadh", "status": "open", "note": text}),
+                }  # fmt: skip
+                size = sum(len(key) + len(value) for key, value in fields.items())
+                pipeline.xadd(STREAM, fields)  # type: ignore[arg-type]
+            await pipeline.execute()
+        return size
+
+    async def urgent_seconds(self, name: str, channel: str, within: float = 900) -> float:
+        """Publish one CRITICAL event; returns the seconds until it was posted."""
+        came: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.receiver.awaited[notification_id(STREAM, name, channel)] = came
+        start = time.perf_counter()
+        await self.client.xadd(
+            STREAM,
+            {"type": "system.redis.connection_lost", "stakeholders": channel, "id": name, "service": "redis"},
+        )  # fmt: skip
+        async with asyncio.timeout(within):
+            return await came - start
+
+    async def until_routed(self, count: int) -> float:
+        """Wait until intake has emptied the event stream; returns the daemon's highest memory in MB."""
+        lane = KEYS.lane(DOWN, urgent=False)
+        highest = 0.0
+        while await self.client.xlen(lane) < count:
+            highest = max(highest, self.memory_mb()[0])
+            if self.process.returncode is not None:
+                raise SystemExit("the daemon ended")
+            await asyncio.sleep(0.2)
+        return highest
+
+
+@asynccontextmanager
+async def bench(redis_server: Server, database: Server) -> AsyncIterator[Bench]:
+    """Start a receiver and a daemon on an empty Redis."""
+    client = redis.asyncio.Redis.from_url(redis_server.url)
+    await client.flushall()
+    receiver = Receiver({DOWN})
+    app = web.Application(client_max_size=10_000_000)
+    app.router.add_post("/{channel}", receiver.take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "notifier", "run", env=_environment(redis_server, database, base),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield Bench(client, receiver, process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await runner.cleanup()
+        await client.aclose()
+
+
+def _environment(redis_server: Server, database: Server, base: str) -> dict[str, str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    webhooks = {
+        f"TEAMS_WEBHOOK_{name.upper()}": f"{base}/{name}"
+        for name in load_config(None, {}).channels
+    }
+    return {
+        "PATH": os.environ["PATH"], "REDIS_URL": redis_server.url, "DATABASE_URL": database.url, "TEAMS_ADMIN__BIND": f"127.0.0.1:{port}",
+        "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1", "TEAMS_RATE_LIMIT_REQUESTS": "0", "TEAMS_LOGGING__LEVEL": "error", "TEAMS_BREAKER__OPEN_SECONDS": "2",
+        "TEAMS_MAX_RETRIES": "1", "TEAMS_HMAC_SECRET_KEY": "0f" * 32, **webhooks,
+    }  # fmt: skip
+
+
+async def measure_backlog(
+    redis_server: Server, database: Server, count: int
+) -> dict[str, object]:
+    """Let `count` notifications wait for a channel that is down, then let it be back."""
+    async with bench(redis_server, database) as it:
+        await it.urgent_seconds("first", UP)
+        idle = it.memory_mb()[0]
+        start = time.perf_counter()
+        size = await it.fill(count, "e")
+        # A handful end as dead letters before the breaker opens.
+        routing = await it.until_routed(count - 50)
+        routed = time.perf_counter() - start
+        waits = [await it.urgent_seconds(f"other{number}", UP) for number in range(50)]
+        waiting = it.memory_mb()[0]
+        it.receiver.down.clear()
+        urgent = await it.urgent_seconds("same", DOWN)
+        accepted, start = it.receiver.accepted, time.perf_counter()
+        lane = KEYS.lane(DOWN, urgent=False)
+        while time.perf_counter() - start < 20 and await it.client.xlen(lane):
+            await asyncio.sleep(0.1)
+        posts = (it.receiver.accepted - accepted) / (time.perf_counter() - start)
+        info = await it.client.info("memory")
+        return {
+            "waiting": count, "event_bytes": size, "daemon_idle_mb": round(idle, 1), "daemon_while_routing_mb": round(routing, 1),
+            "daemon_while_waiting_mb": round(waiting, 1), "daemon_highest_mb": round(it.memory_mb()[1], 1),
+            "redis_highest_mb": round(info["used_memory_peak"] / 2**20), "routed_per_second": round(count / routed),
+            "urgent_other_channel_ms": {"median": round(statistics.median(waits) * 1000, 1), "highest": round(max(waits) * 1000, 1)},
+            "urgent_same_channel_when_back_s": round(urgent, 2), "posts_per_second_when_back": round(posts),
+        }  # fmt: skip
+
+
+async def measure_noise(
+    redis_server: Server, database: Server, count: int
+) -> dict[str, object]:
+    """Let one producer add `count` events at once, and urgent ones for another channel come behind them."""
+    async with bench(redis_server, database) as it:
+        await it.urgent_seconds("first", UP)
+        quiet = [await it.urgent_seconds(f"quiet{number}", UP) for number in range(20)]
+        await it.fill(count, "n")
+        lag = count - await it.client.xlen(KEYS.lane(DOWN, urgent=False))
+        start = time.perf_counter()
+        behind: list[float] = []
+        while await it.client.xlen(KEYS.lane(DOWN, urgent=False)) < count - 50:
+            behind.append(await it.urgent_seconds(f"behind{len(behind)}", UP))
+        return {
+            "events": count, "still_unread": lag, "all_read_after_s": round(time.perf_counter() - start, 1),
+            "urgent_quiet_ms": round(statistics.median(quiet) * 1000, 1), "urgent_first_behind_s": round(behind[0], 2) if behind else 0,
+            "urgent_behind": {"count": len(behind), "median_s": round(statistics.median(behind), 3) if behind else 0},
+        }  # fmt: skip
+
+
+async def _run(sizes: list[int], noise: int, path: Path | None) -> None:
+    with tempfile.TemporaryDirectory(prefix="notifier-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        fast = ("-c", "fsync=off", "-c", "full_page_writes=off")
+        with start_redis(folder / "redis", extra_args=["--appendonly", "no"]) as server, start_postgres(
+            folder / "postgres", extra_args=fast
+        ) as database:  # fmt: skip
+            migrate_up(database.url)
+            backlogs = []
+            for size in sizes:
+                backlogs.append(await measure_backlog(server, database, size))
+                print(json.dumps(backlogs[-1]), flush=True)
+            noisy = await measure_noise(server, database, noise)
+            print(json.dumps(noisy), flush=True)
+    if path is not None:
+        record = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(), "cpus": os.cpu_count(),
+            "backlog": backlogs, "noise": noisy,
+        }  # fmt: skip
+        path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def main() -> int:
+    """Measure and print one line of JSON each; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Measure what a backlog costs.")
+    parser.add_argument("--sizes", default="1000,100000,1000000")
+    parser.add_argument("--noise", type=int, default=100_000)
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    given = parser.parse_args()
+    sizes = [int(part) for part in given.sizes.split(",")]
+    asyncio.run(_run(sizes, given.noise, RESULTS if given.write else None))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
