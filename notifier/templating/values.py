@@ -87,7 +87,7 @@ def number(value: float) -> float:
     return value
 
 
-def _double(value: int) -> float:
+def _double(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
@@ -122,7 +122,8 @@ def equal(left: Value, right: Value) -> bool:
             and all(_same(value, right[key]) for key, value in left.items())
         )
     if is_number(left) and is_number(right):
-        return abs(left - right) < 2**-52 or left == right  # type: ignore[operator]
+        one, other = _double(left), _double(right)  # type: ignore[arg-type]
+        return abs(one - other) < 2**-52 or one == other
     return strictly_equal(left, right)
 
 
@@ -199,7 +200,7 @@ def to_json(value: Value) -> str:
     if isinstance(value, bool) or is_nothing(value):
         return "null" if is_nothing(value) else "true" if value else "false"
     if isinstance(value, int | float):
-        return number_text(value) if math.isfinite(value) else "null"
+        return number_text(value) if math.isfinite(_double(value)) else "null"
     if isinstance(value, bytes):
         value = {str(index): byte for index, byte in enumerate(value)}
     if isinstance(value, list):
