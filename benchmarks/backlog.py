@@ -128,7 +128,7 @@ async def bench(redis_server: Server, database: Server) -> AsyncIterator[Bench]:
     """Start a receiver and a daemon on an empty Redis."""
     settings = Path(tempfile.gettempdir()) / f"notifier-bench-{os.getpid()}.toml"
     settings.write_text(f"streams = {json.dumps([STREAM, OWN])}\n")
-    client = redis.asyncio.Redis.from_url(redis_server.url)
+    client = redis.asyncio.Redis.from_url(redis_server.url, socket_timeout=300)
     await client.flushall()
     receiver = Receiver({DOWN})
     app = web.Application(client_max_size=10_000_000)

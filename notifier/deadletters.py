@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from notifier.errors import NotifierError
 from notifier.masking import Masking, mask_event_data, mask_raw_text
 from notifier.streams.group import ConsumerGroup
+from notifier.streams.history import entries_between
 from notifier.streams.keys import Keys
 
 _PAGE = 200
@@ -91,10 +92,34 @@ async def list_dead_letters(
             if len(page) < _PAGE:
                 break
             before = f"({page[-1][0]}"
-    found.sort(
-        key=lambda letter: tuple(int(part) for part in letter.id.split("-")), reverse=True
-    )
+    found.sort(key=lambda letter: _order(letter.id), reverse=True)
     return found[:limit]
+
+
+async def every_dead_letter(
+    group: ConsumerGroup, streams: Sequence[str], masking: Masking, wanted: Filter
+) -> AsyncIterator[DeadLetter]:
+    """Yield the wanted dead letters, oldest first, page by page; what dies meanwhile is not among them.
+
+    Raises:
+        StreamError: Redis is away.
+    """
+    for stream in streams:
+        dead = Keys(stream).dead
+        newest = await group.newest(dead, before="+", count=1)
+        if not newest:
+            continue
+        last = _order(newest[0][0])
+        async for entry in entries_between(group, dead, wanted.since, wanted.until):
+            if _order(entry.id) > last:
+                break
+            letter = _letter(stream, entry.id, dict(entry.fields or {}), masking)
+            if wanted.takes(letter):
+                yield letter
+
+
+def _order(letter_id: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in letter_id.split("-"))
 
 
 async def show_dead_letter(

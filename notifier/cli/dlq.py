@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -28,7 +28,7 @@ from notifier.cli.options import (
 )
 from notifier.config import Config
 from notifier.deadletters import DeadLetter, Filter
-from notifier.errors import NotifierError
+from notifier.errors import NotifierError, UnreachableError
 from notifier.masking import Masking
 from notifier.replays import Replayer
 from notifier.routing import Catalogue
@@ -40,8 +40,6 @@ app = typer.Typer(
     help="Dead letters: what could not be delivered, why, and what to do with it.",
     no_args_is_help=True,
 )
-
-_MOST = 1_000_000
 
 ReasonOption = Annotated[
     str | None, typer.Option(help="Only this reason, such as rejected.", show_default=False)
@@ -256,19 +254,22 @@ def _each(
             config.database.url, connect_timeout_seconds=config.database.connect_timeout_seconds
         )
         try:
-            letters = await _chosen(group, config, masking, ids, wanted)
-            failed = 0
-            for letter in track(
-                letters, "dead letters", console=Console(stderr=True), transient=True
-            ):
-                try:
-                    typer.echo(f"{letter.id}: {await work(group, log, letter)}")
-                except NotifierError as exc:
-                    failed += 1
-                    typer.echo(f"{letter.id}: stays: {exc}", err=True)
-                if rate:
-                    await asyncio.sleep(1 / rate)
-            if not letters:
+            failed = done = 0
+            with Progress(console=Console(stderr=True), transient=True) as progress:
+                bar = progress.add_task("dead letters", total=await _most(group, config, ids))
+                async for letter in _chosen(group, config, masking, ids, wanted):
+                    done += 1
+                    try:
+                        typer.echo(f"{letter.id}: {await work(group, log, letter)}")
+                    except UnreachableError:
+                        raise
+                    except NotifierError as exc:
+                        failed += 1
+                        typer.echo(f"{letter.id}: stays: {exc}", err=True)
+                    progress.advance(bar)
+                    if rate:
+                        await asyncio.sleep(1 / rate)
+            if not done:
                 typer.echo("there are no such dead letters")
             return failed
         finally:
@@ -278,19 +279,29 @@ def _each(
         raise typer.Exit(1)
 
 
+async def _most(group: ConsumerGroup, config: Config, ids: Sequence[str] | None) -> int:
+    """Return how many letters there are to look at."""
+    if ids:
+        return len(ids)
+    return sum([await group.length(Keys(stream).dead) for stream in config.streams])
+
+
 async def _chosen(
     group: ConsumerGroup,
     config: Config,
     masking: Masking,
     ids: Sequence[str] | None,
     wanted: Filter,
-) -> list[DeadLetter]:
-    if ids:
-        return [
-            await deadletters.show_dead_letter(group, config.streams, masking, letter_id)
-            for letter_id in ids
-        ]
-    found = await deadletters.list_dead_letters(
-        group, config.streams, masking, limit=_MOST, wanted=wanted
-    )
-    return found[::-1]
+) -> AsyncIterator[DeadLetter]:
+    if not ids:
+        async for letter in deadletters.every_dead_letter(
+            group, config.streams, masking, wanted
+        ):
+            yield letter
+        return
+    # Whether all of them exist is known before anything is done.
+    for letter in [
+        await deadletters.show_dead_letter(group, config.streams, masking, letter_id)
+        for letter_id in ids
+    ]:
+        yield letter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -190,7 +191,7 @@ async def test_without_postgres_nothing_is_replayed(daemons: Daemons):
 
     done = dlq(away, "replay", letter_id)
 
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "nothing was done" in done.stderr
     assert len(letters(daemons)) == 1
 
@@ -258,3 +259,48 @@ async def test_the_list_shows_hostile_text_as_it_is_and_moves_no_cursor(daemons:
     assert "[/red]" in listed.stdout
     assert "\x1b" not in listed.stdout
     assert "\u202e" not in listed.stdout
+
+
+async def test_two_replays_at_once_post_each_letter_once(daemons: Daemons):
+    await refused(daemons, 12)
+
+    both = await asyncio.gather(
+        *(asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "0") for _ in range(2))
+    )
+
+    assert [done.returncode for done in both] == [0, 0]
+    assert sum(done.stdout.count("went to") for done in both) == 12
+    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
+    assert len(daemons.receiver.requests) == 24
+    assert letters(daemons) == []
+
+
+async def test_what_dies_again_during_a_replay_of_all_is_not_replayed_again_by_it(
+    daemons: Daemons,
+):
+    await refused(daemons, 3)
+    daemons.receiver.answer(400)
+
+    done = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "2")
+
+    assert done.stdout.count("went to") == 3
+    await until(lambda: len(letters(daemons)) == 3)
+    assert {fields["attempts_before"] for _, fields in letters(daemons)} == {"1"}
+
+
+async def test_a_long_list_of_dead_letters_is_replayed_page_by_page(daemons: Daemons):
+    event = json.dumps({"event": {"type": "a.b", "stakeholders": ["sre"]}})
+    fields = {
+        "reason": "unroutable", "stage": "intake", "detail": "", "event": event, "source_id": "1-1",
+    }  # fmt: skip
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        pipeline = client.pipeline(transaction=False)
+        for number in range(1200):
+            pipeline.xadd(DEAD, fields | {"source_id": f"{number + 1}-1"})
+        pipeline.execute()
+
+    done = await asyncio.to_thread(dlq, daemons, "discard", "--all", "--why", "a test")
+
+    assert done.returncode == 0, done.stderr
+    assert letters(daemons) == []
+    assert len(actions(daemons)) == 1200
