@@ -11,6 +11,9 @@ from pydantic import JsonValue
 _SHOWN = 3
 _SCANNED_LENGTH = 4
 """Shorter values are not searched for in other texts: every amount would contain them."""
+_APART = 3
+_SEPARATORS = re.compile(r"[\s_\-]+")
+_GROUPED_NUMBER = re.compile(r"\+?[0-9]{6,}")
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,19 @@ def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str
         return masked
     # Longest first, so that an id that contains another is replaced whole.
     pattern = re.compile(
-        "|".join(re.escape(raw) for raw in sorted(found, key=len, reverse=True)), re.IGNORECASE
+        "|".join(_written(raw) for raw in sorted(found, key=len, reverse=True)), re.IGNORECASE
     )
     return {_scan_text(key, pattern): _scan(value, pattern) for key, value in masked.items()}
+
+
+def _written(raw: str) -> str:
+    """Return a pattern of a value however its parts are set apart: PAT-12345 is PAT 12345, and numbers are grouped."""
+    parts = _SEPARATORS.split(raw)
+    if sum(map(len, parts)) < _SCANNED_LENGTH:
+        return re.escape(raw)
+    if _GROUPED_NUMBER.fullmatch("".join(parts)):
+        parts = list("".join(parts))
+    return rf"[\s_\-]{{0,{_APART}}}".join(re.escape(part) for part in parts if part)
 
 
 def _mask(value: JsonValue, path: str, masking: Masking, found: dict[str, str]) -> JsonValue:
