@@ -42,6 +42,13 @@ def squeezed(text: str) -> str:
     return re.sub(r"[\s_+\-]+", "", text).lower()
 
 
+def in_base64(value: str) -> list[str]:
+    """Return the ways in which base64 of a text can hold a value, by where it begins."""
+    return [
+        base64.b64encode(b"x" * before + value.encode()).decode()[4:-4] for before in range(3)
+    ]
+
+
 def leaks(places: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (place, canary) of what can be read; the last three characters of a value may be shown."""
     wanted = {name: squeezed(value)[:-3] for name, value in PATIENT.items()}
@@ -51,6 +58,7 @@ def leaks(places: Mapping[str, str]) -> list[tuple[str, str]]:
         for place, text in places.items()
         for name, canary in wanted.items()
         if canary in squeezed(text)
+        or any(written in text for written in in_base64(PATIENT.get(name, canary)))
     ]
 
 
@@ -151,6 +159,9 @@ def with_signature(daemons: Daemons) -> dict[str, str]:
 
 def test_a_canary_is_found_however_it_is_written():
     told = patient_event()["data"]
+    for before in range(3):
+        hidden = base64.b64encode(b"-" * before + told.encode()).decode()
+        assert {name for _, name in leaks({"data": hidden})} == {*PATIENT}
     assert {name for _, name in leaks({"data": told, "sig": f"?sig={URL_SIGNATURE}"})} == {
         *PATIENT,
         URL_SIGNATURE[:12],
@@ -173,7 +184,10 @@ async def test_delivered_retried_and_dead_events_show_no_patient_anywhere(daemon
     xadd(daemons.redis_url, {"event": '{"type": "a.b", "data": ' + raw["data"]})
     xadd(daemons.redis_url, {"type": "a.b", "data": raw["data"][:-5]})
     xadd(daemons.redis_url, {"type": "a.b", "priority": "x", **PATIENT, "notes": raw["data"]})
-    await until(lambda: len(dead(daemons.redis_url)) == 7, 60)
+    latin = f'{{"patient_id": "{PATIENT["patient_id"]}", "notes": "Mällös'
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xadd("teams:events", {"type": "a.b", "data": latin.encode("latin-1")})
+    await until(lambda: len(dead(daemons.redis_url)) == 8, 60)
     await until(lambda: len(rows(daemons.database_url)) == 4, 60)
 
     with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
@@ -272,10 +286,16 @@ async def test_pages_callbacks_and_what_follows_from_them_show_no_patient_and_no
 async def test_passwords_of_servers_that_are_away_stay_unsaid(daemons: Daemons):
     lost_redis = f"redis://someone:{REDIS_PASSWORD}@127.0.0.1:1/0"
     lost_postgres = f"postgresql://someone:{POSTGRES_PASSWORD}@127.0.0.1:1/notifier"
-    await daemons.start(DATABASE_URL=lost_postgres, **with_signature(daemons))
+    await daemons.start(ready=False, DATABASE_URL=lost_postgres, **with_signature(daemons))
     xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="sre"))
     await daemons.receiver.wait_for(1)
     await until(lambda: "database_away" in daemons.log())
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(daemons.admin_urls[0] + "/readyz") as page,
+    ):
+        assert page.status == 503
+        ready = await page.text()
 
     env = {
         "REDIS_URL": lost_redis,
@@ -291,4 +311,4 @@ async def test_passwords_of_servers_that_are_away_stay_unsaid(daemons: Daemons):
         done = notifier(*call.split(), **env)
         printed[call] = done.stdout + done.stderr
         assert printed[call], call
-    assert_masked(printed | {"log": daemons.log()})
+    assert_masked(printed | {"log": daemons.log(), "readyz": ready})

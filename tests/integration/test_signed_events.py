@@ -84,7 +84,7 @@ async def test_what_the_daemon_publishes_itself_still_passes(daemons: Daemons):
             }
         ),
     )
-    fields = {"type": "celery.task.failed", "stakeholders": "sre", "service": "x"}
+    fields = {"type": "nphies.claim.rejected", "stakeholders": "sre", "claim_id": "x"}
     xadd(daemons.redis_url, sign("claims", KEY.encode(), fields))
     [request] = await daemons.receiver.wait_for(1)
     await until(lambda: len(rows(daemons.database_url)) == 1)
