@@ -17,6 +17,7 @@ class Reason(StrEnum):
     """Why something could not be delivered; one word that operators filter by."""
 
     INVALID_EVENT = "invalid_event"
+    UNSIGNED = "unsigned"
     UNROUTABLE = "unroutable"
     UNKNOWN_CHANNEL = "unknown_channel"
     NOT_CONFIGURED = "not_configured"

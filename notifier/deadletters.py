@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +11,15 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from notifier.errors import NotifierError
-from notifier.masking import Masking, mask_event_data, mask_raw_text
+from notifier.masking import Masking, mask_event_data, mask_raw_text, mask_raw_texts
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.history import entries_between
 from notifier.streams.keys import Keys
 
 _PAGE = 200
 _SHOWN_RAW = 2_000
+_SCANNED_RAW = 300_000
+"""Masking comes before shortening: a value that is cut is not found."""
 
 
 class NoSuchDeadLetterError(NotifierError):
@@ -160,16 +163,33 @@ def _shown_event(text: str, masking: Masking) -> JsonValue:
     except ValueError:
         event = None
     if not isinstance(event, dict):
-        return mask_raw_text(text[:_SHOWN_RAW], masking)
+        return mask_raw_text(text[:_SCANNED_RAW], masking)[:_SHOWN_RAW]
     raw = event.get("fields")
     if isinstance(raw, dict):
-        masked = mask_event_data(raw, masking)
-        return {
-            "fields": {
-                key: mask_raw_text(value[:_SHOWN_RAW], masking)
-                if isinstance(value, str)
-                else value
-                for key, value in masked.items()
-            }
-        }
+        return {"fields": _shown_fields(raw, masking)}
     return mask_event_data(event, Masking(masking.fields, masking.exempt | {"event.name"}))
+
+
+def _shown_fields(raw: dict[str, JsonValue], masking: Masking) -> dict[str, JsonValue]:
+    """Mask the fields of an entry; JSON in them is looked into, so that what it names is found in all of them."""
+    masked = mask_event_data({key: _opened(value) for key, value in raw.items()}, masking)
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in masked.items()
+        if isinstance(value, str) or isinstance(raw.get(key), str)
+    }
+    shown = mask_raw_texts({k: v[:_SCANNED_RAW] for k, v in texts.items()}, masking)
+    return {**masked, **{key: text[:_SHOWN_RAW] for key, text in shown.items()}}
+
+
+def _opened(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict) and isinstance(value.get("base64"), str):
+        # What is not UTF-8 is shown as text: base64 would carry a patient past the masking.
+        value = base64.b64decode(str(value["base64"])).decode(errors="replace")
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        opened: JsonValue = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return opened

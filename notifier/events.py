@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from notifier.errors import EventError
+from notifier.provenance import without_signature
 
 MAX_DEPTH = 32
 """Deepest nesting of `data` that is accepted; cards show two levels."""
@@ -155,7 +156,7 @@ def parse_entry(
             "entry",
             f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",
         )
-    texts = _decode(fields)
+    texts = _decode(without_signature(fields))
     members = _from_event_field(texts) if "event" in texts else _from_flat_fields(texts)
     return to_event(stream, entry_id, members)
 

@@ -11,6 +11,9 @@ from pydantic import JsonValue
 _SHOWN = 3
 _SCANNED_LENGTH = 4
 """Shorter values are not searched for in other texts: every amount would contain them."""
+_APART = 3
+_SEPARATORS = re.compile(r"[\s_\-]+")
+_GROUPED_NUMBER = re.compile(r"\+?[0-9]{6,}")
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,24 @@ def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str
     masked = {key: _mask(value, key.lower(), masking, found) for key, value in data.items()}
     if not found:
         return masked
-    # Longest first, so that an id that contains another is replaced whole.
-    pattern = re.compile(
-        "|".join(re.escape(raw) for raw in sorted(found, key=len, reverse=True)), re.IGNORECASE
-    )
+    pattern = _anywhere(found)
     return {_scan_text(key, pattern): _scan(value, pattern) for key, value in masked.items()}
+
+
+def _anywhere(values: Iterable[str]) -> re.Pattern[str]:
+    # Longest first, so that an id that contains another is replaced whole.
+    ordered = sorted(values, key=len, reverse=True)
+    return re.compile("|".join(_written(raw) for raw in ordered), re.IGNORECASE)
+
+
+def _written(raw: str) -> str:
+    """Return a pattern of a value however its parts are set apart: PAT-12345 is PAT 12345, and numbers are grouped."""
+    parts = _SEPARATORS.split(raw)
+    if sum(map(len, parts)) < _SCANNED_LENGTH:
+        return re.escape(raw)
+    if _GROUPED_NUMBER.fullmatch("".join(parts)):
+        parts = list("".join(parts))
+    return rf"[\s_\-]{{0,{_APART}}}".join(re.escape(part) for part in parts if part)
 
 
 def _mask(value: JsonValue, path: str, masking: Masking, found: dict[str, str]) -> JsonValue:
@@ -95,9 +111,27 @@ def _scan_text(text: str, pattern: re.Pattern[str]) -> str:
 
 def mask_raw_text(text: str, masking: Masking) -> str:
     """Mask `"patient_id": "…"` and the like in text that did not parse, as well as can be done."""
+    return mask_raw_texts({"": text}, masking)[""]
+
+
+def mask_raw_texts(texts: Mapping[str, str], masking: Masking) -> dict[str, str]:
+    """Mask texts of one entry as mask_raw_text does, and what is found in one of them in all."""
     names = "|".join(re.escape(name) for name in sorted(masking.fields))
+    if not names:
+        return dict(texts)
     pattern = re.compile(
-        rf"""(\\?["']?(?:{names})\\?["']?\s*[:=]\s*)(\\?"[^"]*"?|'[^']*'?|[^\s,}}&]+)""",
+        rf"""(\\*["']?(?:{names})\\*["']?\s*[:=]\s*)(\\*"[^"]*"?|'[^']*'?|[^\s,}}&]+)""",
         re.IGNORECASE,
     )
-    return pattern.sub(lambda match: f'{match[1]}"***"', text)
+    found: set[str] = set()
+
+    def hide(match: re.Match[str]) -> str:
+        found.add(match[2].strip("\\\"'"))
+        return f'{match[1]}"***"'
+
+    masked = {key: pattern.sub(hide, text) for key, text in texts.items()}
+    values = [value for value in found if len(value) >= _SCANNED_LENGTH]
+    if not values:
+        return masked
+    everywhere = _anywhere(values)
+    return {key: _scan_text(text, everywhere) for key, text in masked.items()}

@@ -53,6 +53,11 @@ class Replayer:
             except (ValueError, KeyError, TypeError):
                 raise EventError("event", "is not a notification; discard it") from None
             return [_lane(keys, _again(notification, fields))]
+        if edited is None and fields.get("reason") == Reason.UNSIGNED:
+            raise EventError(
+                "signature",
+                "is missing or wrong; let its producer publish it again, or vouch for it: replay with --edit",
+            )
         event = self._event(stream, fields, event_text, edited)
         routed = self.catalogue.route(event, mask_event_data(event.data, self.masking))
         if routed.unknown_channels:

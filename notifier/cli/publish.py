@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from notifier.cli.preview import preview_cards
 from notifier.errors import EventError, NotifierError
 from notifier.events import to_event
 from notifier.notifications import Notification
+from notifier.provenance import ProducerKey, key_bytes, parse_producer_key, sign
 from notifier.streams.group import ConsumerGroup
 
 Events = list[tuple[str, dict[str, JsonValue]]]
@@ -74,7 +76,7 @@ def publish(
 ) -> None:
     """Publish events, from flags, a file, or JSON lines on standard input.
 
-    Bad events are reported with their place and exit code 1; good ones are published all the same.
+    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same.
     """
     loaded = settings(config)
     if (event_type is None) == (file is None):
@@ -102,7 +104,8 @@ def publish(
                 faults.append(f"{place}: {exc}")
     elif good:
         chosen = stream or loaded.streams[0]
-        ids = with_redis(loaded, lambda group: _publish(group, chosen, good))
+        key = _signing_key()
+        ids = with_redis(loaded, lambda group: _publish(group, chosen, good, key))
         typer.echo(ids[0] if len(ids) == 1 else f"published {len(ids)} events to {chosen}")
     for fault in faults:
         typer.echo(fault, err=True)
@@ -110,16 +113,28 @@ def publish(
         raise typer.Exit(1)
 
 
-async def _publish(group: ConsumerGroup, stream: str, events: Events) -> list[str]:
+def _signing_key() -> ProducerKey | None:
+    """Return the key of TEAMS_PRODUCER_KEY, if there is one."""
+    text = os.environ.get("TEAMS_PRODUCER_KEY")
+    try:
+        return parse_producer_key(text) if text else None
+    except ValueError as exc:
+        raise CommandError(f"TEAMS_PRODUCER_KEY: {exc}") from None
+
+
+async def _publish(
+    group: ConsumerGroup, stream: str, events: Events, key: ProducerKey | None
+) -> list[str]:
     ids: list[str] = []
     console = Console(stderr=True)
     with Progress(
         console=console, disable=len(events) < 20 or not console.is_terminal
     ) as progress:
         for _, members in progress.track(events, description="publishing"):
-            ids.append(
-                await group.add(stream, {"event": json.dumps(members, ensure_ascii=False)})
-            )
+            fields = {"event": json.dumps(members, ensure_ascii=False)}
+            if key is not None:
+                fields = sign(key.name, key_bytes(key), fields)
+            ids.append(await group.add(stream, fields))
     return ids
 
 

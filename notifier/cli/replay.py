@@ -13,13 +13,15 @@ from typing import Annotated
 import typer
 
 from notifier.cli.dlq import ByOption, ChannelOption, DryOption, RateOption, TypeOption
-from notifier.cli.options import ConfigOption, settings, with_redis
+from notifier.cli.options import ConfigOption, found_secrets, settings, with_redis
 from notifier.config import Config
 from notifier.errors import NotifierError
 from notifier.events import parse_entry
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
+from notifier.provenance import Signers
 from notifier.routing import Catalogue
+from notifier.secrets import signers
 from notifier.store.dead_letters import DeadLetterLog
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.history import entries_between, values_of
@@ -115,9 +117,12 @@ async def _notifications(
 ) -> AsyncIterator[tuple[str, Notification]]:
     catalogue = Catalogue(config.routes, config.channels)
     masking = Masking.of(config.masking.fields, config.masking.exempt)
+    trusted = _signers(config)
     for stream in config.streams:
         seen: set[str] = set()
         async for entry in entries_between(group, stream, wanted.since, wanted.until):
+            if trusted.fault(entry.fields or {}):
+                continue
             try:
                 event = parse_entry(
                     stream,
@@ -138,6 +143,13 @@ async def _notifications(
                     notification.channel,
                 ):
                     yield stream, notification
+
+
+def _signers(config: Config) -> Signers:
+    """Return whose events may be replayed; secrets are looked for only when signatures are required."""
+    if not config.intake.require_signature:
+        return Signers(required=False)
+    return signers(config, found_secrets(config))
 
 
 async def _on_their_way(group: ConsumerGroup, config: Config, stream: str) -> set[str | None]:

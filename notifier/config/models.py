@@ -98,6 +98,7 @@ class IntakeSettings(_Section):
     event_ttl_seconds: Annotated[int, Field(ge=1)]
     max_event_bytes: Annotated[int, Field(ge=1024)]
     retention_seconds: PositiveSeconds
+    require_signature: bool
 
 
 class DeliverySettings(_Section):

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from notifier.daemon.parts import Daemon
 from notifier.escalation import Matrix
+from notifier.provenance import sign_own
 from notifier.stages.action_recorder import ActionRecorder
 from notifier.stages.escalator import Escalator
 from notifier.stages.stage import keep_turning
@@ -70,10 +71,14 @@ def public_app(daemon: Daemon) -> web.Application:
 
 def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Add the recording of actions and the escalation scheduler."""
+
+    def publish(stream: str, fields: Mapping[str, str]) -> Awaitable[object]:
+        return daemon.group.add(stream, sign_own(daemon.secrets.keys, fields))
+
     escalator = Escalator(
         _ledger(daemon, stack),
         actions_of(daemon),
-        daemon.group.add,
+        publish,
         lambda: Matrix.of(daemon.config.escalation, daemon.config.business_hours),
         titles=lambda: _titles(daemon),
         stop=daemon.stop,
@@ -83,7 +88,7 @@ def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
         daemon.group,
         _ledger(daemon, stack),
         escalator,
-        daemon.group.add,
+        publish,
         leases=daemon.leases,
         redis_settings=daemon.config.redis,
         announce=lambda: daemon.config.public.announce_acknowledgements,

@@ -87,7 +87,12 @@ class Reloader:
         config, restart = keep_connections(old.config, new.config)
         self._daemon.snapshot = new = replace(new, config=config)
         for intake in self._daemon.intakes:
-            intake.use(catalogue=new.catalogue, masking=new.masking, settings=config.intake)
+            intake.use(
+                catalogue=new.catalogue,
+                masking=new.masking,
+                settings=config.intake,
+                signers=new.signers,
+            )
         for recorder in self._daemon.recorders:
             recorder.use(config.recorder)
         if self._daemon.channels is not None and not self._daemon.stop.is_set():

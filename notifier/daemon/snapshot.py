@@ -13,8 +13,16 @@ from notifier.config import Config
 from notifier.daemon.links import action_link
 from notifier.errors import CardError, ConfigError, NotifierError, SecretsError, VaultError
 from notifier.masking import Masking
+from notifier.provenance import Signers
 from notifier.routing import Catalogue
-from notifier.secrets import Secrets, VaultSource, load_secrets, open_vault, sources
+from notifier.secrets import (
+    Secrets,
+    VaultSource,
+    load_secrets,
+    open_vault,
+    signers,
+    sources,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,11 @@ class Snapshot:
     vault: VaultSource | None = field(repr=False)
     vault_away: str | None = None
     """Why Vault could not be read, when its last values are used instead."""
+
+    @property
+    def signers(self) -> Signers:
+        """Return whose entries are taken."""
+        return signers(self.config, self.secrets)
 
 
 class Blueprint:

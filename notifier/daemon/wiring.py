@@ -32,6 +32,7 @@ def add_intake(daemon: Daemon) -> None:
             settings=config.intake,
             redis_settings=config.redis,
             now=utc_now,
+            signers=daemon.snapshot.signers,
         )
         daemon.intakes.append(intake)
         daemon.working.append(_turning(daemon, intake.turn, f"intake {stream}"))

@@ -1,6 +1,6 @@
 """Secrets: webhook URLs and HMAC keys, from systemd credentials, Vault, or the environment, in this order."""
 
-from notifier.secrets.load import Secrets, SecretSource, State, load_secrets, sources
+from notifier.secrets.load import Secrets, SecretSource, State, load_secrets, signers, sources
 from notifier.secrets.vault import VaultSource, open_vault
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "VaultSource",
     "load_secrets",
     "open_vault",
+    "signers",
     "sources",
 ]

@@ -12,12 +12,14 @@ from pydantic import SecretStr
 
 from notifier.config import Config, HttpSettings
 from notifier.errors import SecretsError
+from notifier.provenance import ProducerKey, Signers, parse_producer_key
 from notifier.secrets.credentials import CredentialSource
 from notifier.secrets.environment import EnvironmentSource
 from notifier.secrets.names import (
     CALLBACK_TOKENS,
     HMAC_KEY,
     PREVIOUS_HMAC_KEYS,
+    PRODUCER_KEYS,
     SecretName,
     webhook_of,
 )
@@ -68,6 +70,8 @@ class Secrets:
     warnings: tuple[str, ...] = ()
     callback_tokens: tuple[SecretStr, ...] = ()
     """Who may call back, as base64 text."""
+    producer_keys: tuple[ProducerKey, ...] = ()
+    """Who may sign events."""
 
 
 def sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
@@ -111,9 +115,47 @@ def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
             tokens = callback_tokens(listed)
     except SecretsError as exc:
         faults.append(str(exc))
+    producers: tuple[ProducerKey, ...] = ()
+    try:
+        producers = _producer_keys(places)
+    except SecretsError as exc:
+        faults.append(str(exc))
+    faults += _missing_for_signatures(config, keys, producers) if not faults else []
     if faults:
         raise SecretsError("\n".join(faults))
-    return Secrets(webhooks, keys, found, warnings, tokens)
+    return Secrets(webhooks, keys, found, warnings, tokens, producers)
+
+
+def _producer_keys(places: Sequence[SecretSource]) -> tuple[ProducerKey, ...]:
+    where, listed = _find(PRODUCER_KEYS, places)
+    if listed is None or _is_placeholder(listed):
+        return ()
+    try:
+        return tuple(parse_producer_key(text) for text in listed.replace(",", " ").split())
+    except ValueError as exc:
+        raise SecretsError(f"{PRODUCER_KEYS.env}: {exc} (it comes from {where})") from None
+
+
+def _missing_for_signatures(
+    config: Config, keys: KeySet | None, producers: tuple[ProducerKey, ...]
+) -> list[str]:
+    if not config.intake.require_signature:
+        return []
+    missing = []
+    if not producers:
+        missing.append(
+            f"intake.require_signature: no producer could publish; set {PRODUCER_KEYS.env} to name:key"
+        )
+    if keys is None:
+        missing.append(
+            f"intake.require_signature: escalations are signed too; set {HMAC_KEY.env} (make one with: notifier keys new)"
+        )
+    return missing
+
+
+def signers(config: Config, secrets: Secrets) -> Signers:
+    """Return whose events are taken under these settings."""
+    return Signers(config.intake.require_signature, secrets.producer_keys, secrets.keys)
 
 
 def _find(name: SecretName, places: Sequence[SecretSource]) -> tuple[str, str | None]:

@@ -36,6 +36,7 @@ PREVIOUS_HMAC_KEYS = SecretName(
 CALLBACK_TOKENS = SecretName(
     "TEAMS_OUTGOING_WEBHOOK_TOKEN", Shelf.CONFIG, "outgoing_webhook_token"
 )
+PRODUCER_KEYS = SecretName("TEAMS_PRODUCER_KEYS", Shelf.CONFIG, "producer_keys")
 
 
 def webhook_of(channel: str) -> SecretName:

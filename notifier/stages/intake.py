@@ -17,6 +17,7 @@ from notifier.errors import EventError
 from notifier.events import Event, parse_entry
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import encode
+from notifier.provenance import Signers
 from notifier.routing import Catalogue, UnroutableError
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
@@ -49,6 +50,7 @@ class Intake:
         settings: IntakeSettings,
         redis_settings: RedisSettings,
         now: Callable[[], datetime],
+        signers: Signers,
     ) -> None:
         self._group = group
         self._stream = stream
@@ -56,15 +58,24 @@ class Intake:
         self._catalogue = catalogue
         self._masking = masking
         self._settings = settings
+        self._signers = signers
         self._redis = redis_settings
         self._now = now
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
 
-    def use(self, *, catalogue: Catalogue, masking: Masking, settings: IntakeSettings) -> None:
+    def use(
+        self,
+        *,
+        catalogue: Catalogue,
+        masking: Masking,
+        settings: IntakeSettings,
+        signers: Signers,
+    ) -> None:
         """Go on with other rules from the next entry on."""
         self._catalogue = catalogue
         self._masking = masking
         self._settings = settings
+        self._signers = signers
 
     async def turn(self) -> int:
         """Read one batch and hop it; returns how many entries there were."""
@@ -95,6 +106,9 @@ class Intake:
         if entry.deliveries > self._redis.max_deliveries:
             detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
             return self._bury(entry, Reason.POISON, detail, raw_fields(fields))
+        unsigned = self._signers.fault(fields)
+        if unsigned:
+            return self._bury(entry, Reason.UNSIGNED, unsigned, raw_fields(fields))
         try:
             event = parse_entry(
                 self._stream, entry.id, fields, max_bytes=self._settings.max_event_bytes

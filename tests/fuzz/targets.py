@@ -25,6 +25,7 @@ from notifier.errors import (
 )
 from notifier.masking import Masking
 from notifier.notifications import decode, notification_id
+from notifier.provenance import Signers
 from notifier.replays import Replayer
 from notifier.routing import Catalogue
 from notifier.signing import ACTIONS, action_token, verify_action_token
@@ -70,7 +71,7 @@ def _decoder(config: Config) -> Target:
     catalogue = Catalogue(config.routes, config.channels)
     group: ConsumerGroup = None  # type: ignore[assignment]  # decide() does no I/O
     intake = Intake(
-        group, STREAM, catalogue=catalogue, masking=masking, settings=config.intake, redis_settings=config.redis, now=lambda: NOW,
+        group, STREAM, catalogue=catalogue, masking=masking, settings=config.intake, redis_settings=config.redis, now=lambda: NOW, signers=Signers(required=False),
     )  # fmt: skip
     replayer = Replayer(catalogue, masking, config.intake.max_event_bytes)
     samples = _samples()

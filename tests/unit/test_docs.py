@@ -77,6 +77,14 @@ def test_every_field_of_a_request_to_the_workers_is_explained():
         assert f"`{name}`" in section, name
 
 
+def test_every_test_that_the_threat_model_names_exists():
+    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "threat-model.md").read_text())
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 30
+    for name in named:
+        assert re.search(rf"^\s*(?:async )?def {name}\(", written, re.MULTILINE), name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_are_valid_and_links_lead_somewhere(page: Path):
     for block in blocks(page, "python"):

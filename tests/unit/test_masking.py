@@ -68,6 +68,33 @@ def test_raw_text_that_is_no_json_is_masked_by_member_name():
     assert "99999" not in masked
 
 
+def test_raw_text_hides_what_it_names_wherever_else_it_stands():
+    text = r'{"data": "{\"patient_id\": \"PAT-12345\", \"notes\": \"about pat 12345'
+
+    assert "12345" not in mask_raw_text(text, MASKING)
+
+
+def test_values_are_found_with_other_spaces_and_dashes():
+    masked = mask_event_data(
+        {
+            "national_id": "1098765432",
+            "patient_id": "PAT-12345",
+            "name": "Sara Ali",
+            "notes": "1098 765 432, 1098-765-432, PAT 12345, PAT12345, sara  ali; 1098765 and Sara stay",
+        },
+        MASKING,
+    )
+
+    assert masked["notes"] == "***432, ***432, ***345, ***345, ***ali; 1098765 and Sara stay"
+
+
+def test_a_value_of_separators_alone_hides_nothing_else():
+    assert mask_event_data({"patient_id": "------", "notes": "a - b"}, MASKING) == {
+        "patient_id": "***---",
+        "notes": "a - b",
+    }
+
+
 @given(
     st.text(alphabet="abcdefghijklmnop0123456789-", min_size=6, max_size=20),
     st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=30), max_size=4),

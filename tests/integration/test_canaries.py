@@ -1,0 +1,314 @@
+"""Patient data and secrets are planted on every way through the daemon, and looked for at every place it writes to."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import psycopg
+import redis
+
+from tests.integration.daemons import SECRET, Daemons
+from tests.integration.test_cli import notifier
+from tests.integration.test_pipeline import dead, rows, until, xadd
+from tests.integration.test_public_pages import get, links_on, post, public
+
+PATIENT = {
+    "patient_id": "PAT-7351904Q",
+    "member_id": "MBR-8426013K",
+    "national_id": "1098765432",
+    "iqama": "2345678901",
+    "name": "Zubaydah Qanariyya",
+    "phone": "+966555019283",
+    "email": "zq.canary@clinic.example",
+    "date_of_birth": "1971-03-29",
+}
+TEXTS = ("error_message", "rejection_reason", "notes", "message")
+TOKEN = base64.b64encode(b"callback canary!").decode()
+URL_SIGNATURE = "sigCanaryOfTheWebhook"
+REDIS_PASSWORD, POSTGRES_PASSWORD = "RedisCanaryPw", "PostgresCanaryPw"
+SECRETS = (SECRET, TOKEN, URL_SIGNATURE, REDIS_PASSWORD, POSTGRES_PASSWORD)
+
+
+def squeezed(text: str) -> str:
+    """Return text as a reader would join it, so that no way of writing a value hides it."""
+    return re.sub(r"[\s_+\-]+", "", text).lower()
+
+
+def in_base64(value: str) -> list[str]:
+    """Return the ways in which base64 of a text can hold a value, by where it begins."""
+    return [
+        base64.b64encode(b"x" * before + value.encode()).decode()[4:-4] for before in range(3)
+    ]
+
+
+def leaks(places: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (place, canary) of what can be read; the last three characters of a value may be shown."""
+    wanted = {name: squeezed(value)[:-3] for name, value in PATIENT.items()}
+    wanted |= {secret[:12]: squeezed(secret) for secret in SECRETS}
+    return [
+        (place, name)
+        for place, text in places.items()
+        for name, canary in wanted.items()
+        if canary in squeezed(text)
+        or any(written in text for written in in_base64(PATIENT.get(name, canary)))
+    ]
+
+
+def patient_event(**fields: str) -> dict[str, str]:
+    """Return an entry with the patient at the top, nested, in a list, and inside free text in several ways."""
+    told = " / ".join([*PATIENT.values(), *(value.upper() for value in PATIENT.values())])
+    told += " / 1098 765 432 / 2345-678-901 / PAT 7351904Q / Zubaydah  Qanariyya"
+    data = {
+        **PATIENT,
+        **dict.fromkeys(TEXTS, told),
+        "service": "db",
+        "claim": {"patient": PATIENT, "history": [PATIENT, {"note": told}]},
+        "errors": [told],
+    }
+    return {"correlation_id": "corr-1", "data": json.dumps(data), **fields}
+
+
+async def places(daemons: Daemons) -> dict[str, str]:
+    """Return everything that the daemon wrote so far, by place."""
+    found = {"log": daemons.log()}
+    for number, request in enumerate(daemons.receiver.requests):
+        headers = {name: value for name, value in request.headers.items() if name != "Host"}
+        found[f"post {number}"] = request.body.decode() + json.dumps(
+            json.loads(request.body), ensure_ascii=False
+        )
+        found[f"post {number} headers"] = json.dumps(headers)
+    with psycopg.connect(daemons.database_url, row_factory=psycopg.rows.dict_row) as connection:
+        tables = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        ).fetchall()
+        assert len(tables) > 3
+        for table in tables:
+            name = table["table_name"]
+            found[f"table {name}"] = str(
+                connection.execute(f'SELECT * FROM "{name}"'.encode()).fetchall()
+            )
+    for url in daemons.admin_urls:
+        for path in ("/readyz", "/healthz", "/nothing"):
+            async with aiohttp.ClientSession() as session, session.get(url + path) as page:
+                found[path] = str(page.headers) + await page.text()
+    return found
+
+
+def redis_streams(redis_url: str) -> dict[str, str]:
+    """Return what stands in Redis but for the event stream and the letters of what never became an event."""
+    found: dict[str, str] = {}
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        for key in client.scan_iter("*"):
+            if key == "teams:events":
+                continue
+            match client.type(key):
+                case "stream":
+                    entries = [f for _, f in client.xrange(key)]
+                    raw = ("invalid_event", "unsigned", "poison")
+                    found[key] = str([f for f in entries if f.get("reason") not in raw])
+                case "hash":
+                    found[key] = str(client.hgetall(key))
+                case "string":
+                    found[key] = str(client.get(key))
+                case "zset":
+                    found[key] = str(client.zrange(key, 0, -1))
+                case _:
+                    found[key] = key
+            found[key] += key
+    return found
+
+
+def commands(daemons: Daemons, *calls: str) -> dict[str, str]:
+    """Run commands as an operator would and return what each printed."""
+    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    printed = {}
+    for call in calls:
+        done = notifier(*call.split(), **env)
+        assert done.stdout or done.stderr, call
+        printed[call] = done.stdout + done.stderr
+    return printed
+
+
+def assert_masked(found: Mapping[str, str]) -> None:
+    leaking = leaks(found)
+    assert leaking == [], {
+        place: [
+            found[place][max(0, m.start() - 60) : m.end() + 20]
+            for value in PATIENT.values()
+            for m in list(re.finditer(re.escape(value[:-3]), found[place]))[:1]
+        ]
+        for place, _ in leaking
+    }
+
+
+def with_signature(daemons: Daemons) -> dict[str, str]:
+    """Webhook URLs that carry a secret, as those of Teams do."""
+    return {
+        f"TEAMS_WEBHOOK_{name.upper()}": daemons.receiver.url(name) + f"?sig={URL_SIGNATURE}"
+        for name in ("sre", "devops", "nphies_integration", "pmo", "compliance")
+    }
+
+
+def test_a_canary_is_found_however_it_is_written():
+    told = patient_event()["data"]
+    for before in range(3):
+        hidden = base64.b64encode(b"-" * before + told.encode()).decode()
+        assert {name for _, name in leaks({"data": hidden})} == {*PATIENT}
+    assert {name for _, name in leaks({"data": told, "sig": f"?sig={URL_SIGNATURE}"})} == {
+        *PATIENT,
+        URL_SIGNATURE[:12],
+    }
+
+
+async def test_delivered_retried_and_dead_events_show_no_patient_anywhere(daemons: Daemons):
+    daemons.receiver.answer(503, times=1)
+    await daemons.start(**with_signature(daemons), TEAMS_RETRY__FACTOR="1", **public())
+    for event_type in ("nphies.claim.rejected", "nphies.api.error", "celery.task.failed"):
+        xadd(daemons.redis_url, patient_event(type=event_type, stakeholders="sre"))
+    await until(lambda: len(rows(daemons.database_url)) == 3, 60)
+    assert sum(row["retry_count"] for row in rows(daemons.database_url)) == 1
+    daemons.receiver.answer(400)
+    xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="devops"))
+    xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="nowhere"))
+    xadd(daemons.redis_url, patient_event(type="not.routed"))
+    raw = patient_event()
+    xadd(daemons.redis_url, raw)
+    xadd(daemons.redis_url, {"event": '{"type": "a.b", "data": ' + raw["data"]})
+    xadd(daemons.redis_url, {"type": "a.b", "data": raw["data"][:-5]})
+    xadd(daemons.redis_url, {"type": "a.b", "priority": "x", **PATIENT, "notes": raw["data"]})
+    latin = f'{{"patient_id": "{PATIENT["patient_id"]}", "notes": "Mällös'
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xadd("teams:events", {"type": "a.b", "data": latin.encode("latin-1")})
+    await until(lambda: len(dead(daemons.redis_url)) == 8, 60)
+    await until(lambda: len(rows(daemons.database_url)) == 4, 60)
+
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        ids = [letter for letter, _ in client.xrange("{teams:events}:dead")]
+    found = commands(
+        daemons,
+        "dlq list",
+        "dlq list --json",
+        *(f"dlq show {letter}" for letter in ids),
+        "replay --since 2020-01-01 --dry-run --force",
+        "dlq replay --all --dry-run",
+    )
+    assert_masked(found | await places(daemons) | redis_streams(daemons.redis_url))
+
+    daemons.receiver.recover()
+    found = commands(
+        daemons,
+        *(f"dlq replay {letter} --by Sara --why test" for letter in ids[:3]),
+        *(f"dlq discard {letter} --by Sara --why test" for letter in ids[3:]),
+    )
+    assert_masked(found | await places(daemons) | redis_streams(daemons.redis_url))
+
+
+async def test_digests_show_no_patient(daemons: Daemons):
+    settings = {"TEAMS_DELIVERY__DIGEST_THRESHOLD": "1", "TEAMS_DELIVERY__DIGEST_SIZE": "10"}
+    await daemons.start("--stages", "intake")
+    for _ in range(20):
+        xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="sre"))
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        await until(
+            lambda: client.xlen("{teams:events}:normal:sre") == 20 or _lane(client) == 20
+        )
+    await daemons.start(
+        "--stages", "delivery,recorder", **settings, TEAMS_RATE_LIMIT_REQUESTS="1000"
+    )
+    await until(lambda: len(rows(daemons.database_url)) == 20, 60)
+    assert any(row["digest_id"] for row in rows(daemons.database_url))
+
+    assert_masked(await places(daemons) | redis_streams(daemons.redis_url))
+
+
+def _lane(client: Any) -> int:
+    return sum(
+        client.xlen(key) for key in client.scan_iter("{teams:events}:*sre*", _type="STREAM")
+    )
+
+
+async def test_pages_callbacks_and_what_follows_from_them_show_no_patient_and_no_secret(
+    daemons: Daemons,
+):
+    await daemons.start(
+        **with_signature(daemons),
+        **public(
+            {
+                "TEAMS_OUTGOING_WEBHOOK_TOKEN": TOKEN,
+                "TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": "1",
+                "TEAMS_ESCALATION__POLL_SECONDS": "0.2",
+            }
+        ),
+    )
+    for _ in range(2):
+        xadd(daemons.redis_url, patient_event(type="nphies.api.error", stakeholders="sre"))
+    requests = await daemons.receiver.wait_for(2)
+    await until(lambda: len(rows(daemons.database_url)) == 2)
+    first, second = (links_on(request.body) for request in requests[:2])
+    acknowledge = first["Acknowledge"]
+    base = acknowledge.rpartition("/a/")[0]
+    found = {
+        "page": str(await get(acknowledge)),
+        "broken link": str(await get(acknowledge + "x")),
+        "no page": str(await get(base + "/nothing")),
+        "escalate": str(await post(second["Escalate"], who="Lina", note="PAT-0")),
+        "done": str(await post(acknowledge, who="Sara")),
+        "again": str(await post(acknowledge, who="Omar")),
+    }
+    body = json.dumps(
+        {"id": "1", "timestamp": datetime.now(UTC).isoformat(), "who": "Sara", "action": "acknowledge",
+         "notification_id": str(rows(daemons.database_url)[0]["id"])}
+    ).encode()  # fmt: skip
+    signature = hmac.digest(base64.b64decode(TOKEN), body, "sha256")
+    for name, sent in (("callback", signature), ("forged", b"x" * 32)):
+        headers = {"Authorization": f"HMAC {base64.b64encode(sent).decode()}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{base}/callback", data=body, headers=headers) as answer,
+        ):
+            found[name] = str(answer.headers) + await answer.text()
+    await daemons.receiver.wait_for(4)
+    await until(lambda: any(row["acknowledged_at"] for row in rows(daemons.database_url)))
+    paths = [request.path for request in daemons.receiver.requests]
+    assert len(paths) > len([path for path in paths if path == "/sre"])
+
+    assert_masked(found | await places(daemons) | redis_streams(daemons.redis_url))
+
+
+async def test_passwords_of_servers_that_are_away_stay_unsaid(daemons: Daemons):
+    lost_redis = f"redis://someone:{REDIS_PASSWORD}@127.0.0.1:1/0"
+    lost_postgres = f"postgresql://someone:{POSTGRES_PASSWORD}@127.0.0.1:1/notifier"
+    await daemons.start(ready=False, DATABASE_URL=lost_postgres, **with_signature(daemons))
+    xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="sre"))
+    await daemons.receiver.wait_for(1)
+    await until(lambda: "database_away" in daemons.log())
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(daemons.admin_urls[0] + "/readyz") as page,
+    ):
+        assert page.status == 503
+        ready = await page.text()
+
+    env = {
+        "REDIS_URL": lost_redis,
+        "DATABASE_URL": lost_postgres,
+        "TEAMS_HMAC_SECRET_KEY": SECRET,
+        "TEAMS_OUTGOING_WEBHOOK_TOKEN": TOKEN,
+        "TEAMS_WEBHOOK_SRE": f"https://x.webhook.office.com/?sig={URL_SIGNATURE}",
+        "PATH": os.environ["PATH"],
+    }
+    calls = ("dlq list", "publish a.b --stakeholders sre", "migrate status", "config show", "config check", "keys list", "run")  # fmt: skip
+    printed = {}
+    for call in calls:
+        done = notifier(*call.split(), **env)
+        printed[call] = done.stdout + done.stderr
+        assert printed[call], call
+    assert_masked(printed | {"log": daemons.log(), "readyz": ready})

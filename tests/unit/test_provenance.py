@@ -1,0 +1,105 @@
+"""Signed entries: what is signed, whose signature counts, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from notifier.provenance import (
+    ProducerKey,
+    Signers,
+    canonical,
+    parse_producer_key,
+    sign,
+    sign_own,
+)
+from notifier.signing import KeySet
+
+KEY, OTHER = "a key of the claims worker 01", "another key, made for rotation"
+ENTRY = {"type": "a.b", "claim_id": "CLM-1"}
+
+
+def raw(fields: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode() for name, value in fields.items()}
+
+
+def signers(*names: str, required: bool = True, own: KeySet | None = None) -> Signers:
+    keys = [ProducerKey(name, SecretStr(key)) for name in names for key in (OTHER, KEY)]
+    return Signers(required, tuple(keys), own)
+
+
+def test_fields_are_sorted_by_the_bytes_of_their_names_and_counted_in_bytes():
+    fields = raw({"é": "1", "type": "a.b", "Z": "", "signature": "x", "payer": "التعاونية\n"})
+
+    assert canonical(fields) == (
+        "1:Z=0:\n5:payer=19:التعاونية\n\n4:type=3:a.b\n2:é=1:1\n".encode()
+    )
+
+
+def test_any_key_of_the_producer_counts_so_that_keys_can_change():
+    for key in (KEY, OTHER):
+        assert signers("claims").fault(raw(sign("claims", key.encode(), ENTRY))) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (ENTRY, "is missing"),
+        (ENTRY | {"signature": ""}, "must be name:"),
+        (ENTRY | {"signature": "claims:" + "0" * 64}, "does not fit"),
+        (ENTRY | {"signature": "claims:" + "é" * 64}, "must be name:"),
+        (sign("claims", b"not its key", ENTRY), "does not fit"),
+        (sign("eligibility", KEY.encode(), ENTRY), "no key"),
+        (sign("claims", KEY.encode(), ENTRY) | {"priority": "CRITICAL"}, "does not fit"),
+        (sign("claims", KEY.encode(), ENTRY | {"type": "c.d"}) | ENTRY, "does not fit"),
+        (sign("notifier", KEY.encode(), ENTRY), "no key"),
+    ],
+)
+def test_what_is_not_signed_rightly_is_refused_without_saying_a_value(
+    fields: dict[str, str], said: str
+):
+    fault = signers("claims").fault(raw(fields))
+
+    assert fault is not None
+    assert said in fault
+    assert "CLM" not in fault
+    assert KEY not in fault
+
+
+def test_a_signature_is_verified_whenever_keys_are_known_and_needed_only_when_required():
+    wrong = raw(ENTRY | {"signature": "claims:" + "0" * 64})
+
+    assert signers("claims", required=False).fault(raw(ENTRY)) is None
+    assert signers("claims", required=False).fault(wrong) is not None
+    assert Signers(required=False).fault(wrong) is None
+
+
+def test_own_entries_pass_with_the_current_and_with_earlier_keys():
+    old, new = KeySet(SecretStr(KEY)), KeySet(SecretStr(OTHER), (SecretStr(KEY),))
+
+    for keys in (old, new):
+        assert signers(own=new).fault(raw(sign_own(keys, ENTRY))) is None
+    assert signers(own=old).fault(raw(sign_own(new, ENTRY))) is not None
+
+
+@given(
+    st.dictionaries(st.binary(max_size=5), st.binary(max_size=5), max_size=4),
+    st.dictionaries(st.binary(max_size=5), st.binary(max_size=5), max_size=4),
+)
+def test_two_entries_never_share_what_is_signed(
+    one: dict[bytes, bytes], two: dict[bytes, bytes]
+):
+    assert (canonical(one) == canonical(two)) == (one == two)
+
+
+@pytest.mark.parametrize(
+    "text", ["", KEY, "notifier:" + KEY, "Claims:" + KEY, "claims:short", "claims:" + "a" * 40]
+)
+def test_an_unusable_key_is_refused_without_showing_it(text: str):
+    with pytest.raises(ValueError, match=r"name|key") as caught:
+        parse_producer_key(text)
+
+    assert not text or text.partition(":")[2] not in str(caught.value) or ":" not in text
+    assert KEY not in str(caught.value)
