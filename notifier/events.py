@@ -22,7 +22,6 @@ from pydantic import (
 )
 
 from notifier.errors import EventError
-from notifier.provenance import without_signature
 
 MAX_DEPTH = 32
 """Deepest nesting of `data` that is accepted; cards show two levels."""
@@ -113,6 +112,9 @@ class EventEntry(BaseModel):
         return value
 
 
+SIGNATURE_FIELD = "signature"
+"""Field of an entry that says who signed it; it is no part of the event."""
+
 ENVELOPE = frozenset(EventEntry.model_fields)
 """Field names with a meaning of their own; any other field is a member of data."""
 
@@ -156,7 +158,9 @@ def parse_entry(
             "entry",
             f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",
         )
-    texts = _decode(without_signature(fields))
+    texts = _decode(
+        {name: value for name, value in fields.items() if name != SIGNATURE_FIELD.encode()}
+    )
     members = _from_event_field(texts) if "event" in texts else _from_flat_fields(texts)
     return to_event(stream, entry_id, members)
 

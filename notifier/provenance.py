@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from notifier.events import SIGNATURE_FIELD
 from notifier.signing import KeySet, key_fault
 
-FIELD = "signature"
 OWN_NAME = "notifier"
 """Signs what the daemon itself publishes; no producer may have this name."""
 
-_FIELD = FIELD.encode()
+_FIELD = SIGNATURE_FIELD.encode()
 _SIGNATURE = re.compile(rb"([a-z0-9][a-z0-9_.-]{0,63}):([0-9a-f]{64})")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -57,7 +57,7 @@ def canonical(fields: Mapping[bytes, bytes]) -> bytes:
 def sign(name: str, key: bytes, fields: Mapping[str, str]) -> dict[str, str]:
     """Return the entry with its signature."""
     raw = {field.encode(): value.encode() for field, value in fields.items()}
-    return {**fields, FIELD: f"{name}:{_digest(key, raw)}"}
+    return {**fields, SIGNATURE_FIELD: f"{name}:{_digest(key, raw)}"}
 
 
 def sign_own(keys: KeySet | None, fields: Mapping[str, str]) -> dict[str, str]:
@@ -104,11 +104,6 @@ class Signers:
         if name == OWN_NAME:
             yield from (_own_key(text) for text in (self.own.texts if self.own else ()))
         yield from (_bytes(each.key) for each in self.producers if each.name == name)
-
-
-def without_signature(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return an entry's fields as an event has them."""
-    return {name: value for name, value in fields.items() if name != _FIELD}
 
 
 def key_bytes(key: ProducerKey) -> bytes:

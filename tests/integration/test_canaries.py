@@ -96,7 +96,7 @@ async def places(daemons: Daemons) -> dict[str, str]:
                 connection.execute(f'SELECT * FROM "{name}"'.encode()).fetchall()
             )
     for url in daemons.admin_urls:
-        for path in ("/readyz", "/healthz", "/nothing"):
+        for path in ("/readyz", "/healthz", "/metrics", "/nothing"):
             async with aiohttp.ClientSession() as session, session.get(url + path) as page:
                 found[path] = str(page.headers) + await page.text()
     return found
