@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -109,6 +109,10 @@ def _scan_text(text: str, pattern: re.Pattern[str]) -> str:
     return pattern.sub(lambda match: mask_value(match[0]), text)
 
 
+_LONGEST_CUT = 100
+"""Characters of a value that are looked for at the end of a cut text."""
+
+
 def mask_raw_text(text: str, masking: Masking) -> str:
     """Mask `"patient_id": "…"` and the like in text that did not parse, as well as can be done."""
     return mask_raw_texts({"": text}, masking)[""]
@@ -134,4 +138,16 @@ def mask_raw_texts(texts: Mapping[str, str], masking: Masking) -> dict[str, str]
     if not values:
         return masked
     everywhere = _anywhere(values)
-    return {key: _scan_text(text, everywhere) for key, text in masked.items()}
+    return {
+        key: _scan_end(_scan_text(text, everywhere), values) for key, text in masked.items()
+    }
+
+
+def _scan_end(text: str, values: Collection[str]) -> str:
+    """Mask a value that a cut text ends in the middle of."""
+    for value in values:
+        for length in range(min(len(value), _LONGEST_CUT) - 1, _SCANNED_LENGTH - 1, -1):
+            for match in _anywhere([value[:length]]).finditer(text[-2 * _LONGEST_CUT :]):
+                if match.end() == len(text[-2 * _LONGEST_CUT :]):
+                    return text[: len(text) - len(match[0])] + "***"
+    return text

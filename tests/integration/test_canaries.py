@@ -139,14 +139,16 @@ def commands(daemons: Daemons, *calls: str) -> dict[str, str]:
 
 def assert_masked(found: Mapping[str, str]) -> None:
     leaking = leaks(found)
-    assert leaking == [], {
-        place: [
-            found[place][max(0, m.start() - 60) : m.end() + 20]
-            for value in PATIENT.values()
-            for m in list(re.finditer(re.escape(value[:-3]), found[place]))[:1]
-        ]
-        for place, _ in leaking
-    }
+    assert leaking == [], [
+        (place, name, around(found[place], PATIENT.get(name, name))) for place, name in leaking
+    ]
+
+
+def around(text: str, value: str) -> str:
+    """Return where a value stands, for whoever has to find the leak."""
+    read, canary = squeezed(text), squeezed(value)[:-3]
+    at = read.find(canary)
+    return read[max(0, at - 200) : at + 60]
 
 
 def with_signature(daemons: Daemons) -> dict[str, str]:
@@ -305,7 +307,7 @@ async def test_passwords_of_servers_that_are_away_stay_unsaid(daemons: Daemons):
         "TEAMS_WEBHOOK_SRE": f"https://x.webhook.office.com/?sig={URL_SIGNATURE}",
         "PATH": os.environ["PATH"],
     }
-    calls = ("dlq list", "publish a.b --stakeholders sre", "migrate status", "config show", "config check", "keys list", "run")  # fmt: skip
+    calls = ("dlq list", "publish a.b --stakeholders sre", "migrate status", "config show", "config check", "keys list")  # fmt: skip
     printed = {}
     for call in calls:
         done = notifier(*call.split(), **env)
