@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import platform
+import secrets
 import socket
 import statistics
 import sys
@@ -139,7 +140,7 @@ async def bench(redis_server: Server, database: Server) -> AsyncIterator[Bench]:
     base = f"http://127.0.0.1:{runner.addresses[0][1]}"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "notifier", "run", "--config", str(settings), env=_environment(redis_server, database, base),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
         yield Bench(client, receiver, process)
@@ -163,7 +164,7 @@ def _environment(redis_server: Server, database: Server, base: str) -> dict[str,
     return {
         "PATH": os.environ["PATH"], "REDIS_URL": redis_server.url, "DATABASE_URL": database.url, "TEAMS_ADMIN__BIND": f"127.0.0.1:{port}",
         "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1", "TEAMS_RATE_LIMIT_REQUESTS": "0", "TEAMS_LOGGING__LEVEL": "error", "TEAMS_BREAKER__OPEN_SECONDS": "2",
-        "TEAMS_MAX_RETRIES": "1", "TEAMS_HMAC_SECRET_KEY": "0f" * 32, **webhooks,
+        "TEAMS_MAX_RETRIES": "1", "TEAMS_HMAC_SECRET_KEY": secrets.token_hex(32), **webhooks,
     }  # fmt: skip
 
 
