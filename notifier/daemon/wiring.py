@@ -51,19 +51,16 @@ def add_delivery(daemon: Daemon, stack: AsyncExitStack) -> None:
 async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Add the third stage; raises SchemaError when the database is older than the code."""
     config = daemon.config
-    store = Store(
-        config.database.url,
-        connect_timeout_seconds=config.database.connect_timeout_seconds,
-        statement_timeout_seconds=config.database.statement_timeout_seconds,
-    )
-    stack.push_async_callback(store.close)
-    try:
-        await store.open()
-        await store.check_schema()
-    except StoreError as exc:
-        # Deliveries go on without Postgres; outcomes wait in Redis.
-        log.warning("database_away", reason=str(exc))
-    for stream in config.streams:
+    for number, stream in enumerate(config.streams):
+        # Each recorder has a connection of its own: transactions of two on one connection would undo each other.
+        store = Store(
+            config.database.url,
+            connect_timeout_seconds=config.database.connect_timeout_seconds,
+            statement_timeout_seconds=config.database.statement_timeout_seconds,
+        )
+        stack.push_async_callback(store.close)
+        if number == 0:
+            await _require_schema(store)
         recorder = Recorder(
             daemon.group,
             stream,
@@ -75,6 +72,15 @@ async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
         )
         daemon.recorders.append(recorder)
         daemon.working.append(_turning(daemon, recorder.turn, f"recorder {stream}"))
+
+
+async def _require_schema(store: Store) -> None:
+    try:
+        await store.open()
+        await store.check_schema()
+    except StoreError as exc:
+        # Deliveries go on without Postgres; outcomes wait in Redis.
+        log.warning("database_away", reason=str(exc))
 
 
 def _turning(daemon: Daemon, turn: Callable[[], Awaitable[object]], part: str) -> Loop:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any, cast
 
 from redis.exceptions import RedisClusterException, RedisError
@@ -11,6 +10,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from notifier.actions import Action, read_action
 from notifier.errors import StreamError
 from notifier.streams.connection import Client
+from notifier.streams.scripts import Script
 
 REQUESTS = "teams:actions"
 """Stream of requests to the claims workers; the keys below share its cluster slot by their hash tag."""
@@ -39,9 +39,7 @@ class Actions:
         """Remember who took a notification for `remember_seconds`, which must outlast the links to it."""
         self._client = client
         self._remember_seconds = int(remember_seconds)
-        self._take = client.register_script(
-            files(__package__).joinpath("take.lua").read_text(encoding="utf-8")
-        )
+        self._take = Script.read("take")
 
     async def take(self, action: Action, request: Mapping[str, str] | None) -> Action | None:
         """Take a notification, and ask the claims workers if there is a `request`, in one step.
@@ -57,7 +55,7 @@ class Actions:
         argv = [str(self._remember_seconds), str(len(flat)), *flat, str(_KEPT_REQUESTS), *asked]
         keys = [taken_key(action.notification_id), ACCEPTED, REQUESTS]
         try:
-            reply: Any = await cast("Any", self._take(keys=keys, args=argv))
+            reply: Any = await self._take.run(self._client, keys, argv)
         except (RedisError, RedisClusterException, OSError) as exc:
             raise _away(exc) from exc
         return _action(dict(zip(reply[::2], reply[1::2], strict=True)))

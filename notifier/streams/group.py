@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, cast
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
 from notifier.config import RedisSettings
 from notifier.errors import StreamError
 from notifier.streams import keys
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import HopResult, Move, pack
+from notifier.streams.scripts import Script
 
 _GIVEN_UP_MS = 10**9
 _SCRIPTS = ("hop", "claim", "lease", "forget", "reserve", "revive", "ensure", "backlog")
@@ -42,17 +41,6 @@ class Entry:
     deliveries: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
-    text: str
-    sha: str
-
-    @classmethod
-    def read(cls, name: str) -> _Script:
-        text = files(__package__).joinpath(f"{name}.lua").read_text()
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
 class ConsumerGroup:
     """This process's consumer in the group; safe to use from many tasks."""
 
@@ -61,7 +49,7 @@ class ConsumerGroup:
         self.consumer = consumer
         self._group = settings.group
         self._url = settings.url
-        self._scripts = {name: _Script.read(name) for name in _SCRIPTS}
+        self._scripts = {name: Script.read(name) for name in _SCRIPTS}
 
     async def ensure(self, streams: Sequence[str]) -> None:
         """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
@@ -270,14 +258,8 @@ class ConsumerGroup:
         return redis_errors(self.client, self._url)
 
     async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
-        found = self._scripts[script]
-        arguments = cast("list[str]", [*keys_, *argv])
         async with self._errors():
-            try:
-                return await self.client.evalsha(found.sha, len(keys_), *arguments)
-            except NoScriptError:
-                # A new master and every node of a cluster learn a script by running it once.
-                return await self.client.eval(found.text, len(keys_), *arguments)
+            return await self._scripts[script].run(self.client, keys_, argv)
 
 
 def _id(entry_id: bytes | str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -338,3 +339,22 @@ async def test_event_with_far_too_long_lists_and_texts_is_delivered_shortened(da
     assert counted_size(json.dumps(card, ensure_ascii=False, separators=(",", ":"))) <= 27_500
     assert "more" in text
     assert "${" not in text
+
+
+async def test_several_event_streams_at_once_have_every_row(daemons: Daemons, tmp_path: Path):
+    streams = [f"claims:{name}" for name in "abcd"]
+    settings = tmp_path / "streams.toml"
+    settings.write_text(f"streams = {streams!r}\n")
+    await daemons.start("--config", str(settings))
+
+    with redis.Redis.from_url(daemons.redis_url) as client, client.pipeline() as pipeline:
+        for number in range(200):
+            fields = {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"}
+            pipeline.xadd(streams[number % 4], fields)  # type: ignore[arg-type]
+        pipeline.execute()
+    await daemons.receiver.wait_for(200)
+
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        await until(lambda: not any(client.xlen(Keys(name).outcomes) for name in streams))
+    assert len(rows(daemons.database_url)) == 200
+    assert "OutOfOrderTransactionNesting" not in daemons.log()

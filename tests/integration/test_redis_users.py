@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from notifier.actions import Action, Via
+from notifier.config import load_config
 from notifier.sandbox.servers import Server, start_redis
+from notifier.streams.actions import Actions
+from notifier.streams.connection import close, connect
 from tests.integration.daemons import Daemons
 from tests.integration.test_failover import command, event
 from tests.integration.test_pipeline import left_over, rows, until
@@ -124,6 +129,29 @@ def test_a_user_cannot_do_what_is_anothers(server: Server, name: str, words: tup
         client.execute_command(*words)
 
 
+async def take_twice(url: str) -> list[str | None]:
+    settings = load_config(None, {"REDIS_URL": url}).redis
+    client = connect(settings)
+    actions = Actions(client, remember_seconds=60)
+    try:
+        firsts = []
+        for who in ("Sara", "Omar"):
+            action = Action("n-1", "retry_task", who, "", Via.PAGE, datetime.now(UTC))
+            first = await actions.take(action, {"id": "n-1:retry_task", "action": "retry_task"})
+            firsts.append(first.who if first else None)
+        await actions.remember_callback("digest")
+        assert await actions.callback_seen("digest")
+        assert await actions.first_taken(["n-1", "n-2"]) == {"n-1": "retry_task"}
+        assert await actions.taken("n-1")
+    finally:
+        await close(client)
+    return firsts
+
+
+async def test_actions_of_people_have_their_rights(server: Server):
+    assert await take_twice(as_user(server, "notifier")) == [None, "Sara"]
+
+
 async def test_users_of_a_cluster_have_their_rights(
     tmp_path: Path, database_url: str, webhook_receiver: Any
 ):
@@ -138,6 +166,8 @@ async def test_users_of_a_cluster_have_their_rights(
 
             await until(lambda: len(rows(database_url)) == 2)
             assert "[]" in command(daemons, "dlq", "list", "--json", **operator)
+            assert await take_twice(url) == [None, "Sara"]
+            assert "NOPERM" not in daemons.log()
         finally:
             await daemons.stop()
 
