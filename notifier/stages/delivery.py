@@ -20,7 +20,7 @@ from notifier.outcomes import Tried
 from notifier.stages.channel import ChannelGate, StoppedError
 from notifier.stages.drawing import Drawing
 from notifier.stages.ending import Ended, Refused
-from notifier.stages.posting import Poster
+from notifier.stages.posting import Poster, TakenOverError
 from notifier.stages.settler import Settler
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
@@ -145,14 +145,14 @@ class ChannelDelivery:
             task.cancel()
 
     async def deliver(self, batch: Sequence[Waiting]) -> None:
-        """Deliver what shares one card and hop its outcomes together; on stop leave them to another process."""
+        """Deliver what shares one card and hop its outcomes together; on stop, and when one was taken over, leave them to others."""
         try:
             # The slot is kept until the hop: no more than `in_flight` posts can ever have to be repeated.
             async with self._slots:
                 mine = [waiting for waiting in batch if await self._still_ours(waiting[0])]
                 if mine:
                     await self._settle(mine, await self._delivered(mine))
-        except StoppedError:
+        except (StoppedError, TakenOverError):
             for entry, _ in batch:
                 await self._parts.leases.give_up(entry.stream, entry.id)
 
@@ -250,7 +250,11 @@ class ChannelDelivery:
         drawn = self._drawing.draw(batch[0][0], subject)
         if isinstance(drawn, Refused):
             return Ended(Tried(), drawn, digest_id=digest_id)
-        tried, verdict = await self._poster.post(subject, drawn.body)
+
+        async def still_ours() -> bool:
+            return all([await self._still_ours(entry) for entry, _ in batch])
+
+        tried, verdict = await self._poster.post(subject, drawn.body, still_ours=still_ours)
         if verdict is None:
             name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
             detail = f"channel {subject.channel} has no webhook; set {name} and replay"

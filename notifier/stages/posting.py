@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
@@ -31,6 +31,10 @@ log = structlog.get_logger(__name__)
 
 class _NoWebhookError(Exception):
     """The channel's webhook was taken away while a notification was being retried."""
+
+
+class TakenOverError(Exception):
+    """Another process has taken the notification over: leave it to that one."""
 
 
 class Poster:
@@ -62,7 +66,11 @@ class Poster:
         self._retry = retry
 
     async def post(
-        self, notification: Notification, body: bytes
+        self,
+        notification: Notification,
+        body: bytes,
+        *,
+        still_ours: Callable[[], Awaitable[bool]],
     ) -> tuple[Tried, Verdict | None]:
         """Post until accepted, refused or out of retries; the probe of an open breaker tries until it knows.
 
@@ -70,6 +78,7 @@ class Poster:
 
         Raises:
             StoppedError: The daemon stops.
+            TakenOverError: `still_ours`, which is asked before each attempt, said no.
         """
         if self._sender is None:
             return Tried(), None
@@ -85,6 +94,8 @@ class Poster:
         async def attempt() -> tuple[Verdict, Answer]:
             nonlocal tried
             await self._gate.reserve()
+            if not await still_ours():
+                raise TakenOverError
             # Looked up for each attempt: a mended URL helps what is being retried already.
             sender = self._sender
             if sender is None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tests.chaos.plan import Settings
 from tests.chaos.run import prepare, run
+from tests.chaos.world import BrokenOffError
 
 
 def main() -> int:
@@ -56,7 +57,11 @@ def main() -> int:
     prepare(settings, folder)
     say = Console(stderr=True, highlight=False).print
     say(f"{settings}\nplan, progress and logs: {folder}")
-    verdict = asyncio.run(run(settings, folder, settle_seconds=settle, say=say))
+    try:
+        verdict = asyncio.run(run(settings, folder, settle_seconds=settle, say=say))
+    except BrokenOffError as exc:
+        print(f"BROKEN OFF (seed {settings.seed}): {exc}", file=sys.stderr)
+        return 2
     table = Table("", "seen", title=f"chaos, seed {settings.seed}")
     for name, value in verdict.figures.items():
         table.add_row(name, str(value))

@@ -215,8 +215,10 @@ def _check_repeats(
     unexplained = []
     for pair, times in accepted.items():
         for first, second in itertools.pairwise(times):
-            here = next(
-                (n for n, kill in enumerate(kills) if kill.explains(first, second)), None
+            here = max(
+                (n for n, kill in enumerate(kills) if kill.explains(first, second)),
+                key=lambda n: kills[n].in_flight - per_kill[n],
+                default=None,
             )
             if here is not None:
                 per_kill[here] += 1

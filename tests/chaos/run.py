@@ -69,19 +69,18 @@ async def run(settings: Settings, folder: Path, *, settle_seconds: float, say: S
     try:
         await world.start()
         producers = Producers(settings, lambda: world.redis.url, journals.published)
-        watch = asyncio.create_task(world.watch())
         report = asyncio.create_task(_report(settings, producers, world, say))
         left = [action for action in actions(settings) if action.number not in done]
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(producers.run())
-            for action in left:
-                tasks.create_task(_act(action, producers, world))
-        settled = await _settle(settings, receiver, world, settle_seconds)
-        for task in (watch, report):
-            task.cancel()
-        await asyncio.gather(watch, report, return_exceptions=True)
-        if watch.done() and not watch.cancelled() and watch.exception():
-            raise RuntimeError(str(watch.exception()))
+        watch = asyncio.create_task(world.watch())
+        work = asyncio.create_task(_work(left, producers, world))
+        try:
+            await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
+            await (watch if watch.done() else work)
+            settled = await _settle(settings, receiver, world, settle_seconds)
+        finally:
+            for task in (watch, work, report):
+                task.cancel()
+            await asyncio.gather(watch, work, report, return_exceptions=True)
         verdict = judge(collect(settings, journals, world.redis.url, world.postgres.url))
         _add_figures(verdict, journals, world, time.monotonic() - begun)
         if not settled:
@@ -92,6 +91,13 @@ async def run(settings: Settings, folder: Path, *, settle_seconds: float, say: S
         journals.close()
     (folder / "verdict.json").write_text(json.dumps(asdict(verdict), indent=1))
     return verdict
+
+
+async def _work(left: list[Action], producers: Producers, world: World) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(producers.run())
+        for action in left:
+            tasks.create_task(_act(action, producers, world))
 
 
 async def _act(action: Action, producers: Producers, world: World) -> None:

@@ -149,6 +149,14 @@ def test_the_checker_sees(broken: Evidence, says: str):
     assert any(says in violation for violation in judge(broken).violations)
 
 
+def test_two_kills_share_what_was_repeated_after_both():
+    twice = [Post("e1", "sre", True, 17.0)]
+    both = replace(GOOD, posts=[*GOOD.posts, *twice], kills=[Kill(11.2, "daemon", 1)] * 2)
+
+    assert judge(both).violations == []
+    assert judge(replace(both, kills=both.kills[:1])).violations != []
+
+
 def test_what_was_posted_while_redis_was_away_may_come_again():
     away = replace(GOOD, kills=[Kill(5.0, "redis", 1, until=10.0)])
 

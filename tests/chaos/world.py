@@ -33,13 +33,17 @@ _KNOBS = {
     "TEAMS_BREAKER__OPEN_SECONDS": "1",
     "TEAMS_CONNECTION_TIMEOUT": "5",
     "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1",
-    "TEAMS_HMAC_SECRET_KEY": "c0" * 32,
+    "TEAMS_HMAC_SECRET_KEY": "6b1f8c0d5e2a9743b7f04c1e8d3a6952f0b8e71c4d9a2635",
     "TEAMS_ADMIN__BIND": "",
     "TEAMS_LOGGING__LEVEL": "warning",
     "TEAMS_LOGGING__FORMAT": "json",
 }
 
 _Result = TypeVar("_Result")
+
+
+class BrokenOffError(Exception):
+    """The run cannot go on; its figures would mean nothing."""
 
 
 class World:
@@ -116,7 +120,7 @@ class World:
             for which, process in self._daemons.items():
                 lock = self._locks[Target.DAEMON, which]
                 if process.returncode is not None and not lock.locked():
-                    raise RuntimeError(
+                    raise BrokenOffError(
                         f"daemon {which} ended with {process.returncode}; its log is in {self._folder}"
                     )
 
@@ -152,7 +156,7 @@ class World:
 
     def _start_redis(self, port: int) -> Server:
         if redis_program("redis-server") != self._redis_program:
-            raise RuntimeError(
+            raise BrokenOffError(
                 f"{self._redis_program} is gone; begin again with another --folder"
             )
         sync = ["--appendfsync", self._settings.appendfsync]

@@ -35,3 +35,24 @@ async def test_process_that_stood_still_repeats_only_the_post_that_was_in_flight
     posts = Counter(request.headers["webhook-id"] for request in daemons.receiver.requests)
     assert len(posts) == EVENTS + 1
     assert posts.total() - len(posts) <= 1
+
+
+async def test_process_that_stood_still_between_two_attempts_leaves_the_next_to_who_took_over(
+    daemons: Daemons,
+):
+    daemons.receiver.answer(503, headers={"Retry-After": "3"}, times=1)
+    stalled = await daemons.start(**LEASE)
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "e0"})
+    await daemons.receiver.wait_for(1)
+    stalled.send_signal(signal.SIGSTOP)
+
+    other = await daemons.start(**LEASE)
+    await until(lambda: len(rows(daemons.database_url)) == 1, 60)
+    other.terminate()
+    assert await other.wait() == 0
+    stalled.send_signal(signal.SIGCONT)
+    # With one slot, this comes only after what was being retried.
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "last"})
+    await until(lambda: len(rows(daemons.database_url)) == 2, 60)
+
+    assert len(daemons.receiver.requests) == 3
