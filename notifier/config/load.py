@@ -134,6 +134,12 @@ def _merge(base: dict[str, JsonValue], over: Mapping[str, JsonValue]) -> dict[st
 
 
 def _apply(merged: dict[str, JsonValue], name: str, keys: tuple[str, str], text: str) -> None:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            # What is not UTF-8 comes from the environment as lone surrogates.
+            raise ConfigError(f"{name}: is not UTF-8 text; encode it as UTF-8") from None
     section, key = keys
     table = merged.get(section)
     if not isinstance(table, dict) or section in {"channels", "routes"}:

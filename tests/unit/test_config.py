@@ -270,3 +270,8 @@ def test_passwords_of_redis_are_in_no_text_that_is_shown():
 def test_tls_settings_that_do_nothing_are_refused(env: dict[str, str], fault: str):
     with pytest.raises(ConfigError, match=fault):
         load_config(None, env)
+
+
+def test_environment_that_is_not_utf8_is_a_clear_error():
+    with pytest.raises(ConfigError, match="TEAMS_LOGGING__LEVEL: is not UTF-8"):
+        load_config(None, {"TEAMS_LOGGING__LEVEL": "\udcff"})
