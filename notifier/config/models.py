@@ -151,7 +151,7 @@ class HttpSettings(_Section):
         for host in hosts:
             if not _HOST_PATTERN.fullmatch(host.lower()):
                 raise ValueError(
-                    f'"{host}" must be a host name such as "hooks.example.com" or "*.example.com", with ":port" if it is not 443'
+                    'each must be a host name such as "hooks.example.com" or "*.example.com", with ":port" if it is not 443'
                 )
         return hosts
 
@@ -199,7 +199,9 @@ class VaultSettings(_Section):
             )
         for path in (self.webhooks_path, self.config_path):
             if self.mount and not path.startswith(f"{self.mount}/"):
-                raise ValueError(f'"{path}" must begin with mount, which is "{self.mount}"')
+                raise ValueError(
+                    "webhooks_path and config_path must begin with the mount and a slash"
+                )
         return self
 
 
