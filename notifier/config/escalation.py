@@ -37,7 +37,7 @@ class EscalationSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool
-    poll_seconds: Annotated[float, Field(ge=0.05, le=300)]
+    poll_seconds: Annotated[float, Field(ge=0.05, le=30)]
     forget_after_seconds: Annotated[float, Field(gt=0, le=90 * 86400)]
     CRITICAL: EscalationRule
     HIGH: EscalationRule

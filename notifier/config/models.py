@@ -51,7 +51,7 @@ class RedisSettings(_Section):
 
     url: str
     group: Annotated[str, Field(min_length=1, max_length=100)]
-    block_seconds: Annotated[float, Field(ge=0.01, le=60)]
+    block_seconds: Annotated[float, Field(ge=0.01, le=30)]
     connect_timeout_seconds: PositiveSeconds
     lease_seconds: Annotated[float, Field(ge=1, le=3600)]
     max_deliveries: Annotated[int, Field(ge=2)]

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from notifier.config import load_config
+from notifier.errors import ConfigError
+
 UNITS = Path(__file__).parents[2] / "systemd"
 MOST_EXPOSURE = 1.5
 
-pytestmark = pytest.mark.skipif(
+needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd is not installed"
 )
 
@@ -26,6 +29,7 @@ def units(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@needs_systemd
 def test_systemd_takes_every_unit_without_a_complaint(units: Path):
     names = sorted(str(path) for path in units.iterdir())
     done = subprocess.run(
@@ -36,6 +40,7 @@ def test_systemd_takes_every_unit_without_a_complaint(units: Path):
 
 
 @pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("*.service")))
+@needs_systemd
 def test_service_is_hardly_exposed(units: Path, unit: str):
     path = units / unit.replace("@", "@one")
     done = subprocess.run(
@@ -46,3 +51,24 @@ def test_service_is_hardly_exposed(units: Path, unit: str):
     score = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
     assert score, done.stderr
     assert float(score[1]) <= MOST_EXPOSURE
+
+
+@pytest.mark.parametrize("setting", ["TEAMS_REDIS__BLOCK_SECONDS", "TEAMS_ESCALATION__POLL_SECONDS"])  # fmt: skip
+def test_no_wait_that_the_settings_allow_looks_hung_to_the_watchdog(setting: str):
+    watchdog = min(
+        int(found[1])
+        for unit in UNITS.glob("notifier*.service")
+        if (found := re.search(r"^WatchdogSec=(\d+)$", unit.read_text(), re.MULTILINE))
+    )
+
+    with pytest.raises(ConfigError, match="less than or equal"):
+        load_config(None, {setting: str(watchdog / 2)})
+
+
+def test_a_batch_that_postgres_answers_as_late_as_it_may_is_not_hung():
+    settings = load_config(None, {}).database
+    turn = settings.connect_timeout_seconds + 2 * settings.statement_timeout_seconds
+    for unit in ("notifier.service", "notifier@.service"):
+        watchdog = re.search(r"^WatchdogSec=(\d+)$", (UNITS / unit).read_text(), re.MULTILINE)
+        assert watchdog
+        assert int(watchdog[1]) > turn
