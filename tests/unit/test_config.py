@@ -275,3 +275,16 @@ def test_tls_settings_that_do_nothing_are_refused(env: dict[str, str], fault: st
 def test_environment_that_is_not_utf8_is_a_clear_error():
     with pytest.raises(ConfigError, match="TEAMS_LOGGING__LEVEL: is not UTF-8"):
         load_config(None, {"TEAMS_LOGGING__LEVEL": "\udcff"})
+
+
+@pytest.mark.parametrize(
+    "name", ["TEAMS_HTTP__ALLOWED_HOSTS", "TEAMS_VAULT__MOUNT", "TEAMS_VAULT__WEBHOOKS_PATH"]
+)
+def test_webhook_url_pasted_into_the_wrong_setting_is_not_shown(name: str):
+    pasted = "https://x.logic.azure.com/workflows/abc?sig=PastedCanary"
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {name: pasted})
+
+    assert "PastedCanary" not in str(caught.value)
+    assert "workflows" not in str(caught.value)
