@@ -21,7 +21,7 @@ run: $(VENV)/.run ## Run the sandbox: Redis, Postgres, a local Teams, the daemon
 	@exec $(BIN)/notifier sandbox $(ARGS)
 
 test: $(VENV)/.dev ## Run all tests, on real Redis and Postgres that they start themselves (ARGS='-k lane')
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 unit: $(VENV)/.dev ## Run the tests without any server
 	$(BIN)/pytest tests/unit $(ARGS)
