@@ -163,7 +163,7 @@ async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
             await client.connection_pool.disconnect(inuse_connections=False)
         if isinstance(exc, ResponseError) and "maxmemory" in str(exc):
             raise StreamError(
-                f"Redis at {mask_url(url)} is full: it reached its maxmemory; raise it, or see what fills it (notifier's keys are in docs/operators.md)"
+                f"Redis at {mask_url(url)} is full: it reached its maxmemory; raise it, or see what fills it (notifier's keys are in docs/servers.md)"
             ) from exc
         raise StreamError(
             f"Redis at {mask_url(url)} failed: {_words(exc)}; check redis.url and that the server is up"

@@ -1,4 +1,4 @@
-"""The users of docs/operators.md have the rights that their work needs, and no others."""
+"""The users of docs/servers.md have the rights that their work needs, and no others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.integration.test_failover import command, event
 from tests.integration.test_pipeline import left_over, rows, until
 from tests.integration.topologies import Cluster, Replicated, cluster, replicated
 
-DOCS = (Path(__file__).parents[2] / "docs" / "operators.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "servers.md").read_text()
 LINES = re.findall(r"^ACL SETUSER .*$", DOCS, flags=re.MULTILINE)
 USERS = {line.split()[2]: line for line in LINES if "sentinel|masters" not in line}
 [SENTINEL_USER] = [line for line in LINES if "sentinel|masters" in line]

@@ -51,11 +51,12 @@ def test_every_command_in_the_documents_exists_with_its_options():
 
 
 def test_every_environment_name_dead_letter_reason_and_function_is_explained():
-    operators = (ROOT / "docs" / "operators.md").read_text()
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
     for reason in Reason:
-        assert reason.value in operators
+        assert reason.value in runbook
+    configuration = (ROOT / "docs" / "configuration.md").read_text()
     for section, key in SEED_NAMES.values():
-        assert key in operators, (section, key)
+        assert key in configuration, (section, key)
     templating = (ROOT / "docs" / "templating.md").read_text()
     for name in FUNCTIONS:
         assert (
