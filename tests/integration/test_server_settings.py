@@ -1,0 +1,85 @@
+"""A server that would lose what it has accepted is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from notifier.config import load_config
+from notifier.sandbox.servers import Server, start_redis
+from notifier.streams.connection import close, connect
+from notifier.streams.server_settings import ServerSettings, judge, read_server_settings
+from tests.integration.topologies import cluster
+
+
+@pytest.fixture
+def careless(tmp_path: Path) -> Iterator[Server]:
+    """A Redis as somebody installs it for a cache."""
+    words = ["--appendonly", "no", "--maxmemory-policy", "allkeys-lru", "--maxmemory", "64mb"]
+    with start_redis(tmp_path / "redis", extra_args=words) as server:
+        yield server
+
+
+async def ask(url: str, *, ask_config: bool = True) -> list[ServerSettings]:
+    settings = load_config(None, {"REDIS_URL": url}).redis
+    client = connect(settings)
+    try:
+        return await read_server_settings(client, settings, ask_config=ask_config)
+    finally:
+        await close(client)
+
+
+async def test_a_redis_set_up_as_a_cache_is_told_apart_from_a_safe_one(
+    careless: Server, redis_url: str
+):
+    [cache] = await ask(careless.url)
+    [safe] = await ask(redis_url)
+
+    assert [finding.setting for finding in judge(cache)] == ["maxmemory-policy", "appendonly"]
+    assert judge(safe) == []
+    assert safe.appendfsync in ("everysec", "always")
+
+
+async def test_a_setting_that_changes_is_read_anew(careless: Server):
+    with redis.Redis.from_url(careless.url) as client:
+        client.config_set("appendonly", "yes")
+        client.config_set("appendfsync", "no")
+        client.config_set("maxmemory-policy", "noeviction")
+
+    [found] = await ask(careless.url)
+
+    assert [finding.setting for finding in judge(found)] == ["appendfsync"]
+
+
+async def test_a_user_of_few_rights_is_told_so_and_leaves_no_trace_of_config(careless: Server):
+    with redis.Redis.from_url(careless.url) as client:
+        client.execute_command("ACL", "SETUSER", "few", "on", ">pw", "+ping")
+        client.execute_command("ACL", "SETUSER", "asks", "on", ">pw", "+info")
+
+    [few] = await ask(careless.url.replace("//", "//few:pw@"), ask_config=False)
+    [asks] = await ask(careless.url.replace("//", "//asks:pw@"), ask_config=False)
+    [curious] = await ask(careless.url.replace("//", "//asks:pw@"), ask_config=True)
+
+    assert few == ServerSettings(refused=True)
+    assert asks.maxmemory_policy == "allkeys-lru"
+    assert curious == asks
+    with redis.Redis.from_url(careless.url) as client:
+        refused = [(entry["username"], entry["object"]) for entry in client.acl_log()]
+    assert ("few", "info") in refused
+
+
+async def test_every_master_of_a_cluster_is_asked(tmp_path: Path):
+    with cluster(tmp_path / "servers") as shards:
+        with redis.Redis.from_url(shards.masters[1].url) as client:
+            client.config_set("maxmemory-policy", "volatile-lru")
+
+        found = await ask(shards.url)
+
+        assert {server.node for server in found} == {
+            f"127.0.0.1:{server.port}" for server in shards.masters
+        }
+        [finding] = [finding for server in found for finding in judge(server)]
+        assert finding.node == f"127.0.0.1:{shards.masters[1].port}"
