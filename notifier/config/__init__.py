@@ -5,9 +5,9 @@ from notifier.config.escalation import (
     EscalationRule,
     EscalationSettings,
 )
+from notifier.config.listeners import AdminSettings, PublicSettings
 from notifier.config.load import SEED_NAMES, load_config, mask_url, masked, overrides
 from notifier.config.models import (
-    AdminSettings,
     AuditSettings,
     BreakerSettings,
     CardSettings,
@@ -20,7 +20,6 @@ from notifier.config.models import (
     LinkSettings,
     LoggingSettings,
     MaskingSettings,
-    PublicSettings,
     RateLimitSettings,
     RecorderSettings,
     RedisSettings,

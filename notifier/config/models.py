@@ -5,20 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    IPvAnyNetwork,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from notifier.config.escalation import BusinessHoursSettings, EscalationSettings
+from notifier.config.listeners import AdminSettings, PublicSettings
 from notifier.config.redis_url import parse_redis_url
+from notifier.config.section import PositiveSeconds, Section, check_web_url
 from notifier.events import Priority
 
-PositiveSeconds = Annotated[float, Field(gt=0, le=30 * 86400)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -29,24 +23,7 @@ _PROXY = re.compile(r"https?://[^/@\s]+(?::[0-9]{1,5})?/?")
 _MOUNTED = re.compile(r"[^/\s]+(?:/[^/\s]+)+")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _check_bind(bind: str) -> str:
-    host, _, port = bind.rpartition(":")
-    if bind and not (host and port.isdigit() and int(port) < 65536):
-        raise ValueError('must be host:port such as "127.0.0.1:9464", or empty for off')
-    return bind
-
-
-def _check_web_url(url: str) -> str:
-    if url and not url.startswith(("https://", "http://")):
-        raise ValueError("must start with https:// or http://, or be empty")
-    return url.rstrip("/")
-
-
-class RedisSettings(_Section):
+class RedisSettings(Section):
     """How to reach Redis and how entries in hand are leased."""
 
     url: str
@@ -76,7 +53,7 @@ class RedisSettings(_Section):
         return self
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """How to reach Postgres."""
 
     url: str
@@ -91,7 +68,7 @@ class DatabaseSettings(_Section):
         return url
 
 
-class IntakeSettings(_Section):
+class IntakeSettings(Section):
     """Bounds of the first stage."""
 
     batch: Annotated[int, Field(ge=1, le=10_000)]
@@ -101,7 +78,7 @@ class IntakeSettings(_Section):
     require_signature: bool
 
 
-class DeliverySettings(_Section):
+class DeliverySettings(Section):
     """Bounds of the second stage."""
 
     in_flight: Annotated[int, Field(ge=1, le=1000)]
@@ -111,7 +88,7 @@ class DeliverySettings(_Section):
     digest_size: Annotated[int, Field(ge=2, le=200)]
 
 
-class RetrySettings(_Section):
+class RetrySettings(Section):
     """How transient failures are retried."""
 
     max_retries: Annotated[int, Field(ge=0, le=20)]
@@ -119,7 +96,7 @@ class RetrySettings(_Section):
     max_delay_seconds: PositiveSeconds
 
 
-class RateLimitSettings(_Section):
+class RateLimitSettings(Section):
     """How often one channel may be posted to, over all processes."""
 
     requests: Annotated[int, Field(ge=0)]
@@ -128,14 +105,14 @@ class RateLimitSettings(_Section):
     min_interval_seconds: Annotated[float, Field(ge=0, le=60)]
 
 
-class BreakerSettings(_Section):
+class BreakerSettings(Section):
     """When a failing channel is left alone."""
 
     failures: Annotated[int, Field(ge=1)]
     open_seconds: PositiveSeconds
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """Connections to webhooks."""
 
     connection_timeout_seconds: PositiveSeconds
@@ -163,7 +140,7 @@ class HttpSettings(_Section):
         return url
 
 
-class VaultSettings(_Section):
+class VaultSettings(Section):
     """HashiCorp Vault (KV v2) as a source of secrets; its own credentials are secrets and are not here."""
 
     url: str
@@ -182,7 +159,7 @@ class VaultSettings(_Section):
     @field_validator("url")
     @classmethod
     def _web(cls, url: str) -> str:
-        return _check_web_url(url)
+        return check_web_url(url)
 
     @field_validator("webhooks_path", "config_path")
     @classmethod
@@ -205,14 +182,14 @@ class VaultSettings(_Section):
         return self
 
 
-class RecorderSettings(_Section):
+class RecorderSettings(Section):
     """Bounds of the third stage."""
 
     batch: Annotated[int, Field(ge=1, le=10_000)]
     store_cards: bool
 
 
-class AuditSettings(_Section):
+class AuditSettings(Section):
     """How long the audit trail is kept."""
 
     retention_days: Annotated[int, Field(ge=1, le=36_500)]
@@ -225,20 +202,20 @@ class AuditSettings(_Section):
         return self
 
 
-class MaskingSettings(_Section):
+class MaskingSettings(Section):
     """Which data members identify a person."""
 
     fields: tuple[str, ...]
     exempt: tuple[str, ...]
 
 
-class CardSettings(_Section):
+class CardSettings(Section):
     """Where card templates are."""
 
     directory: str
 
 
-class LinkSettings(_Section):
+class LinkSettings(Section):
     """Base URLs of links on cards; an empty one leaves its links out."""
 
     claims_app: str
@@ -254,58 +231,23 @@ class LinkSettings(_Section):
     @field_validator("*")
     @classmethod
     def _web(cls, url: str) -> str:
-        return _check_web_url(url)
+        return check_web_url(url)
 
 
-class LoggingSettings(_Section):
+class LoggingSettings(Section):
     """What the log looks like."""
 
     format: Literal["auto", "json", "console"]
     level: Literal["debug", "info", "warning", "error"]
 
 
-class AdminSettings(_Section):
-    """The listener for operators and their tools."""
-
-    bind: str
-
-    _host_port = field_validator("bind")(_check_bind)
-
-
-class PublicSettings(_Section):
-    """The listener for people who act from a card."""
-
-    bind: str
-    url: str
-    link_ttl_seconds: PositiveSeconds
-    user_header: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]{1,64})?$")]
-    trusted_proxies: tuple[IPvAnyNetwork, ...]
-    posts_per_minute: Annotated[int, Field(ge=1, le=10_000)]
-    announce_acknowledgements: bool
-
-    _host_port = field_validator("bind")(_check_bind)
-
-    @model_validator(mode="after")
-    def _header_needs_a_proxy(self) -> PublicSettings:
-        if self.user_header and not self.trusted_proxies:
-            raise ValueError(
-                "user_header is believed only from trusted_proxies; set it to the proxy's address"
-            )
-        return self
-
-    @field_validator("url")
-    @classmethod
-    def _web(cls, url: str) -> str:
-        return _check_web_url(url)
-
-
-class Channel(_Section):
+class Channel(Section):
     """One Teams channel; its webhook URL is a secret and is not here."""
 
     title: Annotated[str, Field(min_length=1, max_length=80)]
 
 
-class Route(_Section):
+class Route(Section):
     """Who sees an event type, how urgent it is, and on which card."""
 
     priority: Priority = Priority.INFO
@@ -319,7 +261,7 @@ class Route(_Section):
         return value.upper() if isinstance(value, str) else value
 
 
-class Config(_Section):
+class Config(Section):
     """Every setting, checked."""
 
     streams: Annotated[

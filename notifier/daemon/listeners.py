@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack
+
+import structlog
 
 from notifier.daemon.actions import public_app
 from notifier.daemon.observing import Observer
 from notifier.daemon.parts import Daemon
 from notifier.web.admin import create_admin_app
+from notifier.web.admin_access import AdminAccess
 from notifier.web.bounds import bound_connections
+from notifier.web.clients import Clients
+from notifier.web.limits import PostLimit
 from notifier.web.listener import listen
+
+_LOGINS_PER_MINUTE = 10
+
+log = structlog.get_logger(__name__)
 
 
 async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
@@ -17,7 +27,10 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
     config = daemon.config
     if config.admin.bind:
         app = create_admin_app(
-            daemon.health, instance=daemon.instance, observe=Observer(daemon).observe
+            daemon.health,
+            instance=daemon.instance,
+            observe=Observer(daemon).observe,
+            access=_access(daemon),
         )
         await listen(app, config.admin.bind, "admin.bind", stack)
     if config.public.bind:
@@ -27,3 +40,23 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
         server = runner.server
         assert server is not None  # noqa: S101 - it listens
         daemon.serving.append(lambda: bound_connections(server))
+
+
+def _access(daemon: Daemon) -> AdminAccess:
+    admin = daemon.config.admin
+    access = AdminAccess(
+        bind=admin.bind,
+        token=lambda: daemon.secrets.admin_token,
+        clients=Clients(admin.trusted_proxies, admin.user_header),
+        proxied=bool(admin.user_header),
+        allowed_hosts=admin.allowed_hosts,
+        limit=PostLimit(_LOGINS_PER_MINUTE, time.monotonic),
+        now=time.time,
+    )
+    if access.closed:
+        log.warning(
+            "console_closed",
+            bind=admin.bind,
+            fix="it is open to the network: set TEAMS_ADMIN_TOKEN (make one with: notifier keys new) or admin.user_header",
+        )
+    return access

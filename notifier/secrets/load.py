@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pydantic import SecretStr
 
@@ -16,6 +16,7 @@ from notifier.provenance import ProducerKey, Signers, parse_producer_key
 from notifier.secrets.credentials import CredentialSource
 from notifier.secrets.environment import EnvironmentSource
 from notifier.secrets.names import (
+    ADMIN_TOKEN,
     CALLBACK_TOKENS,
     HMAC_KEY,
     PREVIOUS_HMAC_KEYS,
@@ -23,9 +24,11 @@ from notifier.secrets.names import (
     SecretName,
     webhook_of,
 )
-from notifier.secrets.tokens import callback_tokens
+from notifier.secrets.tokens import admin_token, callback_tokens
 from notifier.signing import KeySet, key_fault, key_id
 from notifier.teams.webhooks import parse, refuse_reason
+
+Result = TypeVar("Result")
 
 PLACEHOLDER = "placeholder"
 """Value of a secret that is not configured yet, in any case; an empty one is the same."""
@@ -72,6 +75,8 @@ class Secrets:
     """Who may call back, as base64 text."""
     producer_keys: tuple[ProducerKey, ...] = ()
     """Who may sign events."""
+    admin_token: SecretStr | None = None
+    """What opens the console."""
 
 
 def sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
@@ -108,32 +113,35 @@ def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
         keys, warnings = _keys(places)
     except SecretsError as exc:
         faults.append(str(exc))
-    tokens: tuple[SecretStr, ...] = ()
-    try:
-        _, listed = _find(CALLBACK_TOKENS, places)
-        if listed is not None and not _is_placeholder(listed):
-            tokens = callback_tokens(listed)
-    except SecretsError as exc:
-        faults.append(str(exc))
-    producers: tuple[ProducerKey, ...] = ()
-    try:
-        producers = _producer_keys(places)
-    except SecretsError as exc:
-        faults.append(str(exc))
+    tokens = _checked(CALLBACK_TOKENS, places, callback_tokens, faults) or ()
+    producers = _checked(PRODUCER_KEYS, places, _producer_keys, faults) or ()
+    operators = _checked(ADMIN_TOKEN, places, admin_token, faults)
     faults += _missing_for_signatures(config, keys, producers) if not faults else []
     if faults:
         raise SecretsError("\n".join(faults))
-    return Secrets(webhooks, keys, found, warnings, tokens, producers)
+    return Secrets(webhooks, keys, found, warnings, tokens, producers, operators)
 
 
-def _producer_keys(places: Sequence[SecretSource]) -> tuple[ProducerKey, ...]:
-    where, listed = _find(PRODUCER_KEYS, places)
-    if listed is None or _is_placeholder(listed):
-        return ()
+def _checked(
+    name: SecretName,
+    places: Sequence[SecretSource],
+    read: Callable[[str], Result],
+    faults: list[str],
+) -> Result | None:
+    """Return a secret as `read` understands it, None when it is not configured; what is wrong goes to `faults`."""
+    where = "a source"
     try:
-        return tuple(parse_producer_key(text) for text in listed.replace(",", " ").split())
+        where, text = _find(name, places)
+        return None if text is None or _is_placeholder(text) else read(text)
+    except SecretsError as exc:
+        faults.append(str(exc))
     except ValueError as exc:
-        raise SecretsError(f"{PRODUCER_KEYS.env}: {exc} (it comes from {where})") from None
+        faults.append(f"{name.env}: {exc} (it comes from {where})")
+    return None
+
+
+def _producer_keys(listed: str) -> tuple[ProducerKey, ...]:
+    return tuple(parse_producer_key(text) for text in listed.replace(",", " ").split())
 
 
 def _missing_for_signatures(

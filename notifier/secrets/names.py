@@ -37,6 +37,7 @@ CALLBACK_TOKENS = SecretName(
     "TEAMS_OUTGOING_WEBHOOK_TOKEN", Shelf.CONFIG, "outgoing_webhook_token"
 )
 PRODUCER_KEYS = SecretName("TEAMS_PRODUCER_KEYS", Shelf.CONFIG, "producer_keys")
+ADMIN_TOKEN = SecretName("TEAMS_ADMIN_TOKEN", Shelf.CONFIG, "admin_token")
 
 
 def webhook_of(channel: str) -> SecretName:

@@ -1,4 +1,4 @@
-"""Security tokens of the Teams outgoing webhooks and flows that may call back."""
+"""Tokens of those who come to us: outgoing webhooks and flows that may call back, operators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import binascii
 from pydantic import SecretStr
 
 from notifier.errors import SecretsError
-from notifier.secrets.names import CALLBACK_TOKENS
+from notifier.secrets.names import ADMIN_TOKEN, CALLBACK_TOKENS
+from notifier.signing import key_fault
 
 _LEAST_TOKEN_BYTES = 16
 
@@ -31,3 +32,11 @@ def callback_tokens(text: str) -> tuple[SecretStr, ...]:
                 "for a flow take `openssl rand -base64 32`"
             )
     return tuple(SecretStr(token) for token in tokens)
+
+
+def admin_token(text: str) -> SecretStr:
+    """Return the token that opens the console; raises SecretsError when it could be guessed."""
+    fault = key_fault(text)
+    if fault:
+        raise SecretsError(f"{ADMIN_TOKEN.env} {fault}")
+    return SecretStr(text)

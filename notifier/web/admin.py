@@ -8,10 +8,15 @@ from aiohttp import web
 
 from notifier.telemetry.health import Health
 from notifier.telemetry.metrics import exposition
+from notifier.web.admin_access import AdminAccess, add_login, guard
 
 
 def create_admin_app(
-    health: Health, *, instance: str, observe: Callable[[], Awaitable[None]]
+    health: Health,
+    *,
+    instance: str,
+    observe: Callable[[], Awaitable[None]],
+    access: AdminAccess,
 ) -> web.Application:
     """Serve /healthz (alive), /readyz (200 when every part works, else 503, with each part's state) and /metrics.
 
@@ -19,6 +24,7 @@ def create_admin_app(
         health: The state of each part.
         instance: Name of this process.
         observe: Brings the gauges up to date; called before metrics are served.
+        access: Who may open what is under /console.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -40,7 +46,8 @@ def create_admin_app(
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
-    app = web.Application()
+    app = web.Application(middlewares=[guard(access)])
+    add_login(app, access)
     app.add_routes(
         [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
     )

@@ -104,6 +104,11 @@ def message_page(message: str, lang: str) -> str:
     return _html(words[message], body, lang, kind="stop")
 
 
+def plain_page(title: str, body: str) -> str:
+    """Return an English page with this heading in its tab and this HTML in its body."""
+    return _html(title, body, "en")
+
+
 def _form(action: str, form: Form, words: Mapping[str, str]) -> str:
     if form.user is None:
         wrong = f'<p class="wrong" id="who-wrong">{words["need_who"]}</p>'
