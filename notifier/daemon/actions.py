@@ -125,7 +125,7 @@ def _ledger(daemon: Daemon, stack: AsyncExitStack) -> Ledger:
 
 
 def _add_loop(daemon: Daemon, part: str, turn: Callable[[], Awaitable[object]]) -> None:
-    daemon.health.expect(part)
+    daemon.expect_recording(part)
     daemon.working.append(
         lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
     )

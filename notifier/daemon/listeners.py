@@ -10,6 +10,7 @@ import structlog
 from notifier.daemon.actions import public_app
 from notifier.daemon.observing import Observer
 from notifier.daemon.parts import Daemon
+from notifier.daemon.readiness import ReadinessChecks
 from notifier.web.admin import create_admin_app
 from notifier.web.admin_access import AdminAccess
 from notifier.web.bounds import bound_connections
@@ -26,8 +27,10 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Open the admin and the public listener, where they are configured; raises ConfigError."""
     config = daemon.config
     if config.admin.bind:
+        checks = ReadinessChecks(daemon)
+        stack.push_async_callback(checks.close)
         app = create_admin_app(
-            daemon.health,
+            checks.readiness,
             instance=daemon.instance,
             observe=Observer(daemon).observe,
             access=_access(daemon),

@@ -52,6 +52,10 @@ class Daemon:
     after_reload: list[Callable[[], None]] = field(default_factory=list)
     """Called when a reload has ended, taken or refused (READY=1)."""
 
+    def expect_recording(self, part: str) -> None:
+        """Name a part that needs Postgres; where this process does more than record, it is ready without."""
+        self.health.expect(part, vital=self.stages == {"recorder"})
+
     @property
     def config(self) -> Config:
         """Return the settings in force."""

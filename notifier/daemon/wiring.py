@@ -71,6 +71,7 @@ async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
             now=utc_now,
         )
         daemon.recorders.append(recorder)
+        daemon.expect_recording(f"recorder {stream}")
         daemon.working.append(_turning(daemon, recorder.turn, f"recorder {stream}"))
 
 

@@ -40,8 +40,8 @@ class Store:
         async with self._errors():
             await (await self._connection.connected()).execute(_QUERIES["ping"])
 
-    async def check_schema(self) -> None:
-        """Raise SchemaError when a migration that this version needs is not applied; StoreError when Postgres is away."""
+    async def missing_migrations(self) -> list[str]:
+        """Return the migrations that this version needs and the database lacks; raises StoreError when Postgres is away."""
         async with self._errors():
             try:
                 cursor = await (await self._connection.connected()).execute(
@@ -50,7 +50,11 @@ class Store:
                 applied = {str(row[0]) for row in await cursor.fetchall()}
             except psycopg.errors.UndefinedTable:
                 applied = set()
-        missing = [name for name in required_migrations() if name not in applied]
+        return [name for name in required_migrations() if name not in applied]
+
+    async def check_schema(self) -> None:
+        """Raise SchemaError when a migration that this version needs is not applied; StoreError when Postgres is away."""
+        missing = await self.missing_migrations()
         if missing:
             raise SchemaError(
                 f"the database at {self._connection.shown} lacks {', '.join(missing)}; run: notifier migrate up"

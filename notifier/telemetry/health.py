@@ -11,6 +11,8 @@ class Health:
 
     parts: dict[str, str] = field(default_factory=dict)
     """Name → "ok", "starting", or what is wrong."""
+    aside: set[str] = field(default_factory=set)
+    """Parts without which the process does its work all the same."""
     warnings: dict[str, str] = field(default_factory=dict)
     """Name → what a person should look at; the daemon is ready all the same."""
 
@@ -29,9 +31,13 @@ class Health:
         """Return the loops without progress for this long."""
         return sorted(loop for loop, beat in self.beats.items() if now - beat > seconds)
 
-    def expect(self, part: str) -> None:
-        """Name a part that must work before the daemon is ready."""
-        self.parts.setdefault(part, "starting")
+    def expect(self, part: str, *, vital: bool = True) -> None:
+        """Name a part that must have been tried before the daemon is ready, and a vital one must work; naming it again changes nothing."""
+        if part in self.parts:
+            return
+        self.parts[part] = "starting"
+        if not vital:
+            self.aside.add(part)
 
     def works(self, part: str) -> bool:
         """Note that a part has done its work; returns whether that is news."""
@@ -40,7 +46,9 @@ class Health:
         return news
 
     def fails(self, part: str, why: str) -> bool:
-        """Note what keeps a part from its work; returns whether that is news."""
+        """Note what keeps a part from its work; returns whether that is news. One that nobody expected is not vital."""
+        if part not in self.parts:
+            self.aside.add(part)
         news = self.parts.get(part) != why
         self.parts[part] = why
         return news
@@ -48,6 +56,7 @@ class Health:
     def forget(self, part: str) -> None:
         """Expect a part no longer: it was taken away, or what is known of it is out of date."""
         self.parts.pop(part, None)
+        self.aside.discard(part)
 
     def warns(self, part: str, why: str | None) -> bool:
         """Note what a person should look at though the work goes on (None: no longer); returns whether that is news."""
@@ -60,5 +69,18 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Tell whether every expected part works."""
-        return all(state == "ok" for state in self.parts.values())
+        """Tell whether every part has been tried and every vital one works."""
+        return all(
+            state == "ok" or (part in self.aside and state != "starting")
+            for part, state in self.parts.items()
+        )
+
+    @property
+    def worries(self) -> dict[str, str]:
+        """Return what a person should look at though the daemon may be ready: warnings, and parts that are not vital."""
+        failing = {
+            part: state
+            for part, state in self.parts.items()
+            if part in self.aside and state not in ("ok", "starting")
+        }
+        return {**failing, **self.warnings}

@@ -6,22 +6,22 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from notifier.telemetry.health import Health
 from notifier.telemetry.metrics import exposition
+from notifier.telemetry.readiness import Readiness
 from notifier.web.admin_access import AdminAccess, add_login, guard
 
 
 def create_admin_app(
-    health: Health,
+    readiness: Callable[[], Awaitable[Readiness]],
     *,
     instance: str,
     observe: Callable[[], Awaitable[None]],
     access: AdminAccess,
 ) -> web.Application:
-    """Serve /healthz (alive), /readyz (200 when every part works, else 503, with each part's state) and /metrics.
+    """Serve /healthz (alive), /readyz (200 when the process can do its work, else 503, with the state of everything) and /metrics.
 
     Args:
-        health: The state of each part.
+        readiness: The state of everything.
         instance: Name of this process.
         observe: Brings the gauges up to date; called before metrics are served.
         access: Who may open what is under /console.
@@ -31,13 +31,8 @@ def create_admin_app(
         return web.json_response({"status": "alive", "instance": instance})
 
     async def readyz(_: web.Request) -> web.Response:
-        body = {
-            "status": "ready" if health.ready else "not ready",
-            "instance": instance,
-            "parts": health.parts,
-            "warnings": health.warnings,
-        }
-        return web.json_response(body, status=200 if health.ready else 503)
+        state = await readiness()
+        return web.json_response(state.body(), status=200 if state.ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         await observe()

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from notifier.config import load_config
 from notifier.errors import ConfigError, SecretsError
 from notifier.secrets import load_secrets, sources
-from notifier.telemetry.health import Health
+from notifier.telemetry.readiness import Readiness, SecretsState, Server, ServerState
 from notifier.web.admin import create_admin_app
 from notifier.web.admin_access import COOKIE, OPERATOR, SESSION_SECONDS, AdminAccess
 from notifier.web.clients import Clients
@@ -58,6 +58,10 @@ def started(world: World) -> Start:
         async def observe() -> None:
             pass
 
+        async def readiness() -> Readiness:
+            server, secrets = Server(ServerState.OK), SecretsState("off", "missing", "missing")
+            return Readiness("test", True, {}, {}, server, server, secrets, {})
+
         access = AdminAccess(
             bind=bind,
             token=lambda: SecretStr(world.token) if world.token else None,
@@ -67,7 +71,7 @@ def started(world: World) -> Start:
             limit=PostLimit(5, lambda: world.now),
             now=lambda: world.now,
         )
-        app = create_admin_app(Health(), instance="test", observe=observe, access=access)
+        app = create_admin_app(readiness, instance="test", observe=observe, access=access)
         app.add_routes([web.get("/console/x", act), web.post("/console/x", act)])
         async with TestClient(TestServer(app)) as client:
             yield client

@@ -1,0 +1,122 @@
+"""Find out for /readyz how everything fares that this process leans on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from notifier.daemon.parts import Daemon
+from notifier.errors import UnreachableError
+from notifier.stages.stage import Every
+from notifier.store.store import Store
+from notifier.telemetry.readiness import (
+    ChannelState,
+    Readiness,
+    SecretsState,
+    Server,
+    ServerState,
+)
+
+_LEAST_INTERVAL_SECONDS = 2.0
+_TIMEOUT_SECONDS = 2.0
+
+
+class ReadinessChecks:
+    """Asks the servers at most every two seconds, however often and by however many it is asked."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._due = Every(_LEAST_INTERVAL_SECONDS, time.monotonic)
+        self._asking = asyncio.Lock()
+        database = daemon.config.database
+        self._store = Store(
+            database.url,
+            connect_timeout_seconds=min(2, database.connect_timeout_seconds),
+            statement_timeout_seconds=_TIMEOUT_SECONDS,
+        )
+        self._redis = Server(ServerState.OK)
+        self._postgres = Server(ServerState.UNUSED)
+
+    async def close(self) -> None:
+        """Close the connection to Postgres; safe to repeat."""
+        await self._store.close()
+
+    async def readiness(self) -> Readiness:
+        """Return the state of everything, within about two seconds."""
+        async with self._asking:
+            if self._due.due():
+                self._redis, self._postgres = await asyncio.gather(
+                    _asked("Redis", self._ask_redis), _asked("Postgres", self._ask_postgres)
+                )
+        daemon, health = self._daemon, self._daemon.health
+        warnings = health.worries
+        if self._postgres.state is ServerState.FAULT:
+            warnings = {"postgres": self._postgres.detail, **warnings}
+        return Readiness(
+            daemon.instance,
+            health.ready and self._redis.state is ServerState.OK,
+            health.parts,
+            warnings,
+            self._redis,
+            self._postgres,
+            _secrets(daemon),
+            _channels(daemon),
+        )
+
+    async def _ask_redis(self) -> Server:
+        # Not PING: on a cluster only the nodes count that hold our streams.
+        for stream in self._daemon.config.streams:
+            await self._daemon.group.length(stream)
+        return Server(ServerState.OK)
+
+    async def _ask_postgres(self) -> Server:
+        if "recorder" not in self._daemon.stages and not self._daemon.config.public.bind:
+            return Server(ServerState.UNUSED)
+        try:
+            missing = await self._store.missing_migrations()
+        except asyncio.CancelledError:
+            # Too slow: what was asked may still be on its way, so the connection is of no more use.
+            await self._store.close()
+            raise
+        if missing:
+            why = f"the schema lacks {', '.join(missing)}; run: notifier migrate up"
+            return Server(ServerState.FAULT, why, missing)
+        return Server(ServerState.OK)
+
+
+async def _asked(name: str, ask: Callable[[], Awaitable[Server]]) -> Server:
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            return await ask()
+    except UnreachableError as exc:
+        return Server(ServerState.FAULT, str(exc))
+    except TimeoutError:
+        return Server(
+            ServerState.FAULT, f"{name} does not answer within {_TIMEOUT_SECONDS:g} s"
+        )
+
+
+def _secrets(daemon: Daemon) -> SecretsState:
+    snapshot = daemon.snapshot
+    vault = "off" if snapshot.vault is None else "away" if snapshot.vault_away else "ok"
+    return SecretsState(
+        vault,
+        "configured" if snapshot.secrets.keys else "missing",
+        "configured" if snapshot.secrets.admin_token else "missing",
+    )
+
+
+def _channels(daemon: Daemon) -> dict[str, ChannelState]:
+    gates = {gate.channel: gate for gate in daemon.gates}
+    states = {}
+    for name, webhook in daemon.secrets.found.items():
+        state = daemon.health.parts.get(f"channel {name}", "ok")
+        gate = gates.get(name)
+        states[name] = ChannelState(
+            webhook.state.value,
+            "" if state == "ok" else state,
+            "unused" if gate is None else "closed" if gate.breaker.closed else "open",
+            0.0 if gate is None else gate.pause_left_seconds,
+        )
+    return states

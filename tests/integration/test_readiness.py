@@ -1,0 +1,146 @@
+"""/readyz tells apart what keeps a process from its work and what a person should look at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+import pytest
+
+from notifier.sandbox.servers import start_postgres
+from notifier.store.migrations import migrate_down, migrate_up
+from tests.integration.daemons import Daemons
+from tests.integration.test_outages import readiness
+from tests.integration.test_pipeline import xadd
+
+
+async def until_state(daemons: Daemons, wanted: Callable[[Any], bool]) -> Any:
+    """Return the first answer of /readyz that is as wanted."""
+    async with asyncio.timeout(30):
+        while not wanted(state := await readiness(daemons)):
+            await asyncio.sleep(0.1)
+    return state
+
+
+def postgres_fails(state: Any) -> bool:
+    return bool(state["postgres"]["state"] == "fault")
+
+
+def postgres_works(state: Any) -> bool:
+    return bool(state["postgres"]["state"] == "ok")
+
+
+async def test_everything_that_works_is_said_to_work(daemons: Daemons):
+    await daemons.start(TEAMS_WEBHOOK_PMO="placeholder")
+
+    state = await readiness(daemons)
+
+    assert state["status"] == 200
+    assert state["redis"] == {"state": "ok", "detail": ""}
+    assert state["postgres"] == {"state": "ok", "detail": "", "missing_migrations": []}
+    assert state["secrets"] == {
+        "vault": "off",
+        "signing_key": "configured",
+        "admin_token": "missing",
+    }
+    assert state["channels"]["sre"] == {
+        "webhook": "configured",
+        "breaker": "closed",
+        "paused_seconds": 0.0,
+        "detail": "",
+    }
+    assert state["channels"]["pmo"]["webhook"] == "placeholder"
+    assert set(state["parts"].values()) == {"ok"}
+    assert state["warnings"] == {}
+
+
+@pytest.mark.parametrize("name", ["/readyz", "/healthz"])
+async def test_answers_hold_no_webhook(daemons: Daemons, name: str):
+    await daemons.start()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(daemons.admin_urls[0] + name) as page,
+    ):
+        text = await page.text()
+
+    assert daemons.receiver.url("sre") not in text
+    assert daemons.receiver.url("").rstrip("/").removeprefix("http://") not in text
+
+
+async def test_process_that_delivers_is_ready_without_postgres_and_one_that_only_records_is_not(
+    open_folder: Path, redis_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    server = start_postgres(open_folder)
+    migrate_up(server.url)
+    daemons = Daemons(redis_url, server.url, webhook_receiver, tmp_path)
+    recording = Daemons(redis_url, server.url, webhook_receiver, open_folder)
+    try:
+        await daemons.start()
+        await recording.start("--stages", "recorder")
+        server.stop()
+        xadd(redis_url, {"type": "a.b", "stakeholders": "sre"})
+
+        for each, status in ((daemons, 200), (recording, 503)):
+            await until_state(each, lambda state: "Postgres" in state["parts"]["escalation"])
+            state = await until_state(each, postgres_fails)
+            assert state["status"] == status
+            assert "check database.url" in state["warnings"]["postgres"]
+            assert state["redis"]["state"] == "ok"
+    finally:
+        await daemons.stop()
+        await recording.stop()
+        server.stop()
+
+
+async def test_schema_that_went_back_is_named_with_its_fix(daemons: Daemons, database_url: str):
+    await daemons.start()
+    [gone] = migrate_down(database_url)
+
+    state = await until_state(daemons, postgres_fails)
+
+    assert state["postgres"]["missing_migrations"] == [gone]
+    assert "notifier migrate up" in state["postgres"]["detail"]
+    migrate_up(database_url)
+    state = await until_state(daemons, postgres_works)
+    assert "postgres" not in state["warnings"]
+
+
+async def test_postgres_that_hangs_delays_the_answer_but_does_not_withhold_it(
+    daemons: Daemons, database_url: str
+):
+    await daemons.start()
+    with psycopg.connect(database_url) as blocker:
+        blocker.execute("LOCK TABLE _yoyo_migration IN ACCESS EXCLUSIVE MODE")
+
+        state = await until_state(daemons, postgres_fails)
+
+        assert state["status"] == 200
+    await until_state(daemons, postgres_works)
+
+
+async def test_webhook_that_is_gone_is_a_warning_at_its_channel_and_the_others_go_on(
+    daemons: Daemons,
+):
+    daemons.receiver.answer(404, times=1)
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+
+    state = await until_state(
+        daemons, lambda state: "HTTP 404" in state["channels"]["sre"]["detail"]
+    )
+
+    assert state["status"] == 200
+    assert "check the Teams workflow" in state["warnings"]["channel sre"]
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await daemons.receiver.wait_for(2)
+    await until_state(daemons, lambda state: state["warnings"] == {})
+
+
+async def test_process_without_recorder_needs_no_postgres(daemons: Daemons):
+    await daemons.start("--stages", "delivery", DATABASE_URL="postgresql://127.0.0.1:1/none")
+
+    assert (await readiness(daemons))["postgres"]["state"] == "unused"
