@@ -7,7 +7,19 @@ import sys
 
 import typer
 
-from notifier.cli import cards, config, dlq, keys, migrate, prune, publish, replay, run, schema
+from notifier.cli import (
+    cards,
+    config,
+    dlq,
+    keys,
+    migrate,
+    prune,
+    publish,
+    replay,
+    run,
+    schema,
+    trace,
+)
 from notifier.cli.sandbox import sandbox
 from notifier.errors import NotifierError
 
@@ -30,6 +42,7 @@ app.command()(publish.publish)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(dlq.app, name="dlq")
 app.command("replay")(replay.replay_events)
+app.command()(trace.trace)
 app.command("prune")(prune.prune_audit)
 app.add_typer(cards.app, name="cards")
 app.command()(schema.schema)

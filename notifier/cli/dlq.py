@@ -14,13 +14,13 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from rich.text import Text
 
 from notifier import deadletters
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
     JsonOption,
+    plain,
     print_json,
     read_json,
     settings,
@@ -105,7 +105,7 @@ def list_letters(
     table = Table("id", "reason", "channel", "event type", "correlation id", "status", "detail")
     for letter in found:
         names = ("reason", "channel", "event_type", "correlation_id", "last_status", "detail")
-        table.add_row(letter.id, *(_plain(letter.fields.get(name, "")) for name in names))
+        table.add_row(letter.id, *(plain(letter.fields.get(name, "")) for name in names))
     Console().print(table if found else "there are no dead letters")
 
 
@@ -208,11 +208,6 @@ def discard(
         return "discarded" if done else "was gone already"
 
     _each(settings(config), ids, wanted, one, rate=0)
-
-
-def _plain(text: str) -> Text:
-    """Return a cell whose text is no markup and moves no cursor: it comes from producers."""
-    return Text("".join(sign if sign.isprintable() else "\ufffd" for sign in text))
 
 
 def _utc(time: datetime | None) -> datetime | None:

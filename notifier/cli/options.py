@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 
 import typer
 from pydantic import JsonValue
+from rich.text import Text
 
 from notifier.config import Config, load_config
 from notifier.errors import NotifierError
@@ -82,3 +83,8 @@ def read_json(path: Path) -> JsonValue:
 def print_json(value: object) -> None:
     """Print indented JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def plain(text: str) -> Text:
+    """Return text that is no markup and moves no cursor: it comes from producers."""
+    return Text("".join(sign if sign.isprintable() else "\ufffd" for sign in text))

@@ -73,6 +73,9 @@ async def test_pipeline_and_commands_run_with_the_rights_of_the_documents(
         await until(lambda: [row["status"] for row in rows(database_url)] == ["delivered"] * 4)
         await until(lambda: not left_over(server.url))
         assert listed() == 0
+        found = command(daemons, "trace", "e1", "--format", "json", **operator)
+        assert '"delivered"' in found
+        assert "could not be asked" not in command(daemons, "trace", "e1", **operator)
         process.terminate()
         assert await process.wait() == 0
     finally:

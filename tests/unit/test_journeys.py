@@ -1,0 +1,64 @@
+"""What counts as a match, and how a journey is told."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from notifier.deadletter import raw_fields
+from notifier.events import Priority
+from notifier.journeys import Journey, State, steps_of
+from notifier.journeys.models import Ended, Identity, Letter, Revival, Waiting
+from notifier.journeys.reading import Query, attempts_of
+from notifier.notifications import Notification, encode
+
+START = datetime(2026, 11, 24, 10, tzinfo=UTC)
+IDENTITY = Identity("n1", "teams:events", "1700000000000-0", "e1", "c1", "a.b", "sre", "HIGH")
+
+
+def notification(claim: str) -> dict[bytes, bytes]:
+    found = Notification(
+        "n1", "sre", ("sre",), Priority.HIGH, "generic", "teams:events", "1-1", "e1", "a.b", "c1", "2026-11-24T10:00:00Z",
+        "en", None, None, {"claim_id": claim},
+    )  # fmt: skip
+    return {b"notification": encode(found)}
+
+
+@pytest.mark.parametrize(("asked", "found"), [("CLM-7", True), ("CLM-77", False), ("c1", True), ("C1", False), ("HIGH", False)])  # fmt: skip
+def test_a_waiting_notification_matches_by_a_whole_id_only(asked: str, found: bool):
+    assert Query.of([asked]).is_notification(notification("CLM-7")) is found
+
+
+def test_an_id_is_found_however_json_writes_it():
+    event = {b"event": json.dumps({"type": "a.b", "id": "مطالبة/7"}).encode()}
+
+    assert Query.of(["مطالبة/7"]).is_event("s", event, 10_000)
+
+
+@pytest.mark.parametrize(("asked", "found"), [("CLM-7", True), ("CLM", False), ("LM-7", False), ("1", False)])  # fmt: skip
+def test_an_entry_that_was_no_event_matches_what_it_mentions(asked: str, found: bool):
+    raw = raw_fields({b"type": b"a b", b"data": b'{"claim_id": "CLM-7", "n": 1, '})
+    letter = {b"stage": b"intake", b"reason": b"invalid_event", b"event": raw.encode()}
+
+    assert Query.of([asked]).is_letter(letter) is found
+
+
+def test_waits_are_counted_from_the_end_of_the_attempt_before():
+    rows = [(2, START + timedelta(seconds=5), 0.5, 202, None), (1, START, 2.0, 503, "HTTP 503")]
+
+    assert [each.waited_seconds for each in attempts_of(rows)] == [None, 3.0]
+
+
+def test_where_it_is_now_follows_from_what_is_known():
+    dead = Ended("dead_lettered", 400, "refused", START, 0, "h", "t", None, None, START)
+    letter = Letter("1-1", "", "rejected", "refused", "delivery", "s", "", "", "", "n1", "", "")
+    discard = Revival("1-1", "discard", "Lina", "a test", START, "rejected", None, False, "s", None, "n1", "sre")  # fmt: skip
+    waiting = Waiting("lane", START, 1, 1, None, None, 0)
+
+    assert Journey(IDENTITY, START, ended=dead, letters=(letter,)).state is State.DEAD_LETTERED
+    assert Journey(IDENTITY, START, ended=dead, revivals=(discard,)).state is State.DISCARDED
+    assert Journey(IDENTITY, START, waiting, dead, revivals=(discard,)).state is State.WAITING
+    told = steps_of(Journey(IDENTITY, START, ended=dead, revivals=(discard,)))
+    assert "by Lina: a test" in next(step.detail for step in told if step.what == "discarded")
