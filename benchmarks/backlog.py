@@ -12,12 +12,13 @@ import json
 import os
 import platform
 import secrets
+import signal
 import socket
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -206,27 +207,38 @@ async def measure_noise(
     async with bench(redis_server, database) as it:
         await it.urgent_seconds("first", UP)
         quiet = [await it.urgent_seconds(f"quiet{number}", UP) for number in range(20)]
+        # The daemon stands still meanwhile, so that all of them wait when it goes on.
+        it.process.send_signal(signal.SIGSTOP)
         await it.fill(count, "n")
-        lag = count - await it.client.xlen(KEYS.lane(DOWN, urgent=False))
+        it.process.send_signal(signal.SIGCONT)
         start = time.perf_counter()
-        own: list[float] = []
-        behind = asyncio.create_task(it.urgent_seconds("behind", UP))
-        while not behind.done():
-            own.append(await it.urgent_seconds(f"own{len(own)}", UP, OWN))
-            await asyncio.sleep(0.1)
-        first = await behind
-        while await it.client.xlen(KEYS.lane(DOWN, urgent=False)) < count - 50:
-            await asyncio.sleep(0.1)
+        lane = KEYS.lane(DOWN, urgent=False)
+        behind = [asyncio.create_task(it.urgent_seconds("behind", UP))]
+        own = [asyncio.create_task(it.urgent_seconds("own", UP, OWN))]
+        # A handful end as dead letters before the breaker opens.
+        while await it.client.xlen(lane) < count - 50:
+            await asyncio.sleep(0.2)
+            number = len(own)
+            behind.append(asyncio.create_task(it.urgent_seconds(f"behind{number}", UP)))
+            own.append(asyncio.create_task(it.urgent_seconds(f"own{number}", UP, OWN)))
+        read = time.perf_counter() - start
+        waits = await asyncio.gather(*behind)
         return {
-            "events": count, "still_unread": lag, "all_read_after_s": round(time.perf_counter() - start, 1),
-            "urgent_quiet_ms": round(statistics.median(quiet) * 1000, 1), "urgent_behind_them_s": round(first, 2),
-            "urgent_in_own_stream_ms": {
-                "count": len(own), "median": round(statistics.median(own) * 1000, 1), "highest": round(max(own) * 1000, 1),
-            },
+            "events": count, "all_read_after_s": round(read, 1), "urgent_quiet_ms": round(statistics.median(quiet) * 1000, 1),
+            "urgent_behind_all_s": round(waits[0], 2), "urgent_meanwhile_s": _spread(waits[1:], 1, 3),
+            "urgent_in_own_stream_ms": _spread(await asyncio.gather(*own), 1000, 1),
         }  # fmt: skip
 
 
-async def _run(sizes: list[int], noise: int, path: Path | None) -> None:
+def _spread(waits: Sequence[float], factor: float, digits: int) -> dict[str, float]:
+    return {
+        "count": len(waits),
+        "median": round(statistics.median(waits) * factor, digits),
+        "highest": round(max(waits) * factor, digits),
+    }
+
+
+async def _run(sizes: list[int], noise: list[int], path: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="notifier-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -239,8 +251,10 @@ async def _run(sizes: list[int], noise: int, path: Path | None) -> None:
             for size in sizes:
                 backlogs.append(await measure_backlog(server, database, size))
                 print(json.dumps(backlogs[-1]), flush=True)
-            noisy = await measure_noise(server, database, noise)
-            print(json.dumps(noisy), flush=True)
+            noisy = []
+            for size in noise:
+                noisy.append(await measure_noise(server, database, size))
+                print(json.dumps(noisy[-1]), flush=True)
     if path is not None:
         record = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version(), "cpus": os.cpu_count(),
@@ -253,11 +267,12 @@ def main() -> int:
     """Measure and print one line of JSON each; returns the exit code."""
     parser = argparse.ArgumentParser(description="Measure what a backlog costs.")
     parser.add_argument("--sizes", default="1000,100000,1000000")
-    parser.add_argument("--noise", type=int, default=100_000)
+    parser.add_argument("--noise", default="100000,1000000")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     given = parser.parse_args()
-    sizes = [int(part) for part in given.sizes.split(",")]
-    asyncio.run(_run(sizes, given.noise, RESULTS if given.write else None))
+    sizes = [int(part) for part in given.sizes.split(",") if part]
+    noise = [int(part) for part in given.noise.split(",") if part]
+    asyncio.run(_run(sizes, noise, RESULTS if given.write else None))
     return 0
 
 

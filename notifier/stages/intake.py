@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -13,12 +13,13 @@ from pydantic import JsonValue
 
 from notifier.config import IntakeSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry, raw_fields
-from notifier.errors import EventError
+from notifier.errors import EventError, StreamError
 from notifier.events import Event, parse_entry
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import encode
 from notifier.provenance import Signers
 from notifier.routing import Catalogue, UnroutableError
+from notifier.stages.lookahead import LookAhead
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import HopResult, Move
@@ -26,6 +27,10 @@ from notifier.streams.keys import Keys
 from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
+
+_BYTES_IN_HAND = 8 * 2**20
+"""Of notifications on their way into lanes, and aimed at for one read; an event stands once for each of its channels."""
+_LEAST_LOOK_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,13 @@ class Decision:
     move: Move
     log_fields: Mapping[str, object]
     dead: Reason | None = None
+    urgent: bool = False
+    """At least one of its notifications is."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Return how much it adds to Redis, roughly."""
+        return sum(len(value) for _, fields in self.move.targets for value in fields.values())
 
 
 class Intake:
@@ -62,6 +74,9 @@ class Intake:
         self._redis = redis_settings
         self._now = now
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+        self._ahead = LookAhead(group, stream, clock=time.monotonic)
+        self._entry_bytes = float(settings.max_event_bytes)
+        """What one entry may have, by those read lately."""
 
     def use(
         self,
@@ -78,28 +93,83 @@ class Intake:
         self._signers = signers
 
     async def turn(self) -> int:
-        """Read one batch and hop it; returns how many entries there were."""
+        """Read one batch and hop it, and what is urgent behind it; returns how many entries were read."""
         # A hop goes on when Redis is full; more lanes must not take what deliveries need to empty them.
         await self._group.require_room(self._stream)
+        count = self._count()
         entries: list[Entry] = []
         if self._claim.due():
             entries = await self._group.claim(
-                self._stream, idle_seconds=self._redis.lease_seconds, count=self._settings.batch
+                self._stream, idle_seconds=self._redis.lease_seconds, count=count
             )
         if not entries:
             entries = await self._group.read(
-                [self._stream],
-                count=self._settings.batch,
-                block_seconds=self._redis.block_seconds,
+                [self._stream], count=count, block_seconds=self._redis.block_seconds
             )
-        decisions = [
+        began = time.monotonic()
+        await self._hop(
             self.decide(entry, entry.fields) for entry in entries if entry.fields is not None
-        ]
-        if decisions:
-            results = await self._group.hop([decision.move for decision in decisions])
-            for decision, result in zip(decisions, results, strict=True):
-                metrics.EVENTS.labels(self._stream, _report(decision, result)).inc()
+        )
+        self._learn_size(entries)
+        if len(entries) >= count:
+            await self._look_ahead(time.monotonic() - began)
         return len(entries)
+
+    def _count(self) -> int:
+        """Return how many entries to read, so that they are probably no more than may be in hand."""
+        return max(1, min(self._settings.batch, int(_BYTES_IN_HAND / self._entry_bytes)))
+
+    def _learn_size(self, entries: Iterable[Entry]) -> None:
+        sizes = [
+            sum(len(key) + len(value) for key, value in entry.fields.items())
+            for entry in entries
+            if entry.fields
+        ]
+        if sizes:
+            # A large one is believed at once, that there are none any more only by and by.
+            self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
+
+    async def _look_ahead(self, seconds: float) -> None:
+        """Hop urgent events that stand behind others, for about as long as those in front of them took."""
+        until = time.monotonic() + max(seconds, _LEAST_LOOK_SECONDS)
+        more = True
+        while more and time.monotonic() < until:
+            entries, more = await self._ahead.find(
+                self._catalogue, count=self._settings.batch, max_bytes=_BYTES_IN_HAND
+            )
+            decisions = (self.decide(entry, entry.fields or {}) for entry in entries)
+            try:
+                # What is no event, or not urgent after all, waits for its turn.
+                await self._hop(
+                    replace(each, move=replace(each.move, ahead=True))
+                    for each in decisions
+                    if each.urgent
+                )
+            except StreamError:
+                self._ahead.start_over()
+                raise
+
+    async def _hop(self, decisions: Iterable[Decision]) -> None:
+        """Hop entries in their order, with no more in hand than is allowed; count what became of them."""
+        batch: list[Decision] = []
+        size = 0
+        for decision in decisions:
+            if batch and size + decision.size_bytes > _BYTES_IN_HAND:
+                await self._hop_batch(batch)
+                batch, size = [], 0
+            batch.append(decision)
+            size += decision.size_bytes
+        if batch:
+            await self._hop_batch(batch)
+
+    async def _hop_batch(self, batch: list[Decision]) -> None:
+        results = await self._group.hop([decision.move for decision in batch])
+        for decision, result in zip(batch, results, strict=True):
+            word = _report(decision, result)
+            if word is not None:
+                metrics.EVENTS.labels(self._stream, word).inc()
+            if decision.move.ahead and result is HopResult.MOVED:
+                metrics.EVENTS_AHEAD.labels(self._stream).inc()
 
     def decide(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
         """Say where an entry goes; no I/O and no exception, whatever the entry holds."""
@@ -144,7 +214,8 @@ class Intake:
             mark_seconds=self._settings.event_ttl_seconds,
         )
         channels = [item.channel for item in routed.notifications]
-        return Decision(move, {**_log_fields(entry, event), "channels": channels}, dead)
+        urgent = any(item.priority.urgent for item in routed.notifications)
+        return Decision(move, {**_log_fields(entry, event), "channels": channels}, dead, urgent)
 
     def _bury(
         self, entry: Entry, reason: Reason, detail: str, body: str, event: Event | None = None
@@ -174,8 +245,11 @@ class Intake:
         )
 
 
-def _report(decision: Decision, result: HopResult) -> str:
-    """Log what became of an entry; returns the word that metrics have for it."""
+def _report(decision: Decision, result: HopResult) -> str | None:
+    """Log what became of an entry; returns the word that metrics have for it, None where it has counted or will."""
+    if decision.move.ahead and result is not HopResult.MOVED:
+        # The group has it, or will come to it and drop it.
+        return None
     match result:
         case HopResult.MOVED if decision.dead is not None:
             log.warning(
@@ -184,8 +258,10 @@ def _report(decision: Decision, result: HopResult) -> str:
             metrics.DEAD_LETTERS.labels(decision.dead.value).inc()
             return "dead_lettered"
         case HopResult.MOVED:
-            log.debug("event_routed", **decision.log_fields)
+            log.debug("event_routed", ahead=decision.move.ahead, **decision.log_fields)
             return "routed"
+        case HopResult.WAS_AHEAD:
+            return None
         case HopResult.DUPLICATE:
             log.info("event_duplicate_dropped", **decision.log_fields)
             return "duplicate"

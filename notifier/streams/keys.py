@@ -37,7 +37,21 @@ class Keys:
 
 def floor(stream: str, group: str) -> str:
     """What a group has acknowledged of a stream that keeps its entries; outlives the group, in the stream's cluster slot."""
-    return f"{stream if stream.startswith('{') else f'{{{stream}}}'}:floor:{group}"
+    return f"{_tagged(stream)}:floor:{group}"
+
+
+def ahead(stream: str, group: str) -> str:
+    """Sorted set of the entries that were moved before the group came to them, until it does."""
+    return f"{_tagged(stream)}:ahead:{group}"
+
+
+def scout(stream: str, group: str) -> str:
+    """Consumer that looks ahead in a stream; expires soon after it has stopped."""
+    return f"{_tagged(stream)}:scout:{group}"
+
+
+def _tagged(stream: str) -> str:
+    return stream if stream.startswith("{") else f"{{{stream}}}"
 
 
 def rate(channel: str) -> str:

@@ -46,7 +46,10 @@ def patch() -> None:
         ConsumerGroup.read, lambda streams, **_: f"{stage_of_streams(list(streams))} read"
     )
     group.hop = crashing(
-        ConsumerGroup.hop, lambda moves: f"{stage_of_streams([moves[0].source])} hop"
+        ConsumerGroup.hop,
+        lambda moves: (
+            f"{stage_of_streams([moves[0].source])} {'ahead' if moves[0].ahead else 'hop'}"
+        ),
     )
     group.claim = crashing(
         ConsumerGroup.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from notifier.config import load_config
 from notifier.sandbox.servers import Server, start_redis
 from notifier.streams.actions import Actions
 from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import HopResult, Move
 from tests.integration.daemons import Daemons
 from tests.integration.test_failover import command, event
 from tests.integration.test_pipeline import left_over, rows, until
@@ -130,6 +133,38 @@ def test_a_user_cannot_do_what_is_anothers(server: Server, name: str, words: tup
         pytest.raises(redis.exceptions.NoPermissionError),
     ):
         client.execute_command(*words)
+
+
+async def test_looking_ahead_and_making_a_lost_group_again_have_their_rights(server: Server):
+    settings = load_config(None, {"REDIS_URL": as_user(server, "notifier")}).redis
+    client = connect(settings)
+    group = ConsumerGroup(client, settings, "one")
+    with redis.Redis.from_url(server.url) as admin:
+        for number in (5, 6, 7):
+            admin.xadd("teams:events", dict(event(number)), id=f"{number}-1")  # type: ignore[arg-type]
+        await group.ensure(["teams:events"])
+        move = Move(
+            "teams:events", "6-1", delete=False, mark="{teams:events}:seen:a", mark_seconds=60
+        )
+        assert await group.look_ahead(
+            "teams:events", "0-0", calm=(), count=10, max_bytes=1000, alone_seconds=1
+        )
+        assert await group.hop([replace(move, ahead=True)]) == [HopResult.MOVED]
+        assert len(await group.read(["teams:events"], count=2, block_seconds=0.01)) == 2
+        assert await group.hop([move]) == [HopResult.WAS_AHEAD]
+        await group.hop(
+            [
+                replace(move, entry_id="7-1", mark=None, ahead=True),
+                replace(move, entry_id="5-1", mark=None),
+            ]
+        )
+        admin.delete("teams:events")
+        admin.xadd("teams:events", {"a": "1"}, id="1-1")
+
+        await group.ensure(["teams:events"])
+
+        assert admin.exists("{teams:events}:ahead:notifier") == 0
+    await close(client)
 
 
 async def take_twice(url: str) -> list[str | None]:
