@@ -29,10 +29,12 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
     if config.admin.bind:
         checks = ReadinessChecks(daemon)
         stack.push_async_callback(checks.close)
+        observer = Observer(daemon)
+        stack.push_async_callback(observer.close)
         app = create_admin_app(
             checks.readiness,
             instance=daemon.instance,
-            observe=Observer(daemon).observe,
+            observe=observer.observe,
             access=_access(daemon),
         )
         await listen(app, config.admin.bind, "admin.bind", stack)

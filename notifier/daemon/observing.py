@@ -7,29 +7,69 @@ import time
 
 import structlog
 
+from notifier.config import Config
 from notifier.daemon.parts import Daemon
-from notifier.errors import UnreachableError
+from notifier.deadletter import Reason
+from notifier.errors import StoreError, UnreachableError
 from notifier.stages.stage import Every
+from notifier.store.connection import Connection
+from notifier.store.observed import unacknowledged_critical
 from notifier.streams.keys import Keys
 from notifier.telemetry import metrics
 
 _LEAST_INTERVAL_SECONDS = 2.0
 _REDIS_TIMEOUT_SECONDS = 3.0
+_POSTGRES_INTERVAL_SECONDS = 15.0
+_POSTGRES_TIMEOUT_SECONDS = 3.0
+_STATEMENT_TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
 
+def start_series(config: Config) -> None:
+    """Let every series that the settings name exist, so that a rate over it is right from the first increment on."""
+    metrics.know_event_types(config.routes)
+    metrics.start_channels(config.channels)
+    metrics.start_counts(
+        routes={
+            name: route.priority.value
+            for name, route in config.routes.items()
+            if "*" not in name
+        },
+        streams=config.streams,
+        reasons=[reason.value for reason in Reason],
+    )
+
+
 class Observer:
-    """Reads what the stages cannot know: what waits in streams, for whoever scrapes."""
+    """Reads what the stages cannot know, for whoever scrapes: what waits in streams, and what nobody took."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._due = Every(_LEAST_INTERVAL_SECONDS, time.monotonic)
+        self._parts: set[str] = set()
+        self._warnings: set[str] = set()
+        self._unanswered = UnansweredGauge(daemon)
 
     async def observe(self) -> None:
         """Set the gauges; without Redis those of streams keep their last value and the part redis says so."""
-        for part, state in self._daemon.health.parts.items():
+        self._observe_process()
+        await asyncio.gather(self._observe_redis(), self._unanswered.observe())
+
+    async def close(self) -> None:
+        """Close the connection to Postgres; safe to repeat."""
+        await self._unanswered.close()
+
+    def _observe_process(self) -> None:
+        health = self._daemon.health
+        for part in self._parts - set(health.parts):
+            metrics.PART_UP.remove(part)
+        for part, state in health.parts.items():
             metrics.PART_UP.labels(part).set(state == "ok")
+        self._parts = set(health.parts)
+        self._warnings |= set(health.warnings)
+        for part in self._warnings:
+            metrics.PART_WARNING.labels(part).set(part in health.warnings)
         for gate in self._daemon.gates:
             metrics.BREAKER_OPEN.labels(gate.channel).set(not gate.breaker.closed)
             metrics.PAUSED_SECONDS.labels(gate.channel).set(gate.pause_left_seconds)
@@ -38,6 +78,8 @@ class Observer:
             in_hand[lane.channel] = in_hand.get(lane.channel, 0) + lane.in_hand
         for channel, count in in_hand.items():
             metrics.IN_FLIGHT.labels(channel).set(count)
+
+    async def _observe_redis(self) -> None:
         if not self._due.due():
             return
         try:
@@ -46,6 +88,8 @@ class Observer:
                     await self._observe_streams(Keys(stream))
         except (UnreachableError, TimeoutError) as exc:
             log.warning("streams_not_observed", reason=str(exc) or "timed out")
+        else:
+            metrics.OBSERVED_TIMESTAMP.labels("redis").set_to_current_time()
 
     async def _observe_streams(self, keys: Keys) -> None:
         stream = keys.stream
@@ -64,3 +108,55 @@ class Observer:
         backlog = await self._daemon.group.backlog(key, emptied=emptied)
         metrics.BACKLOG.labels(*labels).set(backlog.entries)
         metrics.OLDEST_SECONDS.labels(*labels).set(backlog.oldest_seconds)
+
+
+class UnansweredGauge:
+    """Asks Postgres what nobody took, in processes that record; without an answer there are no such series."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._due = Every(_POSTGRES_INTERVAL_SECONDS, time.monotonic)
+        self._lock = asyncio.Lock()
+        database = daemon.config.database
+        self._connection = Connection(
+            database.url,
+            connect_timeout_seconds=min(2, database.connect_timeout_seconds),
+            statement_timeout_seconds=min(
+                _STATEMENT_TIMEOUT_SECONDS, database.statement_timeout_seconds
+            ),
+        )
+
+    async def observe(self) -> None:
+        """Set the gauges, at most every 15 s and within 3 s."""
+        if "recorder" not in self._daemon.stages or self._lock.locked():
+            return
+        async with self._lock:
+            if self._due.due():
+                await self._ask()
+
+    async def close(self) -> None:
+        """Close the connection; safe to repeat."""
+        await self._connection.close()
+
+    async def _ask(self) -> None:
+        config = self._daemon.config
+        try:
+            async with asyncio.timeout(_POSTGRES_TIMEOUT_SECONDS):
+                found = await unacknowledged_critical(
+                    self._connection, within_seconds=config.escalation.forget_after_seconds
+                )
+        except (StoreError, TimeoutError) as exc:
+            await self._connection.close()
+            metrics.UNACKNOWLEDGED_CRITICAL.clear()
+            metrics.UNACKNOWLEDGED_OLDEST_SECONDS.clear()
+            log.info("unacknowledged_not_observed", reason=str(exc) or "timed out")
+            return
+        counts: dict[str, tuple[int, float]] = dict.fromkeys(config.channels, (0, 0.0))
+        for each in found:
+            name = each.channel if each.channel in config.channels else metrics.OTHER
+            count, oldest = counts.get(name, (0, 0.0))
+            counts[name] = (count + each.count, max(oldest, each.oldest_seconds))
+        for name, (count, oldest) in counts.items():
+            metrics.UNACKNOWLEDGED_CRITICAL.labels(name).set(count)
+            metrics.UNACKNOWLEDGED_OLDEST_SECONDS.labels(name).set(oldest)
+        metrics.OBSERVED_TIMESTAMP.labels("postgres").set_to_current_time()

@@ -12,10 +12,10 @@ from typing import TypeVar
 import structlog
 
 from notifier.config import Config
+from notifier.daemon.observing import start_series
 from notifier.daemon.parts import Daemon
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.errors import NotifierError
-from notifier.telemetry import metrics
 
 Result = TypeVar("Result")
 
@@ -97,8 +97,7 @@ class Reloader:
             recorder.use(config.recorder)
         if self._daemon.channels is not None and not self._daemon.stop.is_set():
             self._daemon.channels.use(new)
-        metrics.know_event_types(config.routes)
-        metrics.start_channels(config.channels)
+        start_series(config)
         self._note_vault(new)
         log.info("reloaded", **_changes(old, new), restart_needed=restart)
         if restart:

@@ -16,6 +16,7 @@ from notifier.config import Config, mask_url
 from notifier.daemon.actions import add_actions
 from notifier.daemon.housekeeping import housekeeping, read_streams
 from notifier.daemon.listeners import add_listeners
+from notifier.daemon.observing import start_series
 from notifier.daemon.parts import Daemon, Loop
 from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
@@ -25,7 +26,7 @@ from notifier.errors import ConfigError, NotifierError, UnreachableError
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
-from notifier.telemetry import logs, metrics
+from notifier.telemetry import logs
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
 
@@ -62,8 +63,7 @@ def run(
     blueprint = Blueprint(load, env, clock=time.monotonic)
     snapshot = blueprint.build(None)
     logs.configure(snapshot.config.logging)
-    metrics.know_event_types(snapshot.config.routes)
-    metrics.start_channels(snapshot.config.channels)
+    start_series(snapshot.config)
     try:
         asyncio.run(_main(snapshot, blueprint, instance, stages))
     except* NotifierError as group:

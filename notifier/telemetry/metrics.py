@@ -7,12 +7,14 @@ counts as "other", so that a producer cannot make series.
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from notifier.events import Priority
 
 OTHER = "other"
 """Event type of everything that has no route."""
@@ -25,7 +27,7 @@ SEND_SECONDS = Histogram(
     "teams_notification_send_duration_seconds",
     "Time of one POST to a channel's webhook, until its answer.",
     ["channel"],
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
 SENT = Counter(
@@ -144,6 +146,30 @@ PART_UP = Gauge(
     ["part"],
     registry=REGISTRY,
 )
+PART_WARNING = Gauge(
+    "teams_part_warning",
+    "1 while this process works but a person should look: a refused reload (configuration, secrets), Vault away.",
+    ["part"],
+    registry=REGISTRY,
+)
+UNACKNOWLEDGED_CRITICAL = Gauge(
+    "teams_unacknowledged_critical_notifications",
+    "CRITICAL notifications that nobody took, by channel; up to 1,000, none older than escalation.forget_after_seconds.",
+    ["channel"],
+    registry=REGISTRY,
+)
+UNACKNOWLEDGED_OLDEST_SECONDS = Gauge(
+    "teams_unacknowledged_critical_oldest_age_seconds",
+    "Time since the oldest CRITICAL notification that nobody took ended; 0 when there is none.",
+    ["channel"],
+    registry=REGISTRY,
+)
+OBSERVED_TIMESTAMP = Gauge(
+    "teams_observed_timestamp_seconds",
+    "Unix time at which the gauges from redis (streams) or postgres (unacknowledged) were last read.",
+    ["source"],
+    registry=REGISTRY,
+)
 BUILD_INFO = Gauge(
     "teams_notifier_build_info",
     "Always 1; the labels say which version runs.",
@@ -169,8 +195,39 @@ def event_type_label(event_type: str) -> str:
 def start_channels(channels: Collection[str]) -> None:
     """Let the series of each channel exist from the start, so that a rate over them is never empty."""
     for channel in channels:
-        for metric in (RETRIES, RATE_LIMIT_WAIT, IN_FLIGHT, BREAKER_OPEN, PAUSED_SECONDS):
+        for metric in (
+            RETRIES,
+            RATE_LIMIT_WAIT,
+            IN_FLIGHT,
+            BREAKER_OPEN,
+            PAUSED_SECONDS,
+            SEND_SECONDS,
+        ):
             metric.labels(channel)
+
+
+def start_counts(
+    *, routes: Mapping[str, str], streams: Collection[str], reasons: Collection[str]
+) -> None:
+    """Let counters exist before their first increment: to Prometheus a series that begins at 1 has not increased.
+
+    Args:
+        routes: Priority by event type.
+        streams: Event streams.
+        reasons: Why there may be dead letters.
+    """
+    for event_type, priority in routes.items():
+        for status in ("delivered", "dead_lettered"):
+            SENT.labels(event_type, priority, status)
+    for stream in streams:
+        for result in ("routed", "duplicate", "dead_lettered"):
+            EVENTS.labels(stream, result)
+        RECORDED.labels(stream)
+        RECORDER_DELAY.labels(stream)
+    for reason in reasons:
+        DEAD_LETTERS.labels(reason)
+    for priority in Priority:
+        ACKNOWLEDGMENT_SECONDS.labels(priority.value)
 
 
 def exposition() -> bytes:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from notifier.deadletter import Reason
+from notifier.sandbox.servers import free_port
 from tests.integration.daemons import Daemons
+from tests.integration.test_escalation import answer, record
 from tests.integration.test_pipeline import left_over, rows, until, xadd
+from tests.integration.test_reload import Service, service
+
+__all__ = ["service"]
 
 
 async def scrape(url: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -82,3 +91,108 @@ async def test_metrics_show_how_much_waits_and_for_how_long(daemons: Daemons):
     assert value(after, "teams_stream_backlog_entries", **intake) == 0
     assert value(after, "teams_stream_backlog_entries", **lane) == 30
     assert (value(after, "teams_stream_oldest_entry_age_seconds", **lane) or 0) > 0
+
+
+UNANSWERED = "teams_unacknowledged_critical_notifications"
+OLDEST = "teams_unacknowledged_critical_oldest_age_seconds"
+NO_ESCALATION = {"TEAMS_ESCALATION__ENABLED": "0"}
+
+
+async def test_metrics_count_critical_events_that_nobody_took_in_any_channel(daemons: Daemons):
+    now = datetime.now(UTC)
+    record(daemons.database_url, "open", "sre devops", at=now - timedelta(minutes=9))
+    record(daemons.database_url, "also open", "sre", at=now - timedelta(minutes=3))
+    record(daemons.database_url, "high", "sre", priority="HIGH", at=now)
+    record(daemons.database_url, "forgotten", "pmo", at=now - timedelta(days=8))
+    [taken, _] = record(daemons.database_url, "taken", "sre cloudops", at=now)
+    answer(daemons.database_url, taken)
+    [passed_on, _] = record(daemons.database_url, "passed on", "sre cloudops", at=now)
+    answer(daemons.database_url, passed_on, "escalate")
+    await daemons.start(**NO_ESCALATION)
+
+    samples = await scrape(daemons.admin_urls[0])
+
+    assert value(samples, UNANSWERED, channel="sre") == 2
+    assert value(samples, UNANSWERED, channel="devops") == 1
+    assert value(samples, UNANSWERED, channel="cloudops") == 1
+    assert value(samples, UNANSWERED, channel="pmo") == 0
+    assert 540 <= (value(samples, OLDEST, channel="sre") or 0) < 900
+    assert value(samples, OLDEST, channel="pmo") == 0
+    for source in ("redis", "postgres"):
+        assert value(samples, "teams_observed_timestamp_seconds", source=source)
+
+
+async def test_the_count_follows_the_view_of_the_checklist(daemons: Daemons):
+    now = datetime.now(UTC)
+    record(daemons.database_url, "open", "sre devops", at=now)
+    [taken, *_] = record(daemons.database_url, "taken", "sre cloudops", at=now)
+    answer(daemons.database_url, taken)
+    await daemons.start(**NO_ESCALATION)
+
+    samples = await scrape(daemons.admin_urls[0])
+
+    counted = sum(number for (name, _), number in samples.items() if name == UNANSWERED)
+    view = "SELECT COUNT(*) AS n FROM teams_notifications_unacknowledged_critical"
+    assert counted == rows(daemons.database_url, view)[0]["n"] == 2
+
+
+async def test_without_postgres_metrics_are_served_and_claim_nothing_about_it(
+    daemons: Daemons,
+):
+    daemons.database_url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    await daemons.start(ready=False)
+    await until(lambda: "database_away" in daemons.log())
+    samples: dict = {}
+    async with asyncio.timeout(30):
+        while value(samples, "teams_observed_timestamp_seconds", source="redis") is None:
+            try:
+                samples = await scrape(daemons.admin_urls[0])
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.05)
+
+    assert not [name for name, _ in samples if name in (UNANSWERED, OLDEST)]
+    assert value(samples, "teams_observed_timestamp_seconds", source="postgres") is None
+
+
+async def test_every_dead_letter_reason_is_counted_from_nought(daemons: Daemons):
+    await daemons.start()
+
+    samples = await scrape(daemons.admin_urls[0])
+
+    for reason in Reason:
+        assert value(samples, "teams_dead_letters_total", reason=reason.value) == 0
+    sent = {"event_type": "nphies.api.error", "priority": "CRITICAL"}
+    for status in ("delivered", "dead_lettered"):
+        assert value(samples, "teams_notifications_sent_total", status=status, **sent) == 0
+    posts = "teams_notification_send_duration_seconds_count"
+    assert value(samples, posts, channel="sre") == 0
+
+
+async def test_a_refused_reload_shows_in_metrics_until_one_is_taken(
+    daemons: Daemons, service: Service
+):
+    await service.start()
+    url = daemons.admin_urls[0]
+    part = {"part": "configuration"}
+    assert value(await scrape(url), "teams_part_warning", **part) is None
+
+    await service.reload("[delivery]\nin_flight = 0\n", refused=True)
+    assert value(await scrape(url), "teams_part_warning", **part) == 1
+
+    await service.reload("[delivery]\nin_flight = 3\n")
+    assert value(await scrape(url), "teams_part_warning", **part) == 0
+
+
+async def test_a_part_that_is_no_longer_there_is_not_reported_as_up_or_down(
+    daemons: Daemons, service: Service
+):
+    await service.start('[channels]\nnight = { title = "Night" }\n')
+    url = daemons.admin_urls[0]
+    part = {"part": "delivery teams:events night"}
+    assert value(await scrape(url), "teams_part_up", **part) == 1
+
+    await service.reload("")
+
+    async with asyncio.timeout(30):
+        while value(await scrape(url), "teams_part_up", **part) is not None:
+            await asyncio.sleep(0.05)
