@@ -10,7 +10,7 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup run test unit check lint types imports cards bandit audit fmt cov fuzz chaos bench-backlog bench-templates schema clean
+.PHONY: help setup run test unit check lint types imports cards bandit audit fmt cov fuzz chaos bench bench-backlog bench-templates schema clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ fuzz: $(VENV)/.dev ## Feed decoder, templates, cards, config and tokens a millio
 chaos: $(VENV)/.dev ## Kill and restart everything under load, then count (ARGS='--seed 7 --events 2000 --kills 10')
 	$(BIN)/python -m tests.chaos $(ARGS)
 
+bench: $(VENV)/.bench ## Measure the daemon beside a floor, FastStream, taskiq and Celery (ARGS='--only throughput --events 5000')
+	$(BIN)/python -m benchmarks $(ARGS)
+
 bench-backlog: $(VENV)/.dev ## Measure memory and waits with up to a million events waiting (minutes)
 	$(BIN)/python benchmarks/backlog.py --write $(ARGS)
 
@@ -85,6 +88,10 @@ $(VENV)/.run: pyproject.toml | $(BIN)/pip
 $(VENV)/.dev: pyproject.toml | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --editable '.[sandbox,dev]'
 	@touch $(VENV)/.run $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.dev | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $(VENV)/.run $(VENV)/.dev $@
 
 # Debian splits ensurepip off into python3-venv; pip or virtualenv of the system can stand in for it.
 $(BIN)/pip:
