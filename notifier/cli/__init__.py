@@ -20,6 +20,7 @@ from notifier.cli import (
     schema,
     trace,
 )
+from notifier.cli.doctor import doctor
 from notifier.cli.sandbox import sandbox
 from notifier.errors import NotifierError
 
@@ -47,6 +48,7 @@ app.command("prune")(prune.prune_audit)
 app.add_typer(cards.app, name="cards")
 app.command()(schema.schema)
 app.add_typer(config.app, name="config")
+app.command()(doctor)
 app.add_typer(keys.app, name="keys")
 
 

@@ -1,6 +1,14 @@
 """Secrets: webhook URLs and HMAC keys, from systemd credentials, Vault, or the environment, in this order."""
 
-from notifier.secrets.load import Secrets, SecretSource, State, load_secrets, signers, sources
+from notifier.secrets.load import (
+    Secrets,
+    SecretSource,
+    State,
+    load_secrets,
+    signers,
+    sources,
+    survey_secrets,
+)
 from notifier.secrets.vault import VaultSource, open_vault
 
 __all__ = [
@@ -12,4 +20,5 @@ __all__ = [
     "open_vault",
     "signers",
     "sources",
+    "survey_secrets",
 ]

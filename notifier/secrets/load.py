@@ -94,6 +94,14 @@ def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
     Raises:
         SecretsError: Secrets cannot be used; names each with its place and fix, never its value.
     """
+    secrets, faults = survey_secrets(config, places)
+    if faults:
+        raise SecretsError("\n".join(faults))
+    return secrets
+
+
+def survey_secrets(config: Config, places: Sequence[SecretSource]) -> tuple[Secrets, list[str]]:
+    """Return what can be used, and what is wrong with the rest; a channel at fault counts as missing."""
     faults: list[str] = []
     webhooks: dict[str, SecretStr] = {}
     found: dict[str, Webhook] = {}
@@ -104,6 +112,7 @@ def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
             found[channel] = _webhook(where, url, name, places, config.http)
         except SecretsError as exc:
             faults.append(str(exc))
+            found[channel] = Webhook(State.MISSING, name.env)
             continue
         if url is not None and found[channel].state is State.CONFIGURED:
             webhooks[channel] = SecretStr(url)
@@ -117,9 +126,7 @@ def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
     producers = _checked(PRODUCER_KEYS, places, _producer_keys, faults) or ()
     operators = _checked(ADMIN_TOKEN, places, admin_token, faults)
     faults += _missing_for_signatures(config, keys, producers) if not faults else []
-    if faults:
-        raise SecretsError("\n".join(faults))
-    return Secrets(webhooks, keys, found, warnings, tokens, producers, operators)
+    return Secrets(webhooks, keys, found, warnings, tokens, producers, operators), faults
 
 
 def _checked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -43,3 +44,9 @@ ADMIN_TOKEN = SecretName("TEAMS_ADMIN_TOKEN", Shelf.CONFIG, "admin_token")
 def webhook_of(channel: str) -> SecretName:
     """Return the names of a channel's webhook URL."""
     return SecretName(f"TEAMS_WEBHOOK_{channel.upper()}", Shelf.WEBHOOKS, channel)
+
+
+def known_names(channels: Iterable[str]) -> list[SecretName]:
+    """Return every secret that these channels and the program itself may have."""
+    own = [HMAC_KEY, PREVIOUS_HMAC_KEYS, CALLBACK_TOKENS, PRODUCER_KEYS, ADMIN_TOKEN]
+    return [*own, *(webhook_of(channel) for channel in channels)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,26 @@ class VaultSource:
         lease = self._client.lease_seconds
         wanted = self._settings.refresh_seconds
         return max(1.0, min(wanted, lease / _LEASE_PART)) if lease else wanted
+
+    @property
+    def token_seconds(self) -> float:
+        """Return for how long the token was given; 0 = it does not end, or there is none yet."""
+        return self._client.lease_seconds
+
+    @property
+    def token_renewable(self) -> bool:
+        """Tell whether the token lasts longer when it is renewed, or there will be a new one (AppRole, Kubernetes)."""
+        return self._settings.auth != "token" or self._client.renewable
+
+    @property
+    def keys(self) -> Mapping[Shelf, Sequence[str]]:
+        """Return the names of what was read last."""
+        return {shelf: tuple(values) for shelf, values in self._values.items()}
+
+    @property
+    def empty_shelves(self) -> tuple[str, ...]:
+        """Return the paths at which the last refresh found nothing."""
+        return tuple(self.where_shelf(shelf) for shelf in Shelf if not self._values.get(shelf))
 
     def refresh(self) -> None:
         """Renew or log in, then read both paths; on an error the values stay. Blocks: call it in a thread.

@@ -43,7 +43,7 @@ class VaultClient:
         self._login = login
         self._clock = clock
         self._client: hvac.Client | None = None
-        self._renewable = False
+        self.renewable = False
         self._since = 0.0
         self.lease_seconds = 0.0
         """Lease of the token when it was last given; 0 = it does not expire or is not known yet."""
@@ -55,7 +55,7 @@ class VaultClient:
             return
         if client is not None and self._clock() - self._since < self.lease_seconds / 4:
             return
-        if client is not None and self._renewable:
+        if client is not None and self.renewable:
             try:
                 with self._faults("renewing the token"):
                     self._given(client.auth.token.renew_self())
@@ -120,13 +120,13 @@ class VaultClient:
         auth = _member(answer, "auth")
         self._since = self._clock()
         self.lease_seconds = float(auth.get("lease_duration") or 0)
-        self._renewable = bool(auth.get("renewable"))
+        self.renewable = bool(auth.get("renewable"))
 
     def _looked_up(self, answer: object) -> None:
         data = _member(answer, "data")
         self._since = self._clock()
         self.lease_seconds = float(data.get("ttl") or 0)
-        self._renewable = bool(data.get("renewable"))
+        self.renewable = bool(data.get("renewable"))
 
     def _new_client(self) -> hvac.Client:
         settings = self._settings

@@ -165,6 +165,10 @@ async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
             raise StreamError(
                 f"Redis at {mask_url(url)} is full: it reached its maxmemory; raise it, or see what fills it (notifier's keys are in docs/servers.md)"
             ) from exc
+        if isinstance(exc, ResponseError) and "permission" in str(exc).lower():
+            raise StreamError(
+                f"Redis at {mask_url(url)} refuses: {_words(exc)}; give this user its rights (docs/servers.md)"
+            ) from exc
         raise StreamError(
             f"Redis at {mask_url(url)} failed: {_words(exc)}; check redis.url and that the server is up"
         ) from exc

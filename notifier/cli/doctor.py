@@ -1,0 +1,109 @@
+"""notifier doctor: look whether everything is as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from notifier.cli.options import ConfigOption, print_json, settings
+from notifier.config import Config
+from notifier.doctor import Finding, Level, examine
+from notifier.doctor.checklist import checklist, find_secrets
+from notifier.doctor.findings import told
+from notifier.doctor.send_test import send_test
+from notifier.errors import ConfigError
+
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def doctor(
+    config: ConfigOption = None,
+    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    send_test_to: Annotated[
+        str | None,
+        typer.Option(
+            "--send-test",
+            metavar="CHANNEL",
+            help="Only post one card, marked as a test, to this channel and say what Teams answers.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Look at Redis, Postgres, Vault, webhooks, cards, routes and the service, and say how to mend what is wrong.
+
+    Changes nothing and posts nothing (but for --send-test). Run it as the daemon's user with the daemon's settings.
+    Exit 0: no faults, perhaps warnings · 1: faults.
+    """
+    try:
+        loaded = settings(config)
+    except ConfigError as exc:
+        lines = str(exc).splitlines()
+        findings = [told("settings", line.strip()) for line in lines[1:] or lines]
+    else:
+        if send_test_to is None:
+            findings = examine(checklist(loaded, os.environ, config))
+        else:
+            findings = [_sent(loaded, send_test_to)]
+    if output is Format.JSON:
+        print_json(_as_json(findings))
+    else:
+        _draw(findings)
+    if any(finding.level is Level.FAULT for finding in findings):
+        raise typer.Exit(1)
+
+
+def _sent(config: Config, channel: str) -> Finding:
+    secrets, _ = find_secrets(config, os.environ)
+    who = f"{getpass.getuser()} on {socket.gethostname()}"
+    return asyncio.run(send_test(config, secrets, channel, sender_name=who))
+
+
+def _as_json(findings: Sequence[Finding]) -> dict[str, object]:
+    return {
+        "faults": _count(findings, Level.FAULT),
+        "warnings": _count(findings, Level.WARNING),
+        "findings": [
+            {"check": each.check, "level": each.level.value, "what": each.what, "fix": each.fix}
+            for each in findings
+        ],
+    }
+
+
+def _draw(findings: Sequence[Finding]) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        what = Text(finding.what)
+        if finding.fix:
+            what.append(f"\n→ {finding.fix}", style="cyan")
+        level = Text(finding.level.value, style=_STYLES[finding.level])
+        table.add_row(level, Text(finding.check, style="bold"), what)
+    console = Console()
+    console.print(table)
+    faults, warnings = _count(findings, Level.FAULT), _count(findings, Level.WARNING)
+    many_faults = "1 fault" if faults == 1 else f"{faults} faults"
+    many_warnings = "1 warning" if warnings == 1 else f"{warnings} warnings"
+    console.print(f"\n{many_faults}, {many_warnings}", highlight=False)
+
+
+def _count(findings: Sequence[Finding], level: Level) -> int:
+    return sum(finding.level is level for finding in findings)

@@ -1,0 +1,35 @@
+"""Whether every card can be drawn."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from notifier import assets
+from notifier.cardcheck import check_folder
+from notifier.cards import check_routes, load_cards
+from notifier.config import Config
+from notifier.doctor.findings import Finding, fault, fine, warning
+
+NAME = "cards"
+
+
+async def look_at_cards(config: Config) -> list[Finding]:
+    """Return the findings of `notifier cards check`, in short; raises CardError for what the daemon would not start with."""
+    return await asyncio.to_thread(_look, config)
+
+
+def _look(config: Config) -> list[Finding]:
+    folder = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
+    findings = check_folder(folder, config, thorough=False)
+    found = [
+        (warning if each.warning else fault)(
+            NAME, each.line().removeprefix("warning: "), "mend it, then: notifier cards check"
+        )
+        for each in findings
+    ]
+    if any(not each.warning for each in findings):
+        return found
+    cards = load_cards(folder)
+    check_routes(config, cards)
+    return [*found, fine(NAME, f"{len(cards.templates)} cards can be drawn")]

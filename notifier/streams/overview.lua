@@ -1,0 +1,59 @@
+-- Looks at all streams of one event stream in one step, so that their numbers fit together; changes nothing.
+-- KEYS: streams, and last the set of entries that were moved before the group came to them. ARGV: group, how many entries to count at most
+-- where the server keeps no lag (before 7.0), then per stream what becomes of acknowledged entries: 1 = deleted, 0 = kept, - = there is
+-- no group (dead letters).
+-- Returns per stream {waiting, age of the oldest in ms, pending, group there 1/0, consumers, ms since one of them asked, ever added, length}; -1 = not known or none.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function members(flat)
+  local found = {}
+  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
+  return found
+end
+
+local function group_of(key)
+  for _, info in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+    local group = members(info)
+    if group.name == ARGV[1] then return group end
+  end
+  return false
+end
+
+local function look(key, kind)
+  local length = redis.call('XLEN', key)
+  local added = members(redis.call('XINFO', 'STREAM', key))['entries-added'] or -1
+  local group = kind ~= '-' and group_of(key)
+  local last, pending, consumers, silent = '0-0', 0, 0, -1
+  if group then
+    last, pending, consumers = group['last-delivered-id'], group.pending, group.consumers
+    if consumers > 0 then
+      for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', key, ARGV[1])) do
+        local idle = members(info).idle
+        if silent < 0 or idle < silent then silent = idle end
+      end
+    end
+  end
+  local waiting = length
+  if kind == '0' then
+    waiting = pending + (group and group.lag or #redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', ARGV[2]))
+    waiting = math.max(0, waiting - redis.call('ZCARD', KEYS[#KEYS]))
+  end
+  local oldest
+  if pending > 0 then
+    oldest = redis.call('XPENDING', key, ARGV[1])[2]
+  else
+    local first = redis.call('XRANGE', key, kind == '0' and '(' .. last or '-', '+', 'COUNT', 1)[1]
+    oldest = first and first[1]
+  end
+  local age = -1
+  if oldest then age = math.max(0, now - tonumber(string.match(oldest, '^%d+'))) end
+  return {waiting, age, pending, group and 1 or 0, consumers, silent, added, length}
+end
+
+local found = {}
+for i = 1, #KEYS - 1 do
+  local key = KEYS[i]
+  found[i] = redis.call('EXISTS', key) == 1 and look(key, ARGV[i + 2]) or {0, -1, 0, 0, 0, -1, -1, 0}
+end
+return found

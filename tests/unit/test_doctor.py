@@ -1,0 +1,414 @@
+"""The judgement behind `notifier doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import ssl
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+from pydantic import SecretStr
+
+from notifier.config import Config, load_config
+from notifier.doctor import Check, Finding, Level, examine, fine
+from notifier.doctor.clocks import clock_findings
+from notifier.doctor.files import look_at_files
+from notifier.doctor.pages import look_at_admin, look_at_keys, look_at_links, look_at_public
+from notifier.doctor.redis_server import vitals_findings
+from notifier.doctor.routing import look_at_channels, look_at_escalation, look_at_routes
+from notifier.doctor.running import ready_findings
+from notifier.doctor.stages import stage_findings
+from notifier.doctor.unit_files import find_units
+from notifier.doctor.units import look_at_units, service_findings, unit_findings
+from notifier.doctor.webhooks import look_at_webhooks
+from notifier.errors import StreamError
+from notifier.secrets import Secrets, load_secrets, sources
+from notifier.streams.overview import Overview, StreamState
+from notifier.streams.rights import COMMANDS
+from notifier.streams.server_vitals import Vitals
+from notifier.teams.hints import hint
+from notifier.teams.reach import Endpoint, unreachable_reason
+
+ROOT = Path(__file__).parents[2]
+KEY = {"TEAMS_HMAC_SECRET_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}
+EVERYWHERE = {
+    f"TEAMS_WEBHOOK_{name.upper()}": f"https://prod-1.environment.api.powerplatform.com/{name}"
+    for name in load_config(None, {}).channels
+}
+
+
+def config(**env: str) -> Config:
+    return load_config(None, env)
+
+
+def secrets(**env: str) -> Secrets:
+    return load_secrets(config(), sources(EVERYWHERE | KEY | env, None))
+
+
+def levels(findings: list[Finding]) -> list[str]:
+    return [finding.level.value for finding in findings]
+
+
+def test_a_check_that_fails_or_hangs_keeps_no_other_from_its_result():
+    def hang() -> None:
+        threading.Event().wait(60)
+
+    async def hangs() -> list[Finding]:
+        await asyncio.to_thread(hang)
+        return []
+
+    async def breaks() -> list[Finding]:
+        raise ZeroDivisionError("https://x.example/canary")
+
+    async def away() -> list[Finding]:
+        raise StreamError("Redis is away; start it")
+
+    async def works() -> list[Finding]:
+        return [fine("works", "well")]
+
+    began = time.monotonic()
+    found = examine(
+        [Check("hangs", hangs), Check("breaks", breaks), Check("away", away), Check("works", works)],
+        seconds=0.5,
+    )  # fmt: skip
+
+    assert time.monotonic() - began < 30
+    assert [(each.check, each.level) for each in found] == [
+        ("hangs", Level.FAULT),
+        ("breaks", Level.FAULT),
+        ("away", Level.FAULT),
+        ("works", Level.OK),
+    ]
+    assert (found[2].what, found[2].fix) == ("Redis is away", "start it")
+    assert "canary" not in str(found)
+
+
+def test_every_right_of_the_daemon_in_the_documents_is_tried_and_no_other():
+    [line] = re.findall(
+        r"^ACL SETUSER notifier .*\+evalsha.*$", (ROOT / "docs" / "servers.md").read_text(), re.MULTILINE
+    )  # fmt: skip
+    granted = set(re.findall(r"\+(\S+)", line)) - {"info"}
+
+    assert granted == set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "level"), [(0.4, None), (-1.9, None), (2.5, "warning"), (-2.5, "warning"), (-61, "fault"), (3600, "fault")]
+)  # fmt: skip
+def test_clocks_that_differ_are_told_with_their_direction(ahead: float, level: str | None):
+    found = clock_findings("redis", "Redis", ahead)
+
+    assert levels(found) == ([level] if level else [])
+    assert not found or ("ahead of" if ahead > 0 else "behind") in found[0].what
+
+
+@pytest.mark.parametrize(
+    ("vitals", "level", "words"),
+    [
+        (Vitals("", 0.0, 70, 100), None, ""),
+        (Vitals("", 0.0, 70, 0), None, ""),
+        (Vitals("", None), None, ""),
+        (Vitals("h:1", 0.0, 81, 100), "warning", "81% of maxmemory is used on h:1"),
+        (Vitals("", 0.0, 96, 100), "fault", "96% of maxmemory"),
+        (Vitals("", 0.0, writes_fail=True), "fault", "could not write to its disk"),
+        (Vitals("", 0.0, role="slave"), "fault", "replica"),
+        (Vitals("", 90.0), "fault", "90 s ahead"),
+    ],
+)
+def test_redis_that_fares_badly_is_judged(vitals: Vitals, level: str | None, words: str):
+    found = vitals_findings(vitals)
+
+    assert levels(found) == ([level] if level else [])
+    assert not found or words in found[0].what
+
+
+QUIET = StreamState(0, 0.0, 0, True, 1, 5.0, None, 0)
+
+
+def overview(**streams: StreamState) -> Overview:
+    lanes = {("sre", "urgent"): streams.get("lane", QUIET)}
+    return Overview(
+        "teams:events",
+        streams.get("events", QUIET),
+        streams.get("outcomes", QUIET),
+        streams.get("dead", QUIET),
+        lanes,
+    )
+
+
+def test_streams_at_rest_are_fine():
+    assert levels(stage_findings(overview())) == ["ok"] * 4
+
+
+@pytest.mark.parametrize(
+    ("streams", "level", "words"),
+    [
+        ({"events": replace(QUIET, group=False)}, "warning", "nobody has ever worked as intake"),
+        ({"events": replace(QUIET, group=False, waiting=3)}, "fault", "3 entries wait"),
+        ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=70, silent_seconds=65)}, "fault", "nobody works as recorder"),
+        ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=70, silent_seconds=None)}, "fault", "nobody works as recorder"),
+        ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=600, silent_seconds=1)}, "warning", "recorder of teams:events is behind"),
+        ({"lane": replace(QUIET, waiting=2, oldest_seconds=7300, silent_seconds=7000)}, "warning", "2 urgent notifications wait for sre"),
+        ({"lane": replace(QUIET, group=False)}, "warning", "nobody has ever worked as delivery"),
+        ({"dead": replace(QUIET, length=4, oldest_seconds=90_000)}, "warning", "4 in teams:events, the oldest from 25 h ago"),
+    ],
+)  # fmt: skip
+def test_what_waits_too_long_is_told(streams: dict[str, StreamState], level: str, words: str):
+    [told] = [
+        each for each in stage_findings(overview(**streams)) if each.level is not Level.OK
+    ]
+
+    assert told.level.value == level
+    assert words in told.what
+    assert told.fix
+
+
+def test_routes_and_channels_that_lead_nowhere_are_named(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[channels]\nbilling = { title = "Billing" }\n[routes]\n"claims.*" = { priority = "HIGH" }\n'
+    )
+
+    what = [each.what for each in look_at_routes(load_config(path, {}))]
+
+    assert [each.partition(" leads")[0] for each in what if "unroutable" in each] == [
+        "claims.*"
+    ]
+    assert any("nothing leads to the channel billing" in each for each in what)
+    assert levels(look_at_routes(config())) == ["ok"]
+
+
+def test_channel_without_webhook_is_a_fault_and_a_placeholder_a_warning():
+    assert levels(look_at_channels(config(), secrets())) == ["ok"]
+    found = look_at_channels(config(), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
+    assert levels(found) == ["warning"]
+    without = load_secrets(config(), sources({}, None))
+    assert set(levels(look_at_channels(config(), without))) == {"fault"}
+
+
+def test_escalation_needs_webhooks_and_a_way_to_acknowledge():
+    public = {"TEAMS_PUBLIC__URL": "https://n.example", "TEAMS_PUBLIC__BIND": "127.0.0.1:8080"}
+    assert levels(look_at_escalation(config(**public), secrets())) == ["ok"]
+    [found] = look_at_escalation(config(**public), secrets(TEAMS_WEBHOOK_DEVOPS="placeholder"))
+    assert found.what.startswith("CRITICAL, HIGH escalate to devops")
+    [nobody] = look_at_escalation(config(), secrets())
+    assert "nobody can acknowledge" in nobody.what
+    off = config(TEAMS_ESCALATION__ENABLED="0")
+    assert levels(look_at_escalation(off, secrets())) == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"TEAMS_PUBLIC__BIND": "0.0.0.0:8080"}, "public.url is empty"),
+        ({"TEAMS_PUBLIC__URL": "http://n.example", "TEAMS_PUBLIC__BIND": "0.0.0.0:8080"}, "not https"),
+        ({"TEAMS_PUBLIC__URL": "https://n.example"}, "public.bind is empty"),
+        ({"TEAMS_PUBLIC__URL": "https://n.example", "TEAMS_PUBLIC__BIND": "0.0.0.0:8080"}, "no proxy is trusted"),
+    ],
+)  # fmt: skip
+def test_action_pages_that_do_not_fit_together_are_told(env: dict[str, str], words: str):
+    found = look_at_public(config(**env), secrets())
+
+    assert any(words in each.what and each.level is Level.WARNING for each in found)
+
+
+def test_action_pages_without_a_key_are_a_fault():
+    unsigned = load_secrets(config(), sources(EVERYWHERE, None))
+    found = look_at_public(config(TEAMS_PUBLIC__URL="https://n.example"), unsigned)
+
+    assert "fault" in levels(found)
+    assert levels(look_at_keys(unsigned)) == ["warning"]
+
+
+def test_links_and_admin_listener_are_judged():
+    assert "none is set" in look_at_links(config())[0].what
+    [plain, empty] = look_at_links(config(TEAMS_LINKS__GRAFANA="http://grafana.example"))
+    assert (plain.level, plain.what) == (Level.WARNING, "not encrypted: grafana")
+    assert "claims_app" in empty.what
+
+    network = config(TEAMS_ADMIN__BIND="0.0.0.0:9464")
+    assert levels(look_at_admin(config(), secrets())) == ["ok"]
+    assert levels(look_at_admin(network, secrets())) == ["warning"]
+    token = secrets(TEAMS_ADMIN_TOKEN="0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+    assert levels(look_at_admin(network, token)) == ["ok"]
+
+
+UNIT = """[Service]
+EnvironmentFile=-/nowhere/optional
+EnvironmentFile={folder}/environment
+ExecStart={folder}/bin/notifier run --config {folder}/config.toml
+LoadCredential=teams:{folder}/credentials
+WatchdogSec={watchdog}
+TimeoutStopSec=40
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    for name in ("bin", "units", "credentials"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bin" / "notifier").touch(0o755)
+    (tmp_path / "environment").touch(0o600)
+    text = UNIT.format(folder=tmp_path, watchdog="2min")
+    (tmp_path / "units" / "notifier.service").write_text(text)
+    return tmp_path
+
+
+async def test_a_unit_that_fits_is_fine_and_a_shell_without_its_credentials_is_told(
+    installed: Path,
+):
+    folders = [installed / "units"]
+    found = await look_at_units(config(), {"CREDENTIALS_DIRECTORY": "/x"}, folders=folders)
+    assert levels(found) == ["ok"]
+
+    [told] = [
+        each
+        for each in await look_at_units(config(), {}, folders=folders)
+        if "this shell" in each.what
+    ]
+    assert f"-p LoadCredential=teams:{installed}/credentials" in told.fix
+    assert told.fix.endswith(
+        f"{installed}/bin/notifier doctor --config {installed}/config.toml"
+    )
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+async def test_what_systemd_says_against_a_unit_is_told(installed: Path):
+    with (installed / "units" / "notifier.service").open("a") as unit:
+        unit.write("PrivateTemp=yes\n")
+    env = {"CREDENTIALS_DIRECTORY": "/x"}
+    [told] = await look_at_units(config(), env, folders=[installed / "units"])
+
+    assert "PrivateTemp" in told.what
+    assert "systemctl daemon-reload" in told.fix
+
+
+async def test_without_a_unit_nothing_is_said_against_it(tmp_path: Path):
+    assert levels(await look_at_units(config(), {}, folders=[tmp_path])) == ["ok"]
+
+
+def test_a_unit_whose_files_are_gone_or_that_is_too_impatient_is_told(installed: Path):
+    (installed / "credentials").rmdir()
+    drop_in = installed / "units" / "notifier.service.d"
+    drop_in.mkdir()
+    (drop_in / "mine.conf").write_text("[Service]\nWatchdogSec=30\nTimeoutStopSec=10s\n")
+    [unit] = find_units([installed / "units"])
+
+    found = {each.what: each.level.value for each in unit_findings(unit, config())}
+
+    [gone] = [what for what, level in found.items() if level == "fault"]
+    assert str(installed / "credentials") in gone
+    assert any("WatchdogSec is 30" in what for what in found)
+    assert any("TimeoutStopSec is 10" in what for what in found)
+
+
+def test_a_service_that_stopped_or_was_restarted_is_told():
+    assert service_findings("n", {"ActiveState": "active", "UnitFileState": "enabled", "NRestarts": "0"}) == []  # fmt: skip
+    failed = {"ActiveState": "failed", "Result": "watchdog", "UnitFileState": "disabled", "NRestarts": "3"}  # fmt: skip
+    assert levels(service_findings("n", failed)) == ["fault", "warning", "warning"]
+    assert "watchdog" in service_findings("n", failed)[0].what
+
+
+async def test_files_with_secrets_that_others_may_read_are_told(installed: Path):
+    folders = [installed / "units"]
+    (installed / "credentials").chmod(0o755)
+    (installed / "credentials" / "webhook_sre").touch(0o640)
+    (installed / "credentials" / "webhook_pmo").write_text("https://x.example/canary")
+    (installed / "credentials" / "webhook_pmo").chmod(0o644)
+    mine = installed / "config.toml"
+    mine.write_text('[database]\nurl = "postgresql://n:canary@h/d"\n')
+    mine.chmod(0o644)
+
+    found = await look_at_files(load_config(mine, {}), {}, mine, folders=folders)
+
+    assert [each.fix for each in found] == [
+        f"chmod o-rwx {installed}/credentials/webhook_pmo",
+        f"chmod o-rwx {mine}",
+    ]
+    assert "canary" not in str(found)
+    (installed / "credentials").chmod(0o700)
+    mine.chmod(0o600)
+    assert levels(await look_at_files(load_config(mine, {}), {}, mine, folders=folders)) == [
+        "ok"
+    ]
+
+
+async def test_tls_files_that_are_not_there_are_named():
+    given = config(REDIS_URL="rediss://h/0", TEAMS_REDIS__TLS_CA_FILE="/nowhere/ca.pem")
+    [found] = await look_at_files(given, {}, None, folders=[])
+
+    assert (found.level, "redis.tls_ca_file" in found.what) == (Level.FAULT, True)
+
+
+def test_an_answer_of_readyz_becomes_findings():
+    ready = {"status": "ready", "instance": "a", "parts": {}, "warnings": {"vault": "sealed"}}
+    assert levels(ready_findings("h:1", ready)) == ["ok", "warning"]
+    away = {"status": "not ready", "parts": {"intake x": "Redis is away", "y": "ok"}}
+    [found] = ready_findings("h:1", away)
+    assert (found.level, found.what) == (Level.FAULT, "not ready: intake x: Redis is away")
+    assert levels(ready_findings("h:1", ["something else"])) == ["fault"]
+
+
+@pytest.mark.parametrize(
+    "status", [200, 202, 301, 400, 401, 403, 404, 408, 410, 413, 418, 429, 500, 502, 503, None]
+)
+def test_every_answer_has_a_hint(status: int | None):
+    assert len(hint(status)) > 20
+
+
+async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def test_certificate_that_nobody_vouches_for_and_address_that_is_not_public_are_told():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    http = config(TEAMS_ALLOW_LOOPBACK_WEBHOOKS="1").http
+    try:
+        untrusted = await unreachable_reason(
+            Endpoint("127.0.0.1", port, True), http, seconds=20
+        )
+        plain = await unreachable_reason(Endpoint("127.0.0.1", port, False), http, seconds=20)
+        inner = await unreachable_reason(
+            Endpoint("127.0.0.1", port, False), config().http, seconds=20
+        )
+    finally:
+        server.close()
+
+    assert "certificate of 127.0.0.1 is not trusted" in str(untrusted)
+    assert plain is None
+    assert "not public" in str(inner)
+
+
+async def test_with_a_proxy_only_the_proxy_is_reached():
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    endpoint = Endpoint("prod-1.logic.azure.com", 443, True)
+    try:
+        http = config(TEAMS_HTTP__PROXY=f"http://127.0.0.1:{port}").http
+        assert await unreachable_reason(endpoint, http, seconds=20) is None
+    finally:
+        server.close()
+    nobody = config(TEAMS_HTTP__PROXY="http://127.0.0.1:1").http
+    assert "the proxy 127.0.0.1:1" in str(
+        await unreachable_reason(endpoint, nobody, seconds=20)
+    )
+
+
+async def test_hosts_that_microsoft_takes_away_are_named_without_the_url():
+    given = replace(
+        secrets(),
+        webhooks={"sre": SecretStr("https://prod-9.logic.azure.com:443/canary?sig=x")},
+    )
+    found = await look_at_webhooks(config(TEAMS_HTTP__PROXY="http://127.0.0.1:1"), given)
+
+    assert any("30 November 2025: sre" in each.what for each in found)
+    assert "canary" not in str(found)
