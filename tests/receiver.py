@@ -17,6 +17,8 @@ class Received:
     headers: Mapping[str, str]
     body: bytes
     arrival: float
+    status: int = 202
+    """What it was answered."""
 
 
 @dataclass
@@ -25,6 +27,7 @@ class _Answer:
     headers: Mapping[str, str]
     delay: float
     times: int | None
+    channel: str | None
 
 
 @dataclass
@@ -59,9 +62,10 @@ class WebhookReceiver:
         headers: Mapping[str, str] | None = None,
         times: int | None = None,
         delay: float = 0,
+        channel: str | None = None,
     ) -> None:
-        """Answer so from now on, or for the next `times` requests."""
-        self._answers.append(_Answer(status, headers or {}, delay, times))
+        """Answer so from now on, or for the next `times` requests; with `channel` only what comes for it."""
+        self._answers.append(_Answer(status, headers or {}, delay, times, channel))
 
     def recover(self) -> None:
         """Answer 202 from now on."""
@@ -75,20 +79,23 @@ class WebhookReceiver:
 
     async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()
-        answer = self._next()
+        answer = self._next(request.match_info["channel"])
         async with self._arrived:
             arrival = asyncio.get_running_loop().time()
-            self.requests.append(Received(request.path, request.headers, body, arrival))
+            self.requests.append(
+                Received(request.path, request.headers, body, arrival, answer.status)
+            )
             self._arrived.notify_all()
         await asyncio.sleep(answer.delay)
         return web.Response(status=answer.status, headers=answer.headers)
 
-    def _next(self) -> _Answer:
-        if not self._answers:
-            return _Answer(202, {}, 0, None)
-        answer = self._answers[0]
-        if answer.times is not None:
-            answer.times -= 1
-            if answer.times == 0:
-                self._answers.pop(0)
-        return answer
+    def _next(self, channel: str) -> _Answer:
+        for answer in self._answers:
+            if answer.channel not in (None, channel):
+                continue
+            if answer.times is not None:
+                answer.times -= 1
+                if answer.times == 0:
+                    self._answers.remove(answer)
+            return answer
+        return _Answer(202, {}, 0, None, None)

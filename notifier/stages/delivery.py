@@ -82,6 +82,7 @@ class ChannelDelivery:
         self._slots = asyncio.Semaphore(parts.delivery.in_flight)
         self._tasks: set[asyncio.Task[None]] = set()
         self._gathering = False
+        self._urgent_left = False
         self._claim = Every(parts.redis.lease_seconds / 3, time.monotonic)
 
     def use(self, parts: DeliveryParts, sender: WebhookSender | None) -> None:
@@ -120,9 +121,7 @@ class ChannelDelivery:
         if self._claim.due():
             entries = await self._take_over(room)
         if not entries:
-            entries = await self._parts.group.read(
-                self.lanes, count=room, block_seconds=self._parts.redis.block_seconds
-            )
+            entries = await self._read(room)
             entries += await self._read_ahead(entries)
         held = [
             entry
@@ -180,6 +179,21 @@ class ChannelDelivery:
         for (entry, notification), result in zip(batch, results, strict=True):
             self._parts.leases.drop(entry.stream, entry.id)
             ended.report(notification, result)
+
+    async def _read(self, room: int) -> list[Entry]:
+        """Read up to `room` urgent entries if there are any, else what comes first."""
+        group, urgent = self._parts.group, self.lanes[0]
+        # One read takes as many of each lane. Where there is no hurry, or urgent ones were left, the normal lane has to wait.
+        if self._gate.limited or not self._gate.breaker.closed or self._urgent_left:
+            entries = await group.read([urgent], count=room, block_seconds=0)
+            self._urgent_left = len(entries) == room
+            if entries:
+                return entries
+        entries = await group.read(
+            self.lanes, count=room, block_seconds=self._parts.redis.block_seconds
+        )
+        self._urgent_left = sum(entry.stream == urgent for entry in entries) == room
+        return entries
 
     async def _read_ahead(self, entries: Sequence[Entry]) -> list[Entry]:
         """In a burst, read as many more of the normal lane as may share a card."""

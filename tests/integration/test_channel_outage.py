@@ -1,0 +1,145 @@
+"""A channel is down while events come for it: others do not notice, and its backlog drains urgent first, in order, at its rate."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import redis
+
+from notifier.events import Priority
+from notifier.notifications import notification_id
+from notifier.streams.keys import Keys
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import dead, left_over, rows, until
+from tests.receiver import Received
+
+STREAM = "teams:events"
+KEYS = Keys(STREAM)
+DOWN, UP = "sre", "pmo"
+COUNT = 150
+PRIORITIES = list(Priority)
+BURST, SECONDS_EACH = 5, 0.03
+SETTINGS = {
+    "TEAMS_RATE_LIMIT_REQUESTS": str(round(60 / SECONDS_EACH)),
+    "TEAMS_RATE_LIMIT__BURST": str(BURST),
+    "TEAMS_RATE_LIMIT__MIN_INTERVAL_SECONDS": "0",
+    "TEAMS_MAX_RETRIES": "1",
+    "TEAMS_MAX_RETRY_DELAY": "0.2",
+    "TEAMS_BREAKER__FAILURES": "3",
+    "TEAMS_BREAKER__OPEN_SECONDS": "0.3",
+    # One post after the other, so that their order is the lane's.
+    "TEAMS_DELIVERY__IN_FLIGHT": "1",
+}
+
+
+def priority_of(number: int) -> Priority:
+    return PRIORITIES[number % len(PRIORITIES)]
+
+
+def publish(daemons: Daemons) -> None:
+    """Publish events of every urgency, each for the channel that is down and for one that is up."""
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        pipeline = client.pipeline(transaction=False)
+        for number in range(COUNT):
+            event = {"type": "a.b", "id": f"e{number}", "stakeholders": f"{DOWN},{UP}"}
+            pipeline.xadd(STREAM, {**event, "priority": priority_of(number).value})
+        pipeline.execute()
+
+
+def numbers(channel: str) -> dict[str, int]:
+    return {notification_id(STREAM, f"e{number}", channel): number for number in range(COUNT)}
+
+
+def posts(daemons: Daemons, channel: str, status: int) -> list[Received]:
+    return [
+        request
+        for request in daemons.receiver.requests
+        if request.path == f"/{channel}" and request.status == status
+    ]
+
+
+def ids(requests: list[Received]) -> list[str]:
+    return [request.headers["webhook-id"] for request in requests]
+
+
+async def outage(daemons: Daemons, **env: str) -> None:
+    """Let everything come while one channel is down, and wait until the other has had all of it."""
+    daemons.receiver.answer(503, channel=DOWN)
+    await daemons.start(**SETTINGS | env)
+    publish(daemons)
+    await until(lambda: done(daemons, UP) == COUNT, 90)
+    await until(lambda: waiting(daemons) > COUNT - 10)
+
+
+def done(daemons: Daemons, channel: str) -> int:
+    return sum(row["channel"] == channel for row in rows(daemons.database_url))
+
+
+def waiting(daemons: Daemons) -> int:
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        return sum(int(client.xlen(KEYS.lane(DOWN, urgent=urgent))) for urgent in (True, False))
+
+
+async def over(daemons: Daemons) -> None:
+    daemons.receiver.recover()
+    await until(lambda: len(rows(daemons.database_url)) == 2 * COUNT, 90)
+    await until(lambda: not left_over(daemons.redis_url))
+
+
+async def test_backlog_of_a_channel_drains_urgent_first_in_order_at_the_rate_limit(
+    daemons: Daemons,
+):
+    await outage(daemons, TEAMS_DELIVERY__DIGEST_THRESHOLD="0")
+    before = {row["event_id"] for row in rows(daemons.database_url) if row["channel"] == UP}
+    tried = set(ids(posts(daemons, DOWN, 503)))
+    assert posts(daemons, DOWN, 202) == []
+    # The breaker has let only probes through, whatever came.
+    assert len(tried) <= 4
+
+    await over(daemons)
+
+    assert before
+    came = posts(daemons, DOWN, 202)
+    lost = {letter["event_id"] for letter in dead(daemons.redis_url)}
+    assert len(lost) <= 4
+    assert len(set(ids(came))) == len(came) == COUNT - len(lost)
+    number = numbers(DOWN)
+    fresh = [number[each] for each in ids(came) if each not in tried]
+    urgent = [each for each in fresh if priority_of(each).urgent]
+    assert fresh == sorted(urgent) + sorted(set(fresh) - set(urgent))
+    assert len(urgent) > COUNT / 4
+    arrivals = [request.arrival for request in came]
+    for first in range(len(arrivals)):
+        for further in range(BURST + 1, len(arrivals) - first):
+            took = arrivals[first + further] - arrivals[first]
+            assert took >= (further - BURST) * SECONDS_EACH - 0.02, (first, further)
+
+
+async def test_backlog_of_a_channel_is_gathered_into_digests_once_its_urgent_ones_are_out(
+    daemons: Daemons,
+):
+    await outage(
+        daemons, TEAMS_DELIVERY__DIGEST_THRESHOLD="10", TEAMS_DELIVERY__DIGEST_SIZE="10"
+    )
+    tried = set(ids(posts(daemons, DOWN, 503)))
+
+    await over(daemons)
+
+    found = [row for row in rows(daemons.database_url) if row["channel"] == DOWN]
+    assert Counter(row["event_id"] for row in found) == Counter(
+        f"e{number}" for number in range(COUNT)
+    )
+    digests = Counter(str(row["digest_id"]) for row in found if row["digest_id"])
+    assert digests
+    assert all(2 <= size <= 10 for size in digests.values())
+    gathered = [row for row in found if row["digest_id"]]
+    assert not any(Priority(row["priority"]).urgent for row in gathered)
+    assert len(gathered) > COUNT / 4
+    came = [each for each in ids(posts(daemons, DOWN, 202)) if each not in tried]
+    number = numbers(DOWN)
+    urgent = [
+        place
+        for place, each in enumerate(came)
+        if each in number and priority_of(number[each]).urgent
+    ]
+    assert max(urgent) < min(came.index(digest) for digest in set(digests) & set(came))
