@@ -65,7 +65,14 @@ def digest_of(
         event_id=digest_id,
         card=DIGEST_CARD,
         data=data,
+        traceparent=first.traceparent if _one_trace(notifications) else None,
+        tracestate=first.tracestate if _one_trace(notifications) else None,
     )
+
+
+def _one_trace(notifications: Sequence[Notification]) -> bool:
+    """Tell whether all are of one trace; a card that joins several is a part of none."""
+    return len({(each.traceparent or "")[3:35] for each in notifications}) == 1
 
 
 def _title(notification: Notification) -> str:

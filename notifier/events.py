@@ -18,10 +18,12 @@ from pydantic import (
     JsonValue,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     field_validator,
 )
 
 from notifier.errors import EventError
+from notifier.tracecontext import TRACEPARENT_PATTERN, clean_tracestate, parse_traceparent
 
 MAX_DEPTH = 32
 """Deepest nesting of `data` that is accepted; cards show two levels."""
@@ -88,12 +90,18 @@ class EventEntry(BaseModel):
     )
     source: _Word | None = Field(default=None, description="Who published it, for people.")
     traceparent: (
-        Annotated[
-            str,
-            StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
-        ]
+        Annotated[str, WithJsonSchema({"type": "string", "pattern": TRACEPARENT_PATTERN})]
         | None
-    ) = Field(default=None, description="W3C Trace Context of the producer.")
+    ) = Field(
+        default=None,
+        description="Place in the producer's trace (W3C Trace Context). One that is not valid is ignored.",
+        examples=["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+    )
+    tracestate: str | None = Field(
+        default=None,
+        description="Goes with traceparent (W3C Trace Context). One that is not valid, or stands alone, is ignored.",
+        examples=["congo=t61rcWkgMzE"],
+    )
     data: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="What the card shows: a JSON object, as text in a stream field.",
@@ -110,6 +118,18 @@ class EventEntry(BaseModel):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip()) or None
         return value
+
+    @field_validator("traceparent", mode="before")
+    @classmethod
+    def _valid_traceparent(cls, value: object) -> object:
+        # The specification wants it ignored: a faulty tracer must not cost an alert.
+        context = parse_traceparent(value) if isinstance(value, str) else None
+        return None if context is None else context.traceparent
+
+    @field_validator("tracestate", mode="before")
+    @classmethod
+    def _valid_tracestate(cls, value: object) -> object:
+        return clean_tracestate(value) if isinstance(value, str) else None
 
 
 SIGNATURE_FIELD = "signature"
@@ -142,6 +162,9 @@ class Event:
     lang: str = "en"
     source: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
+    trace_ignored: bool = False
+    """The entry named a place in a trace that is not valid."""
 
 
 def parse_entry(
@@ -203,6 +226,8 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
         lang=lang,
         source=entry.source,
         traceparent=entry.traceparent,
+        tracestate=entry.tracestate if entry.traceparent else None,
+        trace_ignored=entry.traceparent is None and bool(members.get("traceparent")),
     )
 
 
@@ -335,7 +360,6 @@ _FAULTS = {
     "time": "must be RFC 3339 with an offset, such as 2026-01-31T10:15:00Z",
     "stakeholders": "must be a list of channel names, such as sre,devops",
     "lang": "must be a language tag such as en or ar",
-    "traceparent": "must be a W3C traceparent: 00-<32 hex>-<16 hex>-<2 hex>",
     "data": "must be a JSON object",
     **dict.fromkeys(
         ("id", "correlation_id", "source"),

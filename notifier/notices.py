@@ -24,6 +24,8 @@ class Subject:
     correlation_id: str
     lang: str
     summary: str | None
+    traceparent: str | None
+    """Its place in its producer's trace, which the notice continues."""
 
 
 def escalation_event(
@@ -93,7 +95,7 @@ def _entry(
     at: datetime,
 ) -> dict[str, str]:
     shown = {name: value for name, value in data.items() if value not in (None, "", [])}
-    return {
+    entry = {
         "type": event_type,
         "id": event_id,
         "correlation_id": subject.correlation_id,
@@ -103,6 +105,7 @@ def _entry(
         "stakeholders": ",".join(dict.fromkeys(channels)),
         "data": json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
     }
+    return entry | {"traceparent": subject.traceparent} if subject.traceparent else entry
 
 
 def _text(moment: datetime) -> str:

@@ -45,6 +45,8 @@ class Notification:
     """Posts before it was replayed."""
     endings: tuple[Ending, ...] = ()
     """How it ended each time before it was replayed, oldest first; at most ten are kept."""
+    tracestate: str | None = None
+    """Goes with traceparent."""
 
 
 def notification_id(stream: str, event_id: str, channel: str) -> str:
@@ -53,11 +55,14 @@ def notification_id(stream: str, event_id: str, channel: str) -> str:
 
 
 _FIELDS = tuple(field.name for field in fields(Notification))
+_KNOWN = frozenset(_FIELDS)
 
 
 def encode(notification: Notification) -> bytes:
     """Write the notification as one JSON text."""
     record = {name: getattr(notification, name) for name in _FIELDS}
+    if notification.tracestate is None:
+        del record["tracestate"]
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -67,4 +72,7 @@ def decode(text: bytes) -> Notification:
     record["priority"] = Priority(record["priority"])
     record["stakeholders"] = tuple(record["stakeholders"])
     record["endings"] = tuple(record.get("endings", ()))
+    if not _KNOWN.issuperset(record):
+        # A process of a later version has written it; while versions are changed, both are at work.
+        record = {name: value for name, value in record.items() if name in _KNOWN}
     return Notification(**record)

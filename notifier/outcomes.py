@@ -84,6 +84,7 @@ def encode_outcome(
         "event_time": notification.event_time,
         "lang": notification.lang,
         "digest_id": digest_id,
+        "traceparent": notification.traceparent,
         "subject": subject_of(notification.data),
         "attempts": _attempts(notification.tried_before + tried.count, tried.kept),
     }

@@ -84,6 +84,7 @@ class Catalogue:
                 lang=event.lang,
                 source=event.source,
                 traceparent=event.traceparent,
+                tracestate=event.tracestate,
                 data=data,
             )
             for channel in known

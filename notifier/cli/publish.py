@@ -28,6 +28,7 @@ from notifier.events import to_event
 from notifier.notifications import Notification
 from notifier.provenance import ProducerKey, key_bytes, parse_producer_key, sign
 from notifier.streams.group import ConsumerGroup
+from notifier.tracecontext import clean_tracestate, parse_traceparent
 
 Events = list[tuple[str, dict[str, JsonValue]]]
 """Where each event comes from (for messages), and its members."""
@@ -58,6 +59,13 @@ def publish(
     lang: Annotated[str | None, typer.Option(show_default=False)] = None,
     source: Annotated[str | None, typer.Option(show_default=False)] = None,
     time: Annotated[str | None, typer.Option(help="RFC 3339.", show_default=False)] = None,
+    traceparent: Annotated[
+        str | None,
+        typer.Option(
+            help="Place in your trace (W3C Trace Context); default: TRACEPARENT and TRACESTATE of the environment.",
+            show_default=False,
+        ),
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option(
@@ -95,6 +103,12 @@ def publish(
                 {**{k: v for k, v in named.items() if v}, "data": _data(data, field or [])},
             )
         ]
+    trace = _trace(traceparent)
+    # An event of a file may be of a trace of its own.
+    events = [
+        (place, members if members.get("traceparent") else {**members, **trace})
+        for place, members in events
+    ]
     good = [(place, members) for place, members in events if _is_sound(place, members, faults)]
     if dry_run:
         for place, members in good:
@@ -111,6 +125,21 @@ def publish(
         typer.echo(fault, err=True)
     if faults:
         raise typer.Exit(1)
+
+
+def _trace(given: str | None) -> dict[str, JsonValue]:
+    """Return the trace to continue; what the environment says is ignored when it is not valid, as the specification wants."""
+    if given is not None and parse_traceparent(given) is None:
+        raise typer.BadParameter(
+            "is not valid: 00-<32 hex>-<16 hex>-<2 hex>, lower case, no id all zeros",
+            param_hint="--traceparent",
+        )
+    state = clean_tracestate(os.environ.get("TRACESTATE", "")) if given is None else None
+    context = parse_traceparent(given or os.environ.get("TRACEPARENT", ""))
+    if context is None:
+        return {}
+    found: dict[str, JsonValue] = {"traceparent": context.traceparent}
+    return {**found, "tracestate": state} if state else found
 
 
 def _signing_key() -> ProducerKey | None:

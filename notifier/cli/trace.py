@@ -35,7 +35,7 @@ def trace(
         str,
         typer.Argument(
             metavar="ID",
-            help="Id of an event, a stream entry, a notification, a digest or a dead letter; a correlation id; a claim id.",
+            help="Id of an event, a stream entry, a notification, a digest or a dead letter; a correlation, claim or trace id.",
         ),
     ],
     config: ConfigOption = None,
@@ -138,8 +138,10 @@ def _show_looked(console: Console, found: Found) -> None:
 
 def _show_event(console: Console, journeys: list[Journey]) -> None:
     identity = journeys[0].identity
-    line = f"\nevent {identity.event_id}  {identity.event_type}  {identity.priority}  correlation {identity.correlation_id}"
-    console.print(plain(line.strip("\n")), style="bold")
+    line = f"event {identity.event_id}  {identity.event_type}  {identity.priority}  correlation {identity.correlation_id}"
+    if identity.trace_id:
+        line += f"  trace {identity.trace_id}"
+    console.print(plain(line), style="bold")
 
 
 def _table(journey: Journey) -> Table:

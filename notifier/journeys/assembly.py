@@ -105,6 +105,7 @@ def _identity(row: JourneyRow) -> Identity:
         row.event_type,
         row.channel,
         row.priority,
+        row.trace_id,
     )
 
 

@@ -42,7 +42,7 @@ class Finder:
     async def find(
         self, config: Config, text: str, *, limit: int = 20, cards: bool = False
     ) -> Found:
-        """Return everything that an event, entry, notification, digest, correlation, claim or dead letter id stands for.
+        """Return everything that an event, entry, notification, digest, correlation, claim, dead letter or trace id stands for.
 
         What is away is named in Found.looked; nothing is raised for it.
 
@@ -103,7 +103,7 @@ class Finder:
         return False
 
     async def _recorded(self, search: Search) -> Recorded:
-        how = "by notification, event, correlation, claim and digest id"
+        how = "by notification, event, correlation, claim, digest and trace id"
         try:
             recorded = await self._store.find(
                 search.text,

@@ -158,6 +158,8 @@ class Identity:
     event_type: str
     channel: str
     priority: str
+    trace_id: str | None
+    """Of its producer's trace (W3C Trace Context)."""
 
 
 @dataclass(frozen=True, slots=True)

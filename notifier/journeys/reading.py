@@ -51,6 +51,7 @@ class OutcomeRecord(BaseModel):
     webhook_host: str | None
     template: str | None
     digest_id: str | None = None
+    traceparent: str | None = None
     subject: dict[str, JsonValue] = {}
     attempts: tuple[_Attempt, ...] = ()
     card_payload: dict[str, JsonValue] | None = None
@@ -94,7 +95,12 @@ class Query:
             event = parse_entry(stream, "0-0", fields, max_bytes=max_bytes)
         except EventError:
             return False
-        return self.names(event.id, event.correlation_id, event.data.get("claim_id"))
+        return self.names(
+            event.id,
+            event.correlation_id,
+            trace_id(event.traceparent),
+            event.data.get("claim_id"),
+        )
 
     def is_notification(self, fields: Fields) -> bool:
         """Tell whether an entry of a lane is looked for."""
@@ -104,6 +110,7 @@ class Query:
             found.event_id,
             found.entry_id,
             found.correlation_id,
+            trace_id(found.traceparent),
             found.data.get("claim_id"),
         )
 
@@ -116,6 +123,7 @@ class Query:
             record.entry_id,
             record.correlation_id,
             record.digest_id,
+            trace_id(record.traceparent),
             record.subject.get("claim_id"),
         )
 
@@ -129,12 +137,19 @@ class Query:
         event = fields.get(b"event", b"")
         if fields.get(b"stage") == b"delivery":
             letter = notification_in({b"notification": event})
-            return letter is not None and self.names(letter.data.get("claim_id"))
+            return letter is not None and self.names(
+                trace_id(letter.traceparent), letter.data.get("claim_id")
+            )
         return any(
             re.search(rb"(?<![\w-])" + re.escape(needle) + rb"(?![\w-])", event)
             for needle in self.needles
             if len(needle) >= _MENTIONED_LENGTH
         )
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """Return the trace that a valid traceparent belongs to."""
+    return traceparent[3:35] if traceparent else None
 
 
 def notification_in(fields: Fields) -> Notification | None:
@@ -164,6 +179,7 @@ def identity_of(notification: Notification) -> Identity:
         notification.event_type,
         notification.channel,
         notification.priority.value,
+        trace_id(notification.traceparent),
     )
 
 
@@ -193,6 +209,7 @@ def ended_of(
         record.event_type,
         record.channel,
         record.priority,
+        trace_id(record.traceparent),
     )
     title = record.card_payload.get("fallbackText") if record.card_payload else None
     ended = Ended(

@@ -111,7 +111,11 @@ class ActionRecorder:
     async def _announced(self, waiting: WaitingAction) -> None:
         channels = [waiting.channel, *(each.step.channel for each in waiting.family.steps)]
         subject = Subject(
-            waiting.event_type, waiting.correlation_id, waiting.lang, waiting.summary
+            waiting.event_type,
+            waiting.correlation_id,
+            waiting.lang,
+            waiting.summary,
+            waiting.traceparent,
         )
         entry = acknowledged_event(subject, waiting.action, channels=channels, at=self._now())
         await self._publish(waiting.family.stream, entry)

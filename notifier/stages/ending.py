@@ -15,6 +15,7 @@ from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.teams.envelope import card_json
 from notifier.telemetry import metrics
+from notifier.tracecontext import trace_fields
 
 log = structlog.get_logger(__name__)
 
@@ -106,10 +107,13 @@ class Ended:
 
 def identity(notification: Notification) -> dict[str, object]:
     """Return what a log line needs to be found by."""
-    return {
+    found: dict[str, object] = {
         "correlation_id": notification.correlation_id,
         "event_id": notification.event_id,
         "channel": notification.channel,
         "event_type": notification.event_type,
         "notification_id": notification.id,
     }
+    if notification.traceparent:
+        found |= trace_fields(notification.traceparent)
+    return found

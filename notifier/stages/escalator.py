@@ -153,7 +153,13 @@ class Escalator:
         titles = self._titles()
         told = [*first.channels, *(each.step.channel for each in family.steps)]
         entry = escalation_event(
-            Subject(first.event_type, first.correlation_id, first.lang, _summary(family)),
+            Subject(
+                first.event_type,
+                first.correlation_id,
+                first.lang,
+                _summary(family),
+                first.traceparent,
+            ),
             lead_id=lead,
             answer_id=answer_id,
             step=step.number,

@@ -25,6 +25,7 @@ from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.telemetry import metrics
+from notifier.tracecontext import trace_fields
 
 log = structlog.get_logger(__name__)
 
@@ -278,13 +279,18 @@ def _log_fields(entry: Entry, event: Event | None) -> dict[str, object]:
             "correlation_id": entry.id,
             "channel": None,
         }
-    return {
+    fields: dict[str, object] = {
         "entry_id": entry.id,
         "event_id": event.id,
         "correlation_id": event.correlation_id,
         "event_type": event.type,
         "channel": None,
     }
+    if event.traceparent:
+        fields |= trace_fields(event.traceparent)
+    elif event.trace_ignored:
+        fields["traceparent"] = "not valid (W3C Trace Context), ignored"
+    return fields
 
 
 def _event_json(
@@ -301,6 +307,7 @@ def _event_json(
         "lang": event.lang,
         "source": event.source,
         "traceparent": event.traceparent,
+        "tracestate": event.tracestate,
         "data": data,
     }
     kept = {name: value for name, value in members.items() if value is not None}

@@ -25,6 +25,7 @@ from notifier.teams.response import Verdict, judge, misconfigured, retry_delay
 from notifier.teams.sender import Answer, WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
+from notifier.tracecontext import new_span_id, parse_traceparent
 
 log = structlog.get_logger(__name__)
 
@@ -86,8 +87,11 @@ class Poster:
             "X-Correlation-ID": notification.correlation_id,
             "X-Priority": notification.priority.value,
         }
-        if notification.traceparent:
-            headers["traceparent"] = notification.traceparent
+        context = (
+            parse_traceparent(notification.traceparent) if notification.traceparent else None
+        )
+        if context is not None and notification.tracestate:
+            headers["tracestate"] = notification.tracestate
         tried = Tried()
         probe = await self._gate.admit()
 
@@ -100,6 +104,9 @@ class Poster:
             sender = self._sender
             if sender is None:
                 raise _NoWebhookError
+            if context is not None:
+                # Each attempt is a span of its own, also where nobody records it.
+                headers["traceparent"] = context.child(new_span_id()).traceparent
             answer = await sender.post(body, headers, message_id=notification.id, now=self._now)
             tried = tried.plus(
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)

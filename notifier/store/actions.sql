@@ -13,7 +13,7 @@ ON CONFLICT (notification_id) DO NOTHING;
 -- Actions whose row is there by now. Locked, so that two processes do not do the same; what the first one locks the second one skips.
 SELECT a.notification_id::text, a.action, a.who, a.note, a.via, a.at,
     n.stream, n.event_id, n.event_type, n.correlation_id, n.channel, n.stakeholders, n.priority, coalesce(n.lang, 'en'), n.sent_at,
-    CASE WHEN n.digest_id IS NULL THEN left(n.card_payload ->> 'fallbackText', 400) END
+    CASE WHEN n.digest_id IS NULL THEN left(n.card_payload ->> 'fallbackText', 400) END, n.traceparent
 FROM teams_actions a JOIN teams_notifications n ON n.id = a.notification_id
 WHERE a.applied_at IS NULL
 ORDER BY a.at

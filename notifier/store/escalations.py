@@ -36,6 +36,7 @@ class Original:
     acknowledged_at: datetime | None
     action_taken: str | None
     summary: str | None
+    traceparent: str | None
 
     @property
     def answered(self) -> bool:
@@ -98,6 +99,7 @@ class WaitingAction:
     priority: str
     sent_at: datetime
     family: Family
+    traceparent: str | None
 
 
 class Ledger:
@@ -123,7 +125,16 @@ class Ledger:
             action = Action(row[0], row[1], row[2], row[3], Via(row[4]), row[5])
             family = await self._family_of(connection, action.notification_id, row[6], row[7])
             waiting = WaitingAction(
-                action, row[10], row[8], row[9], row[13], row[15], row[12], row[14], family
+                action,
+                row[10],
+                row[8],
+                row[9],
+                row[13],
+                row[15],
+                row[12],
+                row[14],
+                family,
+                row[16],
             )
             yield waiting, Work(connection)
 

@@ -17,7 +17,7 @@ FOR UPDATE OF n SKIP LOCKED;
 -- name: originals
 SELECT id::text, channel, stakeholders, priority, coalesce(lang, 'en'), correlation_id, event_type, sent_at,
     acknowledged_by, acknowledged_at, action_taken,
-    CASE WHEN digest_id IS NULL THEN left(card_payload ->> 'fallbackText', 400) END
+    CASE WHEN digest_id IS NULL THEN left(card_payload ->> 'fallbackText', 400) END, traceparent
 FROM teams_notifications WHERE event_id = %(event_id)s AND stream = %(stream)s
 ORDER BY sent_at, id;
 

@@ -47,6 +47,7 @@ class JourneyRow:
     action: str | None
     acknowledged_by: str | None
     acknowledged_at: datetime | None
+    trace_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class JourneyStore:
 
         Args:
             text: A correlation, claim or dead letter id.
-            uuid: The same as a notification or digest id, if it is one.
+            uuid: The same as a notification, digest or trace id, if it is one.
             event_ids: The same as an event id, and event ids that it stands for.
             streams: Event streams whose dead letters are meant.
             limit: Rows at most, newest first.

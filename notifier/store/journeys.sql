@@ -5,10 +5,14 @@ WITH of_event AS MATERIALIZED (
     SELECT id, sent_at FROM teams_notifications WHERE event_id = ANY(%(event_ids)s)
 ), correlated AS MATERIALIZED (
     SELECT id, sent_at FROM teams_notifications WHERE correlation_id = %(text)s
+), traced AS MATERIALIZED (
+    SELECT id, sent_at FROM teams_notifications WHERE substr(traceparent, 4, 32)::uuid = %(uuid)s::uuid
 ), matched AS (
     (SELECT id, sent_at FROM teams_notifications WHERE id = %(uuid)s::uuid)
     UNION
     (SELECT id, sent_at FROM teams_notifications WHERE digest_id = %(uuid)s::uuid)
+    UNION
+    (SELECT id, sent_at FROM traced ORDER BY sent_at DESC LIMIT %(limit)s)
     UNION
     (SELECT id, sent_at FROM of_event ORDER BY sent_at DESC LIMIT %(limit)s)
     UNION
@@ -20,7 +24,7 @@ SELECT n.id::text, n.stream, n.entry_id, n.event_id, n.correlation_id, n.event_t
     n.status, n.status_code, n.error_message, n.sent_at, n.retry_count, n.webhook_host, n.template,
     left(n.card_payload ->> 'fallbackText', 400), n.digest_id::text, n.created_at,
     CASE WHEN %(cards)s THEN n.card_payload END,
-    n.action_taken, n.acknowledged_by, n.acknowledged_at
+    n.action_taken, n.acknowledged_by, n.acknowledged_at, substr(n.traceparent, 4, 32)
 FROM matched JOIN teams_notifications n USING (id)
 ORDER BY n.sent_at DESC, n.id
 LIMIT %(limit)s;

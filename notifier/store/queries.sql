@@ -7,19 +7,19 @@ WITH outcome AS (
         id uuid, stream text, entry_id text, event_id text, correlation_id text, event_type text, event_time timestamptz,
         lang text, channel text, stakeholders text[], priority text, status text, status_code integer, retry_count integer,
         error_message text, sent_at timestamptz, webhook_host text, template text, card_payload jsonb,
-        digest_id uuid, subject jsonb
+        digest_id uuid, subject jsonb, traceparent text
     )
     ORDER BY o.id, o.sent_at DESC
 )
 INSERT INTO teams_notifications AS n (
     id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
     status_code, retry_count, error_message, sent_at, webhook_host, template, card_payload,
-    digest_id, subject
+    digest_id, subject, traceparent
 )
 SELECT
     id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
     status_code, retry_count, error_message, sent_at, webhook_host, template,
-    CASE WHEN %(store_cards)s AND card_payload <> 'null'::jsonb THEN card_payload END, digest_id, subject
+    CASE WHEN %(store_cards)s AND card_payload <> 'null'::jsonb THEN card_payload END, digest_id, subject, traceparent
 FROM outcome
 ON CONFLICT (id) DO UPDATE SET
     status = excluded.status, status_code = excluded.status_code, retry_count = excluded.retry_count,

@@ -159,7 +159,7 @@ def test_migrate_goes_up_and_down_and_says_where_it_stands(empty_database_url: s
     assert done.returncode == 0
     assert json.loads(done.stdout)[0]["applied_at"]
     assert (
-        "rolled back 0005"
+        "rolled back 0007"
         in notifier("migrate", "down", DATABASE_URL=empty_database_url).stdout
     )
 

@@ -291,7 +291,7 @@ def test_every_way_in_has_an_index(database_url: str):
 
     for index in (
         "teams_notifications_pkey", "teams_notifications_digest_id_idx", "teams_notifications_event_id_idx",
-        "teams_notifications_correlation_id_idx", "teams_notifications_claim_id_idx",
+        "teams_notifications_correlation_id_idx", "teams_notifications_claim_id_idx", "teams_notifications_trace_id_idx",
         "teams_dead_letter_actions_correlation_id_idx", "teams_dead_letter_actions_event_id_idx", "teams_dead_letter_actions_pkey",
     ):  # fmt: skip
         assert index in plans

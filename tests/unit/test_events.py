@@ -113,7 +113,6 @@ def test_cloudevent_is_read_with_its_extensions():
             "correlation_id",
             "without control characters",
         ),
-        ({"type": "a.b", "traceparent": "00-1"}, "traceparent", "W3C traceparent"),
         ({"type": "a.b", "note": b"\xff"}, "note", "not UTF-8"),
         ({"event": '{"type": "a.b", "claim": 1}'}, "event.claim", "put it into data"),
         (

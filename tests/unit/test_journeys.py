@@ -15,7 +15,9 @@ from notifier.journeys.reading import Query, attempts_of
 from notifier.notifications import Notification, encode
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
-IDENTITY = Identity("n1", "teams:events", "1700000000000-0", "e1", "c1", "a.b", "sre", "HIGH")
+IDENTITY = Identity(
+    "n1", "teams:events", "1700000000000-0", "e1", "c1", "a.b", "sre", "HIGH", None
+)
 
 
 def notification(claim: str) -> dict[bytes, bytes]:
