@@ -31,7 +31,7 @@ if made.err then
   return made
 end
 if another then
-  redis.call('DEL', KEYS[3])
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '+inf')
 end
 if #pending > 0 then
   local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0}

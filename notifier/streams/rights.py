@@ -38,7 +38,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "xtrim": ("XTRIM", "KEY", "MINID", "0"),
     "get": ("GET", "KEY"),
     "set": ("SET", "KEY", "1", "XX"),
-    "del": ("DEL", "KEY"),
     "exists": ("EXISTS", "KEY"),
     "zadd": ("ZADD", "KEY", "XX", "1", "x"),
     "zcard": ("ZCARD", "KEY"),
