@@ -1,4 +1,4 @@
-# Everything a developer runs. Nothing here needs root or a server started by hand.
+# Everything a developer runs. Nothing here but install and uninstall needs root, and nothing a server started by hand.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
@@ -10,7 +10,7 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup run test unit check lint types imports cards bandit audit fmt cov fuzz chaos bench bench-backlog bench-templates schema clean
+.PHONY: help setup run test unit check lint types imports cards bandit audit fmt cov fuzz chaos bench bench-backlog bench-templates schema clean install uninstall
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,18 @@ bench-templates: $(VENV)/.dev ## Measure card templates beside Microsoft's engin
 
 schema: $(VENV)/.run ## Write docs/event.schema.json and docs/asyncapi.json from the model
 	$(BIN)/notifier schema --write docs
+
+# A service cannot see a Python in somebody's home, so the system's comes first.
+SYSTEM_PYTHON = $(shell for p in /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13 /usr/bin/python3.14 /usr/bin/python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+SERVICE_PYTHON = $(if $(filter file undefined,$(origin PYTHON)),$(or $(SYSTEM_PYTHON),$(PYTHON)),$(PYTHON))
+export PREFIX DESTDIR UNITDIR BINDIR KEEP PURGE
+
+install: ## Install as a systemd service, beside earlier versions (root; PREFIX=/opt/notifier, DESTDIR, WHEEL): docs/operators.md
+	@packaging/install.sh '$(SERVICE_PYTHON)' '$(WHEEL)'
+
+uninstall: ## Stop and remove the service; settings and credentials stay unless PURGE=1
+	@packaging/uninstall.sh
 
 clean: ## Remove .venv, caches and build results
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \

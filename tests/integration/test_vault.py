@@ -186,8 +186,11 @@ def test_given_token_is_renewed(vault: FakeVault):
     assert vault.tokens["hvs.periodic"].renewals == 1
 
 
-def test_own_credentials_come_from_systemd_credentials_first(vault: FakeVault, tmp_path: Path):
-    (tmp_path / "vault_token").write_text(f"{ROOT_TOKEN}\n")
+@pytest.mark.parametrize("file", ["vault_token", "teams_vault_token"])
+def test_own_credentials_come_from_systemd_credentials_first(
+    vault: FakeVault, tmp_path: Path, file: str
+):
+    (tmp_path / file).write_text(f"{ROOT_TOKEN}\n")
     env = {"CREDENTIALS_DIRECTORY": str(tmp_path), "VAULT_TOKEN": "hvs.other"}
     source = opened(vault, env)
     source.refresh()

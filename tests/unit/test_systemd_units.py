@@ -24,7 +24,7 @@ needs_systemd = pytest.mark.skipif(
 def units(tmp_path: Path) -> Path:
     """The units with a program that is there, as after an installation."""
     for unit in UNITS.iterdir():
-        text = unit.read_text().replace("/opt/notifier/bin/notifier", "/bin/true")
+        text = unit.read_text().replace("/opt/notifier/current/bin/notifier", "/bin/true")
         (tmp_path / unit.name.replace("@", "@one")).write_text(text)
     return tmp_path
 
