@@ -36,12 +36,16 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """Return the fields that a letter must have."""
+        names = ("reason", "channel", "event_type")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
     def takes(self, letter: DeadLetter) -> bool:
         """Tell whether a letter is meant; times are those at which it was written."""
-        for name in ("reason", "channel", "event_type"):
-            wanted = getattr(self, name)
-            if wanted is not None and letter.fields.get(name) != wanted:
-                return False
+        if any(letter.fields.get(name) != value for name, value in self.fields.items()):
+            return False
         written = datetime.fromtimestamp(int(letter.id.partition("-")[0]) / 1000, UTC)
         return (self.since is None or written >= self.since) and (
             self.until is None or written < self.until
@@ -66,6 +70,112 @@ class DeadLetter:
     def whole(self) -> dict[str, JsonValue]:
         """Return it with its event."""
         return {**self.summary(), "event": self.event}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list shows of a dead letter: everything but its event."""
+
+    id: str
+    stream: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ends: at an entry of one of the streams."""
+
+    id: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """Some dead letters, and where to go on; None: that was the end."""
+
+    letters: tuple[Listed, ...]
+    next: Place | None
+
+
+async def dead_letter_page(
+    group: ConsumerGroup,
+    streams: Sequence[str],
+    wanted: Filter,
+    *,
+    after: Place | None = None,
+    newest_first: bool = True,
+    limit: int,
+    looks: int = 2_000,
+) -> LetterPage:
+    """Return up to `limit` wanted dead letters in their order, having looked at `looks` of each stream at most.
+
+    A page may be short or empty and still not be the end: nothing was found as far as it looked.
+
+    Raises:
+        StreamError: Redis is away.
+    """
+    found: list[tuple[_Order, Listed]] = []
+    horizon: _Order | None = None
+    for number, stream in enumerate(streams):
+        glance = await group.glance(
+            Keys(stream).dead,
+            *_ends(wanted, after, number, streams, newest_first),
+            newest_first=newest_first,
+            wanted=wanted.fields,
+            limit=limit,
+            looks=looks,
+        )
+        found += [
+            (_order_of(each, number, newest_first), Listed(each, stream, fields))
+            for each, fields in glance.found
+        ]
+        if not glance.complete:
+            # What lies behind here in this stream is not known, so nothing behind it may be shown of the others.
+            seen = _order_of(glance.last, number, newest_first)
+            horizon = seen if horizon is None else min(horizon, seen)
+    found = sorted(
+        (each for each in found if horizon is None or each[0] <= horizon),
+        key=lambda each: each[0],
+    )
+    end = horizon
+    if len(found) > limit:
+        found = found[:limit]
+        end = found[-1][0]
+    sign = -1 if newest_first else 1
+    place = None if end is None else Place(f"{sign * end[0]}-{sign * end[1]}", streams[end[2]])
+    return LetterPage(tuple(letter for _, letter in found), place)
+
+
+_Order = tuple[int, int, int]
+
+
+def _order_of(letter_id: str, number: int, newest_first: bool) -> _Order:
+    ms, seq = _order(letter_id)
+    return (-ms, -seq, number) if newest_first else (ms, seq, number)
+
+
+def _ends(
+    wanted: Filter,
+    after: Place | None,
+    number: int,
+    streams: Sequence[str],
+    newest_first: bool,
+) -> tuple[str, str]:
+    oldest = "-" if wanted.since is None else f"{_ms(wanted.since)}-0"
+    newest = "+" if wanted.until is None else f"({_ms(wanted.until)}-0"
+    if after is not None:
+        # Two streams may have the same id; the streams' order decides which comes first.
+        shown = after.stream not in streams or number <= streams.index(after.stream)
+        edge = f"({after.id}" if shown else after.id
+        if newest_first:
+            newest = edge
+        else:
+            oldest = edge
+    return (newest, oldest) if newest_first else (oldest, newest)
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
 
 
 async def list_dead_letters(

@@ -27,6 +27,7 @@ from notifier.cli.options import (
     with_redis,
 )
 from notifier.config import Config
+from notifier.deadletter_desk import DeadLetterDesk
 from notifier.deadletters import DeadLetter, Filter
 from notifier.errors import NotifierError, UnreachableError
 from notifier.masking import Masking
@@ -156,26 +157,16 @@ def replay(
     _require_choice(ids, wanted, everything)
     edited = _edited(edit, ids)
     loaded = settings(config)
-    replayer = Replayer(
-        Catalogue(loaded.routes, loaded.channels),
-        Masking.of(loaded.masking.fields, loaded.masking.exempt),
-        loaded.intake.max_event_bytes,
-    )
 
-    async def one(group: ConsumerGroup, log: DeadLetterLog, letter: DeadLetter) -> str:
-        targets = replayer.targets(letter.stream, letter.fields, letter.raw, edited)
-        places = ", ".join(target for target, _ in targets)
+    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> str:
         if dry_run:
-            return f"would go to {places}"
-        await log.note(
-            letter.whole(),
-            action="replay",
-            who=by or getpass.getuser(),
-            why=why,
-            edited=edited is not None,
+            return f"would go to {', '.join(desk.places(letter, edited))}"
+        replayed = await desk.replay(
+            letter, who=by or getpass.getuser(), why=why, edited=edited
         )
-        done = await group.revive(Keys(letter.stream).dead, letter.id, targets)
-        return f"went to {places}" if done else "was replayed by another"
+        if not replayed.done:
+            return "was replayed by another"
+        return f"went to {', '.join(replayed.places)}"
 
     _each(loaded, ids, wanted, one, rate=rate)
 
@@ -200,11 +191,10 @@ def discard(
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
 
-    async def one(group: ConsumerGroup, log: DeadLetterLog, letter: DeadLetter) -> str:
+    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> str:
         if dry_run:
             return "would be discarded"
-        await log.note(letter.whole(), action="discard", who=by or getpass.getuser(), why=why)
-        done = await group.revive(Keys(letter.stream).dead, letter.id, [])
+        done = await desk.discard(letter, who=by or getpass.getuser(), why=why)
         return "discarded" if done else "was gone already"
 
     _each(settings(config), ids, wanted, one, rate=0)
@@ -237,7 +227,7 @@ def _each(
     config: Config,
     ids: Sequence[str] | None,
     wanted: Filter,
-    work: Callable[[ConsumerGroup, DeadLetterLog, DeadLetter], Awaitable[str]],
+    work: Callable[[DeadLetterDesk, DeadLetter], Awaitable[str]],
     *,
     rate: float,
 ) -> None:
@@ -248,6 +238,10 @@ def _each(
         log = DeadLetterLog(
             config.database.url, connect_timeout_seconds=config.database.connect_timeout_seconds
         )
+        replayer = Replayer(
+            Catalogue(config.routes, config.channels), masking, config.intake.max_event_bytes
+        )
+        desk = DeadLetterDesk(group, log, replayer)
         try:
             failed = done = 0
             with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -255,7 +249,7 @@ def _each(
                 async for letter in _chosen(group, config, masking, ids, wanted):
                     done += 1
                     try:
-                        typer.echo(f"{letter.id}: {await work(group, log, letter)}")
+                        typer.echo(f"{letter.id}: {await work(desk, letter)}")
                     except UnreachableError:
                         raise
                     except NotifierError as exc:

@@ -20,14 +20,9 @@ from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
 from notifier.routing import Catalogue
 from notifier.teams.envelope import build_body, card_json, counted_size
+from notifier.web.renderer import script_texts
 
 _STATIC = Path(__file__).with_name("static")
-_SCRIPTS = (
-    "vendor/markdown-it-15.0.3.min.js",
-    "vendor/adaptivecards-3.0.6.min.js",
-    "host.js",
-    "gallery.js",
-)
 _DIGESTED = 12
 
 
@@ -90,7 +85,7 @@ def _drawing(painter: CardPainter, notification: Notification, config: Config) -
 
 def gallery_page(drawings: Sequence[Drawing]) -> str:
     """Return the HTML of the gallery; its policy lets in nothing but its own scripts and https images."""
-    scripts = [(_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    scripts = [*script_texts(), (_STATIC / "gallery.js").read_text(encoding="utf-8")]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; form-action 'none'"
     styles = (_STATIC / "gallery.css").read_text(encoding="utf-8")

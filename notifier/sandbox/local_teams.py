@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from notifier.errors import SandboxError
 from notifier.sandbox.faults import Faults, parse_faults
 from notifier.teams.envelope import counted_size
+from notifier.web import renderer
 
 MAX_CARD_BYTES = 28_672
 """What Teams takes (28 KB), counted on the escaped form; a larger one gets its 202 all the same and never shows."""
@@ -76,6 +77,7 @@ class LocalTeams:
             web.post("/webhook/{channel}", self._webhook),
             web.post("/faults", self._set_faults),
             web.static("/static", _STATIC),
+            web.static("/renderer", renderer.FOLDER),
         ])  # fmt: skip
         app.on_response_prepare.append(_add_headers)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -218,12 +220,12 @@ def _throttled() -> web.Response:
 
 def _page(title: str, channel: str, body: str) -> web.Response:
     home = '<a href="/">All channels</a>' if channel else ""
+    scripts = "".join(f'<script src="/renderer/{name}"></script>' for name in renderer.SCRIPTS)
     html = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<title>{escape(title)}</title><link rel="stylesheet" href="/static/teams.css"><body data-channel="{escape(channel)}">'
         f'<header><h1>{escape(title)}</h1>{home}<span id="away" class="refused" hidden>The sandbox has ended.</span></header>'
-        f'<main>{body}</main><script src="/static/vendor/markdown-it-15.0.3.min.js"></script>'
-        '<script src="/static/vendor/adaptivecards-3.0.6.min.js"></script><script src="/static/host.js"></script><script src="/static/teams.js"></script></body></html>'
+        f'<main>{body}</main>{scripts}<script src="/static/teams.js"></script></body></html>'
     )
     return web.Response(text=html, content_type="text/html", charset="utf-8")
 

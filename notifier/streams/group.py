@@ -27,6 +27,8 @@ _SCRIPTS = (
     "ensure",
     "backlog",
     "scout",
+    "letters",
+    "spent",
 )
 _COUNTED_AT_MOST = 1_000
 
@@ -39,6 +41,18 @@ class Backlog:
     """On servers before Redis 7.0 an event stream is counted up to 1,000 entries."""
     oldest_seconds: float
     """Age of the oldest; 0 when none waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a bounded look through dead letters found."""
+
+    complete: bool
+    """Whether it came to the end."""
+    last: str
+    """The last entry that was looked at; empty when there was none."""
+    found: tuple[tuple[str, dict[str, str]], ...]
+    """Ids and fields, without the events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +291,41 @@ class ConsumerGroup:
         argv = [count, seconds_each * 1000, burst, distance_seconds * 1000]
         return [wait / 1000 for wait in await self._run("reserve", [keys.rate(channel)], argv)]
 
+    async def spent(self, channel: str) -> float:
+        """Return how many seconds it takes until all of a channel's burst is free again; spends nothing.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        return int(await self._run("spent", [keys.rate(channel)], [])) / 1000
+
+    async def glance(
+        self,
+        dead: str,
+        start: str,
+        stop: str,
+        *,
+        newest_first: bool,
+        wanted: Mapping[str, str],
+        limit: int,
+        looks: int,
+    ) -> Glance:
+        """Look at up to `looks` dead letters between two ids (as XREVRANGE and XRANGE take them) for up to `limit` wanted ones.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        command = "XREVRANGE" if newest_first else "XRANGE"
+        pairs = [text for pair in wanted.items() for text in pair]
+        complete, last, found = await self._run(
+            "letters", [dead], [command, start, stop, limit, looks, *pairs]
+        )
+        return Glance(
+            bool(complete),
+            last.decode(),
+            tuple((entry_id.decode(), _texts(fields)) for entry_id, fields in found),
+        )
+
     async def pause(self, channel: str, seconds: float) -> None:
         """Ask every process to leave a channel alone for this long."""
         async with self._errors():
@@ -358,6 +407,11 @@ class ConsumerGroup:
     async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
         async with self._errors():
             return await self._scripts[script].run(self.client, keys_, argv)
+
+
+def _texts(fields: Sequence[bytes]) -> dict[str, str]:
+    texts = [text.decode(errors="replace") for text in fields]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _id(entry_id: bytes | str) -> tuple[int, int]:

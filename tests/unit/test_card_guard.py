@@ -138,7 +138,7 @@ console.log(JSON.stringify(lines.map((text) => md.render(text))));
 def test_the_renderer_makes_no_markup_of_it(texts: list[str]) -> None:
     library = (
         Path(__file__).resolve().parents[2]
-        / "notifier/sandbox/static/vendor/markdown-it-15.0.3.min.js"
+        / "notifier/web/renderer/vendor/markdown-it-15.0.3.min.js"
     )
     try:
         done = subprocess.run(
