@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from notifier.daemon.actions import public_app
+from notifier.daemon.console import add_console_to
 from notifier.daemon.observing import Observer
 from notifier.daemon.parts import Daemon
 from notifier.daemon.readiness import ReadinessChecks
@@ -37,6 +38,7 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
             observe=observer.observe,
             access=_access(daemon),
         )
+        add_console_to(app, daemon)
         await listen(app, config.admin.bind, "admin.bind", stack)
     if config.public.bind:
         runner = await listen(

@@ -175,15 +175,14 @@ class ConsoleStore:
                 return None
             row = rows[0]
             of_event = key | {"stream": row[13], "event_id": row[14]}
-            return RecordedWhole(
-                Recorded(*row[:13]),
-                *row[13:24],
+            rest = (
                 tuple(Attempt(*each) for each in await _all(connection, "attempts", key)),
                 tuple(Sibling(*each) for each in await _all(connection, "siblings", of_event)),
                 tuple(
                     EscalationStep(*each) for each in await _all(connection, "steps", of_event)
                 ),
             )
+            return RecordedWhole(*(Recorded(*row[:13]), *row[13:], *rest))
 
     async def card(self, notification_id: str) -> tuple[JsonValue, str] | None:
         """Return the card as it was sent (with its signed links) and its language, None when it was not kept."""
@@ -249,15 +248,6 @@ async def _all(
 
 
 def _unanswered(row: Row) -> Unanswered:
-    return Unanswered(
-        row[0],
-        row[1],
-        tuple(dict.fromkeys(row[2])),
-        row[3],
-        row[4],
-        row[5],
-        row[6],
-        tuple(row[7]),
-        *row[8:13],
-        tuple(zip(row[13], row[14], row[15], strict=True)),
-    )
+    channels = tuple(dict.fromkeys(row[2]))
+    steps = tuple(zip(row[13], row[14], row[15], strict=True))
+    return Unanswered(*(*row[:2], channels, *row[3:7], tuple(row[7]), *row[8:13], steps))

@@ -1,0 +1,1 @@
+"""The operations console: pages for operators on the admin listener."""

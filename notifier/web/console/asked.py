@@ -1,0 +1,153 @@
+"""What an address of the console asks for: filters and where a page begins; bad values are named, not guessed."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+from notifier.deadletters import Filter, Place
+from notifier.store.console import Wanted
+from notifier.web.console.words import PRIORITIES, REASONS, STATUSES
+
+_ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_MAX_TEXT = 200
+
+PERIODS: Mapping[str, tuple[str, timedelta | None]] = {
+    "hour": ("last hour", timedelta(hours=1)),
+    "day": ("last 24 hours", timedelta(days=1)),
+    "week": ("last 7 days", timedelta(days=7)),
+    "all": ("any time", None),
+}
+
+
+class AskedError(ValueError):
+    """A value in the address cannot be used; the text names the field and the fix."""
+
+
+def _text(query: Mapping[str, str], name: str) -> str | None:
+    return query.get(name, "").strip()[:_MAX_TEXT].replace("\x00", "") or None
+
+
+def _choice(
+    query: Mapping[str, str], name: str, label: str, choices: Iterable[str]
+) -> str | None:
+    value = _text(query, name)
+    if value is not None and value not in choices:
+        raise AskedError(f"{label}: choose one from the list.")
+    return value
+
+
+def _time(query: Mapping[str, str], name: str, label: str) -> datetime | None:
+    value = _text(query, name)
+    if value is None:
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        time = None
+    # An entry's id counts from 1970, in UTC.
+    if time is None or time.tzinfo is not None or time.year < 1970:
+        raise AskedError(f"{label}: give a date and time in UTC, such as 2026-11-24T10:00.")
+    return time.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRef:
+    """Which dead letter."""
+
+    id: str
+    stream: str
+
+    @property
+    def text(self) -> str:
+        """Write it as a form does."""
+        return f"{self.id} {self.stream}"
+
+    @property
+    def address(self) -> str:
+        """Return the query of its page."""
+        return urlencode({"id": self.id, "stream": self.stream})
+
+
+def letter_ref(text: str, streams: Iterable[str]) -> LetterRef:
+    """Read what `LetterRef.text` wrote; raises AskedError."""
+    entry_id, _, stream = text.partition(" ")
+    if not _ENTRY_ID.fullmatch(entry_id) or stream not in streams:
+        raise AskedError("Dead letter: there is none with this address.")
+    return LetterRef(entry_id, stream)
+
+
+@dataclass(frozen=True, slots=True)
+class LettersAsked:
+    """The filter of the dead letters."""
+
+    filter: Filter
+    after: Place | None
+    shown: Mapping[str, str]
+    """The filter's fields as they are shown and linked."""
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], streams: Iterable[str]) -> LettersAsked:
+        """Read a query; raises AskedError."""
+        wanted = Filter(
+            _choice(query, "reason", "Reason", REASONS),
+            _text(query, "channel"),
+            _text(query, "type"),
+            _time(query, "since", "From"),
+            _time(query, "until", "Until"),
+        )
+        after = None
+        if query.get("after"):
+            ref = letter_ref(query["after"], streams)
+            after = Place(ref.id, ref.stream)
+        return cls(wanted, after, shown_of(query, LETTER_FIELDS))
+
+
+LETTER_FIELDS = ("reason", "channel", "type", "since", "until")
+NOTIFICATION_FIELDS = ("channel", "type", "priority", "status", "period")
+
+
+def shown_of(query: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return the fields that are filled in."""
+    return {name: value for name in names if (value := _text(query, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsAsked:
+    """The filter of the notifications."""
+
+    wanted: Wanted
+    period: str
+    shown: Mapping[str, str]
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], now: datetime) -> NotificationsAsked:
+        """Read a query; raises AskedError."""
+        period = _choice(query, "period", "Time", PERIODS) or "day"
+        span = PERIODS[period][1]
+        wanted = Wanted(
+            _text(query, "channel"),
+            _text(query, "type"),
+            _choice(query, "priority", "Priority", PRIORITIES),
+            _choice(query, "status", "Status", STATUSES),
+            None if span is None else now - span,
+            _before(query.get("before", "")),
+        )
+        return cls(wanted, period, shown_of(query, NOTIFICATION_FIELDS))
+
+
+def _before(text: str) -> tuple[datetime, str] | None:
+    if not text:
+        return None
+    at, _, row_id = text.partition(" ")
+    try:
+        # Our own addresses always say the time zone.
+        return datetime.fromisoformat(at).astimezone(UTC), str(uuid.UUID(row_id))
+    except (ValueError, OverflowError):
+        raise AskedError(
+            "Page: there is none with this address; begin at the first one."
+        ) from None

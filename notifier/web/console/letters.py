@@ -1,0 +1,289 @@
+"""Pages about dead letters: the list, one of them, and the form that asks who and why before anything is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from notifier.deadletters import (
+    DeadLetter,
+    Filter,
+    LetterPage,
+    Listed,
+    NoSuchDeadLetterError,
+    dead_letter_page,
+    show_dead_letter,
+)
+from notifier.errors import NotifierError
+from notifier.replays import Replayer
+from notifier.streams.keys import Keys
+from notifier.web.console.asked import (
+    LETTER_FIELDS,
+    AskedError,
+    LetterRef,
+    LettersAsked,
+    letter_ref,
+    shown_of,
+)
+from notifier.web.console.forms import FormSeal
+from notifier.web.console.pages import Pages
+from notifier.web.console.parts import Away, ConsoleParts, known
+from notifier.web.console.unlinked import without_links
+from notifier.web.console.views import LetterView, letter_view
+
+PER_PAGE = 50
+AT_ONCE = 200
+"""Dead letters that one form acts on at most."""
+
+Act = Literal["replay", "discard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be done, with what has been entered so far."""
+
+    act: Act
+    refs: tuple[LetterRef, ...]
+    who: str = ""
+    why: str = ""
+    missing: tuple[str, ...] = ()
+    """Fields that have to be filled in."""
+
+
+class LetterPages:
+    """GET /console/dead-letters and below."""
+
+    def __init__(self, parts: ConsoleParts, pages: Pages, seal: FormSeal) -> None:
+        self._parts = parts
+        self._pages = pages
+        self._seal = seal
+
+    async def list(self, request: web.Request) -> web.Response:
+        """List dead letters, newest first."""
+        config = self._parts.config()
+        try:
+            asked = LettersAsked.read(request.query, config.streams)
+        except AskedError as exc:
+            return self._listed(
+                request, Away("", ""), shown_of(request.query, LETTER_FIELDS), str(exc)
+            )
+        found = await known(
+            "Redis",
+            dead_letter_page(
+                self._parts.group,
+                config.streams,
+                asked.filter,
+                after=asked.after,
+                limit=PER_PAGE,
+            ),
+        )
+        return self._listed(request, found, asked.shown)
+
+    def _listed(
+        self,
+        request: web.Request,
+        found: LetterPage | Away,
+        shown: Mapping[str, str],
+        problem: str = "",
+    ) -> web.Response:
+        config = self._parts.config()
+        following = ""
+        if isinstance(found, LetterPage) and found.next is not None:
+            after = LetterRef(found.next.id, found.next.stream).text
+            following = urlencode({**shown, "after": after})
+        return self._pages.page(
+            request,
+            "letters.html",
+            status=422 if problem else 200,
+            found=found,
+            letters=() if isinstance(found, Away) else tuple(map(letter_view, found.letters)),
+            shown=shown,
+            problem=problem,
+            following=following,
+            first_page="after" not in request.query,
+            channels=config.channels,
+            event_types=sorted(config.routes),
+            at_once=AT_ONCE,
+        )
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Show one dead letter, patient data masked."""
+        parts, config = self._parts, self._parts.config()
+        query = request.query
+        try:
+            ref = letter_ref(f"{query.get('id', '')} {query.get('stream', '')}", config.streams)
+            letter = await known_letter(parts, ref)
+        except (AskedError, NoSuchDeadLetterError):
+            return await self._gone(request)
+        if isinstance(letter, Away):
+            return self._pages.page(
+                request, "away.html", status=503, away=letter, title="Dead letter"
+            )
+        actions = await known(
+            "Postgres", parts.store.letter_actions(letter.stream, letter.id, letter.fields)
+        )
+        places, obstacle = _places(replayer_of(parts), letter)
+        event = await asyncio.to_thread(without_links, letter.event)
+        return self._pages.page(
+            request,
+            "letter.html",
+            letter=letter_view(Listed(letter.id, letter.stream, letter.fields)),
+            event=event,
+            actions=actions,
+            places=places,
+            obstacle=obstacle,
+        )
+
+    async def _gone(self, request: web.Request) -> web.Response:
+        config, query = self._parts.config(), request.query
+        actions: object = ()
+        try:
+            ref = letter_ref(f"{query.get('id', '')} {query.get('stream', '')}", config.streams)
+            actions = await known(
+                "Postgres", self._parts.store.letter_actions(ref.stream, ref.id, {})
+            )
+        except AskedError:
+            pass
+        return self._pages.page(request, "letter_gone.html", status=404, actions=actions)
+
+    async def confirm(self, request: web.Request) -> web.Response:
+        """Ask who and why; nothing is done yet."""
+        try:
+            act, everything = _do(request.query.get("do", ""))
+            refs = await self._chosen(request.query, everything)
+        except AskedError as exc:
+            return self._pages.message(request, "Nothing was done", str(exc), status=422)
+        if isinstance(refs, Away):
+            return self._pages.page(
+                request, "away.html", status=503, away=refs, title="Dead letters"
+            )
+        return await self.ask(request, Draft(act, *refs))
+
+    async def _chosen(
+        self, query: MultiMapping[str], everything: bool
+    ) -> tuple[tuple[LetterRef, ...]] | Away:
+        config = self._parts.config()
+        if not everything:
+            refs = [letter_ref(text, config.streams) for text in query.getall("letter", [])]
+            if not refs:
+                raise AskedError(
+                    "Nothing is selected. Go back and tick the dead letters that you mean."
+                )
+            return (_oldest_first(refs)[:AT_ONCE],)
+        asked = LettersAsked.read(query, config.streams)
+        found = await known("Redis", self._matching(asked.filter))
+        if isinstance(found, Away):
+            return found
+        if not found:
+            raise AskedError("No dead letter matches the filter any more.")
+        return (found,)
+
+    async def _matching(self, wanted: Filter) -> tuple[LetterRef, ...]:
+        """Return the oldest ones that match; pages may be empty before the end."""
+        refs: list[LetterRef] = []
+        after = None
+        while True:
+            page = await dead_letter_page(
+                self._parts.group, self._parts.config().streams, wanted, after=after, newest_first=False, limit=AT_ONCE - len(refs),
+            )  # fmt: skip
+            refs += [LetterRef(letter.id, letter.stream) for letter in page.letters]
+            after = page.next
+            if after is None or len(refs) >= AT_ONCE:
+                return tuple(refs)
+
+    async def ask(self, request: web.Request, draft: Draft) -> web.Response:
+        """Return the form with who and why."""
+        browser = self._seal.browser_of(request)
+        letters = await known("Redis", self._look(draft.refs))
+        response = self._pages.page(
+            request,
+            "confirm.html",
+            status=422 if draft.missing else 200,
+            draft=draft,
+            seal=self._seal.seal(request, browser),
+            groups=letters if isinstance(letters, Away) else _groups(letters),
+            gone=0 if isinstance(letters, Away) else len(draft.refs) - len(letters),
+            at_once=AT_ONCE,
+        )
+        self._seal.keep(request, response, browser)
+        return response
+
+    async def _look(self, refs: Sequence[LetterRef]) -> tuple[LetterView, ...]:
+        """Return those that are still there, without their events."""
+        found: list[LetterView] = []
+        for ref in refs:
+            glance = await self._parts.group.glance(
+                Keys(ref.stream).dead,
+                ref.id,
+                ref.id,
+                newest_first=False,
+                wanted={},
+                limit=1,
+                looks=1,
+            )
+            found += [
+                letter_view(Listed(each, ref.stream, fields)) for each, fields in glance.found
+            ]
+        return tuple(found)
+
+
+async def known_letter(parts: ConsoleParts, ref: LetterRef) -> DeadLetter | Away:
+    """Return a dead letter; raises NoSuchDeadLetterError."""
+    try:
+        async with asyncio.timeout(4):
+            return await show_dead_letter(parts.group, [ref.stream], parts.masking(), ref.id)
+    except TimeoutError:
+        return Away("Redis", "Redis did not answer in time.")
+    except NoSuchDeadLetterError:
+        raise
+    except NotifierError as exc:
+        return Away("Redis", str(exc))
+
+
+def replayer_of(parts: ConsoleParts) -> Replayer:
+    """Return what turns dead letters back into work, with the settings in force."""
+    return Replayer(parts.catalogue(), parts.masking(), parts.config().intake.max_event_bytes)
+
+
+def _places(replayer: Replayer, letter: DeadLetter) -> tuple[tuple[str, ...], str]:
+    try:
+        targets = replayer.targets(letter.stream, letter.fields, letter.raw)
+    except NotifierError as exc:
+        return (), str(exc)
+    return tuple(stream for stream, _ in targets), ""
+
+
+def _do(text: str) -> tuple[Act, bool]:
+    match text:
+        case "replay":
+            return "replay", False
+        case "discard":
+            return "discard", False
+        case "replay_all":
+            return "replay", True
+        case "discard_all":
+            return "discard", True
+        case _:
+            raise AskedError("Choose Replay or Discard.")
+
+
+def _oldest_first(refs: Sequence[LetterRef]) -> tuple[LetterRef, ...]:
+    return tuple(sorted(set(refs), key=lambda ref: (*map(int, ref.id.split("-")), ref.stream)))
+
+
+def _groups(letters: Sequence[LetterView]) -> list[tuple[LetterView, int]]:
+    """Return one of each kind and how many there are, the most first."""
+    kinds: dict[tuple[str, str, str], LetterView] = {}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for letter in letters:
+        kind = (letter.reason, letter.channel, letter.event_type)
+        kinds.setdefault(kind, letter)
+        counts[kind] += 1
+    return [(kinds[kind], count) for kind, count in counts.most_common()]

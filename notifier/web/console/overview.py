@@ -1,0 +1,209 @@
+"""The first page: is it well, what waits where, and what holds a channel back."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from notifier.config import Config, RateLimitSettings
+from notifier.store.console import Unanswered
+from notifier.streams.group import Backlog
+from notifier.telemetry.health import Health
+from notifier.web.console.pages import Pages
+from notifier.web.console.parts import Away, ConsoleParts, known
+from notifier.web.console.streams import StreamsNow, StreamsReader
+from notifier.web.console.words import duration
+
+REFRESH_CHOICES = (5, 10, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a thing is: one or two words, what they mean, and how serious it is (good, warn, bad)."""
+
+    word: str
+    meaning: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRow:
+    """One channel."""
+
+    channel: str
+    title: str
+    urgent: Backlog
+    normal: Backlog
+    state: State
+    sent_lately: int | None
+    limit: str
+    free: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wellness:
+    """The parts of this process."""
+
+    ready: bool
+    troubles: tuple[tuple[str, str], ...]
+    """Part and what keeps it from its work."""
+    warnings: tuple[tuple[str, str], ...]
+    working: tuple[str, ...]
+
+
+def wellness(health: Health) -> Wellness:
+    """Sort the parts into those that work and those that do not."""
+    return Wellness(
+        health.ready,
+        tuple(
+            (part, "has not worked yet" if state == "starting" else state)
+            for part, state in sorted(health.parts.items())
+            if state != "ok"
+        ),
+        tuple(sorted(health.warnings.items())),
+        tuple(sorted(part for part, state in health.parts.items() if state == "ok")),
+    )
+
+
+def lane_rows(
+    config: Config,
+    streams: StreamsNow,
+    *,
+    breakers: Mapping[str, bool],
+    webhooks: Mapping[str, str],
+    parts: Mapping[str, str],
+    sent: Mapping[str, int] | None,
+) -> tuple[LaneRow, ...]:
+    """Return a row for each channel, in the order of the settings.
+
+    Args:
+        config: The settings in force.
+        streams: What waits.
+        breakers: Channel → whether its breaker is open, as far as this process knows.
+        webhooks: Channel → configured, placeholder or missing.
+        parts: State of each part of this process.
+        sent: Channel → notifications taken in the last minute; None: not known.
+    """
+    rows = []
+    for channel, settings in config.channels.items():
+        spent = streams.spent.get(channel, 0.0)
+        state = _state(
+            webhook=webhooks.get(channel, "missing"),
+            fault=parts.get(f"channel {channel}", "ok"),
+            breaker_open=breakers.get(channel, False),
+            paused=streams.pauses.get(channel, 0.0),
+            crowded=_free(config.rate_limit, spent) == 0,
+        )
+        none = Backlog(0, 0.0)
+        rows.append(
+            LaneRow(
+                channel,
+                settings.title,
+                streams.lanes.get((channel, True), none),
+                streams.lanes.get((channel, False), none),
+                state,
+                None if sent is None else sent.get(channel, 0),
+                *_limit_words(config.rate_limit, spent),
+            )
+        )
+    return tuple(rows)
+
+
+def _state(
+    *, webhook: str, fault: str, breaker_open: bool, paused: float, crowded: bool
+) -> State:
+    if webhook != "configured":
+        return State(
+            "No webhook", f"The webhook is {webhook}; its cards become dead letters.", "bad"
+        )
+    if fault not in ("ok", "starting"):
+        return State("Misconfigured", fault, "bad")
+    if breaker_open:
+        return State(
+            "Failing",
+            "It failed several times in a row. The breaker is open: one card at a time tries whether it is back.",
+            "bad",
+        )
+    if paused > 0:
+        return State(
+            "Paused", f"Teams asked to wait (Retry-After): {duration(paused)} more.", "warn"
+        )
+    if crowded:
+        return State("At its limit", "Cards wait their turn under the rate limit.", "warn")
+    return State("Ready", "", "good")
+
+
+def _free(limit: RateLimitSettings, spent_seconds: float) -> int:
+    """Return how many posts may start at once now."""
+    if not limit.requests:
+        return limit.burst
+    each = limit.period_seconds / limit.requests
+    return max(0, min(limit.burst, math.floor(limit.burst - spent_seconds / each + 1e-9)))
+
+
+def _limit_words(limit: RateLimitSettings, spent_seconds: float) -> tuple[str, str]:
+    if not limit.requests:
+        return "no limit", "–"
+    return (
+        f"{limit.requests} in {limit.period_seconds:g} s",
+        f"{_free(limit, spent_seconds)} of {limit.burst}",
+    )
+
+
+def refresh_asked(text: str) -> int | None:
+    """Return after how many seconds the page is to be loaded again; None: never."""
+    return int(text) if text in {str(choice) for choice in REFRESH_CHOICES} else None
+
+
+class OverviewPage:
+    """GET /console."""
+
+    def __init__(self, parts: ConsoleParts, pages: Pages, streams: StreamsReader) -> None:
+        self._parts = parts
+        self._pages = pages
+        self._streams = streams
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Show how everything is."""
+        parts = self._parts
+        streams, critical, sent = await asyncio.gather(
+            known("Redis", self._streams.read()),
+            known("Postgres", parts.store.unanswered()),
+            known("Postgres", parts.store.sent_lately()),
+        )
+        lanes: Sequence[LaneRow] | Away = (
+            streams
+            if isinstance(streams, Away)
+            else self._rows(streams, None if isinstance(sent, Away) else sent)
+        )
+        refresh = refresh_asked(request.query.get("refresh", ""))
+        return self._pages.page(
+            request,
+            "overview.html",
+            refresh=refresh,
+            refresh_choices=REFRESH_CHOICES,
+            wellness=wellness(parts.health),
+            streams=streams,
+            lanes=lanes,
+            critical=critical if isinstance(critical, Away) else _open(critical),
+            delivers=bool(parts.gates()),
+        )
+
+    def _rows(self, streams: StreamsNow, sent: Mapping[str, int] | None) -> Sequence[LaneRow]:
+        parts = self._parts
+        return lane_rows(
+            parts.config(),
+            streams,
+            breakers={gate.channel: not gate.breaker.closed for gate in parts.gates()},
+            webhooks=parts.webhooks(),
+            parts=parts.health.parts,
+            sent=sent,
+        )
+
+
+def _open(events: Sequence[Unanswered]) -> int:
+    return sum(event.taken_by is None for event in events)

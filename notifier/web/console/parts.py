@@ -1,0 +1,63 @@
+"""What the pages of the console work with, and what they say when a server is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from notifier.config import Config
+from notifier.errors import NotifierError
+from notifier.masking import Masking
+from notifier.routing import Catalogue
+from notifier.stages.channel import ChannelGate
+from notifier.store.console import ConsoleStore
+from notifier.streams.group import ConsumerGroup
+from notifier.telemetry.health import Health
+
+_SERVER_SECONDS = 4.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """What a reload can change is asked for each time."""
+
+    instance: str
+    health: Health
+    group: ConsumerGroup
+    store: ConsoleStore
+    config: Callable[[], Config]
+    masking: Callable[[], Masking]
+    catalogue: Callable[[], Catalogue]
+    gates: Callable[[], Sequence[ChannelGate]]
+    """The channels that this process delivers to; only it knows their breakers."""
+    webhooks: Callable[[], Mapping[str, str]]
+    """Channel → configured, placeholder or missing; never the URL."""
+    has_login: Callable[[], bool]
+    """Whether one can log out."""
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """What cannot be shown now, and why."""
+
+    server: str
+    why: str
+
+
+async def known(server: str, reading: Awaitable[T]) -> T | Away:
+    """Return what is read, or that its server is away; a page shows the rest all the same."""
+    try:
+        async with asyncio.timeout(_SERVER_SECONDS):
+            return await reading
+    except TimeoutError:
+        return Away(server, f"{server} did not answer within {_SERVER_SECONDS:g} seconds.")
+    except NotifierError as exc:
+        return Away(server, str(exc))

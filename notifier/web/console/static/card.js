@@ -1,0 +1,11 @@
+"use strict";
+// Draws the card of this page and tells the page around it how high it is.
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const host = document.getElementById("card");
+function show() {
+  host.replaceChildren(drawCard(JSON.parse(document.getElementById("source").textContent), dark.matches));
+  for (const input of host.querySelectorAll("button")) if (input.disabled) input.title = "Links of cards do not work in the console";
+}
+dark.addEventListener("change", show);
+show();
+new ResizeObserver(() => parent.postMessage({ cardHeight: document.documentElement.offsetHeight }, "*")).observe(document.body);

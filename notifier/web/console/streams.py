@@ -1,0 +1,80 @@
+"""What waits in Redis, read for all viewers at once and at most every two seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from notifier.streams.group import Backlog, ConsumerGroup
+from notifier.streams.keys import Keys
+from notifier.web.console.parts import ConsoleParts
+
+_FRESH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsNow:
+    """What waits, over all event streams."""
+
+    intake: Backlog
+    outcomes: Backlog
+    lanes: Mapping[tuple[str, bool], Backlog]
+    """(channel, urgent) → what waits there."""
+    pauses: Mapping[str, float]
+    """Channel → seconds for which it is to be left alone."""
+    spent: Mapping[str, float]
+    """Channel → seconds until all of its burst is free again."""
+    dead: int
+
+
+class StreamsReader:
+    """Safe to use from many tasks: who comes while another reads gets the same answer."""
+
+    def __init__(self, parts: ConsoleParts) -> None:
+        self._parts = parts
+        self._lock = asyncio.Lock()
+        self._read_at = float("-inf")
+        self._last: StreamsNow | None = None
+
+    async def read(self) -> StreamsNow:
+        """Return what waits, as it was at most two seconds ago. Raises StreamError."""
+        async with self._lock:
+            if self._last is None or self._parts.clock() - self._read_at >= _FRESH_SECONDS:
+                self._last = None
+                config = self._parts.config()
+                self._last = await _read(
+                    self._parts.group, config.streams, list(config.channels)
+                )
+                self._read_at = self._parts.clock()
+            return self._last
+
+
+async def _read(
+    group: ConsumerGroup, streams: Sequence[str], channels: Sequence[str]
+) -> StreamsNow:
+    keys = [Keys(stream) for stream in streams]
+    lanes = {
+        (channel, urgent): _together(
+            [
+                await group.backlog(each.lane(channel, urgent=urgent), emptied=True)
+                for each in keys
+            ]
+        )
+        for channel in channels
+        for urgent in (True, False)
+    }
+    return StreamsNow(
+        _together([await group.backlog(each.stream, emptied=False) for each in keys]),
+        _together([await group.backlog(each.outcomes, emptied=True) for each in keys]),
+        lanes,
+        dict(zip(channels, await group.pauses(channels), strict=True)),
+        {channel: await group.spent(channel) for channel in channels},
+        sum([await group.length(each.dead) for each in keys]),
+    )
+
+
+def _together(backlogs: Sequence[Backlog]) -> Backlog:
+    return Backlog(
+        sum(each.entries for each in backlogs), max(each.oldest_seconds for each in backlogs)
+    )
