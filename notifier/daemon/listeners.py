@@ -38,7 +38,7 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
             observe=observer.observe,
             access=_access(daemon),
         )
-        add_console_to(app, daemon)
+        add_console_to(app, daemon, checks.readiness)
         await listen(app, config.admin.bind, "admin.bind", stack)
     if config.public.bind:
         runner = await listen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -13,10 +12,10 @@ from typing import Any
 import aiohttp
 import psycopg
 import pytest
+import redis
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
-from notifier.streams.keys import Keys
 from tests.browser.test_channel_pages import page
 from tests.integration.conftest import daemons
 from tests.integration.daemons import Daemons
@@ -81,7 +80,7 @@ async def something_of_everything(console: Console) -> None:
     await until(lambda: len(letters(console.daemons)) == 5)
     await delivered(console, type="nphies.claim.rejected", claim_id="CLM-2026-000123", rejection_code="INV-001", rejection_reason="The service is not covered.", lang="ar", patient_id="PAT-12345", payer="التعاونية", stakeholders="pmo")  # fmt: skip
     await delivered(console, type="nphies.api.error", error_type="api", http_status="503", operation="claim submission", error_message="Service unavailable", correlation_id="corr-" + "7f" * 40, stakeholders="nphies_integration,devops,sre")  # fmt: skip
-    [row, *_] = await delivered(console, type="vault.seal.detected", node="vault-2", cluster_id="c1", impact="No secret can be read.", stakeholders="security_eng,sre")  # fmt: skip
+    await delivered(console, type="vault.seal.detected", node="vault-2", cluster_id="c1", impact="No secret can be read.", stakeholders="security_eng,sre")  # fmt: skip
     with psycopg.connect(console.daemons.database_url) as connection:
         connection.execute(
             "UPDATE teams_notifications SET acknowledged_by = 'Sara Al-Qahtani', acknowledged_at = now(), action_taken = 'acknowledge',"
@@ -111,6 +110,8 @@ def addresses(console: Console) -> dict[str, str]:
         "notification": f"{console.url}/notifications/{by_type['nphies.api.error']['id']}",
         "notification-arabic": f"{console.url}/notifications/{by_type['nphies.claim.rejected']['id']}",
         "notification-dead": f"{console.url}/notifications/{by_type['backup.failed']['id']}",
+        "search": f"{console.url}/search?q={by_type['nphies.api.error']['correlation_id']}",
+        "search-nothing": f"{console.url}/search?q=CLM-nowhere",
         "missing": f"{console.url}/nowhere",
     }
 
@@ -152,3 +153,317 @@ async def test_every_page_is_accessible_and_fits(
 
     assert {name: found for name, found in wrong.items() if found} == {}
     assert faults == []
+
+
+async def test_operator_finds_a_dead_letter_replays_it_with_a_reason_and_sees_it_delivered(
+    page: Page, console: Console
+):
+    await refused(console)
+    await page.goto(console.url)
+    await (
+        page.get_by_role("listitem")
+        .filter(has_text="Dead letters")
+        .get_by_role("link", name="See them")
+        .click()
+    )
+    await page.get_by_label("Reason").select_option("rejected")
+    await page.get_by_role("button", name="Filter").click()
+    await page.get_by_role("checkbox").check()
+    await page.get_by_role("button", name="Replay selected…").click()
+    await page.get_by_role("heading", name="Replay 1 dead letter?").wait_for()
+    assert len(letters(console.daemons)) == 1
+
+    await page.get_by_label("Your name").fill("Sara")
+    await page.get_by_label("Why").fill("the flow is on again")
+    await page.get_by_role("button", name="Replay 1 dead letter").click()
+    await page.get_by_role("heading", name="Replayed 1 of 1").wait_for()
+
+    await until(lambda: rows(console.daemons.database_url)[0]["status"] == "delivered")
+    assert letters(console.daemons) == []
+    [record] = actions(console.daemons)
+    assert (record["action"], record["who"], record["why"]) == ("replay", "Sara", "the flow is on again")  # fmt: skip
+    await page.get_by_role("link", name="Notifications").click()
+    await page.get_by_role("row").filter(has_text="Delivered").get_by_role("link").click()
+    text = await page.locator("main").inner_text()
+    assert "202" in text
+    assert "400" in text
+
+
+async def test_discarding_wants_a_reason_and_keeps_the_letter_in_the_record(
+    page: Page, console: Console
+):
+    await refused(console)
+    await page.goto(console.letter_address)
+    assert "PAT-12345" not in await page.content()
+    assert "***345" in await page.locator("pre").inner_text()
+    await page.get_by_role("button", name="Discard…").click()
+    await page.get_by_label("Your name").fill("Sara")
+    await page.get_by_label("Why").fill("  ")
+    await page.get_by_role("button", name="Discard 1 dead letter").click()
+    await page.get_by_role("alert").wait_for()
+    assert len(letters(console.daemons)) == 1
+    assert await page.get_by_label("Your name").input_value() == "Sara"
+
+    await page.get_by_label("Why").fill("a test event")
+    await page.get_by_role("button", name="Discard 1 dead letter").click()
+    await page.get_by_role("heading", name="Discarded 1 of 1").wait_for()
+
+    assert letters(console.daemons) == []
+    [record] = actions(console.daemons)
+    assert (record["action"], record["who"], record["why"]) == ("discard", "Sara", "a test event")  # fmt: skip
+    assert record["letter"]["reason"] == "rejected"
+    assert "PAT-12345" not in json.dumps(record, default=str)
+    assert len(console.daemons.receiver.requests) == 1
+
+
+async def test_all_that_match_a_filter_are_replayed_and_no_others(page: Page, console: Console):
+    await refused(console, 3)
+    await refused(console, 1, type="celery.task.failed", task_name="t")
+    await page.goto(f"{console.url}/dead-letters?type=backup.failed")
+    await page.get_by_role("button", name="Replay all that match…").click()
+    await page.get_by_role("heading", name="Replay 3 dead letters?").wait_for()
+    # What dies while the form is open was not counted, so it is not meant.
+    await refused(console)
+    await page.get_by_label("Your name").fill("Sara")
+    await page.get_by_role("button", name="Replay 3 dead letters").click()
+    await page.get_by_role("heading", name="Replayed 3 of 3").wait_for()
+
+    left = [fields["event_type"] for _, fields in letters(console.daemons)]
+    assert left == ["celery.task.failed", "backup.failed"]
+
+
+async def test_a_second_click_and_a_reload_change_nothing(page: Page, console: Console):
+    await refused(console)
+    await page.goto(console.letter_address)
+    await page.get_by_role("button", name="Replay…").click()
+    await page.get_by_label("Your name").fill("Sara")
+    await page.get_by_role("button", name="Replay 1 dead letter").dblclick()
+    await page.get_by_role("heading", name=re.compile("Replayed . of 1")).wait_for()
+    await until(lambda: rows(console.daemons.database_url)[0]["status"] == "delivered")
+    await page.reload()
+    await page.get_by_text("had been dealt with before").wait_for()
+
+    assert "by Sara" in await page.locator("main").inner_text()
+    assert len(console.daemons.receiver.requests) == 2
+    [record] = actions(console.daemons)
+    assert record["who"] == "Sara"
+
+
+async def test_forms_of_other_pages_and_browsers_are_refused(page: Page, console: Console):
+    await refused(console)
+    await page.goto(console.letter_address)
+    await page.get_by_role("button", name="Discard…").click()
+    fields = {
+        name: await page.locator(f"[name={name}]").get_attribute("value")
+        for name in ("seal", "letter")
+    }
+    cookie = {each["name"]: each for each in await page.context.cookies()}["notifier_form"]
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    form = {**fields, "who": "Mallory", "why": "for fun"}
+    url = f"{console.url}/dead-letters/discard"
+    own = {"Cookie": f"notifier_form={cookie['value']}"}
+    tries: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+        "no cookie": (form, {}),
+        "another browser's cookie": (form, {"Cookie": "notifier_form=" + "a" * 43}),
+        "no seal": ({**form, "seal": ""}, own),
+        "another seal": ({**form, "seal": "0" * 64}, own),
+        "another origin": (form, {**own, "Origin": "https://evil.example"}),
+        "another site": (form, {**own, "Sec-Fetch-Site": "cross-site"}),
+        "another host": (form, {**own, "Host": "evil.example"}),
+    }
+    async with aiohttp.ClientSession() as session:
+        for name, (data, headers) in tries.items():
+            async with session.post(url, data=data, headers=headers) as answer:
+                assert answer.status in (403, 421), name
+        async with session.get(url) as answer:
+            assert answer.status == 404
+        assert len(letters(console.daemons)) == 1
+        assert actions(console.daemons) == []
+        async with session.post(url, data=form, headers=own) as answer:
+            assert answer.status == 200
+    assert letters(console.daemons) == []
+
+
+async def test_keyboard_alone_is_enough(page: Page, console: Console):
+    await refused(console)
+    await page.goto(f"{console.url}/dead-letters")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    assert await page.evaluate("document.activeElement.getBoundingClientRect().top >= 0")
+    await page.keyboard.press("Enter")
+
+    async def tab_to(selector: str) -> None:
+        for _ in range(40):
+            await page.keyboard.press("Tab")
+            outline = await page.evaluate(
+                "getComputedStyle(document.activeElement).outlineStyle"
+            )
+            assert outline != "none", await page.evaluate(
+                "document.activeElement.outerHTML.slice(0, 200)"
+            )
+            if await page.evaluate("(at) => document.activeElement.matches(at)", selector):
+                return
+        raise AssertionError(f"{selector} cannot be reached")
+
+    await tab_to("[type=checkbox]")
+    await page.keyboard.press("Space")
+    await tab_to("button[value=discard]")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Discard 1 dead letter?").wait_for()
+    await tab_to("#who")
+    await page.keyboard.type("Sara")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("a test event")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Discarded 1 of 1").wait_for()
+
+
+async def test_it_works_without_scripts(page: Page, console: Console):
+    await refused(console)
+    await delivered(console, type="backup.failed", service="db", stakeholders="sre")
+    assert page.context.browser is not None
+    context = await page.context.browser.new_context(java_script_enabled=False)
+    plain = await context.new_page()
+    await plain.goto(console.letter_address)
+    await plain.get_by_role("button", name="Replay…").click()
+    await plain.get_by_label("Your name").fill("Sara")
+    await plain.get_by_role("button", name="Replay 1 dead letter").click()
+    await plain.get_by_role("heading", name="Replayed 1 of 1").wait_for()
+    await plain.goto(
+        f"{console.url}/notifications/{rows(console.daemons.database_url)[0]['id']}"
+    )
+    await plain.frame_locator("iframe").get_by_text("Backup failed").wait_for()
+    await context.close()
+
+
+async def test_card_is_drawn_and_nobody_can_act_with_what_the_page_holds(
+    page: Page, console: Console
+):
+    [row, *_] = await delivered(console, type="nphies.claim.rejected", claim_id="CLM-1", rejection_code="INV-001", rejection_reason=HOSTILE, stakeholders="pmo")  # fmt: skip
+    assert TOKEN.search(json.dumps(row["card_payload"])), "the card has signed links"
+    held: list[str] = []
+
+    async def keep(answer: Any) -> None:
+        if answer.url.startswith(console.url):
+            held.append(await answer.text())
+
+    page.on("response", keep)
+    await page.goto(f"{console.url}/notifications/{row['id']}")
+    card = page.frame_locator("iframe")
+    await card.locator(".ac-adaptiveCard").wait_for()
+    await page.wait_for_load_state("networkidle")
+
+    text = await card.locator("body").inner_text()
+    assert "CLM-1" in text
+    assert "HIGH" in text
+    assert "onerror=" in text, text
+    assert await card.locator("button", has_text="Acknowledge").is_disabled()
+    assert await card.locator("a").count() == 0
+    assert len(held) == 2
+    for each in held:
+        assert not TOKEN.search(each)
+        assert "notify.example" not in each
+    assert "owned" not in [await page.title(), await card.locator("html").evaluate("() => document.title")]  # fmt: skip
+    # The frame has no origin, so it reaches neither the console nor its cookies.
+    origin = await card.locator("html").evaluate("() => self.origin")
+    assert origin == "null"
+    headers = (await page.goto(f"{console.url}/notifications/{row['id']}/card")).headers  # type: ignore[union-attr]
+    assert "sandbox allow-scripts" in headers["content-security-policy"]
+
+
+async def test_search_by_claim_id_shows_the_whole_way(page: Page, console: Console):
+    await delivered(console, type="nphies.claim.rejected", claim_id="CLM-77", stakeholders="pmo", correlation_id="corr-77")  # fmt: skip
+    await page.goto(console.url)
+    await page.get_by_role("link", name="Search").click()
+    await page.get_by_label("Id").fill("CLM-77")
+    await page.keyboard.press("Enter")
+    text = await page.locator(".case").inner_text()
+    for step in ("PMO", "Delivered", "published", "attempt 1", "recorded"):
+        assert step in text
+    assert await faults_of(page, "search") == []
+    await page.get_by_role("link", name="PMO").click()
+    await page.get_by_role("link", name="corr-77").click()
+    await page.locator(".case").wait_for()
+    await page.get_by_label("Id").fill("CLM-nowhere")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Nothing was found for CLM-nowhere").wait_for()
+    assert await faults_of(page, "search-nothing") == []
+
+
+async def test_critical_events_show_who_is_told_next(page: Page, console: Console):
+    await delivered(console, type="nphies.api.error", error_type="api", stakeholders="nphies_integration")  # fmt: skip
+    await page.goto(f"{console.url}/critical")
+    text = await page.locator(".case").inner_text()
+    assert "DevOps is told in" in text
+    with psycopg.connect(console.daemons.database_url) as connection:
+        connection.execute("UPDATE teams_notifications SET acknowledged_by = 'Sara', acknowledged_at = now(), action_taken = 'acknowledge'")  # fmt: skip
+    await page.reload()
+    await page.get_by_text("Somebody has answered every critical event.").wait_for()
+
+
+async def test_pages_are_never_kept_and_load_nothing_from_elsewhere(
+    page: Page, console: Console
+):
+    await something_of_everything(console)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name, address in addresses(console).items():
+        answer = await page.goto(address)
+        assert answer is not None
+        assert answer.headers["cache-control"] == "no-store", name
+        assert "default-src 'none'" in answer.headers["content-security-policy"], name
+        assert console.daemons.receiver.url("sre") not in await answer.text(), name
+    assert {url for url in asked if not url.startswith((console.url, "data:"))} == set()
+
+
+async def test_half_of_the_console_works_while_the_other_server_is_away(
+    page: Page, console: Console, redis_server: Any, postgres_server: Any
+):
+    await refused(console)
+    name = console.daemons.database_url.rpartition("/")[2]
+    admin = postgres_server.url.removesuffix("/notifier") + "/postgres"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))  # fmt: skip
+    await page.goto(console.url)
+    await page.get_by_text("Postgres is away").wait_for()
+    assert "Ready" in await page.get_by_role("table").inner_text()
+    await page.goto(f"{console.url}/notifications")
+    await page.get_by_text("Postgres cannot be asked now.").wait_for()
+    await page.goto(console.letter_address)
+    await page.get_by_role("button", name="Discard…").click()
+    await page.get_by_label("Your name").fill("Sara")
+    await page.get_by_label("Why").fill("a test event")
+    await page.get_by_role("button", name="Discard 1 dead letter").click()
+    await page.get_by_text("1 could not be done now.").wait_for()
+    assert len(letters(console.daemons)) == 1
+
+
+async def test_without_redis_the_console_shows_what_postgres_knows(
+    page: Page, console: Console
+):
+    await delivered(console, type="backup.failed", service="db", stakeholders="sre")
+    with redis.Redis.from_url(console.daemons.redis_url) as client:
+        client.config_set("maxclients", 1)
+        client.client_kill_filter(_type="normal", skipme=True)
+        try:
+            await page.goto(console.url)
+            await page.get_by_text("Redis is away").wait_for()
+            await page.goto(f"{console.url}/dead-letters")
+            await page.get_by_text("Redis cannot be asked now.").wait_for()
+            await page.goto(f"{console.url}/notifications")
+            assert "backup.failed" in await page.get_by_role("table").inner_text()
+        finally:
+            client.config_set("maxclients", 10_000)
+
+
+async def test_refreshing_is_asked_for_and_can_be_stopped(page: Page, console: Console):
+    await page.goto(console.url)
+    assert await page.locator("meta[http-equiv=refresh]").count() == 0
+    await page.get_by_role("link", name="5 s", exact=True).click()
+    await page.locator("meta[http-equiv=refresh]").wait_for(state="attached")
+    await refused(console)
+    await page.locator(".tile", has_text="Dead letters").get_by_text("1", exact=True).wait_for()
+    await page.get_by_role("link", name="Stop").click()
+    assert await page.locator("meta[http-equiv=refresh]").count() == 0

@@ -38,8 +38,10 @@ class CardFrame:
         # `<` never stands in the JSON as it is: no `</script>` of an event can end the script that holds it.
         embedded = json.dumps(harmless, ensure_ascii=False).replace("<", "\\u003c")
         words = harmless.get("fallbackText") if isinstance(harmless, dict) else None
+        # What a browser without scripts shows; the drawn card takes its place.
+        instead = escape(str(words or "The card is drawn with JavaScript."))
         body = (
-            f'<main id="card" lang="{escape(lang)}"></main><noscript><p dir="auto">{escape(str(words or "The card is drawn with JavaScript."))}</p></noscript>'
+            f'<main id="card" lang="{escape(lang)}"><p dir="auto">{instead}</p></main>'
             f'<script type="application/json" id="source">{embedded}</script>'
             + "".join(f"<script>{script}</script>" for script in self._scripts)
         )

@@ -12,7 +12,7 @@ from aiohttp import web
 from notifier.config import Config, RateLimitSettings
 from notifier.store.console import Unanswered
 from notifier.streams.group import Backlog
-from notifier.telemetry.health import Health
+from notifier.telemetry.readiness import ChannelState, Readiness, ServerState
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleParts, known
 from notifier.web.console.streams import StreamsNow, StreamsReader
@@ -55,17 +55,21 @@ class Wellness:
     working: tuple[str, ...]
 
 
-def wellness(health: Health) -> Wellness:
-    """Sort the parts into those that work and those that do not."""
+def wellness(readiness: Readiness) -> Wellness:
+    """Sort what /readyz says into what does not work, what needs a look, and what works."""
+    parts = readiness.parts
+    troubles = {
+        part: "has not worked yet" if state == "starting" else state
+        for part, state in parts.items()
+        if state != "ok" and part not in readiness.warnings
+    }
+    if readiness.redis.state is ServerState.FAULT:
+        troubles["redis"] = readiness.redis.detail
     return Wellness(
-        health.ready,
-        tuple(
-            (part, "has not worked yet" if state == "starting" else state)
-            for part, state in sorted(health.parts.items())
-            if state != "ok"
-        ),
-        tuple(sorted(health.warnings.items())),
-        tuple(sorted(part for part, state in health.parts.items() if state == "ok")),
+        readiness.ready,
+        tuple(sorted(troubles.items())),
+        tuple(sorted(readiness.warnings.items())),
+        tuple(sorted(part for part, state in parts.items() if state == "ok")),
     )
 
 
@@ -73,9 +77,7 @@ def lane_rows(
     config: Config,
     streams: StreamsNow,
     *,
-    breakers: Mapping[str, bool],
-    webhooks: Mapping[str, str],
-    parts: Mapping[str, str],
+    channels: Mapping[str, ChannelState],
     sent: Mapping[str, int] | None,
 ) -> tuple[LaneRow, ...]:
     """Return a row for each channel, in the order of the settings.
@@ -83,18 +85,14 @@ def lane_rows(
     Args:
         config: The settings in force.
         streams: What waits.
-        breakers: Channel → whether its breaker is open, as far as this process knows.
-        webhooks: Channel → configured, placeholder or missing.
-        parts: State of each part of this process.
+        channels: What this process knows of each channel.
         sent: Channel → notifications taken in the last minute; None: not known.
     """
     rows = []
     for channel, settings in config.channels.items():
         spent = streams.spent.get(channel, 0.0)
         state = _state(
-            webhook=webhooks.get(channel, "missing"),
-            fault=parts.get(f"channel {channel}", "ok"),
-            breaker_open=breakers.get(channel, False),
+            channels.get(channel, ChannelState("missing")),
             paused=streams.pauses.get(channel, 0.0),
             crowded=_free(config.rate_limit, spent) == 0,
         )
@@ -113,16 +111,13 @@ def lane_rows(
     return tuple(rows)
 
 
-def _state(
-    *, webhook: str, fault: str, breaker_open: bool, paused: float, crowded: bool
-) -> State:
-    if webhook != "configured":
-        return State(
-            "No webhook", f"The webhook is {webhook}; its cards become dead letters.", "bad"
-        )
-    if fault not in ("ok", "starting"):
-        return State("Misconfigured", fault, "bad")
-    if breaker_open:
+def _state(channel: ChannelState, *, paused: float, crowded: bool) -> State:
+    if channel.webhook != "configured":
+        why = f"The webhook is {channel.webhook}; its cards become dead letters."
+        return State("No webhook", why, "bad")
+    if channel.detail and channel.detail != "starting":
+        return State("Misconfigured", channel.detail, "bad")
+    if channel.breaker == "open":
         return State(
             "Failing",
             "It failed several times in a row. The breaker is open: one card at a time tries whether it is back.",
@@ -170,38 +165,33 @@ class OverviewPage:
     async def show(self, request: web.Request) -> web.Response:
         """Show how everything is."""
         parts = self._parts
-        streams, critical, sent = await asyncio.gather(
+        readiness, streams, critical, sent = await asyncio.gather(
+            parts.readiness(),
             known("Redis", self._streams.read()),
             known("Postgres", parts.store.unanswered()),
             known("Postgres", parts.store.sent_lately()),
         )
-        lanes: Sequence[LaneRow] | Away = (
-            streams
-            if isinstance(streams, Away)
-            else self._rows(streams, None if isinstance(sent, Away) else sent)
-        )
+        lanes: Sequence[LaneRow] | Away
+        if isinstance(streams, Away):
+            lanes = streams
+        else:
+            lanes = lane_rows(
+                parts.config(),
+                streams,
+                channels=readiness.channels,
+                sent=None if isinstance(sent, Away) else sent,
+            )
         refresh = refresh_asked(request.query.get("refresh", ""))
         return self._pages.page(
             request,
             "overview.html",
             refresh=refresh,
             refresh_choices=REFRESH_CHOICES,
-            wellness=wellness(parts.health),
+            wellness=wellness(readiness),
             streams=streams,
             lanes=lanes,
             critical=critical if isinstance(critical, Away) else _open(critical),
-            delivers=bool(parts.gates()),
-        )
-
-    def _rows(self, streams: StreamsNow, sent: Mapping[str, int] | None) -> Sequence[LaneRow]:
-        parts = self._parts
-        return lane_rows(
-            parts.config(),
-            streams,
-            breakers={gate.channel: not gate.breaker.closed for gate in parts.gates()},
-            webhooks=parts.webhooks(),
-            parts=parts.health.parts,
-            sent=sent,
+            delivers=any(each.breaker != "unused" for each in readiness.channels.values()),
         )
 
 

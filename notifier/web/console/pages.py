@@ -15,6 +15,7 @@ from markupsafe import Markup
 from notifier.web.admin_access import CONSOLE, OPERATOR
 from notifier.web.console import words
 from notifier.web.console.parts import Away, ConsoleParts
+from notifier.web.console.unlinked import without_links
 
 _FOLDER = Path(__file__).parent
 
@@ -71,6 +72,7 @@ class Pages:
             "moment": _moment,
             "pretty": lambda value: json.dumps(value, ensure_ascii=False, indent=2),
             "reason": words.reason_words,
+            "unlinked": without_links,
         }
         self._templates.globals |= {
             "style": Markup(_STYLE),  # noqa: S704 - our own file

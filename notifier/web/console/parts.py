@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from notifier.config import Config
 from notifier.errors import NotifierError
+from notifier.journeys import Finder
 from notifier.masking import Masking
 from notifier.routing import Catalogue
-from notifier.stages.channel import ChannelGate
 from notifier.store.console import ConsoleStore
 from notifier.streams.group import ConsumerGroup
-from notifier.telemetry.health import Health
+from notifier.telemetry.readiness import Readiness
 
 _SERVER_SECONDS = 4.0
 
@@ -27,16 +27,13 @@ class ConsoleParts:
     """What a reload can change is asked for each time."""
 
     instance: str
-    health: Health
+    readiness: Callable[[], Awaitable[Readiness]]
     group: ConsumerGroup
     store: ConsoleStore
+    finder: Finder
     config: Callable[[], Config]
     masking: Callable[[], Masking]
     catalogue: Callable[[], Catalogue]
-    gates: Callable[[], Sequence[ChannelGate]]
-    """The channels that this process delivers to; only it knows their breakers."""
-    webhooks: Callable[[], Mapping[str, str]]
-    """Channel → configured, placeholder or missing; never the URL."""
     has_login: Callable[[], bool]
     """Whether one can log out."""
     now: Callable[[], datetime]

@@ -12,6 +12,7 @@ from notifier.web.console.notifications import NotificationPages
 from notifier.web.console.overview import OverviewPage
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import ConsoleParts
+from notifier.web.console.searching import SearchPage
 from notifier.web.console.streams import StreamsReader
 
 
@@ -22,6 +23,7 @@ def add_console(app: web.Application, parts: ConsoleParts) -> None:
     letters = LetterPages(parts, pages, seal)
     actions = LetterActions(parts, pages, seal, letters)
     notifications = NotificationPages(parts, pages)
+    search = SearchPage(parts, pages)
 
     async def missing(request: web.Request) -> web.Response:
         return pages.message(
@@ -43,5 +45,6 @@ def add_console(app: web.Application, parts: ConsoleParts) -> None:
         web.get(f"{CONSOLE}/notifications", notifications.list),
         web.get(f"{CONSOLE}/notifications/{{id}}", notifications.show),
         web.get(f"{CONSOLE}/notifications/{{id}}/card", notifications.card),
+        web.get(f"{CONSOLE}/search", search.show),
         web.get(f"{CONSOLE}/{{rest:.*}}", missing),
     ])  # fmt: skip

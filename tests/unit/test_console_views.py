@@ -1,0 +1,302 @@
+"""What the console shows is worked out from what is known; links that act never leave it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import JsonValue
+
+from notifier import assets
+from notifier.cards import CardPainter, load_cards
+from notifier.config import load_config
+from notifier.deadletter import Reason
+from notifier.deadletters import Listed
+from notifier.digests import digest_of
+from notifier.escalation import Matrix
+from notifier.events import to_event
+from notifier.routing import Catalogue
+from notifier.signing import action_token
+from notifier.store.console import Unanswered
+from notifier.streams.group import Backlog
+from notifier.telemetry.readiness import (
+    ChannelState,
+    Readiness,
+    SecretsState,
+    Server,
+    ServerState,
+)
+from notifier.web.console.asked import AskedError, LettersAsked, NotificationsAsked, letter_ref
+from notifier.web.console.overview import lane_rows, refresh_asked, wellness
+from notifier.web.console.streams import StreamsNow
+from notifier.web.console.unlinked import without_links
+from notifier.web.console.views import critical_views, letter_view
+from notifier.web.console.words import REASONS, duration
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+CONFIG = load_config(None, {})
+NONE = Backlog(0, 0.0)
+QUIET = StreamsNow(NONE, NONE, {}, {}, {}, 0)
+
+
+def token() -> str:
+    return action_token(
+        "a key of at least sixteen bytes",
+        notification_id="b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07",
+        action="acknowledge",
+        expires_at=1795000000,
+    )
+
+
+def drawn(*, digest: bool) -> JsonValue:
+    """A card with signed links, as it would be sent."""
+    painter = CardPainter(
+        load_cards(assets.cards_dir()), CONFIG, lambda _, __: f"https://n.example/a/{token()}"
+    )
+    event = to_event(
+        "teams:events",
+        "1-1",
+        {"type": "nphies.claim.rejected", "data": {"claim_id": "CLM-1", "rejection_code": "X"}},
+    )
+    [first, *_] = (
+        Catalogue(CONFIG.routes, CONFIG.channels).route(event, event.data).notifications
+    )
+    if digest:
+        many = [replace(first, id=f"{first.id[:-1]}{number}") for number in range(9)]
+        first = digest_of(many, painter.acknowledge_link)
+    return painter.draw(first).card
+
+
+@pytest.mark.parametrize("digest", [False, True])
+def test_no_signed_link_of_a_card_is_left(digest: bool):
+    card = drawn(digest=digest)
+    assert token() in json.dumps(card)
+
+    shown = json.dumps(without_links(card), ensure_ascii=False)
+
+    assert token() not in shown
+    assert "n.example" not in shown
+    assert "CLM-1" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://n.example/a/{} now",
+        "[Acknowledge](https://n.example/a/{})",
+        '[a \\] b](https://n.example/a/{} "title")',
+        "/a/{}",
+        "{}",
+        "https://n.example:8443/base/a/{}?x=1",
+        "![x](https://n.example/a/{})",
+    ],
+)
+def test_no_signed_link_in_text_is_left(text: str):
+    assert token() not in str(without_links(text.format(token())))
+    assert token().rpartition(".")[2] not in str(
+        without_links({text.format(token()): [text.format(token())]})
+    )
+
+
+def test_buttons_stay_to_be_seen_and_do_nothing():
+    card: JsonValue = {
+        "type": "AdaptiveCard",
+        "selectAction": {"type": "Action.OpenUrl", "url": "https://x.example"},
+        "actions": [
+            {"type": "Action.OpenUrl", "title": "View", "url": "https://x.example"},
+            {"type": "Action.Execute", "title": "Run", "verb": "x", "data": {"secret": 1}},
+            {"type": "Action.ShowCard", "title": "More", "card": {"type": "AdaptiveCard", "actions": [{"type": "Action.OpenUrl", "title": "Deep", "url": "https://x.example"}]}},
+        ],
+    }  # fmt: skip
+
+    shown = json.dumps(without_links(card))
+
+    assert "x.example" not in shown
+    assert "secret" not in shown
+    assert shown.count('"isEnabled": false') == 3
+    assert all(title in shown for title in ("View", "Run", "More", "Deep"))
+
+
+def test_taking_links_out_of_hostile_text_takes_no_time():
+    text = "[" * 20_000 + "](" * 20_000 + "/a/" * 10_000
+    started = datetime.now(UTC)
+    without_links(text)
+    assert datetime.now(UTC) - started < timedelta(seconds=20)
+
+
+def row(state: ChannelState, streams: StreamsNow = QUIET, **sent: int):
+    rows = lane_rows(CONFIG, streams, channels={"sre": state}, sent=sent or None)
+    return next(each for each in rows if each.channel == "sre")
+
+
+@pytest.mark.parametrize(
+    ("state", "streams", "word"),
+    [
+        (ChannelState("configured", breaker="closed"), QUIET, "Ready"),
+        (ChannelState("placeholder"), QUIET, "No webhook"),
+        (ChannelState("configured", detail="HTTP 404"), QUIET, "Misconfigured"),
+        (ChannelState("configured", breaker="open"), QUIET, "Failing"),
+        (ChannelState("configured"), replace(QUIET, pauses={"sre": 12.0}), "Paused"),
+        (ChannelState("configured"), replace(QUIET, spent={"sre": 10.0}), "At its limit"),
+        (ChannelState("configured"), replace(QUIET, spent={"sre": 9.0}), "Ready"),
+    ],
+)
+def test_state_of_a_channel_says_what_holds_it_back(
+    state: ChannelState, streams: StreamsNow, word: str
+):
+    assert row(state, streams).state.word == word
+
+
+def test_rate_limit_shows_how_much_of_the_burst_is_free():
+    # 60 in 60 s with a burst of 10: three posts just now take three seconds to be free again.
+    found = row(ChannelState("configured"), replace(QUIET, spent={"sre": 3.0}), sre=7)
+    assert (found.limit, found.free, found.sent_lately) == ("60 in 60 s", "7 of 10", 7)
+    assert row(ChannelState("configured")).sent_lately is None
+
+
+def test_lanes_show_both_urgencies_of_every_channel_in_order():
+    lanes = {("sre", True): Backlog(3, 5.0), ("sre", False): Backlog(40, 61.0)}
+    rows = lane_rows(CONFIG, replace(QUIET, lanes=lanes), channels={}, sent=None)
+    assert [each.channel for each in rows] == list(CONFIG.channels)
+    sre = next(each for each in rows if each.channel == "sre")
+    assert (sre.urgent, sre.normal) == (Backlog(3, 5.0), Backlog(40, 61.0))
+
+
+def readiness(**parts: str) -> Readiness:
+    return Readiness("a", not parts, {"intake": "ok", **parts}, {}, Server(ServerState.OK), Server(ServerState.OK), SecretsState("off", "configured", "missing"), {})  # fmt: skip
+
+
+def test_wellness_names_what_does_not_work_once():
+    faulty = replace(
+        readiness(recorder="Postgres is away", escalation="starting"),
+        warnings={"recorder": "Postgres is away"},
+        redis=Server(ServerState.FAULT, "Redis is away"),
+    )
+    found = wellness(faulty)
+    assert dict(found.troubles) == {
+        "escalation": "has not worked yet",
+        "redis": "Redis is away",
+    }
+    assert dict(found.warnings) == {"recorder": "Postgres is away"}
+    assert found.working == ("intake",)
+
+
+def test_a_dead_letter_with_broken_fields_can_be_shown():
+    fields = {"attempts": "many", "history": "{not json", "reason": "new_reason"}
+    view = letter_view(Listed("99999999999999999999-0", "teams:events", fields))
+    assert (view.attempts, view.history, view.reason) == (0, (), "new_reason")
+    fields = {
+        "attempts": "3",
+        "attempts_before": "4",
+        "history": '[{"reason": "rejected", "detail": "400"}, 7]',
+    }
+    view = letter_view(Listed("1769854500000-0", "teams:events", fields))
+    assert view.attempts == 7
+    assert [(each.reason, each.detail) for each in view.history] == [("rejected", "400")]
+    assert view.died_at == datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
+
+
+def unanswered(**changes: object) -> Unanswered:
+    event = Unanswered(
+        "teams:events", "e1", ("nphies_integration",), False, "id", "nphies.api.error", "corr", ("nphies_integration",),
+        NOW, None, None, None, None, (),
+    )  # fmt: skip
+    return replace(event, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "minutes", "channel", "due"),
+    [
+        # nphies_integration → devops → sre, five minutes each; who had it from the beginning is passed over.
+        ({}, 2, "devops", 5),
+        ({}, 6, "devops", None),
+        ({"steps": ((1, "devops", NOW + timedelta(minutes=5)),)}, 6, "sre", 10),
+    ],
+)
+def test_critical_event_names_who_is_told_next(
+    changes: dict[str, object], minutes: int, channel: str, due: int | None
+):
+    matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
+    [view], _ = critical_views(
+        [unanswered(**changes)], matrix, NOW + timedelta(minutes=minutes)
+    )
+    assert view.next is not None
+    assert view.next.channel == channel
+    assert view.next.at == (None if due is None else NOW + timedelta(minutes=due))
+
+
+def test_critical_event_at_the_end_of_its_chain_or_answered_has_no_next():
+    matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
+    steps = ((1, "devops", NOW), (2, "sre", NOW))
+    waiting, taken = critical_views(
+        [unanswered(steps=steps), unanswered(taken_by="Sara")], matrix, NOW
+    )
+    assert [view.next for view in waiting] == [None]
+    assert waiting[0].told == ("devops", "sre")
+    assert [view.event.taken_by for view in taken] == ["Sara"]
+    disabled = replace(matrix, enabled=False)
+    [view], _ = critical_views([unanswered()], disabled, NOW)
+    assert view.next is None
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"reason": "bored"}, "Reason"),
+        ({"since": "yesterday"}, "From"),
+        ({"since": "2026-11-24T10:00+03:00"}, "From"),
+        ({"until": "0001-01-01T00:00"}, "Until"),
+        ({"after": "1-1 another:stream"}, "Dead letter"),
+        ({"after": "x teams:events"}, "Dead letter"),
+    ],
+)
+def test_filter_of_dead_letters_names_what_is_wrong(query: dict[str, str], field: str):
+    with pytest.raises(AskedError, match=field):
+        LettersAsked.read(query, ["teams:events"])
+
+
+def test_filter_of_dead_letters_takes_times_as_utc():
+    asked = LettersAsked.read(
+        {"since": "2026-11-24T10:00", "channel": " sre ", "type": ""}, ["s"]
+    )
+    assert asked.filter.since == datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+    assert (asked.filter.channel, asked.filter.event_type) == ("sre", None)
+    assert asked.shown == {"since": "2026-11-24T10:00", "channel": "sre"}
+
+
+@pytest.mark.parametrize("query", [{"priority": "x"}, {"status": "x"}, {"period": "x"}, {"before": "x y"}, {"before": "2026-11-24T10:00 1"}])  # fmt: skip
+def test_filter_of_notifications_names_what_is_wrong(query: dict[str, str]):
+    with pytest.raises(AskedError):
+        NotificationsAsked.read(query, NOW)
+
+
+def test_notifications_are_those_of_the_last_day_unless_more_is_asked_for():
+    assert NotificationsAsked.read({}, NOW).wanted.since == NOW - timedelta(days=1)
+    assert NotificationsAsked.read({"period": "all"}, NOW).wanted.since is None
+
+
+def test_address_of_a_dead_letter_is_read_back():
+    ref = letter_ref("1-2 teams:events", ["teams:events"])
+    assert letter_ref(ref.text, ["teams:events"]) == ref
+
+
+def test_every_reason_has_words():
+    assert set(REASONS) == {reason.value for reason in Reason}
+    assert all(words.happened and words.fix for words in REASONS.values())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (-4, "0 s"), (59.9, "59 s"), (300, "5 min"), (3725, "1 h 2 min"), (90061, "1 d 1 h")],
+)  # fmt: skip
+def test_durations_are_written_in_two_units(seconds: float, text: str):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [("10", 10), ("1", None), ("", None), ("-5", None)]
+)
+def test_only_offered_refreshes_are_done(asked: str, seconds: int | None):
+    assert refresh_asked(asked) == seconds
