@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "xdel": ("XDEL", "KEY", "0-1"),
     "xlen": ("XLEN", "KEY"),
     "xrange": ("XRANGE", "KEY", "-", "+", "COUNT", "1"),
+    "xrevrange": ("XREVRANGE", "KEY", "+", "-", "COUNT", "1"),
     "xpending": ("XPENDING", "KEY", _NOBODY),
     "xclaim": ("XCLAIM", "KEY", _NOBODY, _NOBODY, "0", "0-1"),
     "xtrim": ("XTRIM", "KEY", "MINID", "0"),

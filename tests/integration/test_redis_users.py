@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import redis
 
@@ -79,6 +80,10 @@ async def test_pipeline_and_commands_run_with_the_rights_of_the_documents(
         found = command(daemons, "trace", "e1", "--format", "json", **operator)
         assert '"delivered"' in found
         assert "could not be asked" not in command(daemons, "trace", "e1", **operator)
+        async with aiohttp.ClientSession() as session:
+            for path in ("", "/dead-letters", "/dead-letters/letter?id=1-1&stream=teams:events", "/search?q=e1"):  # fmt: skip
+                async with session.get(f"{daemons.admin_urls[0]}/console{path}") as answer:
+                    assert "cannot be asked" not in await answer.text(), path
         process.terminate()
         assert await process.wait() == 0
     finally:
