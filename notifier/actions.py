@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal, cast, get_args
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 MAX_WHO = 100
 MAX_NOTE = 1_000
 
-WORK = frozenset({"retry_task", "discard_task", "poll_nphies"})
+REQUESTS = "teams:actions"
+"""Stream of requests to the claims workers."""
+Work = Literal["retry_task", "discard_task", "poll_nphies"]
+WORK: frozenset[str] = frozenset(get_args(Work))
 """Actions that the claims workers do; the others are done here."""
 
 SUBJECT = ("claim_id", "poll_id", "task_id", "task_name", "queue", "batch_no", "service")
@@ -54,6 +58,37 @@ class Action:
             "via": self.via.value,
             "at": self.at.isoformat(timespec="milliseconds"),
         }
+
+
+class WorkRequest(BaseModel):
+    """One entry of the stream `teams:actions`: what a person asks the claims workers to do. All fields are text and always there."""
+
+    model_config = ConfigDict(frozen=True, title="WorkRequest", use_attribute_docstrings=True)
+
+    id: str
+    """`<notification_id>:<action>`; do a request with the same id once."""
+    action: Work
+    """What to do."""
+    notification_id: str
+    """The notification whose card it was."""
+    event_id: str
+    """Of the producer's event."""
+    event_type: str
+    """As its route is named."""
+    correlation_id: str
+    """Of the producer's event."""
+    channel: str
+    """Where the card was."""
+    subject: str = Field(json_schema_extra={"contentMediaType": "application/json"})
+    """JSON object: what the event's data said of claim_id, poll_id, task_id, task_name, queue, batch_no and service, as text."""
+    requested_by: str = Field(max_length=MAX_WHO)
+    """Who asked."""
+    via: Via
+    """How far to trust that name: sign_on from single sign-on, page typed, callback from a flow, outgoing_webhook from Teams."""
+    note: str = Field(max_length=MAX_NOTE)
+    """What the person wrote, or empty."""
+    requested_at: str = Field(json_schema_extra={"format": "date-time"})
+    """RFC 3339, UTC."""
 
 
 def read_action(fields: Mapping[bytes, bytes]) -> Action:
@@ -99,20 +134,21 @@ def request_fields(
     subject: Mapping[str, JsonValue],
 ) -> dict[str, str]:
     """Write the entry of `teams:actions`; docs/producers.md is its contract."""
-    return {
-        "id": f"{action.notification_id}:{action.action}",
-        "action": action.action,
-        "notification_id": action.notification_id,
-        "event_id": event_id,
-        "event_type": event_type,
-        "correlation_id": correlation_id,
-        "channel": channel,
-        "subject": json.dumps(dict(subject), ensure_ascii=False, separators=(",", ":")),
-        "requested_by": action.who,
-        "via": action.via.value,
-        "note": action.note,
-        "requested_at": action.at.isoformat(timespec="seconds"),
-    }
+    request = WorkRequest(
+        id=f"{action.notification_id}:{action.action}",
+        action=cast("Work", action.action),
+        notification_id=action.notification_id,
+        event_id=event_id,
+        event_type=event_type,
+        correlation_id=correlation_id,
+        channel=channel,
+        subject=json.dumps(dict(subject), ensure_ascii=False, separators=(",", ":")),
+        requested_by=action.who,
+        via=action.via,
+        note=action.note,
+        requested_at=action.at.isoformat(timespec="seconds"),
+    )
+    return request.model_dump(mode="json")
 
 
 def _printable(text: str, keep: str = "") -> str:

@@ -7,15 +7,13 @@ from typing import Any, cast
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from notifier.actions import Action, read_action
+from notifier.actions import REQUESTS, Action, read_action
 from notifier.errors import StreamError
 from notifier.streams.connection import Client
 from notifier.streams.scripts import Script
 
-REQUESTS = "teams:actions"
-"""Stream of requests to the claims workers; the keys below share its cluster slot by their hash tag."""
 ACCEPTED = "{teams:actions}:accepted"
-"""Stream of accepted actions that wait for Postgres."""
+"""Stream of accepted actions that wait for Postgres; like all keys here it shares the cluster slot of the requests by its hash tag."""
 
 _KEPT_REQUESTS = 100_000
 _CALLBACK_SECONDS = 900

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from redis.exceptions import NoPermissionError
 
+from notifier.actions import REQUESTS
 from notifier.config import RedisSettings
-from notifier.streams.actions import ACCEPTED, REQUESTS
+from notifier.streams.actions import ACCEPTED
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.keys import Keys, ahead
 from notifier.streams.scripts import Script

@@ -9,9 +9,10 @@ from typing import Any
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import NoPermissionError, ResponseError
 
+from notifier.actions import REQUESTS
 from notifier.config import RedisSettings
 from notifier.streams import keys
-from notifier.streams.actions import ACCEPTED, REQUESTS, taken_key
+from notifier.streams.actions import ACCEPTED, taken_key
 from notifier.streams.connection import Client, redis_errors
 
 _NOBODY = "never"

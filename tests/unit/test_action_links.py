@@ -9,12 +9,13 @@ import pytest
 from redis.crc import key_slot
 
 from notifier import assets
+from notifier.actions import REQUESTS
 from notifier.cards import CardPainter, load_cards
 from notifier.config import load_config
 from notifier.events import to_event
 from notifier.notifications import Notification
 from notifier.routing import Catalogue
-from notifier.streams.actions import ACCEPTED, REQUESTS, callback_key, taken_key
+from notifier.streams.actions import ACCEPTED, callback_key, taken_key
 
 CONFIG = load_config(None, {})
 PAINTER = CardPainter(

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from notifier import assets
+from notifier.actions import Action, Via, request_fields
 from notifier.config import load_config
 from notifier.contract import asyncapi, json_schema
 
@@ -36,3 +38,32 @@ def test_schema_refuses_what_the_daemon_refuses():
         {"type": "a.b", "data": []},
     ):
         assert not validator.is_valid(wrong)
+
+
+def test_what_a_worker_reads_fits_the_contract():
+    document = asyncapi(["teams:events"])
+    schema = document["components"]["schemas"]["WorkRequest"]
+    validator = jsonschema.Draft202012Validator(
+        {**schema, "components": document["components"], "additionalProperties": False}
+    )
+    request = request_fields(
+        Action(
+            "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07",
+            "retry_task",
+            "Sara",
+            "",
+            Via.PAGE,
+            datetime(2026, 11, 24, 10, 15, tzinfo=UTC),
+        ),
+        event_id="e-1",
+        event_type="celery.task.failed",
+        correlation_id="",
+        channel="devops",
+        subject={"task_id": "t-1"},
+    )
+
+    validator.validate(request)
+    assert document["channels"]["requests"]["address"] == "teams:actions"
+    for field in request:
+        assert not validator.is_valid({k: v for k, v in request.items() if k != field}), field
+    assert not validator.is_valid({**request, "action": "acknowledge"})
