@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +26,7 @@ from notifier.cli.options import (
     settings,
     with_redis,
 )
+from notifier.cli.times import METAVAR, moment
 from notifier.config import Config
 from notifier.deadletter_desk import DeadLetterDesk
 from notifier.deadletters import DeadLetter, Filter
@@ -54,16 +55,18 @@ TypeOption = Annotated[
 SinceOption = Annotated[
     datetime | None,
     typer.Option(
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-        help="Only those that died at this time (UTC) or later.",
+        parser=moment,
+        metavar=METAVAR,
+        help="Only those that died at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
         show_default=False,
     ),
 ]
 UntilOption = Annotated[
     datetime | None,
     typer.Option(
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-        help="Only those that died before this time (UTC).",
+        parser=moment,
+        metavar=METAVAR,
+        help="Only those that died before this time.",
         show_default=False,
     ),
 ]
@@ -93,7 +96,7 @@ def list_letters(
     """List dead letters, newest first; with --json an array."""
     loaded = settings(config)
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
-    wanted = Filter(reason, channel, event_type, _utc(since), _utc(until))
+    wanted = Filter(reason, channel, event_type, since, until)
     found = with_redis(
         loaded,
         lambda group: deadletters.list_dead_letters(
@@ -153,7 +156,7 @@ def replay(
     A notification goes into its channel's lane again under its own id, so that its row and its links stay; an entry that
     never became an event is read again. Replaying twice does nothing. Who, when and why goes into Postgres.
     """
-    wanted = Filter(reason, channel, event_type, _utc(since), _utc(until))
+    wanted = Filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     edited = _edited(edit, ids)
     loaded = settings(config)
@@ -186,7 +189,7 @@ def discard(
     by: ByOption = None,
 ) -> None:
     """Take dead letters away for good; what they held, who did it and why stays in Postgres."""
-    wanted = Filter(reason, channel, event_type, _utc(since), _utc(until))
+    wanted = Filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
@@ -198,10 +201,6 @@ def discard(
         return "discarded" if done else "was gone already"
 
     _each(settings(config), ids, wanted, one, rate=0)
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.replace(tzinfo=UTC)
 
 
 def _require_choice(ids: list[str] | None, wanted: Filter, everything: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,6 +14,7 @@ import typer
 
 from notifier.cli.dlq import ByOption, ChannelOption, DryOption, RateOption, TypeOption
 from notifier.cli.options import ConfigOption, found_secrets, settings, with_redis
+from notifier.cli.times import METAVAR, moment
 from notifier.config import Config
 from notifier.errors import NotifierError
 from notifier.events import parse_entry
@@ -24,10 +25,13 @@ from notifier.routing import Catalogue
 from notifier.secrets import signers
 from notifier.store.dead_letters import DeadLetterLog
 from notifier.streams.group import ConsumerGroup
-from notifier.streams.history import entries_between, values_of
+from notifier.streams.history import entries_between
 from notifier.streams.keys import Keys
 
-TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+_PASS = 5_000
+_PASS_BYTES = 16 * 2**20
+"""Notifications in hand at a time, by number and by the bytes of their events: a range may hold millions."""
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +45,18 @@ class _Range:
 def replay_events(
     since: Annotated[
         datetime,
-        typer.Option(formats=TIME_FORMATS, help="Events added at this time (UTC) or later."),
+        typer.Option(
+            parser=moment,
+            metavar=METAVAR,
+            help="Events added at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
+        ),
     ],
     until: Annotated[
         datetime | None,
         typer.Option(
-            formats=TIME_FORMATS,
-            help="Events added before this time (UTC).",
+            parser=moment,
+            metavar=METAVAR,
+            help="Events added before this time.",
             show_default=False,
         ),
     ] = None,
@@ -66,16 +75,13 @@ def replay_events(
 ) -> None:
     """Route the events of a time range again and deliver what was not delivered.
 
-    What waits in a lane, waits to be recorded, or is a dead letter (notifier dlq replay) is left alone. Events are kept in
+    What waits to be read, in a lane or to be recorded, or is a dead letter (notifier dlq replay) is left alone. Events are kept in
     their stream for intake.retention_seconds, however they ended.
     """
     loaded = settings(config)
-    wanted = _Range(
-        since.replace(tzinfo=UTC),
-        until.replace(tzinfo=UTC) if until else None,
-        event_type,
-        channel,
-    )
+    wanted = _Range(since, until, event_type, channel)
+    # What this run itself has brought to its end is delivered, even if what was so before is meant too.
+    delivered_since = datetime.now(UTC) if force else _EVER
 
     async def run(group: ConsumerGroup) -> tuple[int, int]:
         log = DeadLetterLog(
@@ -83,26 +89,24 @@ def replay_events(
         )
         again = kept = 0
         try:
-            busy = {
-                stream: await _on_their_way(group, loaded, stream) for stream in loaded.streams
-            }
-            async for stream, notification in _notifications(group, loaded, wanted):
-                if notification.id in busy[stream] or (
-                    not force and await log.delivered(notification.id)
-                ):
-                    kept += 1
-                    continue
-                again += 1
-                typer.echo(
-                    f"{notification.event_id} {notification.event_type} → {notification.channel}"
+            async for stream, found in _passes(group, loaded, wanted):
+                wait = await _undelivered(
+                    group, log, loaded, stream, list(found), since=delivered_since
                 )
-                if dry_run:
-                    continue
-                await _put(
-                    group, log, stream, notification, by=by or getpass.getuser(), why=why
-                )
-                if rate:
-                    await asyncio.sleep(1 / rate)
+                kept += len(found) - len(wait)
+                again += len(wait)
+                for notification_id in wait:
+                    notification = found[notification_id]
+                    typer.echo(
+                        f"{notification.event_id} {notification.event_type} → {notification.channel}"
+                    )
+                    if dry_run:
+                        continue
+                    await _put(
+                        group, log, stream, notification, by=by or getpass.getuser(), why=why
+                    )
+                    if rate:
+                        await asyncio.sleep(1 / rate)
         finally:
             await log.close()
         return again, kept
@@ -112,37 +116,51 @@ def replay_events(
     typer.echo(f"{again} {verb}, {kept} left alone: delivered, on their way or dead letters")
 
 
-async def _notifications(
+async def _passes(
     group: ConsumerGroup, config: Config, wanted: _Range
-) -> AsyncIterator[tuple[str, Notification]]:
+) -> AsyncIterator[tuple[str, dict[str, Notification]]]:
+    """Yield the notifications of the range by id, a bounded number at a time, each with its event stream."""
+    for stream in config.streams:
+        found: dict[str, Notification] = {}
+        size = 0
+        async for entry_bytes, notification in _notifications(group, config, wanted, stream):
+            size += 0 if notification.id in found else entry_bytes
+            found.setdefault(notification.id, notification)
+            if len(found) >= _PASS or size >= _PASS_BYTES:
+                yield stream, found
+                found, size = {}, 0
+        if found:
+            yield stream, found
+
+
+async def _notifications(
+    group: ConsumerGroup, config: Config, wanted: _Range, stream: str
+) -> AsyncIterator[tuple[int, Notification]]:
+    """Yield what the events that intake is through with become today, with the size of each event."""
     catalogue = Catalogue(config.routes, config.channels)
     masking = Masking.of(config.masking.fields, config.masking.exempt)
     trusted = _signers(config)
-    for stream in config.streams:
-        seen: set[str] = set()
-        async for entry in entries_between(group, stream, wanted.since, wanted.until):
-            if trusted.fault(entry.fields or {}):
-                continue
-            try:
-                event = parse_entry(
-                    stream,
-                    entry.id,
-                    entry.fields or {},
-                    max_bytes=config.intake.max_event_bytes,
-                )
-                routed = catalogue.route(event, mask_event_data(event.data, masking))
-            except NotifierError:
-                # It is a dead letter, which has a command of its own.
-                continue
-            for notification in routed.notifications:
-                if notification.id in seen:
-                    continue
-                seen.add(notification.id)
-                if wanted.event_type in (None, notification.event_type) and wanted.channel in (
-                    None,
-                    notification.channel,
-                ):
-                    yield stream, notification
+    floor = await group.floor(stream)
+    async for entry in entries_between(group, stream, wanted.since, wanted.until):
+        fields = entry.fields or {}
+        # What intake has not acknowledged it will route itself.
+        if not floor.passed(entry.id) or trusted.fault(fields):
+            continue
+        try:
+            event = parse_entry(
+                stream, entry.id, fields, max_bytes=config.intake.max_event_bytes
+            )
+            routed = catalogue.route(event, mask_event_data(event.data, masking))
+        except NotifierError:
+            # It is a dead letter, which has a command of its own.
+            continue
+        size = sum(len(value) for value in fields.values())
+        for notification in routed.notifications:
+            if wanted.event_type in (None, notification.event_type) and wanted.channel in (
+                None,
+                notification.channel,
+            ):
+                yield size, notification
 
 
 def _signers(config: Config) -> Signers:
@@ -152,19 +170,37 @@ def _signers(config: Config) -> Signers:
     return signers(config, found_secrets(config))
 
 
-async def _on_their_way(group: ConsumerGroup, config: Config, stream: str) -> set[str | None]:
-    """Return the ids of what waits in a lane, waits to be recorded, or is a dead letter."""
+async def _undelivered(
+    group: ConsumerGroup,
+    log: DeadLetterLog,
+    config: Config,
+    stream: str,
+    notification_ids: Sequence[str],
+    *,
+    since: datetime,
+) -> list[str]:
+    """Return, in their order, those that wait nowhere, are no dead letter and were not delivered."""
+    left = set(notification_ids) - await log.delivered(notification_ids, since=since)
+    # In the order of their way: what goes on meanwhile is met further on.
     keys = Keys(stream)
-    lanes = [
-        keys.lane(name, urgent=urgent) for name in config.channels for urgent in (True, False)
-    ]
-    busy: set[str | None] = set()
-    for lane in lanes:
-        busy |= {_id_in(text) for text in await values_of(group, lane, b"notification")}
-    busy |= {_id_in(text) for text in await values_of(group, keys.outcomes, b"outcome")}
-    return busy | {
-        text.decode() for text in await values_of(group, keys.dead, b"notification_id")
-    }
+    for name in config.channels:
+        for urgent in (True, False):
+            lane = keys.lane(name, urgent=urgent)
+            await _take_out(group, lane, b"notification", left)
+    await _take_out(group, keys.dead, b"notification_id", left)
+    await _take_out(group, keys.outcomes, b"outcome", left)
+    if left:
+        left -= await log.delivered(list(left), since=since)
+    return [each for each in notification_ids if each in left]
+
+
+async def _take_out(group: ConsumerGroup, stream: str, field: bytes, left: set[str]) -> None:
+    """Remove from `left` what waits in a stream."""
+    if not left:
+        return
+    async for entry in entries_between(group, stream, None, None):
+        text = (entry.fields or {}).get(field, b"")
+        left.discard(text.decode() if field == b"notification_id" else _id_in(text) or "")
 
 
 def _id_in(text: bytes) -> str | None:

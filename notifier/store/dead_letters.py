@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import psycopg
 from pydantic import JsonValue
@@ -54,9 +55,10 @@ class DeadLetterLog:
         }  # fmt: skip
         await self._run("note", values)
 
-    async def delivered(self, notification_id: str) -> bool:
-        """Tell whether the table says that a notification was delivered; raises StoreError."""
-        return bool(await self._run("delivered", {"id": notification_id}))
+    async def delivered(self, notification_ids: Sequence[str], *, since: datetime) -> set[str]:
+        """Return those of which the table says that they were delivered at this time or later; raises StoreError."""
+        values = {"ids": list(notification_ids), "since": since}
+        return {str(found) for (found,) in await self._run("delivered", values)}
 
     async def _run(self, query: str, values: Mapping[str, object]) -> list[tuple[object, ...]]:
         try:

@@ -8,4 +8,5 @@ VALUES
 ON CONFLICT (stream, letter_id, action) DO UPDATE SET who = excluded.who, why = excluded.why, at = now(), edited = excluded.edited;
 
 -- name: delivered
-SELECT 1 FROM teams_notifications WHERE id = %(id)s::uuid AND status = 'delivered';
+SELECT id::text FROM teams_notifications
+WHERE id = ANY(%(ids)s::uuid[]) AND status = 'delivered' AND sent_at >= %(since)s;

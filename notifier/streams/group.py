@@ -97,6 +97,19 @@ class Outlook:
     """More may follow."""
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Up to where a group has acknowledged a stream that keeps its entries, and what it had in hand."""
+
+    last: tuple[int, int]
+    pending: frozenset[tuple[int, int]]
+
+    def passed(self, entry_id: str) -> bool:
+        """Tell whether the group has surely acknowledged an entry."""
+        number = _id(entry_id)
+        return number <= self.last and number not in self.pending
+
+
 class ConsumerGroup:
     """This process's consumer in the group; safe to use from many tasks."""
 
@@ -377,6 +390,17 @@ class ConsumerGroup:
         async with self._errors():
             reply: Any = await self.client.xrange(stream, min=start, max=end, count=count)
         return [(entry_id.decode(), fields) for entry_id, fields in reply]
+
+    async def floor(self, stream: str) -> Floor:
+        """Return what the group has acknowledged of an event stream.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        async with self._errors():
+            text: Any = await self.client.get(keys.floor(stream, self._group))
+        last, *pending = [_id(word) for word in (text or b"0-0").split()]
+        return Floor(last, frozenset(pending))
 
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
         """Add an entry as a producer does (XADD); returns its id."""

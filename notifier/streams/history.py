@@ -1,14 +1,13 @@
-"""Read streams from their past: the entries of a time range, and what waits in a stream."""
+"""Read streams from their past: the entries of a time range."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
 
 from notifier.streams.group import ConsumerGroup, Entry
 
-_PAGE = 500
+_PAGE = 200
 
 
 async def entries_between(
@@ -30,11 +29,3 @@ async def entries_between(
         if len(page) < _PAGE:
             return
         start = f"({page[-1][0]}"
-
-
-async def values_of(group: ConsumerGroup, stream: str, field: bytes) -> list[Any]:
-    """Return one field of everything that waits in a stream."""
-    return [
-        (entry.fields or {}).get(field, b"")
-        async for entry in entries_between(group, stream, None, None)
-    ]
