@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
 from notifier.deadletters import DeadLetter
-from notifier.replays import Replayer
+from notifier.errors import EventError
+from notifier.notifications import decode
+from notifier.replays import Replayer, Target
 from notifier.store.dead_letters import DeadLetterLog
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.keys import Keys
@@ -31,16 +34,14 @@ class DeadLetterDesk:
     log: DeadLetterLog
     replayer: Replayer
 
-    def places(
-        self, letter: DeadLetter, edited: Mapping[str, JsonValue] | None = None
+    async def places(
+        self,
+        letter: DeadLetter,
+        edited: Mapping[str, JsonValue] | None = None,
+        to: str | None = None,
     ) -> tuple[str, ...]:
-        """Return the streams that a replay would add to.
-
-        Raises:
-            EventError: It is still not an event.
-            UnroutableError: It still goes nowhere.
-        """
-        targets = self.replayer.targets(letter.stream, letter.fields, letter.raw, edited)
+        """Return the streams that a replay would add to; raises as it."""
+        targets = await self._targets(letter, edited, to)
         return tuple(stream for stream, _ in targets)
 
     async def replay(
@@ -50,16 +51,17 @@ class DeadLetterDesk:
         who: str,
         why: str | None,
         edited: Mapping[str, JsonValue] | None = None,
+        to: str | None = None,
     ) -> Replayed:
-        """Put a letter back to work, with `edited` in place of its event.
+        """Put a letter back to work, with `edited` in place of its event and `to` in place of its channels.
 
         Raises:
-            EventError: It is still not an event.
+            EventError: It is still not an event, its channel is gone, or `to` has had it already.
             UnroutableError: It still goes nowhere.
             StoreError: Postgres is away; nothing was done.
             StreamError: Redis is away; asking again is safe.
         """
-        targets = self.replayer.targets(letter.stream, letter.fields, letter.raw, edited)
+        targets = await self._targets(letter, edited, to)
         await self.log.note(
             letter.whole(), action="replay", who=who, why=why, edited=edited is not None
         )
@@ -75,3 +77,16 @@ class DeadLetterDesk:
         """
         await self.log.note(letter.whole(), action="discard", who=who, why=why)
         return await self.group.revive(Keys(letter.stream).dead, letter.id, [])
+
+    async def _targets(
+        self, letter: DeadLetter, edited: Mapping[str, JsonValue] | None, to: str | None
+    ) -> list[Target]:
+        targets = self.replayer.targets(letter.stream, letter.fields, letter.raw, edited, to)
+        if to is not None:
+            texts = [fields["notification"] for _, fields in targets]
+            ids = [
+                decode(text if isinstance(text, bytes) else text.encode()).id for text in texts
+            ]
+            if await self.log.delivered(ids, since=datetime(1970, 1, 1, tzinfo=UTC)):
+                raise EventError("channel", "has had this event already; discard the letter")
+        return targets

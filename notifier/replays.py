@@ -13,7 +13,7 @@ from notifier.deadletter import Reason
 from notifier.errors import EventError
 from notifier.events import Event, parse_entry, to_event
 from notifier.masking import Masking, mask_event_data
-from notifier.notifications import Ending, Notification, decode, encode
+from notifier.notifications import Ending, Notification, decode, encode, notification_id
 from notifier.routing import Catalogue
 from notifier.streams.keys import Keys
 
@@ -37,28 +37,36 @@ class Replayer:
         fields: Mapping[str, str],
         event_text: str,
         edited: Mapping[str, JsonValue] | None = None,
+        to: str | None = None,
     ) -> list[Target]:
-        """Return what goes where when this letter is replayed, with `edited` in place of its event.
+        """Return what goes where when this letter is replayed, with `edited` in place of its event and `to` in place of its channels.
 
         Raises:
-            EventError: It is still not an event; give another with --edit.
+            EventError: It is still not an event, or its channel is gone; the message says what to do.
             UnroutableError: It still goes nowhere.
         """
         keys = Keys(stream)
         if edited is None and fields.get("reason") == Reason.UNRECORDABLE:
+            if to is not None:
+                raise EventError(
+                    "channel",
+                    "stays as it is: the card was posted, only its record is missing; replay it without --to",
+                )
             return [(keys.outcomes, {"outcome": event_text})]
         if edited is None and fields.get("stage") == "delivery":
             try:
                 notification = decode(event_text.encode())
             except (ValueError, KeyError, TypeError):
                 raise EventError("event", "is not a notification; discard it") from None
-            return [_lane(keys, _again(notification, fields))]
+            return [_lane(keys, self._redirected(_again(notification, fields), to))]
         if edited is None and fields.get("reason") == Reason.UNSIGNED:
             raise EventError(
                 "signature",
                 "is missing or wrong; let its producer publish it again, or vouch for it: replay with --edit",
             )
         event = self._event(stream, fields, event_text, edited)
+        if to is not None:
+            event = replace(event, stakeholders=(to,))
         routed = self.catalogue.route(event, mask_event_data(event.data, self.masking))
         if routed.unknown_channels:
             raise EventError(
@@ -66,6 +74,24 @@ class Replayer:
                 f"name no channel: {', '.join(routed.unknown_channels)}; add it to [channels] or replay with --edit",
             )
         return [_lane(keys, _again(each, fields)) for each in routed.notifications]
+
+    def _redirected(self, notification: Notification, to: str | None) -> Notification:
+        """Return it as it would be if its event had been for `to`; raises EventError when its channel is none."""
+        channel = to or notification.channel
+        if channel not in self.catalogue.channels:
+            raise EventError(
+                "channel",
+                f"{channel} is not in the configuration; add it to [channels], or send it elsewhere: --to CHANNEL",
+            )
+        if channel == notification.channel:
+            return notification
+        return replace(
+            notification,
+            id=notification_id(notification.stream, notification.event_id, channel),
+            channel=channel,
+            stakeholders=(channel,),
+            tried_before=0,
+        )
 
     def _event(
         self,

@@ -30,7 +30,7 @@ class Catalogue:
     """The routes of the configuration, ready for look-up."""
 
     def __init__(self, routes: Mapping[str, Route], channels: Iterable[str]) -> None:
-        self._channels = frozenset(channels)
+        self.channels = frozenset(channels)
         self._exact: dict[str, tuple[str, Route]] = {}
         patterns: list[tuple[str, Route]] = []
         for event_type, route in routes.items():
@@ -65,7 +65,7 @@ class Catalogue:
                 "add a route to config.toml or send the field stakeholders"
             )
         wanted = tuple(dict.fromkeys(name.lower() for name in wanted))
-        known = tuple(name for name in wanted if name in self._channels)
+        known = tuple(name for name in wanted if name in self.channels)
         priority = event.priority or (route.priority if route else Priority.INFO)
         time = event.time.isoformat(timespec="seconds").replace("+00:00", "Z")
         notifications = tuple(
@@ -90,5 +90,5 @@ class Catalogue:
             for channel in known
         )
         return Routed(
-            notifications, tuple(name for name in wanted if name not in self._channels)
+            notifications, tuple(name for name in wanted if name not in self.channels)
         )

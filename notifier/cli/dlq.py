@@ -146,6 +146,13 @@ def replay(
             show_default=False,
         ),
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Channel to send them to in place of their own; one that has had the event already keeps its letter.",
+            show_default=False,
+        ),
+    ] = None,
     by: ByOption = None,
     why: Annotated[
         str | None, typer.Option(help="Why, for the record.", show_default=False)
@@ -161,11 +168,16 @@ def replay(
     edited = _edited(edit, ids)
     loaded = settings(config)
 
+    if to is not None and to not in loaded.channels:
+        raise typer.BadParameter(
+            f"{to} is no channel; channels are {', '.join(loaded.channels)}", param_hint="--to"
+        )
+
     async def one(desk: DeadLetterDesk, letter: DeadLetter) -> str:
         if dry_run:
-            return f"would go to {', '.join(desk.places(letter, edited))}"
+            return f"would go to {', '.join(await desk.places(letter, edited, to))}"
         replayed = await desk.replay(
-            letter, who=by or getpass.getuser(), why=why, edited=edited
+            letter, who=by or getpass.getuser(), why=why, edited=edited, to=to
         )
         if not replayed.done:
             return "was replayed by another"

@@ -1,4 +1,4 @@
-"""`notifier` that kills itself (SIGKILL) before or after the first call of one step, named by CRASH_AT."""
+"""`notifier` that kills itself (SIGKILL) before or after the first call of one step, named by CRASH_AT, or after CRASH_SKIP calls more."""
 
 from __future__ import annotations
 
@@ -26,14 +26,22 @@ def stage_of_streams(names: list[str]) -> str:
 def crashing(step: Step, name: Callable[..., str]) -> Step:
     """Return the step with a crash before it, or after it has really done something."""
 
+    left = int(os.environ.get("CRASH_SKIP", "0"))
+
+    def crash() -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
     async def stepped(self: Any, *args: Any, **kwargs: Any) -> Any:
         here = name(*args, **kwargs)
         if os.environ["CRASH_AT"] == f"before {here}":
-            os.kill(os.getpid(), signal.SIGKILL)
+            crash()
         result = await step(self, *args, **kwargs)
         did_something = bool(result) or not here.endswith(("read", "claim"))
         if os.environ["CRASH_AT"] == f"after {here}" and did_something:
-            os.kill(os.getpid(), signal.SIGKILL)
+            crash()
         return result
 
     return stepped

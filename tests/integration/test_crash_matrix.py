@@ -259,6 +259,39 @@ async def test_a_killed_replay_of_a_dead_letter_is_done_once_when_repeated(
     ]
 
 
+@pytest.mark.parametrize("window", ["before replay revive", "after replay revive"])
+async def test_a_replay_of_a_refused_digest_that_is_killed_half_way_is_ended_by_repeating_it(
+    daemons: Daemons, window: str
+):
+    daemons.receiver.answer(400)
+    await daemons.start("--stages", "intake", **LEASE)
+    publish(daemons)
+    await until(lambda: lane_length(daemons) == EVENTS)
+    await daemons.start("--stages", "delivery,recorder", **LEASE, **DIGESTING)
+    await until(lambda: len(rows(daemons.database_url)) == EVENTS, 60)
+    [digest_id] = {row["digest_id"] for row in rows(daemons.database_url)}
+    assert digest_id is not None
+    assert len(letters(daemons)) == EVENTS
+    daemons.receiver.recover()
+    replay = ("dlq", "replay", "--all", "--by", "ops", "--rate", "0")
+
+    crash_at = {"CRASH_AT": window, "CRASH_SKIP": "3"}
+    assert command(daemons, CRASHING, *replay, **crash_at) == -signal.SIGKILL
+    done = 3 if window.startswith("before") else 4
+    assert len(letters(daemons)) == EVENTS - done
+    assert command(daemons, "notifier", *replay) == 0
+
+    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
+    await until(lambda: not left_over(daemons.redis_url))
+    assert len(rows(daemons.database_url)) == EVENTS
+    assert letters(daemons) == []
+    assert len(actions(daemons)) == EVENTS
+    delivered = Counter(
+        each.headers["webhook-id"] for each in daemons.receiver.requests if each.status == 202
+    )
+    assert set(delivered.values()) == {1}
+
+
 @pytest.mark.parametrize("window", ["before replay add", "after replay add"])
 async def test_a_killed_replay_of_a_time_range_goes_on_when_repeated(
     daemons: Daemons, window: str

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 import redis
 from psycopg.rows import dict_row
 
 from notifier.streams.keys import Keys
 from tests.integration.daemons import Daemons
+from tests.integration.test_digests import SETTINGS as DIGESTING
+from tests.integration.test_digests import burst, lane_length
 from tests.integration.test_pipeline import rows, until, xadd
 
 DEAD = Keys("teams:events").dead
 
 
-def dlq(daemons: Daemons, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def dlq(
+    daemons: Daemons, *arguments: str, stdin: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
     env = {
         "REDIS_URL": daemons.redis_url,
         "DATABASE_URL": daemons.database_url,
         "PATH": "/usr/bin:/bin",
+        **more,
     }
     return subprocess.run(
         [sys.executable, "-m", "notifier", "dlq", *arguments],
@@ -361,3 +369,110 @@ async def test_a_long_list_of_dead_letters_is_replayed_page_by_page(daemons: Dae
     assert done.returncode == 0, done.stderr
     assert letters(daemons) == []
     assert len(actions(daemons)) == 1200
+
+
+async def test_letters_of_a_refused_digest_are_shown_replayed_and_discarded_one_by_one(
+    daemons: Daemons,
+):
+    daemons.receiver.answer(400)
+    await daemons.start("--stages", "intake")
+    await burst(daemons, "a.b", 8, patient_id="PAT-12345")
+    await until(lambda: lane_length(daemons) == 8)
+    await daemons.start("--stages", "delivery,recorder", **DIGESTING)
+    await until(lambda: len(rows(daemons.database_url)) == 8, 60)
+    assert len(daemons.receiver.requests) == 1
+    daemons.receiver.recover()
+    [(first, _), (second, fields), *rest] = letters(daemons)
+
+    shown = json.loads((await asyncio.to_thread(dlq, daemons, "show", second)).stdout)
+    assert shown["notification_id"] == fields["notification_id"]
+    assert shown["event"]["data"]["claim_id"] == "CLM-1"
+    assert "PAT-12345" not in json.dumps(shown)
+    replayed = await asyncio.to_thread(dlq, daemons, "replay", second)
+    discarded = await asyncio.to_thread(dlq, daemons, "discard", first, "--why", "a test")
+    assert (replayed.returncode, discarded.returncode) == (0, 0)
+
+    def status(row: dict[str, Any]) -> tuple[str, str]:
+        return row["event_id"], row["status"]
+
+    await until(lambda: ("a.b-1", "delivered") in map(status, rows(daemons.database_url)))
+    assert len(letters(daemons)) == len(rest) == 6
+    # Alone it is a card of its own, under its own id.
+    assert daemons.receiver.requests[-1].headers["webhook-id"] == fields["notification_id"]
+    assert Counter(row["status"] for row in rows(daemons.database_url)) == {
+        "delivered": 1,
+        "dead_lettered": 7,
+    }
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> dict[str, str]:
+    """Settings with a channel more than the shipped ones, which nobody can be posted to."""
+    settings = tmp_path / "night.toml"
+    settings.write_text('[channels]\nnight = { title = "Night" }\n')
+    return {"NOTIFIER_CONFIG": str(settings)}
+
+
+async def test_the_letter_of_a_channel_that_was_removed_stays_and_may_go_to_another(
+    daemons: Daemons, night: dict[str, str]
+):
+    await daemons.start(**night)
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "night", "id": "e0"})
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "night,sre", "id": "e1"})
+    await until(lambda: len(letters(daemons)) == 2)
+    await until(lambda: len(rows(daemons.database_url)) == 3)
+    by_event = {fields["event_id"]: letter_id for letter_id, fields in letters(daemons)}
+
+    gone = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "0")
+    assert gone.returncode == 1
+    assert gone.stderr.count("stays: channel: night is not in the configuration") == 2
+    assert "--to CHANNEL" in gone.stderr
+    assert len(letters(daemons)) == 2
+    assert actions(daemons) == []
+    unknown = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--to", "nobody")
+    assert unknown.returncode == 2
+    assert "nobody is no channel" in unknown.stderr
+
+    moved = await asyncio.to_thread(
+        dlq, daemons, "replay", "--all", "--rate", "0", "--to", "sre"
+    )
+    assert moved.returncode == 1
+    assert f"{by_event['e1']}: stays: channel: has had this event already" in moved.stderr
+    await until(lambda: len(rows(daemons.database_url)) == 4)
+    assert [fields["event_id"] for _, fields in letters(daemons)] == ["e1"]
+    assert [request.path for request in daemons.receiver.requests] == ["/sre", "/sre"]
+    found = {
+        (row["event_id"], row["channel"]): row["status"] for row in rows(daemons.database_url)
+    }
+    assert found == {
+        ("e0", "night"): "dead_lettered", ("e0", "sre"): "delivered",
+        ("e1", "night"): "dead_lettered", ("e1", "sre"): "delivered",
+    }  # fmt: skip
+
+
+async def test_an_event_for_an_unknown_channel_may_go_to_another(daemons: Daemons):
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "nobody", "id": "e0"})
+    await until(lambda: len(letters(daemons)) == 1)
+
+    assert (
+        "no channel: nobody"
+        in (await asyncio.to_thread(dlq, daemons, "replay", "--all")).stderr
+    )
+    moved = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--to", "pmo")
+
+    assert moved.returncode == 0, moved.stderr
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    assert [request.path for request in daemons.receiver.requests] == ["/pmo"]
+    assert letters(daemons) == []
+
+
+async def test_a_replay_keeps_to_its_rate(daemons: Daemons):
+    await refused(daemons, 5)
+
+    done = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "4")
+
+    assert done.returncode == 0
+    times = [record["at"] for record in actions(daemons)]
+    assert len(times) == 5
+    assert all((b - a).total_seconds() > 0.24 for a, b in itertools.pairwise(times))
