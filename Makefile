@@ -51,10 +51,14 @@ fmt: $(VENV)/.dev ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-cov: $(VENV)/.dev ## Run all tests and report which branches they miss
+cov: $(VENV)/.dev ## Run all tests, report which branches they miss, and fail below 85 %
 	$(BIN)/coverage erase
 	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine
+	@$(BIN)/coverage report --format=total --precision=2 | awk '{ \
+		print "# HELP teams_notifier_test_coverage_ratio Branch coverage of the tests, as measured by make cov."; \
+		print "# TYPE teams_notifier_test_coverage_ratio gauge"; \
+		printf "teams_notifier_test_coverage_ratio %.4f\n", $$1 / 100 }' > coverage.prom
 	$(BIN)/coverage report
 
 fuzz: $(VENV)/.dev ## Feed decoder, templates, cards, config and tokens a million spoiled inputs (ARGS='--seed 2')
@@ -89,7 +93,7 @@ uninstall: ## Stop and remove the service; settings and credentials stay unless 
 
 clean: ## Remove .venv, caches and build results
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
-		.coverage .coverage.* htmlcov dist build
+		.coverage .coverage.* coverage.prom htmlcov dist build
 	find notifier tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make a second `make run` start at once; a changed pyproject.toml installs again.

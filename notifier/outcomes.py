@@ -61,6 +61,7 @@ def encode_outcome(
     card_json: bytes | None,
     at: datetime,
     digest_id: str | None = None,
+    reason: str | None = None,
 ) -> bytes:
     """Write the outcome as one JSON text; the card goes in as the bytes that were posted, not encoded again."""
     last = tried.last
@@ -76,6 +77,7 @@ def encode_outcome(
         "status_code": last.status_code if last else None,
         "retry_count": max(0, notification.tried_before + tried.count - 1),
         "error_message": error,
+        "dead_letter_reason": reason,
         "sent_at": at.isoformat(),
         "stream": notification.stream,
         "entry_id": notification.entry_id,

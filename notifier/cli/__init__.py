@@ -16,6 +16,7 @@ from notifier.cli import (
     prune,
     publish,
     replay,
+    report,
     run,
     schema,
     trace,
@@ -44,6 +45,7 @@ app.add_typer(migrate.app, name="migrate")
 app.add_typer(dlq.app, name="dlq")
 app.command("replay")(replay.replay_events)
 app.command()(trace.trace)
+app.command()(report.report)
 app.command("prune")(prune.prune_audit)
 app.add_typer(cards.app, name="cards")
 app.command()(schema.schema)

@@ -59,6 +59,7 @@ class Ended:
             card_json=card_json(self.body) if self.body else None,
             at=at,
             digest_id=self.digest_id,
+            reason=refused.reason.value if refused else None,
         )
         targets: tuple[tuple[str, dict[str, str | bytes]], ...] = (
             (keys.outcomes, {"outcome": outcome}),

@@ -7,24 +7,25 @@ WITH outcome AS (
         id uuid, stream text, entry_id text, event_id text, correlation_id text, event_type text, event_time timestamptz,
         lang text, channel text, stakeholders text[], priority text, status text, status_code integer, retry_count integer,
         error_message text, sent_at timestamptz, webhook_host text, template text, card_payload jsonb,
-        digest_id uuid, subject jsonb, traceparent text
+        digest_id uuid, subject jsonb, traceparent text, dead_letter_reason text
     )
     ORDER BY o.id, o.sent_at DESC
 )
 INSERT INTO teams_notifications AS n (
     id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
     status_code, retry_count, error_message, sent_at, webhook_host, template, card_payload,
-    digest_id, subject, traceparent
+    digest_id, subject, traceparent, dead_letter_reason
 )
 SELECT
     id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
     status_code, retry_count, error_message, sent_at, webhook_host, template,
-    CASE WHEN %(store_cards)s AND card_payload <> 'null'::jsonb THEN card_payload END, digest_id, subject, traceparent
+    CASE WHEN %(store_cards)s AND card_payload <> 'null'::jsonb THEN card_payload END, digest_id, subject, traceparent, dead_letter_reason
 FROM outcome
 ON CONFLICT (id) DO UPDATE SET
     status = excluded.status, status_code = excluded.status_code, retry_count = excluded.retry_count,
     error_message = excluded.error_message, sent_at = excluded.sent_at, webhook_host = excluded.webhook_host,
-    template = excluded.template, card_payload = excluded.card_payload, digest_id = excluded.digest_id
+    template = excluded.template, card_payload = excluded.card_payload, digest_id = excluded.digest_id,
+    dead_letter_reason = excluded.dead_letter_reason
 WHERE excluded.sent_at > n.sent_at AND NOT (n.status = 'delivered' AND excluded.status = 'dead_lettered');
 
 -- name: record_attempts

@@ -40,7 +40,7 @@ def entries(redis_url: str, stream: str = "teams:events") -> list[dict[str, Any]
 @pytest.mark.parametrize(
     "command",
     [[], ["run"], ["sandbox"], ["publish"], ["migrate", "up"], ["migrate", "down"], ["migrate", "status"], ["dlq", "list"],
-     ["dlq", "show"], ["dlq", "replay"], ["dlq", "discard"], ["doctor"], ["prune"], ["replay"], ["trace"], ["cards", "preview"], ["cards", "list"], ["cards", "check"], ["cards", "render"], ["schema"], ["config", "check"], ["config", "show"], ["keys", "new"], ["keys", "list"], ["version"]],
+     ["dlq", "show"], ["dlq", "replay"], ["dlq", "discard"], ["doctor"], ["report"], ["prune"], ["replay"], ["trace"], ["cards", "preview"], ["cards", "list"], ["cards", "check"], ["cards", "render"], ["schema"], ["config", "check"], ["config", "show"], ["keys", "new"], ["keys", "list"], ["version"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command: list[str]):
     done = notifier(*command, "--help")
@@ -159,7 +159,7 @@ def test_migrate_goes_up_and_down_and_says_where_it_stands(empty_database_url: s
     assert done.returncode == 0
     assert json.loads(done.stdout)[0]["applied_at"]
     assert (
-        "rolled back 0007"
+        "rolled back 0008"
         in notifier("migrate", "down", DATABASE_URL=empty_database_url).stdout
     )
 

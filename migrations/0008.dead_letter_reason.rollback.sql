@@ -1,0 +1,1 @@
+ALTER TABLE teams_notifications DROP COLUMN dead_letter_reason;

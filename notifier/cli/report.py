@@ -1,0 +1,130 @@
+"""notifier report: the success metrics of a period against their targets."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from notifier.cli.options import CommandError, ConfigOption, settings
+from notifier.cli.report_table import print_tables
+from notifier.reports import Figures, Period, success_metrics
+from notifier.reports.page import report_page
+from notifier.reports.record import report_record
+from notifier.store.reports import read_figures
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST = timedelta(days=5 * 366)
+
+
+class Format(StrEnum):
+    """How the report is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+
+
+def report(
+    config: ConfigOption = None,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="AGO|TIME",
+            help="Start: so long ago (30m, 24h, 7d, 4w) or a time (UTC, unless it says otherwise).",
+        ),
+    ] = "24h",
+    until: Annotated[
+        str,
+        typer.Option(metavar="AGO|TIME", help="End, in the same way; 0h is now."),
+    ] = "0h",
+    form: Annotated[
+        Format, typer.Option("--format", help="For the terminal, programs, or a browser.")
+    ] = Format.TABLE,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to write instead of standard output.", show_default=False),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 when a target is missed.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(min=1, max=3600, help="Seconds that one query may take.")
+    ] = 120.0,
+) -> None:
+    """Report the success metrics against their targets, and what was sent, failed and answered.
+
+    Read from the audit trail in Postgres, by when notifications ended; changes nothing. Counts only: no event's content is in it.
+    """
+    now = datetime.now(UTC)
+    loaded = settings(config)
+    period = Period(
+        moment(since, now, "--since"),
+        moment(until, now, "--until"),
+        loaded.business_hours.time_zone,
+    )
+    if not timedelta(0) < period.until - period.since <= _LONGEST:
+        raise typer.BadParameter("must be before --until, by 5 years at most", param_hint="--since")  # fmt: skip
+    figures = read_figures(
+        loaded.database.url,
+        period,
+        made_at=now,
+        connect_timeout_seconds=loaded.database.connect_timeout_seconds,
+        statement_timeout_seconds=timeout,
+    )
+    _write(figures, form, output)
+    missed = [metric for metric in success_metrics(figures) if metric.met is False]
+    if check and missed:
+        for metric in missed:
+            typer.echo(
+                f"notifier: target missed: {metric.name} is {metric.shown}, not {metric.target}",
+                err=True,
+            )
+        raise typer.Exit(1)
+
+
+def moment(text: str, now: datetime, option: str) -> datetime:
+    """Return the time that is so long before `now`, or the time given; raises BadParameter."""
+    ago = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if ago:
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            "give how long ago (30m, 24h, 7d, 4w) or a time such as 2026-11-24 or 2026-11-24T10:00",
+            param_hint=option,
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _write(figures: Figures, form: Format, output: Path | None) -> None:
+    if output is None and form is Format.TABLE:
+        print_tables(figures, Console())
+        return
+    if form is Format.TABLE:
+        console = Console(record=True, file=open(os.devnull, "w"), width=120)  # noqa: SIM115
+        print_tables(figures, console)
+        text = console.export_text()
+    elif form is Format.JSON:
+        text = json.dumps(report_record(figures), ensure_ascii=False, indent=2) + "\n"
+    else:
+        text = report_page(figures)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    partly = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        partly.write_text(text, encoding="utf-8")
+        partly.replace(output)
+    except OSError as exc:
+        partly.unlink(missing_ok=True)
+        raise CommandError(f"{output}: cannot be written: {exc.strerror}") from None

@@ -1,0 +1,75 @@
+-- Every query reads the rows of a period by the index on sent_at, once; a day (or hour) is one of the time zone.
+-- name: counts
+-- One pass for all groupings; of event types, which producers choose, only the most frequent leave Postgres.
+WITH ended AS (
+    SELECT
+        CASE
+            WHEN grouping(event_type) = 0 THEN 'event_type' WHEN grouping(channel) = 0 THEN 'channel'
+            WHEN grouping(priority) = 0 THEN 'priority' WHEN grouping(slot) = 0 THEN 'slot' ELSE 'all'
+        END AS grouped_by,
+        event_type, channel, priority, slot,
+        count(*) AS total,
+        count(*) FILTER (WHERE status = 'delivered') AS delivered,
+        count(*) FILTER (WHERE retry_count > 0) AS retried
+    FROM (
+        SELECT event_type, channel, priority, status, retry_count,
+            date_trunc(%(slot)s, sent_at, %(time_zone)s) AS slot
+        FROM teams_notifications WHERE sent_at >= %(since)s AND sent_at < %(until)s
+    ) AS rows
+    GROUP BY GROUPING SETS ((event_type), (channel), (priority), (slot), ())
+), ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY grouped_by ORDER BY total DESC, event_type) AS place FROM ended
+)
+SELECT grouped_by, coalesce(event_type, channel, priority, ''), slot, total, delivered, retried
+FROM ranked
+WHERE grouped_by <> 'event_type' OR place <= %(event_types)s
+ORDER BY grouped_by, slot, total DESC, 2;
+
+-- name: dead_letters
+SELECT coalesce(dead_letter_reason, 'not recorded'), count(*)
+FROM teams_notifications
+WHERE sent_at >= %(since)s AND sent_at < %(until)s AND status = 'dead_lettered'
+GROUP BY 1 ORDER BY 2 DESC, 1;
+
+-- name: latency
+-- The notifications of a digest share a post: it counts once.
+WITH posts AS (
+    SELECT DISTINCT n.channel, a.started_at, a.duration_seconds, date_trunc(%(slot)s, n.sent_at, %(time_zone)s) AS slot
+    FROM teams_notifications n JOIN teams_notification_attempts a ON a.notification_id = n.id
+    WHERE n.sent_at >= %(since)s AND n.sent_at < %(until)s
+)
+SELECT
+    CASE WHEN grouping(channel) = 0 THEN 'channel' WHEN grouping(slot) = 0 THEN 'slot' ELSE 'all' END,
+    coalesce(channel, ''), slot, count(*),
+    percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration_seconds)
+FROM posts
+GROUP BY GROUPING SETS ((channel), (slot), ())
+ORDER BY 1, slot, 2;
+
+-- name: acknowledgements
+-- As the checklist has it: from the delivery until somebody took it, of what was taken.
+WITH taken AS (
+    SELECT priority, date_trunc(%(slot)s, sent_at, %(time_zone)s) AS slot,
+        greatest(0, extract(epoch FROM acknowledged_at - sent_at))::double precision AS seconds
+    FROM teams_notifications
+    WHERE sent_at >= %(since)s AND sent_at < %(until)s AND acknowledged_at IS NOT NULL
+)
+SELECT CASE WHEN grouping(slot) = 1 THEN 'priority' ELSE 'slot' END, priority, slot, count(*), avg(seconds),
+    percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds),
+    count(*) FILTER (WHERE seconds <= 60), count(*) FILTER (WHERE seconds <= 300), count(*) FILTER (WHERE seconds <= 900),
+    count(*) FILTER (WHERE seconds <= 1800), count(*) FILTER (WHERE seconds <= 3600), count(*) FILTER (WHERE seconds <= 14400)
+FROM taken
+GROUP BY GROUPING SETS ((priority), (priority, slot))
+HAVING grouping(slot) = 1 OR priority = 'CRITICAL'
+ORDER BY 1, slot, 2;
+
+-- name: unacknowledged_critical
+SELECT count(*), extract(epoch FROM now() - min(sent_at))::double precision FROM teams_notifications_unacknowledged_critical;
+
+-- name: people
+SELECT 'action', action, count(*) FROM teams_actions WHERE at >= %(since)s AND at < %(until)s GROUP BY action
+UNION ALL
+SELECT 'escalation', cause, count(*) FROM teams_escalations WHERE at >= %(since)s AND at < %(until)s GROUP BY cause
+UNION ALL
+SELECT 'dead letter', action, count(*) FROM teams_dead_letter_actions WHERE at >= %(since)s AND at < %(until)s GROUP BY action
+ORDER BY 1, 2;

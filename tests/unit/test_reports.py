@@ -1,0 +1,146 @@
+"""The report's arithmetic: steps of time, targets at their bounds, words, and drawings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from notifier.reports import (
+    Acknowledged,
+    Count,
+    Figures,
+    Latency,
+    Period,
+    Slot,
+    Unacknowledged,
+    success_metrics,
+)
+from notifier.reports.charts import Axis, Mark, columns, nice_most, steps
+from notifier.reports.page import report_page
+from notifier.reports.wording import percent, seconds
+
+END = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+PERIOD = Period(END - timedelta(days=2), END, "Asia/Riyadh")
+
+
+def figures(**changes: object) -> Figures:
+    empty = Figures(
+        period=PERIOD, made_at=END, all=Count("", 0, 0, 0), by_event_type=(), by_channel=(), by_priority=(), dead_letters=(),
+        latency=None, latency_by_channel=(), acknowledged=(), unacknowledged=Unacknowledged(0, None), actions=(), escalations=(),
+        dead_letter_actions=(), trend=tuple(Slot(start) for start in PERIOD.starts()),
+    )  # fmt: skip
+    return replace(empty, **changes)  # type: ignore[arg-type]
+
+
+def met(found: Figures) -> dict[str, bool | None]:
+    return {metric.key: metric.met for metric in success_metrics(found)}
+
+
+def critical(average: float) -> tuple[Acknowledged, ...]:
+    return (Acknowledged("CRITICAL", 4, average, average, average, (0, 0, 4, 4, 4, 4)),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "expected"),
+    [
+        ({"all": Count("", 1000, 991, 0)}, "delivery_rate", True),
+        ({"all": Count("", 1000, 990, 0)}, "delivery_rate", False),
+        ({"all": Count("", 0, 0, 0)}, "delivery_rate", None),
+        ({"acknowledged": critical(299.9)}, "critical_acknowledgement_seconds", True),
+        ({"acknowledged": critical(300.0)}, "critical_acknowledgement_seconds", False),
+        ({}, "critical_acknowledgement_seconds", None),
+        ({"latency": Latency("", 9, 1, 1.99, 3)}, "webhook_latency_p95_seconds", True),
+        ({"latency": Latency("", 9, 1, 2.0, 3)}, "webhook_latency_p95_seconds", False),
+        ({}, "webhook_latency_p95_seconds", None),
+        ({"unacknowledged": Unacknowledged(9, 60.0)}, "unacknowledged_critical", True),
+        ({"unacknowledged": Unacknowledged(10, 60.0)}, "unacknowledged_critical", False),
+        ({"all": Count("", 1000, 1000, 0)}, "test_coverage", None),
+    ],
+)
+def test_a_target_is_missed_at_its_bound(
+    changes: dict[str, object], key: str, expected: bool | None
+):
+    assert met(figures(**changes))[key] is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, "–"), (0.0, "0 ms"), (0.83, "830 ms"), (0.9996, "1 s"), (1.456, "1.46 s"), (59.999, "1 min"), (250, "4 min 10 s"), (3600, "1 h"),
+     (7500, "2 h 5 min"), (273_600, "3 d 4 h")],
+)  # fmt: skip
+def test_lengths_of_time_are_written_in_two_units(value: float | None, words: str):
+    assert seconds(value) == words
+
+
+def test_a_rate_that_is_not_all_is_never_shown_as_all():
+    assert percent(0.99999, floor=True) == "99.99 %"
+    assert percent(1.0, floor=True) == "100 %"
+    assert percent(0.5) == "50 %"
+    assert percent(None) == "–"
+
+
+def test_steps_are_hours_then_days_then_weeks_of_the_time_zone():
+    hours = Period(END - timedelta(hours=3), END, "Asia/Riyadh")
+    assert [start.hour for start in hours.starts()] == [6, 7, 8, 9]
+    days = Period(END - timedelta(days=3), END, "Asia/Riyadh").starts()
+    assert days == [datetime(2026, 11, day, 21, tzinfo=UTC) for day in (21, 22, 23, 24)]
+    weeks = Period(END - timedelta(days=100), END, "Asia/Riyadh").starts()
+    assert len(weeks) == 15
+    assert {(start + timedelta(hours=3)).weekday() for start in weeks} == {0}
+
+
+def test_days_of_a_time_zone_that_changes_its_clock_are_23_or_25_hours():
+    begin = datetime(2026, 10, 24, tzinfo=UTC)
+    starts = Period(begin, begin + timedelta(days=4), "Europe/Berlin").starts()
+    lengths = {after - before for before, after in pairwise(starts)}
+    assert lengths == {timedelta(hours=24), timedelta(hours=25)}
+
+
+@pytest.mark.parametrize(("values", "most"), [([], 1), ([0], 1), ([0.3], 0.5), ([7], 10), ([100], 100), ([101], 200), ([2100], 2500)])  # fmt: skip
+def test_the_axis_ends_at_a_round_number(values: list[float], most: float):
+    assert nice_most(values) == pytest.approx(most)
+
+
+def heights(svg: str, kind: str) -> list[float]:
+    return [float(found) for found in re.findall(rf'class="{kind}"[^>]* height="([\d.]+)"', svg)]  # fmt: skip
+
+
+def test_columns_are_as_high_as_their_values_and_one_failure_can_be_seen():
+    svg = columns("t", [Mark("a", 50, 25), Mark("b", 100), Mark("c", None), Mark("d", 100, 0.1)], Axis(100, "100"))  # fmt: skip
+    assert heights(svg, "good") == [25, 100, 98]
+    assert heights(svg, "bad") == [25, 2]
+
+
+def test_a_step_without_value_leaves_a_gap_and_a_target_beyond_the_axis_is_left_out():
+    svg = steps("t", [Mark("a", 1), Mark("b", None), Mark("c", 4)], Axis(4, "4", 5, "target"))
+    assert heights(svg, "level") == [25, 100]
+    assert 'class="target"' not in svg
+
+
+def test_names_from_producers_are_text_in_the_page():
+    hostile = '<script>alert(1)</script>" onload="x'
+    page = report_page(
+        figures(
+            all=Count("", 2, 1, 0),
+            by_event_type=(Count(hostile, 2, 1, 0),),
+            by_channel=(Count(hostile, 2, 1, 0),),
+            dead_letters=((hostile, 1),),
+            latency=Latency("", 1, 1, 1, 1),
+            latency_by_channel=(Latency(hostile, 1, 1, 1, 1),),
+        )
+    )
+    assert "<script" not in page
+    assert ' onload="' not in page
+    assert page.count("&lt;script&gt;") == 4
+    assert not re.search(r"(?:src|href)=|url\(|@import|https?://", page)
+
+
+def test_a_period_without_anything_is_a_page_too():
+    page = report_page(figures())
+    assert "No notification ended in this period." in page
+    assert "None in this period." in page
+    assert "All 1 measured targets are met." in page
