@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 def commands_in(block: Block) -> list[list[str]]:
     """Return the words of each notifier command of a block, comments and continued lines joined."""
     lines = block.text.replace("\\\n", " ").splitlines()
-    found = [re.search(r"^\s*(?:sudo )?notifier( [a-z].*)", line.split("#")[0]) for line in lines]
+    found = [
+        re.search(r"^\s*(?:sudo )?notifier( [a-z].*)", line.split("#")[0]) for line in lines
+    ]
     return [re.split(r"\s[|>]", match[1])[0].split() for match in found if match]
 
 
