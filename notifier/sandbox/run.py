@@ -200,6 +200,7 @@ def _announce(addresses: Addresses, as_json: bool) -> None:
   Teams channels   {addresses.teams_url}
   Redis            {addresses.redis_url}
   Postgres         {addresses.database_url}
+  Console          {addresses.admin_url}/console
   Health           {addresses.admin_url}/readyz
 
 Publish an event of your own from another terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -119,7 +120,11 @@ def addresses(console: Console) -> dict[str, str]:
 async def faults_of(page: Page, name: str) -> list[str]:
     """Return what axe-core finds, and whether the page is wider than the window; keeps a picture when a folder is named."""
     if "/notifications/" in page.url:
-        await page.frame_locator("iframe").locator(".ac-adaptiveCard").wait_for()
+        card = page.frame_locator("iframe").locator(".ac-adaptiveCard")
+        await card.wait_for()
+        # The frame becomes as high as its card.
+        high = await card.evaluate("(card) => card.offsetHeight")
+        await page.wait_for_function("(high) => Math.abs(document.querySelector('iframe').clientHeight - high) < 40", arg=high)  # fmt: skip
     folder = os.environ.get("SCREENSHOTS")
     if folder:
         await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
@@ -379,7 +384,7 @@ async def test_search_by_claim_id_shows_the_whole_way(page: Page, console: Conso
     await page.get_by_label("Id").fill("CLM-77")
     await page.keyboard.press("Enter")
     text = await page.locator(".case").inner_text()
-    for step in ("PMO", "Delivered", "published", "attempt 1", "recorded"):
+    for step in ("PMO", "Delivered", "Published", "Attempt 1", "Recorded"):
         assert step in text
     assert await faults_of(page, "search") == []
     await page.get_by_role("link", name="PMO").click()
@@ -467,3 +472,73 @@ async def test_refreshing_is_asked_for_and_can_be_stopped(page: Page, console: C
     await page.locator(".tile", has_text="Dead letters").get_by_text("1", exact=True).wait_for()
     await page.get_by_role("link", name="Stop").click()
     assert await page.locator("meta[http-equiv=refresh]").count() == 0
+
+
+async def test_overview_says_what_holds_a_channel_back(page: Page, daemons: Daemons):
+    await daemons.start(
+        TEAMS_WEBHOOK_PMO="placeholder", TEAMS_RATE_LIMIT_REQUESTS="60", TEAMS_BREAKER__FAILURES="2", TEAMS_RETRY_FACTOR="1",
+    )  # fmt: skip
+    daemons.receiver.answer(429, headers={"Retry-After": "300"}, times=1)
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "priority": "HIGH"})
+    await daemons.receiver.wait_for(1)
+    daemons.receiver.answer(404, times=1)
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "devops"})
+    await daemons.receiver.wait_for(2)
+    daemons.receiver.answer(500)
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "cloudops"})
+    await daemons.receiver.wait_for(4)
+
+    expected = {"PMO": "No webhook", "SRE": "Paused", "DevOps": "Misconfigured", "CloudOps": "Failing", "Compliance Office": "Ready"}  # fmt: skip
+    async with asyncio.timeout(60):
+        states: dict[str, str] = {}
+        while states != expected:
+            await page.goto(f"{daemons.admin_urls[0]}/console")
+            states = {
+                channel: await row.locator(".badge").inner_text()
+                for channel in expected
+                for row in [page.get_by_role("row").filter(has_text=channel).first]
+            }
+    sre = await page.get_by_role("row").filter(has_text="SRE").first.inner_text()
+    assert "60 in 60 s" in sre
+    assert "9 of 10" in sre or "10 of 10" in sre
+    assert await faults_of(page, "overview-troubled") == []
+
+
+async def test_operator_logs_in_with_the_token_and_out_again(page: Page, daemons: Daemons):
+    token = "5b4c3d2e1f00f1e2d3c4b5a697887960"
+    await daemons.start(TEAMS_ADMIN_TOKEN=token)
+    await page.goto(f"{daemons.admin_urls[0]}/console/search")
+    await page.get_by_label("Admin token").fill(token)
+    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("heading", name="Search").wait_for()
+    assert token not in await page.content()
+    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_label("Admin token").wait_for()
+    await page.goto(f"{daemons.admin_urls[0]}/console")
+    await page.get_by_label("Admin token").wait_for()
+
+
+async def test_name_comes_from_single_sign_on_and_cannot_be_typed(page: Page, daemons: Daemons):
+    await daemons.start(
+        TEAMS_ADMIN__USER_HEADER="X-Forwarded-User", TEAMS_ADMIN__TRUSTED_PROXIES="127.0.0.1"
+    )
+    console = Console(f"{daemons.admin_urls[0]}/console", daemons)
+    await refused(console)
+    await page.set_extra_http_headers({"X-Forwarded-User": "sara@example.com"})
+    await page.goto(console.letter_address)
+    await page.get_by_role("button", name="Replay…").click()
+    assert await page.get_by_label("Your name").count() == 0
+    await page.get_by_text("You are signed in as sara@example.com").wait_for()
+    # A form that was made for one operator is no good for another.
+    await page.set_extra_http_headers({"X-Forwarded-User": "mallory@example.com"})
+    await page.get_by_role("button", name="Replay 1 dead letter").click()
+    await page.get_by_role("heading", name="This form is out of date").wait_for()
+    assert len(letters(daemons)) == 1
+    await page.set_extra_http_headers({"X-Forwarded-User": "sara@example.com"})
+    await page.goto(console.letter_address)
+    await page.get_by_role("button", name="Replay…").click()
+    await page.get_by_role("button", name="Replay 1 dead letter").click()
+    await page.get_by_role("heading", name="Replayed 1 of 1").wait_for()
+
+    [record] = actions(daemons)
+    assert record["who"] == "sara@example.com"

@@ -113,7 +113,8 @@ def lane_rows(
 
 def _state(channel: ChannelState, *, paused: float, crowded: bool) -> State:
     if channel.webhook != "configured":
-        why = f"The webhook is {channel.webhook}; its cards become dead letters."
+        which = "still a placeholder" if channel.webhook == "placeholder" else "missing"
+        why = f"Its webhook is {which}; its cards become dead letters."
         return State("No webhook", why, "bad")
     if channel.detail and channel.detail != "starting":
         return State("Misconfigured", channel.detail, "bad")
