@@ -542,3 +542,18 @@ async def test_name_comes_from_single_sign_on_and_cannot_be_typed(page: Page, da
 
     [record] = actions(daemons)
     assert record["who"] == "sara@example.com"
+
+
+async def test_the_check_itself_finds_faults(page: Page, console: Console):
+    await page.goto(f"{console.url}/search")
+    await page.evaluate(
+        """() => {
+          document.querySelector("label").remove();
+          const sheet = new CSSStyleSheet();
+          sheet.replaceSync("h1{color:#ccc} main{width:3000px}");
+          document.adoptedStyleSheets = [sheet];
+        }"""
+    )
+    found = "\n".join(await faults_of(page, "broken"))
+    for what in ("label", "color-contrast", "wide in"):
+        assert what in found

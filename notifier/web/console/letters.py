@@ -157,51 +157,54 @@ class LetterPages:
         """Ask who and why; nothing is done yet."""
         try:
             act, everything = _do(request.query.get("do", ""))
-            refs = await self._chosen(request.query, everything)
+            if not everything:
+                return await self.ask(request, Draft(act, self._ticked(request.query)))
+            asked = LettersAsked.read(request.query, self._parts.config().streams)
         except AskedError as exc:
             return self._pages.message(request, "Nothing was done", str(exc), status=422)
-        if isinstance(refs, Away):
-            return self._pages.page(
-                request, "away.html", status=503, away=refs, title="Dead letters"
-            )
-        return await self.ask(request, Draft(act, *refs))
-
-    async def _chosen(
-        self, query: MultiMapping[str], everything: bool
-    ) -> tuple[tuple[LetterRef, ...]] | Away:
-        config = self._parts.config()
-        if not everything:
-            refs = [letter_ref(text, config.streams) for text in query.getall("letter", [])]
-            if not refs:
-                raise AskedError(
-                    "Nothing is selected. Go back and tick the dead letters that you mean."
-                )
-            return (_oldest_first(refs)[:AT_ONCE],)
-        asked = LettersAsked.read(query, config.streams)
         found = await known("Redis", self._matching(asked.filter))
         if isinstance(found, Away):
-            return found
+            return self._pages.page(
+                request, "away.html", status=503, away=found, title="Dead letters"
+            )
         if not found:
-            raise AskedError("No dead letter matches the filter any more.")
-        return (found,)
+            why = "No dead letter matches the filter any more."
+            return self._pages.message(request, "Nothing was done", why, status=422)
+        return await self.ask(request, Draft(act, tuple(each.ref for each in found)), found)
 
-    async def _matching(self, wanted: Filter) -> tuple[LetterRef, ...]:
+    def _ticked(self, query: MultiMapping[str]) -> tuple[LetterRef, ...]:
+        streams = self._parts.config().streams
+        refs = [letter_ref(text, streams) for text in query.getall("letter", [])]
+        if not refs:
+            raise AskedError(
+                "Nothing is selected. Go back and tick the dead letters that you mean."
+            )
+        return _oldest_first(refs)[:AT_ONCE]
+
+    async def _matching(self, wanted: Filter) -> tuple[LetterView, ...]:
         """Return the oldest ones that match; pages may be empty before the end."""
-        refs: list[LetterRef] = []
+        found: list[LetterView] = []
         after = None
         while True:
             page = await dead_letter_page(
-                self._parts.group, self._parts.config().streams, wanted, after=after, newest_first=False, limit=AT_ONCE - len(refs),
-            )  # fmt: skip
-            refs += [LetterRef(letter.id, letter.stream) for letter in page.letters]
+                self._parts.group,
+                self._parts.config().streams,
+                wanted,
+                after=after,
+                newest_first=False,
+                limit=AT_ONCE - len(found),
+            )
+            found += map(letter_view, page.letters)
             after = page.next
-            if after is None or len(refs) >= AT_ONCE:
-                return tuple(refs)
+            if after is None or len(found) >= AT_ONCE:
+                return tuple(found)
 
-    async def ask(self, request: web.Request, draft: Draft) -> web.Response:
-        """Return the form with who and why."""
+    async def ask(
+        self, request: web.Request, draft: Draft, found: tuple[LetterView, ...] | None = None
+    ) -> web.Response:
+        """Return the form with who and why; `found` are the letters, if they were read already."""
         browser = self._seal.browser_of(request)
-        letters = await known("Redis", self._look(draft.refs))
+        letters = await known("Redis", self._look(draft.refs)) if found is None else found
         response = self._pages.page(
             request,
             "confirm.html",

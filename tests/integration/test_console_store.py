@@ -1,0 +1,122 @@
+"""What the console reads from Postgres: events by their whole family, pages without gaps, and never for long."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from notifier.errors import StoreError
+from notifier.store.console import ConsoleStore, Recorded, Wanted
+from tests.integration.test_escalation import START, STREAM, answer, record
+
+
+def escalate(database_url: str, event_id: str, of: str, step: int, channel: str) -> str:
+    """Put down that `channel` was told, with the row of its card."""
+    [row_id] = record(database_url, f"escalation:{of}:{step}", channel, event_type="notifier.escalation", at=START + timedelta(minutes=5))  # fmt: skip
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO teams_escalations (stream, event_id, step, channel, cause, notification_id, escalation_id, at)"
+            " VALUES (%s, %s, %s, %s, 'unanswered', %s, %s, %s)",
+            (STREAM, event_id, step, channel, of, row_id, START + timedelta(minutes=5)),
+        )
+    return row_id
+
+
+@pytest.fixture
+def store(database_url: str) -> ConsoleStore:
+    return ConsoleStore(database_url, timeout_seconds=20)
+
+
+async def test_an_event_and_its_escalations_are_one_case(
+    database_url: str, store: ConsoleStore
+):
+    first, _ = record(database_url, "e1", "sre devops")
+    escalate(database_url, "e1", first, 1, "nphies_integration")
+    record(database_url, "e2", "pmo", at=START + timedelta(minutes=1))
+    record(database_url, "e3", "pmo", priority="HIGH")
+
+    newer, older = await store.unanswered()
+
+    assert (newer.event_id, older.event_id) == ("e2", "e1")
+    assert set(older.channels) == {"sre", "devops", "nphies_integration"}
+    assert older.event_type == "nphies.api.error"
+    assert older.since == START
+    assert older.steps == ((1, "nphies_integration", START + timedelta(minutes=5)),)
+    assert older.taken_by is None
+
+
+async def test_an_answer_anywhere_in_the_family_takes_the_event(
+    database_url: str, store: ConsoleStore
+):
+    first, _ = record(database_url, "e1", "sre devops")
+    answer(database_url, escalate(database_url, "e1", first, 1, "pmo"))
+
+    [event] = await store.unanswered()
+
+    assert (event.taken_by, event.taken_in) == ("Sara", "pmo")
+    assert set(event.channels) == {"sre", "devops"}
+
+
+async def test_passing_it_on_by_hand_is_no_answer(database_url: str, store: ConsoleStore):
+    first, _ = record(database_url, "e1", "sre devops")
+    answer(database_url, first, "escalate")
+
+    [event] = await store.unanswered()
+
+    assert event.taken_by is None
+    assert event.channels == ("devops",)
+
+
+async def test_every_notification_is_on_one_page(database_url: str, store: ConsoleStore):
+    for number in range(7):
+        # Three rows with the same time: pages must not lose or repeat any of them.
+        record(database_url, f"e{number}", "sre devops pmo", at=START + timedelta(minutes=number // 3))  # fmt: skip
+    found: list[Recorded] = []
+    before = None
+    while True:
+        page = await store.notifications(Wanted(before=before), limit=4)
+        found += page
+        if len(page) < 4:
+            break
+        before = (page[-1].sent_at, page[-1].id)
+
+    assert len({each.id for each in found}) == len(found) == 21
+    times = [each.sent_at for each in found]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_filters_of_notifications_are_all_heeded(database_url: str, store: ConsoleStore):
+    record(database_url, "e1", "sre pmo")
+    record(database_url, "e2", "sre", priority="HIGH", event_type="backup.failed")
+
+    async def count(wanted: Wanted) -> int:
+        return len(await store.notifications(wanted, limit=10))
+
+    assert await count(Wanted()) == 3
+    assert await count(Wanted(channel="sre")) == 2
+    assert await count(Wanted(priority="HIGH")) == 1
+    assert await count(Wanted(event_type="backup.failed", channel="pmo")) == 0
+    assert await count(Wanted(status="dead_lettered")) == 0
+    assert await count(Wanted(since=START + timedelta(seconds=1))) == 0
+
+
+async def test_a_locked_table_holds_no_page_for_long(database_url: str):
+    store = ConsoleStore(database_url, timeout_seconds=0.5)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("LOCK TABLE teams_notifications IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreError, match="took longer"):
+            await store.notifications(Wanted(), limit=1)
+        # However many look, few of them wait in Postgres.
+        looks = [store.unanswered() for _ in range(20)]
+        results = await asyncio.gather(*looks, return_exceptions=True)
+
+    assert all(isinstance(result, StoreError) for result in results)
+    assert await store.notifications(Wanted(), limit=1) == []
+
+
+async def test_an_older_schema_says_what_to_do(empty_database_url: str):
+    with pytest.raises(StoreError, match="notifier migrate up"):
+        await ConsoleStore(empty_database_url, timeout_seconds=20).unanswered()
