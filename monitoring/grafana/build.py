@@ -264,7 +264,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                   (("sort_desc(sum by (reason) (increase(teams_dead_letters_total[24h])) > 0)", "{{reason}}"),), kind="bargauge", width=6,
                   steps=((None, WATCH),), decimals=0, missing="none"),
             Panel("Dead letters waiting", "For somebody to replay or discard them.",
-                  ((f"max by (stream) (teams_dead_letters_kept{{{_STREAM}}})", "{{stream}}"),), width=9),
+                  ((f"max by (stream) (teams_dead_letters_kept{{{_STREAM}}})", "{{stream}}"),
+                   (f"max by (stream) (teams_lanes_abandoned_entries{{{_STREAM}}})", "{{stream}}, for channels that were removed")), width=9),
         ),
     ),
     (

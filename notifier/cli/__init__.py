@@ -12,6 +12,7 @@ from notifier.cli import (
     config,
     dlq,
     keys,
+    lanes,
     migrate,
     prune,
     publish,
@@ -43,6 +44,7 @@ app.command()(sandbox)
 app.command()(publish.publish)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(lanes.app, name="lanes")
 app.command("replay")(replay.replay_events)
 app.command()(trace.trace)
 app.command()(report.report)

@@ -202,6 +202,12 @@ class AuditSettings(Section):
         return self
 
 
+class DeadLetterSettings(Section):
+    """When dead letters are too many to be overlooked."""
+
+    warn_above: Annotated[int, Field(ge=0)]
+
+
 class MaskingSettings(Section):
     """Which data members identify a person."""
 
@@ -278,6 +284,7 @@ class Config(Section):
     vault: VaultSettings
     recorder: RecorderSettings
     audit: AuditSettings
+    dead_letters: DeadLetterSettings
     masking: MaskingSettings
     cards: CardSettings
     links: LinkSettings

@@ -15,6 +15,7 @@ import structlog
 from notifier.config import Config, mask_url
 from notifier.daemon.actions import add_actions
 from notifier.daemon.housekeeping import housekeeping, read_streams
+from notifier.daemon.inspection import Inspector
 from notifier.daemon.listeners import add_listeners
 from notifier.daemon.observing import start_series
 from notifier.daemon.parts import Daemon, Loop
@@ -104,8 +105,11 @@ async def _main(
         await add_listeners(daemon, stack)
         reloader = Reloader(daemon, blueprint)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
+        inspector = Inspector(daemon)
+        daemon.after_reload.append(inspector.request)
         daemon.serving += [
             leases.run,
+            inspector.run,
             lambda: housekeeping(daemon),
             reloader.run,
             lambda: supervisor.watch(daemon.health),

@@ -10,7 +10,8 @@ from pydantic import JsonValue
 from notifier.events import Priority
 from notifier.routing import Catalogue
 from notifier.stages.stage import Every
-from notifier.streams.group import ConsumerGroup, Entry, Glimpse, Outlook
+from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.views import Glimpse, Outlook
 
 _PAGE = 500
 _PAGE_BYTES = 1_000_000

@@ -15,6 +15,7 @@ from notifier.streams import keys
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import HopResult, Move, pack
 from notifier.streams.scripts import Script
+from notifier.streams.views import Backlog, Floor, Glance, Glimpse, Outlook, number_of
 
 _GIVEN_UP_MS = 10**9
 _SCRIPTS = (
@@ -34,28 +35,6 @@ _COUNTED_AT_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """What waits in a stream."""
-
-    entries: int
-    """On servers before Redis 7.0 an event stream is counted up to 1,000 entries."""
-    oldest_seconds: float
-    """Age of the oldest; 0 when none waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """What a bounded look through dead letters found."""
-
-    complete: bool
-    """Whether it came to the end."""
-    last: str
-    """The last entry that was looked at; empty when there was none."""
-    found: tuple[tuple[str, dict[str, str]], ...]
-    """Ids and fields, without the events."""
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """One stream entry in hand; `fields` is None when it was trimmed while pending."""
 
@@ -63,51 +42,6 @@ class Entry:
     id: str
     fields: Mapping[bytes, bytes] | None
     deliveries: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Glimpse:
-    """What kind of entry stands in a stream; a field that it does not have is empty."""
-
-    id: str
-    size_bytes: int
-    priority: bytes
-    type: bytes
-    event: bytes
-
-    @property
-    def kind(self) -> bytes:
-        """Return what tells it from others, unless it has an event field."""
-        return self.priority + b"\n" + self.type
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """A page of what the group has not read yet."""
-
-    after: str
-    """Where it begins: after this id."""
-    last: str
-    """The last id looked at."""
-    passed: int
-    """Entries of the kinds that were to be passed over."""
-    glimpses: list[Glimpse]
-    """The others."""
-    more: bool
-    """More may follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """Up to where a group has acknowledged a stream that keeps its entries, and what it had in hand."""
-
-    last: tuple[int, int]
-    pending: frozenset[tuple[int, int]]
-
-    def passed(self, entry_id: str) -> bool:
-        """Tell whether the group has surely acknowledged an entry."""
-        number = _id(entry_id)
-        return number <= self.last and number not in self.pending
 
 
 class ConsumerGroup:
@@ -399,7 +333,7 @@ class ConsumerGroup:
         """
         async with self._errors():
             text: Any = await self.client.get(keys.floor(stream, self._group))
-        last, *pending = [_id(word) for word in (text or b"0-0").split()]
+        last, *pending = [number_of(word) for word in (text or b"0-0").split()]
         return Floor(last, frozenset(pending))
 
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
@@ -413,12 +347,12 @@ class ConsumerGroup:
         async with self._errors():
             oldest_wanted = (older_than_ms, 0)
             for group in await self.client.xinfo_groups(stream):
-                last = _id(group["last-delivered-id"])
+                last = number_of(group["last-delivered-id"])
                 oldest_wanted = min(oldest_wanted, (last[0], last[1] + 1))
                 if group["pending"]:
                     summary = await self.client.xpending(stream, group["name"])
                     if summary["min"]:
-                        oldest_wanted = min(oldest_wanted, _id(summary["min"]))
+                        oldest_wanted = min(oldest_wanted, number_of(summary["min"]))
             return int(
                 await self.client.xtrim(
                     stream, minid=f"{oldest_wanted[0]}-{oldest_wanted[1]}", approximate=False
@@ -436,9 +370,3 @@ class ConsumerGroup:
 def _texts(fields: Sequence[bytes]) -> dict[str, str]:
     texts = [text.decode(errors="replace") for text in fields]
     return dict(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _id(entry_id: bytes | str) -> tuple[int, int]:
-    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-    ms, _, seq = text.partition("-")
-    return int(ms), int(seq or 0)

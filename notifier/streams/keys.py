@@ -26,6 +26,11 @@ class Keys:
         return f"{{{self.stream}}}:dead"
 
     @property
+    def channels(self) -> str:
+        """Hash of every channel that ever had lanes here; what is no channel any more may have left something in them."""
+        return f"{{{self.stream}}}:channels"
+
+    @property
     def never(self) -> str:
         """A stream that never exists: adding to it without making it tells whether Redis has room."""
         return f"{{{self.stream}}}:never"

@@ -21,6 +21,7 @@ _NO_SCRIPT = "0" * 40
 COMMANDS: dict[str, tuple[str, ...]] = {
     "ping": ("PING",),
     "time": ("TIME",),
+    "info": ("INFO", "server"),
     "eval": ("EVAL", "return 1", "1", "KEY"),
     "evalsha": ("EVALSHA", _NO_SCRIPT, "1", "KEY"),
     "xreadgroup": ("XREADGROUP", "GROUP", _NOBODY, _NOBODY, "COUNT", "1", "STREAMS", "KEY", ">"),

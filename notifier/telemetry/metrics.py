@@ -140,6 +140,12 @@ DEAD_LETTERS_KEPT = Gauge(
     ["stream"],
     registry=REGISTRY,
 )
+ABANDONED = Gauge(
+    "teams_lanes_abandoned_entries",
+    "Notifications that wait for channels that are in the settings no more: nobody delivers them.",
+    ["stream"],
+    registry=REGISTRY,
+)
 PART_UP = Gauge(
     "teams_part_up",
     "1 when a part of this process (a stage, a channel, a server) works, 0 when it does not.",

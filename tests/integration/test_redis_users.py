@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from notifier.streams.actions import Actions
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
+from notifier.streams.keys import Keys
 from tests.integration.daemons import Daemons
 from tests.integration.test_failover import command, event
 from tests.integration.test_pipeline import left_over, rows, until
@@ -170,6 +172,31 @@ async def test_looking_ahead_and_making_a_lost_group_again_have_their_rights(ser
 
         assert admin.exists("{teams:events}:ahead:notifier") == 0
     await close(client)
+
+
+async def test_an_operator_may_drain_the_lanes_of_a_removed_channel(
+    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    daemons = Daemons(server.url, database_url, webhook_receiver, tmp_path)
+    lane = Keys("teams:events").lane("night", urgent=True)
+    with redis.Redis.from_url(server.url) as admin:
+        admin.xgroup_create(lane, "notifier", id="0", mkstream=True)
+        for _ in range(2):
+            admin.xadd(lane, {"notification": "{}"})
+        [[_, [[held, _fields]]]] = admin.xreadgroup("notifier", "x", {lane: ">"}, count=1)
+        admin.xclaim(lane, "notifier", "x", 0, [held], idle=10**8)
+    operator = {"REDIS_URL": as_user(server, "operator")}
+
+    command(daemons, "lanes", "list", **operator)
+    drained = await asyncio.to_thread(
+        command, daemons, "lanes", "drain", "night", "--why", "test", **operator
+    )
+
+    assert "2 are dead letters now" in drained
+    with redis.Redis.from_url(server.url) as admin:
+        assert admin.xlen(lane) == 0
+        assert admin.xpending(lane, "notifier")["pending"] == 0
+        assert {entry["object"] for entry in admin.acl_log()} <= {"client", "client|setinfo"}
 
 
 async def take_twice(url: str) -> list[str | None]:

@@ -20,7 +20,7 @@ from notifier.events import to_event
 from notifier.routing import Catalogue
 from notifier.signing import action_token
 from notifier.store.console import Unanswered
-from notifier.streams.group import Backlog
+from notifier.streams.views import Backlog
 from notifier.telemetry.readiness import (
     ChannelState,
     Readiness,

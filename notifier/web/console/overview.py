@@ -11,7 +11,7 @@ from aiohttp import web
 
 from notifier.config import Config, RateLimitSettings
 from notifier.store.console import Unanswered
-from notifier.streams.group import Backlog
+from notifier.streams.views import Backlog
 from notifier.telemetry.readiness import ChannelState, Readiness, ServerState
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleParts, known

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from notifier.streams.group import Backlog, ConsumerGroup
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.keys import Keys
+from notifier.streams.views import Backlog
 from notifier.web.console.parts import ConsoleParts
 
 _FRESH_SECONDS = 2.0

@@ -1,0 +1,162 @@
+"""notifier lanes: what waits for channels, also for those that are no more."""
+
+from __future__ import annotations
+
+import getpass
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from notifier.cli.dlq import ByOption, DryOption
+from notifier.cli.options import (
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    plain,
+    print_json,
+    settings,
+    with_redis,
+)
+from notifier.config import Config
+from notifier.deadletter import Reason, of_entry
+from notifier.notifications import decode
+from notifier.outcomes import Tried
+from notifier.stages.ending import Ended, Refused
+from notifier.streams.abandoned import AbandonedLanes, Drained
+from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.history import entries_between
+from notifier.streams.hop import Move
+from notifier.streams.keys import Keys
+
+app = typer.Typer(
+    help="Lanes: what waits for each channel, and how to empty those of a channel that is no more.",
+    no_args_is_help=True,
+)
+
+_AT_ONCE = 50
+
+
+@app.command("list")
+def list_lanes(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the channels and what waits in their lanes; with --json an array."""
+    loaded = settings(config)
+
+    async def run(group: ConsumerGroup) -> list[dict[str, str | int | bool]]:
+        lanes = AbandonedLanes(group.client, loaded.redis)
+        found: list[dict[str, str | int | bool]] = []
+        for stream in loaded.streams:
+            waiting = await lanes.waiting(stream)
+            for channel in sorted({*waiting, *loaded.channels}):
+                urgent, normal = waiting.get(channel, (0, 0))
+                found.append(
+                    {
+                        "stream": stream,
+                        "channel": channel,
+                        "urgent": urgent,
+                        "normal": normal,
+                        "delivered": channel in loaded.channels,
+                    }
+                )
+        return found
+
+    found = with_redis(loaded, run)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("stream", "channel", "urgent", "normal", "")
+    for lane in found:
+        note = "" if lane["delivered"] else "no channel any more: nobody delivers these"
+        names = ("stream", "channel", "urgent", "normal")
+        table.add_row(*(plain(str(lane[name])) for name in names), note)
+    Console().print(table)
+
+
+@app.command()
+def drain(
+    channel: Annotated[str, typer.Argument()],
+    why: Annotated[str, typer.Option(help="Why, for the record.")],
+    config: ConfigOption = None,
+    dry_run: DryOption = False,
+    by: ByOption = None,
+) -> None:
+    """Make dead letters (unknown_channel) of what waits for a channel that is no more.
+
+    Each is moved in one step, with its row saying who did it and why, and can be replayed to another channel. What a process
+    has in hand is left to it.
+    """
+    loaded = settings(config)
+    if channel in loaded.channels:
+        raise CommandError(
+            f"{channel} is a channel of the configuration, so it is being delivered; take it out of [channels] and reload first"
+        )
+    if not why.strip():
+        raise typer.BadParameter("say why", param_hint="--why")
+    detail = f"channel {channel} is not in the configuration; taken out of its lane by {by or getpass.getuser()}: {why}"
+
+    async def run(group: ConsumerGroup) -> Counter[Drained]:
+        counts: Counter[Drained] = Counter()
+        for stream in loaded.streams:
+            for urgent in (True, False):
+                lane = Keys(stream).lane(channel, urgent=urgent)
+                if dry_run:
+                    counts[Drained.DONE] += await group.length(lane)
+                else:
+                    counts += await _drain(group, loaded, stream, lane, detail)
+        return counts
+
+    counts = with_redis(loaded, run)
+    done = counts[Drained.DONE]
+    typer.echo(
+        f"{done} would become dead letters" if dry_run else f"{done} are dead letters now"
+    )
+    if counts[Drained.IN_HAND]:
+        typer.echo(
+            f"{counts[Drained.IN_HAND]} stay: a process has them in hand; repeat this when it is done or has been reloaded",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+
+async def _drain(
+    group: ConsumerGroup, config: Config, stream: str, lane: str, detail: str
+) -> Counter[Drained]:
+    lanes = AbandonedLanes(group.client, config.redis)
+    counts: Counter[Drained] = Counter()
+    page: list[Entry] = []
+
+    async def drained(entries: Sequence[Entry]) -> None:
+        moves = [_move(entry, Keys(stream), detail) for entry in entries]
+        counts.update(await lanes.drain(lane, moves))
+
+    async for entry in entries_between(group, lane, None, None):
+        page.append(entry)
+        if len(page) == _AT_ONCE:
+            await drained(page)
+            page = []
+    if page:
+        await drained(page)
+    return counts
+
+
+def _move(entry: Entry, keys: Keys, detail: str) -> Move:
+    text = (entry.fields or {}).get(b"notification", b"")
+    at = datetime.now(UTC)
+    try:
+        notification = decode(text)
+    except (ValueError, KeyError, TypeError):
+        letter = of_entry(
+            "delivery",
+            Reason.INVALID_EVENT,
+            "the lane entry is not a notification; only notifier may write to lanes",
+            event=text,
+            source=(entry.stream, entry.id),
+            at=at,
+        )
+        return Move(entry.stream, entry.id, ((keys.dead, letter),))
+    ended = Ended(Tried(), Refused(Reason.UNKNOWN_CHANNEL, detail))
+    return ended.move(entry, notification, keys, host=None, at=at)

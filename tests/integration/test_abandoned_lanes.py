@@ -1,0 +1,189 @@
+"""What waits for a channel that is no more is seen and can be got out, and what else an operator would overlook is warned of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from notifier.config import load_config
+from notifier.sandbox.servers import Server, start_redis
+from notifier.streams.abandoned import AbandonedLanes, Drained
+from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import Move
+from notifier.streams.keys import Keys
+from tests.integration.daemons import Daemons
+from tests.integration.test_failover import command
+from tests.integration.test_outages import readiness
+from tests.integration.test_pipeline import dead, left_over, rows, until, xadd
+from tests.integration.test_readiness import until_state
+from tests.integration.test_replay import dlq
+
+KEYS = Keys("teams:events")
+URGENT, NORMAL = (KEYS.lane("night", urgent=urgent) for urgent in (True, False))
+NIGHT = '[channels]\nnight = { title = "Night" }\n'
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "night.toml"
+    path.write_text(NIGHT)
+    return path
+
+
+async def fill(daemons: Daemons, settings: Path) -> None:
+    """Let three notifications wait for the channel `night`, and end the process that knew it."""
+    intake = await daemons.start("--stages", "intake", NOTIFIER_CONFIG=str(settings))
+    for number, priority in enumerate(("HIGH", "INFO", "INFO")):
+        event = {"type": "a.b", "stakeholders": "night", "id": f"e{number}", "note": "kept"}
+        xadd(daemons.redis_url, event | {"priority": priority})
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        await until(lambda: client.xlen(URGENT) + client.xlen(NORMAL) == 3)
+    intake.terminate()
+    await intake.wait()
+
+
+async def run(daemons: Daemons, *words: str) -> str:
+    return await asyncio.to_thread(command, daemons, *words)
+
+
+async def test_lanes_of_a_removed_channel_are_warned_of_drained_and_sent_elsewhere(
+    daemons: Daemons, settings: Path
+):
+    await fill(daemons, settings)
+    process = await daemons.start()
+    daemons.admin_urls.pop(0)
+
+    state = await until_state(daemons, lambda state: "lanes" in state["warnings"])
+    assert state["status"] == 200
+    assert "3 notifications wait in teams:events for night" in state["warnings"]["lanes"]
+    assert "lanes_without_channel" in daemons.log()
+    listed = json.loads(await run(daemons, "lanes", "list", "--json"))
+    [lane] = [lane for lane in listed if lane["channel"] == "night"]
+    assert (lane["urgent"], lane["normal"], lane["delivered"]) == (1, 2, False)
+    words = ("lanes", "drain", "night", "--why", "it is gone", "--by", "ops")
+    assert "3 would become" in await run(daemons, *words, "--dry-run")
+    assert rows(daemons.database_url) == []
+
+    assert "3 are dead letters now" in await run(daemons, *words)
+
+    letters = dead(daemons.redis_url)
+    assert [letter["event_id"] for letter in letters] == ["e0", "e1", "e2"]
+    assert {letter["reason"] for letter in letters} == {"unknown_channel"}
+    assert all("by ops: it is gone" in letter["detail"] for letter in letters)
+    await until(lambda: len(rows(daemons.database_url)) == 3)
+    assert {row["status"] for row in rows(daemons.database_url)} == {"dead_lettered"}
+    assert "0 are dead letters now" in await run(daemons, *words)
+    process.send_signal(signal.SIGHUP)
+    await until_state(daemons, lambda state: "lanes" not in state["warnings"])
+
+    moved = await asyncio.to_thread(
+        dlq, daemons, "replay", "--channel", "night", "--to", "sre", "--rate", "0"
+    )
+    assert moved.returncode == 0, moved.stderr
+    await until(lambda: len(rows(daemons.database_url)) == 6)
+    await until(lambda: not left_over(daemons.redis_url))
+    assert [request.path for request in daemons.receiver.requests] == ["/sre"] * 3
+    assert all(b"kept" in request.body for request in daemons.receiver.requests)
+
+
+async def test_a_channel_that_a_reload_takes_away_is_warned_of_at_once(
+    daemons: Daemons, settings: Path
+):
+    process = await daemons.start("--stages", "intake,recorder", NOTIFIER_CONFIG=str(settings))
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "night", "id": "e0"})
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        await until(lambda: client.xlen(NORMAL) == 1)
+    assert "lanes" not in (await readiness(daemons))["warnings"]
+    settings.write_text("")
+
+    process.send_signal(signal.SIGHUP)
+
+    state = await until_state(daemons, lambda state: "lanes" in state["warnings"])
+    assert "notifier lanes drain night" in state["warnings"]["lanes"]
+
+
+async def test_a_channel_of_the_configuration_is_not_drained(daemons: Daemons):
+    xadd(daemons.redis_url, {"type": "a.b"})
+
+    done = await asyncio.to_thread(drain_sre, daemons)
+
+    assert "take it out of [channels]" in done
+
+
+def drain_sre(daemons: Daemons) -> str:
+    with pytest.raises(AssertionError) as caught:
+        command(daemons, "lanes", "drain", "sre", "--why", "test")
+    return str(caught.value)
+
+
+async def test_what_a_process_has_in_hand_is_not_drained(redis_url: str):
+    config = load_config(None, {"REDIS_URL": redis_url}).redis
+    client = connect(config)
+    assert isinstance(client, redis.asyncio.Redis)
+    group = ConsumerGroup(client, config, "one")
+    await group.ensure([NORMAL])
+    for number in range(3):
+        await client.xadd(NORMAL, {"notification": str(number)})
+    held, stale = await group.read([NORMAL], count=2, block_seconds=0.01)
+    await group.give_up(NORMAL, [stale.id])
+    [*_, (waiting, _)] = await client.xrange(NORMAL)
+    moves = [
+        Move(NORMAL, entry_id, ((KEYS.dead, {"event": entry_id}),))
+        for entry_id in (held.id, stale.id, waiting.decode(), "1-1")
+    ]
+
+    results = await AbandonedLanes(client, config).drain(NORMAL, moves)
+
+    assert results == [Drained.IN_HAND, Drained.DONE, Drained.DONE, Drained.GONE]
+    assert await client.xlen(NORMAL) == 1
+    assert await client.xlen(KEYS.dead) == 2
+    assert (await client.xpending(NORMAL, "notifier"))["pending"] == 1
+    await close(client)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Server]:
+    words = ["--appendonly", "no", "--maxmemory-policy", "allkeys-lru"]
+    with start_redis(tmp_path / "redis", extra_args=words) as server:
+        yield server
+
+
+async def test_a_redis_set_up_as_a_cache_is_warned_of(
+    cache: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    daemons = Daemons(cache.url, database_url, webhook_receiver, tmp_path)
+    try:
+        await daemons.start()
+        state = await until_state(daemons, lambda state: "redis settings" in state["warnings"])
+    finally:
+        await daemons.stop()
+
+    assert state["status"] == 200
+    assert "set maxmemory-policy noeviction" in state["warnings"]["redis settings"]
+    assert "set appendonly yes" in state["warnings"]["redis settings"]
+    assert "redis_settings_unsafe" in daemons.log()
+
+
+async def test_many_dead_letters_are_warned_of(daemons: Daemons):
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        for _ in range(3):
+            client.xadd(KEYS.dead, {"reason": "rejected", "event": "{}"})
+    await daemons.start(TEAMS_DEAD_LETTERS__WARN_ABOVE="3")
+    await daemons.start(TEAMS_DEAD_LETTERS__WARN_ABOVE="2")
+    enough, many = daemons.admin_urls
+
+    daemons.admin_urls = [many]
+    state = await until_state(daemons, lambda state: "dead letters" in state["warnings"])
+    assert "notifier dlq list" in state["warnings"]["dead letters"]
+    assert state["status"] == 200
+    daemons.admin_urls = [enough]
+    assert "dead letters" not in (await readiness(daemons))["warnings"]
