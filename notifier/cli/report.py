@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -16,12 +15,12 @@ from rich.console import Console
 
 from notifier.cli.options import CommandError, ConfigOption, settings
 from notifier.cli.report_table import print_tables
+from notifier.cli.times import METAVAR, moment
 from notifier.reports import Figures, Period, success_metrics
 from notifier.reports.page import report_page
 from notifier.reports.record import report_record
 from notifier.store.reports import read_figures
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST = timedelta(days=5 * 366)
 
 
@@ -38,14 +37,14 @@ def report(
     since: Annotated[
         str,
         typer.Option(
-            metavar="AGO|TIME",
-            help="Start: so long ago (30m, 24h, 7d, 4w) or a time (UTC, unless it says otherwise).",
+            metavar=METAVAR,
+            help="Start: 24h (ago), 7d, today, 2026-11-24T10:00 (UTC), …+03:00.",
         ),
     ] = "24h",
     until: Annotated[
         str,
-        typer.Option(metavar="AGO|TIME", help="End, in the same way; 0h is now."),
-    ] = "0h",
+        typer.Option(metavar=METAVAR, help="End, written in the same way."),
+    ] = "now",
     form: Annotated[
         Format, typer.Option("--format", help="For the terminal, programs, or a browser.")
     ] = Format.TABLE,
@@ -67,8 +66,8 @@ def report(
     now = datetime.now(UTC)
     loaded = settings(config)
     period = Period(
-        moment(since, now, "--since"),
-        moment(until, now, "--until"),
+        _time(since, now, "--since"),
+        _time(until, now, "--until"),
         loaded.business_hours.time_zone,
     )
     if not timedelta(0) < period.until - period.since <= _LONGEST:
@@ -91,19 +90,11 @@ def report(
         raise typer.Exit(1)
 
 
-def moment(text: str, now: datetime, option: str) -> datetime:
-    """Return the time that is so long before `now`, or the time given; raises BadParameter."""
-    ago = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
-    if ago:
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+def _time(text: str, now: datetime, option: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise typer.BadParameter(
-            "give how long ago (30m, 24h, 7d, 4w) or a time such as 2026-11-24 or 2026-11-24T10:00",
-            param_hint=option,
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return moment(text, now)
+    except typer.BadParameter as exc:
+        raise typer.BadParameter(exc.message, param_hint=option) from None
 
 
 def _write(figures: Figures, form: Format, output: Path | None) -> None:

@@ -176,7 +176,7 @@ def _failed(figures: Figures) -> str:
     handled = [(f"{escape(action)}ed", f"{number:,}") for action, number in figures.dead_letter_actions]  # fmt: skip
     return (
         '<section><h2>Dead letters</h2><div class="tables">'
-        + (_table("By reason", ("Reason", "Notifications"), reasons) if reasons else "")
+        + (_table("Dead letters by reason", ("Reason", "Notifications"), reasons) if reasons else "")
         + (_table("Handled by people", ("What was done", "Dead letters"), handled) if handled else "")
         + "</div></section>"
     )  # fmt: skip
@@ -193,7 +193,7 @@ def _latency(figures: Figures) -> str:
         )
         for each in (*figures.latency_by_channel, figures.latency)
     ]  # fmt: skip
-    table = _table("By channel; half a bar is the target of 2 s", ("Channel", "Posts", "P50", "P95", "P99"), rows)  # fmt: skip
+    table = _table("Latency by channel; half a bar is the target of 2 s", ("Channel", "Posts", "P50", "P95", "P99"), rows)  # fmt: skip
     return f"<section><h2>Webhook latency</h2>{table}</section>"
 
 
@@ -204,7 +204,7 @@ def _answers(figures: Figures) -> str:
             (each.priority, f"{each.taken:,}", seconds(each.average), seconds(each.median), seconds(each.p90))
             for each in figures.acknowledged
         ]  # fmt: skip
-        parts.append(_table("By priority", ("Priority", "Taken", "Average", "Median", "P90"), rows))  # fmt: skip
+        parts.append(_table("Taken by priority", ("Priority", "Taken", "Average", "Median", "P90"), rows))  # fmt: skip
     parts += [
         _distribution(each)
         for each in figures.acknowledged

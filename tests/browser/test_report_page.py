@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 from notifier.reports import Acknowledged, Count, Figures, Latency, Slot, Unacknowledged
@@ -126,3 +127,10 @@ async def test_columns_are_drawn_where_something_ended(page: Page, address: str)
     assert len(boxes) == len(PERIOD.starts())
     assert boxes[-1] > boxes[0] > 20
     assert PERIOD.until - PERIOD.since == timedelta(days=2)
+
+
+async def test_axe_finds_nothing_to_mend(page: Page, address: str):
+    await page.goto(address)
+    await page.evaluate("document.querySelector('details').open = true")
+    found = await Axe().run(page)
+    assert found.response["violations"] == []
