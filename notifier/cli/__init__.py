@@ -24,6 +24,7 @@ from notifier.cli import (
 )
 from notifier.cli.doctor import doctor
 from notifier.cli.sandbox import sandbox
+from notifier.cli.top import top
 from notifier.errors import NotifierError
 
 EPILOG = (
@@ -53,6 +54,7 @@ app.add_typer(cards.app, name="cards")
 app.command()(schema.schema)
 app.add_typer(config.app, name="config")
 app.command()(doctor)
+app.command()(top)
 app.add_typer(keys.app, name="keys")
 
 

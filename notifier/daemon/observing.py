@@ -14,7 +14,7 @@ from notifier.errors import StoreError, UnreachableError
 from notifier.stages.stage import Every
 from notifier.store.connection import Connection
 from notifier.store.observed import unacknowledged_critical
-from notifier.streams.keys import Keys
+from notifier.streams.overview import Lookout, Overview, StreamState
 from notifier.telemetry import metrics
 
 _LEAST_INTERVAL_SECONDS = 2.0
@@ -47,6 +47,7 @@ class Observer:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._due = Every(_LEAST_INTERVAL_SECONDS, time.monotonic)
+        self._lookout = Lookout(daemon.client, daemon.config.redis)
         self._parts: set[str] = set()
         self._warnings: set[str] = set()
         self._unanswered = UnansweredGauge(daemon)
@@ -84,30 +85,26 @@ class Observer:
             return
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
+                channels = tuple(self._daemon.config.channels)
                 for stream in self._daemon.config.streams:
-                    await self._observe_streams(Keys(stream))
+                    _show(await self._lookout.overview(stream, channels))
         except (UnreachableError, TimeoutError) as exc:
             log.warning("streams_not_observed", reason=str(exc) or "timed out")
         else:
             metrics.OBSERVED_TIMESTAMP.labels("redis").set_to_current_time()
 
-    async def _observe_streams(self, keys: Keys) -> None:
-        stream = keys.stream
-        await self._backlog(stream, (stream, "intake", "", ""), emptied=False)
-        await self._backlog(keys.outcomes, (stream, "recorder", "", ""), emptied=True)
-        for channel in self._daemon.config.channels:
-            for urgency in ("urgent", "normal"):
-                lane = keys.lane(channel, urgent=urgency == "urgent")
-                await self._backlog(lane, (stream, "delivery", channel, urgency), emptied=True)
-        kept = await self._daemon.group.length(keys.dead)
-        metrics.DEAD_LETTERS_KEPT.labels(stream).set(kept)
 
-    async def _backlog(
-        self, key: str, labels: tuple[str, str, str, str], *, emptied: bool
-    ) -> None:
-        backlog = await self._daemon.group.backlog(key, emptied=emptied)
-        metrics.BACKLOG.labels(*labels).set(backlog.entries)
-        metrics.OLDEST_SECONDS.labels(*labels).set(backlog.oldest_seconds)
+def _show(overview: Overview) -> None:
+    _show_backlog((overview.stream, "intake", "", ""), overview.events)
+    _show_backlog((overview.stream, "recorder", "", ""), overview.outcomes)
+    for (channel, urgency), lane in overview.lanes.items():
+        _show_backlog((overview.stream, "delivery", channel, urgency), lane)
+    metrics.DEAD_LETTERS_KEPT.labels(overview.stream).set(overview.dead.length)
+
+
+def _show_backlog(labels: tuple[str, str, str, str], state: StreamState) -> None:
+    metrics.BACKLOG.labels(*labels).set(state.waiting)
+    metrics.OLDEST_SECONDS.labels(*labels).set(state.oldest_seconds)
 
 
 class UnansweredGauge:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, warning
+from notifier.streams.abandoned import AbandonedLanes
 from notifier.streams.connection import Client
-from notifier.streams.lanes import FoundLanes, find_lanes
 from notifier.streams.overview import Lookout, Overview, StreamState
+from notifier.telemetry.durations import written
 
 NAME = "stages"
 LANES = "old lanes"
@@ -29,10 +32,11 @@ async def look_at_stages(client: Client, config: Config) -> list[Finding]:
 
 async def look_for_old_lanes(client: Client, config: Config) -> list[Finding]:
     """Return the findings about lanes of channels that are not in the settings; raises StreamError."""
+    lanes = AbandonedLanes(client, config.redis)
     found = []
     for stream in config.streams:
-        lanes = await find_lanes(client, config.redis, stream)
-        found += lane_findings(stream, lanes, config)
+        waiting = {name: sum(both) for name, both in (await lanes.waiting(stream)).items()}
+        found += lane_findings(stream, waiting, config)
     return found
 
 
@@ -45,36 +49,23 @@ def stage_findings(overview: Overview) -> list[Finding]:
     ]
     for (channel, urgency), lane in overview.lanes.items():
         if lane.oldest_seconds >= _OLD_SECONDS:
-            what = f"{lane.waiting} {urgency} notifications wait for {channel} in {overview.stream}, the oldest for {_age(lane.oldest_seconds)}"
+            what = f"{lane.waiting} {urgency} notifications wait for {channel} in {overview.stream}, the oldest for {written(lane.oldest_seconds)}"
             fix = f"see what holds the channel back: notifier top; its webhook: notifier doctor --send-test {channel}"
             found.append(warning(NAME, what, fix))
     return [*found, _dead(overview)]
 
 
-def lane_findings(stream: str, lanes: FoundLanes | None, config: Config) -> list[Finding]:
-    """Judge what lanes were found in Redis."""
-    if lanes is None:
-        return [
-            warning(
-                LANES,
-                f"not looked for in {stream}: this user may not SCAN",
-                "ACL SETUSER <user> +scan",
-            )
-        ]
-    old = {
-        name: count for name, count in lanes.by_channel.items() if name not in config.channels
-    }
+def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> list[Finding]:
+    """Judge what waits for each channel that ever was."""
     found = [
         warning(
             LANES,
-            f"{count} notifications lie in {stream} for {channel}, which is no channel any more: nobody reads them",
-            f"put {channel} back under [channels] until they are delivered",
+            f"{count} notifications wait in {stream} for {channel}, which is no channel any more: nobody delivers them",
+            f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
         )
-        for channel, count in sorted(old.items())
+        for channel, count in sorted(waiting.items())
+        if count and channel not in config.channels
     ]
-    if not lanes.complete:
-        what = f"Redis holds too many keys to look for old lanes of {stream} in all of them"
-        found.append(warning(LANES, what, "none is needed if no channel was ever taken away"))
     return found or [fine(LANES, f"none of channels that were taken away in {stream}")]
 
 
@@ -83,10 +74,10 @@ def _stage(stage: str, stream: str, state: StreamState) -> list[Finding]:
     if not state.group:
         return [_nobody(stage, stream, state.waiting)]
     if state.oldest_seconds >= _SILENT_SECONDS <= (state.silent_seconds or _SILENT_SECONDS):
-        what = f"nobody works as {stage} of {stream}{waiting}, the oldest for {_age(state.oldest_seconds)}"
+        what = f"nobody works as {stage} of {stream}{waiting}, the oldest for {written(state.oldest_seconds)}"
         return [fault(NAME, what, _START)]
     if state.oldest_seconds >= _OLD_SECONDS:
-        what = f"{stage} of {stream} is behind{waiting}, the oldest for {_age(state.oldest_seconds)}"
+        what = f"{stage} of {stream} is behind{waiting}, the oldest for {written(state.oldest_seconds)}"
         return [
             warning(NAME, what, "see /readyz and the log of the daemon for what holds it up")
         ]
@@ -120,12 +111,5 @@ def _dead(overview: Overview) -> Finding:
     count = overview.dead.length
     if not count:
         return fine(DEAD, f"none in {overview.stream}")
-    what = f"{count} in {overview.stream}, the oldest from {_age(overview.dead.oldest_seconds)} ago"
+    what = f"{count} in {overview.stream}, the oldest from {written(overview.dead.oldest_seconds)} ago"
     return warning(DEAD, what, "notifier dlq list; then notifier dlq replay or discard")
-
-
-def _age(seconds: float) -> str:
-    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -15,7 +15,7 @@ from notifier.streams import keys
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import HopResult, Move, pack
 from notifier.streams.scripts import Script
-from notifier.streams.views import Backlog, Floor, Glance, Glimpse, Outlook, number_of
+from notifier.streams.views import Floor, Glance, Glimpse, Outlook, number_of
 
 _GIVEN_UP_MS = 10**9
 _SCRIPTS = (
@@ -26,12 +26,10 @@ _SCRIPTS = (
     "reserve",
     "revive",
     "ensure",
-    "backlog",
     "scout",
     "letters",
     "spent",
 )
-_COUNTED_AT_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +82,6 @@ class ConsumerGroup:
         """
         async with self._errors():
             await self.client.xadd(keys.Keys(stream).never, {"x": ""}, nomkstream=True)
-
-    async def backlog(self, stream: str, *, emptied: bool) -> Backlog:
-        """Return what waits in a stream; `emptied` for those that keep no entry once it is acknowledged.
-
-        Raises:
-            StreamError: Redis is away.
-        """
-        argv = [self._group, int(emptied), _COUNTED_AT_MOST]
-        entries, age_ms = await self._run("backlog", [stream], argv)
-        return Backlog(int(entries), max(0, int(age_ms)) / 1000)
 
     async def read(
         self, streams: Sequence[str], *, count: int, block_seconds: float

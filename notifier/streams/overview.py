@@ -14,6 +14,7 @@ from notifier.streams.actions import ACCEPTED
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.keys import Keys, ahead
 from notifier.streams.scripts import Script
+from notifier.streams.views import Backlog
 
 _COUNTED_AT_MOST = 1_000
 _DELETED, _KEPT, _NO_GROUP = "1", "0", "-"
@@ -43,6 +44,11 @@ class StreamState:
     """Entries ever added; None before Redis 7.0."""
     length: int
     """Entries in the stream, acknowledged ones too where they are kept."""
+
+    @property
+    def backlog(self) -> Backlog:
+        """Return what waits."""
+        return Backlog(self.waiting, self.oldest_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def entries(redis_url: str, stream: str = "teams:events") -> list[dict[str, Any]
 @pytest.mark.parametrize(
     "command",
     [[], ["run"], ["sandbox"], ["publish"], ["migrate", "up"], ["migrate", "down"], ["migrate", "status"], ["dlq", "list"],
-     ["dlq", "show"], ["dlq", "replay"], ["dlq", "discard"], ["doctor"], ["report"], ["prune"], ["replay"], ["trace"], ["cards", "preview"], ["cards", "list"], ["cards", "check"], ["cards", "render"], ["schema"], ["config", "check"], ["config", "show"], ["keys", "new"], ["keys", "list"], ["version"]],
+     ["dlq", "show"], ["dlq", "replay"], ["dlq", "discard"], ["doctor"], ["top"], ["report"], ["prune"], ["replay"], ["trace"], ["cards", "preview"], ["cards", "list"], ["cards", "check"], ["cards", "render"], ["schema"], ["config", "check"], ["config", "show"], ["keys", "new"], ["keys", "list"], ["version"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command: list[str]):
     done = notifier(*command, "--help")

@@ -86,6 +86,7 @@ async def test_pipeline_and_commands_run_with_the_rights_of_the_documents(
             for path in ("", "/dead-letters", "/dead-letters/letter?id=1-1&stream=teams:events", "/search?q=e1"):  # fmt: skip
                 async with session.get(f"{daemons.admin_urls[0]}/console{path}") as answer:
                     assert "cannot be asked" not in await answer.text(), path
+        assert '"waiting": 0' in command(daemons, "top", "--format", "json", **operator)
         process.terminate()
         assert await process.wait() == 0
     finally:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from notifier.config import Config
 from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import Keys
+from notifier.streams.overview import URGENCIES, Lookout
 from notifier.streams.views import Backlog
 from notifier.web.console.parts import ConsoleParts
 
@@ -44,34 +45,28 @@ class StreamsReader:
             if self._last is None or self._parts.clock() - self._read_at >= _FRESH_SECONDS:
                 self._last = None
                 config = self._parts.config()
-                self._last = await _read(
-                    self._parts.group, config.streams, list(config.channels)
-                )
+                self._last = await _read(self._parts.group, config)
                 self._read_at = self._parts.clock()
             return self._last
 
 
-async def _read(
-    group: ConsumerGroup, streams: Sequence[str], channels: Sequence[str]
-) -> StreamsNow:
-    keys = [Keys(stream) for stream in streams]
+async def _read(group: ConsumerGroup, config: Config) -> StreamsNow:
+    lookout, channels = Lookout(group.client, config.redis), tuple(config.channels)
+    overviews = [await lookout.overview(stream, channels) for stream in config.streams]
     lanes = {
-        (channel, urgent): _together(
-            [
-                await group.backlog(each.lane(channel, urgent=urgent), emptied=True)
-                for each in keys
-            ]
+        (channel, urgency == "urgent"): _together(
+            [each.lanes[(channel, urgency)].backlog for each in overviews]
         )
         for channel in channels
-        for urgent in (True, False)
+        for urgency in URGENCIES
     }
     return StreamsNow(
-        _together([await group.backlog(each.stream, emptied=False) for each in keys]),
-        _together([await group.backlog(each.outcomes, emptied=True) for each in keys]),
+        _together([each.events.backlog for each in overviews]),
+        _together([each.outcomes.backlog for each in overviews]),
         lanes,
         dict(zip(channels, await group.pauses(channels), strict=True)),
         {channel: await group.spent(channel) for channel in channels},
-        sum([await group.length(each.dead) for each in keys]),
+        sum(each.dead.length for each in overviews),
     )
 
 
