@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,14 +22,14 @@ async def look_at_files(
     env: Mapping[str, str],
     config_file: Path | None,
     *,
-    folders: Iterable[Path] = FOLDERS,
+    folders: Sequence[Path] = FOLDERS,
 ) -> list[Finding]:
     """Return which files with secrets others may read, and which are not there."""
     return await asyncio.to_thread(_look, config, env, config_file, tuple(folders))
 
 
 def _look(
-    config: Config, env: Mapping[str, str], config_file: Path | None, folders: Iterable[Path]
+    config: Config, env: Mapping[str, str], config_file: Path | None, folders: Sequence[Path]
 ) -> list[Finding]:
     secret: list[Path] = []
     for unit in find_units(folders):

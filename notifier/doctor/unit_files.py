@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,17 +38,26 @@ class UnitFile:
     """The daemon's --config with its file, a space before it."""
 
 
-def find_units(folders: Iterable[Path]) -> list[UnitFile]:
-    """Return the daemon's units, of each name the one that counts (systemd.unit(5))."""
+def find_units(folders: Sequence[Path]) -> list[UnitFile]:
+    """Return the daemon's units, of each name the one that counts, with its drop-ins from all folders (systemd.unit(5))."""
     found: dict[str, UnitFile] = {}
     for folder in folders:
         for path in sorted(folder.glob("notifier*.service")):
             if path.name not in found and path.is_file():
                 text = path.read_text(encoding="utf-8", errors="replace")
-                drop_ins = sorted((folder / f"{path.name}.d").glob("*.conf"))
+                drop_ins = _drop_ins(path.name, folders)
                 more = [each.read_text(encoding="utf-8", errors="replace") for each in drop_ins]
                 found[path.name] = read_unit(path, "\n".join([text, *more]))
     return list(found.values())
+
+
+def _drop_ins(name: str, folders: Sequence[Path]) -> list[Path]:
+    # Of files of one name the first folder's counts; they apply in the order of their names.
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted((folder / f"{name}.d").glob("*.conf")):
+            found.setdefault(path.name, path)
+    return [found[each] for each in sorted(found)]
 
 
 def read_unit(path: Path, text: str) -> UnitFile:

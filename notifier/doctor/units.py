@@ -31,8 +31,9 @@ async def look_at_units(
     for unit in units:
         found += await asyncio.to_thread(unit_findings, unit, config)
         found += await _verified(unit)
+    for name, state in (await _states(services)).items():
+        found += service_findings(name, state)
     for unit in services:
-        found += await _running(unit)
         found += _credentials_missing_here(unit, env)
     return found or [fine(NAME, f"installed: {', '.join(unit.path.name for unit in units)}")]
 
@@ -86,15 +87,35 @@ async def _verified(unit: UnitFile) -> list[Finding]:
     ]
 
 
-async def _running(unit: UnitFile) -> list[Finding]:
-    name = unit.path.name
-    if "@" in name or not await asyncio.to_thread(_MANAGED.exists):
-        return []
-    output = await _output(
-        "systemctl", "show", name, "-p", "ActiveState,UnitFileState,NRestarts,Result"
+async def _states(services: Sequence[UnitFile]) -> dict[str, dict[str, str]]:
+    """Return what systemctl says of each service that is meant to run, the instances of a template among them."""
+    if not await asyncio.to_thread(_MANAGED.exists):
+        return {}
+    templates = [unit.path.name.replace("@.", "@*.") for unit in services]
+    listed = await _output(
+        "systemctl", "list-units", "--all", "--plain", "--no-legend", *templates
     )
-    state = dict(line.split("=", 1) for line in (output or "").splitlines() if "=" in line)
-    return service_findings(name, state)
+    names = {line.split()[0] for line in (listed or "").splitlines() if line.strip()}
+    names |= {unit.path.name for unit in services if "@" not in unit.path.name}
+    states = {}
+    for name in sorted(names):
+        asked = ("systemctl", "show", name, "-p", "ActiveState,UnitFileState,NRestarts,Result")
+        said = (await _output(*asked) or "").splitlines()
+        states[name] = dict(line.split("=", 1) for line in said if "=" in line)
+    return meant_to_run(states)
+
+
+def meant_to_run(states: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Leave out a service that is switched off because instances of the template do its work."""
+    instances = any("@" in name for name in states)
+    return {
+        name: state
+        for name, state in states.items()
+        if "@" in name
+        or not instances
+        or state.get("UnitFileState") != "disabled"
+        or state.get("ActiveState") != "inactive"
+    }
 
 
 def service_findings(name: str, state: Mapping[str, str]) -> list[Finding]:

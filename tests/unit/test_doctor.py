@@ -25,7 +25,12 @@ from notifier.doctor.routing import look_at_channels, look_at_escalation, look_a
 from notifier.doctor.running import ready_findings
 from notifier.doctor.stages import stage_findings
 from notifier.doctor.unit_files import find_units
-from notifier.doctor.units import look_at_units, service_findings, unit_findings
+from notifier.doctor.units import (
+    look_at_units,
+    meant_to_run,
+    service_findings,
+    unit_findings,
+)
 from notifier.doctor.webhooks import look_at_webhooks
 from notifier.errors import StreamError
 from notifier.secrets import Secrets, load_secrets, sources
@@ -306,6 +311,30 @@ def test_a_unit_whose_files_are_gone_or_that_is_too_impatient_is_told(installed:
     assert str(installed / "credentials") in gone
     assert any("WatchdogSec is 30" in what for what in found)
     assert any("TimeoutStopSec is 10" in what for what in found)
+
+
+def test_a_drop_in_counts_whatever_folder_it_is_in(installed: Path, tmp_path: Path):
+    drop_ins = tmp_path / "etc" / "notifier.service.d"
+    drop_ins.mkdir(parents=True)
+    (drop_ins / "mine.conf").write_text("[Service]\nWatchdogSec=30\n")
+
+    [unit] = find_units([tmp_path / "etc", installed / "units"])
+
+    assert unit.watchdog_seconds == 30
+
+
+def test_a_service_that_is_off_because_instances_work_is_no_fault():
+    off = {"ActiveState": "inactive", "UnitFileState": "disabled"}
+    on = {"ActiveState": "active", "UnitFileState": "enabled"}
+
+    assert meant_to_run({"notifier.service": off}) == {"notifier.service": off}
+    assert set(meant_to_run({"notifier.service": off, "notifier@a.service": on})) == {
+        "notifier@a.service"
+    }
+    failed = {"ActiveState": "failed", "UnitFileState": "enabled"}
+    assert "notifier.service" in meant_to_run(
+        {"notifier.service": failed, "notifier@a.service": on}
+    )
 
 
 def test_a_service_that_stopped_or_was_restarted_is_told():
