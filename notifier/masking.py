@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -13,6 +13,8 @@ _SCANNED_LENGTH = 4
 """Shorter values are not searched for in other texts: every amount would contain them."""
 _APART = 3
 _SEPARATORS = re.compile(r"[\s_\-]+")
+_LIKE_ASCII = str.maketrans("\u0130\u0131\u017f\u212a", "iisk")
+"""The four letters beyond ASCII that re.IGNORECASE takes for ASCII ones (Python's re, IGNORECASE)."""
 _GROUPED_NUMBER = re.compile(r"\+?[0-9]{6,}")
 
 
@@ -41,10 +43,37 @@ def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str
     """Return a copy of `data` with patient data masked, also inside free text."""
     found: dict[str, str] = {}
     masked = {key: _mask(value, key.lower(), masking, found) for key, value in data.items()}
-    if not found:
+    if not found or not _may_occur(found, masked):
         return masked
     pattern = _anywhere(found)
     return {_scan_text(key, pattern): _scan(value, pattern) for key, value in masked.items()}
+
+
+def _may_occur(values: Iterable[str], data: Mapping[str, JsonValue]) -> bool:
+    """Tell whether a value may stand in the data somewhere; quicker than to build and try its pattern, and never a no too much."""
+    text = _squeezed("\n".join(_texts(data)))
+    return any(not value.isascii() or _squeezed(value) in text for value in values)
+
+
+def _texts(value: JsonValue | Mapping[str, JsonValue]) -> Iterator[str]:
+    """Yield every name, text and number."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None:
+        yield str(value)
+
+
+def _squeezed(text: str) -> str:
+    """Return text without separators, in lower case, so that a value that a pattern finds here stands in it as it is."""
+    bare = "".join(text.split()).replace("-", "").replace("_", "")
+    return (bare if bare.isascii() else bare.translate(_LIKE_ASCII)).lower()
 
 
 def _anywhere(values: Iterable[str]) -> re.Pattern[str]:

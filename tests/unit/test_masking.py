@@ -88,6 +88,20 @@ def test_values_are_found_with_other_spaces_and_dashes():
     assert masked["notes"] == "***432, ***432, ***345, ***345, ***ali; 1098765 and Sara stay"
 
 
+def test_values_are_found_with_letters_that_count_as_ascii_ones():
+    masked = mask_event_data({"patient_id": "KIS-12345", "notes": "\u212a\u0131\u017f 12345, \u0130"}, MASKING)  # fmt: skip
+
+    assert masked["notes"] == "***345, \u0130"
+
+
+def test_a_value_is_found_in_a_number_of_another_member_and_across_its_separators():
+    masked = mask_event_data(
+        {"patient_id": "1098-765", "other": {"ref": 1098765, "list": ["x 10 98_765"]}}, MASKING
+    )
+
+    assert masked["other"] == {"ref": "***765", "list": ["x ***765"]}
+
+
 def test_a_value_of_separators_alone_hides_nothing_else():
     assert mask_event_data({"patient_id": "------", "notes": "a - b"}, MASKING) == {
         "patient_id": "***---",
