@@ -29,6 +29,9 @@ from notifier.tracecontext import new_span_id, parse_traceparent
 
 log = structlog.get_logger(__name__)
 
+_Result = tuple[Verdict, Answer]
+"""One attempt: what follows, and what came back."""
+
 
 class _NoWebhookError(Exception):
     """The channel's webhook was taken away while a notification was being retried."""
@@ -95,7 +98,7 @@ class Poster:
         tried = Tried()
         probe = await self._gate.admit()
 
-        async def attempt() -> tuple[Verdict, Answer]:
+        async def attempt() -> _Result:
             nonlocal tried
             await self._gate.reserve()
             if not await still_ours():
@@ -122,6 +125,30 @@ class Poster:
             await self._noted(notification, answer, verdict)
             return verdict, answer
 
+        try:
+            result = await attempt()
+            if _is_transient(result):
+                result = await self._again(attempt, result, probe=probe)
+        except _NoWebhookError:
+            return tried, None
+        finally:
+            if probe:
+                self._gate.breaker.probe_ended()
+        return tried, result[0]
+
+    async def _again(
+        self,
+        attempt: Callable[[], Awaitable[_Result]],
+        first: _Result,
+        *,
+        probe: bool,
+    ) -> _Result:
+        """Go on after a first attempt that failed; most posts need none of this, so it is made only here."""
+        results = iter([first])
+
+        async def next_attempt() -> _Result:
+            return next(results, None) or await attempt()
+
         retrying = AsyncRetrying(
             retry=retry_if_result(_is_transient),
             stop=stop_never if probe else stop_after_attempt(self._retry.max_retries + 1),
@@ -129,14 +156,8 @@ class Poster:
             sleep=self._gate.sleep,
             retry_error_callback=_last_result,
         )
-        try:
-            result: tuple[Verdict, Answer] = await retrying(attempt)
-        except _NoWebhookError:
-            return tried, None
-        finally:
-            if probe:
-                self._gate.breaker.probe_ended()
-        return tried, result[0]
+        result: _Result = await retrying(next_attempt)
+        return result
 
     async def _noted(
         self, notification: Notification, answer: Answer, verdict: Verdict
@@ -176,11 +197,11 @@ class Poster:
         return max(self._gate.breaker.open_seconds, self._wait(state))
 
 
-def _is_transient(result: tuple[Verdict, Answer]) -> bool:
+def _is_transient(result: _Result) -> bool:
     return result[0] is Verdict.TRANSIENT
 
 
-def _last_result(state: RetryCallState) -> tuple[Verdict, Answer]:
+def _last_result(state: RetryCallState) -> _Result:
     assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
-    result: tuple[Verdict, Answer] = state.outcome.result()
+    result: _Result = state.outcome.result()
     return result

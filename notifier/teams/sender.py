@@ -189,6 +189,8 @@ class WebhookSender:
 
 async def _read_some(response: aiohttp.ClientResponse) -> bytes:
     """Return the beginning of a body; one that is longer or slow is left there with its connection."""
+    if response.content.at_eof():
+        return b""
     answer = bytearray()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
