@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import hiredis
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
@@ -100,7 +101,7 @@ def connect(settings: RedisSettings) -> Client:
     }
     tls = _tls(settings)
     if address.kind is RedisKind.SINGLE:
-        return redis.asyncio.Redis.from_url(settings.url, **options, **tls)
+        return _packing_in_c(redis.asyncio.Redis.from_url(settings.url, **options, **tls))
     if address.tls:
         tls["ssl"] = True
     login: dict[str, Any] = {"username": address.username, "password": address.password}
@@ -121,9 +122,23 @@ def connect(settings: RedisSettings) -> Client:
             **tls,
         },
     )
-    client: Client = sentinel.master_for(
+    client: redis.asyncio.Redis = sentinel.master_for(
         address.service, redis_class=_SentinelMaster, db=address.db, **login, **options, **tls
     )
+    return _packing_in_c(client)
+
+
+def _packing_in_c(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
+    """Let hiredis write commands, as the driver's blocking client does: a hop has thousands of arguments."""
+    pool = client.connection_pool
+
+    class Packing(pool.connection_class):  # type: ignore[misc,name-defined]
+        def pack_command(self, *args: EncodableT) -> list[bytes]:
+            first = args[0]
+            words = first.encode().split() if isinstance(first, str) else [first]
+            return [hiredis.pack_command((*words, *args[1:]))]
+
+    pool.connection_class = Packing
     return client
 
 
