@@ -136,7 +136,7 @@ def _as_text(clean: Callable[[str], str]) -> Callable[[Value], Value]:
 
 
 _ADDRESS_CLEAN = Clean(safe_address, whole=True)
-_MARKDOWN_CLEAN = Clean(_as_text(escape_markdown))
-_PLAIN_CLEAN = Clean(_as_text(visible))
-_LIST_CLEAN = Clean(_deep(escape_markdown))
-_OTHER_CLEAN = Clean(_deep(visible))
+_MARKDOWN_CLEAN = Clean(_as_text(escape_markdown), text=escape_markdown)
+_PLAIN_CLEAN = Clean(_as_text(visible), text=visible)
+_LIST_CLEAN = Clean(_deep(escape_markdown), text=escape_markdown)
+_OTHER_CLEAN = Clean(_deep(visible), text=visible)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
@@ -279,4 +280,6 @@ def _more_link(context: Mapping[str, JsonValue]) -> str | None:
 def _as_text(value: JsonValue) -> str:
     if isinstance(value, str):
         return value
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return repr(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from notifier.errors import TemplateError
 from notifier.templating.functions import FUNCTIONS, compile_pattern, timex
-from notifier.templating.functions.lists import as_list
+from notifier.templating.functions.lists import as_list, empty
 from notifier.templating.interpolation import split_text
 from notifier.templating.judging import COMPARISONS, GATHERERS, holds
 from notifier.templating.parser import parse
@@ -114,8 +114,9 @@ def _applied(name: str, function: Callable[..., Value], parts: list[Evaluate]) -
             raise EvaluationError(f"{name}: {exc}").leaving(_LEFT.get(name)) from None
         except (TypeError, ValueError, OverflowError):
             raise EvaluationError(f"{name}: wrong kind of argument, or out of range") from None
-        if (type(result) is str or type(result) is list) and len(result) > 100:
-            scope.count(len(result) // 10)
+        kind = type(result)
+        if (kind is str or kind is list) and len(result) > 100:  # type: ignore[arg-type]
+            scope.count(len(result) // 10)  # type: ignore[arg-type]
         return result
 
     return apply
@@ -150,7 +151,18 @@ def _conditions(call: Call, place: Place) -> list[Evaluate]:
 def _if(call: Call, place: Place) -> Evaluate:
     condition = _conditions(call, place)[0]
     yes, no = (compile_node(argument, place) for argument in call.arguments[1:])
-    return lambda scope: yes(scope) if holds(condition, scope) else no(scope)
+
+    def chosen(scope: Scope) -> Value:
+        # As `holds`, without the call: cards ask this most.
+        try:
+            value = condition(scope)
+        except EvaluationError:
+            return no(scope)
+        if value is False or value is None or value is UNDEFINED:
+            return no(scope)
+        return yes(scope)
+
+    return chosen
 
 
 def _and(call: Call, place: Place) -> Evaluate:
@@ -179,6 +191,23 @@ def _or(call: Call, place: Place) -> Evaluate:
 def _not(call: Call, place: Place) -> Evaluate:
     [part] = _conditions(call, place)
     return lambda scope: not holds(part, scope)
+
+
+def _empty(call: Call, place: Place) -> Evaluate:
+    [part] = _conditions(call, place)
+
+    def nothing_in(scope: Scope) -> Value:
+        try:
+            value = part(scope)
+        except EvaluationError:
+            return False
+        if type(value) is str:
+            return not value
+        if type(value) is list or type(value) is dict:
+            scope.weigh_all(value)
+        return empty(value)
+
+    return nothing_in
 
 
 def _exists(call: Call, place: Place) -> Evaluate:
@@ -294,7 +323,7 @@ def _string_or_value(call: Call, place: Place) -> Evaluate:
 
 _FORMS: dict[str, Callable[[Call, Place], Evaluate]] = {
     "if": _if, "&&": _and, "||": _or, "!": _not, "exists": _exists, "contains": _contains,
-    **dict.fromkeys(COMPARISONS, _compared),
+    **dict.fromkeys(COMPARISONS, _compared), "empty": _empty,
     **dict.fromkeys(GATHERERS, _over_list),
     "getProperty": _get_property, "stringOrValue": _string_or_value,
 }  # fmt: skip

@@ -41,6 +41,8 @@ class Clean:
     """Returns what is shown, or DROP when the element must not be."""
     whole: bool = False
     """Whether it wants the whole text, as for an address, rather than each value in it."""
+    text: Callable[[str], str] | None = None
+    """What `change` does to text, where that is always text again: most values are."""
 
 
 Guard = Callable[[Mapping[str, JsonValue], str], Clean | None]
@@ -249,6 +251,7 @@ def _single(
     evaluate: Evaluate, expression: str, path: str, clean: Clean | None, *, shown: bool
 ) -> _Expand:
     """Bind a whole value, keeping its type; one that is shown becomes JSON."""
+    change = None if clean is None else clean.change
 
     def single(scope: Scope) -> object:
         try:
@@ -257,10 +260,12 @@ def _single(
             if scope.lenient:
                 return scope.missing(expression)
             raise EvaluationError(f"{path}: {exc}") from None
-        if clean is not None:
-            value = clean.change(value)
-        if type(value) is str and len(value) > LONG:
-            scope.weigh(value)
+        if change is not None:
+            value = change(value)
+        if type(value) is str:
+            if len(value) > LONG:
+                scope.weigh(value)
+            return value
         if not shown or type(value) in _PLAIN_TYPES or value is UNDEFINED:
             return value
         scope.weigh_all(value)
@@ -271,6 +276,8 @@ def _single(
 
 def _interpolated(parts: list[_Part], path: str, clean: Clean | None) -> _Expand:
     literals = ["" if part.evaluate else _literal(part.literal) for part in parts]
+    each = clean if clean is not None and not clean.whole else None
+    quick = None if each is None else each.text
     changing = [
         (number, part.evaluate, part.shown, part.indexing)
         for number, part in enumerate(parts)
@@ -286,12 +293,15 @@ def _interpolated(parts: list[_Part], path: str, clean: Clean | None) -> _Expand
                 if indexing and isinstance(exc, NoResultError) and not scope.lenient:
                     raise
                 value = scope.missing(shown)
+            if type(value) is str and (quick is not None or each is None):
+                texts[number] = value if quick is None else quick(value)
+                continue
             if value is None or value is UNDEFINED:
                 if not scope.lenient:
                     raise EvaluationError(f"{path}: {shown} is null, which text cannot show")
                 value = scope.missing(shown)
-            elif clean is not None and not clean.whole:
-                value = clean.change(value)
+            elif each is not None:
+                value = each.change(value)
             if isinstance(value, list):
                 scope.weigh_all(value)
             texts[number] = value if isinstance(value, str) else to_text(value)
@@ -314,11 +324,15 @@ def _array(items: list[JsonValue | _Expand]) -> JsonValue | _Expand:
             fixed.extend(item if isinstance(item, list) else [] if item is None else [item])  # type: ignore[list-item]
         return fixed
 
+    steps = [(item, True) if callable(item) else (item, False) for item in items]
+
     def array(scope: Scope) -> object:
         result: list[object] = []
-        for item in items:
-            value = item(scope) if callable(item) else item
-            if isinstance(value, list):
+        for item, changing in steps:
+            value = item(scope) if changing else item  # type: ignore[misc,operator]
+            if type(value) is dict:
+                result.append(value)
+            elif isinstance(value, list):
                 result.extend(value)
             elif value is not None:
                 result.append(None if value is UNDEFINED else value)

@@ -237,8 +237,18 @@ def _string(value: Value, locale: Value = UNDEFINED) -> Value:
     if not is_number(value):
         return value if isinstance(value, str) else stringify(value)
     amount = cast("float", value)
+    return _shortest(amount) if locale is UNDEFINED else _all_decimals(amount, locale)
+
+
+def _all_decimals(amount: float, locale: Value) -> str:
     _, _, decimals = number_text(amount).partition(".")
     return formatted(amount, min(len(decimals), 20), locale)
+
+
+@lru_cache(maxsize=256)
+def _shortest(amount: float) -> str:
+    """Write a number as `string` does; cards ask this of one amount several times."""
+    return _all_decimals(amount, UNDEFINED)
 
 
 def _json(value: Value) -> Value:
