@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -11,6 +11,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import JsonValue
+from typing_extensions import override
 
 from notifier.cardguard import GAP, guard
 from notifier.config import Config, LinkSettings
@@ -82,6 +83,38 @@ class Cards:
         raise CardError(
             f"there is no card {name}.json; add it to the cards folder or correct the route"
         )
+
+
+class _OnDemand(Mapping[str, Template]):
+    """Templates that are known to be sound and are compiled when first asked for."""
+
+    def __init__(self, texts: Mapping[str, bytes]) -> None:
+        self._texts = texts
+        self._compiled: dict[str, Template] = {}
+
+    @override
+    def __getitem__(self, name: str) -> Template:
+        found = self._compiled.get(name)
+        if found is None:
+            found = self._compiled[name] = Template(json.loads(self._texts[name]), guard)
+        return found
+
+    @override
+    def __contains__(self, name: object) -> bool:
+        return name in self._texts
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+def checked_cards(texts: Mapping[str, bytes]) -> Cards:
+    """Return templates, by name, that have passed `notifier cards check` as they are; compiles nothing yet."""
+    return Cards(_OnDemand(texts))
 
 
 def load_cards(directory: Path) -> Cards:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from jsonschema import Draft6Validator
 from pydantic import JsonValue
+
+if TYPE_CHECKING:
+    from jsonschema import Draft6Validator
 
 ELEMENTS = frozenset({
     "AdaptiveCard", "TextBlock", "RichTextBlock", "TextRun", "Image", "ImageSet", "Container", "ColumnSet", "Column", "FactSet",
@@ -123,6 +125,8 @@ def _readable(message: str) -> str:
 
 @lru_cache(maxsize=32)
 def _validator(kind: str) -> Draft6Validator:
+    from jsonschema import Draft6Validator
+
     return Draft6Validator(
         {"$ref": f"#/definitions/{kind}", "definitions": _schema()["definitions"]}
     )

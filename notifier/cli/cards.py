@@ -12,6 +12,7 @@ from rich.table import Table
 
 from notifier import assets
 from notifier.cardcheck import check_folder
+from notifier.cardcheck.seal import CHECKED_CARD_BYTES, Folder, write_seal
 from notifier.cards import load_cards
 from notifier.cli.options import (
     CommandError,
@@ -22,6 +23,7 @@ from notifier.cli.options import (
     settings,
 )
 from notifier.cli.preview import preview_cards
+from notifier.errors import ConfigError
 from notifier.sandbox.gallery import draw_samples, gallery_page
 from notifier.templating import Template
 
@@ -61,15 +63,30 @@ def check(
         typer.Argument(help="Folder; default: the configured one.", show_default=False),
     ] = None,
     config: ConfigOption = None,
+    seal: Annotated[
+        bool,
+        typer.Option(
+            "--seal",
+            help="When nothing is wrong, write checked.txt, so that a start need not check these files again.",
+        ),
+    ] = False,
 ) -> None:
     """Check every template: language, version, what Teams takes, size; and render it with its samples."""
     folder = directory or _folder(config)
-    findings = check_folder(folder, settings(config))
+    loaded = settings(config)
+    if seal and loaded.delivery.max_card_bytes > CHECKED_CARD_BYTES:
+        raise ConfigError(
+            f"delivery.max_card_bytes: a seal promises cards of at most {CHECKED_CARD_BYTES}; set it to that for the check"
+        )
+    files = Folder.read(folder)
+    findings = check_folder(folder, loaded)
     for finding in findings:
         typer.echo(finding.line(), err=True)
     if not all(finding.warning for finding in findings):
         raise typer.Exit(1)
     typer.echo(f"{len(load_cards(folder).templates)} cards are sound")
+    if seal:
+        write_seal(folder, files)
 
 
 @app.command()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from notifier import assets
 from notifier.cardcheck import refuse_broken
-from notifier.cards import CardPainter, Cards, check_routes, load_cards
+from notifier.cardcheck.seal import CHECKED_CARD_BYTES, sealed
+from notifier.cards import CardPainter, Cards, check_routes, checked_cards, load_cards
 from notifier.config import Config
 from notifier.daemon.links import action_link
 from notifier.errors import CardError, ConfigError, NotifierError, SecretsError, VaultError
@@ -80,9 +81,7 @@ class Blueprint:
         )
         cards: Cards | None = None
         try:
-            cards = load_cards(directory)
-            check_routes(config, cards)
-            refuse_broken(directory, config)
+            cards = _sound_cards(directory, config)
         except CardError as exc:
             faults.append(exc)
         if faults or secrets is None or cards is None:
@@ -148,6 +147,19 @@ class Blueprint:
                 raise
             return known, str(exc)
         return vault, None
+
+
+def _sound_cards(directory: Path, config: Config) -> Cards:
+    """Load cards, checked now or, if the folder says so, before; raises CardError."""
+    before = sealed(directory)
+    if before is not None and config.delivery.max_card_bytes >= CHECKED_CARD_BYTES:
+        cards = checked_cards(before.templates)
+        check_routes(config, cards)
+        return cards
+    cards = load_cards(directory)
+    check_routes(config, cards)
+    refuse_broken(directory, config)
+    return cards
 
 
 def _all_of(faults: list[NotifierError]) -> NotifierError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -12,7 +13,9 @@ from notifier.config import VaultSettings
 from notifier.errors import SecretsError, VaultError
 from notifier.secrets.credentials import CredentialSource
 from notifier.secrets.names import SecretName, Shelf
-from notifier.secrets.vault_client import VaultClient, VaultLogin
+
+if TYPE_CHECKING:
+    from notifier.secrets.vault_client import VaultLogin
 
 _LEASE_PART = 3
 """A token is renewed at the latest when a third of its lease has passed."""
@@ -31,6 +34,9 @@ class VaultSource:
     def __init__(
         self, settings: VaultSettings, login: VaultLogin, *, clock: Callable[[], float]
     ) -> None:
+        # hvac and what it brings take a tenth of a second to import: only who has a Vault waits for them.
+        from notifier.secrets.vault_client import VaultClient
+
         self._settings = settings
         self._client = VaultClient(settings, login, clock=clock)
         self._values: dict[Shelf, Mapping[str, SecretStr]] = {}
@@ -133,6 +139,8 @@ def open_vault(
                 f'{name} is missing; vault.auth = "{settings.auth}" needs it as a variable or as the credential {name.lower()}'
             )
         return SecretStr(text.strip())
+
+    from notifier.secrets.vault_client import VaultLogin
 
     login = VaultLogin(
         token=own("VAULT_TOKEN") if settings.auth == "token" else None,

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
-from yoyo import get_backend, read_migrations
-from yoyo.exceptions import LockTimeout
 
 from notifier import assets
 from notifier.config import mask_url
@@ -32,6 +30,8 @@ def required_migrations() -> list[str]:
 
 def migrate_up(url: str) -> list[str]:
     """Apply what is missing; returns the ids applied. Raises StoreError."""
+    from yoyo.exceptions import LockTimeout
+
     backend, migrations = _open(url)
     try:
         with backend.lock(timeout=10):
@@ -46,6 +46,8 @@ def migrate_up(url: str) -> list[str]:
 
 def migrate_down(url: str, *, steps: int = 1) -> list[str]:
     """Roll back the latest `steps` migrations; returns their ids. Raises StoreError."""
+    from yoyo.exceptions import LockTimeout
+
     backend, migrations = _open(url)
     try:
         with backend.lock(timeout=10):
@@ -75,6 +77,9 @@ def status(url: str) -> list[MigrationStatus]:
 
 
 def _open(url: str):  # type: ignore[no-untyped-def]  # yoyo has no types
+    # The daemon asks only which migrations it needs, and must not wait for yoyo's imports.
+    from yoyo import get_backend, read_migrations
+
     try:
         scheme, _, rest = url.partition("://")
         if scheme not in ("postgresql", "postgres"):

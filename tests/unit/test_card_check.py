@@ -11,6 +11,8 @@ import pytest
 
 from notifier import assets
 from notifier.cardcheck import check_folder, refuse_broken
+from notifier.cardcheck.seal import Folder, sealed, write_seal
+from notifier.cards import checked_cards, load_cards
 from notifier.config import Config, load_config
 from notifier.errors import CardError
 
@@ -112,3 +114,43 @@ def test_the_daemon_refuses_a_broken_card_at_start(folder: Path) -> None:
     change(folder, add({**TEXT, "text": "${data.nowhere}"}))
     with pytest.raises(CardError, match="notifier cards check"):
         refuse_broken(folder, CONFIG)
+
+
+def test_the_shipped_cards_are_sealed_as_they_are() -> None:
+    assert sealed(assets.cards_dir()) is not None, "run: notifier cards check --seal"
+
+
+@pytest.mark.parametrize(
+    "name", ["claim_approved.json", "fields.toml", "samples/nphies.claim.approved.json", "checked.txt"]
+)  # fmt: skip
+def test_a_change_breaks_the_seal(folder: Path, name: str) -> None:
+    write_seal(folder, Folder.read(folder))
+    assert sealed(folder) is not None
+
+    path = folder / name
+    path.write_text(path.read_text("utf-8") + " ", "utf-8")
+    assert sealed(folder) is None
+
+
+@pytest.mark.parametrize("name", ["extra.json", "samples/extra.json"])
+def test_a_file_more_or_less_breaks_the_seal(folder: Path, name: str) -> None:
+    write_seal(folder, Folder.read(folder))
+    (folder / name).write_text("{}", "utf-8")
+    assert sealed(folder) is None
+
+    write_seal(folder, Folder.read(folder))
+    (folder / name).unlink()
+    assert sealed(folder) is None
+
+
+def test_cards_of_a_sealed_folder_are_those_that_were_sealed() -> None:
+    folder = sealed(assets.cards_dir())
+    assert folder is not None
+    cards = checked_cards(folder.templates)
+    loaded = load_cards(assets.cards_dir())
+
+    assert set(cards.templates) == set(loaded.templates)
+    assert cards.find("claim_approved", "ar")[0] == "claim_approved.ar"
+    assert cards.templates["claim_approved"].paths == loaded.templates["claim_approved"].paths
+    with pytest.raises(CardError, match=r"no card nothing\.json"):
+        cards.find("nothing", "en")
