@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 
 import aiohttp
@@ -34,6 +35,7 @@ TEXTS = ("error_message", "rejection_reason", "notes", "message")
 TOKEN = base64.b64encode(b"callback canary!").decode()
 URL_SIGNATURE = "sigCanaryOfTheWebhook"
 REDIS_PASSWORD, POSTGRES_PASSWORD = "RedisCanaryPw", "PostgresCanaryPw"
+_MOST_PAGES = 80
 SECRETS = (SECRET, TOKEN, URL_SIGNATURE, REDIS_PASSWORD, POSTGRES_PASSWORD)
 
 
@@ -99,6 +101,23 @@ async def places(daemons: Daemons) -> dict[str, str]:
         for path in ("/readyz", "/healthz", "/metrics", "/nothing"):
             async with aiohttp.ClientSession() as session, session.get(url + path) as page:
                 found[path] = str(page.headers) + await page.text()
+        found |= await console_pages(url)
+    return found
+
+
+async def console_pages(url: str) -> dict[str, str]:
+    """Return every page of the console that links lead to, and the first cards."""
+    found: dict[str, str] = {}
+    waiting = ["/console"]
+    async with aiohttp.ClientSession() as session:
+        while waiting and len(found) < _MOST_PAGES:
+            path = waiting.pop(0)
+            async with session.get(url + path) as page:
+                found[path] = unescape(str(page.headers) + await page.text())
+                assert page.status < 500, path
+            for link in re.findall(r'(?:href|src)="(/console[^"#]*)"', found[path]):
+                if link not in found and link not in waiting:
+                    waiting.append(link)
     return found
 
 
@@ -202,7 +221,10 @@ async def test_delivered_retried_and_dead_events_show_no_patient_anywhere(daemon
         "replay --since 2020-01-01 --dry-run --force",
         "dlq replay --all --dry-run",
     )
-    assert_masked(found | await places(daemons) | redis_streams(daemons.redis_url))
+    written = await places(daemons)
+    assert all(any(letter in path for path in written) for letter in ids), "console pages"
+    assert any(path.endswith("/card") for path in written)
+    assert_masked(found | written | redis_streams(daemons.redis_url))
 
     daemons.receiver.recover()
     found = commands(
