@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AuthenticationError,
     ConnectionError,
     RedisClusterException,
     RedisError,
@@ -34,6 +35,38 @@ _MAX_CONNECTIONS = 1000
 
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
 """What Redis 6.2 puts before the error of a script's command."""
+
+
+class _OneSentinel(redis.asyncio.Redis):
+    """One Sentinel; keeps why it did not answer, of which the driver keeps the class only."""
+
+    fault: RedisError | None = None
+
+    @override
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            reply = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except RedisError as exc:
+            self.fault = exc
+            raise
+        self.fault = None
+        return reply
+
+
+class _Sentinels(Sentinel):
+    """All Sentinels; when none names a master, the error's cause is what the first of them met."""
+
+    def __init__(self, nodes: Sequence[tuple[str, int]], options: dict[str, Any]) -> None:
+        super().__init__([], sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        self.sentinels = [_OneSentinel(host=host, port=port, **options) for host, port in nodes]
+
+    @override
+    async def discover_master(self, service_name: str) -> Any:
+        try:
+            return await super().discover_master(service_name)
+        except MasterNotFoundError as exc:
+            faults = (each.fault for each in self.sentinels if isinstance(each, _OneSentinel))
+            raise exc from next((fault for fault in faults if fault is not None), None)
 
 
 class _SentinelMaster(redis.asyncio.Redis):
@@ -109,9 +142,9 @@ def connect(settings: RedisSettings) -> Client:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
         # A slot that moved is learnt from its redirection; the driver's way, to start all over, would close connections in use.
         return _Cluster(startup_nodes=nodes, reinitialize_steps=0, **login, **options, **tls)
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+    sentinel = _Sentinels(
         address.nodes,
-        sentinel_kwargs={
+        {
             "username": address.sentinel_username,
             "password": address.sentinel_password,
             "protocol": 2,
@@ -192,14 +225,17 @@ async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
 def _words(exc: BaseException) -> str:
     """Say what failed: Redis's own words or the class; a command's arguments would be event data."""
     cause: BaseException | None = exc
+    who = "a Sentinel's" if isinstance(exc, MasterNotFoundError) else "its"
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message}); set redis.tls_ca_file to the CA that signed it"
+            return f"{who} certificate is not trusted ({cause.verify_message}); set redis.tls_ca_file to the CA that signed it"
         if isinstance(cause, ssl.SSLError):
-            return f"TLS says {(cause.reason or 'nothing').lower().replace('_', ' ')}; see redis.tls_… in config.toml"
+            return f"{who} TLS says {(cause.reason or 'nothing').lower().replace('_', ' ')}; see redis.tls_… in config.toml"
+        if isinstance(cause, AuthenticationError) and isinstance(exc, MasterNotFoundError):
+            return "a Sentinel refuses the login; give its own as ?sentinel_username=…&sentinel_password=… in redis.url"
         cause = cause.__cause__ or cause.__context__
     if isinstance(exc, MasterNotFoundError):
-        return "no Sentinel answers that knows a working master of this name (over TLS redis.tls_ca_file counts for Sentinels too)"
+        return "no Sentinel answers that knows a working master of this name"
     if isinstance(exc, ResponseError):
         return _IN_SCRIPT.sub("", str(exc)).split(":")[0][:200]
     return type(exc).__name__

@@ -149,6 +149,22 @@ async def test_no_sentinel_or_no_such_master_is_a_clear_error(
     assert "topsecret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("login", ["", "?sentinel_username=default&sentinel_password=wrong"])
+async def test_a_login_that_the_sentinels_refuse_is_said_to_be_the_fault(
+    sentinels: Replicated, login: str
+):
+    for port in sentinels.sentinels:
+        with redis.Redis(port=port, protocol=2) as client:
+            client.execute_command("ACL", "SETUSER", "default", "resetpass", ">right")
+    settings = load_config(None, {"REDIS_URL": sentinels.url + login}).redis
+    client_ = connect(settings)
+
+    with pytest.raises(StreamError, match=r"a Sentinel refuses the login.*sentinel_password"):
+        await ConsumerGroup(client_, settings, "one").length("teams:events")
+
+    await close(client_)
+
+
 async def test_commands_reach_the_master_through_the_sentinels(
     sentinels: Replicated, database_url: str, webhook_receiver: Any, tmp_path: Path
 ):
