@@ -75,8 +75,8 @@ class Pages:
             "unlinked": without_links,
         }
         self._templates.globals |= {
-            "style": Markup(_STYLE),  # noqa: S704 - our own file
-            "frame_script": Markup(_FRAME_SCRIPT),  # noqa: S704 - our own file
+            "style": Markup(_STYLE),  # noqa: S704 # nosec B704 - our own file
+            "frame_script": Markup(_FRAME_SCRIPT),  # noqa: S704 # nosec B704 - our own file
             "root": CONSOLE,
             "words": words,
         }
