@@ -65,13 +65,16 @@ class Escalator:
         self._titles = titles
         self._stop = stop
         self._now = now
+        self._looked = False
 
     async def turn(self) -> None:
-        """Look at every row that is due, then wait."""
+        """Look at every row that is due, then wait; not after the first look, so that it is known at once that it works."""
         matrix = self._matrix()
         if matrix.enabled:
             await self.look()
-        await sleep_unless(self._stop, matrix.poll_seconds)
+        if self._looked:
+            await sleep_unless(self._stop, matrix.poll_seconds)
+        self._looked = True
 
     async def look(self) -> int:
         """Look at the rows that are due; returns how many there were. Raises StoreError or StreamError."""

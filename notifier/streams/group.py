@@ -51,6 +51,8 @@ class ConsumerGroup:
         self._group = settings.group
         self._url = settings.url
         self._scripts = {name: Script.read(name) for name in _SCRIPTS}
+        self._answered: set[tuple[str, ...]] = set()
+        """Streams that were read together before."""
 
     async def ensure(self, streams: Sequence[str]) -> None:
         """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
@@ -88,11 +90,15 @@ class ConsumerGroup:
     ) -> list[Entry]:
         """Read new entries, up to `count` of each stream, in the order of `streams`; wait for the first.
 
+        The first read of these streams does not wait, so that a stage is known to work at once.
+
         A group that was lost (FLUSHALL, a fresh replica) is made again and nothing is returned this time.
 
         Raises:
             StreamError: Redis is away.
         """
+        asked = tuple(streams)
+        patience_ms = int(block_seconds * 1000) if asked in self._answered else 0
         async with self._errors():
             try:
                 reply = await self.client.xreadgroup(
@@ -100,13 +106,14 @@ class ConsumerGroup:
                     self.consumer,
                     dict.fromkeys(streams, ">"),
                     count=count,
-                    block=max(1, int(block_seconds * 1000)),
+                    block=max(1, patience_ms),
                 )
             except ResponseError as exc:
                 if not str(exc).startswith("NOGROUP"):
                     raise
                 await self.ensure(streams)
                 return []
+        self._answered.add(asked)
         return [
             Entry(stream.decode(), entry_id.decode(), fields)
             for stream, entries in cast(

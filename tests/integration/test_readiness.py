@@ -144,3 +144,14 @@ async def test_process_without_recorder_needs_no_postgres(daemons: Daemons):
     await daemons.start("--stages", "delivery", DATABASE_URL="postgresql://127.0.0.1:1/none")
 
     assert (await readiness(daemons))["postgres"]["state"] == "unused"
+
+
+async def test_daemon_is_ready_before_the_first_wait_of_its_loops_is_over(daemons: Daemons):
+    # `start` waits for half a minute at most; each loop would wait that long for its first entry or its next look.
+    await daemons.start(
+        TEAMS_REDIS__BLOCK_SECONDS="30", TEAMS_ESCALATION__POLL_SECONDS="30", TEAMS_REDIS__LEASE_SECONDS="300"
+    )  # fmt: skip
+
+    state = await readiness(daemons)
+
+    assert set(state["parts"].values()) == {"ok"}
