@@ -102,7 +102,7 @@ $(VENV)/.run: pyproject.toml | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --editable '.[sandbox,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[sandbox,otel,dev]'
 	@touch $(VENV)/.run $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.dev | $(BIN)/pip

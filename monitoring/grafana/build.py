@@ -199,7 +199,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                   names=(("0", "does not work", BAD), ("1", "works", GOOD))),
             Panel("Versions", "Processes by version.",
                   (("count by (version) (teams_notifier_build_info)", "{{version}}"),), kind="stat", width=6, height=6),
-            Panel("Warnings", "A refused reload, or Vault away: work goes on, but a person should look.",
+            Panel("Warnings", "A refused reload, Vault or the collector of traces away: work goes on, but a person should look.",
                   (("sum(teams_part_warning) or vector(0)", ""),), kind="stat", width=6, height=6, steps=((None, GOOD), (1, WATCH))),
         ),
     ),
@@ -309,6 +309,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                   (("sum by (template) (increase(teams_cards_shortened_total[1h]))", "{{template}}"),), width=6),
             Panel("Memory", "Resident.", (('process_resident_memory_bytes{job="notifier"}', "{{instance}}"),), "bytes", width=6),
             Panel("CPU", "Cores in use.", (('rate(process_cpu_seconds_total{job="notifier"}[$__rate_interval])', "{{instance}}"),), width=6),
+            Panel("Spans", "Only where traces are switched on; lost: the collector takes none.",
+                  (("sum by (result) (rate(teams_trace_spans_total[$__rate_interval]))", "{{result}}"),), "ops", width=24, height=6),
         ),
     ),
 )  # fmt: skip

@@ -25,6 +25,7 @@ from notifier.config.models import (
     RedisSettings,
     RetrySettings,
     Route,
+    TracingSettings,
     VaultSettings,
 )
 from notifier.config.redis_url import RedisAddress, RedisKind, parse_redis_url
@@ -55,6 +56,7 @@ __all__ = [
     "RedisSettings",
     "RetrySettings",
     "Route",
+    "TracingSettings",
     "VaultSettings",
     "load_config",
     "mask_url",

@@ -20,6 +20,7 @@ _HOST_PATTERN = re.compile(
     rf"(?:\*\.)?(?:{_LABEL}\.)+{_LABEL}(?::[0-9]{{1,4}}|:[1-5][0-9]{{4}})?"
 )
 _PROXY = re.compile(r"https?://[^/@\s]+(?::[0-9]{1,5})?/?")
+_COLLECTOR = re.compile(r"https?://[^/@?#\s]+(?:/[^@?#\s]*)?")
 _MOUNTED = re.compile(r"[^/\s]+(?:/[^/\s]+)+")
 
 
@@ -247,6 +248,23 @@ class LoggingSettings(Section):
     level: Literal["debug", "info", "warning", "error"]
 
 
+class TracingSettings(Section):
+    """Spans for a collector of OpenTelemetry."""
+
+    enabled: bool
+    endpoint: str
+
+    @field_validator("endpoint")
+    @classmethod
+    def _bare(cls, url: str) -> str:
+        if url and not _COLLECTOR.fullmatch(url):
+            raise ValueError(
+                'must be "http://host:port" or "https://host:port", with a path if need be and without a user name, or empty; '
+                "credentials belong into OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return url.rstrip("/")
+
+
 class Channel(Section):
     """One Teams channel; its webhook URL is a secret and is not here."""
 
@@ -289,6 +307,7 @@ class Config(Section):
     cards: CardSettings
     links: LinkSettings
     logging: LoggingSettings
+    tracing: TracingSettings
     admin: AdminSettings
     public: PublicSettings
     escalation: EscalationSettings

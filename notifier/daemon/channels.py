@@ -222,6 +222,7 @@ class Channels:
             config.redis,
             daemon.health,
             utc_now,
+            daemon.spans,
         )
 
 

@@ -18,6 +18,7 @@ from notifier.streams.connection import Client
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
 from notifier.telemetry.health import Health
+from notifier.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from notifier.daemon.channels import Channels
@@ -38,6 +39,8 @@ class Daemon:
     client: Client
     group: ConsumerGroup
     leases: Leases
+    spans: Spans | None = None
+    """What makes spans, where tracing is switched on."""
     health: Health = field(default_factory=Health)
     working: list[Loop] = field(default_factory=list)
     """Loops that end by themselves once `stop` is set."""

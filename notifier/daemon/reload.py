@@ -19,7 +19,15 @@ from notifier.errors import NotifierError
 
 Result = TypeVar("Result")
 
-RESTART_SETTINGS = ("streams", "redis", "database", "logging", "admin", "public.bind")
+RESTART_SETTINGS = (
+    "streams",
+    "redis",
+    "database",
+    "logging",
+    "tracing",
+    "admin",
+    "public.bind",
+)
 """What a reload cannot change: connections, listeners, and how log lines look."""
 
 _BUILD_SECONDS = 60.0

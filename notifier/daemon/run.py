@@ -29,6 +29,7 @@ from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
 from notifier.telemetry import logs
+from notifier.telemetry.spans import Spans, open_spans
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
 
@@ -54,7 +55,7 @@ def run(
         stages: What it does.
 
     Raises:
-        ConfigError: A stage is unknown, a secret or a listener's address is unusable.
+        ConfigError: A stage is unknown, a secret or a listener's address is unusable, OpenTelemetry is wanted and missing.
         CardError: A card template is broken or a route names none.
         SchemaError: The database is older than the code.
     """
@@ -69,8 +70,9 @@ def run(
     snapshot = blueprint.build(None)
     logs.configure(snapshot.config.logging)
     start_series(snapshot.config)
+    spans = open_spans(snapshot.config.tracing, instance=instance)
     try:
-        asyncio.run(_main(snapshot, blueprint, instance, stages))
+        asyncio.run(_main(snapshot, blueprint, instance, stages, spans))
     except* NotifierError as group:
         raise _first(group) from None
     return 0
@@ -85,7 +87,11 @@ def _first(group: BaseExceptionGroup[NotifierError]) -> NotifierError:
 
 
 async def _main(
-    snapshot: Snapshot, blueprint: Blueprint, instance: str, stages: frozenset[str]
+    snapshot: Snapshot,
+    blueprint: Blueprint,
+    instance: str,
+    stages: frozenset[str],
+    spans: Spans | None,
 ) -> None:
     config = snapshot.config
     client = connect(config.redis)
@@ -93,12 +99,15 @@ async def _main(
     consumer = f"{instance}.{os.getpid()}.{random_source.token_hex(3)}"
     group = ConsumerGroup(client, config.redis, consumer)
     leases = Leases(group, lease_seconds=config.redis.lease_seconds)
-    daemon = Daemon(snapshot, instance, stages, asyncio.Event(), client, group, leases)
+    daemon = Daemon(snapshot, instance, stages, asyncio.Event(), client, group, leases, spans)
     supervisor = Supervisor(os.environ)
     daemon.before_reload.append(supervisor.reloading)
     daemon.after_reload.append(supervisor.ready)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(close, client)
+        if spans is not None:
+            spans.watch(lambda why: daemon.health.warns("tracing", why))
+            stack.push_async_callback(spans.close)
         if "intake" in stages:
             add_intake(daemon)
         if "delivery" in stages:

@@ -33,6 +33,7 @@ def add_intake(daemon: Daemon) -> None:
             redis_settings=config.redis,
             now=utc_now,
             signers=daemon.snapshot.signers,
+            spans=daemon.spans,
         )
         daemon.intakes.append(intake)
         daemon.working.append(_turning(daemon, intake.turn, f"intake {stream}"))
@@ -69,6 +70,7 @@ async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
             settings=config.recorder,
             redis_settings=config.redis,
             now=utc_now,
+            spans=daemon.spans,
         )
         daemon.recorders.append(recorder)
         daemon.expect_recording(f"recorder {stream}")

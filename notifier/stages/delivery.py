@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -22,6 +22,7 @@ from notifier.stages.drawing import Drawing
 from notifier.stages.ending import Ended, Refused
 from notifier.stages.posting import Poster, TakenOverError
 from notifier.stages.settler import Settler
+from notifier.stages.spanning import DeliverySpan
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import Move
@@ -30,6 +31,7 @@ from notifier.streams.leases import Leases
 from notifier.teams.response import Verdict
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry.health import Health
+from notifier.telemetry.spans import Spans
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +55,7 @@ class DeliveryParts:
     redis: RedisSettings
     health: Health
     now: Callable[[], datetime]
+    spans: Spans | None = None
 
 
 class ChannelDelivery:
@@ -70,7 +73,12 @@ class ChannelDelivery:
         self._keys = keys
         self._gate = gate
         self._poster = Poster(
-            gate, sender, retry=parts.retry, health=parts.health, now=parts.now
+            gate,
+            sender,
+            retry=parts.retry,
+            health=parts.health,
+            now=parts.now,
+            spans=parts.spans,
         )
         self._drawing = _drawing(parts)
         self._settler = settler
@@ -149,8 +157,14 @@ class ChannelDelivery:
             # The slot is kept until the hop: no more than `in_flight` posts can ever have to be repeated.
             async with self._slots:
                 mine = [waiting for waiting in batch if await self._still_ours(waiting[0])]
-                if mine:
+                if not mine:
+                    return
+                if self._parts.spans is None:
                     await self._settle(mine, await self._delivered(mine))
+                    return
+                with DeliverySpan(self._parts.spans, mine) as span:
+                    ended = span.seen(await self._delivered(mine, span))
+                    await self._settle(mine, ended)
         except (StoppedError, TakenOverError):
             for entry, _ in batch:
                 await self._parts.leases.give_up(entry.stream, entry.id)
@@ -254,13 +268,17 @@ class ChannelDelivery:
             )
         return entries
 
-    async def _delivered(self, batch: Sequence[Waiting]) -> Ended:
+    async def _delivered(
+        self, batch: Sequence[Waiting], span: DeliverySpan | None = None
+    ) -> Ended:
         """Post one card for the batch; returns how all of it ended."""
         subject, digest_id = batch[0][1], None
         if len(batch) > 1:
             painter = self._parts.painter
             subject = digest_of([waiting[1] for waiting in batch], painter.acknowledge_link)
             digest_id = subject.id
+        if span is not None:
+            subject = replace(subject, traceparent=span.traceparent)
         drawn = self._drawing.draw(batch[0][0], subject)
         if isinstance(drawn, Refused):
             return Ended(Tried(), drawn, digest_id=digest_id)

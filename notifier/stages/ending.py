@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -37,6 +37,12 @@ class Ended:
     template: str | None = None
     body: bytes | None = None
     digest_id: str | None = None
+    traceparent: str | None = None
+    """Of the delivery, where spans are made: recording goes on from there; empty: from each notification's own."""
+
+    def of_span(self, traceparent: str) -> Ended:
+        """Return the same with the place in the trace where it happened."""
+        return replace(self, traceparent=traceparent)
 
     def move(
         self,
@@ -64,6 +70,9 @@ class Ended:
         targets: tuple[tuple[str, dict[str, str | bytes]], ...] = (
             (keys.outcomes, {"outcome": outcome}),
         )
+        if self.traceparent is not None:
+            parent = self.traceparent or notification.traceparent or ""
+            targets = ((keys.outcomes, {"outcome": outcome, "traceparent": parent}),)
         if refused is not None:
             letter = of_notification(
                 notification,

@@ -20,11 +20,13 @@ from notifier.notifications import encode
 from notifier.provenance import Signers
 from notifier.routing import Catalogue, UnroutableError
 from notifier.stages.lookahead import LookAhead
+from notifier.stages.spanning import intake_span
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.telemetry import metrics
+from notifier.telemetry.spans import Span, Spans
 from notifier.tracecontext import trace_fields
 
 log = structlog.get_logger(__name__)
@@ -43,6 +45,7 @@ class Decision:
     dead: Reason | None = None
     urgent: bool = False
     """At least one of its notifications is."""
+    span: Span | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -64,6 +67,7 @@ class Intake:
         redis_settings: RedisSettings,
         now: Callable[[], datetime],
         signers: Signers,
+        spans: Spans | None = None,
     ) -> None:
         self._group = group
         self._stream = stream
@@ -72,6 +76,7 @@ class Intake:
         self._masking = masking
         self._settings = settings
         self._signers = signers
+        self._spans = spans
         self._redis = redis_settings
         self._now = now
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
@@ -169,6 +174,11 @@ class Intake:
             word = _report(decision, result)
             if word is not None:
                 metrics.EVENTS.labels(self._stream, word).inc()
+            if decision.span is not None:
+                decision.span.end(
+                    {"notifier.result": word or result.name.lower()},
+                    error=decision.dead.value if decision.dead else None,
+                )
             if decision.move.ahead and result is HopResult.MOVED:
                 metrics.EVENTS_AHEAD.labels(self._stream).inc()
 
@@ -186,6 +196,15 @@ class Intake:
             )
         except EventError as exc:
             return self._bury(entry, Reason.INVALID_EVENT, str(exc), raw_fields(fields))
+        if self._spans is None:
+            return self._routed(entry, event)
+        span = intake_span(self._spans, event)
+        return replace(
+            self._routed(entry, replace(event, traceparent=span.traceparent)), span=span
+        )
+
+    def _routed(self, entry: Entry, event: Event) -> Decision:
+        """Say where an event goes."""
         data = mask_event_data(event.data, self._masking)
         try:
             routed = self._catalogue.route(event, data)
@@ -288,7 +307,7 @@ def _log_fields(entry: Entry, event: Event | None) -> dict[str, object]:
     }
     if event.traceparent:
         fields |= trace_fields(event.traceparent)
-    elif event.trace_ignored:
+    if event.trace_ignored:
         fields["traceparent"] = "not valid (W3C Trace Context), ignored"
     return fields
 

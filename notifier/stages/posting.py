@@ -21,10 +21,12 @@ from notifier.notifications import Notification
 from notifier.outcomes import Attempt, Tried
 from notifier.stages.channel import ChannelGate
 from notifier.stages.ending import identity
+from notifier.stages.spanning import end_post_span, post_span
 from notifier.teams.response import Verdict, judge, misconfigured, retry_delay
 from notifier.teams.sender import Answer, WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
+from notifier.telemetry.spans import Spans
 from notifier.tracecontext import new_span_id, parse_traceparent
 
 log = structlog.get_logger(__name__)
@@ -52,12 +54,14 @@ class Poster:
         retry: RetrySettings,
         health: Health,
         now: Callable[[], datetime],
+        spans: Spans | None = None,
     ) -> None:
         self._gate = gate
         self._sender = sender
         self._retry = retry
         self._health = health
         self._now = now
+        self._spans = spans
 
     @property
     def host(self) -> str | None:
@@ -107,10 +111,16 @@ class Poster:
             sender = self._sender
             if sender is None:
                 raise _NoWebhookError
-            if context is not None:
+            span = None
+            if self._spans is not None:
+                span = post_span(self._spans, notification, sender.address, resends=tried.count)
+                headers["traceparent"] = span.traceparent
+            elif context is not None:
                 # Each attempt is a span of its own, also where nobody records it.
                 headers["traceparent"] = context.child(new_span_id()).traceparent
             answer = await sender.post(body, headers, message_id=notification.id, now=self._now)
+            if span is not None:
+                end_post_span(span, answer)
             tried = tried.plus(
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
             )

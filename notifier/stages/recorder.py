@@ -13,12 +13,14 @@ from notifier.config import RecorderSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry
 from notifier.errors import OutcomeError
 from notifier.events import entry_time
+from notifier.stages.spanning import record_spans
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
 from notifier.telemetry import metrics
+from notifier.telemetry.spans import Spans
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,7 @@ class Recorder:
         settings: RecorderSettings,
         redis_settings: RedisSettings,
         now: Callable[[], datetime],
+        spans: Spans | None = None,
     ) -> None:
         self._group = group
         self._keys = Keys(stream)
@@ -51,6 +54,7 @@ class Recorder:
         self._settings = settings
         self._redis = redis_settings
         self._now = now
+        self._spans = spans
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
         self._in_hand: list[Entry] = []
 
@@ -69,8 +73,11 @@ class Recorder:
         entries = self._in_hand
         if not entries:
             return 0
+        began_ns = time.time_ns() if self._spans is not None else 0
         moves = await self._record(entries)
         await self._group.hop(moves)
+        if self._spans is not None:
+            record_spans(self._spans, entries, began_ns=began_ns)
         for entry in entries:
             self._leases.drop(entry.stream, entry.id)
         self._in_hand = []

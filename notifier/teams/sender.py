@@ -45,6 +45,15 @@ class ForbiddenAddressError(OSError):
         super().__init__("private address")
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a webhook is, without the path and the query that make it a secret."""
+
+    scheme: str
+    host: str
+    port: int
+
+
 class WebhookSender:
     """Keep-alive connections to one channel; each channel has its own, so that a hanging one starves no other."""
 
@@ -62,6 +71,7 @@ class WebhookSender:
         self._idle = asyncio.Event()
         self._idle.set()
         self.host = self._url.host or ""
+        self.address = Address(self._url.scheme, self.host, self._url.port or 443)
 
     async def close(self) -> None:
         """Let posts in flight finish, then close the connections; safe to repeat."""

@@ -176,6 +176,12 @@ OBSERVED_TIMESTAMP = Gauge(
     ["source"],
     registry=REGISTRY,
 )
+SPANS = Counter(
+    "teams_trace_spans_total",
+    "Spans handed to the collector of traces: result is exported, or lost when it takes none.",
+    ["result"],
+    registry=REGISTRY,
+)
 BUILD_INFO = Gauge(
     "teams_notifier_build_info",
     "Always 1; the labels say which version runs.",

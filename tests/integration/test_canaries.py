@@ -14,12 +14,14 @@ from typing import Any
 
 import aiohttp
 import psycopg
+import pytest
 import redis
 
 from tests.integration.daemons import SECRET, Daemons
 from tests.integration.test_cli import notifier
 from tests.integration.test_pipeline import dead, rows, until, xadd
 from tests.integration.test_public_pages import get, links_on, post, public
+from tests.otlp import Collector
 
 PATIENT = {
     "patient_id": "PAT-7351904Q",
@@ -189,6 +191,7 @@ def test_a_canary_is_found_however_it_is_written():
     }
 
 
+@pytest.mark.timeout(300)  # it runs some forty commands
 async def test_delivered_retried_and_dead_events_show_no_patient_anywhere(daemons: Daemons):
     daemons.receiver.answer(503, times=1)
     await daemons.start(**with_signature(daemons), TEAMS_RETRY__FACTOR="1", **public())
@@ -220,6 +223,8 @@ async def test_delivered_retried_and_dead_events_show_no_patient_anywhere(daemon
         *(f"dlq show {letter}" for letter in ids),
         "replay --since 2020-01-01 --dry-run --force",
         "dlq replay --all --dry-run",
+        "trace corr-1 --card --format json",
+        f"trace {ids[-1]}",
     )
     written = await places(daemons)
     assert all(any(letter in path for path in written) for letter in ids), "console pages"
@@ -233,6 +238,33 @@ async def test_delivered_retried_and_dead_events_show_no_patient_anywhere(daemon
         *(f"dlq discard {letter} --by Sara --why test" for letter in ids[3:]),
     )
     assert_masked(found | await places(daemons) | redis_streams(daemons.redis_url))
+
+
+async def test_spans_show_no_patient_and_no_path_of_a_webhook(daemons: Daemons):
+    collector = Collector()
+    await collector.start()
+    daemons.receiver.answer(503, times=1)
+    await daemons.start(
+        **with_signature(daemons),
+        TEAMS_RETRY__FACTOR="1",
+        TEAMS_TRACING__ENABLED="1",
+        TEAMS_TRACING__ENDPOINT=collector.url,
+        OTEL_BSP_SCHEDULE_DELAY="100",
+    )
+    for event_type in ("nphies.claim.rejected", "celery.task.failed"):
+        xadd(daemons.redis_url, patient_event(type=event_type, stakeholders="sre"))
+    await until(lambda: len(rows(daemons.database_url)) == 2, 60)
+    daemons.receiver.answer(400)
+    xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="sre,nowhere"))
+    xadd(daemons.redis_url, patient_event(type="not.routed"))
+    await until(lambda: len([s for s in collector.spans if s.name == "record"]) == 3, 60)
+    await until(lambda: len([s for s in collector.spans if s.name == "intake"]) == 4, 60)
+    await collector.stop()
+
+    exported = b"".join(collector.bodies).decode(errors="replace")
+    assert "corr-1" in exported
+    assert "/sre" not in exported
+    assert_masked({"spans": exported} | await places(daemons))
 
 
 async def test_digests_show_no_patient(daemons: Daemons):

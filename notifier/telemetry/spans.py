@@ -1,0 +1,287 @@
+"""Spans of OpenTelemetry, where its packages are installed and tracing is switched on; without it nothing of it is imported."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from enum import Enum
+from importlib import import_module
+from importlib.metadata import version
+from types import ModuleType
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import structlog
+
+from notifier.config import TracingSettings
+from notifier.errors import ConfigError
+from notifier.telemetry import metrics
+from notifier.tracecontext import TraceContext, parse_traceparent
+
+log = structlog.get_logger(__name__)
+
+Value = str | int | float | bool | Sequence[str]
+Attributes = Mapping[str, Value]
+
+_FLUSH_SECONDS = 3.0
+"""How long what is not exported yet may keep the daemon from ending."""
+_PATH = "/v1/traces"
+
+
+class Kind(Enum):
+    """The part that a span has in a trace; values are OpenTelemetry's names."""
+
+    CONSUMER = "CONSUMER"
+    CLIENT = "CLIENT"
+
+
+class _OtelContext(Protocol):
+    trace_id: int
+    span_id: int
+    trace_flags: int
+
+
+class _OtelSpan(Protocol):
+    def get_span_context(self) -> _OtelContext: ...
+    def set_attributes(self, attributes: Attributes) -> None: ...
+    def set_status(self, status: object, description: str | None = None) -> None: ...
+    def end(self) -> None: ...
+
+
+class _OtelTracer(Protocol):
+    def start_span(self, name: str, **options: object) -> _OtelSpan: ...
+
+
+class _Provider(Protocol):
+    def get_tracer(self, name: str, version: str) -> _OtelTracer: ...
+    def add_span_processor(self, processor: object) -> None: ...
+    def shutdown(self) -> None: ...
+
+
+class _Exporter(Protocol):
+    def export(self, spans: Sequence[object]) -> Enum: ...
+    def shutdown(self) -> None: ...
+
+
+class Span:
+    """A span that has begun; one that never ends is not exported."""
+
+    def __init__(self, span: _OtelSpan, error: object) -> None:
+        self._span = span
+        self._error = error
+        context = span.get_span_context()
+        self.context = TraceContext(
+            f"{context.trace_id:032x}", f"{context.span_id:016x}", int(context.trace_flags)
+        )
+
+    @property
+    def traceparent(self) -> str:
+        """Return its place in the trace, for whatever follows from it."""
+        return self.context.traceparent
+
+    def end(self, attributes: Attributes, *, error: str | None = None) -> None:
+        """End it; `error` is a word of few values, never text of an event or a webhook."""
+        self._span.set_attributes(attributes)
+        if error is not None:
+            self._span.set_attributes({"error.type": error})
+            self._span.set_status(self._error, error)
+        self._span.end()
+
+
+class Spans:
+    """Begins spans and exports them from a thread of its own; nothing here waits or raises."""
+
+    def __init__(
+        self,
+        provider: _Provider,
+        exporter: _Watched,
+        api: ModuleType,
+        no_context: Callable[[], object],
+    ) -> None:
+        self._provider = provider
+        self._exporter = exporter
+        self._api = api
+        self._no_context = no_context
+        self._tracer = provider.get_tracer("notifier", version("notifier"))
+
+    def begin(
+        self,
+        name: str,
+        kind: Kind,
+        attributes: Attributes,
+        *,
+        parent: str | None,
+        state: str | None = None,
+        links: Iterable[str] = (),
+        started_ns: int | None = None,
+    ) -> Span:
+        """Begin a span.
+
+        Args:
+            name: Of few values.
+            kind: Its part in the trace.
+            attributes: What is known now; nothing of an event's data.
+            parent: traceparent that it continues; None: it begins a trace.
+            state: tracestate that goes with the parent.
+            links: traceparents of other traces that it belongs to.
+            started_ns: When it began, nanoseconds since 1970; None: now.
+        """
+        api = self._api
+        context = self._no_context()
+        remote = self._remote(parent, state)
+        if remote is not None:
+            context = api.set_span_in_context(api.NonRecordingSpan(remote), context)
+        others = (self._remote(link, None) for link in links)
+        span = self._tracer.start_span(
+            name,
+            context=context,
+            kind=api.SpanKind[kind.value],
+            attributes=attributes,
+            links=[api.Link(other) for other in others if other is not None],
+            start_time=started_ns,
+        )
+        return Span(span, api.StatusCode.ERROR)
+
+    def watch(self, tell: Callable[[str | None], object]) -> None:
+        """Call `tell` in this loop with why spans are lost, and with None once they are not any more."""
+        loop = asyncio.get_running_loop()
+
+        def forward(why: str | None) -> None:
+            with suppress(RuntimeError):  # the daemon has ended meanwhile
+                loop.call_soon_threadsafe(tell, why)
+
+        self._exporter.tell = forward
+
+    async def close(self) -> None:
+        """Export what is left, for a few seconds at most."""
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def shut_down() -> None:
+            try:
+                self._provider.shutdown()
+            finally:
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(done.set)
+
+        # Not the loop's executor: Python would wait for its threads at exit.
+        threading.Thread(target=shut_down, name="flush spans", daemon=True).start()
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await done.wait()
+        except TimeoutError:
+            log.warning(
+                "spans_left", reason="the collector took too long", seconds=_FLUSH_SECONDS
+            )
+
+    def _remote(self, traceparent: str | None, state: str | None) -> object | None:
+        context = parse_traceparent(traceparent) if traceparent else None
+        if context is None:
+            return None
+        api = self._api
+        remote: object = api.SpanContext(
+            int(context.trace_id, 16),
+            int(context.span_id, 16),
+            is_remote=True,
+            trace_flags=api.TraceFlags(context.flags),
+            trace_state=api.TraceState.from_header([state]) if state else None,
+        )
+        return remote
+
+
+class _Watched:
+    """An exporter whose failures are counted and said once, in our own words."""
+
+    def __init__(self, exporter: _Exporter, success: Enum, where: str) -> None:
+        self._exporter = exporter
+        self._success = success
+        self._where = where
+        self._failing = False
+        self.tell: Callable[[str | None], None] = lambda _: None
+
+    def export(self, spans: Sequence[object]) -> Enum:
+        """Export a batch; called in the processor's thread."""
+        result = self._exporter.export(spans)
+        exported = result is self._success
+        metrics.SPANS.labels("exported" if exported else "lost").inc(len(spans))
+        if exported == self._failing:
+            self._failing = not exported
+            if exported:
+                log.info("spans_exported_again", collector=self._where)
+                self.tell(None)
+            else:
+                why = f"the collector at {self._where} takes no spans"
+                log.warning(
+                    "spans_lost",
+                    collector=self._where,
+                    fix="see tracing.endpoint and the collector; deliveries go on",
+                )
+                self.tell(f"{why}; deliveries go on")
+        return result
+
+    def shutdown(self) -> None:
+        """Give up what is being retried."""
+        self._exporter.shutdown()
+
+
+def open_spans(settings: TracingSettings, *, instance: str) -> Spans | None:
+    """Return what makes spans, None when tracing is off.
+
+    The environment variables of OpenTelemetry (OTEL_…) count, but for tracing.endpoint, which wins.
+
+    Raises:
+        ConfigError: The packages are not installed, or OpenTelemetry cannot use its settings.
+    """
+    if not settings.enabled:
+        return None
+    try:
+        return _open(settings, instance)
+    except ModuleNotFoundError as exc:
+        if not (exc.name or "").startswith("opentelemetry"):
+            raise
+        raise ConfigError(
+            "tracing.enabled: OpenTelemetry is not installed; run: pip install 'notifier[otel]'"
+        ) from None
+    except ValueError as exc:
+        raise ConfigError(
+            f"tracing: OpenTelemetry cannot use its settings ({type(exc).__name__}); see the OTEL_… variables"
+        ) from None
+
+
+def _open(settings: TracingSettings, instance: str) -> Spans | None:
+    # By name: OpenTelemetry may be missing, also where types are checked.
+    trace = import_module("opentelemetry.trace")
+    context = import_module("opentelemetry.context")
+    otlp = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    resources = import_module("opentelemetry.sdk.resources")
+    sdk = import_module("opentelemetry.sdk.trace")
+    export = import_module("opentelemetry.sdk.trace.export")
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        log.info("tracing_disabled", reason="OTEL_SDK_DISABLED is true")
+        return None
+    # What it says of each failed attempt, _Watched says once.
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+    endpoint = settings.endpoint and settings.endpoint.removesuffix(_PATH) + _PATH
+    exporter: _Exporter = otlp.OTLPSpanExporter(endpoint=endpoint or None)
+    watched = _Watched(exporter, export.SpanExportResult.SUCCESS, _collector(endpoint))
+    about = {"service.version": version("notifier"), "service.instance.id": instance}
+    if not os.environ.get("OTEL_SERVICE_NAME") and "service.name=" not in os.environ.get(
+        "OTEL_RESOURCE_ATTRIBUTES", ""
+    ):
+        about["service.name"] = "notifier"
+    provider: _Provider = sdk.TracerProvider(
+        resource=resources.Resource.create(about), shutdown_on_exit=False
+    )
+    # Its queue is bounded; when it is full the oldest spans go, and it says so in the log.
+    provider.add_span_processor(export.BatchSpanProcessor(watched))
+    return Spans(provider, watched, trace, context.Context)
+
+
+def _collector(endpoint: str) -> str:
+    """Return the host that spans go to, without whatever else the address holds."""
+    names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    address = endpoint or next((os.environ[name] for name in names if os.environ.get(name)), "")
+    return urlsplit(address).hostname or "localhost"
