@@ -75,6 +75,7 @@ def report(
     figures = read_figures(
         loaded.database.url,
         period,
+        known_types=loaded.routes,
         made_at=now,
         connect_timeout_seconds=loaded.database.connect_timeout_seconds,
         statement_timeout_seconds=timeout,

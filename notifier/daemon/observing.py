@@ -9,19 +9,15 @@ import structlog
 
 from notifier.config import Config
 from notifier.daemon.parts import Daemon
+from notifier.daemon.unanswered import UnansweredGauge
 from notifier.deadletter import Reason
-from notifier.errors import StoreError, UnreachableError
+from notifier.errors import UnreachableError
 from notifier.stages.stage import Every
-from notifier.store.connection import Connection
-from notifier.store.observed import unacknowledged_critical
 from notifier.streams.overview import Lookout, Overview, StreamState
 from notifier.telemetry import metrics
 
 _LEAST_INTERVAL_SECONDS = 2.0
 _REDIS_TIMEOUT_SECONDS = 3.0
-_POSTGRES_INTERVAL_SECONDS = 15.0
-_POSTGRES_TIMEOUT_SECONDS = 3.0
-_STATEMENT_TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -50,16 +46,22 @@ class Observer:
         self._lookout = Lookout(daemon.client, daemon.config.redis)
         self._parts: set[str] = set()
         self._warnings: set[str] = set()
-        self._unanswered = UnansweredGauge(daemon)
+        self._unanswered = (
+            UnansweredGauge(lambda: daemon.config) if "recorder" in daemon.stages else None
+        )
 
     async def observe(self) -> None:
         """Set the gauges; without Redis those of streams keep their last value and the part redis says so."""
         self._observe_process()
-        await asyncio.gather(self._observe_redis(), self._unanswered.observe())
+        if self._unanswered is None:
+            await self._observe_redis()
+        else:
+            await asyncio.gather(self._observe_redis(), self._unanswered.observe())
 
     async def close(self) -> None:
         """Close the connection to Postgres; safe to repeat."""
-        await self._unanswered.close()
+        if self._unanswered is not None:
+            await self._unanswered.close()
 
     def _observe_process(self) -> None:
         health = self._daemon.health
@@ -105,55 +107,3 @@ def _show(overview: Overview) -> None:
 def _show_backlog(labels: tuple[str, str, str, str], state: StreamState) -> None:
     metrics.BACKLOG.labels(*labels).set(state.waiting)
     metrics.OLDEST_SECONDS.labels(*labels).set(state.oldest_seconds)
-
-
-class UnansweredGauge:
-    """Asks Postgres what nobody took, in processes that record; without an answer there are no such series."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
-        self._due = Every(_POSTGRES_INTERVAL_SECONDS, time.monotonic)
-        self._lock = asyncio.Lock()
-        database = daemon.config.database
-        self._connection = Connection(
-            database.url,
-            connect_timeout_seconds=min(2, database.connect_timeout_seconds),
-            statement_timeout_seconds=min(
-                _STATEMENT_TIMEOUT_SECONDS, database.statement_timeout_seconds
-            ),
-        )
-
-    async def observe(self) -> None:
-        """Set the gauges, at most every 15 s and within 3 s."""
-        if "recorder" not in self._daemon.stages or self._lock.locked():
-            return
-        async with self._lock:
-            if self._due.due():
-                await self._ask()
-
-    async def close(self) -> None:
-        """Close the connection; safe to repeat."""
-        await self._connection.close()
-
-    async def _ask(self) -> None:
-        config = self._daemon.config
-        try:
-            async with asyncio.timeout(_POSTGRES_TIMEOUT_SECONDS):
-                found = await unacknowledged_critical(
-                    self._connection, within_seconds=config.escalation.forget_after_seconds
-                )
-        except (StoreError, TimeoutError) as exc:
-            await self._connection.close()
-            metrics.UNACKNOWLEDGED_CRITICAL.clear()
-            metrics.UNACKNOWLEDGED_OLDEST_SECONDS.clear()
-            log.info("unacknowledged_not_observed", reason=str(exc) or "timed out")
-            return
-        counts: dict[str, tuple[int, float]] = dict.fromkeys(config.channels, (0, 0.0))
-        for each in found:
-            name = each.channel if each.channel in config.channels else metrics.OTHER
-            count, oldest = counts.get(name, (0, 0.0))
-            counts[name] = (count + each.count, max(oldest, each.oldest_seconds))
-        for name, (count, oldest) in counts.items():
-            metrics.UNACKNOWLEDGED_CRITICAL.labels(name).set(count)
-            metrics.UNACKNOWLEDGED_OLDEST_SECONDS.labels(name).set(oldest)
-        metrics.OBSERVED_TIMESTAMP.labels("postgres").set_to_current_time()

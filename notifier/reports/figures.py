@@ -120,7 +120,7 @@ class Figures:
     made_at: datetime
     all: Count
     by_event_type: tuple[Count, ...]
-    """The most frequent ones, and "(others)" for the rest."""
+    """Those with a route of their own, the most frequent first, and "(others)" for the rest."""
     by_channel: tuple[Count, ...]
     by_priority: tuple[Count, ...]
     dead_letters: tuple[tuple[str, int], ...]

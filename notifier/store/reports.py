@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,6 @@ from notifier.reports import (
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("reports.sql")
-_EVENT_TYPES = 20
 _Rows = list[tuple[Any, ...]]
 
 
@@ -30,11 +29,20 @@ def read_figures(
     url: str,
     period: Period,
     *,
+    known_types: Collection[str],
     made_at: datetime,
     connect_timeout_seconds: int,
     statement_timeout_seconds: float,
 ) -> Figures:
     """Read everything that a report shows; changes nothing.
+
+    Args:
+        url: Where Postgres is.
+        period: What is reported.
+        known_types: Event types that are named; the rest is "(others)".
+        made_at: Now.
+        connect_timeout_seconds: Longest wait for a connection.
+        statement_timeout_seconds: Longest wait for one query.
 
     Raises:
         StoreError: Postgres is away, or takes longer than the timeout for one query.
@@ -51,7 +59,7 @@ def read_figures(
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             parameters = {
                 "since": period.since, "until": period.until, "slot": period.slot, "time_zone": period.time_zone,
-                "event_types": _EVENT_TYPES,
+                "known_types": list(known_types),
             }  # fmt: skip
             answers = {
                 name: connection.execute(query, parameters).fetchall()
@@ -82,7 +90,7 @@ def _figures(period: Period, made_at: datetime, answers: Mapping[str, _Rows]) ->
         period=period,
         made_at=made_at,
         all=every,
-        by_event_type=_with_others(_counts(counts, "event_type"), every),
+        by_event_type=_counts(counts, "event_type"),
         by_channel=_counts(counts, "channel"),
         by_priority=_counts(counts, "priority"),
         dead_letters=tuple((row[0], row[1]) for row in answers["dead_letters"]),
@@ -104,16 +112,6 @@ def _figures(period: Period, made_at: datetime, answers: Mapping[str, _Rows]) ->
 def _counts(rows: _Rows, grouped_by: str) -> tuple[Count, ...]:
     found = [row for row in rows if row[0] == grouped_by]
     return tuple(Count(row[1], *row[3:6]) for row in found if row[3])
-
-
-def _with_others(shown: tuple[Count, ...], every: Count) -> tuple[Count, ...]:
-    rest = Count(
-        "(others)",
-        every.total - sum(each.total for each in shown),
-        every.delivered - sum(each.delivered for each in shown),
-        every.retried - sum(each.retried for each in shown),
-    )
-    return (*shown, rest) if rest.total else shown
 
 
 def _latencies(rows: _Rows, grouped_by: str) -> tuple[Latency, ...]:
