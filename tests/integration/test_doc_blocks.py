@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +148,9 @@ async def given(page: Page, name: str) -> None:
         await until(lambda: len(dead(page.daemons.redis_url)) == 2)
         letters = {fields[b"reason"]: fields for _, fields in client.xrange(DEAD)}
         client.delete(DEAD)
+        waiting = json.loads(letters[b"rejected"][b"event"])
+        waiting |= {"id": str(uuid.uuid4()), "event_id": "another", "channel": "night"}
+        client.xadd("{teams:events}:lane:night:normal", {"notification": json.dumps(waiting)})
         for number, reason in enumerate((b"rejected", b"invalid_event", b"rejected")):
             client.xadd(DEAD, letters[reason], id=f"{NUMBERED}-{number}")
 
