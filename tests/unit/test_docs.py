@@ -17,6 +17,7 @@ from notifier.actions import SUBJECT, WORK, Action, Via, request_fields
 from notifier.cli import app
 from notifier.config import SEED_NAMES
 from notifier.deadletter import Reason
+from notifier.store.migrations import required_migrations
 from notifier.templating.functions import FUNCTIONS
 from tests.docblocks import PAGES, Block, blocks
 
@@ -91,6 +92,11 @@ def test_every_block_that_is_not_run_says_who_runs_it_or_why_nobody_does():
         marks = re.findall(r"^<!-- test:", page.read_text(), re.MULTILINE)
         marked = [block for block in blocks(page) if block.marked]
         assert len(marks) == len(marked), f"{page.name}: a mark that belongs to no block"
+
+
+def test_what_taking_back_each_migration_loses_is_told():
+    page = (ROOT / "docs" / "upgrading.md").read_text()
+    assert [name for name in required_migrations() if f"| {name} |" not in page] == []
 
 
 def test_every_setting_is_explained_in_the_shipped_file():
