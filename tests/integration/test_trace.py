@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from tests.integration.daemons import Daemons
 from tests.integration.test_cli import notifier
 from tests.integration.test_pipeline import dead, rows, until, xadd
 from tests.integration.test_public_pages import links_on, post, public
+from tests.integration.topologies import cluster
 
 AWAY_REDIS = "redis://127.0.0.1:1/0"
 AWAY_POSTGRES = "postgresql://127.0.0.1:1/notifier"
@@ -296,3 +298,19 @@ def test_every_way_in_has_an_index(database_url: str):
     ):  # fmt: skip
         assert index in plans
     assert "Seq Scan" not in plans
+
+
+async def test_it_finds_what_waits_on_a_cluster(tmp_path: Path, database_url: str):
+    with cluster(tmp_path) as servers:
+        with servers.client() as client:
+            entry_id = client.xadd("teams:events", CLAIM)  # type: ignore[arg-type]
+        done = notifier(
+            "trace", "CLM-77", "--format", "json", REDIS_URL=servers.url, DATABASE_URL=database_url
+        )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert [(each["entry_id"], each["intake"]) for each in found["published"]] == [
+        (entry_id, "unread")
+    ]
+    assert [each["problem"] for each in found["looked"] if each["problem"]] == []
