@@ -12,7 +12,7 @@ from benchmarks.figures import median, spread
 from benchmarks.work import CHANNELS
 from benchmarks.world import World
 
-DRAIN_SECONDS = 300.0
+DRAIN_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)

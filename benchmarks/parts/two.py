@@ -27,7 +27,7 @@ def run(world: World, processes: int, events: int) -> float:
         begin = time.perf_counter()
         for program in programs:
             program.signal(signal.SIGCONT)
-        notifiers[0].until_done(world, warm + events, seconds=300)
+        notifiers[0].until_done(world, warm + events, seconds=900)
         return events / (time.perf_counter() - begin)
     finally:
         for program in programs:
