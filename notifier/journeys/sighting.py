@@ -21,7 +21,7 @@ from notifier.journeys.reading import (
     waiting_of,
 )
 from notifier.streams.keys import Keys
-from notifier.streams.peek import Fields, Look, Peek, order
+from notifier.streams.peek import Fields, Look, Peek, Spotted, order
 
 LOOKED_AT = 2_000
 """Entries looked at from each end of a stream that holds more."""
@@ -127,7 +127,13 @@ class _Looker:
     async def letters(self) -> None:
         key = Keys(self.stream).dead
         look = await self._look(key, self.query.is_letter)
-        for spotted in look.spotted:
+        found = {spotted.id: spotted for spotted in look.spotted}
+        text = self.search.text
+        if _ENTRY_ID.fullmatch(text) and text not in found:
+            fields = await self.peek.entry(key, text)
+            if fields is not None:
+                found[text] = Spotted(text, fields, None)
+        for spotted in found.values():
             letter, notification, outcome = letter_of(self.stream, spotted.id, spotted.fields)
             owner = identity_of(notification) if notification else None
             if outcome is not None:

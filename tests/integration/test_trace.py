@@ -153,6 +153,8 @@ async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):
     assert journey["state"] == "dead_lettered"
     assert [letter["id"] for letter in journey["letters"]] == [letter_id]
     assert "rejected" in journey["steps"][-1]["detail"]
+    [by_letter] = trace(daemons, letter_id)["journeys"]
+    assert [letter["id"] for letter in by_letter["letters"]] == [letter_id]
     env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
     notifier("dlq", "replay", letter_id, "--by", "Lina", "--why", "the flow is on again", **env)
     await until(lambda: rows(daemons.database_url)[0]["status"] == "delivered")
