@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 
 from notifier.errors import TemplateError
+from notifier.templating.parser import STRING
 
 _PLAIN = re.compile(r"[^\r\n{}'\"`]")
-_STRING = re.compile(r"'(?:\\['\\]|[^'])*'|\"(?:\\[\"\\]|[^\"])*\"")
+_STRING = re.compile(STRING)
 _KEY = re.compile(
     r"(?:(?:@@|[A-Za-z_#@$%])[A-Za-z0-9_]*|'(?:\\['\\]|[^'])*'|\"(?:\\[\"\\]|[^\"])*\"):"
 )

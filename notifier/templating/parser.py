@@ -12,11 +12,16 @@ from notifier.templating.values import UNDEFINED
 MAX_LENGTH = 10_000
 MAX_DEPTH = 60
 
-_STRING = r"'(?:\\['\\]|[^'])*'|\"(?:\\[\"\\]|[^\"])*\""
+STRING = "|".join(
+    rf"{quote}(?:[^{quote}\\]|\\[{quote}\\]|\\(?![{quote}\\]))*{quote}|{quote}[\s\S]*{quote}"
+    for quote in "'\""
+)
+"""To the first quote that no backslash escapes, or else to the last one: what the reference's grammar matches, without its choice
+of reading `\\\\` as one sign or two, which takes exponential time where no quote follows."""
 _TOKEN = re.compile(
     r"[ \t\ufeff\u00a0\r\n]*(?:(?P<number>[0-9]+(?:\.[0-9]+)?)"
     r"|(?P<name>(?:@@|[A-Za-z_#@$]|%(?=[A-Za-z0-9_]))[A-Za-z0-9_]*)"
-    rf"|(?P<string>{_STRING})"
+    rf"|(?P<string>{STRING})"
     r"|(?P<op>==|!=|<>|<=|>=|&&|\|\||\?\?|=>|[-+*/%^&<>!?:.,()\[\]{}]))",
 )
 _BINARY = {
