@@ -10,9 +10,17 @@ from notifier.templating.parser import STRING
 
 _PLAIN = re.compile(r"[^\r\n{}'\"`]")
 _STRING = re.compile(STRING)
-_KEY = re.compile(
-    r"(?:(?:@@|[A-Za-z_#@$%])[A-Za-z0-9_]*|'(?:\\['\\]|[^'])*'|\"(?:\\[\"\\]|[^\"])*\"):"
+KEY = "|".join(
+    (
+        r"(?:@@|[A-Za-z_#@$%])[A-Za-z0-9_]*:",
+        *(
+            rf"{quote}(?:[^{quote}\\]|\\[{quote}\\]|\\(?![{quote}\\]))*{quote}:|{quote}(?:[^{quote}]|(?<=\\){quote})*{quote}:"
+            for quote in "'\""
+        ),
+    )
 )
+"""A name or a string, and a colon; a string is read in linear time, as STRING is."""
+_KEY = re.compile(KEY)
 _MAX_OBJECTS = 20
 
 
