@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+from notifier.deadletter import Reason
 from notifier.errors import NotifierError
 from notifier.masking import Masking, mask_event_data, mask_raw_text, mask_raw_texts
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.history import entries_between
 from notifier.streams.keys import Keys
+from notifier.unlinked import without_links
 
 _PAGE = 200
 _SHOWN_RAW = 2_000
@@ -258,11 +260,15 @@ def _letter(
 ) -> DeadLetter:
     texts = {key.decode(errors="replace"): value for key, value in fields.items()}
     raw = texts.pop("event", b"").decode(errors="replace")
+    event = _shown_event(raw, masking)
+    if texts.get("reason") == Reason.UNRECORDABLE.value.encode():
+        # Such a letter holds the card as it was posted.
+        event = without_links(event)
     return DeadLetter(
         entry_id,
         stream,
         {key: value.decode(errors="replace") for key, value in texts.items()},
-        _shown_event(raw, masking),
+        event,
         raw,
     )
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Mapping
 from typing import Literal
 
 import structlog
 
 from notifier.config import LoggingSettings
+
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""sd-daemon(3): levels of syslog, which journalctl -p asks for."""
 
 
 def configure(settings: LoggingSettings) -> None:
@@ -23,13 +28,14 @@ def configure(settings: LoggingSettings) -> None:
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    journal = goes_to_journal(os.environ, sys.stderr.fileno())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            renderer,
+            _with_priority(renderer) if journal else renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             getattr(logging, settings.level.upper())
@@ -38,6 +44,25 @@ def configure(settings: LoggingSettings) -> None:
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard module; their warnings belong on the same stream.
+    priority = "<4>" if journal else ""
     logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s"
+        stream=sys.stderr,
+        level=logging.WARNING,
+        format=f"{priority}%(levelname)s %(name)s %(message)s",
     )
+
+
+def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
+    """Tell whether what is written there goes to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
+    found = os.fstat(descriptor)
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _with_priority(renderer: structlog.types.Processor) -> structlog.types.Processor:
+    """Put a line's level in front, where the journal reads it and takes it off."""
+
+    def render(logger: object, name: str, event: structlog.types.EventDict) -> str:
+        priority = _PRIORITIES.get(str(event.get("level")), 6)
+        return f"<{priority}>{renderer(logger, name, event)!s}"
+
+    return render

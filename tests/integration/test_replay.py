@@ -476,3 +476,26 @@ async def test_a_replay_keeps_to_its_rate(daemons: Daemons):
     times = [record["at"] for record in actions(daemons)]
     assert len(times) == 5
     assert all((b - a).total_seconds() > 0.24 for a, b in itertools.pairwise(times))
+
+
+async def test_a_letter_with_a_posted_card_is_shown_without_what_acts(daemons: Daemons):
+    with psycopg.connect(daemons.database_url) as connection:
+        connection.execute(
+            "ALTER TABLE teams_notifications ADD CONSTRAINT refuse CHECK (channel <> 'sre')"
+        )
+    public = {"TEAMS_PUBLIC__BIND": "127.0.0.1:0", "TEAMS_PUBLIC__URL": "https://n.example"}
+    await daemons.start(**public)
+    xadd(
+        daemons.redis_url,
+        {"type": "nphies.api.error", "stakeholders": "sre", "error_code": "E-503"},
+    )
+    await until(lambda: len(letters(daemons)) == 1)
+    [(letter_id, kept)] = letters(daemons)
+    assert "https://n.example/a/" in kept["event"]
+
+    shown = dlq(daemons, "show", letter_id)
+
+    letter = json.loads(shown.stdout)
+    assert letter["reason"] == "unrecordable"
+    assert "Acknowledge" in json.dumps(letter["event"]["card_payload"])
+    assert "n.example" not in shown.stdout

@@ -28,10 +28,10 @@ from notifier.telemetry.readiness import (
     Server,
     ServerState,
 )
+from notifier.unlinked import without_links
 from notifier.web.console.asked import AskedError, LettersAsked, NotificationsAsked, letter_ref
 from notifier.web.console.overview import lane_rows, refresh_asked, wellness
 from notifier.web.console.streams import StreamsNow
-from notifier.web.console.unlinked import without_links
 from notifier.web.console.views import critical_views, letter_view
 from notifier.web.console.words import REASONS, duration
 

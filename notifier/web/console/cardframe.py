@@ -8,8 +8,8 @@ from html import escape
 from aiohttp import web
 from pydantic import JsonValue
 
+from notifier.unlinked import without_links
 from notifier.web.console.pages import read_static, source_hash
-from notifier.web.console.unlinked import without_links
 from notifier.web.renderer import script_texts
 
 

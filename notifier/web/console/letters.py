@@ -24,6 +24,7 @@ from notifier.deadletters import (
 from notifier.errors import NotifierError
 from notifier.replays import Replayer
 from notifier.streams.keys import Keys
+from notifier.unlinked import without_links
 from notifier.web.console.asked import (
     LETTER_FIELDS,
     AskedError,
@@ -35,7 +36,6 @@ from notifier.web.console.asked import (
 from notifier.web.console.forms import FormSeal
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleParts, known
-from notifier.web.console.unlinked import without_links
 from notifier.web.console.views import LetterView, letter_view
 
 PER_PAGE = 50

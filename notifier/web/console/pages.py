@@ -12,10 +12,10 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from notifier.unlinked import without_links
 from notifier.web.admin_access import CONSOLE, OPERATOR
 from notifier.web.console import words
 from notifier.web.console.parts import Away, ConsoleParts
-from notifier.web.console.unlinked import without_links
 
 _FOLDER = Path(__file__).parent
 

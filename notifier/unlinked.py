@@ -1,4 +1,4 @@
-"""Take the links out of what the console shows: a card's signed links let whoever has them act."""
+"""Take the links out of a card that is shown to operators: its signed links let whoever has them act."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""What the daemon logs, as the journal and other readers of its standard error see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import logging, structlog
+from notifier.config import LoggingSettings
+from notifier.telemetry import logs
+logs.configure(LoggingSettings(format="json", level="debug"))
+log = structlog.get_logger()
+log.debug("looked"); log.info("delivered"); log.warning("late"); log.error("refused")
+logging.getLogger("library").warning("odd")
+"""
+
+
+def lines(environ: dict[str, str], *, journal: bool) -> list[str]:
+    """Return what the program writes to a pipe, which the environment calls the journal's or not."""
+    reading, writing = os.pipe()
+    if journal:
+        found = os.fstat(writing)
+        environ = environ | {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+    with open(reading, encoding="utf-8") as reader:
+        with open(writing, "wb") as writer:
+            subprocess.run(
+                [sys.executable, "-c", PROGRAM],
+                env=environ,
+                stderr=writer,
+                check=True,
+                timeout=60,
+            )
+        return reader.read().splitlines()
+
+
+def test_the_journal_is_told_how_grave_each_line_is():
+    found = lines(dict(os.environ), journal=True)
+
+    assert [line[:3] for line in found] == ["<7>", "<6>", "<4>", "<3>", "<4>"]
+    assert json.loads(found[2][3:])["event"] == "late"
+
+
+@pytest.mark.parametrize("stream", [{}, {"JOURNAL_STREAM": "1:2"}])
+def test_elsewhere_a_line_is_json_alone(stream: dict[str, str]):
+    found = lines({**os.environ, **stream}, journal=False)
+
+    assert [json.loads(line)["level"] for line in found[:4]] == [
+        "debug",
+        "info",
+        "warning",
+        "error",
+    ]
+    assert found[4] == "WARNING library odd"
