@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from notifier.daemon.parts import Daemon
 from notifier.errors import UnreachableError
 from notifier.stages.stage import Every
+from notifier.store.patience import within
 from notifier.store.store import Store
 from notifier.telemetry.readiness import (
     ChannelState,
@@ -87,8 +88,7 @@ class ReadinessChecks:
 
 async def _asked(name: str, ask: Callable[[], Awaitable[Server]]) -> Server:
     try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS):
-            return await ask()
+        return await within(_TIMEOUT_SECONDS, ask())
     except UnreachableError as exc:
         return Server(ServerState.FAULT, str(exc))
     except TimeoutError:

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
+from notifier.store.patience import within
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("actions.sql")
@@ -51,8 +52,7 @@ class PostgresFacts:
     async def facts(self, notification_id: str) -> NotificationFacts | None:
         """Return the facts, None when the notification is not recorded (yet). Raises StoreError, in time."""
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._slots:
-                row = await self._row(notification_id)
+            row = await within(self._timeout_seconds, self._row(notification_id))
         except (psycopg.Error, TimeoutError) as exc:
             raise StoreError(
                 f"Postgres at {mask_url(self._url)} failed: {type(exc).__name__}"
@@ -60,8 +60,13 @@ class PostgresFacts:
         return None if row is None else NotificationFacts(*row)
 
     async def _row(self, notification_id: str) -> tuple[Any, ...] | None:
-        async with await psycopg.AsyncConnection.connect(
-            self._url, options="-c statement_timeout=5000", application_name="notifier pages"
-        ) as connection:
+        async with (
+            self._slots,
+            await psycopg.AsyncConnection.connect(
+                self._url,
+                options="-c statement_timeout=5000",
+                application_name="notifier pages",
+            ) as connection,
+        ):
             cursor = await connection.execute(_QUERIES["facts"], {"id": notification_id})
             return await cursor.fetchone()

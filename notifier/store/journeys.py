@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from notifier.config import DatabaseSettings, mask_url
 from notifier.errors import StoreError
+from notifier.store.patience import within
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("journeys.sql")
@@ -96,8 +97,7 @@ class JourneyStore:
         }  # fmt: skip
         seconds = self._settings.connect_timeout_seconds + 4 * _STATEMENT_SECONDS
         try:
-            async with asyncio.timeout(seconds), self._slots:
-                return await self._read(values, streams)
+            return await within(seconds, self._read(values, streams))
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             raise StoreError(
                 "the database is older than this version; run: notifier migrate up"
@@ -108,13 +108,16 @@ class JourneyStore:
             ) from None
 
     async def _read(self, values: Mapping[str, Any], streams: Sequence[str]) -> Recorded:
-        async with await psycopg.AsyncConnection.connect(
-            self._settings.url,
-            autocommit=True,
-            connect_timeout=self._settings.connect_timeout_seconds,
-            options=f"-c statement_timeout={_STATEMENT_SECONDS * 1000} -c timezone=UTC -c default_transaction_read_only=on",
-            application_name="notifier trace",
-        ) as connection:
+        async with (
+            self._slots,
+            await psycopg.AsyncConnection.connect(
+                self._settings.url,
+                autocommit=True,
+                connect_timeout=self._settings.connect_timeout_seconds,
+                options=f"-c statement_timeout={_STATEMENT_SECONDS * 1000} -c timezone=UTC -c default_transaction_read_only=on",
+                application_name="notifier trace",
+            ) as connection,
+        ):
 
             async def run(query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
                 return await (await connection.execute(_QUERIES[query], parameters)).fetchall()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import psycopg
@@ -16,6 +17,7 @@ from notifier.store.migrations import migrate_down, migrate_up
 from tests.integration.daemons import Daemons
 from tests.integration.test_outages import readiness
 from tests.integration.test_pipeline import xadd
+from tests.integration.test_unanswered import Way
 
 
 async def until_state(daemons: Daemons, wanted: Callable[[Any], bool]) -> Any:
@@ -120,6 +122,32 @@ async def test_postgres_that_hangs_delays_the_answer_but_does_not_withhold_it(
 
         assert state["status"] == 200
     await until_state(daemons, postgres_works)
+
+
+async def test_postgres_that_no_longer_answers_at_all_is_said_in_time(
+    daemons: Daemons, database_url: str
+):
+    parts = urlsplit(database_url)
+    way = Way(parts.hostname or "", parts.port or 0)
+    async with way.serving():
+        await daemons.start(
+            DATABASE_URL=database_url.replace(f":{parts.port}/", f":{way.port}/")
+        )
+        await until_state(daemons, postgres_works)
+        way.open.clear()
+
+        async with asyncio.timeout(60):
+            while True:
+                # Each answer comes long before the driver alone gives up, after 13 s.
+                async with asyncio.timeout(9):
+                    state = await readiness(daemons)
+                if postgres_fails(state):
+                    break
+                await asyncio.sleep(0.2)
+
+        assert state["status"] == 200
+        way.open.set()
+        await until_state(daemons, postgres_works)
 
 
 async def test_webhook_that_is_gone_is_a_warning_at_its_channel_and_the_others_go_on(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from notifier.journeys import Finder
 from notifier.masking import Masking
 from notifier.routing import Catalogue
 from notifier.store.console import ConsoleStore
+from notifier.store.patience import within
 from notifier.streams.group import ConsumerGroup
 from notifier.telemetry.readiness import Readiness
 
@@ -52,8 +52,7 @@ class Away:
 async def known(server: str, reading: Awaitable[T]) -> T | Away:
     """Return what is read, or that its server is away; a page shows the rest all the same."""
     try:
-        async with asyncio.timeout(_SERVER_SECONDS):
-            return await reading
+        return await within(_SERVER_SECONDS, reading)
     except TimeoutError:
         return Away(server, f"{server} did not answer within {_SERVER_SECONDS:g} seconds.")
     except NotifierError as exc:
