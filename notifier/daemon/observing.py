@@ -73,13 +73,22 @@ class Observer:
         self._warnings |= set(health.warnings)
         for part in self._warnings:
             metrics.PART_WARNING.labels(part).set(part in health.warnings)
-        for gate in self._daemon.gates:
-            metrics.BREAKER_OPEN.labels(gate.channel).set(not gate.breaker.closed)
-            metrics.PAUSED_SECONDS.labels(gate.channel).set(gate.pause_left_seconds)
-        in_hand = dict.fromkeys(self._daemon.config.channels, 0)
+        self._observe_channels()
+
+    def _observe_channels(self) -> None:
+        # Cleared first: a channel that a reload took away has no series any more.
+        for gauge in (metrics.BREAKER_OPEN, metrics.PAUSED_SECONDS, metrics.IN_FLIGHT):
+            gauge.clear()
+        gates = {gate.channel: gate for gate in self._daemon.gates}
+        in_hand = dict.fromkeys([*self._daemon.config.channels, *gates], 0)
         for lane in self._daemon.lanes:
             in_hand[lane.channel] = in_hand.get(lane.channel, 0) + lane.in_hand
         for channel, count in in_hand.items():
+            gate = gates.get(channel)
+            metrics.BREAKER_OPEN.labels(channel).set(
+                gate is not None and not gate.breaker.closed
+            )
+            metrics.PAUSED_SECONDS.labels(channel).set(gate.pause_left_seconds if gate else 0)
             metrics.IN_FLIGHT.labels(channel).set(count)
 
     async def _observe_redis(self) -> None:
@@ -88,11 +97,17 @@ class Observer:
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
                 channels = tuple(self._daemon.config.channels)
-                for stream in self._daemon.config.streams:
-                    _show(await self._lookout.overview(stream, channels))
+                found = [
+                    await self._lookout.overview(stream, channels)
+                    for stream in self._daemon.config.streams
+                ]
         except (UnreachableError, TimeoutError) as exc:
             log.warning("streams_not_observed", reason=str(exc) or "timed out")
         else:
+            metrics.BACKLOG.clear()
+            metrics.OLDEST_SECONDS.clear()
+            for overview in found:
+                _show(overview)
             metrics.OBSERVED_TIMESTAMP.labels("redis").set_to_current_time()
 
 

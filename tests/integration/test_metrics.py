@@ -196,3 +196,32 @@ async def test_a_part_that_is_no_longer_there_is_not_reported_as_up_or_down(
     async with asyncio.timeout(30):
         while value(await scrape(url), "teams_part_up", **part) is not None:
             await asyncio.sleep(0.05)
+
+
+async def test_a_channel_that_a_reload_took_away_has_no_gauges_any_more(
+    daemons: Daemons, service: Service
+):
+    await service.start('[channels]\nnight = { title = "Night" }\n')
+    url = daemons.admin_urls[0]
+    gauges = {
+        "teams_channel_breaker_open",
+        "teams_channel_paused_seconds",
+        "teams_notifications_in_flight",
+        "teams_stream_backlog_entries",
+        "teams_stream_oldest_entry_age_seconds",
+    }
+
+    async def gauges_of(channel: str) -> set[str]:
+        names = {name for name, labels in await scrape(url) if ("channel", channel) in labels}
+        return names & gauges
+
+    async with asyncio.timeout(30):
+        while await gauges_of("night") != gauges:
+            await asyncio.sleep(0.05)
+
+    await service.reload("")
+
+    async with asyncio.timeout(30):
+        while await gauges_of("night"):
+            await asyncio.sleep(0.05)
+    assert await gauges_of("sre") == gauges
