@@ -9,6 +9,7 @@ import typer
 from notifier.cli.options import ConfigOption, JsonOption, found_secrets, print_json, settings
 from notifier.config import masked, overrides
 from notifier.secrets import State
+from notifier.telemetry.spans import check_installed
 
 app = typer.Typer(help="Check the settings and show what is in force.", no_args_is_help=True)
 
@@ -18,6 +19,7 @@ def check(config: ConfigOption = None) -> None:
     """Check files, environment and secrets; exit 3 and name every fault if something is wrong."""
     loaded = settings(config)
     secrets = found_secrets(loaded)
+    check_installed(loaded.tracing)
     typer.echo(
         f"configuration is sound: {len(loaded.routes)} routes, {len(loaded.channels)} channels"
     )

@@ -237,17 +237,27 @@ def open_spans(settings: TracingSettings, *, instance: str) -> Spans | None:
     """
     if not settings.enabled:
         return None
+    check_installed(settings)
     try:
         return _open(settings, instance)
+    except ValueError as exc:
+        raise ConfigError(
+            f"tracing: OpenTelemetry cannot use its settings ({type(exc).__name__}); see the OTEL_… variables"
+        ) from None
+
+
+def check_installed(settings: TracingSettings) -> None:
+    """Raise ConfigError when tracing is on and OpenTelemetry is not installed."""
+    if not settings.enabled:
+        return
+    try:
+        for package in ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http"):
+            import_module(package)
     except ModuleNotFoundError as exc:
         if not (exc.name or "").startswith("opentelemetry"):
             raise
         raise ConfigError(
             "tracing.enabled: OpenTelemetry is not installed; run: pip install 'notifier[otel]'"
-        ) from None
-    except ValueError as exc:
-        raise ConfigError(
-            f"tracing: OpenTelemetry cannot use its settings ({type(exc).__name__}); see the OTEL_… variables"
         ) from None
 
 

@@ -217,15 +217,16 @@ async def test_what_is_left_is_exported_at_the_end(daemons: Daemons, collector: 
     assert {span.name for span in collector.spans} == {"intake", "deliver", "POST", "record"}
 
 
+@pytest.mark.parametrize("command", ["run", "config check"])
 async def test_wanted_but_not_installed_is_said_with_its_fix(
-    redis_url: str, database_url: str, tmp_path: Path
+    redis_url: str, database_url: str, tmp_path: Path, command: str
 ):
     (tmp_path / "opentelemetry.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'opentelemetry'\", name='opentelemetry')\n"
     )
 
     done = notifier(
-        "run", REDIS_URL=redis_url, DATABASE_URL=database_url, TEAMS_TRACING__ENABLED="1", PYTHONPATH=str(tmp_path)
+        *command.split(), REDIS_URL=redis_url, DATABASE_URL=database_url, TEAMS_TRACING__ENABLED="1", PYTHONPATH=str(tmp_path)
     )  # fmt: skip
 
     assert done.returncode == 3
