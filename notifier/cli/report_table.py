@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -9,6 +10,7 @@ from notifier.cli.options import plain
 from notifier.reports import Count, Figures, success_metrics
 from notifier.reports.wording import percent, seconds
 
+_WIDEST_NAME = 33
 _STYLES = {True: "green", False: "bold red", None: "dim"}
 
 
@@ -38,7 +40,8 @@ def print_tables(figures: Figures, console: Console) -> None:
 def _print_counts(title: str, counts: tuple[Count, ...], console: Console) -> None:
     if not counts:
         return
-    table = _numeric(title, "total", "delivered", "dead letters", "retried", "delivery rate")
+    longest = max(len(plain(count.name)) for count in counts)
+    table = _numeric(title, "total", "delivered", "dead", "retried", "rate", least=longest)
     for count in counts:
         table.add_row(
             plain(count.name), f"{count.total:,}", f"{count.delivered:,}", f"{count.dead_lettered:,}", f"{count.retried:,}",
@@ -94,8 +97,10 @@ def _print_trend(figures: Figures, console: Console) -> None:
     console.print(table)
 
 
-def _numeric(first: str, *others: str) -> Table:
-    table = Table(first)
+def _numeric(first: str, *others: str, least: int = 0) -> Table:
+    """Return a table that is narrow enough for names of `least` signs on a terminal of 80 columns, as far as they can be."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(first, overflow="fold", min_width=min(least, _WIDEST_NAME))
     for name in others:
         table.add_column(name, justify="right")
     return table
