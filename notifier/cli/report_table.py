@@ -10,7 +10,7 @@ from notifier.cli.options import plain
 from notifier.reports import Count, Figures, success_metrics
 from notifier.reports.wording import percent, seconds
 
-_WIDEST_NAME = 33
+_WIDEST_NAME = 30
 _STYLES = {True: "green", False: "bold red", None: "dim"}
 
 
