@@ -28,6 +28,8 @@ _MARKDOWN = re.compile(
 _TRIGGERS = re.compile(
     r"[\\`*\[\]<>_~&\x00-\x1f\x7f]|://|^\s*(?:[-+#=|:]|\d+[.)])|^ {4}|[^\x00-\x7f]"
 )
+_HARMLESS = re.compile(r"(?![0-9]+[.)])[A-Za-z0-9][A-Za-z0-9 .,:;/()+%!?@#=|'\"${}^-]*")
+"""Most texts: one run of signs, which is quicker to match than to search for what may trigger."""
 _DATE_MACRO = re.compile(
     r"\{\{(?:DATE|TIME)\([0-9T:Z+-]{16,25}(?:, ?(?:SHORT|LONG|COMPACT))?\)\}\}"
 )
@@ -65,6 +67,8 @@ def escape_markdown(text: str) -> str:
 
     `{{DATE(…)}}` and `{{TIME(…)}}` that a template has built stay what they are.
     """
+    if _HARMLESS.fullmatch(text) and "://" not in text:
+        return text
     if _TRIGGERS.search(text) is None:
         return text
     text = visible(text)

@@ -10,6 +10,7 @@ from typing import TypedDict
 from pydantic import JsonValue
 
 from notifier.events import Priority
+from notifier.jsontext import to_json_bytes
 
 _NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11")
 
@@ -63,7 +64,7 @@ def encode(notification: Notification) -> bytes:
     record = {name: getattr(notification, name) for name in _FIELDS}
     if notification.tracestate is None:
         del record["tracestate"]
-    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+    return to_json_bytes(record)
 
 
 def decode(text: bytes) -> Notification:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from notifier.actions import subject_of
+from notifier.jsontext import to_json_bytes
 from notifier.notifications import Notification
 
 
@@ -90,7 +90,7 @@ def encode_outcome(
         "subject": subject_of(notification.data),
         "attempts": _attempts(notification.tried_before + tried.count, tried.kept),
     }
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    text = to_json_bytes(record)
     return text[:-1] + b',"card_payload":' + (card_json or b"null") + b"}"
 
 

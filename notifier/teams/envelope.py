@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from pydantic import JsonValue
 
 from notifier.errors import CardTooLargeError
+from notifier.jsontext import to_json_bytes
 
 _HEAD = b'{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":'
 _TAIL = b"}]}"
@@ -20,18 +19,20 @@ def build_body(card: JsonValue, *, max_card_bytes: int) -> bytes:
     Raises:
         CardTooLargeError: The card is over `max_card_bytes` as Teams counts it.
     """
-    text = json.dumps(card, separators=(",", ":"), ensure_ascii=False)
-    size = counted_size(text)
+    content = to_json_bytes(card)
+    size = counted_size(content)
     if size > max_card_bytes:
         raise CardTooLargeError(
             f"the card has {size} bytes as Teams counts it, the limit is {max_card_bytes}; send shorter lists and texts"
         )
-    return _HEAD + text.encode(errors="replace") + _TAIL
+    return _HEAD + content + _TAIL
 
 
-def counted_size(card_json: str) -> int:
+def counted_size(card_json: str | bytes) -> int:
     """Return the bytes of a card's JSON when it is escaped once more as a JSON string."""
-    return len(card_json.encode()) + card_json.count('"') + card_json.count("\\") + 2
+    if isinstance(card_json, str):
+        card_json = card_json.encode()
+    return len(card_json) + card_json.count(b'"') + card_json.count(b"\\") + 2
 
 
 def card_json(body: bytes) -> bytes:

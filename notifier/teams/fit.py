@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from notifier.jsontext import to_json_bytes
 from notifier.teams.envelope import counted_size
 
 KEPT_ITEMS = 3
@@ -61,7 +61,7 @@ def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> 
 
 
 def _size(node: JsonValue) -> int:
-    return counted_size(json.dumps(node, separators=(",", ":"), ensure_ascii=False))
+    return counted_size(to_json_bytes(node))
 
 
 def _shorten_list(card: JsonValue, over: int, more_link: str | None, arabic: bool) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notifier import cardguard
 from notifier.cardguard import escape_markdown, guard, safe_address, visible
 from notifier.templating import Template
 from notifier.templating.values import DROP
@@ -150,3 +151,13 @@ def test_the_renderer_makes_no_markup_of_it(texts: list[str]) -> None:
         pytest.skip("needs Node")
     for source, html in zip(texts, json.loads(done.stdout), strict=True):
         assert not re.search(r"<(?!/?p>|br)", html), (source, html)
+
+
+@given(st.text("aZ0 9.)(:/-+#=|^$'\"{}_*\n\té", max_size=12))
+def test_the_quick_look_lets_nothing_through_that_the_long_one_escapes(text: str):
+    quick = escape_markdown(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cardguard, "_HARMLESS", re.compile("(?!)"))
+        patch.setattr(cardguard, "_TRIGGERS", re.compile(""))
+        assert quick == escape_markdown(text)

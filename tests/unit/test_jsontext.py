@@ -1,0 +1,35 @@
+"""JSON written in C says what the standard library's says, whatever an event brings."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.jsontext import to_json_bytes
+
+NUMBERS = st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(VALUES)
+def test_it_reads_back_as_what_the_standard_library_writes(value: object):
+    plainly = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+
+    assert json.loads(to_json_bytes(value)) == json.loads(plainly)
+
+
+def test_it_is_as_short_as_it_can_be_and_not_escaped():
+    assert (
+        to_json_bytes({"a": [1, "مرحبا"], "b": None}) == '{"a":[1,"مرحبا"],"b":null}'.encode()
+    )
+
+
+def test_what_is_no_number_is_null():
+    # Postgres and Teams refuse NaN, which the standard library would write.
+    assert to_json_bytes([math.nan, math.inf]) == b"[null,null]"
