@@ -20,14 +20,12 @@ _UNSEEN = re.compile(
 
 _MARKDOWN = re.compile(
     r"[\\`*\[\]<>~]|&(?=#?\w+;)"
-    r"|(?<![^\W_])_|_(?![^\W_])"
+    r"|_(?:(?<![^\W_]_)|(?![^\W_]))"
     r"|^(?=[ \t]*(?:[-+](?![\w.])|[#=|:]|\d+[.)](?:\s|$))| {4}| {0,3}\t)[ \t]*"
     r"|://",
     re.MULTILINE,
 )
-_TRIGGERS = re.compile(
-    r"[\\`*\[\]<>_~&\x00-\x1f\x7f]|://|^\s*(?:[-+#=|:]|\d+[.)])|^ {4}|[^\x00-\x7f]"
-)
+_TRIGGERS = re.compile(r"[\\`*\[\]<>_~&\x00-\x1f\x7f]|://|^\s*(?:[-+#=|:]|\d+[.)])|^ {4}")
 _HARMLESS = re.compile(r"(?![0-9]+[.)])[A-Za-z0-9][A-Za-z0-9 .,:;/()+%!?@#=|'\"${}^-]*")
 """Most texts: one run of signs, which is quicker to match than to search for what may trigger."""
 _DATE_MACRO = re.compile(
@@ -69,7 +67,7 @@ def escape_markdown(text: str) -> str:
     """
     if _HARMLESS.fullmatch(text) and "://" not in text:
         return text
-    if _TRIGGERS.search(text) is None:
+    if text.isascii() and _TRIGGERS.search(text) is None:
         return text
     text = visible(text)
     parts: list[str] = []
@@ -97,7 +95,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 def visible(text: str) -> str:
     """Return text without bidi controls, invisible characters and C0 controls but tab and line breaks."""
-    return text if text.isascii() and text.isprintable() else _UNSEEN.sub("", text)
+    return text if text.isprintable() else _UNSEEN.sub("", text)
 
 
 def safe_address(value: Value) -> Value:

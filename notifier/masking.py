@@ -73,7 +73,9 @@ def _texts(value: JsonValue | Mapping[str, JsonValue]) -> Iterator[str]:
 def _squeezed(text: str) -> str:
     """Return text without separators, in lower case, so that a value that a pattern finds here stands in it as it is."""
     bare = "".join(text.split()).replace("-", "").replace("_", "")
-    return (bare if bare.isascii() else bare.translate(_LIKE_ASCII)).lower()
+    if not bare.isascii() and any(chr(letter) in bare for letter in _LIKE_ASCII):
+        bare = bare.translate(_LIKE_ASCII)
+    return bare.lower()
 
 
 def _anywhere(values: Iterable[str]) -> re.Pattern[str]:

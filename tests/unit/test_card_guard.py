@@ -161,3 +161,10 @@ def test_the_quick_look_lets_nothing_through_that_the_long_one_escapes(text: str
         patch.setattr(cardguard, "_HARMLESS", re.compile("(?!)"))
         patch.setattr(cardguard, "_TRIGGERS", re.compile(""))
         assert quick == escape_markdown(text)
+
+
+def test_whatever_is_taken_out_for_being_unseen_is_not_printable():
+    unseen = [sign for sign in map(chr, range(0x110000)) if cardguard._UNSEEN.match(sign)]
+
+    assert len(unseen) > len(BIDI)
+    assert not any(sign.isprintable() for sign in unseen)
