@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,3 +121,21 @@ def test_raw_value_is_nowhere_in_the_masked_data(value: str, rest: dict[str, str
     masked = mask_event_data(dict(data), MASKING)
 
     assert value not in json.dumps(masked)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["\u212aATIF-1234", "kat\u0131f-1234", "KAT\u0130F 1234", "katif_1234"],
+)
+def test_letters_that_look_like_ascii_ones_hide_nothing(written: str):
+    masked = mask_event_data({"patient_id": "KATIF-1234", "note": f"seen: {written}."}, MASKING)
+
+    assert masked["note"] == "seen: ***234."
+
+
+def test_letters_beyond_ascii_elsewhere_hide_nothing():
+    note = "راجع PAT-12345 اليوم"
+
+    masked = mask_event_data({"patient_id": "PAT-12345", "note": note}, MASKING)
+
+    assert masked["note"] == "راجع ***345 اليوم"
