@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, Never
 
 from pydantic import (
@@ -317,7 +318,7 @@ def _from_cloudevent(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def _json_object(field: str, text: str) -> dict[str, JsonValue]:
     try:
-        parsed = json.loads(text, parse_constant=_refuse_constant)
+        parsed = json.loads(text, parse_float=_float_or_text, parse_constant=_refuse_constant)
     except RecursionError:
         raise EventError(field, f"is nested too deeply; the limit is {MAX_DEPTH}") from None
     except ValueError as exc:
@@ -333,6 +334,12 @@ def _json_object(field: str, text: str) -> dict[str, JsonValue]:
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _float_or_text(text: str) -> float | str:
+    """A double would make an infinity of 1e400, which JSON cannot hold: it is shown as it was written."""
+    number = float(text)
+    return number if isfinite(number) else text
 
 
 def _refuse_constant(_: str) -> Never:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from notifier.errors import EventError
 from notifier.events import Event, Priority, parse_entry
+from notifier.notifications import decode, encode
+from notifier.routing import Catalogue
 
 ENTRY_ID = "1769854500000-3"
 
@@ -202,3 +205,23 @@ def test_data_arrives_as_it_was_sent(value: Any):
 def test_time_that_is_beyond_the_calendar_in_utc_is_refused_by_name(time: str):
     with pytest.raises(EventError, match=r"^time: "):
         parse({"type": "a.b", "time": time})
+
+
+def test_a_number_beyond_a_double_is_shown_as_the_producer_wrote_it():
+    event = parse_entry(
+        "teams:events",
+        "1-1",
+        {b"type": b"a.b", b"data": b'{"amount": 1e400, "loss": [-2.5E999], "rate": 0.15}'},
+        max_bytes=1000,
+    )
+    [notification] = (
+        Catalogue({}, ["sre"])
+        .route(replace(event, stakeholders=("sre",)), dict(event.data))
+        .notifications
+    )
+
+    assert decode(encode(notification)).data == {
+        "amount": "1e400",
+        "loss": ["-2.5E999"],
+        "rate": 0.15,
+    }
