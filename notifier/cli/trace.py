@@ -43,7 +43,10 @@ def trace(
         int, typer.Option(min=1, max=500, help="Notifications at most, newest first.")
     ] = 20,
     card: Annotated[
-        bool, typer.Option("--card", help="Print the cards too, as they were sent.")
+        bool,
+        typer.Option(
+            "--card", help="Print the cards too, as they were sent but for their links."
+        ),
     ] = False,
     form: Annotated[
         Format, typer.Option("--format", help="For people or for programs.")

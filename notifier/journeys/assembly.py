@@ -21,6 +21,7 @@ from notifier.journeys.models import (
 )
 from notifier.journeys.reading import attempts_of
 from notifier.store.journeys import JourneyRow, Recorded
+from notifier.unlinked import without_links
 
 
 @dataclass
@@ -121,7 +122,7 @@ def _ended(row: JourneyRow) -> Ended:
         row.title,
         row.digest_id,
         row.recorded_at,
-        row.card,
+        without_links(row.card),
     )
 
 

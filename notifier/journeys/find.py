@@ -50,7 +50,7 @@ class Finder:
             config: The settings in force: streams, channels, and how long things are kept.
             text: The id; ids are compared exactly.
             limit: Notifications at most, newest first.
-            cards: Whether to return the cards as they were sent (patient data are masked in them).
+            cards: Whether to return the cards as they were sent, patient data masked and without the links that act.
 
         Raises:
             IdError: It cannot be an id.

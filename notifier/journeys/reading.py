@@ -16,6 +16,7 @@ from notifier.events import entry_time, parse_entry
 from notifier.journeys.models import Attempt, Ended, Identity, Letter, Waiting
 from notifier.notifications import Notification, decode
 from notifier.streams.peek import Fields, Hand, Spotted
+from notifier.unlinked import without_links
 
 _MENTIONED_LENGTH = 4
 """Shorter ids would be found in any text."""
@@ -223,7 +224,7 @@ def ended_of(
         str(title)[:_LONGEST_TITLE] if title else None,
         record.digest_id,
         None,
-        record.card_payload if card else None,
+        without_links(record.card_payload) if card else None,
     )
     rows = [
         (each.attempt, each.started_at, each.duration_seconds, each.status_code, each.error)
