@@ -1,0 +1,90 @@
+"""What operators look with works where Redis is a cluster, or is found through Sentinels."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import rows, until
+from tests.integration.topologies import cluster, replicated
+
+
+@pytest.fixture(params=["cluster", "sentinels"])
+def redis_address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    with ExitStack() as stack:
+        start = cluster if request.param == "cluster" else replicated
+        yield stack.enter_context(start(tmp_path / "servers")).url
+
+
+def printed(daemons: Daemons, *arguments: str, exits: tuple[int, ...] = (0,)) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "notifier", *arguments],
+        env=daemons.environment() | {"COLUMNS": "200", "HOME": os.environ.get("HOME", "/")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode in exits, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+async def test_operators_see_streams_lanes_and_dead_letters(
+    redis_address: str, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    daemons = Daemons(redis_address, database_url, webhook_receiver, folder)
+    try:
+        await daemons.start()
+        webhook_receiver.answer(400, times=1)
+        printed(daemons, "publish", "a.b", "--stakeholders", "sre", "--id", "refused")
+        await until(lambda: len(rows(database_url)) == 1)
+
+        findings = json.loads(printed(daemons, "doctor", "--format", "json", exits=(0, 1)))
+        of_redis = ("redis", "redis rights", "stages", "dead letters", "old lanes")
+        wrong = [
+            each
+            for each in findings["findings"]
+            if each["check"] in of_redis and each["level"] == "fault"
+        ]
+        assert wrong == []
+        assert {each["check"] for each in findings["findings"]} >= set(of_redis)
+
+        seen = json.loads(printed(daemons, "top", "--format", "json"))
+        [stream] = seen["streams"]
+        assert stream["dead_letters"] == 1
+
+        [letter] = json.loads(printed(daemons, "dlq", "list", "--json"))
+        assert "rejected" in printed(daemons, "dlq", "show", letter["id"])
+        assert "sre" in printed(daemons, "lanes", "list")
+        assert "refused" in printed(daemons, "trace", "refused")
+
+        async with aiohttp.ClientSession() as session:
+            for page in (
+                "",
+                "/critical",
+                "/dead-letters",
+                "/notifications",
+                "/search?q=refused",
+            ):
+                async with session.get(f"{daemons.admin_urls[0]}/console{page}") as answer:
+                    text = await answer.text()
+                    assert answer.status == 200
+                    assert "did not answer" not in text, page
+            assert "SRE" in text
+
+        printed(daemons, "dlq", "replay", letter["id"])
+        await until(lambda: [row["status"] for row in rows(database_url)] == ["delivered"])
+    finally:
+        await daemons.stop()
