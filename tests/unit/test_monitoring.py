@@ -328,8 +328,9 @@ def test_inhibitions_name_alerts_that_exist():
             assert set(meant) <= names, matcher
 
 
-def test_the_dashboard_is_what_its_generator_writes():
+def test_the_dashboard_is_what_its_generator_writes(monkeypatch: pytest.MonkeyPatch):
     written = (MONITORING / "grafana" / "notifier.json").read_text()
+    monkeypatch.syspath_prepend(str(MONITORING / "grafana"))
     build = runpy.run_path(str(MONITORING / "grafana" / "build.py"))
     assert written == build["text"](), "run: python monitoring/grafana/build.py"
 

@@ -1,0 +1,121 @@
+"""A time range of the event stream is replayed, page by page: what was not delivered, unless forced."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import psycopg
+import redis
+
+from notifier.streams.keys import Keys
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import rows, until, xadd
+from tests.integration.test_replay import actions, refused
+
+
+def replay(daemons: Daemons, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {
+        "REDIS_URL": daemons.redis_url,
+        "DATABASE_URL": daemons.database_url,
+        "PATH": "/usr/bin:/bin",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "notifier", "replay", *arguments],
+        env=env, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+async def test_a_time_range_is_replayed_where_it_was_not_delivered(daemons: Daemons):
+    await daemons.start()
+    for number in range(4):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+    await until(lambda: len(rows(daemons.database_url)) == 4)
+    with psycopg.connect(daemons.database_url) as connection:
+        connection.execute("DELETE FROM teams_notifications WHERE event_id IN ('e1', 'e2')")
+
+    dry = replay(daemons, "--since", "2020-01-01", "--dry-run")
+    assert "2 would be replayed, 2 left alone" in dry.stdout
+    assert len(daemons.receiver.requests) == 4
+
+    done = replay(
+        daemons, "--since", "2020-01-01", "--by", "ops", "--why", "the table was lost"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 replayed, 2 left alone" in done.stdout
+    await until(lambda: len(rows(daemons.database_url)) == 4)
+    assert len(daemons.receiver.requests) == 6
+    assert {(record["who"], record["event_id"]) for record in actions(daemons)} == {
+        ("ops", "e1"), ("ops", "e2"),
+    }  # fmt: skip
+
+    forced = replay(daemons, "--since", "2020-01-01", "--type", "a.b", "--force")
+    assert "4 replayed" in forced.stdout
+    await until(lambda: len(daemons.receiver.requests) == 10)
+    assert "0 replayed" in replay(daemons, "--since", "2040-01-01").stdout
+
+
+async def test_what_intake_has_not_read_yet_is_left_to_it(daemons: Daemons):
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "e0"})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await daemons.stop()
+    for number in range(1, 4):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+
+    done = replay(daemons, "--since", "1h")
+
+    assert "0 replayed" in done.stdout, done.stderr
+    await daemons.start()
+    await until(lambda: len(rows(daemons.database_url)) == 4)
+    assert len(daemons.receiver.requests) == 4
+
+
+async def test_a_range_of_several_passes_puts_each_notification_into_its_lane_once(
+    daemons: Daemons,
+):
+    # Every event was published twice, far apart; the marks of their ids are gone.
+    intake = await daemons.start("--stages", "intake")
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        pipeline = client.pipeline(transaction=False)
+        for turn in range(2):
+            for number in range(3_000):
+                event = {"type": "a.b", "stakeholders": "sre,pmo", "id": f"e{number}"}
+                pipeline.xadd("teams:events", event | {"turn": str(turn)})  # type: ignore[arg-type]
+        pipeline.execute()
+        lanes = [Keys("teams:events").lane(name, urgent=False) for name in ("sre", "pmo")]
+        await until(
+            lambda: (
+                client.xpending("teams:events", "notifier")["pending"] == 0
+                and client.xlen(lanes[0]) == 3_000
+            )
+        )
+        await until(
+            lambda: (
+                client.xinfo_groups("teams:events")[0]["last-delivered-id"]
+                == client.xinfo_stream("teams:events")["last-generated-id"]
+            )
+        )
+        intake.terminate()
+        await intake.wait()
+        client.xtrim(lanes[0], maxlen=0, approximate=False)
+
+        dry = await asyncio.to_thread(replay, daemons, "--since", "1h", "--dry-run")
+        done = await asyncio.to_thread(replay, daemons, "--since", "2h", "--rate", "0")
+
+        assert "3000 replayed" in done.stdout, done.stderr
+        assert client.xlen(lanes[0]) == 3_000
+        assert client.xlen(lanes[1]) == 3_000
+        ids = {json.loads(f[b"notification"])["event_id"] for _, f in client.xrange(lanes[0])}
+        assert len(ids) == 3_000
+    assert "would be replayed" in dry.stdout
+    assert len(actions(daemons)) == 3_000
+
+
+async def test_dead_letters_are_left_to_their_own_command(daemons: Daemons):
+    await refused(daemons)
+    assert (
+        "0 replayed, 1 left alone" in replay(daemons, "--since", "2020-01-01", "--force").stdout
+    )
