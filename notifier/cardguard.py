@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import JsonValue
 
-from notifier.templating.template import Clean
+from notifier.templating.texts import Clean
 from notifier.templating.values import DROP, UNDEFINED, Value, to_json, to_text
 
 GAP = "—"

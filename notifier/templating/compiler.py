@@ -1,23 +1,25 @@
-"""Syntax trees become closures: what is known at load is done at load."""
+"""Syntax trees become Python source: what is known at load is done at load."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from notifier.errors import TemplateError
 from notifier.templating.functions import FUNCTIONS, compile_pattern, timex
 from notifier.templating.functions.lists import as_list, empty
 from notifier.templating.interpolation import split_text
-from notifier.templating.judging import COMPARISONS, GATHERERS, holds
+from notifier.templating.judging import COMPARISONS, GATHERERS
 from notifier.templating.parser import parse
 from notifier.templating.paths import (
-    Evaluate,
     Place,
     bracketed,
     bracketing,
     dynamic_path,
     indexed,
+    into_data,
     joined,
     static_path,
 )
@@ -29,6 +31,7 @@ from notifier.templating.scope import (
     steps_of,
 )
 from notifier.templating.signatures import check_call, kind_of
+from notifier.templating.source import MAX_BLOCKS, Evaluate, Source
 from notifier.templating.syntax import Call, Constant, Index, Member, Name, Node, show
 from notifier.templating.values import (
     UNDEFINED,
@@ -36,28 +39,36 @@ from notifier.templating.values import (
     EvaluationError,
     Value,
     is_nothing,
-    is_true,
     to_text,
 )
 
 
 def compile_node(node: Node, place: Place) -> Evaluate:
     """Compile one expression; raises TemplateError for a call that cannot be right."""
+    source = Source()
+    return source.function(write_node(node, place, source))
+
+
+def write_node(node: Node, place: Place, source: Source) -> str:
+    """Add the statements that work out an expression; returns the atom of its value. Raises as compile_node."""
+    if source.blocks > MAX_BLOCKS:
+        return source.call(compile_node(node, place), "scope")
     match node:
         case Constant(value):
-            return lambda _: value
+            return source.constant(value)
         case Name() | Member():
-            return _path(node, place)
+            return _path(node, place, source)
         case Index(owner, index):
-            return indexed(
+            at = indexed(
                 compile_node(owner, place), compile_node(index, replace(place, condition=True))
             )
+            return source.call(at, "scope")
         case Call():
-            return _call(node, place)
+            return _call(node, place, source)
 
 
-def _path(node: Node, place: Place) -> Evaluate:
-    """Compile a.b[0].c: one path where it can be one, as the reference accumulates it."""
+def _path(node: Node, place: Place, source: Source) -> str:
+    """Write a.b[0].c: one path where it can be one, as the reference accumulates it."""
     parts: list[str | Evaluate] = []
     left: Node | None = node
     while left is not None:
@@ -80,30 +91,34 @@ def _path(node: Node, place: Place) -> Evaluate:
                 break
     start = None if left is None else compile_node(left, place)
     texts = [part for part in parts if isinstance(part, str)]
-    if len(texts) == len(parts):
-        return static_path(joined(texts), start, place)
-    return dynamic_path(parts, start, place)
+    if len(texts) < len(parts):
+        return source.call(dynamic_path(parts, start, place), "scope")
+    path = joined(texts)
+    if start is not None or not into_data(path, place):
+        return source.call(static_path(path, start, place), "scope")
+    found = source.path(steps_of(path))
+    if place.condition:
+        return found
+    return source.keep(f"missing({path!r}) if {found} is UNDEFINED else {found}")
 
 
-def _call(call: Call, place: Place) -> Evaluate:
+def _call(call: Call, place: Place, source: Source) -> str:
     check_call(call)
     name, arguments = call.function, call.arguments
-    build = _FORMS.get(name)
-    if build is not None:
-        return build(call, place)
+    write = _FORMS.get(name)
+    if write is not None:
+        return write(call, place, source)
     if name == "isMatch" and isinstance(arguments[1], Constant):
         try:
             compile_pattern(str(arguments[1].value))
         except EvaluationError as exc:
             raise TemplateError(f"isMatch {exc}") from None
-    return _applied(name, FUNCTIONS[name], [compile_node(each, place) for each in arguments])
+    atoms = [write_node(each, place, source) for each in arguments]
+    return source.call(_APPLIED[name], "scope", *atoms)
 
 
-def _applied(name: str, function: Callable[..., Value], parts: list[Evaluate]) -> Evaluate:
-    gather = _gathering(parts)
-
-    def apply(scope: Scope) -> Value:
-        values = gather(scope)
+def _applied(name: str, function: Callable[..., Value]) -> Callable[..., Value]:
+    def apply(scope: Scope, *values: Value) -> Value:
         for value in values:
             kind = type(value)
             if (kind is str or kind is list) and len(value) > LONG:  # type: ignore[arg-type]
@@ -129,139 +144,160 @@ _LEFT: dict[str, Value] = {
 }
 """What the reference leaves behind where these fail."""
 
-
-def _gathering(parts: list[Evaluate]) -> Callable[[Scope], tuple[Value, ...]]:
-    """Return how arguments are evaluated: a tuple display is much quicker than a comprehension."""
-    match parts:
-        case [one]:
-            return lambda scope: (one(scope),)
-        case [one, two]:
-            return lambda scope: (one(scope), two(scope))
-        case [one, two, three]:
-            return lambda scope: (one(scope), two(scope), three(scope))
-        case _:
-            return lambda scope: tuple([part(scope) for part in parts])
+_APPLIED = {name: _applied(name, function) for name, function in FUNCTIONS.items()}
 
 
-def _conditions(call: Call, place: Place) -> list[Evaluate]:
-    inside = replace(place, condition=True)
-    return [compile_node(argument, inside) for argument in call.arguments]
+def _inside(place: Place) -> Place:
+    return replace(place, condition=True)
 
 
-def _if(call: Call, place: Place) -> Evaluate:
-    condition = _conditions(call, place)[0]
-    yes, no = (compile_node(argument, place) for argument in call.arguments[1:])
+def _condition(node: Node, place: Place, source: Source) -> str:
+    """Write a condition, which counts as false where it has no value; returns what is to be asked."""
+    value = source.name()
 
-    def chosen(scope: Scope) -> Value:
-        # As `holds`, without the call: cards ask this most.
-        try:
-            value = condition(scope)
-        except EvaluationError:
-            return no(scope)
-        if value is False or value is None or value is UNDEFINED:
-            return no(scope)
-        return yes(scope)
+    def write() -> None:
+        source.add(f"{value} = {write_node(node, _inside(place), source)}")
 
+    source.attempt(write, (_NO_VALUE, f"{value} = False"))
+    return value if isinstance(node, Call) and node.function in _BOOLEAN else _true(value)
+
+
+_NO_VALUE = "except EvaluationError as error"
+_BOOLEAN = frozenset({"empty", "exists", "!", "&&", "==", "!=", "contains", "isMatch"})
+"""What these give is true or false, and nothing else."""
+
+
+def _true(name: str) -> str:
+    return f"{name} is not False and {name} is not None and {name} is not UNDEFINED"
+
+
+def _if(call: Call, place: Place, source: Source) -> str:
+    condition, yes, no = call.arguments
+    asked, chosen = _condition(condition, place, source), source.name()
+    for head, node in ((f"if {asked}", yes), ("else", no)):
+        with source.block(head):
+            source.add(f"{chosen} = {write_node(node, place, source)}")
     return chosen
 
 
-def _and(call: Call, place: Place) -> Evaluate:
-    parts = _conditions(call, place)
-    return lambda scope: all(holds(part, scope) for part in parts)
+def _and(call: Call, place: Place, source: Source) -> str:
+    all_hold = source.keep("True")
+    for node in call.arguments:
+        with source.block(f"if {all_hold}"):
+            source.add(f"{all_hold} = {_condition(node, place, source)}")
+    return all_hold
 
 
-def _or(call: Call, place: Place) -> Evaluate:
-    parts = _conditions(call, place)
+def _or(call: Call, place: Place, source: Source) -> str:
+    value, found = source.keep("False"), source.keep("False")
 
-    def either(scope: Scope) -> Value:
-        value: Value = False
-        for part in parts:
-            try:
-                value = part(scope)
-            except EvaluationError as exc:
-                value = UNDEFINED if exc.leaves is None else exc.leaves
-                continue
-            if is_true(value):
-                return True
-        return value
+    def attempt(node: Node) -> None:
+        source.add(f"{value} = {write_node(node, _inside(place), source)}")
+        source.add(f"{found} = {_true(value)}")
 
-    return either
-
-
-def _not(call: Call, place: Place) -> Evaluate:
-    [part] = _conditions(call, place)
-    return lambda scope: not holds(part, scope)
+    for node in call.arguments:
+        with source.block(f"if not {found}"):
+            source.attempt(
+                partial(attempt, node),
+                (_NO_VALUE, f"{value} = UNDEFINED if error.leaves is None else error.leaves"),
+            )
+    with source.block(f"if {found}"):
+        source.add(f"{value} = True")
+    return value
 
 
-def _empty(call: Call, place: Place) -> Evaluate:
-    [part] = _conditions(call, place)
-
-    def nothing_in(scope: Scope) -> Value:
-        try:
-            value = part(scope)
-        except EvaluationError:
-            return False
-        if type(value) is str:
-            return not value
-        if type(value) is list or type(value) is dict:
-            scope.weigh_all(value)
-        return empty(value)
-
-    return nothing_in
+def _not(call: Call, place: Place, source: Source) -> str:
+    [node] = call.arguments
+    return source.keep(f"not ({_condition(node, place, source)})")
 
 
-def _exists(call: Call, place: Place) -> Evaluate:
-    [part] = _conditions(call, place)
+def _empty(call: Call, place: Place, source: Source) -> str:
+    [node] = call.arguments
+    result = source.name()
 
-    def exists(scope: Scope) -> Value:
-        try:
-            value = part(scope)
-        except EvaluationError:
-            return False
-        return value is not None and value is not UNDEFINED
+    def write() -> None:
+        value = write_node(node, _inside(place), source)
+        other = f"{source.constant(_nothing_in)}(scope, {value})"
+        source.add(f"{result} = not {value} if type({value}) is str else {other}")
 
-    return exists
+    source.attempt(write, (_NO_VALUE, f"{result} = False"))
+    return result
 
 
-def _compared(call: Call, place: Place) -> Evaluate:
-    test = COMPARISONS[call.function]
-    gather = _gathering(_conditions(call, place))
+def _nothing_in(scope: Scope, value: Value) -> Value:
+    if type(value) is list or type(value) is dict:
+        scope.weigh_all(value)
+    return empty(value)
 
-    def compared(scope: Scope) -> Value:
-        try:
-            values = gather(scope)
-        except EvaluationError:
-            return False
+
+def _exists(call: Call, place: Place, source: Source) -> str:
+    [node] = call.arguments
+    result = source.name()
+
+    def write() -> None:
+        value = source.named(write_node(node, _inside(place), source))
+        source.add(f"{result} = {value} is not None and {value} is not UNDEFINED")
+
+    source.attempt(write, (_NO_VALUE, f"{result} = False"))
+    return result
+
+
+def _compared(call: Call, place: Place, source: Source) -> str:
+    result = source.name()
+    atoms: list[str] = []
+
+    def write() -> None:
+        atoms.extend(write_node(node, _inside(place), source) for node in call.arguments)
+
+    # What the values are compared by may raise, and that is not for this `try`.
+    tried = source.attempt(write, (_NO_VALUE, f"{result} = False"))
+    with source.block("else") if tried else nullcontext():
+        if call.function == "==" and any(_is_text(node) for node in call.arguments):
+            source.add(f"{result} = {' == '.join(atoms)}")
+        else:
+            compare = source.constant(_COMPARED[call.function])
+            source.risks += 1
+            source.add(f"{result} = {compare}(scope, {', '.join(atoms)})")
+    return result
+
+
+def _is_text(node: Node) -> bool:
+    return isinstance(node, Constant) and type(node.value) is str
+
+
+def _weighed(test: Callable[..., Value]) -> Callable[..., Value]:
+    def compare(scope: Scope, *values: Value) -> Value:
         for value in values:
             if type(value) is list or type(value) is dict:
                 scope.weigh_all(value)
         return test(*values)
 
-    return compared
+    return compare
 
 
-def _contains(call: Call, place: Place) -> Evaluate:
-    container, item = (compile_node(argument, place) for argument in call.arguments)
-    test = FUNCTIONS["contains"]
-
-    def contains(scope: Scope) -> Value:
-        try:
-            held = container(scope)
-            scope.weigh(held)
-            return test(held, item(scope))
-        except EvaluationError:
-            return False
-
-    return contains
+_COMPARED = {name: _weighed(test) for name, test in COMPARISONS.items()}
 
 
-def _over_list(call: Call, place: Place) -> Evaluate:
-    name, (source, local, expression) = call.function, call.arguments
+def _contains(call: Call, place: Place, source: Source) -> str:
+    result = source.name()
+
+    def write() -> None:
+        held = write_node(call.arguments[0], place, source)
+        source.add(f"scope.weigh({held})")
+        item = write_node(call.arguments[1], place, source)
+        source.add(f"{result} = {source.call(FUNCTIONS['contains'], held, item)}")
+
+    source.attempt(write, (_NO_VALUE, f"{result} = False"))
+    return result
+
+
+def _over_list(call: Call, place: Place, source: Source) -> str:
+    name, (items_of, local, expression) = call.function, call.arguments
     if not isinstance(local, Name):
         raise TemplateError(
             f"{name} wants a list, a name and an expression, such as {name}(items, x, x.price)"
         )
-    values = compile_node(source, place)
+    values = compile_node(items_of, place)
     body = compile_node(expression, replace(place, names=(*place.names, local.name)))
     gather = GATHERERS[name]
     makes = name in {"select", "foreach"}
@@ -284,10 +320,10 @@ def _over_list(call: Call, place: Place) -> Evaluate:
 
         return gather(items, each, found)
 
-    return over
+    return source.call(over, "scope")
 
 
-def _get_property(call: Call, place: Place) -> Evaluate:
+def _get_property(call: Call, place: Place, source: Source) -> str:
     parts = [compile_node(argument, place) for argument in call.arguments]
 
     def get(scope: Scope) -> Value:
@@ -305,10 +341,10 @@ def _get_property(call: Call, place: Place) -> Evaluate:
             return scope.missing(to_text(name))
         return value
 
-    return get
+    return source.call(get, "scope")
 
 
-def _string_or_value(call: Call, place: Place) -> Evaluate:
+def _string_or_value(call: Call, place: Place, source: Source) -> str:
     [argument] = call.arguments
     if not isinstance(argument, Constant):
         raise TemplateError("stringOrValue wants a literal: data are never read as a template")
@@ -317,11 +353,11 @@ def _string_or_value(call: Call, place: Place) -> Evaluate:
         Constant(part) if isinstance(part, str) else parse(part.source) for part in parts
     ]
     if len(nodes) == 1 and not isinstance(nodes[0], Constant):
-        return compile_node(nodes[0], place)
-    return compile_node(Call("concat", (Constant(""), *nodes)), place)
+        return write_node(nodes[0], place, source)
+    return write_node(Call("concat", (Constant(""), *nodes)), place, source)
 
 
-_FORMS: dict[str, Callable[[Call, Place], Evaluate]] = {
+_FORMS: dict[str, Callable[[Call, Place, Source], str]] = {
     "if": _if, "&&": _and, "||": _or, "!": _not, "exists": _exists, "contains": _contains,
     **dict.fromkeys(COMPARISONS, _compared), "empty": _empty,
     **dict.fromkeys(GATHERERS, _over_list),

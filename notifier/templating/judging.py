@@ -1,4 +1,4 @@
-"""How conditions, comparisons and the functions that go through lists decide."""
+"""How comparisons and the functions that go through lists decide."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import cast
 
 from notifier.templating.functions import FUNCTIONS
 from notifier.templating.functions.lists import empty
-from notifier.templating.paths import Evaluate
-from notifier.templating.scope import Scope
 from notifier.templating.values import (
-    UNDEFINED,
     EvaluationError,
     Value,
     equal,
@@ -18,15 +15,6 @@ from notifier.templating.values import (
     is_number,
     is_true,
 )
-
-
-def holds(part: Evaluate, scope: Scope) -> bool:
-    """Evaluate a condition; one that has no value counts as false."""
-    try:
-        value = part(scope)
-    except EvaluationError:
-        return False
-    return value is not False and value is not None and value is not UNDEFINED
 
 
 def _ordered(test: Callable[[str | float, str | float], bool]) -> Callable[..., Value]:

@@ -1,12 +1,12 @@
-"""Paths into the data become closures: the usual ones, names of objects that are there, go without a loop."""
+"""Paths that begin at a local name, at $root and the like, or hold an index that only the data tell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from notifier.templating.scope import Scope, Step, follow, look_up, parse_int, special, steps_of
+from notifier.templating.scope import Scope, follow, look_up, parse_int, special, steps_of
+from notifier.templating.source import Evaluate
 from notifier.templating.values import (
     UNDEFINED,
     AbortError,
@@ -18,8 +18,6 @@ from notifier.templating.values import (
     member,
     to_text,
 )
-
-Evaluate = Callable[[Scope], Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +60,12 @@ def static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
     elif any(name.lower() == first.lower() for name in place.names):
         names = place.names
         find = lambda scope: look_up(scope, steps, names)  # noqa: E731
-    elif first.startswith("$"):
+    else:
         base, rest = special(first), steps[1:]
         if base is None:
             find = lambda _: UNDEFINED  # noqa: E731
         else:
             find = lambda scope: follow(base(scope), rest)  # noqa: E731
-    else:
-        return _data_path(path, steps, place)
     if place.condition:
         return find
 
@@ -80,36 +76,11 @@ def static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
     return given
 
 
-def _data_path(path: str, steps: tuple[Step, ...], place: Place) -> Evaluate:
-    """Compile a path into the data: the usual ones, names of objects that are there, go without a loop."""
-    condition = place.condition
-
-    def otherwise(scope: Scope) -> Value:
-        value = follow(scope.data, steps)
-        return scope.missing(path) if value is UNDEFINED and not condition else value
-
-    names = [name for name, _ in steps]
-    if len(names) == 1:
-        [only] = names
-
-        def one(scope: Scope) -> Value:
-            try:
-                return scope.data[only]  # type: ignore[index]
-            except (KeyError, TypeError):
-                return otherwise(scope)
-
-        return one
-    if len(names) == 2:
-        first, second = names
-
-        def two(scope: Scope) -> Value:
-            try:
-                return scope.data[first][second]  # type: ignore[index]
-            except (KeyError, TypeError):
-                return otherwise(scope)
-
-        return two
-    return otherwise
+def into_data(path: str, place: Place) -> bool:
+    """Tell whether a path that is known at load begins in the data, not at a local name or at `$root` and the like."""
+    steps = steps_of(path)
+    first = steps[0][0].lower() if steps else "$"
+    return not first.startswith("$") and all(name.lower() != first for name in place.names)
 
 
 def dynamic_path(parts: list[str | Evaluate], start: Evaluate | None, place: Place) -> Evaluate:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from pydantic import JsonValue
 
 from notifier.errors import TemplateError
-from notifier.templating.compiler import compile_node
+from notifier.templating.compiler import write_node
 from notifier.templating.interpolation import split_text
 from notifier.templating.parser import parse
-from notifier.templating.paths import Evaluate, Place
-from notifier.templating.scope import LONG, Scope
-from notifier.templating.syntax import Call, Constant, Index, Node, paths_in, show
-from notifier.templating.values import (
-    DROP,
-    UNDEFINED,
-    AbortError,
-    Drop,
-    EvaluationError,
-    NoResultError,
-    Value,
-    plain,
-    to_text,
+from notifier.templating.parts import (
+    Atom,
+    Fixed,
+    May,
+    Part,
+    repeated,
+    write_array,
+    write_object,
 )
+from notifier.templating.paths import Place
+from notifier.templating.scope import Scope
+from notifier.templating.source import MAX_BLOCKS, Source
+from notifier.templating.syntax import Call, Constant, Index, Node, paths_in, show
+from notifier.templating.texts import Clean, Piece, write_interpolated, write_single
+from notifier.templating.values import UNDEFINED, AbortError, EvaluationError, plain
 
 MAX_DEPTH = 64
 """Deepest nesting of a template."""
@@ -33,35 +33,8 @@ MAX_DEPTH = 64
 _RESERVED = frozenset({"$data", "$when", "$root", "$index", "$host", "$_acTemplateVersion"})
 
 
-@dataclass(frozen=True, slots=True)
-class Clean:
-    """How values from the data are made harmless where they are shown."""
-
-    change: Callable[[Value], Value]
-    """Returns what is shown, or DROP when the element must not be."""
-    whole: bool = False
-    """Whether it wants the whole text, as for an address, rather than each value in it."""
-    text: Callable[[str], str] | None = None
-    """What `change` does to text, where that is always text again: most values are."""
-
-
 Guard = Callable[[Mapping[str, JsonValue], str], Clean | None]
 """Tells how values shown in a member of an element are made harmless."""
-
-_PLAIN_TYPES = frozenset({str, bool, type(None), Drop})
-"""Types that are JSON as they are."""
-
-_Expand = Callable[[Scope], object]
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Literal text, or an expression and what it looks like."""
-
-    literal: Value
-    evaluate: Evaluate | None = None
-    shown: str = ""
-    indexing: bool = False
 
 
 def _no_guard(_element: Mapping[str, JsonValue], _key: str) -> Clean | None:
@@ -86,10 +59,10 @@ class Template:
         self._paths: set[str] = set()
         self._guard = guard
         try:
-            compiled = self._compile(card, "$", 0, None)
+            source = Source()
+            self._expand = source.function(self._write(card, "$", 0, None, source).atom(source))
         except RecursionError:
             raise TemplateError("an expression is too long a chain; split it") from None
-        self._expand: _Expand = compiled if callable(compiled) else lambda _: compiled
 
     @property
     def paths(self) -> frozenset[str]:
@@ -126,105 +99,135 @@ class Template:
             raise TemplateError("the data are nested too deeply") from None
         return None if result is UNDEFINED else result  # type: ignore[return-value]
 
-    def _compile(
-        self, node: JsonValue, path: str, depth: int, clean: Clean | None
-    ) -> JsonValue | _Expand:
-        """Return how the node is expanded, or the node itself when it is always the same."""
+    def _write(
+        self, node: JsonValue, path: str, depth: int, clean: Clean | None, source: Source
+    ) -> Part:
+        """Add the statements that expand a node; returns what it becomes."""
         if depth > MAX_DEPTH:
             raise TemplateError(
                 f"{path}: the template is nested more than {MAX_DEPTH} deep; flatten it"
             )
         if isinstance(node, str):
-            return self._compile_text(node, path, clean)
+            return self._write_text(node, path, clean, source)
         if isinstance(node, list):
-            return self._compile_list(node, path, depth, clean)
+            items = (
+                self._write(item, f"{path}[{number}]", depth + 1, clean, source)
+                for number, item in enumerate(node)
+            )
+            return write_array(items, source)
         if isinstance(node, dict):
-            return self._compile_object(node, path, depth)
-        return cast("JsonValue", plain(node))
+            return self._write_object(node, path, depth, source)
+        return Fixed(plain(node))
 
-    def _compile_list(
-        self, nodes: list[JsonValue], path: str, depth: int, clean: Clean | None
-    ) -> JsonValue | _Expand:
-        items = [
-            self._compile(item, f"{path}[{number}]", depth + 1, clean)
-            for number, item in enumerate(nodes)
-        ]
-        return _array(items)
-
-    def _compile_object(
-        self, node: dict[str, JsonValue], path: str, depth: int
-    ) -> JsonValue | _Expand:
-        # What is reserved is not shown, yet it has to be right, as in the reference.
-        everything = {
-            key: self._compile(value, f"{path}.{key}", depth + 1, self._guard(node, key))
-            for key, value in node.items()
-            if key not in {"$data", "$when"}
-        }
-        members = {key: value for key, value in everything.items() if key not in _RESERVED}
-        fixed = {key: None if callable(value) else value for key, value in members.items()}
-        expanded = [(key, value) for key, value in members.items() if callable(value)]
-        if "$data" not in node and "$when" not in node and not expanded:
-            return fixed
-
-        def build(scope: Scope) -> object:
-            built: dict[str, object] = dict(fixed)
-            for key, expand in expanded:
-                value = expand(scope)
-                if value is DROP:
-                    return None
-                if value is UNDEFINED:
-                    del built[key]
-                else:
-                    built[key] = value
-            return built
-
-        body: _Expand = build
-        if "$when" in node:
-            body = _guarded(build, self._compile_when(node["$when"], f"{path}.$when"))
+    def _write_object(
+        self, node: dict[str, JsonValue], path: str, depth: int, source: Source
+    ) -> Part:
         if "$data" not in node:
-            return body
+            return self._write_element(node, path, depth, source)
+        body = Source()
+        element = self._write_element(node, path, depth, body)
         raw = node["$data"]
-        context = (
-            self._compile_text(raw, f"{path}.$data", None, shown=False)
-            if isinstance(raw, str)
-            else raw
-        )
-        return _repeated(body, context, 1 + len(members))
+        if isinstance(raw, str):
+            context = self._write_text(raw, f"{path}.$data", None, source, shown=False)
+        else:
+            context = Fixed(raw)
+        each = repeated(body.function(element.atom(body)), 1 + len(_shown(node)))
+        return Atom(source.call(each, "scope", context.atom(source)), May.BE_ANYTHING)
 
-    def _compile_when(self, raw: JsonValue, path: str) -> Evaluate:
+    def _write_element(
+        self, node: dict[str, JsonValue], path: str, depth: int, source: Source
+    ) -> Part:
+        if "$when" not in node:
+            return self._write_members(node, path, depth, source)
+        element = source.name()
+        kept = self._write_when(node["$when"], f"{path}.$when", source)
+        with source.block(f"if {kept}"):
+            members = self._write_members(node, path, depth, source)
+            source.add(f"{element} = {members.atom(source)}")
+        with source.block("else"):
+            source.add(f"{element} = None")
+        return Atom(element, May.BE_NONE)
+
+    def _write_members(
+        self, node: dict[str, JsonValue], path: str, depth: int, source: Source
+    ) -> Part:
+        if source.blocks > MAX_BLOCKS:
+            inner = Source()
+            members = self._write_members(node, path, depth, inner)
+            return Atom(source.call(inner.function(members.atom(inner)), "scope"), May.BE_NONE)
+        for key in _RESERVED.intersection(node) - {"$data", "$when"}:
+            # What is reserved is not shown, yet it has to be right, as in the reference.
+            self._write(node[key], f"{path}.{key}", depth + 1, self._guard(node, key), Source())
+        guards = {key: self._guard(node, key) for key in _shown(node)}
+        first = [key for key, clean in guards.items() if clean is not None and clean.whole]
+
+        def write(keys: Iterable[str]) -> dict[str, Part]:
+            return {
+                key: self._write(node[key], f"{path}.{key}", depth + 1, guards[key], source)
+                for key in keys
+            }
+
+        element = source.name()
+        parts = write(first)
+        dropping = [
+            f"{part.name} is DROP"
+            for part in parts.values()
+            if isinstance(part, Atom) and May.BE_DROPPED in part.may
+        ]
+        if not dropping:
+            parts |= write(key for key in guards if key not in parts)
+            return write_object(element, {key: parts[key] for key in guards}, source)
+        with source.block(f"if {' or '.join(dropping)}"):
+            source.add(f"{element} = None")
+        with source.block("else"):
+            parts |= write(key for key in guards if key not in parts)
+            write_object(element, {key: parts[key] for key in guards}, source)
+        return Atom(element, May.BE_NONE)
+
+    def _write_when(self, raw: JsonValue, path: str, source: Source) -> str:
         if not isinstance(raw, str) or "${" not in raw:
             # As in the reference: what is no expression drops the element, unless it is empty.
-            self._compile(raw, path, 0, None)
-            kept = raw is None or raw is False or raw in (0, "")
-            return lambda _: kept
+            self._write(raw, path, 0, None, Source())
+            return str(raw is None or raw is False or raw in (0, ""))
         nodes = self._nodes(raw, path)
         alone = len(nodes) == 1 and not isinstance(nodes[0], Constant)
         node = nodes[0] if alone else Call("concat", (Constant(""), *nodes))
-        return self._evaluate(node, path, Place(condition=True))
+        kept = source.keep("False")
 
-    def _compile_text(
-        self, text: str, path: str, clean: Clean | None, *, shown: bool = True
-    ) -> str | _Expand:
+        def write() -> None:
+            value = source.named(self._value(node, path, Place(condition=True), source))
+            source.add(f"{kept} = {value} is True")
+
+        source.attempt(
+            write,
+            ("except AbortError", "if not scope.lenient: raise"),
+            ("except EvaluationError", "pass"),
+        )
+        return kept
+
+    def _write_text(
+        self, text: str, path: str, clean: Clean | None, source: Source, *, shown: bool = True
+    ) -> Part:
         if "${" not in text:
-            return text
+            return Fixed(text)
         nodes = self._nodes(text, path)
         if len(nodes) == 1 and not isinstance(nodes[0], Constant):
             [node] = nodes
             # The reference concatenates in its own way, part by part, also where concat is written out.
             if not (isinstance(node, Call) and node.function == "concat"):
-                evaluate = self._evaluate(node, path, Place())
-                return _single(evaluate, show(node), path, clean, shown=shown)
-            self._evaluate(node, path, Place())
+                return write_single(
+                    self._piece(node, path, source), path, clean, source, shown=shown
+                )
+            self._value(node, path, Place(), Source())
             nodes = list(node.arguments)
-        parts = [
-            _Part(node.value, None, show(node))
-            if isinstance(node, Constant)
-            else _Part(
-                "", self._evaluate(node, path, Place()), show(node), isinstance(node, Index)
-            )
-            for node in nodes
-        ]
-        return _interpolated(parts, path, clean)
+        pieces = [self._piece(node, path, source) for node in nodes]
+        return write_interpolated(pieces, path, clean, source)
+
+    def _piece(self, node: Node, path: str, source: Source) -> Piece:
+        if isinstance(node, Constant):
+            return Piece(node.value, None, show(node))
+        write = partial(self._value, node, path, Place(), source)
+        return Piece("", write, show(node), isinstance(node, Index))
 
     def _nodes(self, text: str, path: str) -> list[Node]:
         try:
@@ -235,140 +238,18 @@ class Template:
         except TemplateError as exc:
             raise TemplateError(f"{path}: {exc}") from None
 
-    def _evaluate(self, node: Node, path: str, place: Place) -> Evaluate:
+    def _value(self, node: Node, path: str, place: Place, source: Source) -> str:
+        """Write an expression; returns the atom of its value."""
         self._paths |= paths_in(node)
         try:
-            return compile_node(node, place)
+            return write_node(node, place, source)
         except (TemplateError, EvaluationError) as exc:
             raise TemplateError(f"{path}: {exc}") from None
 
 
+def _shown(node: Mapping[str, JsonValue]) -> list[str]:
+    return [key for key in node if key not in _RESERVED]
+
+
 def _stay_visible(shown: str) -> str:
     return f"${{{shown}}}"
-
-
-def _single(
-    evaluate: Evaluate, expression: str, path: str, clean: Clean | None, *, shown: bool
-) -> _Expand:
-    """Bind a whole value, keeping its type; one that is shown becomes JSON."""
-    change = None if clean is None else clean.change
-
-    def single(scope: Scope) -> object:
-        try:
-            value = evaluate(scope)
-        except (EvaluationError, AbortError) as exc:
-            if scope.lenient:
-                return scope.missing(expression)
-            raise EvaluationError(f"{path}: {exc}") from None
-        if change is not None:
-            value = change(value)
-        if type(value) is str:
-            if len(value) > LONG:
-                scope.weigh(value)
-            return value
-        if not shown or type(value) in _PLAIN_TYPES or value is UNDEFINED:
-            return value
-        scope.weigh_all(value)
-        return plain(value)
-
-    return single
-
-
-def _interpolated(parts: list[_Part], path: str, clean: Clean | None) -> _Expand:
-    literals = ["" if part.evaluate else _literal(part.literal) for part in parts]
-    each = clean if clean is not None and not clean.whole else None
-    quick = None if each is None else each.text
-    changing = [
-        (number, part.evaluate, part.shown, part.indexing)
-        for number, part in enumerate(parts)
-        if part.evaluate is not None or part.literal is None or part.literal is UNDEFINED
-    ]
-
-    def interpolated(scope: Scope) -> object:
-        texts = literals.copy()
-        for number, evaluate, shown, indexing in changing:
-            try:
-                value = None if evaluate is None else evaluate(scope)
-            except (EvaluationError, AbortError) as exc:
-                if indexing and isinstance(exc, NoResultError) and not scope.lenient:
-                    raise
-                value = scope.missing(shown)
-            if type(value) is str and (quick is not None or each is None):
-                texts[number] = value if quick is None else quick(value)
-                continue
-            if value is None or value is UNDEFINED:
-                if not scope.lenient:
-                    raise EvaluationError(f"{path}: {shown} is null, which text cannot show")
-                value = scope.missing(shown)
-            elif each is not None:
-                value = each.change(value)
-            if isinstance(value, list):
-                scope.weigh_all(value)
-            texts[number] = value if isinstance(value, str) else to_text(value)
-        text = "".join(texts)
-        if len(text) > LONG:
-            scope.weigh(text)
-        return clean.change(text) if clean is not None and clean.whole else text
-
-    return interpolated
-
-
-def _literal(value: Value) -> str:
-    return "" if value is None or value is UNDEFINED else to_text(value)
-
-
-def _array(items: list[JsonValue | _Expand]) -> JsonValue | _Expand:
-    if not any(callable(item) for item in items):
-        fixed: list[JsonValue] = []
-        for item in items:
-            fixed.extend(item if isinstance(item, list) else [] if item is None else [item])  # type: ignore[list-item]
-        return fixed
-
-    steps = [(item, True) if callable(item) else (item, False) for item in items]
-
-    def array(scope: Scope) -> object:
-        result: list[object] = []
-        for item, changing in steps:
-            value = item(scope) if changing else item  # type: ignore[misc,operator]
-            if type(value) is dict:
-                result.append(value)
-            elif isinstance(value, list):
-                result.extend(value)
-            elif value is not None:
-                result.append(None if value is UNDEFINED else value)
-        return result
-
-    return array
-
-
-def _guarded(build: _Expand, when: Evaluate) -> _Expand:
-    def guarded(scope: Scope) -> object:
-        try:
-            kept = when(scope) is True
-        except AbortError:
-            if not scope.lenient:
-                raise
-            kept = False
-        except EvaluationError:
-            kept = False
-        return build(scope) if kept else None
-
-    return guarded
-
-
-def _repeated(body: _Expand, context: JsonValue | _Expand, weight: int) -> _Expand:
-    def repeated(scope: Scope) -> object:
-        data = context(scope) if callable(context) else context
-        if not isinstance(data, list):
-            return body(scope if data is UNDEFINED else scope.at(data, scope.index))
-        scope.count(len(data) * weight)
-        results: list[object] = []
-        for index, item in enumerate(data):
-            built = body(scope.at(scope.data if item is UNDEFINED else item, index))
-            if built is not None:
-                results.append(built)
-        if not results:
-            return None
-        return results[0] if len(results) == 1 else results
-
-    return repeated

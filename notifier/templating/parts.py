@@ -1,0 +1,124 @@
+"""What the nodes of a template become in its source, and how lists and repeated elements are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Flag, auto
+
+from notifier.templating.scope import Scope
+from notifier.templating.source import Evaluate, Source
+from notifier.templating.values import DROP, UNDEFINED
+
+
+class May(Flag):
+    """What a node may turn out to be, besides text or an object."""
+
+    BE_NOTHING_ELSE = 0
+    BE_NONE = auto()
+    """An element that is not shown."""
+    BE_UNDEFINED = auto()
+    BE_DROPPED = auto()
+    """A value whose element must not be shown."""
+    BE_ANYTHING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A node that is always the same."""
+
+    value: object
+
+    def atom(self, source: Source) -> str:
+        """Return the atom of its value."""
+        return source.constant(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A node whose value has a name in the source."""
+
+    name: str
+    may: May = May.BE_NOTHING_ELSE
+
+    def atom(self, _source: Source) -> str:
+        """Return the atom of its value."""
+        return self.name
+
+
+Part = Fixed | Atom
+
+
+def write_array(items: Iterable[Part], source: Source) -> Part:
+    """Write a list: lists within it are joined to it, and what is not shown is left out."""
+    fixed: list[object] = []
+    waiting: list[str] = []
+    array = ""
+
+    def write_waiting() -> str:
+        name = array or source.name()
+        if waiting or not array:
+            source.add(f"{name} {'+=' if array else '='} [{', '.join(waiting)}]")
+        waiting.clear()
+        return name
+
+    changes = False
+    for item in items:
+        if isinstance(item, Fixed):
+            same: list[object] = []
+            _extend(same, item.value)
+            fixed += same
+            waiting += [source.constant(value) for value in same]
+            continue
+        changes = True
+        if item.may is May.BE_NOTHING_ELSE:
+            waiting.append(item.name)
+            continue
+        array = write_waiting()
+        if item.may is May.BE_NONE:
+            source.add(f"if {item.name} is not None: {array}.append({item.name})")
+        else:
+            source.add(f"{source.constant(_extend)}({array}, {item.name})")
+    if not changes:
+        return Fixed(fixed)
+    return Atom(write_waiting(), May.BE_ANYTHING)
+
+
+def _extend(array: list[object], value: object) -> None:
+    if isinstance(value, list):
+        array.extend(value)
+    elif value is not None and value is not DROP:
+        array.append(None if value is UNDEFINED else value)
+
+
+def write_object(name: str, members: Mapping[str, Part], source: Source) -> Part:
+    """Write an object under this name, without members that are undefined."""
+    if all(isinstance(part, Fixed) for part in members.values()):
+        return Fixed(
+            {key: part.value for key, part in members.items() if isinstance(part, Fixed)}
+        )
+    shown = ", ".join(f"{key!r}: {part.atom(source)}" for key, part in members.items())
+    source.add(f"{name} = {{{shown}}}")
+    for key, part in members.items():
+        if isinstance(part, Atom) and May.BE_UNDEFINED in part.may:
+            source.add(f"if {part.name} is UNDEFINED: del {name}[{key!r}]")
+    return Atom(name)
+
+
+def repeated(body: Evaluate, weight: int) -> Callable[[Scope, object], object]:
+    """Return how an element with `$data` is expanded, once for each item; `weight` counts as the work of one."""
+
+    def expand(scope: Scope, data: object) -> object:
+        if not isinstance(data, list):
+            return body(scope if data is UNDEFINED else scope.at(data, scope.index))
+        scope.count(len(data) * weight)
+        results: list[object] = []
+        for index, item in enumerate(data):
+            built = body(scope.at(scope.data if item is UNDEFINED else item, index))
+            if built is not None:
+                results.append(built)
+        if not results:
+            return None
+        return results[0] if len(results) == 1 else results
+
+    return expand

@@ -1,0 +1,158 @@
+"""Python source of one function of a template, written statement by statement and compiled once.
+
+Closures would do the same; a call for each node of a card was most of what drawing one cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from notifier.templating.scope import Scope, Step, follow
+from notifier.templating.values import (
+    DROP,
+    UNDEFINED,
+    AbortError,
+    EvaluationError,
+    Value,
+    member,
+)
+
+Evaluate = Callable[[Scope], Value]
+
+MAX_BLOCKS = 12
+"""Blocks within each other before a part becomes a function of its own: Python takes 20."""
+
+_KNOWN: dict[str, object] = {
+    "follow": follow,
+    "member": member,
+    "DROP": DROP,
+    "UNDEFINED": UNDEFINED,
+    "AbortError": AbortError,
+    "EvaluationError": EvaluationError,
+}
+_WRITTEN_OUT = frozenset({str, bool, type(None)})
+"""Constants that stand in the source as they are; nothing else that a template holds gets into it."""
+
+_LITERALS = frozenset({"None", "True", "False"})
+
+
+class Source:
+    """A function of a scope under construction.
+
+    Every value is an *atom*: a name or a literal, so that what it stands for is worked out where it was written.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._globals = dict(_KNOWN)
+        self._paths: dict[tuple[Step, ...], str] = {}
+        self._temps = 0
+        self.blocks = 0
+        self.risks = 0
+        """How many statements so far may raise."""
+
+    def add(self, statement: str) -> None:
+        """Add a statement."""
+        self._lines.append(f"{' ' * (self.blocks + 1)}{statement}")
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Add what is written meanwhile as a block, such as of `if x`."""
+        self.add(f"{head}:")
+        self.blocks += 1
+        begin = len(self._lines)
+        yield
+        if len(self._lines) == begin:
+            self.add("pass")
+        self.blocks -= 1
+
+    def attempt(self, write: Callable[[], None], *handlers: tuple[str, str]) -> bool:
+        """Add a try of what is written, with (`except …`, statement) each; returns False where nothing of it can raise."""
+        risks, begin = self.risks, len(self._lines)
+        with self.block("try"):
+            write()
+        if self.risks == risks:
+            self._lines[begin:] = [line[1:] for line in self._lines[begin + 1 :]]
+            return False
+        for head, statement in handlers:
+            with self.block(head):
+                self.add(statement)
+        return True
+
+    def name(self) -> str:
+        """Return a name that is still free."""
+        self._temps += 1
+        return f"t{self._temps}"
+
+    def named(self, atom: str) -> str:
+        """Return a name for an atom: a literal cannot be asked for its identity."""
+        return atom if atom.isidentifier() and atom not in _LITERALS else self.keep(atom)
+
+    def keep(self, expression: str) -> str:
+        """Give the value of an expression a name; returns that."""
+        name = self.name()
+        self.add(f"{name} = {expression}")
+        return name
+
+    def constant(self, value: object) -> str:
+        """Return the atom for a value that is known at load."""
+        if type(value) in _WRITTEN_OUT:
+            return repr(value)
+        for name, known in self._globals.items():
+            if known is value:
+                return name
+        name = f"k{len(self._globals)}"
+        self._globals[name] = value
+        return name
+
+    def call(self, function: Callable[..., object], *atoms: str) -> str:
+        """Call what may raise; returns the atom of its result."""
+        self.risks += 1
+        return self.keep(f"{self.constant(function)}({', '.join(atoms)})")
+
+    def path(self, steps: tuple[Step, ...]) -> str:
+        """Return the atom of what a path into the data leads to; it is followed once, however often it is asked for."""
+        name = self._paths.get(steps)
+        if name is None:
+            name = self._paths[steps] = f"p{len(self._paths)}"
+        return name
+
+    def function(self, result: str) -> Evaluate:
+        """Compile it; returns the function, whose result is an atom."""
+        lines = [
+            "def expand(scope):",
+            " missing = scope.missing",
+            *self._follow_paths(),
+            *self._lines,
+            f" return {result}",
+        ]
+        code = compile("\n".join(lines), "<card template>", "exec")
+        # Nothing of a template is in the source but its literals, written by repr.
+        exec(code, self._globals)  # noqa: S102 # nosec B102
+        return cast("Evaluate", self._globals["expand"])
+
+    def _follow_paths(self) -> Iterator[str]:
+        if self._paths:
+            yield " data = scope.data"
+        for number, first in enumerate(dict.fromkeys(steps[0] for steps in self._paths)):
+            owner, name = f"o{number}", repr(first[0])
+            rest = {steps[1:]: atom for steps, atom in self._paths.items() if steps[0] == first}
+            yield (
+                f" {owner} = data[{name}] if type(data) is dict and {name} in data "
+                f"else follow(data, {(first,)!r})"
+            )
+            if () in rest:
+                yield f" {rest.pop(())} = {owner}"
+            if not rest:
+                continue
+            yield f" if type({owner}) is dict:"
+            for steps, atom in rest.items():
+                key = repr(steps[0][0])
+                yield f"  {atom} = {owner}[{key}] if {key} in {owner} else member({owner}, {key})"
+                if len(steps) > 1:
+                    yield f"  {atom} = follow({atom}, {steps[1:]!r})"
+            yield " else:"
+            for steps, atom in rest.items():
+                yield f"  {atom} = follow({owner}, {steps!r})"
