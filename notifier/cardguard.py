@@ -25,7 +25,8 @@ _MARKDOWN = re.compile(
     r"|://",
     re.MULTILINE,
 )
-_TRIGGERS = re.compile(r"[\\`*\[\]<>_~&\x00-\x1f\x7f]|://|^\s*(?:[-+#=|:]|\d+[.)])|^ {4}")
+_TRIGGERS = re.compile(r"[\\`*\[\]<>_~&\x00-\x1f\x7f]")
+_BEGINNING = re.compile(r"\s*(?:[-+#=|:]|\d+[.)])| {4}")
 _HARMLESS = re.compile(r"(?![0-9]+[.)])[A-Za-z0-9][A-Za-z0-9 .,:;/()+%!?@#=|'\"${}^-]*")
 """Most texts: one run of signs, which is quicker to match than to search for what may trigger."""
 _DATE_MACRO = re.compile(
@@ -67,7 +68,12 @@ def escape_markdown(text: str) -> str:
     """
     if _HARMLESS.fullmatch(text) and "://" not in text:
         return text
-    if text.isascii() and _TRIGGERS.search(text) is None:
+    if (
+        (text.isascii() or text.isprintable())
+        and _TRIGGERS.search(text) is None
+        and "://" not in text
+        and _BEGINNING.match(text) is None
+    ):
         return text
     text = visible(text)
     parts: list[str] = []

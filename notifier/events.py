@@ -318,7 +318,7 @@ def _from_cloudevent(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def _json_object(field: str, text: str) -> dict[str, JsonValue]:
     try:
-        parsed = json.loads(text, parse_float=_float_or_text, parse_constant=_refuse_constant)
+        parsed = _DECODER.decode(text)
     except RecursionError:
         raise EventError(field, f"is nested too deeply; the limit is {MAX_DEPTH}") from None
     except ValueError as exc:
@@ -344,6 +344,9 @@ def _float_or_text(text: str) -> float | str:
 
 def _refuse_constant(_: str) -> Never:
     raise ValueError("NaN and Infinity are not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=_float_or_text, parse_constant=_refuse_constant)
 
 
 def _too_deep(value: JsonValue) -> bool:

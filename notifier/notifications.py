@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import uuid
 from dataclasses import dataclass, fields
 from typing import TypedDict
@@ -10,9 +10,9 @@ from typing import TypedDict
 from pydantic import JsonValue
 
 from notifier.events import Priority
-from notifier.jsontext import to_json_bytes
+from notifier.jsontext import from_json_bytes, to_json_bytes
 
-_NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11")
+_NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11").bytes
 
 
 class Ending(TypedDict):
@@ -52,11 +52,18 @@ class Notification:
 
 def notification_id(stream: str, event_id: str, channel: str) -> str:
     """Return the UUIDv5 that every retry and replay of this notification shares (RFC 9562)."""
-    return str(uuid.uuid5(_NAMESPACE, f"{stream}\x1f{event_id}\x1f{channel}"))
+    name = f"{stream}\x1f{event_id}\x1f{channel}".encode()
+    # As uuid.uuid5, which makes and checks an object on the way to this text.
+    raw = bytearray(hashlib.sha1(_NAMESPACE + name, usedforsecurity=False).digest()[:16])
+    raw[6] = raw[6] & 0x0F | 0x50
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 _FIELDS = tuple(field.name for field in fields(Notification))
 _KNOWN = frozenset(_FIELDS)
+_PRIORITIES = {priority.value: priority for priority in Priority}
 
 
 def encode(notification: Notification) -> bytes:
@@ -69,8 +76,8 @@ def encode(notification: Notification) -> bytes:
 
 def decode(text: bytes) -> Notification:
     """Read what encode wrote; raises ValueError, KeyError or TypeError on anything else."""
-    record = json.loads(text)
-    record["priority"] = Priority(record["priority"])
+    record = from_json_bytes(text)
+    record["priority"] = _PRIORITIES[record["priority"]]
     record["stakeholders"] = tuple(record["stakeholders"])
     record["endings"] = tuple(record.get("endings", ()))
     if not _KNOWN.issuperset(record):

@@ -9,6 +9,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import SecretStr
 
@@ -19,6 +20,9 @@ ACTIONS = ("acknowledge", "escalate", "retry_task", "discard_task", "poll_nphies
 
 MIN_KEY_BYTES = 16
 """A shorter key could be guessed; 32 random bytes are usual."""
+
+_KEYS_KNOWN = 16
+"""Every post and link is signed with one of few keys: what follows from a key is worked out once."""
 
 _TOKEN = re.compile(
     r"([A-Za-z0-9_-]{8})\.([0-9a-f]{32})\.([0-4])\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})"
@@ -97,6 +101,7 @@ def webhook_headers(
     }
 
 
+@lru_cache(maxsize=_KEYS_KNOWN)
 def key_id(secret: str) -> str:
     """Return a short name of a key that does not give it away."""
     return _encoded(hashlib.sha256(b"notifier key id\x00" + secret.encode()).digest()[:6])
@@ -142,6 +147,7 @@ def verify_action_token(secrets: Sequence[str], token: str, *, now: int) -> Acti
     return ActionClaim(notification_id, ACTIONS[int(match[3])], int(match[4]))
 
 
+@lru_cache(maxsize=_KEYS_KNOWN)
 def _webhook_key(secret: str) -> bytes:
     if secret.startswith("whsec_"):
         try:

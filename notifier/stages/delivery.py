@@ -156,7 +156,7 @@ class ChannelDelivery:
         try:
             # The slot is kept until the hop: no more than `in_flight` posts can ever have to be repeated.
             async with self._slots:
-                mine = [waiting for waiting in batch if await self._still_ours(waiting[0])]
+                mine = [each for each in batch if await self._still_ours(each[0])]
                 if not mine:
                     return
                 if self._parts.spans is None:
@@ -172,6 +172,8 @@ class ChannelDelivery:
     async def _still_ours(self, entry: Entry) -> bool:
         """Tell whether nobody has taken an entry over; without Redis wait, for nobody knows. Raises StoppedError."""
         leases = self._parts.leases
+        if leases.surely_ours(entry.stream, entry.id):
+            return True
         while True:
             try:
                 ours = await leases.still_ours(entry.stream, entry.id)

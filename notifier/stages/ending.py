@@ -103,7 +103,7 @@ class Ended:
         if result is HopResult.LOST:
             log.warning("notification_settled_by_another_process", **fields)
             return
-        metrics.SENT.labels(
+        metrics.SENT_BY(
             metrics.event_type_label(notification.event_type),
             notification.priority.value,
             (Status.DELIVERED if self.refused is None else Status.DEAD_LETTERED).value,

@@ -173,7 +173,7 @@ class Intake:
         for decision, result in zip(batch, results, strict=True):
             word = _report(decision, result)
             if word is not None:
-                metrics.EVENTS.labels(self._stream, word).inc()
+                metrics.EVENTS_BY(self._stream, word).inc()
             if decision.span is not None:
                 decision.span.end(
                     {"notifier.result": word or result.name.lower()},

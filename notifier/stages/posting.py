@@ -124,7 +124,7 @@ class Poster:
             tried = tried.plus(
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
             )
-            metrics.SEND_SECONDS.labels(notification.channel).observe(answer.duration_seconds)
+            metrics.SEND_SECONDS_BY(notification.channel).observe(answer.duration_seconds)
             if tried.count > 1:
                 metrics.RETRIES.labels(notification.channel).inc()
             verdict = (

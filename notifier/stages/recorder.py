@@ -94,9 +94,9 @@ class Recorder:
     def _measure(self, entries: Sequence[Entry]) -> None:
         metrics.RECORDED.labels(self._keys.stream).inc(len(entries))
         now = self._now()
+        delays = metrics.RECORDER_DELAY.labels(self._keys.stream)
         for entry in entries:
-            delay = (now - entry_time(entry.id)).total_seconds()
-            metrics.RECORDER_DELAY.labels(self._keys.stream).observe(max(0.0, delay))
+            delays.observe(max(0.0, (now - entry_time(entry.id)).total_seconds()))
 
     async def _next(self) -> list[Entry]:
         stream, batch = self._keys.outcomes, self._settings.batch

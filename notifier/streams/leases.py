@@ -40,16 +40,18 @@ class Leases:
         """Note that an entry is no longer in hand."""
         self._held[stream].pop(entry_id, None)
 
+    def surely_ours(self, stream: str, entry_id: str) -> bool:
+        """Tell whether an entry was renewed so lately that nobody can have taken it over; False when Redis has to be asked."""
+        sure = self._held[stream].get(entry_id)
+        return sure is not None and time.monotonic() - sure < 2 * self._interval
+
     async def still_ours(self, stream: str, entry_id: str) -> bool:
         """Tell whether an entry is still in hand: another process takes it over when this one, or Redis, stood still.
 
         Raises:
             StreamError: Redis is away, so nobody knows.
         """
-        sure = self._held[stream].get(entry_id)
-        if sure is not None and time.monotonic() - sure < 2 * self._interval:
-            return True
-        return await self._renewed(stream, [entry_id])
+        return self.surely_ours(stream, entry_id) or await self._renewed(stream, [entry_id])
 
     async def run(self) -> None:
         """Renew all leases three times per lease, until cancelled."""

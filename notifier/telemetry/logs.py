@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
+import orjson
 import structlog
 
 from notifier.config import LoggingSettings
@@ -24,7 +26,7 @@ def configure(settings: LoggingSettings) -> None:
     else:
         form = settings.format
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+        structlog.processors.JSONRenderer(serializer=_to_json)
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
@@ -50,6 +52,20 @@ def configure(settings: LoggingSettings) -> None:
         level=logging.WARNING,
         format=f"{priority}%(levelname)s %(name)s %(message)s",
     )
+
+
+def _to_json(event: object, default: Callable[[object], object]) -> str:
+    try:
+        return orjson.dumps(event, default, _ONLY_JSON).decode()
+    except TypeError:
+        # Numbers beyond 64 bits and lone surrogates.
+        return json.dumps(event, default=default, ensure_ascii=False, separators=(",", ":"))
+
+
+_ONLY_JSON = (
+    orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+)
+"""What else a line holds is shown by its repr, which keeps secrets."""
 
 
 def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -245,3 +246,9 @@ def start_counts(
 def exposition() -> bytes:
     """Return all metrics in Prometheus' text format 0.0.4."""
     return generate_latest(REGISTRY)
+
+
+# `labels()` takes longer than to count; these are asked for with every notification.
+EVENTS_BY = lru_cache(maxsize=1024)(EVENTS.labels)
+SENT_BY = lru_cache(maxsize=4096)(SENT.labels)
+SEND_SECONDS_BY = lru_cache(maxsize=1024)(SEND_SECONDS.labels)

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from notifier.templating import Template
 
-_TEXTS = st.text(st.characters(exclude_characters="$\\'"), max_size=30)
+_TEXTS = st.text(st.characters(exclude_characters="$\\'`"), max_size=30)
 _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).filter(
     lambda name: not name.startswith("$")
 )
