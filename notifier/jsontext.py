@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 
 
-def to_json_bytes(value: object) -> bytes:
-    """Return JSON as UTF-8; what UTF-8 cannot hold becomes `?`.
+_MARK = b" "
 
-    It has no spaces, but for one in front where orjson could not write it, so that from_json_bytes knows.
+
+def to_json_bytes(value: object) -> bytes:
+    """Return JSON as UTF-8 without spaces; what UTF-8 cannot hold becomes `?`.
 
     Raises:
         TypeError: It holds what JSON does not know.
@@ -19,16 +20,28 @@ def to_json_bytes(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
-        # Numbers beyond 64 bits and lone surrogates, both of which an event may bring.
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-        return b" " + text.encode(errors="replace")
+        return _written_plainly(value)
 
 
-def from_json_bytes(text: bytes) -> Any:
-    """Read what to_json_bytes wrote, numbers of any size exactly.
+def to_marked_json(value: object) -> bytes:
+    """Return JSON as to_json_bytes does, with a space in front where orjson may read it. Raises as that."""
+    try:
+        return _MARK + orjson.dumps(value)
+    except TypeError:
+        return _written_plainly(value)
+
+
+def from_marked_json(text: bytes) -> Any:
+    """Read what to_marked_json, or anything else, wrote; numbers have any size, exactly.
 
     Raises:
         ValueError: It is not JSON.
     """
-    # orjson would round a number beyond 64 bits.
-    return json.loads(text) if text.startswith(b" ") else orjson.loads(text)
+    # orjson would round a number beyond 64 bits, and what another program or version wrote may hold one.
+    return orjson.loads(text) if text.startswith(_MARK) else json.loads(text)
+
+
+def _written_plainly(value: object) -> bytes:
+    # Numbers beyond 64 bits and lone surrogates, both of which an event may bring.
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace")

@@ -10,7 +10,7 @@ from typing import TypedDict
 from pydantic import JsonValue
 
 from notifier.events import Priority
-from notifier.jsontext import from_json_bytes, to_json_bytes
+from notifier.jsontext import from_marked_json, to_marked_json
 
 _NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11").bytes
 
@@ -71,12 +71,12 @@ def encode(notification: Notification) -> bytes:
     record = {name: getattr(notification, name) for name in _FIELDS}
     if notification.tracestate is None:
         del record["tracestate"]
-    return to_json_bytes(record)
+    return to_marked_json(record)
 
 
 def decode(text: bytes) -> Notification:
     """Read what encode wrote; raises ValueError, KeyError or TypeError on anything else."""
-    record = from_json_bytes(text)
+    record = from_marked_json(text)
     record["priority"] = _PRIORITIES[record["priority"]]
     record["stakeholders"] = tuple(record["stakeholders"])
     record["endings"] = tuple(record.get("endings", ()))
