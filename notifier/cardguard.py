@@ -25,15 +25,19 @@ _MARKDOWN = re.compile(
     r"|://",
     re.MULTILINE,
 )
-_TRIGGERS = re.compile(r"[\\`*\[\]<>_~&\x00-\x1f\x7f]")
-_BEGINNING = re.compile(r"\s*(?:[-+#=|:]|\d+[.)])| {4}")
-_HARMLESS = re.compile(r"(?![0-9]+[.)])[A-Za-z0-9][A-Za-z0-9 .,:;/()+%!?@#=|'\"${}^-]*")
-"""Most texts: one run of signs, which is quicker to match than to search for what may trigger."""
+_PLAIN = re.compile(
+    r"(?:[A-Za-z]|[0-9]++(?![.)](?:\s|\Z)))[A-Za-z0-9 .,:;()+%!?@#=|'\"${}^-]*+"
+)
+"""Most texts: ASCII without a sign that may be Markdown anywhere, or at the beginning."""
+_HARMLESS = re.compile(
+    r"(?:[A-Za-z]|(?!\s*(?:[-+#=|:]|\d+[.)](?:\s|\Z))| {4}))[^\\`*\[\]<>_~&\x00-\x1f\x7f]*+"
+)
+"""The same of any text that is printable; "://" has to be looked for as well."""
 _DATE_MACRO = re.compile(
     r"\{\{(?:DATE|TIME)\([0-9T:Z+-]{16,25}(?:, ?(?:SHORT|LONG|COMPACT))?\)\}\}"
 )
 _WORD_JOINER = "\u2060"
-_ADDRESS = re.compile(r"https?://[^\s\\]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\\]++")
 
 _MARKDOWN_MEMBERS = {
     ("TextBlock", "text"), ("Fact", "title"), ("Fact", "value"), (None, "title"), (None, "value"),
@@ -66,13 +70,8 @@ def escape_markdown(text: str) -> str:
 
     `{{DATE(…)}}` and `{{TIME(…)}}` that a template has built stay what they are.
     """
-    if _HARMLESS.fullmatch(text) and "://" not in text:
-        return text
-    if (
-        (text.isascii() or text.isprintable())
-        and _TRIGGERS.search(text) is None
-        and "://" not in text
-        and _BEGINNING.match(text) is None
+    if _PLAIN.fullmatch(text) or (
+        _HARMLESS.fullmatch(text) and "://" not in text and text.isprintable()
     ):
         return text
     text = visible(text)
@@ -106,7 +105,7 @@ def visible(text: str) -> str:
 
 def safe_address(value: Value) -> Value:
     """Return an http(s) address as it is, DROP for anything else."""
-    if isinstance(value, str) and _ADDRESS.fullmatch(value) and not _UNSEEN.search(value):
+    if isinstance(value, str) and _ADDRESS.fullmatch(value) and visible(value) == value:
         return value
     return DROP
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
@@ -52,8 +53,7 @@ ActionLink = Callable[[str, str], str]
 _MORE_LINKS = ("view_claim", "logs", "dashboard", "flower", "acknowledge")
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnCard:
+class DrawnCard(NamedTuple):
     """A card as it came out."""
 
     template: str

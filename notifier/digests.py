@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -58,8 +57,7 @@ def digest_of(
     }
     identity = "\x1f".join(notification.id for notification in notifications)
     digest_id = str(uuid.uuid5(_NAMESPACE, identity))
-    return replace(
-        first,
+    return first._replace(
         id=digest_id,
         correlation_id=digest_id,
         event_id=digest_id,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
-from typing import Annotated, Never
+from typing import Annotated, NamedTuple, Never
 
 from pydantic import (
     AwareDatetime,
@@ -136,6 +135,8 @@ class EventEntry(BaseModel):
 SIGNATURE_FIELD = "signature"
 """Field of an entry that says who signed it; it is no part of the event."""
 
+_SIGNATURE_KEY = SIGNATURE_FIELD.encode()
+
 ENVELOPE = frozenset(EventEntry.model_fields)
 """Field names with a meaning of their own; any other field is a member of data."""
 
@@ -147,8 +148,7 @@ _CLOUDEVENT_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An accepted event; identity and time are always known."""
 
     stream: str
@@ -182,9 +182,7 @@ def parse_entry(
             "entry",
             f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",
         )
-    texts = _decode(
-        {name: value for name, value in fields.items() if name != SIGNATURE_FIELD.encode()}
-    )
+    texts = _decode(fields)
     members = _from_event_field(texts) if "event" in texts else _from_flat_fields(texts)
     return to_event(stream, entry_id, members)
 
@@ -244,6 +242,8 @@ def entry_time(entry_id: str) -> datetime:
 def _decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for number, (key, value) in enumerate(fields.items(), start=1):
+        if key == _SIGNATURE_KEY:
+            continue
         try:
             name = key.decode()
         except UnicodeDecodeError:

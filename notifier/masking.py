@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -51,23 +51,28 @@ def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str
 
 def _may_occur(values: Iterable[str], data: Mapping[str, JsonValue]) -> bool:
     """Tell whether a value may stand in the data somewhere; quicker than to build and try its pattern, and never a no too much."""
-    text = _squeezed("\n".join(_texts(data)))
+    texts: list[str] = []
+    _gather(data, texts)
+    text = _squeezed("\n".join(texts))
     return any(not value.isascii() or _squeezed(value) in text for value in values)
 
 
-def _texts(value: JsonValue | Mapping[str, JsonValue]) -> Iterator[str]:
-    """Yield every name, text and number."""
+def _gather(value: JsonValue | Mapping[str, JsonValue], texts: list[str]) -> None:
+    """Add every name, text and number."""
     if isinstance(value, str):
-        yield value
+        texts.append(value)
     elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield key
-            yield from _texts(item)
+        texts += value
+        for item in value.values():
+            if isinstance(item, str):
+                texts.append(item)
+            else:
+                _gather(item, texts)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            _gather(item, texts)
     elif value is not None:
-        yield str(value)
+        texts.append(str(value))
 
 
 def _squeezed(text: str) -> str:

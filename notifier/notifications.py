@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass, fields
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from pydantic import JsonValue
 
@@ -23,8 +22,7 @@ class Ending(TypedDict):
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(NamedTuple):
     """Everything delivery needs; the event's data are masked already."""
 
     id: str
@@ -61,14 +59,13 @@ def notification_id(stream: str, event_id: str, channel: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-_FIELDS = tuple(field.name for field in fields(Notification))
-_KNOWN = frozenset(_FIELDS)
+_KNOWN = frozenset(Notification._fields)
 _PRIORITIES = {priority.value: priority for priority in Priority}
 
 
 def encode(notification: Notification) -> bytes:
     """Write the notification as one JSON text."""
-    record = {name: getattr(notification, name) for name in _FIELDS}
+    record = notification._asdict()
     if notification.tracestate is None:
         del record["tracestate"]
     return to_marked_json(record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -66,7 +66,7 @@ class Replayer:
             )
         event = self._event(stream, fields, event_text, edited)
         if to is not None:
-            event = replace(event, stakeholders=(to,))
+            event = event._replace(stakeholders=(to,))
         routed = self.catalogue.route(event, mask_event_data(event.data, self.masking))
         if routed.unknown_channels:
             raise EventError(
@@ -85,8 +85,7 @@ class Replayer:
             )
         if channel == notification.channel:
             return notification
-        return replace(
-            notification,
+        return notification._replace(
             id=notification_id(notification.stream, notification.event_id, channel),
             channel=channel,
             stakeholders=(channel,),
@@ -129,8 +128,7 @@ def _again(notification: Notification, fields: Mapping[str, str]) -> Notificatio
         "detail": fields.get("detail", ""),
     }
     tried = int(fields.get("attempts") or 0)
-    return replace(
-        notification,
+    return notification._replace(
         tried_before=notification.tried_before + tried,
         endings=(*notification.endings, ending)[-_KEPT_ENDINGS:],
     )

@@ -13,6 +13,8 @@ from notifier.errors import NotifierError
 from notifier.events import Event, Priority
 from notifier.notifications import Notification, notification_id
 
+_TO_SECONDS = len("2026-01-31T10:15:00")
+
 
 class UnroutableError(NotifierError):
     """No route matches and the event names no stakeholders."""
@@ -67,7 +69,7 @@ class Catalogue:
         wanted = tuple(dict.fromkeys(name.lower() for name in wanted))
         known = tuple(name for name in wanted if name in self.channels)
         priority = event.priority or (route.priority if route else Priority.INFO)
-        time = event.time.isoformat(timespec="seconds").replace("+00:00", "Z")
+        time = f"{event.time.isoformat()[:_TO_SECONDS]}Z"
         notifications = tuple(
             Notification(
                 id=notification_id(event.stream, event.id, channel),

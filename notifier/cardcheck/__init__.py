@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -154,7 +154,7 @@ class _Check:
                     yield from self._drawn(path.name, notification)
         for name in sorted(self._cards.templates.keys() - self._seen_templates):
             card, _, lang = name.partition(".")
-            made_up = replace(self._made_up(), card=card, lang=lang or "en")
+            made_up = self._made_up()._replace(card=card, lang=lang or "en")
             if card == DIGEST_CARD:
                 # Nobody sends a digest: its data are always what digest_of makes.
                 made_up = digest_of([made_up] * 25, lambda _: "https://notify.invalid/a/x")
@@ -187,7 +187,7 @@ class _Check:
                 return
             self._drawn_cards.add(first.card)
             for lang in sorted(languages):
-                yield replace(first, lang=lang)
+                yield first._replace(lang=lang)
 
     def _drawn(self, sample: str, notification: Notification) -> Iterator[Finding]:
         fields = self._fields.get(notification.card, {})
@@ -198,7 +198,7 @@ class _Check:
                 continue
             what = f"with {name} of {sample}"
             try:
-                drawn = self._painter.draw(replace(notification, data=data))
+                drawn = self._painter.draw(notification._replace(data=data))
                 card = self._fitted(drawn)
             except NotifierError as exc:
                 yield Finding(self._folder / f"{notification.card}.json", "$", f"{what}: {exc}")

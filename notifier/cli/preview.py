@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -44,6 +43,6 @@ def preview_cards(
         Cards({template.stem: Template(read_json(template), guard)}), config, None
     )
     return [
-        (item, painter.draw(replace(item, card=template.stem)).card)
+        (item, painter.draw(item._replace(card=template.stem)).card)
         for item in routed.notifications
     ]

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
@@ -58,9 +58,9 @@ def draw_samples(folder: Path, config: Config, cards: Cards) -> Iterator[Drawing
         for notification in routed.notifications[:1]:
             first = first or notification
             for lang in _languages(cards, notification):
-                yield _drawing(painter, replace(notification, lang=lang), config)
+                yield _drawing(painter, notification._replace(lang=lang), config)
     if first is not None:
-        many = [replace(first, id=f"{first.id}{number}") for number in range(_DIGESTED)]
+        many = [first._replace(id=f"{first.id}{number}") for number in range(_DIGESTED)]
         yield _drawing(painter, digest_of(many, painter.acknowledge_link), config)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -156,7 +156,9 @@ class ChannelDelivery:
         try:
             # The slot is kept until the hop: no more than `in_flight` posts can ever have to be repeated.
             async with self._slots:
-                mine = [each for each in batch if await self._still_ours(each[0])]
+                mine = batch
+                if not self._surely_ours(batch):
+                    mine = [each for each in batch if await self._still_ours(each[0])]
                 if not mine:
                     return
                 if self._parts.spans is None:
@@ -169,11 +171,14 @@ class ChannelDelivery:
             for entry, _ in batch:
                 await self._parts.leases.give_up(entry.stream, entry.id)
 
+    def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
+        """Tell whether it is known without Redis that nobody has taken any of these over."""
+        leases = self._parts.leases
+        return all(leases.surely_ours(entry.stream, entry.id) for entry, _ in batch)
+
     async def _still_ours(self, entry: Entry) -> bool:
         """Tell whether nobody has taken an entry over; without Redis wait, for nobody knows. Raises StoppedError."""
         leases = self._parts.leases
-        if leases.surely_ours(entry.stream, entry.id):
-            return True
         while True:
             try:
                 ours = await leases.still_ours(entry.stream, entry.id)
@@ -280,13 +285,15 @@ class ChannelDelivery:
             subject = digest_of([waiting[1] for waiting in batch], painter.acknowledge_link)
             digest_id = subject.id
         if span is not None:
-            subject = replace(subject, traceparent=span.traceparent)
+            subject = subject._replace(traceparent=span.traceparent)
         drawn = self._drawing.draw(batch[0][0], subject)
         if isinstance(drawn, Refused):
             return Ended(Tried(), drawn, digest_id=digest_id)
 
         async def still_ours() -> bool:
-            return all([await self._still_ours(entry) for entry, _ in batch])
+            return self._surely_ours(batch) or all(
+                [await self._still_ours(entry) for entry, _ in batch]
+            )
 
         tried, verdict = await self._poster.post(subject, drawn.body, still_ours=still_ours)
         if verdict is None:

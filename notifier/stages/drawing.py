@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -19,8 +20,7 @@ from notifier.telemetry import metrics
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(NamedTuple):
     """A body ready to be posted, and the card template it was drawn from."""
 
     template: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -28,8 +29,7 @@ class Refused:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """What came of a card, for one or more notifications."""
 
     tried: Tried
@@ -42,7 +42,7 @@ class Ended:
 
     def of_span(self, traceparent: str) -> Ended:
         """Return the same with the place in the trace where it happened."""
-        return replace(self, traceparent=traceparent)
+        return self._replace(traceparent=traceparent)
 
     def move(
         self,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 from pydantic import JsonValue
@@ -16,7 +17,7 @@ from notifier.deadletter import Reason, of_entry, raw_fields
 from notifier.errors import EventError, StreamError
 from notifier.events import Event, parse_entry
 from notifier.masking import Masking, mask_event_data
-from notifier.notifications import encode
+from notifier.notifications import Notification, encode
 from notifier.provenance import Signers
 from notifier.routing import Catalogue, UnroutableError
 from notifier.stages.lookahead import LookAhead
@@ -36,21 +37,26 @@ _BYTES_IN_HAND = 8 * 2**20
 _LEAST_LOOK_SECONDS = 0.002
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Where an entry goes, and what the log says about it."""
 
     move: Move
-    log_fields: Mapping[str, object]
+    event: Event | None
     dead: Reason | None = None
-    urgent: bool = False
-    """At least one of its notifications is."""
+    detail: str | None = None
+    """Why it is buried whole."""
+    notifications: tuple[Notification, ...] = ()
     span: Span | None = None
 
     @property
     def size_bytes(self) -> int:
         """Return how much it adds to Redis, roughly."""
         return sum(len(value) for _, fields in self.move.targets for value in fields.values())
+
+    @property
+    def urgent(self) -> bool:
+        """Tell whether at least one of its notifications is."""
+        return any(item.priority.urgent for item in self.notifications)
 
 
 class Intake:
@@ -147,7 +153,7 @@ class Intake:
             try:
                 # What is no event, or not urgent after all, waits for its turn.
                 await self._hop(
-                    replace(each, move=replace(each.move, ahead=True))
+                    each._replace(move=each.move._replace(ahead=True))
                     for each in decisions
                     if each.urgent
                 )
@@ -199,9 +205,8 @@ class Intake:
         if self._spans is None:
             return self._routed(entry, event)
         span = intake_span(self._spans, event)
-        return replace(
-            self._routed(entry, replace(event, traceparent=span.traceparent)), span=span
-        )
+        traced = event._replace(traceparent=span.traceparent)
+        return self._routed(entry, traced)._replace(span=span)
 
     def _routed(self, entry: Entry, event: Event) -> Decision:
         """Say where an event goes."""
@@ -233,16 +238,14 @@ class Intake:
             mark=self._keys.seen(event.id),
             mark_seconds=self._settings.event_ttl_seconds,
         )
-        channels = [item.channel for item in routed.notifications]
-        urgent = any(item.priority.urgent for item in routed.notifications)
-        return Decision(move, {**_log_fields(entry, event), "channels": channels}, dead, urgent)
+        return Decision(move, event, dead, notifications=routed.notifications)
 
     def _bury(
         self, entry: Entry, reason: Reason, detail: str, body: str, event: Event | None = None
     ) -> Decision:
         letter = self._letter(entry, reason, detail, body, event)
         move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
-        return Decision(move, {**_log_fields(entry, event), "detail": detail}, reason)
+        return Decision(move, event, reason, detail)
 
     def _letter(
         self, entry: Entry, reason: Reason, detail: str, body: str, event: Event | None
@@ -273,38 +276,39 @@ def _report(decision: Decision, result: HopResult) -> str | None:
     match result:
         case HopResult.MOVED if decision.dead is not None:
             log.warning(
-                "event_dead_lettered", reason=decision.dead.value, **decision.log_fields
+                "event_dead_lettered", reason=decision.dead.value, **_log_fields(decision)
             )
             metrics.DEAD_LETTERS.labels(decision.dead.value).inc()
             return "dead_lettered"
         case HopResult.MOVED:
-            log.debug("event_routed", ahead=decision.move.ahead, **decision.log_fields)
+            if log.is_enabled_for(logging.DEBUG):
+                log.debug("event_routed", ahead=decision.move.ahead, **_log_fields(decision))
             return "routed"
         case HopResult.WAS_AHEAD:
             return None
         case HopResult.DUPLICATE:
-            log.info("event_duplicate_dropped", **decision.log_fields)
+            log.info("event_duplicate_dropped", **_log_fields(decision))
             return "duplicate"
         case HopResult.LOST:
-            log.info("event_moved_by_another_process", **decision.log_fields)
+            log.info("event_moved_by_another_process", **_log_fields(decision))
             return "moved_elsewhere"
 
 
-def _log_fields(entry: Entry, event: Event | None) -> dict[str, object]:
-    if event is None:
-        return {
-            "entry_id": entry.id,
-            "event_id": entry.id,
-            "correlation_id": entry.id,
-            "channel": None,
-        }
+def _log_fields(decision: Decision) -> dict[str, object]:
+    entry_id, event = decision.move.entry_id, decision.event
     fields: dict[str, object] = {
-        "entry_id": entry.id,
-        "event_id": event.id,
-        "correlation_id": event.correlation_id,
-        "event_type": event.type,
+        "entry_id": entry_id,
+        "event_id": event.id if event else entry_id,
+        "correlation_id": event.correlation_id if event else entry_id,
         "channel": None,
     }
+    if decision.detail is not None:
+        fields["detail"] = decision.detail
+    else:
+        fields["channels"] = [item.channel for item in decision.notifications]
+    if event is None:
+        return fields
+    fields["event_type"] = event.type
     if event.traceparent:
         fields |= trace_fields(event.traceparent)
     if event.trace_ignored:

@@ -57,6 +57,7 @@ class Poster:
         spans: Spans | None = None,
     ) -> None:
         self._gate = gate
+        self._part = f"channel {gate.channel}"
         self._sender = sender
         self._retry = retry
         self._health = health
@@ -132,7 +133,10 @@ class Poster:
                 if answer.status is None
                 else judge(answer.status, attempt=tried.count)
             )
-            await self._noted(notification, answer, verdict)
+            if verdict is Verdict.ACCEPTED:
+                self._accepted()
+            else:
+                await self._failed(notification, answer, verdict)
             return verdict, answer
 
         try:
@@ -169,11 +173,16 @@ class Poster:
         result: _Result = await retrying(next_attempt)
         return result
 
-    async def _noted(
+    def _accepted(self) -> None:
+        """Let breaker and readiness know that the channel works."""
+        self._gate.breaker.succeeded()
+        if self._part in self._health.parts:
+            self._health.works(self._part)
+
+    async def _failed(
         self, notification: Notification, answer: Answer, verdict: Verdict
     ) -> None:
-        """Let breaker, pause, readiness and log know of one attempt."""
-        part = f"channel {notification.channel}"
+        """Let breaker, pause, readiness and log know of an attempt that was not accepted."""
         if verdict is Verdict.TRANSIENT:
             self._gate.breaker.failed(time.monotonic())
             if answer.retry_after_seconds:
@@ -183,13 +192,11 @@ class Poster:
             self._gate.breaker.succeeded()
         if misconfigured(answer.status):
             self._health.fails(
-                part,
+                self._part,
                 f"its webhook answers {answer.error}; check the Teams workflow and its URL",
             )
         elif answer.setup_fault:
-            self._health.fails(part, f"its webhook cannot be used: {answer.error}")
-        elif verdict is Verdict.ACCEPTED and part in self._health.parts:
-            self._health.works(part)
+            self._health.fails(self._part, f"its webhook cannot be used: {answer.error}")
 
     def _wait(self, state: RetryCallState) -> float:
         result = state.outcome.result() if state.outcome else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from notifier.streams import keys
 
@@ -26,8 +26,7 @@ class HopResult(IntEnum):
     """It was moved before the group came to it; now it is acknowledged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One entry's hop: acknowledge it at `source` and add `targets`, all or nothing."""
 
     source: str

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -24,8 +25,7 @@ _MAX_HEADERS = 64
 _MAX_HEADER_BYTES = 8190
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One attempt: a status, or None with an error when no answer came."""
 
     status: int | None

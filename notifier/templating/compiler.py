@@ -10,6 +10,7 @@ from functools import partial
 from notifier.errors import TemplateError
 from notifier.templating.functions import FUNCTIONS, compile_pattern, timex
 from notifier.templating.functions.lists import as_list, empty
+from notifier.templating.functions.numbers import EXACT_PLACES, decimals
 from notifier.templating.interpolation import split_text
 from notifier.templating.judging import COMPARISONS, GATHERERS
 from notifier.templating.parser import parse
@@ -39,6 +40,7 @@ from notifier.templating.values import (
     EvaluationError,
     Value,
     is_nothing,
+    is_number,
     to_text,
 )
 
@@ -53,6 +55,7 @@ def write_node(node: Node, place: Place, source: Source) -> str:
     """Add the statements that work out an expression; returns the atom of its value. Raises as compile_node."""
     if source.blocks > MAX_BLOCKS:
         return source.call(compile_node(node, place), "scope")
+    node = _folded(node)
     match node:
         case Constant(value):
             return source.constant(value)
@@ -65,6 +68,24 @@ def write_node(node: Node, place: Place, source: Source) -> str:
             return source.call(at, "scope")
         case Call():
             return _call(node, place, source)
+
+
+def _folded(node: Node) -> Node:
+    """Work out arithmetic on numbers that stand in the template, such as a negative one, which is written 0 - 5."""
+    if not (isinstance(node, Call) and node.function in _ARITHMETIC):
+        return node
+    operands = [_folded(each) for each in node.arguments]
+    values = [each.value for each in operands if isinstance(each, Constant)]
+    if len(values) < len(operands) or not all(is_number(value) for value in values):
+        return node
+    check_call(node)
+    try:
+        return Constant(FUNCTIONS[node.function](*values))
+    except (EvaluationError, OverflowError):
+        return node
+
+
+_ARITHMETIC = frozenset({"+", "-", "*"})
 
 
 def _path(node: Node, place: Place, source: Source) -> str:
@@ -218,7 +239,12 @@ def _empty(call: Call, place: Place, source: Source) -> str:
     def write() -> None:
         value = write_node(node, _inside(place), source)
         other = f"{source.constant(_nothing_in)}(scope, {value})"
-        source.add(f"{result} = not {value} if type({value}) is str else {other}")
+        # Asked by name, for a literal has no identity to ask for.
+        value = source.named(value)
+        source.add(
+            f"{result} = not {value} if type({value}) is str else "
+            f"{value} is UNDEFINED or {value} is None or {other}"
+        )
 
     source.attempt(write, (_NO_VALUE, f"{result} = False"))
     return result
@@ -254,15 +280,32 @@ def _compared(call: Call, place: Place, source: Source) -> str:
     with source.block("else") if tried else nullcontext():
         if call.function == "==" and any(_is_text(node) for node in call.arguments):
             source.add(f"{result} = {' == '.join(atoms)}")
-        else:
-            compare = source.constant(_COMPARED[call.function])
-            source.risks += 1
-            source.add(f"{result} = {compare}(scope, {', '.join(atoms)})")
+            return result
+        compare = source.constant(_COMPARED[call.function])
+        compared = f"{compare}(scope, {', '.join(atoms)})"
+        if call.function in _ORDERED and _is_number(call.arguments[1]):
+            quick = f"{atoms[0]} {call.function} {atoms[1]}"
+            compared = f"{quick} if {_numeric(atoms[0])} else {compared}"
+        source.risks += 1
+        source.add(f"{result} = {compared}")
     return result
+
+
+_ORDERED = frozenset({"<", "<=", ">", ">="})
 
 
 def _is_text(node: Node) -> bool:
     return isinstance(node, Constant) and type(node.value) is str
+
+
+def _is_number(node: Node) -> bool:
+    folded = _folded(node)
+    return isinstance(folded, Constant) and is_number(folded.value)
+
+
+def _numeric(atom: str) -> str:
+    """As is_number."""
+    return f"(type({atom}) is int or type({atom}) is float and {atom} == {atom})"
 
 
 def _weighed(test: Callable[..., Value]) -> Callable[..., Value]:
@@ -289,6 +332,42 @@ def _contains(call: Call, place: Place, source: Source) -> str:
 
     source.attempt(write, (_NO_VALUE, f"{result} = False"))
     return result
+
+
+def _concat(call: Call, place: Place, source: Source) -> str:
+    atoms = [write_node(each, place, source) for each in call.arguments]
+    joined_slowly = f"{source.constant(_APPLIED['concat'])}(scope, {', '.join(atoms)})"
+    source.risks += 1
+    texts = [each.value for each in call.arguments if isinstance(each, Constant)]
+    others = [
+        atom
+        for atom, each in zip(atoms, call.arguments, strict=True)
+        if not isinstance(each, Constant)
+    ]
+    if len(others) != 1 or not texts or not all(type(text) is str for text in texts):
+        return source.keep(joined_slowly)
+    room = LONG - sum(len(str(text)) for text in texts)
+    [other] = others
+    # No longer than what counts as no work, so that nothing has to be counted.
+    short = f"type({other}) is str and len({other}) <= {room}"
+    return source.keep(f"{' + '.join(atoms)} if {short} else {joined_slowly}")
+
+
+def _format_number(call: Call, place: Place, source: Source) -> str:
+    atoms = [write_node(each, place, source) for each in call.arguments]
+    written_slowly = f"{source.constant(_APPLIED['formatNumber'])}(scope, {', '.join(atoms)})"
+    source.risks += 1
+    places = call.arguments[1]
+    if len(atoms) > 2 or not (
+        isinstance(places, Constant)
+        and type(places.value) is int
+        and 0 <= places.value <= EXACT_PLACES
+    ):
+        return source.keep(written_slowly)
+    [amount, _] = atoms
+    quick = f"{source.constant(decimals(places.value))}({amount})"
+    usual = f"(type({amount}) is float or type({amount}) is int) and 0 <= {amount} < 1e15"
+    return source.keep(f"{quick} if {usual} else {written_slowly}")
 
 
 def _over_list(call: Call, place: Place, source: Source) -> str:
@@ -362,4 +441,5 @@ _FORMS: dict[str, Callable[[Call, Place, Source], str]] = {
     **dict.fromkeys(COMPARISONS, _compared), "empty": _empty,
     **dict.fromkeys(GATHERERS, _over_list),
     "getProperty": _get_property, "stringOrValue": _string_or_value,
+    "concat": _concat, "formatNumber": _format_number,
 }  # fmt: skip

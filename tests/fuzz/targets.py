@@ -107,7 +107,7 @@ def _decoder(config: Config) -> Target:
                 _replayed(replayer, {name: _text(value) for name, value in values.items()})
             if read and _names_patient(fields):
                 assert all(PATIENT not in _text(value) for value in values.values()), target
-        assert PATIENT not in str(decision.log_fields.get("detail", ""))
+        assert PATIENT not in str(decision.detail)
 
     return Target("decoder", 40, make, feed)
 

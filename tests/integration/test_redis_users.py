@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -157,13 +156,13 @@ async def test_looking_ahead_and_making_a_lost_group_again_have_their_rights(ser
         assert await group.look_ahead(
             "teams:events", "0-0", calm=(), count=10, max_bytes=1000, alone_seconds=1
         )
-        assert await group.hop([replace(move, ahead=True)]) == [HopResult.MOVED]
+        assert await group.hop([move._replace(ahead=True)]) == [HopResult.MOVED]
         assert len(await group.read(["teams:events"], count=2, block_seconds=0.01)) == 2
         assert await group.hop([move]) == [HopResult.WAS_AHEAD]
         await group.hop(
             [
-                replace(move, entry_id="7-1", mark=None, ahead=True),
-                replace(move, entry_id="5-1", mark=None),
+                move._replace(entry_id="7-1", mark=None, ahead=True),
+                move._replace(entry_id="5-1", mark=None),
             ]
         )
         admin.delete("teams:events")

@@ -64,7 +64,7 @@ def drawn(*, digest: bool) -> JsonValue:
         Catalogue(CONFIG.routes, CONFIG.channels).route(event, event.data).notifications
     )
     if digest:
-        many = [replace(first, id=f"{first.id[:-1]}{number}") for number in range(9)]
+        many = [first._replace(id=f"{first.id[:-1]}{number}") for number in range(9)]
         first = digest_of(many, painter.acknowledge_link)
     return painter.draw(first).card
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +18,7 @@ ONE = Notification(
 
 def many(count: int) -> list[Notification]:
     return [
-        replace(
-            ONE,
+        ONE._replace(
             id=f"id-{number}",
             event_time=f"2026-11-24T10:{number:02}:00Z",
             data={"claim_id": f"CLM-{number}"},
@@ -42,9 +39,9 @@ def test_gathering_loses_nothing_and_keeps_the_order_within_a_kind(
 
 def test_only_one_type_priority_and_language_share_a_card() -> None:
     others = [
-        replace(ONE, event_type="c.d"),
-        replace(ONE, priority=Priority.INFO),
-        replace(ONE, lang="ar"),
+        ONE._replace(event_type="c.d"),
+        ONE._replace(priority=Priority.INFO),
+        ONE._replace(lang="ar"),
     ]
     assert len({kind_of(each) for each in [ONE, *others]}) == 4
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -216,7 +215,7 @@ def test_a_number_beyond_a_double_is_shown_as_the_producer_wrote_it():
     )
     [notification] = (
         Catalogue({}, ["sre"])
-        .route(replace(event, stakeholders=("sre",)), dict(event.data))
+        .route(event._replace(stakeholders=("sre",)), dict(event.data))
         .notifications
     )
 

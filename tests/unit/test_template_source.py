@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import reduce
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from notifier.errors import TemplateError
 from notifier.templating import Template
 
 _TEXTS = st.text(st.characters(exclude_characters="$\\'`"), max_size=30)
@@ -56,3 +58,50 @@ def test_a_long_chain_of_alternatives_is_no_deeper_than_one() -> None:
         "listed",
         "not",
     ]
+
+
+_VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from([0.005, 1.005, 2.5, -0.0, 999.995, 1e15 - 0.5, 1e15, 10**15, 2**52 / 100])
+    | st.text(max_size=5)
+    | st.sampled_from([90 * "x", 95 * "x", 200_000 * "x"])
+    | st.lists(st.integers(), max_size=2)
+    | st.dictionaries(st.text(max_size=2), st.integers(), max_size=2)
+)
+
+
+@pytest.mark.parametrize(
+    ("literal", "bound", "operands"),
+    [
+        ("formatNumber(x, 0)", "formatNumber(x, a)", {"a": 0}),
+        ("formatNumber(x, 2)", "formatNumber(x, a)", {"a": 2}),
+        ("formatNumber(x, 15)", "formatNumber(x, a)", {"a": 15}),
+        ("formatNumber(x, 16)", "formatNumber(x, a)", {"a": 16}),
+        ("x < 1000000000000000", "x < a", {"a": 10**15}),
+        ("x <= 2.5", "x <= a", {"a": 2.5}),
+        ("x > -5", "x > a - b", {"a": 0, "b": 5}),
+        ("x >= 2 * 3 - 6", "x >= a", {"a": 0}),
+        ("x == 2 + 3", "x == a", {"a": 5}),
+        ("empty(x)", "empty(first(a))", {}),
+        ("concat('a', x, 'b')", "concat(a, x, b)", {"a": "a", "b": "b"}),
+        ("concat(x, 'تم')", "concat(x, a)", {"a": "تم"}),
+    ],
+)
+@given(value=_VALUES)
+def test_an_operand_in_the_template_does_as_the_same_one_in_the_data(
+    literal: str, bound: str, operands: dict[str, JsonValue], value: JsonValue
+) -> None:
+    data: JsonValue = {"a": [value], **operands, "x": value}
+    for form in ("${%s}", "it is ${%s}", "${if(%s, 'yes', 'no')}"):
+        assert _outcome(form % literal, data) == _outcome(form % bound, data)
+
+
+def _outcome(text: str, data: JsonValue) -> str:
+    """What is shown, the type told, or why nothing is."""
+    try:
+        return repr(Template(text).expand(data, missing=lambda _: "—"))
+    except TemplateError as exc:
+        return str(exc)

@@ -223,11 +223,28 @@ def _grouped(digits: str, sizes: list[int], separator: str) -> str:
     return separator.join(reversed(parts))
 
 
+EXACT_PLACES = 15
+"""Decimals up to which a number is rounded before it is written."""
+
+
+@lru_cache(maxsize=EXACT_PLACES + 1)
+def decimals(places: int) -> Callable[[float], str]:
+    """Return formatNumber for so many decimals (EXACT_PLACES at most) and numbers from 0 to 10**15, en-US."""
+    form = f",.{places}f"
+
+    def write(value: float) -> str:
+        return format(rounded(value, places), form)
+
+    return write
+
+
 def _format_number(value: Value, digits: Value, locale: Value = UNDEFINED) -> Value:
     amount, places = numeric(value), whole(digits)
     if places < 0:
         raise EvaluationError("wants 0 digits or more")
-    scaled = rounded(amount, places) if places <= 15 and math.isfinite(amount) else amount
+    scaled = (
+        rounded(amount, places) if places <= EXACT_PLACES and math.isfinite(amount) else amount
+    )
     return formatted(scaled, min(places, 20), locale)
 
 
