@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +26,6 @@ from notifier.templating import Template
 FALLBACK_CARD = "generic"
 ESCALATION_CARD = "escalation"
 ACKNOWLEDGED_CARD = "acknowledged"
-_SIGNED_ACTIONS = ("acknowledge", "escalate", "retry_task", "discard_task", "poll_nphies")
 _ALWAYS_ESCALATES = frozenset({"claim_rejected", "nphies_api_error", "follow_up"})
 _NEVER_ESCALATES = frozenset(
     {
@@ -176,7 +176,7 @@ class CardPainter:
     def acknowledge_link(self, notification: Notification) -> str | None:
         """Return the signed link under which someone takes this notification; None without a public URL."""
         link = self._action_link
-        if link is None or not _offered("acknowledge", notification):
+        if link is None or "acknowledge" not in _offered(notification):
             return None
         return link(_answered_by(notification), "acknowledge")
 
@@ -209,7 +209,7 @@ class CardPainter:
             },
             "data": notification.data,
             "facts": [
-                {"title": title, "value": _as_text(value)}
+                {"title": title, "value": value if type(value) is str else _as_text(value)}
                 for title, value in notification.data.items()
                 if value is not None
             ],
@@ -224,11 +224,7 @@ class CardPainter:
         if link is None:
             return {}
         target = _answered_by(notification)
-        return {
-            action: link(target, action)
-            for action in _SIGNED_ACTIONS
-            if _offered(action, notification)
-        }
+        return {action: link(target, action) for action in _offered(notification)}
 
 
 def _answered_by(notification: Notification) -> str:
@@ -242,21 +238,23 @@ def _answered_by(notification: Notification) -> str:
     return notification.id
 
 
-def _offered(action: str, notification: Notification) -> bool:
-    card, data = notification.card, notification.data
-    match action:
-        case _ if card in (DIGEST_CARD, ACKNOWLEDGED_CARD):
-            return False
-        case "acknowledge":
-            return True
-        case "escalate":
-            return card in _ALWAYS_ESCALATES or (
-                card not in _NEVER_ESCALATES and notification.priority.urgent
-            )
-        case "poll_nphies":
-            return card == "claim_submitted"
-        case _:
-            return card == "celery_task" and _exhausted(data)
+def _offered(notification: Notification) -> tuple[str, ...]:
+    card = notification.card
+    if card == "celery_task" and _exhausted(notification.data):
+        return ("acknowledge", "retry_task", "discard_task")
+    return _usually_offered(card, notification.priority.urgent)
+
+
+@lru_cache(maxsize=256)
+def _usually_offered(card: str, urgent: bool) -> tuple[str, ...]:
+    if card in (DIGEST_CARD, ACKNOWLEDGED_CARD):
+        return ()
+    offered = ["acknowledge"]
+    if card in _ALWAYS_ESCALATES or (urgent and card not in _NEVER_ESCALATES):
+        offered.append("escalate")
+    if card == "claim_submitted":
+        offered.append("poll_nphies")
+    return tuple(offered)
 
 
 def _exhausted(data: Mapping[str, JsonValue]) -> bool:
@@ -311,8 +309,6 @@ def _more_link(context: Mapping[str, JsonValue]) -> str | None:
 
 
 def _as_text(value: JsonValue) -> str:
-    if isinstance(value, str):
-        return value
     if type(value) is int or (type(value) is float and isfinite(value)):
         return repr(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ _MARK = b" "
 
 
 def to_json_bytes(value: object) -> bytes:
-    """Return JSON as UTF-8 without spaces; what UTF-8 cannot hold becomes `?`.
+    """Return JSON as UTF-8 without spaces; what UTF-8 cannot hold becomes `?`, and times are RFC 3339.
 
     Raises:
         TypeError: It holds what JSON does not know.
@@ -42,5 +43,11 @@ def from_marked_json(text: bytes) -> Any:
 
 def _written_plainly(value: object) -> bytes:
     # Numbers beyond 64 bits and lone surrogates, both of which an event may bring.
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_written_time)
     return text.encode(errors="replace")
+
+
+def _written_time(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not JSON")

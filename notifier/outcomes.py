@@ -78,7 +78,7 @@ def encode_outcome(
         "retry_count": max(0, notification.tried_before + tried.count - 1),
         "error_message": error,
         "dead_letter_reason": reason,
-        "sent_at": at.isoformat(),
+        "sent_at": at,
         "stream": notification.stream,
         "entry_id": notification.entry_id,
         "webhook_host": host,
@@ -94,12 +94,12 @@ def encode_outcome(
     return text[:-1] + b',"card_payload":' + (card_json or b"null") + b"}"
 
 
-def _attempts(count: int, kept: Sequence[Attempt]) -> list[dict[str, str | int | float | None]]:
+def _attempts(count: int, kept: Sequence[Attempt]) -> list[dict[str, object]]:
     first = count - len(kept) + 1
     return [
         {
             "attempt": number,
-            "started_at": attempt.started_at.isoformat(),
+            "started_at": attempt.started_at,
             "duration_seconds": round(attempt.duration_seconds, 6),
             "status_code": attempt.status_code,
             "error": attempt.error,

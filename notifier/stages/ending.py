@@ -89,17 +89,15 @@ class Ended(NamedTuple):
     def report(self, notification: Notification, result: HopResult) -> None:
         """Write the one line that says how a notification ended."""
         last = self.tried.last
-        line: dict[str, object] = {
-            "status_code": last.status_code if last else None,
-            "attempts": self.tried.count,
-        }
+        fields = identity(notification)
+        fields["status_code"] = last.status_code if last else None
+        fields["attempts"] = self.tried.count
         if last is not None:
-            line["duration_seconds"] = round(last.duration_seconds, 4)
+            fields["duration_seconds"] = round(last.duration_seconds, 4)
         if self.digest_id is not None:
-            line["digest_id"] = self.digest_id
+            fields["digest_id"] = self.digest_id
         if self.refused is not None:
-            line |= {"reason": self.refused.reason.value, "detail": self.refused.detail}
-        fields = {**identity(notification), **line}
+            fields |= {"reason": self.refused.reason.value, "detail": self.refused.detail}
         if result is HopResult.LOST:
             log.warning("notification_settled_by_another_process", **fields)
             return

@@ -51,7 +51,7 @@ class Decision(NamedTuple):
     @property
     def size_bytes(self) -> int:
         """Return how much it adds to Redis, roughly."""
-        return sum(len(value) for _, fields in self.move.targets for value in fields.values())
+        return sum([len(value) for _, fields in self.move.targets for value in fields.values()])
 
     @property
     def urgent(self) -> bool:
@@ -133,7 +133,7 @@ class Intake:
 
     def _learn_size(self, entries: Iterable[Entry]) -> None:
         sizes = [
-            sum(len(key) + len(value) for key, value in entry.fields.items())
+            sum([len(key) + len(value) for key, value in entry.fields.items()])
             for entry in entries
             if entry.fields
         ]
@@ -166,11 +166,12 @@ class Intake:
         batch: list[Decision] = []
         size = 0
         for decision in decisions:
-            if batch and size + decision.size_bytes > _BYTES_IN_HAND:
+            size_bytes = decision.size_bytes
+            if batch and size + size_bytes > _BYTES_IN_HAND:
                 await self._hop_batch(batch)
                 batch, size = [], 0
             batch.append(decision)
-            size += decision.size_bytes
+            size += size_bytes
         if batch:
             await self._hop_batch(batch)
 

@@ -1,38 +1,38 @@
 -- name: record
 -- Takes a JSON array of outcomes. Within a batch the latest outcome of a notification counts; against a row that is there
 -- already, an older one changes nothing, so recording twice or out of order ends in the same row.
-WITH outcome AS (
-    SELECT DISTINCT ON (o.id) o.*
-    FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS o (
+WITH given AS (
+    SELECT *
+    FROM jsonb_to_recordset(%(outcomes)s) AS o (
         id uuid, stream text, entry_id text, event_id text, correlation_id text, event_type text, event_time timestamptz,
         lang text, channel text, stakeholders text[], priority text, status text, status_code integer, retry_count integer,
         error_message text, sent_at timestamptz, webhook_host text, template text, card_payload jsonb,
-        digest_id uuid, subject jsonb, traceparent text, dead_letter_reason text
+        digest_id uuid, subject jsonb, traceparent text, dead_letter_reason text, attempts jsonb
     )
-    ORDER BY o.id, o.sent_at DESC
+), outcome AS (
+    SELECT DISTINCT ON (id) * FROM given ORDER BY id, sent_at DESC
+), recorded AS (
+    INSERT INTO teams_notifications AS n (
+        id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
+        status_code, retry_count, error_message, sent_at, webhook_host, template, card_payload,
+        digest_id, subject, traceparent, dead_letter_reason
+    )
+    SELECT
+        id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
+        status_code, retry_count, error_message, sent_at, webhook_host, template,
+        CASE WHEN %(store_cards)s AND card_payload <> 'null'::jsonb THEN card_payload END, digest_id, subject, traceparent, dead_letter_reason
+    FROM outcome
+    ON CONFLICT (id) DO UPDATE SET
+        status = excluded.status, status_code = excluded.status_code, retry_count = excluded.retry_count,
+        error_message = excluded.error_message, sent_at = excluded.sent_at, webhook_host = excluded.webhook_host,
+        template = excluded.template, card_payload = excluded.card_payload, digest_id = excluded.digest_id,
+        dead_letter_reason = excluded.dead_letter_reason
+    WHERE excluded.sent_at > n.sent_at AND NOT (n.status = 'delivered' AND excluded.status = 'dead_lettered')
 )
-INSERT INTO teams_notifications AS n (
-    id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
-    status_code, retry_count, error_message, sent_at, webhook_host, template, card_payload,
-    digest_id, subject, traceparent, dead_letter_reason
-)
-SELECT
-    id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
-    status_code, retry_count, error_message, sent_at, webhook_host, template,
-    CASE WHEN %(store_cards)s AND card_payload <> 'null'::jsonb THEN card_payload END, digest_id, subject, traceparent, dead_letter_reason
-FROM outcome
-ON CONFLICT (id) DO UPDATE SET
-    status = excluded.status, status_code = excluded.status_code, retry_count = excluded.retry_count,
-    error_message = excluded.error_message, sent_at = excluded.sent_at, webhook_host = excluded.webhook_host,
-    template = excluded.template, card_payload = excluded.card_payload, digest_id = excluded.digest_id,
-    dead_letter_reason = excluded.dead_letter_reason
-WHERE excluded.sent_at > n.sent_at AND NOT (n.status = 'delivered' AND excluded.status = 'dead_lettered');
-
--- name: record_attempts
 INSERT INTO teams_notification_attempts (notification_id, attempt, started_at, duration_seconds, status_code, error)
-SELECT o.id, a.attempt, a.started_at, a.duration_seconds, a.status_code, a.error
-FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS o (id uuid, attempts jsonb),
-    jsonb_to_recordset(o.attempts) AS a (attempt integer, started_at timestamptz, duration_seconds double precision, status_code integer, error text)
+SELECT given.id, a.attempt, a.started_at, a.duration_seconds, a.status_code, a.error
+FROM given,
+    jsonb_to_recordset(given.attempts) AS a (attempt integer, started_at timestamptz, duration_seconds double precision, status_code integer, error text)
 ON CONFLICT DO NOTHING;
 
 -- name: ping

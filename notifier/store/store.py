@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from notifier.errors import OutcomeError, SchemaError
 from notifier.store.connection import Connection
@@ -69,14 +70,9 @@ class Store:
         """
         # JSON's escaped NUL is the one character that jsonb refuses.
         array = (b"[" + b",".join(outcomes) + b"]").replace(b"\\u0000", b"\\ufffd")
-        parameters = {"outcomes": array.decode(), "store_cards": store_cards}
+        parameters = {"outcomes": Jsonb(array, dumps=_as_it_is), "store_cards": store_cards}
         async with self._errors():
-            connection = await self._connection.connected()
-            async with connection.transaction():
-                await connection.execute(_QUERIES["record"], parameters)
-                await connection.execute(
-                    _QUERIES["record_attempts"], {"outcomes": parameters["outcomes"]}
-                )
+            await (await self._connection.connected()).execute(_QUERIES["record"], parameters)
 
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
@@ -87,3 +83,7 @@ class Store:
             raise OutcomeError(f"Postgres refuses an outcome: {type(exc).__name__}") from None
         except psycopg.Error as exc:
             raise self._connection.failed(exc) from None
+
+
+def _as_it_is(written: bytes) -> bytes:
+    return written

@@ -33,7 +33,6 @@ def configure(settings: LoggingSettings) -> None:
     journal = goes_to_journal(os.environ, sys.stderr.fileno())
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
