@@ -49,6 +49,8 @@ class Source:
         self._globals = dict(_KNOWN)
         self._paths: dict[tuple[Step, ...], str] = {}
         self._temps = 0
+        self._done: list[dict[object, str]] = [{}]
+        """By block that is open: the atoms of what was worked out in it."""
         self.blocks = 0
         self.risks = 0
         """How many statements so far may raise."""
@@ -62,8 +64,10 @@ class Source:
         """Add what is written meanwhile as a block, such as of `if x`."""
         self.add(f"{head}:")
         self.blocks += 1
+        self._done.append({})
         begin = len(self._lines)
         yield
+        self._done.pop()
         if len(self._lines) == begin:
             self.add("pass")
         self.blocks -= 1
@@ -111,6 +115,14 @@ class Source:
         """Call what may raise; returns the atom of its result."""
         self.risks += 1
         return self.keep(f"{self.constant(function)}({', '.join(atoms)})")
+
+    def once(self, what: object, write: Callable[[], str]) -> str:
+        """Return the atom of what was surely worked out before, else write it; a card's functions always give the same."""
+        for block in self._done:
+            if what in block:
+                return block[what]
+        atom = self._done[-1][what] = write()
+        return atom
 
     def path(self, steps: tuple[Step, ...]) -> str:
         """Return the atom of what a path into the data leads to; it is followed once, however often it is asked for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from notifier.templating.parts import Atom, May
 from notifier.templating.scope import LONG, Scope
@@ -106,7 +107,10 @@ def write_interpolated(
 ) -> Atom:
     """Write text that has expressions in it."""
     each = clean if clean is not None and not clean.whole else None
-    atoms = [_write_piece(piece, path, each, source) for piece in pieces]
+    atoms = [
+        source.once(("text", piece.shown, each), partial(_write_piece, piece, path, each, source))
+        for piece in pieces
+    ]
     text = source.keep(
         f"{atoms[0]} + {atoms[1]}" if len(atoms) == 2 else f"''.join(({', '.join(atoms)},))"
     )
