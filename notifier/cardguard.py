@@ -39,6 +39,8 @@ _DATE_MACRO = re.compile(
 _WORD_JOINER = "\u2060"
 _ADDRESS = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\\]++")
 
+_SCHEMES = ("https://", "http://")
+
 _MARKDOWN_MEMBERS = {
     ("TextBlock", "text"), ("Fact", "title"), ("Fact", "value"), (None, "title"), (None, "value"),
 }  # fmt: skip
@@ -75,6 +77,8 @@ def escape_markdown(text: str) -> str:
     ):
         return text
     text = visible(text)
+    if "{{" not in text:
+        return _MARKDOWN.sub(_escaped, text)
     parts: list[str] = []
     at = 0
     for macro in _DATE_MACRO.finditer(text):
@@ -105,9 +109,12 @@ def visible(text: str) -> str:
 
 def safe_address(value: Value) -> Value:
     """Return an http(s) address as it is, DROP for anything else."""
-    if isinstance(value, str) and _ADDRESS.fullmatch(value) and visible(value) == value:
-        return value
-    return DROP
+    if not isinstance(value, str):
+        return DROP
+    if value.startswith(_SCHEMES) and value.isprintable():
+        # What is printable is no space but " ", and seen; a pattern would look at each sign.
+        return DROP if value in _SCHEMES or " " in value or "\\" in value else value
+    return value if _ADDRESS.fullmatch(value) and visible(value) == value else DROP
 
 
 def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:

@@ -240,6 +240,18 @@ def entry_time(entry_id: str) -> datetime:
 
 
 def _decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    try:
+        return {
+            key.decode(): value.decode()
+            for key, value in fields.items()
+            if key != _SIGNATURE_KEY
+        }
+    except UnicodeDecodeError:
+        return _decode_each(fields)
+
+
+def _decode_each(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Decode as _decode does, and say which one is at fault."""
     texts: dict[str, str] = {}
     for number, (key, value) in enumerate(fields.items(), start=1):
         if key == _SIGNATURE_KEY:
@@ -326,7 +338,7 @@ def _json_object(field: str, text: str) -> dict[str, JsonValue]:
         raise EventError(field, f"is not valid JSON{where}; send one JSON object") from None
     if not isinstance(parsed, dict):
         raise EventError(field, "is JSON but not an object; send {...}")
-    if _too_deep(parsed):
+    if text.count("{") + text.count("[") > MAX_DEPTH and _too_deep(parsed):
         raise EventError(field, f"is nested too deeply; the limit is {MAX_DEPTH}")
     if "\\u" in text and _LONE_SURROGATE.search(json.dumps(parsed, ensure_ascii=False)):
         raise EventError(field, "holds half of a Unicode surrogate pair; send valid Unicode")

@@ -15,6 +15,9 @@ _APART = 3
 _SEPARATORS = re.compile(r"[\s_\-]+")
 _LIKE_ASCII = str.maketrans("\u0130\u0131\u017f\u212a", "iisk")
 """The four letters beyond ASCII that re.IGNORECASE takes for ASCII ones (Python's re, IGNORECASE)."""
+_ASCII_SEPARATORS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f_-"
+_ODD_LEADS = (b"\xc2", b"\xc4", b"\xc5", b"\xe1", b"\xe2", b"\xe3")
+"""First bytes, in UTF-8, of the spaces beyond ASCII and of these four letters."""
 _GROUPED_NUMBER = re.compile(r"\+?[0-9]{6,}")
 
 
@@ -75,12 +78,12 @@ def _gather(value: JsonValue | Mapping[str, JsonValue], texts: list[str]) -> Non
         texts.append(str(value))
 
 
-def _squeezed(text: str) -> str:
-    """Return text without separators, in lower case, so that a value that a pattern finds here stands in it as it is."""
-    bare = "".join(text.split()).replace("-", "").replace("_", "")
-    if not bare.isascii() and any(chr(letter) in bare for letter in _LIKE_ASCII):
-        bare = bare.translate(_LIKE_ASCII)
-    return bare.lower()
+def _squeezed(text: str) -> bytes:
+    """Return text without separators, in lower case, so that a value in ASCII that a pattern finds here stands in it as it is."""
+    written = text.encode(errors="replace")
+    if not text.isascii() and any(lead in written for lead in _ODD_LEADS):
+        written = "".join(text.split()).translate(_LIKE_ASCII).encode(errors="replace")
+    return written.translate(None, _ASCII_SEPARATORS).lower()
 
 
 def _anywhere(values: Iterable[str]) -> re.Pattern[str]:

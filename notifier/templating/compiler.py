@@ -239,15 +239,19 @@ def _empty(call: Call, place: Place, source: Source) -> str:
     def write() -> None:
         value = write_node(node, _inside(place), source)
         other = f"{source.constant(_nothing_in)}(scope, {value})"
+        numbers = source.constant(_NUMBERS)
         # Asked by name, for a literal has no identity to ask for.
         value = source.named(value)
         source.add(
             f"{result} = not {value} if type({value}) is str else "
-            f"{value} is UNDEFINED or {value} is None or {other}"
+            f"{value} is UNDEFINED or {value} is None or (type({value}) not in {numbers} and {other})"
         )
 
     source.attempt(write, (_NO_VALUE, f"{result} = False"))
     return result
+
+
+_NUMBERS = frozenset({int, float})
 
 
 def _nothing_in(scope: Scope, value: Value) -> Value:

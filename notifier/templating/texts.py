@@ -108,7 +108,9 @@ def write_interpolated(
     """Write text that has expressions in it."""
     each = clean if clean is not None and not clean.whole else None
     atoms = [
-        source.once(("text", piece.shown, each), partial(_write_piece, piece, path, each, source))
+        source.once(
+            ("text", piece.shown, each), partial(_write_piece, piece, path, each, source)
+        )
         for piece in pieces
     ]
     text = source.keep(

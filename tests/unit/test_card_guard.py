@@ -172,3 +172,19 @@ def test_whatever_is_taken_out_for_being_unseen_is_not_printable():
 
     assert len(unseen) > len(BIDI)
     assert not any(sign.isprintable() for sign in unseen)
+
+
+@given(
+    st.sampled_from(["https://", "http://", "HTTPS://", "ftp://", "https:/", ""]),
+    st.text("a/:?.é\u0645\u200b\u202e\u00a0\u00ad\ue000 \t\\\\", max_size=6),
+)
+@example("http://", "a://")
+def test_an_address_is_shown_only_if_it_is_one_and_all_of_it_is_seen(
+    scheme: str, rest: str
+) -> None:
+    whole = re.fullmatch(r"(?i:https?)://[^\s\\]+", scheme + rest)
+    unseen = set(rest) & set("\u200b\u202e")
+
+    shown = safe_address(scheme + rest)
+
+    assert shown == (scheme + rest if whole and not unseen else DROP)

@@ -34,6 +34,8 @@ from notifier.templating.values import (
 
 _FLOAT = re.compile(r"[+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _INT = re.compile(r"[+-]?[0-9]+")
+_NO_FRACTION = 2**52
+"""From here on a double is a whole number."""
 
 
 def add(*values: Value) -> Value:
@@ -98,7 +100,7 @@ def _modulo(left: Value, right: Value) -> Value:
 def rounded(value: float, digits: int) -> float:
     """Round half towards positive infinity, as Math.round does."""
     scaled = value * 10**digits
-    if abs(scaled) >= 2**52:
+    if abs(scaled) >= _NO_FRACTION:
         return value
     nearest = math.floor(scaled)
     if scaled - nearest >= 0.5:
@@ -230,10 +232,15 @@ EXACT_PLACES = 15
 @lru_cache(maxsize=EXACT_PLACES + 1)
 def decimals(places: int) -> Callable[[float], str]:
     """Return formatNumber for so many decimals (EXACT_PLACES at most) and numbers from 0 to 10**15, en-US."""
-    form = f",.{places}f"
+    power, form = 10**places, f",.{places}f"
 
     def write(value: float) -> str:
-        return format(rounded(value, places), form)
+        scaled = value * power
+        if scaled >= _NO_FRACTION:
+            return format(value, form)
+        # As `rounded`, which is called for less usual numbers.
+        nearest = math.floor(scaled)
+        return format((nearest + (scaled - nearest >= 0.5)) / power, form)
 
     return write
 
