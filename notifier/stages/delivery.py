@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -24,6 +24,7 @@ from notifier.stages.posting import Poster, TakenOverError
 from notifier.stages.settler import Settler
 from notifier.stages.spanning import DeliverySpan
 from notifier.stages.stage import Every
+from notifier.stages.workers import Workers
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import Move
 from notifier.streams.keys import Keys
@@ -87,16 +88,14 @@ class ChannelDelivery:
             keys.lane(gate.channel, urgent=True),
             keys.lane(gate.channel, urgent=False),
         )
-        self._slots = asyncio.Semaphore(parts.delivery.in_flight)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._workers = Workers(parts.delivery.in_flight)
         self._gathering = False
         self._urgent_left = False
         self._claim = Every(parts.redis.lease_seconds / 3, time.monotonic)
 
     def use(self, parts: DeliveryParts, sender: WebhookSender | None) -> None:
         """Go on with other settings, cards and webhook; what is in hand takes them with its next attempt."""
-        if parts.delivery.in_flight != self._parts.delivery.in_flight:
-            self._slots = asyncio.Semaphore(parts.delivery.in_flight)
+        self._workers.limit = parts.delivery.in_flight
         self._parts = parts
         self._drawing = _drawing(parts)
         self._poster.use(sender, parts.retry)
@@ -104,7 +103,7 @@ class ChannelDelivery:
     @property
     def in_hand(self) -> int:
         """Return how many cards are being delivered."""
-        return len(self._tasks)
+        return self._workers.in_hand
 
     @property
     def channel(self) -> str:
@@ -138,35 +137,32 @@ class ChannelDelivery:
             and self._parts.leases.hold(entry.stream, entry.id, since=since)
         ]
         for batch in self._batches(held):
-            self._tasks.add(asyncio.create_task(self.deliver(batch)))
+            self._workers.start(partial(self.deliver, batch))
         return len(entries)
 
     async def drain(self) -> None:
         """Wait for everything in hand; raises what a delivery raised."""
-        while self._tasks:
-            await self._reap(asyncio.ALL_COMPLETED)
+        await self._workers.until_at_most(0)
 
     def abandon(self) -> None:
         """Cancel everything in hand."""
-        for task in self._tasks:
-            task.cancel()
+        self._workers.abandon()
 
     async def deliver(self, batch: Sequence[Waiting]) -> None:
         """Deliver what shares one card and hop its outcomes together; on stop, and when one was taken over, leave them to others."""
         try:
-            # The slot is kept until the hop: no more than `in_flight` posts can ever have to be repeated.
-            async with self._slots:
-                mine = batch
-                if not self._surely_ours(batch):
-                    mine = [each for each in batch if await self._still_ours(each[0])]
-                if not mine:
-                    return
-                if self._parts.spans is None:
-                    await self._settle(mine, await self._delivered(mine))
-                    return
-                with DeliverySpan(self._parts.spans, mine) as span:
-                    ended = span.seen(await self._delivered(mine, span))
-                    await self._settle(mine, ended)
+            mine = batch
+            if not self._surely_ours(batch):
+                mine = [each for each in batch if await self._still_ours(each[0])]
+            if not mine:
+                return
+            # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
+            if self._parts.spans is None:
+                await self._settle(mine, await self._delivered(mine))
+                return
+            with DeliverySpan(self._parts.spans, mine) as span:
+                ended = span.seen(await self._delivered(mine, span))
+                await self._settle(mine, ended)
         except (StoppedError, TakenOverError):
             for entry, _ in batch:
                 await self._parts.leases.give_up(entry.stream, entry.id)
@@ -237,7 +233,7 @@ class ChannelDelivery:
             try:
                 waiting.append((entry, decode((entry.fields or {}).get(b"notification", b""))))
             except (ValueError, KeyError, TypeError):
-                self._tasks.add(asyncio.create_task(self._bury_unreadable(entry)))
+                self._workers.start(partial(self._bury_unreadable, entry))
         if not self._gathering:
             return [[each] for each in waiting]
         alone = [each for each in waiting if each[0].deliveries > 1 or each[1].priority.urgent]
@@ -253,19 +249,9 @@ class ChannelDelivery:
             capacity = self._parts.delivery.in_flight
         else:
             capacity = self._parts.delivery.in_flight * _PREFETCH
-        patience = time.monotonic() + _LOOK_AGAIN_SECONDS
-        while len(self._tasks) > capacity // 2:
-            left = patience - time.monotonic()
-            if left <= 0:
-                return 0
-            await self._reap(asyncio.FIRST_COMPLETED, seconds=left)
-        return max(1, capacity - len(self._tasks))
-
-    async def _reap(self, when: str, *, seconds: float | None = None) -> None:
-        done, _ = await asyncio.wait(self._tasks, return_when=when, timeout=seconds)
-        self._tasks -= done
-        for task in done:
-            task.result()
+        if not await self._workers.until_at_most(capacity // 2, seconds=_LOOK_AGAIN_SECONDS):
+            return 0
+        return max(1, capacity - self._workers.in_hand)
 
     async def _take_over(self, room: int) -> list[Entry]:
         entries: list[Entry] = []

@@ -1,0 +1,84 @@
+"""Runs deliveries: so many at a time, in their order, and whoever started them learns of a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+
+Work = Callable[[], Coroutine[None, None, None]]
+
+
+class Workers:
+    """At most `limit` works at a time. A worker goes on to the next work: a task for each would cost more than it does."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        """May be changed; works that have begun are not stopped for it."""
+        self.in_hand = 0
+        """Works that have not ended, also those that have not begun."""
+        self._waiting: deque[Work] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: list[asyncio.Task[None]] = []
+        self._most = 0
+        self._few = asyncio.Event()
+        """No more are in hand than somebody waits for, or one has failed."""
+
+    def start(self, work: Work) -> None:
+        """Do this work when it is its turn."""
+        self.in_hand += 1
+        self._waiting.append(work)
+        self._staff()
+
+    async def until_at_most(self, most: int, *, seconds: float | None = None) -> bool:
+        """Wait until no more works are in hand, however long or for so many seconds; tell whether it is so.
+
+        Raises what a work raised.
+        """
+        self._most = most
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    self._raise_failure()
+                    if self.in_hand <= most:
+                        return True
+                    self._few.clear()
+                    await self._few.wait()
+        except TimeoutError:
+            return False
+
+    def abandon(self) -> None:
+        """Cancel what has begun and forget the rest."""
+        self.in_hand -= len(self._waiting)
+        self._waiting.clear()
+        for task in self._tasks:
+            task.cancel()
+
+    def _staff(self) -> None:
+        if self._waiting and len(self._tasks) < self.limit:
+            task = asyncio.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._left)
+
+    async def _work(self) -> None:
+        while self._waiting and len(self._tasks) <= self.limit:
+            work = self._waiting.popleft()
+            try:
+                await work()
+            finally:
+                self.in_hand -= 1
+                if self.in_hand <= self._most:
+                    self._few.set()
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failed.append(task)
+            self._few.set()
+        # What was started after this one saw that nothing waits has nobody yet.
+        self._staff()
+
+    def _raise_failure(self) -> None:
+        failed, self._failed = self._failed, []
+        for task in failed:
+            task.result()

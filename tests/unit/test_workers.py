@@ -1,0 +1,150 @@
+"""Deliveries take turns: so many at a time, in order, and a failure is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+
+import pytest
+
+from notifier.stages.workers import Workers
+
+
+class Yard:
+    """Works that begin and end when told."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self._ends: dict[str, asyncio.Event] = {}
+
+    def work(self, name: str) -> partial[Coroutine[None, None, None]]:
+        self._ends[name] = asyncio.Event()
+        return partial(self._work, name)
+
+    async def _work(self, name: str) -> None:
+        self.begun.append(name)
+        await self._ends[name].wait()
+        self.ended.append(name)
+
+    async def end(self, *names: str) -> None:
+        for name in names:
+            self._ends[name].set()
+        await settled()
+
+
+async def settled() -> None:
+    """Let everything happen that can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_no_more_than_the_limit_at_a_time_and_in_order() -> None:
+    yard, workers = Yard(), Workers(2)
+    for name in "abcde":
+        workers.start(yard.work(name))
+    await settled()
+    assert yard.begun == ["a", "b"]
+    await yard.end("b")
+    assert yard.begun == ["a", "b", "c"]
+    await yard.end("a", "c")
+    assert yard.begun == ["a", "b", "c", "d", "e"]
+    assert workers.in_hand == 2
+    await yard.end("d", "e")
+    assert workers.in_hand == 0
+
+
+async def test_work_that_comes_as_the_last_one_ends_is_done_too() -> None:
+    yard, workers = Yard(), Workers(1)
+    more = [yard.work("b"), yard.work("c")]
+
+    async def last() -> None:
+        workers.start(more.pop(0))
+
+    for _ in range(2):
+        workers.start(last)
+        await settled()
+    await yard.end("b", "c")
+    assert yard.ended == ["b", "c"]
+
+
+async def test_it_is_told_when_few_are_left() -> None:
+    yard, workers = Yard(), Workers(2)
+    for name in "abc":
+        workers.start(yard.work(name))
+    few = asyncio.create_task(workers.until_at_most(1))
+    await settled()
+    await yard.end("a")
+    assert not few.done()
+    await yard.end("b")
+    assert few.done()
+    assert await few
+    assert not await workers.until_at_most(0, seconds=0.01)
+    await yard.end("c")
+    assert await workers.until_at_most(0)
+
+
+async def test_a_failure_is_raised_where_it_is_waited_for_and_stops_no_other() -> None:
+    yard, workers = Yard(), Workers(1)
+
+    async def fail() -> None:
+        raise LookupError("gone")
+
+    workers.start(fail)
+    workers.start(yard.work("b"))
+    with pytest.raises(LookupError, match="gone"):
+        await workers.until_at_most(0)
+    await settled()
+    await yard.end("b")
+    assert yard.ended == ["b"]
+    assert await workers.until_at_most(0)
+
+
+async def test_a_failure_wakes_whoever_waits_for_more_to_end() -> None:
+    yard, workers = Yard(), Workers(2)
+    failing = asyncio.Event()
+
+    async def fail() -> None:
+        await failing.wait()
+        raise LookupError("gone")
+
+    workers.start(yard.work("a"))
+    workers.start(fail)
+    waiting = asyncio.create_task(workers.until_at_most(0))
+    await settled()
+    failing.set()
+    with pytest.raises(LookupError, match="gone"):
+        await waiting
+    await yard.end("a")
+
+
+@pytest.mark.parametrize(("limit", "begun"), [(1, "abcd"), (3, "abcdef")])
+async def test_another_limit_holds_from_the_next_work_on(limit: int, begun: str) -> None:
+    yard, workers = Yard(), Workers(2)
+    for name in "abcdef":
+        workers.start(yard.work(name))
+    await settled()
+    workers.limit = limit
+    await yard.end("a", "b")
+    workers.start(yard.work("g"))
+    await settled()
+    if limit == 1:
+        assert yard.begun == ["a", "b", "c"]
+        await yard.end("c")
+    assert "".join(yard.begun) == begun[: len(yard.begun)]
+    assert len(yard.begun) - len(yard.ended) == limit
+    await yard.end(*"cdefg"[: 5 if limit == 3 else 1])
+    workers.abandon()
+    await settled()
+
+
+async def test_what_is_abandoned_ends_and_the_rest_never_begins() -> None:
+    yard, workers = Yard(), Workers(1)
+    for name in "ab":
+        workers.start(yard.work(name))
+    await settled()
+    workers.abandon()
+    await settled()
+    assert (yard.begun, yard.ended, workers.in_hand) == (["a"], [], 0)
+    assert await workers.until_at_most(0)
