@@ -24,6 +24,7 @@ SUBJECT = ("claim_id", "poll_id", "task_id", "task_name", "queue", "batch_no", "
 """Members of an event's data that tell a worker what a request is about; none of them identifies a patient."""
 
 _MAX_SUBJECT_TEXT = 200
+_SHORT = frozenset({str, int})
 
 
 class Via(StrEnum):
@@ -120,7 +121,7 @@ def subject_of(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {
         name: str(data[name])[:_MAX_SUBJECT_TEXT]
         for name in SUBJECT
-        if isinstance(data.get(name), str | int) and data[name] not in ("", True, False)
+        if name in data and type(data[name]) in _SHORT and data[name] != ""
     }
 
 

@@ -50,6 +50,7 @@ ActionLink = Callable[[str, str], str]
 """(notification id, action) → signed URL."""
 
 
+_NPHIES_LINKS = {"nphies_portal", "nphies_status", "nphies_docs"}
 _MORE_LINKS = ("view_claim", "logs", "dashboard", "flower", "acknowledge")
 
 
@@ -153,6 +154,8 @@ class CardPainter:
         self._cards = cards
         self._titles = {name: channel.title for name, channel in config.channels.items()}
         self._links = config.links
+        nphies = config.links.model_dump(include=_NPHIES_LINKS)
+        self._nphies_links = {name: address for name, address in nphies.items() if address}
         self._action_link = action_link
 
     def draw(self, notification: Notification) -> DrawnCard:
@@ -216,6 +219,7 @@ class CardPainter:
             "links": {
                 **self._signed_links(notification),
                 **_plain_links(notification, self._links),
+                **self._nphies_links,
             },
         }
 
@@ -290,15 +294,11 @@ def _plain_links(notification: Notification, links: LinkSettings) -> dict[str, J
         found["runbook"] = runbook
     elif links.runbooks:
         found["runbook"] = f"{links.runbooks}/{quote(notification.event_type, safe='')}"
-    for name in ("nphies_portal", "nphies_status", "nphies_docs"):
-        base = getattr(links, name)
-        if base:
-            found[name] = base
     return found
 
 
 def _segment(value: JsonValue) -> str:
-    return quote(str(value), safe="") if isinstance(value, str | int) and value != "" else ""
+    return quote(str(value), safe="") if isinstance(value, (str, int)) and value != "" else ""
 
 
 def _more_link(context: Mapping[str, JsonValue]) -> str | None:

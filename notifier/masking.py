@@ -16,8 +16,8 @@ _SEPARATORS = re.compile(r"[\s_\-]+")
 _LIKE_ASCII = str.maketrans("\u0130\u0131\u017f\u212a", "iisk")
 """The four letters beyond ASCII that re.IGNORECASE takes for ASCII ones (Python's re, IGNORECASE)."""
 _ASCII_SEPARATORS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f_-"
-_ODD_LEADS = (b"\xc2", b"\xc4", b"\xc5", b"\xe1", b"\xe2", b"\xe3")
-"""First bytes, in UTF-8, of the spaces beyond ASCII and of these four letters."""
+_IN_NO_NUMBER = re.compile(r"[^0-9.eE+-]")
+_LEAVES = frozenset({str, int, float, bool, type(None)})
 _GROUPED_NUMBER = re.compile(r"\+?[0-9]{6,}")
 
 
@@ -45,45 +45,57 @@ def mask_value(value: str) -> str:
 def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str, JsonValue]:
     """Return a copy of `data` with patient data masked, also inside free text."""
     found: dict[str, str] = {}
-    masked = {key: _mask(value, key.lower(), masking, found) for key, value in data.items()}
+    masked: dict[str, JsonValue] = {}
+    for key, value in data.items():
+        path = key.lower()
+        if type(value) in _LEAVES and path not in masking.fields and "." not in path:
+            # Most members: nothing that a function would have to be called for.
+            masked[key] = value
+        else:
+            masked[key] = _mask(value, path, masking, found)
     if not found or not _may_occur(found, masked):
         return masked
     pattern = _anywhere(found)
     return {_scan_text(key, pattern): _scan(value, pattern) for key, value in masked.items()}
 
 
-def _may_occur(values: Iterable[str], data: Mapping[str, JsonValue]) -> bool:
+def _may_occur(values: Collection[str], data: dict[str, JsonValue]) -> bool:
     """Tell whether a value may stand in the data somewhere; quicker than to build and try its pattern, and never a no too much."""
     texts: list[str] = []
-    _gather(data, texts)
+    _gather(data, texts, numbers=not all(_IN_NO_NUMBER.search(value) for value in values))
     text = _squeezed("\n".join(texts))
     return any(not value.isascii() or _squeezed(value) in text for value in values)
 
 
-def _gather(value: JsonValue | Mapping[str, JsonValue], texts: list[str]) -> None:
-    """Add every name, text and number."""
-    if isinstance(value, str):
-        texts.append(value)
-    elif isinstance(value, Mapping):
+def _gather(value: JsonValue, texts: list[str], *, numbers: bool) -> None:
+    """Add every name and text, and every number if wanted."""
+    if isinstance(value, dict):
         texts += value
-        for item in value.values():
-            if isinstance(item, str):
-                texts.append(item)
-            else:
-                _gather(item, texts)
-    elif isinstance(value, list):
+        value = list(value.values())
+    if isinstance(value, list):
         for item in value:
-            _gather(item, texts)
-    elif value is not None:
+            if type(item) is str:
+                texts.append(item)
+            elif numbers or type(item) is not float:
+                _gather(item, texts, numbers=numbers)
+    elif isinstance(value, str) or (numbers and value is not None):
         texts.append(str(value))
 
 
 def _squeezed(text: str) -> bytes:
     """Return text without separators, in lower case, so that a value in ASCII that a pattern finds here stands in it as it is."""
     written = text.encode(errors="replace")
-    if not text.isascii() and any(lead in written for lead in _ODD_LEADS):
+    if not text.isascii() and _is_odd(written):
         written = "".join(text.split()).translate(_LIKE_ASCII).encode(errors="replace")
     return written.translate(None, _ASCII_SEPARATORS).lower()
+
+
+def _is_odd(written: bytes) -> bool:
+    """Tell whether there may be a space beyond ASCII, or a letter like one of ASCII: by their first bytes in UTF-8."""
+    return (
+        b"\xc2" in written or b"\xc4" in written or b"\xc5" in written
+        or b"\xe1" in written or b"\xe2" in written or b"\xe3" in written
+    )  # fmt: skip
 
 
 def _anywhere(values: Iterable[str]) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from operator import itemgetter
 from typing import NamedTuple, TypedDict
 
 from pydantic import JsonValue
@@ -59,7 +60,8 @@ def notification_id(stream: str, event_id: str, channel: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-_KNOWN = frozenset(Notification._fields)
+_DEFAULTS = Notification._field_defaults
+_values_of = itemgetter(*Notification._fields)
 _PRIORITIES = {priority.value: priority for priority in Priority}
 
 
@@ -77,7 +79,5 @@ def decode(text: bytes) -> Notification:
     record["priority"] = _PRIORITIES[record["priority"]]
     record["stakeholders"] = tuple(record["stakeholders"])
     record["endings"] = tuple(record.get("endings", ()))
-    if not _KNOWN.issuperset(record):
-        # A process of a later version has written it; while versions are changed, both are at work.
-        record = {name: value for name, value in record.items() if name in _KNOWN}
-    return Notification(**record)
+    # What else there is a process of a later version has written; while versions are changed, both are at work.
+    return Notification._make(_values_of({**_DEFAULTS, **record}))

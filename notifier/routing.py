@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -20,8 +21,7 @@ class UnroutableError(NotifierError):
     """No route matches and the event names no stakeholders."""
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(NamedTuple):
     """Where an event goes, and the stakeholders it named that are no channels."""
 
     notifications: tuple[Notification, ...]
@@ -41,6 +41,7 @@ class Catalogue:
                     patterns.append((name, route))
                 else:
                     self._exact[name] = (event_type, route)
+        self._sorted_out = lru_cache(maxsize=1024)(self._sort_out)
         self._patterns = sorted(patterns, key=lambda item: len(item[0]), reverse=True)
 
     def find(self, event_type: str) -> tuple[str, Route | None]:
@@ -66,8 +67,7 @@ class Catalogue:
                 f"type: {event_type} has no route and the event names no stakeholders; "
                 "add a route to config.toml or send the field stakeholders"
             )
-        wanted = tuple(dict.fromkeys(name.lower() for name in wanted))
-        known = tuple(name for name in wanted if name in self.channels)
+        known, unknown = self._sorted_out(wanted)
         priority = event.priority or (route.priority if route else Priority.INFO)
         time = f"{event.time.isoformat()[:_TO_SECONDS]}Z"
         notifications = tuple(
@@ -91,6 +91,12 @@ class Catalogue:
             )
             for channel in known
         )
-        return Routed(
-            notifications, tuple(name for name in wanted if name not in self.channels)
+        return Routed(notifications, unknown)
+
+    def _sort_out(self, wanted: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return which stakeholders are channels and which are not, each once."""
+        names = dict.fromkeys(name.lower() for name in wanted)
+        return (
+            tuple(name for name in names if name in self.channels),
+            tuple(name for name in names if name not in self.channels),
         )

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Literal
 
 import orjson
@@ -25,16 +26,18 @@ def configure(settings: LoggingSettings) -> None:
         form = "console" if sys.stderr.isatty() else "json"
     else:
         form = settings.format
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer(serializer=_to_json)
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    time: structlog.types.Processor
+    renderer: structlog.types.Processor
+    if form == "json":
+        time, renderer = _add_time, structlog.processors.JSONRenderer(serializer=_to_json)
+    else:
+        time = structlog.processors.TimeStamper(fmt="iso", utc=True)
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     journal = goes_to_journal(os.environ, sys.stderr.fileno())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            time,
             structlog.processors.format_exc_info,
             _with_priority(renderer) if journal else renderer,
         ],
@@ -53,18 +56,32 @@ def configure(settings: LoggingSettings) -> None:
     )
 
 
+def _add_time(
+    _logger: object, _name: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Add the time for the renderer to write, in C: TimeStamper's text takes five times as long."""
+    event["timestamp"] = datetime.now(UTC)
+    return event
+
+
 def _to_json(event: object, default: Callable[[object], object]) -> str:
     try:
-        return orjson.dumps(event, default, _ONLY_JSON).decode()
+        return orjson.dumps(event, default, _OPTIONS).decode()
     except TypeError:
         # Numbers beyond 64 bits and lone surrogates.
-        return json.dumps(event, default=default, ensure_ascii=False, separators=(",", ":"))
+        def written(value: object) -> object:
+            time = isinstance(value, datetime)
+            return (
+                orjson.dumps(value, option=_OPTIONS).decode().strip('"')
+                if time
+                else default(value)
+            )
+
+        return json.dumps(event, default=written, ensure_ascii=False, separators=(",", ":"))
 
 
-_ONLY_JSON = (
-    orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
-)
-"""What else a line holds is shown by its repr, which keeps secrets."""
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+"""What is not JSON, and no time, is shown by its repr, which keeps secrets."""
 
 
 def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
