@@ -271,21 +271,20 @@ def _exhausted(data: Mapping[str, JsonValue]) -> bool:
 def _plain_links(notification: Notification, links: LinkSettings) -> dict[str, JsonValue]:
     data = notification.data
     found: dict[str, JsonValue] = {}
-    claim = _segment(data.get("claim_id"))
-    if links.claims_app and claim:
+    if links.claims_app and (claim := _segment(data.get("claim_id"))):
         found["view_claim"] = f"{links.claims_app}/claims/{claim}"
         found["edit_claim"] = f"{links.claims_app}/claims/{claim}/edit"
         found["process_payment"] = f"{links.claims_app}/claims/{claim}/payment"
-    code = _segment(data.get("rejection_code"))
     if links.rejection_guide:
+        code = _segment(data.get("rejection_code"))
         found["rejection_guide"] = (
             f"{links.rejection_guide}/{code}" if code else links.rejection_guide
         )
     if links.grafana:
         board = _segment(data.get("dashboard_id"))
         found["dashboard"] = f"{links.grafana}/d/{board}" if board else links.grafana
-    task = _segment(data.get("task_id"))
     if links.flower:
+        task = _segment(data.get("task_id"))
         found["flower"] = f"{links.flower}/task/{task}" if task else links.flower
     if links.logs:
         found["logs"] = f"{links.logs}?query={quote(notification.correlation_id, safe='')}"

@@ -176,7 +176,7 @@ def parse_entry(
     Raises:
         EventError: Names the field at fault and the fix, never its value: events hold patient data.
     """
-    size = sum(len(key) + len(value) for key, value in fields.items())
+    size = size_bytes(fields)
     if size > max_bytes:
         raise EventError(
             "entry",
@@ -185,6 +185,11 @@ def parse_entry(
     texts = _decode(fields)
     members = _from_event_field(texts) if "event" in texts else _from_flat_fields(texts)
     return to_event(stream, entry_id, members)
+
+
+def size_bytes(fields: Mapping[bytes, bytes]) -> int:
+    """Return the bytes of an entry's names and values."""
+    return sum(map(len, fields)) + sum(map(len, fields.values()))
 
 
 def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Event:

@@ -24,6 +24,8 @@ MIN_KEY_BYTES = 16
 _KEYS_KNOWN = 16
 """Every post and link is signed with one of few keys: what follows from a key is worked out once."""
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+"""RFC 4648 §5, as base64.urlsafe_b64encode."""
 _TOKEN = re.compile(
     r"([A-Za-z0-9_-]{8})\.([0-9a-f]{32})\.([0-4])\.([0-9]{1,12})\.([A-Za-z0-9_-]{43})"
 )
@@ -164,4 +166,4 @@ def _signature(secret: str, claim: str) -> str:
 
 
 def _encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode()

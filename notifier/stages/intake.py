@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from pydantic import JsonValue
 from notifier.config import IntakeSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry, raw_fields
 from notifier.errors import EventError, StreamError
-from notifier.events import Event, parse_entry
+from notifier.events import Event, parse_entry, size_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
 from notifier.provenance import Signers
@@ -132,11 +133,7 @@ class Intake:
         return max(1, min(self._settings.batch, int(_BYTES_IN_HAND / self._entry_bytes)))
 
     def _learn_size(self, entries: Iterable[Entry]) -> None:
-        sizes = [
-            sum([len(key) + len(value) for key, value in entry.fields.items()])
-            for entry in entries
-            if entry.fields
-        ]
+        sizes = [size_bytes(entry.fields) for entry in entries if entry.fields]
         if sizes:
             # A large one is believed at once, that there are none any more only by and by.
             self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
@@ -166,21 +163,22 @@ class Intake:
         batch: list[Decision] = []
         size = 0
         for decision in decisions:
-            size_bytes = decision.size_bytes
-            if batch and size + size_bytes > _BYTES_IN_HAND:
+            added = decision.size_bytes
+            if batch and size + added > _BYTES_IN_HAND:
                 await self._hop_batch(batch)
                 batch, size = [], 0
             batch.append(decision)
-            size += size_bytes
+            size += added
         if batch:
             await self._hop_batch(batch)
 
     async def _hop_batch(self, batch: list[Decision]) -> None:
         results = await self._group.hop([decision.move for decision in batch])
+        words: Counter[str] = Counter()
         for decision, result in zip(batch, results, strict=True):
             word = _report(decision, result)
             if word is not None:
-                metrics.EVENTS_BY(self._stream, word).inc()
+                words[word] += 1
             if decision.span is not None:
                 decision.span.end(
                     {"notifier.result": word or result.name.lower()},
@@ -188,6 +186,8 @@ class Intake:
                 )
             if decision.move.ahead and result is HopResult.MOVED:
                 metrics.EVENTS_AHEAD.labels(self._stream).inc()
+        for word, count in words.items():
+            metrics.EVENTS_BY(self._stream, word).inc(count)
 
     def decide(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
         """Say where an entry goes; no I/O and no exception, whatever the entry holds."""

@@ -13,7 +13,6 @@ import structlog
 from notifier.config import RecorderSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry
 from notifier.errors import OutcomeError
-from notifier.events import entry_time
 from notifier.stages.spanning import record_spans
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
@@ -93,10 +92,11 @@ class Recorder:
 
     def _measure(self, entries: Sequence[Entry]) -> None:
         metrics.RECORDED.labels(self._keys.stream).inc(len(entries))
-        now = self._now()
+        now_ms = self._now().timestamp() * 1000
         delays = metrics.RECORDER_DELAY.labels(self._keys.stream)
         for entry in entries:
-            delays.observe(max(0.0, (now - entry_time(entry.id)).total_seconds()))
+            # Redis gives the ids of outcomes: milliseconds since 1970, and a number.
+            delays.observe(max(0.0, (now_ms - int(entry.id.partition("-")[0])) / 1000))
 
     async def _next(self) -> list[Entry]:
         stream, batch = self._keys.outcomes, self._settings.batch
