@@ -72,9 +72,11 @@ def escape_markdown(text: str) -> str:
 
     `{{DATE(…)}}` and `{{TIME(…)}}` that a template has built stay what they are.
     """
-    if _PLAIN.fullmatch(text) or (
-        _HARMLESS.fullmatch(text) and "://" not in text and text.isprintable()
-    ):
+    return text if _PLAIN.fullmatch(text) else _escape_unusual(text)
+
+
+def _escape_unusual(text: str) -> str:
+    if _HARMLESS.fullmatch(text) and "://" not in text and text.isprintable():
         return text
     text = visible(text)
     if "{{" not in text:
@@ -150,7 +152,9 @@ def _as_text(clean: Callable[[str], str]) -> Callable[[Value], Value]:
 
 
 _ADDRESS_CLEAN = Clean(safe_address, whole=True)
-_MARKDOWN_CLEAN = Clean(_as_text(escape_markdown), text=escape_markdown)
-_PLAIN_CLEAN = Clean(_as_text(visible), text=visible)
-_LIST_CLEAN = Clean(_deep(escape_markdown), text=escape_markdown)
-_OTHER_CLEAN = Clean(_deep(visible), text=visible)
+_MARKDOWN_CLEAN = Clean(
+    _as_text(escape_markdown), text=_escape_unusual, harmless=_PLAIN.fullmatch
+)
+_PLAIN_CLEAN = Clean(_as_text(visible), text=visible, harmless=str.isprintable)
+_LIST_CLEAN = Clean(_deep(escape_markdown), text=_escape_unusual, harmless=_PLAIN.fullmatch)
+_OTHER_CLEAN = Clean(_deep(visible), text=visible, harmless=str.isprintable)

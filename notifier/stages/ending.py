@@ -20,6 +20,8 @@ from notifier.tracecontext import trace_fields
 
 log = structlog.get_logger(__name__)
 
+_DELIVERED, _DEAD_LETTERED = Status.DELIVERED.value, Status.DEAD_LETTERED.value
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -104,7 +106,7 @@ class Ended(NamedTuple):
         metrics.SENT_BY(
             metrics.event_type_label(notification.event_type),
             notification.priority.value,
-            (Status.DELIVERED if self.refused is None else Status.DEAD_LETTERED).value,
+            _DELIVERED if self.refused is None else _DEAD_LETTERED,
         ).inc()
         if self.refused is not None:
             metrics.DEAD_LETTERS.labels(self.refused.reason.value).inc()

@@ -43,14 +43,18 @@ def pack(group: str, moves: Sequence[Move]) -> tuple[list[str], list[str | bytes
     """Return KEYS and ARGV of hop.lua; every key the script touches is in KEYS (Redis Cluster)."""
     index: dict[str, int] = {}
     argv: list[str | bytes | int] = [group, _PENDING_KEPT, _MOST_AHEAD, len(moves)]
+    kept: dict[str, tuple[int, int]] = {}
     for move in moves:
         mark = index.setdefault(move.mark, len(index) + 1) if move.mark else 0
         source = index.setdefault(move.source, len(index) + 1)
         floor = ahead = 0
         if not move.delete:
             # What is deleted cannot be read again, so only a stream that keeps its entries needs these.
-            floor = index.setdefault(keys.floor(move.source, group), len(index) + 1)
-            ahead = index.setdefault(keys.ahead(move.source, group), len(index) + 1)
+            if move.source not in kept:
+                floor = index.setdefault(keys.floor(move.source, group), len(index) + 1)
+                ahead = index.setdefault(keys.ahead(move.source, group), len(index) + 1)
+                kept[move.source] = floor, ahead
+            floor, ahead = kept[move.source]
         how = "ahead" if move.ahead else "delete" if move.delete else "keep"
         argv += (
             source, move.entry_id, how, mark, move.mark_seconds, floor, ahead, len(move.targets),

@@ -30,6 +30,17 @@ class Clean:
     """Whether it wants the whole text, as for an address, rather than each value in it."""
     text: Callable[[str], str] | None = None
     """What `change` does to text, where that is always text again: most values are."""
+    harmless: Callable[[str], object] | None = None
+    """Tells quickly, without a call of Python, of most text that `text` would leave it as it is."""
+
+    def of_text(self, name: str, source: Source) -> str | None:
+        """Return the expression for what `change` does to text of this name; None where it is not always text."""
+        if self.text is None:
+            return None
+        changed = f"{source.constant(self.text)}({name})"
+        if self.harmless is None:
+            return changed
+        return f"({name} if {source.constant(self.harmless)}({name}) else {changed})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +73,14 @@ def write_single(
     tried = source.attempt(attempt, (_FAILED, f"{value} = {failed}(scope, error)"))
     finish = source.constant(_finished if shown else _bound)
     changed = value if clean is None else f"{source.constant(clean.change)}({value})"
-    quick = None if clean is None else clean.text
+    quick = None if clean is None else clean.of_text(value, source)
     with source.block("else" if tried else "if True"):
         if clean is not None and quick is None:
             source.add(f"{value} = {finish}(scope, {changed})")
         else:
             with source.block(f"if type({value}) is str"):
                 if quick is not None:
-                    source.add(f"{value} = {source.constant(quick)}({value})")
+                    source.add(f"{value} = {quick}")
                 source.add(f"if len({value}) > {LONG}: scope.weigh({value})")
             with source.block("else"):
                 source.add(f"{value} = {finish}(scope, {changed})")
@@ -138,9 +149,9 @@ def _write_piece(piece: Piece, path: str, each: Clean | None, source: Source) ->
         instead = f"{source.constant(_unless_no_result)}(scope, {shown}, error)"
     source.attempt(attempt, (_FAILED, f"{value} = {instead}"))
     other = f"{source.constant(_text_of(piece.shown, path, each))}(scope, {value})"
-    quick = None if each is None else each.text
+    quick = None if each is None else each.of_text(value, source)
     if quick is not None:
-        as_text = f"{source.constant(quick)}({value}) if type({value}) is str else {other}"
+        as_text = f"{quick} if type({value}) is str else {other}"
     else:
         as_text = other if each else f"{value} if type({value}) is str else {other}"
     source.risks += 1
