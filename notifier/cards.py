@@ -166,7 +166,7 @@ class CardPainter:
             TemplateError: Expanding it takes too much work.
         """
         name, template = self._cards.find(notification.card, notification.lang)
-        context = self.context(notification)
+        context = self.context(notification, facts=template.may_read("facts"))
         gaps: list[str] = []
 
         def dash(expression: str) -> str:
@@ -183,8 +183,10 @@ class CardPainter:
             return None
         return link(_answered_by(notification), "acknowledge")
 
-    def context(self, notification: Notification) -> dict[str, JsonValue]:
-        """Build what a template sees."""
+    def context(
+        self, notification: Notification, *, facts: bool = True
+    ) -> dict[str, JsonValue]:
+        """Build what a template sees; `facts`, a list of all data, only if wanted."""
         icon, color = _PRIORITY_LOOKS[notification.priority]
         titles = [self._titles.get(name, name) for name in notification.stakeholders]
         event: dict[str, JsonValue] = {
@@ -213,7 +215,7 @@ class CardPainter:
             "data": notification.data,
             "facts": [
                 {"title": title, "value": value if type(value) is str else _as_text(value)}
-                for title, value in notification.data.items()
+                for title, value in (notification.data.items() if facts else ())
                 if value is not None
             ],
             "links": {

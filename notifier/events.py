@@ -213,7 +213,7 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
             fault = "is not a member of an event; put it into data"
         raise EventError(field, fault) from None
     event_id = entry.id or entry_id
-    lang = (entry.lang or "en").split("-")[0].lower()
+    lang = entry.lang.partition("-")[0].lower() if entry.lang else "en"
     try:
         time = (entry.time or entry_time(entry_id)).astimezone(UTC)
     except OverflowError:

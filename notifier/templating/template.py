@@ -57,17 +57,25 @@ class Template:
 
     def __init__(self, card: JsonValue, guard: Guard = _no_guard) -> None:
         self._paths: set[str] = set()
+        self._looks_up = False
+        """Whether it goes through the data by another way than paths that are known."""
         self._guard = guard
         try:
             source = Source()
             self._expand = source.function(self._write(card, "$", 0, None, source).atom(source))
         except RecursionError:
             raise TemplateError("an expression is too long a chain; split it") from None
+        self._firsts = frozenset(path.partition(".")[0].lower() for path in self._paths)
+        self._looks_up |= any(first.startswith("$") for first in self._firsts)
 
     @property
     def paths(self) -> frozenset[str]:
         """Return the data paths that the template reads, such as data.claim_id."""
         return frozenset(self._paths)
+
+    def may_read(self, name: str) -> bool:
+        """Tell whether it may read this member of the data; where it says no, that is sure."""
+        return self._looks_up or name in self._firsts
 
     def expand(
         self,
@@ -241,6 +249,7 @@ class Template:
     def _value(self, node: Node, path: str, place: Place, source: Source) -> str:
         """Write an expression; returns the atom of its value."""
         self._paths |= paths_in(node)
+        self._looks_up |= "getProperty(" in show(node)
         try:
             return write_node(node, place, source)
         except (TemplateError, EvaluationError) as exc:

@@ -105,3 +105,24 @@ def _outcome(text: str, data: JsonValue) -> str:
         return repr(Template(text).expand(data, missing=lambda _: "—"))
     except TemplateError as exc:
         return str(exc)
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("${data.facts}", False),
+        ("facts", False),
+        ("${facts}", True),
+        ("${Facts[0].title}", True),
+        ("${foreach(facts, each, each.title)}", True),
+        ("${length($root)}", True),
+        ("${$root.data.claim_id}", True),
+        ("${getProperty('facts')}", True),
+    ],
+)
+def test_a_template_tells_what_it_does_not_read(text: str, may: bool) -> None:
+    assert Template({"text": text}).may_read("facts") is may
+
+
+def test_what_elements_repeat_over_is_read() -> None:
+    assert Template([{"$data": "${facts}", "text": "${title}"}]).may_read("facts")
