@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
-from typing import Annotated, NamedTuple, Never
+from typing import Annotated, NamedTuple, Never, cast
 
+import orjson
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -336,7 +337,7 @@ def _from_cloudevent(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def _json_object(field: str, text: str) -> dict[str, JsonValue]:
     try:
-        parsed = _DECODER.decode(text)
+        parsed = _read_json(text)
     except RecursionError:
         raise EventError(field, f"is nested too deeply; the limit is {MAX_DEPTH}") from None
     except ValueError as exc:
@@ -349,6 +350,36 @@ def _json_object(field: str, text: str) -> dict[str, JsonValue]:
     if "\\u" in text and _LONE_SURROGATE.search(json.dumps(parsed, ensure_ascii=False)):
         raise EventError(field, "holds half of a Unicode surrogate pair; send valid Unicode")
     return parsed
+
+
+def _read_json(text: str) -> JsonValue:
+    """Read JSON exactly; raises ValueError or RecursionError.
+
+    orjson takes a fifth of the time, and makes a double of a whole number beyond 64 bits: then, and to say what is
+    wrong with other text, the standard library reads it.
+    """
+    try:
+        parsed: JsonValue = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    else:
+        if not _has_large_number(parsed):
+            return parsed
+    decoded: JsonValue = _DECODER.decode(text)
+    return decoded
+
+
+def _has_large_number(value: JsonValue) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    for item in value.values() if isinstance(value, dict) else value:
+        kind = type(item)
+        if kind is float:
+            if not -(2.0**63) < cast("float", item) < 2.0**63:
+                return True
+        elif (kind is dict or kind is list) and _has_large_number(item):
+            return True
+    return False
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

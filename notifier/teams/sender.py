@@ -118,9 +118,10 @@ class WebhookSender:
                 proxy=self._settings.proxy or None,
             ) as response:
                 status = response.status
-                answer = await _read_some(response)
+                answer = b"" if response.content.at_eof() else await _read_some(response)
                 error = None if 200 <= status < 300 else fault(status, answer)
-                asked = retry_after(response.headers.get("Retry-After"), now())
+                header = response.headers.get("Retry-After")
+                asked = None if header is None else retry_after(header, now())
                 return Answer(status, error, asked, started, clock() - begin)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
             error, setup_fault = self._no_answer(exc)
@@ -199,8 +200,6 @@ class WebhookSender:
 
 async def _read_some(response: aiohttp.ClientResponse) -> bytes:
     """Return the beginning of a body; one that is longer or slow is left there with its connection."""
-    if response.content.at_eof():
-        return b""
     answer = bytearray()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from math import isinf
 from typing import Any
 
 import pytest
@@ -224,3 +225,62 @@ def test_a_number_beyond_a_double_is_shown_as_the_producer_wrote_it():
         "loss": ["-2.5E999"],
         "rate": 0.15,
     }
+
+
+_NUMBERS = (
+    st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**70, -(2**63), -(2**63) - 1, 1e19])
+)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=3),
+        st.recursive(
+            _NUMBERS | st.text(max_size=3) | st.booleans() | st.none(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+            max_leaves=6,
+        ),
+        max_size=4,
+    )
+)  # fmt: skip
+def test_data_are_read_exactly_as_they_were_written(data: dict[str, Any]):
+    fields = {b"type": b"a.b", b"data": json.dumps(data).encode()}
+
+    event = parse_entry("s", "1-1", fields, max_bytes=10**6)
+
+    assert repr(event.data) == repr(data)
+
+
+@given(
+    st.text('{}[]:,"\\\\u dD0189.eE+-aNInfty\n\té', max_size=12)
+    | st.sampled_from(["NaN", "-Infinity", "1.", "01", "\ufeff{}", '"\\ud800"', '"\\u00e9"', "1e400", "-0"])
+)  # fmt: skip
+def test_what_is_json_is_decided_as_python_does(inner: str):
+    text = f'{{"a": {inner}}}'
+    try:
+        value = json.loads(text, parse_float=_finite, parse_constant=_no_constant)
+        # Half of a surrogate pair is no Unicode.
+        json.dumps(value, ensure_ascii=False).encode()
+        wanted = repr(value)
+    except ValueError:
+        wanted = "refused"
+
+    assert _read(text) == wanted
+
+
+def _read(text: str) -> str:
+    fields = {b"type": b"a.b", b"data": text.encode()}
+    try:
+        return repr(parse_entry("s", "1-1", fields, max_bytes=10**6).data)
+    except EventError:
+        return "refused"
+
+
+def _finite(text: str) -> float | str:
+    return text if isinf(float(text)) else float(text)
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(word)
