@@ -26,7 +26,7 @@ from notifier.stages.spanning import DeliverySpan
 from notifier.stages.stage import Every
 from notifier.stages.workers import Workers
 from notifier.streams.group import ConsumerGroup, Entry
-from notifier.streams.hop import Move
+from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
 from notifier.teams.response import Verdict
@@ -192,10 +192,14 @@ class ChannelDelivery:
             ended.move(entry, notification, self._keys, host=host, at=at)
             for entry, notification in batch
         ]
-        results = await self._settler.settle(moves)
-        for (entry, notification), result in zip(batch, results, strict=True):
-            self._parts.leases.drop(entry.stream, entry.id)
-            ended.report(notification, result)
+        leases = self._parts.leases
+
+        def report(results: Sequence[HopResult]) -> None:
+            for (entry, notification), result in zip(batch, results, strict=True):
+                leases.drop(entry.stream, entry.id)
+                ended.report(notification, result)
+
+        await self._settler.settle(moves, report)
 
     async def _read(self, room: int) -> list[Entry]:
         """Read up to `room` urgent entries if there are any, else what comes first."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 import structlog
 
@@ -12,10 +13,20 @@ from notifier.errors import StreamError
 from notifier.stages.stage import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
+from notifier.telemetry.logs import lines_together
 
 log = structlog.get_logger(__name__)
 
 _AT_ONCE = 200
+
+
+Report = Callable[[Sequence[HopResult]], None]
+
+
+class _Waiting(NamedTuple):
+    moves: Sequence[Move]
+    report: Report | None
+    done: asyncio.Future[None]
 
 
 class Settler:
@@ -23,15 +34,20 @@ class Settler:
 
     def __init__(self, group: ConsumerGroup) -> None:
         self._group = group
-        self._waiting: list[tuple[Sequence[Move], asyncio.Future[list[HopResult]]]] = []
+        self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
 
-    async def settle(self, moves: Sequence[Move]) -> list[HopResult]:
-        """Hop entries in one step; returns when it has happened, however long Redis is away."""
-        done: asyncio.Future[list[HopResult]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((moves, done))
+    async def settle(self, moves: Sequence[Move], report: Report | None = None) -> None:
+        """Hop entries in one step; returns when it has happened, however long Redis is away.
+
+        Args:
+            moves: What to hop.
+            report: Told what became of each: beside the reports of others, so that all lines in the log are one write.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(moves, report, done))
         self._filled.set()
-        return await done
+        await done
 
     async def run(self) -> None:
         """Hop what is waiting, until cancelled."""
@@ -40,11 +56,14 @@ class Settler:
             batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
             if not self._waiting:
                 self._filled.clear()
-            results = iter(await self._hop([move for moves, _ in batch for move in moves]))
-            for moves, done in batch:
-                own = list(islice(results, len(moves)))
-                if not done.done():
-                    done.set_result(own)
+            results = iter(await self._hop([move for each in batch for move in each.moves]))
+            with lines_together():
+                for moves, report, done in batch:
+                    own = list(islice(results, len(moves)))
+                    if not done.done():
+                        done.set_result(None)
+                    if report is not None:
+                        report(own)
 
     async def _hop(self, moves: list[Move]) -> list[HopResult]:
         wait = FIRST_WAIT_SECONDS

@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -17,6 +19,44 @@ from notifier.config import LoggingSettings
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """sd-daemon(3): levels of syslog, which journalctl -p asks for."""
+
+
+class _Stream:
+    """Standard error, whose lines can be gathered for a moment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._gathered: list[str] | None = None
+
+    def write(self, text: str) -> None:
+        with self._lock:
+            if self._gathered is None:
+                sys.stderr.write(text)
+            else:
+                self._gathered.append(text)
+
+    def flush(self) -> None:
+        if self._gathered is None:
+            sys.stderr.flush()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        with self._lock:
+            self._gathered = []
+            try:
+                yield
+            finally:
+                lines, self._gathered = self._gathered, None
+                sys.stderr.write("".join(lines))
+                sys.stderr.flush()
+
+
+_STREAM = _Stream()
+
+
+def lines_together() -> AbstractContextManager[None]:
+    """Write what is logged within at its end, at once: many lines cost as much as one. Not for what waits for anything."""
+    return _STREAM.together()
 
 
 def configure(settings: LoggingSettings) -> None:
@@ -44,7 +84,8 @@ def configure(settings: LoggingSettings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             getattr(logging, settings.level.upper())
         ),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        # What structlog asks of a file is to write and to flush.
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _STREAM)),
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard module; their warnings belong on the same stream.

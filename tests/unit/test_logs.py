@@ -20,7 +20,24 @@ logging.getLogger("library").warning("odd")
 """
 
 
-def lines(environ: dict[str, str], *, journal: bool) -> list[str]:
+TOGETHER = """
+import sys, structlog
+from notifier.config import LoggingSettings
+from notifier.telemetry import logs
+logs.configure(LoggingSettings(format="json", level="info"))
+log = structlog.get_logger()
+log.info("one")
+try:
+    with logs.lines_together():
+        log.info("two"); log.info("three")
+        print("nothing of these yet", file=sys.stderr)
+        raise LookupError
+except LookupError:
+    log.info("four")
+"""
+
+
+def lines(environ: dict[str, str], *, journal: bool, program: str = PROGRAM) -> list[str]:
     """Return what the program writes to a pipe, which the environment calls the journal's or not."""
     reading, writing = os.pipe()
     if journal:
@@ -29,7 +46,7 @@ def lines(environ: dict[str, str], *, journal: bool) -> list[str]:
     with open(reading, encoding="utf-8") as reader:
         with open(writing, "wb") as writer:
             subprocess.run(
-                [sys.executable, "-c", PROGRAM],
+                [sys.executable, "-c", program],
                 env=environ,
                 stderr=writer,
                 check=True,
@@ -56,3 +73,12 @@ def test_elsewhere_a_line_is_json_alone(stream: dict[str, str]):
         "error",
     ]
     assert found[4] == "WARNING library odd"
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_lines_written_together_come_at_the_end_whole_and_in_order(journal: bool):
+    found = lines(dict(os.environ), journal=journal, program=TOGETHER)
+
+    assert found.pop(1) == "nothing of these yet"
+    told = [json.loads(line.removeprefix("<6>")) for line in found]
+    assert [line["event"] for line in told] == ["one", "two", "three", "four"]
