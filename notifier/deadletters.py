@@ -12,7 +12,8 @@ from pydantic import JsonValue
 
 from notifier.deadletter import Reason
 from notifier.errors import NotifierError
-from notifier.masking import Masking, mask_event_data, mask_raw_text, mask_raw_texts
+from notifier.masking import Masking, mask_event_data
+from notifier.rawtext import mask_raw_text, mask_raw_texts
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.history import entries_between
 from notifier.streams.keys import Keys

@@ -204,7 +204,7 @@ class Channels:
     async def _deliver(self, lane: ChannelDelivery, part: str, stop: asyncio.Event) -> None:
         try:
             await keep_turning(lane.turn, part=part, stop=stop, health=self._daemon.health)
-            await lane.drain()
+            await _drain(lane, part)
         finally:
             lane.abandon()
 
@@ -224,6 +224,15 @@ class Channels:
             utc_now,
             daemon.spans,
         )
+
+
+async def _drain(lane: ChannelDelivery, part: str) -> None:
+    """Wait for what is in hand; one that Redis's absence ended is left to others and keeps none of the rest from its end."""
+    while True:
+        try:
+            return await lane.drain()
+        except UnreachableError as exc:
+            log.warning("delivery_left", stage=part, reason=str(exc))
 
 
 def warn_of_missing(snapshot: Snapshot) -> None:

@@ -19,7 +19,7 @@ class Workers:
         """Works that have not ended, also those that have not begun."""
         self._waiting: deque[Work] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._failed: list[asyncio.Task[None]] = []
+        self._failed: deque[Exception] = deque()
         self._most = 0
         self._few = asyncio.Event()
         """No more are in hand than somebody waits for, or one has failed."""
@@ -33,19 +33,19 @@ class Workers:
     async def until_at_most(self, most: int, *, seconds: float | None = None) -> bool:
         """Wait until no more works are in hand, however long or for so many seconds; tell whether it is so.
 
-        Raises what a work raised.
+        Raises what a work raised; of several that failed each call raises one.
         """
         self._most = most
         try:
             async with asyncio.timeout(seconds):
-                while True:
-                    self._raise_failure()
-                    if self.in_hand <= most:
-                        return True
+                while self.in_hand > most and not self._failed:
                     self._few.clear()
                     await self._few.wait()
         except TimeoutError:
-            return False
+            pass
+        if self._failed:
+            raise self._failed.popleft()
+        return self.in_hand <= most
 
     def abandon(self) -> None:
         """Cancel what has begun and forget the rest."""
@@ -65,6 +65,10 @@ class Workers:
             work = self._waiting.popleft()
             try:
                 await work()
+            except Exception as exc:
+                # Noted before anybody is woken, else who waits for the last one would miss it.
+                self._failed.append(exc)
+                self._few.set()
             finally:
                 self.in_hand -= 1
                 if self.in_hand <= self._most:
@@ -72,13 +76,5 @@ class Workers:
 
     def _left(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failed.append(task)
-            self._few.set()
         # What was started after this one saw that nothing waits has nobody yet.
         self._staff()
-
-    def _raise_failure(self) -> None:
-        failed, self._failed = self._failed, []
-        for task in failed:
-            task.result()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.masking import Masking, mask_event_data, mask_raw_text, mask_value
+from notifier.masking import Masking, mask_event_data, mask_value
 
 MASKING = Masking.of(
     ["patient_id", "member_id", "name", "phone", "national_id"],
@@ -60,21 +60,6 @@ def test_names_of_things_are_left_alone():
     assert mask_event_data(data, MASKING) == data
 
 
-def test_raw_text_that_is_no_json_is_masked_by_member_name():
-    text = '{"type":"x","patient_id": "PAT-12345", "member_id":"M-99999'
-
-    masked = mask_raw_text(text, MASKING)
-
-    assert "12345" not in masked
-    assert "99999" not in masked
-
-
-def test_raw_text_hides_what_it_names_wherever_else_it_stands():
-    text = r'{"data": "{\"patient_id\": \"PAT-12345\", \"notes\": \"about pat 12345'
-
-    assert "12345" not in mask_raw_text(text, MASKING)
-
-
 def test_values_are_found_with_other_spaces_and_dashes():
     masked = mask_event_data(
         {
@@ -101,6 +86,28 @@ def test_a_value_is_found_in_a_number_of_another_member_and_across_its_separator
     )
 
     assert masked["other"] == {"ref": "***765", "list": ["x ***765"]}
+
+
+@pytest.mark.parametrize(
+    ("identity", "other"),
+    [
+        ("1012 345 678", 1012345678), ("10_123456", 10123456), ("1 2345", 12345), ("1012345678", 1012345678.0),
+        (1012345678, 1012345678.0), (1012345678.0, 1012345678), ("+966501234567", 966501234567.0),
+    ],
+)  # fmt: skip
+def test_a_number_is_masked_as_number_too_however_it_was_written(
+    identity: str | float, other: float
+):
+    masked = mask_event_data({"patient_id": identity, "list": [{"ref": other}, 1.5]}, MASKING)
+
+    assert str(int(other)) not in json.dumps(masked)
+
+
+def test_members_whose_names_look_alike_once_masked_are_all_kept():
+    ids = ["PAT-10345", "PAT-20345", "PAT-30345"]
+    masked = mask_event_data({"patient_id": ids, "results": dict.fromkeys(ids, "new")}, MASKING)
+
+    assert masked["results"] == {"***345": "new", "***345 (2)": "new", "***345 (3)": "new"}
 
 
 def test_a_value_of_separators_alone_hides_nothing_else():

@@ -119,6 +119,50 @@ async def test_a_failure_wakes_whoever_waits_for_more_to_end() -> None:
     await yard.end("a")
 
 
+async def test_the_failure_of_the_last_one_is_raised_too() -> None:
+    workers = Workers(1)
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("gone")
+
+    workers.start(fail)
+    with pytest.raises(LookupError, match="gone"):
+        await workers.until_at_most(0)
+    assert await workers.until_at_most(0)
+
+
+async def test_each_of_several_failures_is_raised() -> None:
+    workers = Workers(3)
+
+    async def fail(error: Exception) -> None:
+        raise error
+
+    errors = [LookupError("a"), LookupError("b"), LookupError("c")]
+    for error in errors:
+        workers.start(partial(fail, error))
+    raised: list[Exception] = []
+    for _ in errors:
+        with pytest.raises(LookupError) as caught:
+            await workers.until_at_most(0)
+        raised.append(caught.value)
+    assert raised == errors
+    assert await workers.until_at_most(0)
+
+
+async def test_a_work_that_took_too_long_is_not_taken_for_a_wait_that_did() -> None:
+    yard, workers = Yard(), Workers(2)
+
+    async def fail() -> None:
+        raise TimeoutError("no answer")
+
+    workers.start(fail)
+    workers.start(yard.work("a"))
+    with pytest.raises(TimeoutError, match="no answer"):
+        await workers.until_at_most(0)
+    await yard.end("a")
+
+
 @pytest.mark.parametrize(("limit", "begun"), [(1, "abcd"), (3, "abcdef")])
 async def test_another_limit_holds_from_the_next_work_on(limit: int, begun: str) -> None:
     yard, workers = Yard(), Workers(2)
