@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
+import shlex
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +19,12 @@ import typer
 
 from notifier.config import load_config
 from notifier.errors import SandboxError
+from notifier.sandbox.environment import (
+    Addresses,
+    daemon_environment,
+    shell_text,
+    write_private,
+)
 from notifier.sandbox.faults import parse_faults
 from notifier.sandbox.local_teams import LocalTeams
 from notifier.sandbox.samples import sample_events
@@ -29,16 +36,6 @@ from notifier.streams.group import ConsumerGroup
 _READY_SECONDS = 30.0
 _DAEMON_STOP_SECONDS = 30.0
 _LEASH = Path(__file__).with_name("leash.py")
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where everything is."""
-
-    redis_url: str
-    database_url: str
-    teams_url: str
-    admin_url: str
 
 
 def run_sandbox(
@@ -69,11 +66,19 @@ def run_sandbox(
         }
         teams = LocalTeams(channels, picked)
         addresses = Addresses(redis.url, postgres.url, "", f"http://127.0.0.1:{free_port()}")
-        return asyncio.run(_run(teams, port, addresses, events, rate, as_json))
+        return asyncio.run(
+            _run(teams, port, addresses, folder.resolve() / "env.sh", events, rate, as_json)
+        )
 
 
 async def _run(
-    teams: LocalTeams, port: int, partly: Addresses, events: int, rate: float, as_json: bool
+    teams: LocalTeams,
+    port: int,
+    partly: Addresses,
+    shell_file: Path,
+    events: int,
+    rate: float,
+    as_json: bool,
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -85,10 +90,16 @@ async def _run(
         addresses = Addresses(
             partly.redis_url, partly.database_url, teams.url, partly.admin_url
         )
-        daemon = await _start_daemon(addresses, teams)
+        webhooks = {name: teams.webhook_url(name) for name in teams.channels}
+        public = f"127.0.0.1:{free_port()}"
+        env = daemon_environment(os.environ, addresses, webhooks, public)
+        write_private(shell_file, shell_text(env, os.environ, Path(sys.executable).parent))
+        # Its ports and its key are of this run alone, so it goes even when the data stay.
+        stack.callback(shell_file.unlink, missing_ok=True)
+        daemon = await _start_daemon(env)
         stack.push_async_callback(_stop_daemon, daemon)
         await _until_ready(daemon, addresses.admin_url)
-        _announce(addresses, as_json)
+        _announce(addresses, shell_file, as_json)
         feeding = asyncio.create_task(_feed(addresses.redis_url, events, rate, teams, as_json))
         ended = asyncio.create_task(daemon.wait())
         stopped = asyncio.create_task(stop.wait())
@@ -108,27 +119,8 @@ async def _run(
     return 0
 
 
-async def _start_daemon(addresses: Addresses, teams: LocalTeams) -> asyncio.subprocess.Process:
+async def _start_daemon(env: Mapping[str, str]) -> asyncio.subprocess.Process:
     """Start the production daemon, unchanged; only its environment is the sandbox's."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(
-            ("TEAMS_WEBHOOK_", "TEAMS_HMAC_", "VAULT_", "CREDENTIALS_DIRECTORY")
-        )
-    }
-    env = kept | {
-        "REDIS_URL": addresses.redis_url,
-        "DATABASE_URL": addresses.database_url,
-        "TEAMS_HMAC_SECRET_KEY": secrets.token_hex(32),
-        "TEAMS_ADMIN__BIND": addresses.admin_url.removeprefix("http://"),
-        "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1",
-        **{f"TEAMS_WEBHOOK_{name.upper()}": teams.webhook_url(name) for name in teams.channels},
-    }
-    if "TEAMS_PUBLIC__BIND" not in env:
-        public = f"127.0.0.1:{free_port()}"
-        env |= {"TEAMS_PUBLIC__BIND": public, "TEAMS_PUBLIC__URL": f"http://{public}"}
-    env.setdefault("TEAMS_LOGGING__LEVEL", "warning")
     leash = [str(_LEASH), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
     return await asyncio.create_subprocess_exec(
         sys.executable, *leash, sys.executable, "-m", "notifier", "run", "--instance", "sandbox",
@@ -190,9 +182,9 @@ async def _feed(
         await client.aclose()
 
 
-def _announce(addresses: Addresses, as_json: bool) -> None:
+def _announce(addresses: Addresses, shell_file: Path, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(asdict(addresses)))
+        typer.echo(json.dumps({**asdict(addresses), "env_file": str(shell_file)}))
         sys.stdout.flush()
         return
     typer.echo(
@@ -206,6 +198,10 @@ def _announce(addresses: Addresses, as_json: bool) -> None:
 Publish an event of your own from another terminal:
 
   {redis_program("redis-cli")} -u {addresses.redis_url} XADD teams:events '*' type nphies.claim.rejected claim_id CLM-1 rejection_code INV-001
+
+With this, notifier trace, doctor, top, dlq, … in another terminal speak to this sandbox:
+
+  . {shlex.quote(str(shell_file))}
 
 Sample events follow. Ctrl-C ends everything.
 """

@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ async def test_sample_events_reach_every_channel_and_the_table_and_ctrl_c_leaves
     open_folder: Path,
 ):
     process, addresses = await start(open_folder, "--events", "36", "--rate", "50")
-    assert set(addresses) == {"redis_url", "database_url", "teams_url", "admin_url"}
+    names = {"redis_url", "database_url", "teams_url", "admin_url", "env_file"}
+    assert set(addresses) == names
 
     def delivered() -> bool:
         with psycopg.connect(addresses["database_url"]) as connection:
@@ -88,6 +90,59 @@ async def test_sample_events_reach_every_channel_and_the_table_and_ctrl_c_leaves
     process.send_signal(signal.SIGINT)
     assert await process.wait() == 0
     await until(lambda: alive_in(open_folder) == [])
+
+
+@pytest.fixture
+def in_another_terminal() -> Callable[[str, str], subprocess.CompletedProcess[str]]:
+    """Run a command in a shell that has sourced the file that the sandbox wrote."""
+    outer = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path.cwd()), "COLUMNS": "200"}
+    # A shell with a real daemon's settings, as an operator's may be.
+    outer |= {"VAULT_ADDR": "http://127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1"}
+
+    def run(env_file: str, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", '. "$0" && ' + command, env_file],
+            capture_output=True, text=True, env=outer, timeout=60, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+async def test_another_terminal_speaks_to_the_sandbox(
+    open_folder: Path,
+    in_another_terminal: Callable[[str, str], subprocess.CompletedProcess[str]],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    folder = open_folder / "it's here"
+    process, addresses = await start(folder, "--events", "1")
+    file = Path(addresses["env_file"])
+    assert file.parent == folder
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    async def traced() -> bool:
+        done = await asyncio.to_thread(
+            in_another_terminal, str(file), "notifier trace CLM-45678 --format json"
+        )
+        return done.returncode == 0 and '"state": "delivered"' in done.stdout
+
+    published = await asyncio.to_thread(
+        in_another_terminal,
+        str(file),
+        'notifier publish nphies.claim.rejected --data \'{"claim_id": "CLM-45678", "rejection_code": "INV-001"}\'',
+    )
+    assert published.returncode == 0, published.stderr
+    await until(traced, 30)
+    looked = await asyncio.to_thread(
+        in_another_terminal, str(file), "notifier doctor --format json"
+    )
+    found = json.loads(looked.stdout)
+    assert (looked.returncode, found["faults"]) == (0, 0), looked.stdout
+    assert "sandbox on" in looked.stdout
+
+    process.send_signal(signal.SIGINT)
+    assert await process.wait() == 0
+    assert not file.exists()
 
 
 async def acknowledges_from_a_card(addresses: dict[str, str]) -> None:
