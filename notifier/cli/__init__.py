@@ -1,30 +1,14 @@
-"""The command line: one file per command, each thin."""
+"""The command line: one file per command, each thin, and imported when it is called."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
-from notifier.cli import (
-    cards,
-    config,
-    dlq,
-    keys,
-    lanes,
-    migrate,
-    prune,
-    publish,
-    replay,
-    report,
-    run,
-    schema,
-    trace,
-)
-from notifier.cli.doctor import doctor
-from notifier.cli.sandbox import sandbox
-from notifier.cli.top import top
+from notifier.cli.lazy import LazyCommand, lazy_group, stub_of
 from notifier.errors import NotifierError
 
 EPILOG = (
@@ -32,7 +16,28 @@ EPILOG = (
     "answer · 5 the database schema is too old (notifier migrate up) · 130 interrupted."
 )
 
+COMMANDS = (
+    LazyCommand("run", "run:run", "Run the daemon until SIGTERM or Ctrl-C, then finish what is in flight and exit 0."),
+    LazyCommand("sandbox", "sandbox:sandbox", "Run Redis, Postgres, a local Teams and the daemon on this machine, with sample events."),
+    LazyCommand("publish", "publish:publish", "Publish events, from flags, a file, or JSON lines on standard input."),
+    LazyCommand("migrate", "migrate:app", "Bring the database schema up or down, or say where it stands."),
+    LazyCommand("dlq", "dlq:app", "Dead letters: what could not be delivered, why, and what to do with it."),
+    LazyCommand("lanes", "lanes:app", "Lanes: what waits for each channel, and how to empty those of a channel that is no more."),
+    LazyCommand("replay", "replay:replay_events", "Route the events of a time range again and deliver what was not delivered."),
+    LazyCommand("trace", "trace:trace", "Show the whole way of an event: published, waiting, attempts, card, what people did, dead letters and their replays."),
+    LazyCommand("report", "report:report", "Report the success metrics against their targets, and what was sent, failed and answered."),
+    LazyCommand("prune", "prune:prune_audit", "Delete audit rows older than audit.retention_days; CRITICAL ones are kept audit.critical_retention_days."),
+    LazyCommand("cards", "cards:app", "Card templates: list, check, render."),
+    LazyCommand("schema", "schema:schema", "Print the contract with producers, generated from the model the daemon validates with."),
+    LazyCommand("config", "config:app", "Check the settings and show what is in force."),
+    LazyCommand("doctor", "doctor:doctor", "Look at Redis, Postgres, Vault, webhooks, cards, routes and the service, and say how to mend what is wrong."),
+    LazyCommand("top", "top:top", "Show what waits in streams and lanes, how old it is, how fast it comes and goes, and which channels are held back."),
+    LazyCommand("keys", "keys:app", "Make keys that sign posts and action links, and change them without breaking posted links."),
+)  # fmt: skip
+"""In the order in which help lists them."""
+
 app = typer.Typer(
+    cls=lazy_group(COMMANDS),
     help="Turn claims-platform events on Redis streams into Microsoft Teams cards, lose none, and keep the audit trail. "
     "Start with: notifier sandbox",
     epilog=EPILOG,
@@ -40,30 +45,34 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(run.run)
-app.command()(sandbox)
-app.command()(publish.publish)
-app.add_typer(migrate.app, name="migrate")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(lanes.app, name="lanes")
-app.command("replay")(replay.replay_events)
-app.command()(trace.trace)
-app.command()(report.report)
-app.command("prune")(prune.prune_audit)
-app.add_typer(cards.app, name="cards")
-app.command()(schema.schema)
-app.add_typer(config.app, name="config")
-app.command()(doctor)
-app.command()(top)
-app.add_typer(keys.app, name="keys")
+for command in COMMANDS:
+    app.command(command.name, help=command.help)(stub_of(command))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("notifier"))
+        raise typer.Exit
+
+
+@app.callback()
+def notifier(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take what belongs to no command."""
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import version as installed
-
-    typer.echo(installed("notifier"))
+    _print_version(wanted=True)
 
 
 def main() -> None:

@@ -1,0 +1,59 @@
+"""Commands that are imported when they are called: most need little of what all need together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typing_extensions import override
+
+
+@dataclass(frozen=True, slots=True)
+class LazyCommand:
+    """A command, or a group of commands, as the list of all shows it."""
+
+    name: str
+    place: str
+    """Module under notifier.cli and attribute: a function, or a Typer of several commands."""
+    help: str
+    """Its first line of help, which the list of commands shows without importing it."""
+
+    def load(self) -> Any:
+        """Import it and return it as typer runs it."""
+        module, _, attribute = self.place.partition(":")
+        found = getattr(import_module(f"notifier.cli.{module}"), attribute)
+        holder = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        if isinstance(found, typer.Typer):
+            holder.add_typer(found, name=self.name)
+        else:
+            holder.command(self.name)(found)
+        return typer.main.get_group(holder).commands[self.name]
+
+
+def lazy_group(commands: tuple[LazyCommand, ...]) -> type[TyperGroup]:
+    """Return a group that puts the command itself in the place of its stub once it is called."""
+    by_name = {command.name: command for command in commands}
+
+    class LazyGroup(TyperGroup):
+        @override
+        def resolve_command(
+            self, ctx: Any, args: list[str]
+        ) -> tuple[str | None, Any, list[str]]:
+            name, stub, rest = super().resolve_command(ctx, args)
+            wanted = by_name.get(name or "")
+            return name, stub if wanted is None else wanted.load(), rest
+
+    return LazyGroup
+
+
+def stub_of(command: LazyCommand) -> Callable[[], None]:
+    """Return what stands for a command in the list of all."""
+
+    def stub() -> None:
+        raise AssertionError(f"{command.name} was not imported")
+
+    return stub
