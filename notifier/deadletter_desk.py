@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,9 +10,9 @@ from pydantic import JsonValue
 
 from notifier.deadletters import DeadLetter
 from notifier.errors import EventError
-from notifier.notifications import decode
+from notifier.notifications import Notification, decode
 from notifier.replays import Replayer, Target
-from notifier.store.dead_letters import DeadLetterLog
+from notifier.store.dead_letters import DeadLetterLog, EventIds
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.keys import Keys
 
@@ -63,8 +63,9 @@ class DeadLetterDesk:
         """
         targets = await self._targets(letter, edited, to)
         await self.log.note(
-            letter.whole(), action="replay", who=who, why=why, edited=edited is not None
-        )
+            letter.whole(), action="replay", who=who, why=why, edited=edited is not None,
+            became=_event_of(targets),
+        )  # fmt: skip
         done = await self.group.revive(Keys(letter.stream).dead, letter.id, targets)
         return Replayed(tuple(stream for stream, _ in targets), done)
 
@@ -83,10 +84,19 @@ class DeadLetterDesk:
     ) -> list[Target]:
         targets = self.replayer.targets(letter.stream, letter.fields, letter.raw, edited, to)
         if to is not None:
-            texts = [fields["notification"] for _, fields in targets]
-            ids = [
-                decode(text if isinstance(text, bytes) else text.encode()).id for text in texts
-            ]
+            ids = [notification.id for notification in _notifications(targets)]
             if await self.log.delivered(ids, since=datetime(1970, 1, 1, tzinfo=UTC)):
                 raise EventError("channel", "has had this event already; discard the letter")
         return targets
+
+
+def _notifications(targets: Sequence[Target]) -> list[Notification]:
+    texts = [fields["notification"] for _, fields in targets if "notification" in fields]
+    return [decode(text if isinstance(text, bytes) else text.encode()) for text in texts]
+
+
+def _event_of(targets: Sequence[Target]) -> EventIds | None:
+    """Return the event that a letter becomes; None when it was a card's record."""
+    for notification in _notifications(targets):
+        return EventIds(notification.event_id, notification.correlation_id)
+    return None

@@ -216,4 +216,6 @@ def _letter(letter: Letter) -> str:
 def _revival(revival: Revival) -> str:
     verb = "replayed" if revival.action == "replay" else "discarded"
     why = f": {revival.why}" if revival.why else ""
-    return f"dead letter {revival.letter_id} ({revival.reason}) {verb} {_time(revival.at)} by {revival.who}{why}"
+    corrected = "; with a corrected event" if revival.edited else ""
+    event = f", event {revival.event_id}" if revival.event_id else ""
+    return f"dead letter {revival.letter_id} ({revival.reason}) {verb} {_time(revival.at)} by {revival.who}{why}{corrected}{event}"

@@ -73,7 +73,11 @@ def assemble(recorded: Recorded, sightings: Sightings) -> list[Journey]:
                 for letter, owner in sightings.letters
                 if owner is not None and owner.id == notification_id
             ),
-            tuple(each for each in revivals if each.notification_id == notification_id),
+            tuple(
+                each
+                for each in revivals
+                if _belongs(each, identity, ended.get(notification_id))
+            ),
             _taken(notification_id, rows, recorded, sightings.taken),
             tuple(
                 step
@@ -94,6 +98,27 @@ def assemble(recorded: Recorded, sightings: Sightings) -> list[Journey]:
 def revivals_of(recorded: Recorded) -> list[Revival]:
     """Return what was done with dead letters."""
     return [Revival(*each) for each in recorded.revivals]
+
+
+def events_revived(recorded: Recorded, text: str) -> set[str]:
+    """Return the events that lead on: of the dead letter that was asked for, and those that others became."""
+    return {
+        each.event_id
+        for each in revivals_of(recorded)
+        if each.event_id and (each.letter_id == text or each.edited)
+    }
+
+
+def _belongs(revival: Revival, identity: Identity, ended: Ended | None) -> bool:
+    """Tell whether a notification was the dead letter, or came out of it."""
+    if revival.notification_id == identity.id:
+        return True
+    if revival.action != "replay" or not (revival.edited or revival.notification_id is None):
+        return False
+    # What had ended before is of the event too, but not of the letter.
+    return (revival.stream, revival.event_id) == (identity.stream, identity.event_id) and (
+        ended is None or ended.at >= revival.at
+    )
 
 
 def _identity(row: JourneyRow) -> Identity:

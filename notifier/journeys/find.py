@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from notifier.config import Config, DatabaseSettings, RedisSettings
 from notifier.errors import NotifierError, StoreError, StreamError
-from notifier.journeys.assembly import assemble, identities, revivals_of
+from notifier.journeys.assembly import assemble, events_revived, identities, revivals_of
 from notifier.journeys.causes import causes_of
 from notifier.journeys.models import Found, Looked
 from notifier.journeys.sighting import Search, look_through, look_up
@@ -66,13 +66,13 @@ class Finder:
         if redis_works:
             await self._in_redis(search, self._look_through(search, recorded))
         journeys = assemble(recorded, search.sightings)
-        shown = {journey.identity.id for journey in journeys[:limit]}
+        told = {each for journey in journeys[:limit] for each in journey.revivals}
         found = Found(
             text,
             tuple(journeys[:limit]),
             tuple(sorted(search.published.values(), key=lambda each: each.at, reverse=True)),
             tuple(letter for letter, owner in search.sightings.letters if owner is None),
-            tuple(each for each in revivals_of(recorded) if each.notification_id not in shown),
+            tuple(each for each in revivals_of(recorded) if each not in told),
             len(journeys) > limit or search.more,
             tuple(search.looked),
             (),
@@ -105,19 +105,25 @@ class Finder:
     async def _recorded(self, search: Search) -> Recorded:
         how = "by notification, event, correlation, claim, digest and trace id"
         try:
-            recorded = await self._store.find(
-                search.text,
-                uuid=_uuid(search.text),
-                event_ids=sorted(search.ids),
-                streams=search.config.streams,
-                limit=search.limit + 1,
-                cards=search.cards,
-            )
+            recorded = await self._asked(search)
+            search.revived = events_revived(recorded, search.text)
+            if search.revived:
+                recorded = await self._asked(search)
         except StoreError as exc:
             search.looked.append(Looked("Postgres", how, whole=False, problem=str(exc)))
             return _NOTHING
         search.looked.append(Looked("Postgres, teams_notifications", how, whole=True))
         return recorded
+
+    async def _asked(self, search: Search) -> Recorded:
+        return await self._store.find(
+            search.text,
+            uuid=_uuid(search.text),
+            event_ids=sorted(search.ids),
+            streams=search.config.streams,
+            limit=search.limit + 1,
+            cards=search.cards,
+        )
 
 
 def _uuid(text: str) -> str | None:

@@ -113,7 +113,9 @@ class Revival:
     edited: bool
     stream: str
     event_id: str | None
+    """Of the event that it became, or was when it was discarded."""
     notification_id: str | None
+    """None when it had not become a notification."""
     channel: str | None
 
 

@@ -42,13 +42,19 @@ class Search:
     sightings: Sightings = field(default_factory=Sightings)
     looked: list[Looked] = field(default_factory=list)
     more: bool = False
+    revived: set[str] = field(default_factory=set)
+    """Events that dead letters became which were found."""
 
     @property
     def ids(self) -> set[str]:
         """Return what was asked for, and the event ids that it stands for."""
         events = {each.event_id for each in self.published.values() if each.event_id}
         # An entry's id stands for its event; a correlation or claim id stands for itself alone.
-        return {self.text, *(events if _ENTRY_ID.fullmatch(self.text) else ())}
+        return {
+            self.text,
+            *self.revived,
+            *(events if _ENTRY_ID.fullmatch(self.text) else ()),
+        }
 
 
 async def look_up(search: Search, peek: Peek) -> None:

@@ -49,9 +49,11 @@ def _attempt(attempt: Attempt) -> Step:
 def _revival(revival: Revival) -> Step:
     what = "replayed" if revival.action == "replay" else "discarded"
     detail = f"dead letter {revival.letter_id} ({revival.reason}) by {revival.who}"
+    if revival.why:
+        detail += f": {revival.why}"
     if revival.edited:
-        detail += ", with an edited event"
-    return Step(revival.at, what, detail + (f": {revival.why}" if revival.why else ""))
+        detail += "; with a corrected event"
+    return Step(revival.at, what, detail)
 
 
 def _escalation(step: Escalation) -> Step:

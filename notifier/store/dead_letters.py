@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import psycopg
 from pydantic import JsonValue
@@ -25,6 +26,13 @@ _COLUMNS = (
 )
 
 
+class EventIds(NamedTuple):
+    """How an event is found again."""
+
+    event_id: str
+    correlation_id: str
+
+
 class DeadLetterLog:
     """One connection for one run of a command."""
 
@@ -41,13 +49,19 @@ class DeadLetterLog:
         who: str,
         why: str | None,
         edited: bool = False,
+        became: EventIds | None = None,
     ) -> None:
         """Write down what is about to be done with a dead letter (masked, as DeadLetter.whole gives it).
+
+        Its event is the one that it becomes: the letter itself, kept whole, has the one that it was.
 
         Raises:
             StoreError: Postgres is away, or its schema is older.
         """
         values: dict[str, object] = {name: letter.get(name) or None for name in _COLUMNS}
+        if became is not None:
+            values["event_id"] = became.event_id
+            values["correlation_id"] = values["correlation_id"] or became.correlation_id
         text = json.dumps(letter, ensure_ascii=False).replace("\\u0000", "\\ufffd")
         values |= {
             "stream": letter["stream"], "letter_id": letter["id"], "action": action, "who": who, "why": why,

@@ -5,7 +5,8 @@ INSERT INTO teams_dead_letter_actions
 VALUES
     (%(stream)s, %(letter_id)s, %(action)s, %(who)s, %(why)s, %(reason)s, %(detail)s, %(channel)s, %(event_type)s, %(event_id)s,
      %(correlation_id)s, %(notification_id)s, %(edited)s, %(letter)s::jsonb)
-ON CONFLICT (stream, letter_id, action) DO UPDATE SET who = excluded.who, why = excluded.why, at = now(), edited = excluded.edited;
+ON CONFLICT (stream, letter_id, action) DO UPDATE SET who = excluded.who, why = excluded.why, at = now(), edited = excluded.edited,
+    event_id = excluded.event_id, correlation_id = excluded.correlation_id;
 
 -- name: delivered
 SELECT id::text FROM teams_notifications

@@ -179,6 +179,51 @@ async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):
     ]  # fmt: skip
 
 
+async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Daemons):
+    await daemons.start()
+    entry_id = xadd(daemons.redis_url, {"type": "a b", "claim_id": "CLM-5"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+    corrected = {"type": "nphies.claim.rejected", "data": {"claim_id": "CLM-5"}}
+    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    done = notifier(
+        "dlq", "replay", letter_id, "--edit", "-", "--by", "Lina", "--why", "a type in two words",
+        stdin=json.dumps(corrected), **env,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
+
+    for wanted in (letter_id, entry_id, "CLM-5"):
+        found = trace(daemons, wanted)
+        assert found["journeys"], wanted
+        assert found["revivals"] == [], wanted
+        for journey in found["journeys"]:
+            assert journey["state"] == "delivered"
+            [replayed] = [step for step in journey["steps"] if step["what"] == "replayed"]
+            assert replayed["detail"] == (
+                f"dead letter {letter_id} (invalid_event) by Lina: a type in two words; with a corrected event"
+            )
+            assert journey["revivals"][0]["event_id"] == entry_id
+    assert "with a corrected event" in shown(daemons, letter_id)
+
+
+async def test_what_a_letter_became_is_found_while_it_waits(daemons: Daemons):
+    await daemons.start("--stages", "intake")
+    xadd(daemons.redis_url, {"type": "a b"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+    corrected = {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]}
+    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    notifier("dlq", "replay", letter_id, "--edit", "-", stdin=json.dumps(corrected), **env)
+
+    [journey] = trace(daemons, letter_id)["journeys"]
+
+    assert (journey["state"], journey["identity"]["event_id"]) == ("waiting", "mended-1")
+    assert "replayed" in whats(journey)
+
+
 async def test_acknowledgement_says_who_and_when_and_no_note(daemons: Daemons):
     await daemons.start(**public())
     xadd(daemons.redis_url, CLAIM)
