@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from notifier.daemon.parts import Daemon
 from notifier.errors import UnreachableError
+from notifier.secrets import State
 from notifier.stages.stage import Every
 from notifier.store.patience import within
 from notifier.store.store import Store
@@ -51,7 +52,7 @@ class ReadinessChecks:
                     _asked("Redis", self._ask_redis), _asked("Postgres", self._ask_postgres)
                 )
         daemon, health = self._daemon, self._daemon.health
-        warnings = health.worries
+        warnings = {**health.worries, **_webhooks_missing(daemon)}
         if self._postgres.state is ServerState.FAULT:
             warnings = {"postgres": self._postgres.detail, **warnings}
         return Readiness(
@@ -105,6 +106,19 @@ def _secrets(daemon: Daemon) -> SecretsState:
         "configured" if snapshot.secrets.keys else "missing",
         "configured" if snapshot.secrets.admin_token else "missing",
     )
+
+
+def _webhooks_missing(daemon: Daemon) -> dict[str, str]:
+    """Return what a process that delivers has no webhook for: it makes dead letters of all cards for these channels."""
+    without = [
+        f"{name} ({webhook.state.value})"
+        for name, webhook in daemon.secrets.found.items()
+        if webhook.state is not State.CONFIGURED
+    ]
+    if not without or "delivery" not in daemon.stages:
+        return {}
+    why = f"none for {', '.join(without)}: each card for them becomes a dead letter (not_configured); set their webhooks, then reload"
+    return {"webhooks": why}
 
 
 def _channels(daemon: Daemon) -> dict[str, ChannelState]:

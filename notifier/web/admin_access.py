@@ -19,6 +19,8 @@ from notifier.web.limits import PostLimit
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Open to whoever reaches the listener: they show neither data nor secrets. Everything else is guarded."""
+HOME = "/"
+"""Leads to the console; open like the probes, for a session's cookie is of the console alone."""
 CONSOLE = "/console"
 LOGIN = f"{CONSOLE}/login"
 LOGOUT = f"{CONSOLE}/logout"
@@ -88,7 +90,7 @@ def guard(access: AdminAccess) -> Middleware:
             return _refused(
                 421, "unknown host name; if it is right, add it to admin.allowed_hosts"
             )
-        if probe:
+        if probe or (request.path == HOME and request.method in _SAFE_METHODS):
             return await handler(request)
         try:
             response = await _console(access, request, handler)

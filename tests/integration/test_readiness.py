@@ -15,6 +15,7 @@ import pytest
 from notifier.sandbox.servers import start_postgres
 from notifier.store.migrations import migrate_down, migrate_up
 from tests.integration.daemons import Daemons
+from tests.integration.test_cli import notifier
 from tests.integration.test_outages import readiness
 from tests.integration.test_pipeline import xadd
 from tests.integration.test_unanswered import Way
@@ -57,7 +58,21 @@ async def test_everything_that_works_is_said_to_work(daemons: Daemons):
     }
     assert state["channels"]["pmo"]["webhook"] == "placeholder"
     assert set(state["parts"].values()) == {"ok"}
-    assert state["warnings"] == {}
+    assert state["warnings"] == {
+        "webhooks": "none for pmo (placeholder): each card for them becomes a dead letter (not_configured); set their webhooks, then reload"
+    }
+    done = notifier(
+        "doctor", "--format", "json",
+        REDIS_URL=daemons.redis_url, DATABASE_URL=daemons.database_url,
+        TEAMS_ADMIN__BIND=urlsplit(daemons.admin_urls[0]).netloc,
+    )  # fmt: skip
+    assert "webhooks: none for pmo" in done.stdout
+
+
+async def test_process_that_does_not_deliver_needs_no_webhooks(daemons: Daemons):
+    await daemons.start("--stages", "intake,recorder", TEAMS_WEBHOOK_PMO="placeholder")
+
+    assert (await readiness(daemons))["warnings"] == {}
 
 
 @pytest.mark.parametrize("name", ["/readyz", "/healthz"])

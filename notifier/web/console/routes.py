@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from notifier.web.admin_access import CONSOLE
+from notifier.web.admin_access import CONSOLE, HOME
 from notifier.web.console.acting import LetterActions
 from notifier.web.console.forms import FormSeal
 from notifier.web.console.letters import LetterPages
@@ -34,6 +34,7 @@ def add_console(app: web.Application, parts: ConsoleParts) -> None:
         return web.Response(status=303, headers={"Location": CONSOLE})
 
     app.add_routes([
+        web.get(HOME, home),
         web.get(CONSOLE, overview.show),
         web.get(f"{CONSOLE}/", home),
         web.get(f"{CONSOLE}/critical", notifications.critical),
