@@ -20,7 +20,11 @@ def sandbox(
         ),
     ] = None,
     events: Annotated[
-        int, typer.Option(min=0, help="Publish this many sample events; 0 = until Ctrl-C.")
+        int,
+        typer.Option(
+            min=0,
+            help="Publish this many sample events, then wait for Ctrl-C; 0 = go on publishing.",
+        ),
     ] = 0,
     rate: Annotated[
         float, typer.Option(min=0.01, max=1000, help="Sample events per second.")
@@ -31,7 +35,7 @@ def sandbox(
     faults: Annotated[
         str,
         typer.Option(
-            help="Make the local Teams fail: shares by kind, such as 429:0.1,500:0.05,timeout:0.02."
+            help="Make the local Teams fail: shares from 0 to 1 by kind, such as 429:0.1,500:0.05,timeout:0.02."
         ),
     ] = "",
 ) -> None:

@@ -9,6 +9,12 @@ from notifier.errors import SandboxError
 KINDS = ("429", "500", "timeout")
 
 
+class FaultsError(SandboxError):
+    """Faults that are written wrong; the message says what is expected."""
+
+    exit_code = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Faults:
     """Shares of requests, from 0 to 1, by kind of fault."""
@@ -25,7 +31,7 @@ class Faults:
 
 
 def parse_faults(text: str) -> Faults:
-    """Read `429:0.1,500:0.05,timeout:0.02`; raises SandboxError with the form expected."""
+    """Read `429:0.1,500:0.05,timeout:0.02`; raises FaultsError with the form expected."""
     shares: list[tuple[str, float]] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         kind, _, number = part.partition(":")
@@ -33,11 +39,15 @@ def parse_faults(text: str) -> Faults:
             share = float(number)
         except ValueError:
             share = -1
-        if kind not in KINDS or not 0 <= share <= 1:
-            raise SandboxError(
-                f"--faults {part}: write kind:share, such as 429:0.1; kinds are {', '.join(KINDS)}"
+        if kind not in KINDS:
+            raise FaultsError(
+                f"--faults {part}: there is no fault {kind}; kinds are {', '.join(KINDS)}, written as 429:0.1"
+            )
+        if not 0 <= share <= 1:
+            raise FaultsError(
+                f"--faults {part}: a share is a number from 0 to 1, such as {kind}:0.1 for one request in ten"
             )
         shares.append((kind, share))
     if sum(share for _, share in shares) > 1:
-        raise SandboxError("--faults: the shares add up to more than 1")
+        raise FaultsError(f"--faults {text}: the shares add up to more than 1")
     return Faults(tuple(shares))

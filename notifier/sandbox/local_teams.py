@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from notifier.errors import SandboxError
 from notifier.sandbox.faults import Faults, parse_faults
+from notifier.sandbox.servers import port_fault
 from notifier.teams.envelope import counted_size
 from notifier.web import renderer
 
@@ -85,9 +86,7 @@ class LocalTeams:
         try:
             await web.TCPSite(self._runner, "127.0.0.1", port).start()
         except OSError as exc:
-            raise SandboxError(
-                f"cannot listen on port {port}: {exc.strerror}; choose another with --port, or --port 0"
-            ) from None
+            raise port_fault(port, exc) from None
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:

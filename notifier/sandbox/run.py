@@ -26,9 +26,16 @@ from notifier.sandbox.environment import (
     write_private,
 )
 from notifier.sandbox.faults import parse_faults
+from notifier.sandbox.folders import data_folder
 from notifier.sandbox.local_teams import LocalTeams
 from notifier.sandbox.samples import sample_events
-from notifier.sandbox.servers import free_port, redis_program, start_postgres, start_redis
+from notifier.sandbox.servers import (
+    free_port,
+    redis_program,
+    require_free,
+    start_postgres,
+    start_redis,
+)
 from notifier.store.migrations import migrate_up
 from notifier.streams.connection import connect
 from notifier.streams.group import ConsumerGroup
@@ -44,15 +51,22 @@ def run_sandbox(
     """Run until Ctrl-C or SIGTERM; returns the exit code.
 
     Raises:
+        FaultsError: `faults` is written wrong.
         SandboxError: Something does not start; says what and what to do.
     """
     picked = parse_faults(faults)
+    # What is asked for comes first: nobody should wait for two servers to be told of a mistake.
+    require_free(port)
     with ExitStack() as stack:
         # SIGTERM ends what has started so far too, not only what asyncio runs later.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        folder = data_dir or Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="notifier-", ignore_cleanup_errors=True)
+        folder = (
+            data_folder(data_dir)
+            if data_dir
+            else Path(
+                stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix="notifier-", ignore_cleanup_errors=True)
+                )
             )
         )
         if data_dir is None:

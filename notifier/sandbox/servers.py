@@ -22,6 +22,7 @@ import psycopg
 
 from notifier.config import mask_url
 from notifier.errors import SandboxError
+from notifier.sandbox.folders import data_folder
 from notifier.streams.probe import redis_process_id
 
 START_TIMEOUT_SECONDS = 60.0
@@ -85,10 +86,10 @@ def start_redis(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()
     """Start a Redis on 127.0.0.1 that keeps its data in `data_dir`; port 0 = any free one.
 
     Raises:
-        SandboxError: There is no redis-server, or it does not start; says what to install or where its log is.
+        SandboxError: There is no redis-server, it does not start, or the folder cannot hold its data; says what to install or where its log is.
     """
     program = redis_program("redis-server")
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_folder(data_dir)
 
     def start(chosen: int) -> Server:
         command = [
@@ -130,7 +131,7 @@ def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] =
     """
     account = _unprivileged_account()
     binaries, temporary = _reachable(_postgres_binaries(), account)
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_folder(data_dir)
     cluster = data_dir.resolve() / "cluster"
     if account is not None and not _can_enter(data_dir.resolve(), account):
         raise SandboxError(
@@ -185,6 +186,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def require_free(port: int) -> None:
+    """Raise SandboxError when nothing can listen on this port of 127.0.0.1; 0 is any free one."""
+    with socket.socket() as probe:
+        # As a server would: what a connection before has left behind is in nobody's way.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as exc:
+            raise port_fault(port, exc) from None
+
+
+def port_fault(port: int, exc: OSError) -> SandboxError:
+    """Return the error for a port that nothing can listen on."""
+    return SandboxError(
+        f"cannot listen on port {port}: {exc.strerror}; choose another with --port, or --port 0"
+    )
 
 
 def _spawn(

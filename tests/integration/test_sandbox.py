@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.local_teams import LocalTeams
+from tests.integration.test_cli import notifier
 
 
 def alive_in(folder: Path) -> list[str]:
@@ -143,6 +146,66 @@ async def test_another_terminal_speaks_to_the_sandbox(
     process.send_signal(signal.SIGINT)
     assert await process.wait() == 0
     assert not file.exists()
+
+
+def refused(*arguments: str) -> str:
+    """Return what a sandbox that cannot start says, and see that it started no server for it."""
+    began = time.monotonic()
+    done = notifier("sandbox", "--json", *arguments)
+    assert done.returncode in (1, 2), done
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 20
+    return done.stderr
+
+
+def test_port_that_is_taken_is_said_before_a_server_is_started(open_folder: Path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        said = refused("--port", str(port), "--data-dir", str(open_folder / "data"))
+
+    assert f"port {port}" in said
+    assert "--port 0" in said
+    assert not list(open_folder.glob("data/*/*"))
+
+
+def test_folder_that_cannot_hold_data_is_named(open_folder: Path):
+    file = open_folder / "file"
+    file.write_text("")
+    inside = open_folder / "data"
+    inside.mkdir()
+    (inside / "redis").write_text("")
+
+    for path, named in ((Path("/proc/x"), "/proc/x"), (file, str(file)), (inside, str(inside / "redis"))):  # fmt: skip
+        said = refused("--port", "0", "--data-dir", str(path))
+        assert named in said
+        assert "--data-dir" in said
+
+
+@pytest.mark.parametrize(
+    ("faults", "advice"),
+    [
+        ("429:2", "a share is a number from 0 to 1"),
+        ("429:-0.1", "a share is a number from 0 to 1"),
+        ("429", "a share is a number from 0 to 1"),
+        ("foo", "there is no fault foo; kinds are 429, 500, timeout"),
+        ("429:0.6,500:0.6", "more than 1"),
+    ],
+)
+def test_faults_that_make_no_sense_are_wrong_usage(faults: str, advice: str):
+    done = notifier("sandbox", "--faults", faults)
+
+    assert done.returncode == 2
+    assert advice in done.stderr
+
+
+def test_help_says_that_it_stays_after_the_last_sample_event():
+    assert "then wait for Ctrl-C" in " ".join(
+        notifier("sandbox", "--help", COLUMNS="300").stdout.split()
+    )
 
 
 async def acknowledges_from_a_card(addresses: dict[str, str]) -> None:
