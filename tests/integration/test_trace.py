@@ -208,6 +208,23 @@ async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Dae
     assert "with a corrected event" in shown(daemons, letter_id)
 
 
+async def test_a_letter_that_became_another_event_is_found_by_both(daemons: Daemons):
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "no.route", "id": "lost-1"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+    corrected = {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]}
+    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    notifier("dlq", "replay", letter_id, "--edit", "-", stdin=json.dumps(corrected), **env)
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+
+    for wanted in ("lost-1", "mended-1", letter_id):
+        [journey] = trace(daemons, wanted)["journeys"]
+        assert journey["identity"]["event_id"] == "mended-1"
+        assert [each["letter_id"] for each in journey["revivals"]] == [letter_id], wanted
+
+
 async def test_what_a_letter_became_is_found_while_it_waits(daemons: Daemons):
     await daemons.start("--stages", "intake")
     xadd(daemons.redis_url, {"type": "a b"})
