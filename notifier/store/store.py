@@ -14,6 +14,13 @@ from notifier.store.migrations import required_migrations
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("queries.sql")
+_REFUSALS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    # The driver takes these for faults of the server, yet the same data would be beyond its limits every time.
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+)
 
 
 class Store:
@@ -66,7 +73,7 @@ class Store:
 
         Raises:
             StoreError: Postgres is away; try the same batch again.
-            OutcomeError: Postgres refuses the data of one of them.
+            OutcomeError: Postgres refuses the data of one of them, or all of them together are too much for it.
         """
         # JSON's escaped NUL is the one character that jsonb refuses.
         array = (b"[" + b",".join(outcomes) + b"]").replace(b"\\u0000", b"\\ufffd")
@@ -78,7 +85,7 @@ class Store:
     async def _errors(self) -> AsyncIterator[None]:
         try:
             yield
-        except (psycopg.DataError, psycopg.IntegrityError) as exc:
+        except _REFUSALS as exc:
             # The driver's text quotes values; the class says enough.
             raise OutcomeError(f"Postgres refuses an outcome: {type(exc).__name__}") from None
         except psycopg.Error as exc:

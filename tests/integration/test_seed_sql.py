@@ -182,6 +182,18 @@ async def test_outcome_that_postgres_refuses_is_told_without_its_values(database
     assert "PAT-12345" not in str(caught.value)
 
 
+async def test_outcome_beyond_the_limits_of_postgres_is_refused_and_not_tried_for_ever(
+    database_url: str,
+):
+    deep = outcome(1, card_payload="CARD").replace(b'"CARD"', b"[" * 20_000 + b"]" * 20_000)
+    unindexable = outcome(2, correlation_id="".join(str(uuid.uuid4()) for _ in range(300)))
+
+    with pytest.raises(OutcomeError, match="StatementTooComplex"):
+        await record(database_url, outcome(3), deep)
+    with pytest.raises(OutcomeError, match="ProgramLimitExceeded"):
+        await record(database_url, outcome(3), unindexable)
+
+
 async def test_migrations_go_up_down_and_up_again(empty_database_url: str):
     store = store_at(empty_database_url)
     with pytest.raises(SchemaError, match="notifier migrate up"):
