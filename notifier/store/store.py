@@ -9,6 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from notifier.errors import OutcomeError, SchemaError
+from notifier.jsontext import without_nul
 from notifier.store.connection import Connection
 from notifier.store.migrations import required_migrations
 from notifier.store.queries import load_queries
@@ -75,8 +76,7 @@ class Store:
             StoreError: Postgres is away; try the same batch again.
             OutcomeError: Postgres refuses the data of one of them, or all of them together are too much for it.
         """
-        # JSON's escaped NUL is the one character that jsonb refuses.
-        array = (b"[" + b",".join(outcomes) + b"]").replace(b"\\u0000", b"\\ufffd")
+        array = without_nul(b"[" + b",".join(outcomes) + b"]")
         parameters = {"outcomes": Jsonb(array, dumps=_as_it_is), "store_cards": store_cards}
         async with self._errors():
             await (await self._connection.connected()).execute(_QUERIES["record"], parameters)

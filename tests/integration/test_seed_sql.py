@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from notifier.errors import OutcomeError, SchemaError
+from notifier.store.dead_letters import DeadLetterLog
 from notifier.store.migrations import migrate_down, migrate_up, status
 from notifier.store.store import Store
 
@@ -173,6 +174,33 @@ async def test_text_with_nul_is_recorded(database_url: str):
     assert answers(database_url, "SELECT correlation_id FROM teams_notifications") == [
         ("a\ufffdb",)
     ]
+
+
+async def test_text_that_only_looks_like_an_escaped_nul_is_recorded_as_it_is(
+    database_url: str,
+):
+    text = r"path C:\u0000 x"
+    await record(
+        database_url, outcome(1, correlation_id=text, card_payload={"text": f"{text}\x00"})
+    )
+
+    query = "SELECT correlation_id, card_payload ->> 'text' FROM teams_notifications"
+    assert answers(database_url, query) == [(text, f"{text}\ufffd")]
+
+
+async def test_what_only_looks_like_a_nul_is_noted_of_a_dead_letter_as_it_is(
+    database_url: str,
+):
+    text = r"path C:\u0000 x"
+    log = DeadLetterLog(database_url, connect_timeout_seconds=5)
+    letter = {
+        "id": "1-1", "stream": "teams:events", "reason": "rejected", "event": {"text": f"{text}\x00"},
+    }  # fmt: skip
+    await log.note(letter, action="discard", who="Sara", why=None)
+    await log.close()
+
+    query = "SELECT letter -> 'event' ->> 'text' FROM teams_dead_letter_actions"
+    assert answers(database_url, query) == [(f"{text}\ufffd",)]
 
 
 async def test_outcome_that_postgres_refuses_is_told_without_its_values(database_url: str):
