@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 _MARK = b" "
+_NUL = rb"\u0000"
+# Where the backslashes before it are escaped ones, in pairs; else its own backslash is escaped, and what follows are letters.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def to_json_bytes(value: object) -> bytes:
@@ -39,6 +43,12 @@ def from_marked_json(text: bytes) -> Any:
     """
     # orjson would round a number beyond 64 bits, and what another program or version wrote may hold one.
     return orjson.loads(text) if text.startswith(_MARK) else json.loads(text)
+
+
+def without_nul(text: bytes) -> bytes:
+    """Return JSON with U+FFFD for each NUL, the one character that Postgres' jsonb refuses."""
+    # Hardly any text holds one, and this looks for it in C.
+    return _ESCAPED_NUL.sub(rb"\1\\ufffd", text) if _NUL in text else text
 
 
 def _written_plainly(value: object) -> bytes:

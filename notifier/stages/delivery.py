@@ -164,8 +164,7 @@ class ChannelDelivery:
                 ended = span.seen(await self._delivered(mine, span))
                 await self._settle(mine, ended)
         except (StoppedError, TakenOverError):
-            for entry, _ in batch:
-                await self._parts.leases.give_up(entry.stream, entry.id)
+            await self._parts.leases.give_up([entry for entry, _ in batch])
 
     def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
         """Tell whether it is known without Redis that nobody has taken any of these over."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from pydantic import JsonValue
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
+from notifier.jsontext import to_json_bytes, without_nul
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("dead_letters.sql")
@@ -62,7 +62,7 @@ class DeadLetterLog:
         if became is not None:
             values["event_id"] = became.event_id
             values["correlation_id"] = values["correlation_id"] or became.correlation_id
-        text = json.dumps(letter, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+        text = without_nul(to_json_bytes(letter)).decode()
         values |= {
             "stream": letter["stream"], "letter_id": letter["id"], "action": action, "who": who, "why": why,
             "edited": edited, "letter": text,

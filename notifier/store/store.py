@@ -9,11 +9,19 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from notifier.errors import OutcomeError, SchemaError
+from notifier.jsontext import without_nul
 from notifier.store.connection import Connection
 from notifier.store.migrations import required_migrations
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("queries.sql")
+_REFUSALS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    # The driver takes these for faults of the server, yet the same data would be beyond its limits every time.
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+)
 
 
 class Store:
@@ -66,10 +74,9 @@ class Store:
 
         Raises:
             StoreError: Postgres is away; try the same batch again.
-            OutcomeError: Postgres refuses the data of one of them.
+            OutcomeError: Postgres refuses the data of one of them, or all of them together are too much for it.
         """
-        # JSON's escaped NUL is the one character that jsonb refuses.
-        array = (b"[" + b",".join(outcomes) + b"]").replace(b"\\u0000", b"\\ufffd")
+        array = without_nul(b"[" + b",".join(outcomes) + b"]")
         parameters = {"outcomes": Jsonb(array, dumps=_as_it_is), "store_cards": store_cards}
         async with self._errors():
             await (await self._connection.connected()).execute(_QUERIES["record"], parameters)
@@ -78,7 +85,7 @@ class Store:
     async def _errors(self) -> AsyncIterator[None]:
         try:
             yield
-        except (psycopg.DataError, psycopg.IntegrityError) as exc:
+        except _REFUSALS as exc:
             # The driver's text quotes values; the class says enough.
             raise OutcomeError(f"Postgres refuses an outcome: {type(exc).__name__}") from None
         except psycopg.Error as exc:

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
 from notifier.errors import StreamError
-from notifier.streams.group import ConsumerGroup
+from notifier.streams.group import ConsumerGroup, Entry
 
 _RENEWED_AT_ONCE = 500
 
@@ -77,10 +78,16 @@ class Leases:
                 held[entry_id] = before
         return True
 
-    async def give_up(self, stream: str, entry_id: str) -> None:
-        """Let another process take an entry over at once."""
-        self.drop(stream, entry_id)
-        await self._group.give_up(stream, [entry_id])
+    async def give_up(self, entries: Sequence[Entry]) -> None:
+        """Hold these entries no longer and let others take them over at once; without Redis, when their leases run out."""
+        ids: defaultdict[str, list[str]] = defaultdict(list)
+        for entry in entries:
+            ids[entry.stream].append(entry.id)
+            # Before Redis is asked: what went on being renewed here would never be delivered by anybody.
+            self.drop(entry.stream, entry.id)
+        with suppress(StreamError):
+            for stream, of_stream in ids.items():
+                await self._group.give_up(stream, of_stream)
 
     async def give_up_all(self) -> None:
         """Let other processes take over at once whatever is still in hand."""

@@ -11,9 +11,8 @@ from notifier.errors import TemplateError
 from notifier.templating.functions import FUNCTIONS, compile_pattern, timex
 from notifier.templating.functions.lists import as_list, empty
 from notifier.templating.functions.numbers import EXACT_PLACES, decimals
-from notifier.templating.interpolation import split_text
+from notifier.templating.interpolation import parse_text
 from notifier.templating.judging import COMPARISONS, GATHERERS
-from notifier.templating.parser import parse
 from notifier.templating.paths import (
     Place,
     bracketed,
@@ -431,10 +430,7 @@ def _string_or_value(call: Call, place: Place, source: Source) -> str:
     [argument] = call.arguments
     if not isinstance(argument, Constant):
         raise TemplateError("stringOrValue wants a literal: data are never read as a template")
-    parts = split_text(str(argument.value))
-    nodes: list[Node] = [
-        Constant(part) if isinstance(part, str) else parse(part.source) for part in parts
-    ]
+    nodes = parse_text(str(argument.value))
     if len(nodes) == 1 and not isinstance(nodes[0], Constant):
         return write_node(nodes[0], place, source)
     return write_node(Call("concat", (Constant(""), *nodes)), place, source)

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from notifier.errors import TemplateError
-from notifier.templating.parser import STRING
+from notifier.templating.parser import STRING, parse
+from notifier.templating.syntax import Constant, Node
 
 _PLAIN = re.compile(r"[^\r\n{}'\"`]")
 _STRING = re.compile(STRING)
@@ -63,6 +64,18 @@ def split_text(text: str) -> list[str | Expression]:
     if literal:
         parts.append("".join(literal))
     return parts
+
+
+def parse_text(text: str) -> list[Node]:
+    """Return the literal parts of text and its expressions as syntax trees.
+
+    Raises:
+        TemplateError: An expression does not parse, or as split_text.
+    """
+    return [
+        Constant(part) if isinstance(part, str) else parse(part.source)
+        for part in split_text(text)
+    ]
 
 
 def _template_end(text: str, start: int) -> int | None:

@@ -76,23 +76,3 @@ def _show_constant(value: object) -> str:
     if is_number(value):
         return number_text(value)  # type: ignore[arg-type]
     return to_json(value)
-
-
-def paths_in(node: Node) -> set[str]:
-    """Return the data paths an expression reads, such as data.claim_id."""
-    match node:
-        case Name(name):
-            return {name}
-        case Member(owner, name):
-            return {f"{path}.{name}" for path in paths_in(owner)}
-        case Index(owner, Constant(str() as name)):
-            return {f"{path}.{name}" for path in paths_in(owner)}
-        case Index(owner, index):
-            return paths_in(owner) | paths_in(index)
-        case Call("select" | "foreach" | "where" | "any" | "all", (items, Name(local), body)):
-            inner = {path for path in paths_in(body) if path.split(".")[0] != local}
-            return paths_in(items) | inner
-        case Call(_, arguments):
-            return {path for argument in arguments for path in paths_in(argument)}
-        case _:
-            return set()

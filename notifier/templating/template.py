@@ -9,8 +9,7 @@ from pydantic import JsonValue
 
 from notifier.errors import TemplateError
 from notifier.templating.compiler import write_node
-from notifier.templating.interpolation import split_text
-from notifier.templating.parser import parse
+from notifier.templating.interpolation import parse_text
 from notifier.templating.parts import (
     Atom,
     Fixed,
@@ -21,9 +20,10 @@ from notifier.templating.parts import (
     write_object,
 )
 from notifier.templating.paths import Place
+from notifier.templating.reads import paths_in
 from notifier.templating.scope import Scope
 from notifier.templating.source import MAX_BLOCKS, Source
-from notifier.templating.syntax import Call, Constant, Index, Node, paths_in, show
+from notifier.templating.syntax import Call, Constant, Index, Node, show
 from notifier.templating.texts import Clean, Piece, write_interpolated, write_single
 from notifier.templating.values import UNDEFINED, AbortError, EvaluationError, plain
 
@@ -57,8 +57,6 @@ class Template:
 
     def __init__(self, card: JsonValue, guard: Guard = _no_guard) -> None:
         self._paths: set[str] = set()
-        self._looks_up = False
-        """Whether it goes through the data by another way than paths that are known."""
         self._guard = guard
         try:
             source = Source()
@@ -66,7 +64,8 @@ class Template:
         except RecursionError:
             raise TemplateError("an expression is too long a chain; split it") from None
         self._firsts = frozenset(path.partition(".")[0].lower() for path in self._paths)
-        self._looks_up |= any(first.startswith("$") for first in self._firsts)
+        self._looks_up = any(first.startswith("$") for first in self._firsts)
+        """Whether it goes through the data by another way than members of known names."""
 
     @property
     def paths(self) -> frozenset[str]:
@@ -239,18 +238,14 @@ class Template:
 
     def _nodes(self, text: str, path: str) -> list[Node]:
         try:
-            return [
-                Constant(part) if isinstance(part, str) else parse(part.source)
-                for part in split_text(text)
-            ]
+            return parse_text(text)
         except TemplateError as exc:
             raise TemplateError(f"{path}: {exc}") from None
 
     def _value(self, node: Node, path: str, place: Place, source: Source) -> str:
         """Write an expression; returns the atom of its value."""
-        self._paths |= paths_in(node)
-        self._looks_up |= "getProperty(" in show(node)
         try:
+            self._paths |= paths_in(node)
             return write_node(node, place, source)
         except (TemplateError, EvaluationError) as exc:
             raise TemplateError(f"{path}: {exc}") from None

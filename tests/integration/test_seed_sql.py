@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from notifier.errors import OutcomeError, SchemaError
+from notifier.store.dead_letters import DeadLetterLog
 from notifier.store.migrations import migrate_down, migrate_up, status
 from notifier.store.store import Store
 
@@ -175,11 +176,50 @@ async def test_text_with_nul_is_recorded(database_url: str):
     ]
 
 
+async def test_text_that_only_looks_like_an_escaped_nul_is_recorded_as_it_is(
+    database_url: str,
+):
+    text = r"path C:\u0000 x"
+    await record(
+        database_url, outcome(1, correlation_id=text, card_payload={"text": f"{text}\x00"})
+    )
+
+    query = "SELECT correlation_id, card_payload ->> 'text' FROM teams_notifications"
+    assert answers(database_url, query) == [(text, f"{text}\ufffd")]
+
+
+async def test_what_only_looks_like_a_nul_is_noted_of_a_dead_letter_as_it_is(
+    database_url: str,
+):
+    text = r"path C:\u0000 x"
+    log = DeadLetterLog(database_url, connect_timeout_seconds=5)
+    letter = {
+        "id": "1-1", "stream": "teams:events", "reason": "rejected", "event": {"text": f"{text}\x00"},
+    }  # fmt: skip
+    await log.note(letter, action="discard", who="Sara", why=None)
+    await log.close()
+
+    query = "SELECT letter -> 'event' ->> 'text' FROM teams_dead_letter_actions"
+    assert answers(database_url, query) == [(f"{text}\ufffd",)]
+
+
 async def test_outcome_that_postgres_refuses_is_told_without_its_values(database_url: str):
     with pytest.raises(OutcomeError) as caught:
         await record(database_url, outcome(1, priority="PAT-12345"))
 
     assert "PAT-12345" not in str(caught.value)
+
+
+async def test_outcome_beyond_the_limits_of_postgres_is_refused_and_not_tried_for_ever(
+    database_url: str,
+):
+    deep = outcome(1, card_payload="CARD").replace(b'"CARD"', b"[" * 20_000 + b"]" * 20_000)
+    unindexable = outcome(2, correlation_id="".join(str(uuid.uuid4()) for _ in range(300)))
+
+    with pytest.raises(OutcomeError, match="StatementTooComplex"):
+        await record(database_url, outcome(3), deep)
+    with pytest.raises(OutcomeError, match="ProgramLimitExceeded"):
+        await record(database_url, outcome(3), unindexable)
 
 
 async def test_migrations_go_up_down_and_up_again(empty_database_url: str):

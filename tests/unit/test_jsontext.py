@@ -8,7 +8,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.jsontext import from_marked_json, to_json_bytes, to_marked_json
+from notifier.jsontext import from_marked_json, to_json_bytes, to_marked_json, without_nul
 
 NUMBERS = st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
@@ -41,3 +41,17 @@ def test_it_is_as_short_as_it_can_be_and_not_escaped():
 def test_what_is_no_number_is_null():
     # Postgres and Teams refuse NaN, which the standard library would write.
     assert to_json_bytes([math.nan, math.inf]) == b"[null,null]"
+
+
+_NUL_LIKE = st.lists(st.sampled_from(["\0", "\\", "u0000", '"', "a"]), max_size=8).map("".join)
+
+
+@given(st.lists(_NUL_LIKE | st.dictionaries(_NUL_LIKE, _NUL_LIKE), max_size=3))
+def test_a_nul_is_replaced_and_what_only_looks_like_one_is_not(values: list[object]):
+    def replaced(value: object) -> object:
+        if isinstance(value, dict):
+            return {replaced(key): replaced(inner) for key, inner in value.items()}
+        return str(value).replace("\0", "\ufffd")
+
+    for written in (to_json_bytes(values), json.dumps(values).encode()):
+        assert json.loads(without_nul(written)) == [replaced(value) for value in values]

@@ -118,6 +118,9 @@ def _outcome(text: str, data: JsonValue) -> str:
         ("${length($root)}", True),
         ("${$root.data.claim_id}", True),
         ("${getProperty('facts')}", True),
+        ("${stringOrValue('facts')}", False),
+        ("${select(data.items, each, each.facts)}", False),
+        ("${concat('getProperty(', data.x)}", False),
     ],
 )
 def test_a_template_tells_what_it_does_not_read(text: str, may: bool) -> None:
