@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from notifier import assets
 from notifier.config.models import Config
@@ -81,6 +81,20 @@ def overrides(env: Mapping[str, str]) -> list[tuple[str, tuple[str, str], str]]:
         if match:
             found.append((name, (match[1].lower(), match[2].lower()), env[name]))
     return found
+
+
+def environment_names() -> list[str]:
+    """Return every environment variable that could set something: the short names, and one for each key of each section."""
+    sections = ((name, Config.model_fields[name].annotation) for name in _sections())
+    return [
+        *SEED_NAMES,
+        *(
+            f"TEAMS_{name.upper()}__{key.upper()}"
+            for name, model in sections
+            if isinstance(model, type) and issubclass(model, BaseModel)
+            for key in model.model_fields
+        ),
+    ]
 
 
 def masked(config: Config) -> dict[str, JsonValue]:

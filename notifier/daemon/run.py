@@ -55,8 +55,8 @@ def run(
         stages: What it does.
 
     Raises:
-        ConfigError: A stage is unknown, a secret or a listener's address is unusable, OpenTelemetry is wanted and missing.
-        CardError: A card template is broken or a route names none.
+        ConfigError: A stage is unknown, a secret, a card or a listener's address is unusable, a route names no card,
+            OpenTelemetry is wanted and missing.
         SchemaError: The database is older than the code.
     """
     unknown = stages - STAGES

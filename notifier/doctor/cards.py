@@ -7,7 +7,7 @@ from pathlib import Path
 
 from notifier import assets
 from notifier.cardcheck import check_folder
-from notifier.cards import check_routes, load_cards
+from notifier.cards import load_cards
 from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, warning
 
@@ -19,8 +19,16 @@ async def look_at_cards(config: Config) -> list[Finding]:
     return await asyncio.to_thread(_look, config)
 
 
+def cards_folder(config: Config) -> Path:
+    """Return where these settings have their cards."""
+    return Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
+
+
 def _look(config: Config) -> list[Finding]:
-    folder = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
+    folder = cards_folder(config)
+    if not folder.is_dir():
+        what = f"there is no folder {folder}, so the daemon does not start"
+        return [fault(NAME, what, "correct cards.directory")]
     findings = check_folder(folder, config, thorough=False)
     found = [
         (warning if each.warning else fault)(
@@ -31,5 +39,4 @@ def _look(config: Config) -> list[Finding]:
     if any(not each.warning for each in findings):
         return found
     cards = load_cards(folder)
-    check_routes(config, cards)
     return [*found, fine(NAME, f"{len(cards.templates)} cards can be drawn")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from notifier.cards import missing_cards
 from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, warning
 from notifier.events import Priority
@@ -15,14 +16,17 @@ ESCALATION = "escalation"
 _OWN = "notifier."
 
 
-def look_at_routes(config: Config) -> list[Finding]:
-    """Return routes that lead nowhere, and channels to which nothing leads."""
+def look_at_routes(config: Config, cards: Collection[str]) -> list[Finding]:
+    """Return routes that lead nowhere or to none of these cards, and channels to which nothing leads."""
     nowhere = sorted(
         name
         for name, route in config.routes.items()
         if not route.stakeholders and not name.startswith(_OWN)
     )
-    found = [
+    # A folder without any is told by the check of the cards.
+    lacking = missing_cards(config, cards) if cards else []
+    found = [fault(ROUTES, f"{name}: {what}", fix) for name, what, fix in lacking]
+    found += [
         warning(
             ROUTES,
             f"{name} leads to no channel: without stakeholders of its own such an event becomes a dead letter (unroutable)",

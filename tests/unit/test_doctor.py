@@ -15,10 +15,12 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
+from notifier import assets
 from notifier.config import Config, load_config
 from notifier.doctor import Check, Finding, Level, examine, fine
 from notifier.doctor.clocks import clock_findings
 from notifier.doctor.files import look_at_files
+from notifier.doctor.names import look_at_settings, name_findings
 from notifier.doctor.pages import look_at_admin, look_at_keys, look_at_links, look_at_public
 from notifier.doctor.redis_server import vitals_findings
 from notifier.doctor.routing import look_at_channels, look_at_escalation, look_at_routes
@@ -46,6 +48,9 @@ EVERYWHERE = {
     f"TEAMS_WEBHOOK_{name.upper()}": f"https://prod-1.environment.api.powerplatform.com/{name}"
     for name in load_config(None, {}).channels
 }
+
+
+CARDS = [path.stem for path in assets.cards_dir().glob("*.json")]
 
 
 def config(**env: str) -> Config:
@@ -180,13 +185,24 @@ def test_routes_and_channels_that_lead_nowhere_are_named(tmp_path: Path):
         '[channels]\nbilling = { title = "Billing" }\n[routes]\n"claims.*" = { priority = "HIGH" }\n'
     )
 
-    what = [each.what for each in look_at_routes(load_config(path, {}))]
+    what = [each.what for each in look_at_routes(load_config(path, {}), CARDS)]
 
     assert [each.partition(" leads")[0] for each in what if "unroutable" in each] == [
         "claims.*"
     ]
     assert any("nothing leads to the channel billing" in each for each in what)
-    assert levels(look_at_routes(config())) == ["ok"]
+    assert levels(look_at_routes(config(), CARDS)) == ["ok"]
+
+
+def test_a_route_whose_card_is_not_there_is_a_fault(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[routes]\n"a.b" = { stakeholders = ["sre"], card = "genericc" }\n')
+
+    [found] = look_at_routes(load_config(path, {}), CARDS)
+
+    assert (found.level, found.check) == (Level.FAULT, "routes")
+    assert "a.b: there is no genericc.json" in found.what
+    assert "generic" in found.fix
 
 
 def test_channel_without_webhook_is_a_fault_and_a_placeholder_a_warning():
@@ -441,3 +457,27 @@ async def test_hosts_that_microsoft_takes_away_are_named_without_the_url():
 
     assert any("30 November 2025: sre" in each.what for each in found)
     assert "canary" not in str(found)
+
+
+def test_variables_that_belong_to_nothing_are_named_and_all_others_are_fine():
+    right = {"TEAMS_MAX_RETRIES": "1", "TEAMS_LOGGING__LEVEL": "info", "TEAMS_ADMIN_TOKEN": "x", "TEAMS_WEBHOOK_SRE": "x",
+             "TEAMS_WEBHOOK_VAULT_PATH": "a/b", "TEAMS_PRODUCER_KEY": "x", "HOME": "/"}  # fmt: skip
+    assert levels(look_at_settings(config(), right)) == ["ok"]
+
+    [found] = look_at_settings(config(), right | {"TEAMS_EVENT_TLL": "canary"})
+    assert found.level is Level.WARNING
+    assert "TEAMS_EVENT_TLL" in found.what
+    assert "TEAMS_EVENT_TTL" in found.fix
+    assert "canary" not in str(found)
+
+
+def test_credentials_of_vault_and_of_redis_are_no_unknown_secrets():
+    settings = config(
+        REDIS_URL="rediss://h/0",
+        TEAMS_REDIS__TLS_CERT_FILE="/c/teams_redis_client_cert",
+        TEAMS_REDIS__TLS_KEY_FILE="/c/teams_redis_client_key",
+    )
+    names = ["teams_vault_token", "teams_vault_secret_id", "teams_redis_client_key", "teams_redis_client_cert", "teams_webhook_sre"]  # fmt: skip
+    assert name_findings(settings, variables=[], credentials=names, vault={}) == []
+    [found] = name_findings(settings, variables=[], credentials=["teams_webhook_sree"], vault={})
+    assert "write teams_webhook_sre," in found.fix
