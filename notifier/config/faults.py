@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 from pydantic_core import ErrorDetails
 
 from notifier.config.models import Channel, Route
 from notifier.config.patterns import CLOCK, HEADER, NAME, STREAM
 
 _BARE = re.compile(r"[A-Za-z0-9_]+")
-_NAMED = {"channels": Channel, "routes": Route}
+_NAMED: dict[str, type[BaseModel]] = {"channels": Channel, "routes": Route}
 """Sections whose keys the operator chooses."""
 _TABLES = {
     "channels": 'a table, such as sre = { title = "SRE" }',

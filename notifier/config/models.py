@@ -289,9 +289,7 @@ class Route(Section):
 class Config(Section):
     """Every setting, checked."""
 
-    streams: Annotated[
-        tuple[Annotated[str, Field(pattern=STREAM)], ...], Field(min_length=1)
-    ]
+    streams: Annotated[tuple[Annotated[str, Field(pattern=STREAM)], ...], Field(min_length=1)]
     redis: RedisSettings
     database: DatabaseSettings
     intake: IntakeSettings

@@ -159,5 +159,3 @@ def _sound_cards(directory: Path, config: Config) -> Cards:
     check_routes(config, cards)
     refuse_broken(directory, config)
     return cards
-
-

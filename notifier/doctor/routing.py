@@ -57,7 +57,7 @@ def look_at_channels(config: Config, secrets: Secrets) -> list[Finding]:
             continue
         types = sum(channel in route.stakeholders for route in config.routes.values())
         lost = (
-            f"; {types} event types go there and become dead letters (not_configured)"
+            f"; {types} event {'type goes there and becomes' if types == 1 else 'types go there and become'} dead letters (not_configured)"
             if types
             else ""
         )
@@ -82,8 +82,10 @@ def look_at_escalation(config: Config, secrets: Secrets) -> list[Finding]:
         state = secrets.found[channel].state
         if state is State.CONFIGURED:
             continue
-        priorities = ", ".join(name for name, chain in chains.items() if channel in chain)
-        what = f"{priorities} escalate to {channel}, whose webhook is {state}"
+        priorities = [name for name, chain in chains.items() if channel in chain]
+        escalate = "escalates" if len(priorities) == 1 else "escalate"
+        state_in_words = "a placeholder" if state is State.PLACEHOLDER else state
+        what = f"{', '.join(priorities)} {escalate} to {channel}, whose webhook is {state_in_words}"
         fix = f"set TEAMS_WEBHOOK_{channel.upper()}, or take {channel} out of the chains under [escalation]"
         judged = warning if state is State.PLACEHOLDER else fault
         found.append(judged(ESCALATION, what, fix))

@@ -49,7 +49,12 @@ def stage_findings(overview: Overview) -> list[Finding]:
     ]
     for (channel, urgency), lane in overview.lanes.items():
         if lane.oldest_seconds >= _OLD_SECONDS:
-            what = f"{lane.waiting} {urgency} notifications wait for {channel} in {overview.stream}, the oldest for {written(lane.oldest_seconds)}"
+            many = (
+                f"1 {urgency} notification waits"
+                if lane.waiting == 1
+                else f"{lane.waiting} {urgency} notifications wait"
+            )
+            what = f"{many} for {channel} in {overview.stream}, the oldest for {written(lane.oldest_seconds)}"
             fix = f"see what holds the channel back: notifier top; its webhook: notifier doctor --send-test {channel}"
             found.append(warning(NAME, what, fix))
     return [*found, _dead(overview)]
@@ -60,7 +65,7 @@ def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> li
     found = [
         warning(
             LANES,
-            f"{count} notifications wait in {stream} for {channel}, which is no channel any more: nobody delivers them",
+            f"{'1 notification waits' if count == 1 else f'{count} notifications wait'} in {stream} for {channel}, which is no channel any more: nobody delivers them",
             f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
         )
         for channel, count in sorted(waiting.items())

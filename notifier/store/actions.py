@@ -55,9 +55,7 @@ class PostgresFacts:
         try:
             row = await within(self._timeout_seconds, self._row(notification_id))
         except (psycopg.Error, TimeoutError) as exc:
-            raise StoreError(
-                f"Postgres at {mask_url(self._url)} {reason(exc).what}"
-            ) from None
+            raise StoreError(f"Postgres at {mask_url(self._url)} {reason(exc).what}") from None
         return None if row is None else NotificationFacts(*row)
 
     async def _row(self, notification_id: str) -> tuple[Any, ...] | None:

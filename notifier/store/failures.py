@@ -26,7 +26,9 @@ _LATE = Reason(
 )
 _LOST = Reason("ended the connection", "check database.url and that the server is up")
 _OLDER = Reason("has an older schema than this version", "run: notifier migrate up")
-_NO_RIGHT = Reason("does not allow this user that", "see which rights it lacks: notifier doctor")
+_NO_RIGHT = Reason(
+    "does not allow this user that", "see which rights it lacks: notifier doctor"
+)
 
 # No SQLSTATE reaches a client that is not let in: there the driver has nothing but a text.
 _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(

@@ -134,6 +134,8 @@ def _connecting(cause: BaseException) -> Reason | None:
                 return _REFUSES
             if "Name or service not known" in text or re.search(r"Error -[25] ", text):
                 return _UNKNOWN
+        case _:
+            pass
     if str(cause).startswith("Connection closed by server"):
         return _CLOSED
     return None

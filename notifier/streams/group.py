@@ -219,15 +219,17 @@ class ConsumerGroup:
             StreamError: Redis is away.
         """
         async with self._errors():
-            # Asking for what is pending behind the latest id names the consumer and can return nothing.
-            ask = self._group, self.consumer, {stream: _LATEST_ID}
             try:
-                await self.client.xreadgroup(*ask, count=1)
+                await self._name_consumer(stream)
             except ResponseError as exc:
                 if not str(exc).startswith("NOGROUP"):
                     raise
                 await self.ensure([stream])
-                await self.client.xreadgroup(*ask, count=1)
+                await self._name_consumer(stream)
+
+    async def _name_consumer(self, stream: str) -> None:
+        # What is pending behind the latest id can be nothing, and asking for it makes the consumer known.
+        await self.client.xreadgroup(self._group, self.consumer, {stream: _LATEST_ID})
 
     async def leave(self, stream: str) -> None:
         """Remove this consumer, unless something of it is pending."""

@@ -55,7 +55,9 @@ def test_what_a_start_refuses_is_refused_before_with_the_same_words(
 
 
 def test_certificates_that_are_not_there_are_refused():
-    done = notifier("config", "check", REDIS_URL="rediss://h/0", TEAMS_REDIS__TLS_CA_FILE="/nope")
+    done = notifier(
+        "config", "check", REDIS_URL="rediss://h/0", TEAMS_REDIS__TLS_CA_FILE="/nope"
+    )
 
     assert done.returncode == 3
     assert "redis.tls_ca_file: there is no file /nope" in done.stderr

@@ -262,7 +262,7 @@ def test_what_waits_where_nobody_looks_is_found(examine: Examined, redis_url: st
     ]
     assert any("systemctl start notifier" in fix for _, _, fix in stages)
     [(level, what, fix)] = done.of("old lanes")
-    assert (level, what[:33]) == ("warning", "1 notifications wait in teams:eve")
+    assert (level, what[:33]) == ("warning", "1 notification waits in teams:eve")
     assert "notifier lanes drain billing" in fix
     [(level, what, fix)] = done.of("dead letters")
     assert (level, what[:19]) == ("warning", "1 in teams:events, ")

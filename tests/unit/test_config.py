@@ -119,15 +119,52 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
             {},
             ['"backup.failed" is named by'],
         ),
-        ('[routes]\n"a.b" = { priority = "URGENT" }\n', {}, ['routes."a.b".priority: has to be one of "CRITICAL", "HIGH"']),
-        ('[masking]\nfields = "name"\n', {}, ['masking.fields: has to be a list in square brackets, such as ["patient_id", "member_id"]']),
-        ('[business_hours]\nstart = "9"\n', {}, ['business_hours.start: has to be a time of day in four digits, such as "08:00"']),
-        ('[channels]\nmy-chan = { title = "x" }\n', {}, ['channels."my-chan": the name has to begin with a lower-case letter', '"claims_team"']),
-        ('[channels]\nbilling = "x"\n', {}, ['channels.billing: has to be a table, such as sre = { title = "SRE" }']),
-        ("", {"TEAMS_INTAKE__BATCH": "many"}, ["intake.batch: has to be a whole number, such as 200 (from TEAMS_INTAKE__BATCH)"]),
-        ('[intake]\nbach = 3\n', {}, ["intake.bach: there is no such setting; did you mean batch?"]),
-        ('[routes]\n"a.b" = { stakeholder = ["sre"] }\n', {}, ['routes."a.b".stakeholder: there is no such setting; did you mean stakeholders?']),
-        ('streams = ["a b"]\n', {}, ['streams[0]: has to be a name without blanks']),
+        (
+            '[routes]\n"a.b" = { priority = "URGENT" }\n',
+            {},
+            ['routes."a.b".priority: has to be one of "CRITICAL", "HIGH"'],
+        ),
+        (
+            '[masking]\nfields = "name"\n',
+            {},
+            [
+                'masking.fields: has to be a list in square brackets, such as ["patient_id", "member_id"]'
+            ],
+        ),
+        (
+            '[business_hours]\nstart = "9"\n',
+            {},
+            ['business_hours.start: has to be a time of day in four digits, such as "08:00"'],
+        ),
+        (
+            '[channels]\nmy-chan = { title = "x" }\n',
+            {},
+            [
+                'channels."my-chan": the name has to begin with a lower-case letter',
+                '"claims_team"',
+            ],
+        ),
+        (
+            '[channels]\nbilling = "x"\n',
+            {},
+            ['channels.billing: has to be a table, such as sre = { title = "SRE" }'],
+        ),
+        (
+            "",
+            {"TEAMS_INTAKE__BATCH": "many"},
+            ["intake.batch: has to be a whole number, such as 200 (from TEAMS_INTAKE__BATCH)"],
+        ),
+        (
+            "[intake]\nbach = 3\n",
+            {},
+            ["intake.bach: there is no such setting; did you mean batch?"],
+        ),
+        (
+            '[routes]\n"a.b" = { stakeholder = ["sre"] }\n',
+            {},
+            ['routes."a.b".stakeholder: there is no such setting; did you mean stakeholders?'],
+        ),
+        ('streams = ["a b"]\n', {}, ["streams[0]: has to be a name without blanks"]),
         ("[retry\n", {}, ["is not valid TOML"]),
         (
             '[escalation]\nHIGH = { after_seconds = 60, chain = ["nobody"] }\n',

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from notifier import assets
 from notifier.config import Config, load_config
 from notifier.doctor import Check, Finding, Level, examine, fine
+from notifier.doctor.cards import look_at_cards
 from notifier.doctor.clocks import clock_findings
 from notifier.doctor.files import look_at_files
 from notifier.doctor.names import look_at_settings, name_findings
@@ -209,6 +210,21 @@ def test_a_route_whose_card_is_not_there_is_a_fault(tmp_path: Path):
     assert "generic" in found.fix
 
 
+@pytest.mark.parametrize("fault", ["empty", "nowhere", "broken"])
+def test_cards_that_keep_the_daemon_from_starting_have_a_fix(tmp_path: Path, fault: str):
+    folder = tmp_path / "cards"
+    if fault != "nowhere":
+        folder.mkdir()
+    if fault == "broken":
+        (folder / "generic.json").write_text("{")
+
+    found = asyncio.run(look_at_cards(config(TEAMS_CARDS__DIRECTORY=str(folder))))
+
+    assert Level.FAULT in {each.level for each in found}
+    for each in found:
+        assert "notifier cards check" in each.fix or "cards.directory" in each.fix
+
+
 def test_channel_without_webhook_is_a_fault_and_a_placeholder_a_warning():
     assert levels(look_at_channels(config(), secrets())) == ["ok"]
     found = look_at_channels(config(), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
@@ -222,6 +238,9 @@ def test_escalation_needs_webhooks_and_a_way_to_acknowledge():
     assert levels(look_at_escalation(config(**public), secrets())) == ["ok"]
     [found] = look_at_escalation(config(**public), secrets(TEAMS_WEBHOOK_DEVOPS="placeholder"))
     assert found.what.startswith("CRITICAL, HIGH escalate to devops")
+    assert found.what.endswith("whose webhook is a placeholder")
+    alone = look_at_escalation(config(**public), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
+    assert alone[0].what == "CRITICAL escalates to sre, whose webhook is a placeholder"
     [nobody] = look_at_escalation(config(), secrets())
     assert "nobody can acknowledge" in nobody.what
     off = config(TEAMS_ESCALATION__ENABLED="0")
@@ -483,5 +502,7 @@ def test_credentials_of_vault_and_of_redis_are_no_unknown_secrets():
     )
     names = ["teams_vault_token", "teams_vault_secret_id", "teams_redis_client_key", "teams_redis_client_cert", "teams_webhook_sre"]  # fmt: skip
     assert name_findings(settings, variables=[], credentials=names, vault={}) == []
-    [found] = name_findings(settings, variables=[], credentials=["teams_webhook_sree"], vault={})
+    [found] = name_findings(
+        settings, variables=[], credentials=["teams_webhook_sree"], vault={}
+    )
     assert "write teams_webhook_sre," in found.fix
