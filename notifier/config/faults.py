@@ -26,6 +26,15 @@ _PATTERNS = {
     HEADER: 'has to be the name of a header, such as "X-Forwarded-User", or empty',
     STREAM: 'has to be a name without blanks and braces, such as "teams:events"',
 }
+_EXAMPLES: dict[str, JsonValue] = {
+    "stakeholders": ["sre", "devops"],
+    "aliases": ["claim.denied"],
+    "chain": ["sre", "devops"],
+    "title": "Claims",
+    "trusted_proxies": ["127.0.0.1"],
+    "allowed_hosts": ["notifier.example.com"],
+}
+"""Of settings that are shipped empty or not at all."""
 _KINDS = {
     "int_type": "has to be a whole number",
     "int_parsing": "has to be a whole number",
@@ -131,14 +140,12 @@ def _listed(expected: str) -> str:
 def _example(place: Sequence[int | str], shipped: Mapping[str, JsonValue]) -> str:
     value: JsonValue | Mapping[str, JsonValue] = shipped
     for part in place:
-        if not isinstance(value, Mapping) or not isinstance(part, str):
-            return ""
-        value = value.get(part)
+        value = value.get(str(part)) if isinstance(value, Mapping) else None
     if isinstance(value, list):
         value = value[:2]
-    if value in (None, "", []) or isinstance(value, Mapping):
-        return ', such as ["sre"]' if place[-1] in ("stakeholders", "aliases", "chain") else ""
-    return f", such as {json.dumps(value)}"
+    if not value or isinstance(value, Mapping):
+        value = _EXAMPLES.get(str(place[-1]))
+    return "" if value is None or isinstance(value, bool) else f", such as {json.dumps(value)}"
 
 
 def _nearest(place: Sequence[int | str], shipped: Mapping[str, JsonValue]) -> str:

@@ -164,6 +164,13 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
             {},
             ['routes."a.b".stakeholder: there is no such setting; did you mean stakeholders?'],
         ),
+        (
+            '[routes]\n"a.b" = { stakeholders = "sre" }\n',
+            {},
+            [
+                'routes."a.b".stakeholders: has to be a list in square brackets, such as ["sre", "devops"]'
+            ],
+        ),
         ('streams = ["a b"]\n', {}, ["streams[0]: has to be a name without blanks"]),
         ("[retry\n", {}, ["is not valid TOML"]),
         (
