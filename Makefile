@@ -85,7 +85,7 @@ SYSTEM_PYTHON = $(shell for p in /usr/bin/python3.11 /usr/bin/python3.12 /usr/bi
 SERVICE_PYTHON = $(if $(filter file undefined,$(origin PYTHON)),$(or $(SYSTEM_PYTHON),$(PYTHON)),$(PYTHON))
 export PREFIX DESTDIR UNITDIR BINDIR KEEP PURGE
 
-install: ## Install as a systemd service, beside earlier versions (root; PREFIX=/opt/notifier, DESTDIR, WHEEL): docs/operators.md
+install: ## Install as a systemd service, beside earlier versions (root; PREFIX=/opt/notifier, DESTDIR, WHEEL, EXTRAS=otel): docs/operators.md
 	@packaging/install.sh '$(SERVICE_PYTHON)' '$(WHEEL)'
 
 uninstall: ## Stop and remove the service; settings and credentials stay unless PURGE=1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -122,8 +123,10 @@ def load_cards(directory: Path) -> Cards:
     """Compile every template of a folder.
 
     Raises:
-        CardError: A file is not JSON or not a template; names the file, the place and the fix.
+        CardError: There is no such folder, or a file is not JSON or not a template; names the file, the place and the fix.
     """
+    if not directory.is_dir():
+        raise CardError(f"cards.directory: there is no folder {directory}; correct the setting")
     templates: dict[str, Template] = {}
     for path in sorted(directory.glob("*.json")):
         try:
@@ -139,12 +142,31 @@ def load_cards(directory: Path) -> Cards:
 
 
 def check_routes(config: Config, cards: Cards) -> None:
-    """Refuse a route whose card does not exist; raises CardError."""
-    for event_type, route in config.routes.items():
-        if route.card not in cards.templates:
-            raise CardError(
-                f'routes."{event_type}".card: there is no {route.card}.json in the cards folder'
-            )
+    """Refuse routes whose card does not exist; raises CardError, which names each."""
+    lines = [
+        f'routes."{event_type}".card: {what}; {fix}'
+        for event_type, what, fix in missing_cards(config, cards.templates)
+    ]
+    if lines:
+        raise CardError("\n".join(lines))
+
+
+def missing_cards(config: Config, names: Collection[str]) -> list[tuple[str, str, str]]:
+    """Return event type, fault and fix of each route whose card is none of these."""
+    return [
+        (
+            event_type,
+            f"there is no {route.card}.json in the cards folder",
+            _card_fix(route.card, names),
+        )
+        for event_type, route in config.routes.items()
+        if route.card not in names
+    ]
+
+
+def _card_fix(name: str, names: Collection[str]) -> str:
+    near = get_close_matches(name, names, 1)
+    return f'write card = "{near[0]}", or add it there' if near else "add it there or correct the route"  # fmt: skip
 
 
 class CardPainter:

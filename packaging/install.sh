@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install this checkout (or a wheel of it) as a version of its own beside earlier ones, and the units; `make install` calls it. Safe to repeat.
-#   install.sh PYTHON [WHEEL]     (environment: PREFIX, DESTDIR, UNITDIR, BINDIR, KEEP)
+#   install.sh PYTHON [WHEEL]     (environment: PREFIX, DESTDIR, UNITDIR, BINDIR, KEEP, EXTRAS)
 set -eu
 umask 022
 
@@ -11,6 +11,8 @@ prefix=${PREFIX:-/opt/notifier}
 units=${UNITDIR:-/usr/local/lib/systemd/system}
 bin=${BINDIR:-/usr/local/bin}
 keep=${KEEP:-3}
+# An upgrade keeps what was asked for before: without it a daemon that needs it would not start.
+extras=${EXTRAS-$(cat "$root$prefix/current/share/notifier/extras" 2>/dev/null || true)}
 source=$(cd "$(dirname "$0")/.." && pwd)
 etc=/etc/notifier
 
@@ -29,6 +31,7 @@ check() {
         /*) ;;
         *) fail "PREFIX=$prefix has to be absolute" ;;
     esac
+    case $extras in *[!a-z,]*) fail "EXTRAS=$extras has to be names from pyproject.toml with commas between, such as otel" ;; esac
     case $keep in '' | *[!0-9]* | 0) fail "KEEP=$keep has to be a number of at least 1" ;; esac
     if [ -z "$root" ] && [ "$(id -u)" != 0 ]; then
         fail "writing to $prefix and /etc needs root: sudo make install (or give DESTDIR)"
@@ -63,7 +66,7 @@ build_wheel() {
 # The version's name carries a digest of all that it installs: the same is not installed twice, and nothing else ever over it.
 name_version() {
     number=$(basename "$wheel" | cut -d- -f2)
-    version=$number-$(cat "$wheel" "$source"/systemd/* "$source"/docs/* | sha256sum | cut -c1-8)
+    version=$number-$({ cat "$wheel" "$source"/systemd/* "$source"/docs/* && printf %s "$extras"; } | sha256sum | cut -c1-8)
     home=$prefix/versions/$version
 }
 
@@ -76,7 +79,7 @@ install_version() {
     rm -rf "$root$home"
     mkdir -p "$root$prefix/versions"
     "$python" -m venv "$root$home"
-    "$root$home/bin/pip" --disable-pip-version-check install --quiet "$wheel"
+    "$root$home/bin/pip" --disable-pip-version-check install --quiet "$wheel${extras:+[$extras]}"
     if [ -n "$root" ]; then
         # Scripts name the interpreter where it will be, not where it was put together.
         grep -rlI "$root$prefix" "$root$home/bin" "$root$home/pyvenv.cfg" | xargs -r sed -i "s|$root$prefix|$prefix|g"
@@ -84,6 +87,7 @@ install_version() {
     share=$root$home/share/notifier
     mkdir -p "$share/systemd"
     cp -R "$source/docs" "$share/docs"
+    echo "$extras" >"$share/extras"
     for unit in "$source"/systemd/notifier*; do
         sed "s|/opt/notifier|$prefix|g" "$unit" >"$share/systemd/$(basename "$unit")"
     done

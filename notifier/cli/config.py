@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 
 import typer
 
-from notifier.cli.options import ConfigOption, JsonOption, found_secrets, print_json, settings
+from notifier.cli.options import ConfigOption, JsonOption, print_json, settings, with_redis
 from notifier.config import masked, overrides
+from notifier.doctor import Level
+from notifier.doctor.names import unused_names
+from notifier.doctor.pages import look_at_public
 from notifier.secrets import State
+from notifier.streams.group import ConsumerGroup
 from notifier.telemetry.spans import check_installed
 
 app = typer.Typer(help="Check the settings and show what is in force.", no_args_is_help=True)
@@ -16,12 +21,19 @@ app = typer.Typer(help="Check the settings and show what is in force.", no_args_
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Check files, environment and secrets; exit 3 and name every fault if something is wrong."""
-    loaded = settings(config)
-    secrets = found_secrets(loaded)
+    """Check settings, environment, secrets and cards as a start or a reload does; exit 3 and name every fault if something is wrong.
+
+    What works and is probably not meant is a warning: names that belong to nothing, action pages that no card links to.
+    """
+    # The daemon is imported only here: every other command would wait for it.
+    from notifier.daemon.snapshot import Blueprint
+
+    snapshot = Blueprint(lambda: settings(config), os.environ, clock=time.monotonic).build(None)
+    loaded, secrets = snapshot.config, snapshot.secrets
     check_installed(loaded.tracing)
+    with_redis(loaded, _nothing)
     typer.echo(
-        f"configuration is sound: {len(loaded.routes)} routes, {len(loaded.channels)} channels"
+        f"configuration is sound: {len(loaded.routes)} routes, {len(loaded.channels)} channels, {len(snapshot.cards.templates)} cards"
     )
     for name, (section, key), _ in overrides(os.environ):
         typer.echo(f"  {section}.{key} comes from {name}")
@@ -39,6 +51,17 @@ def check(config: ConfigOption = None) -> None:
         typer.echo(f"  posts and links are signed with key {secrets.keys.ids[0]}")
     for warning in secrets.warnings:
         typer.echo(f"  warning: {warning}")
+    vault = snapshot.vault.keys if snapshot.vault is not None else {}
+    for found in (
+        *unused_names(loaded, os.environ, vault),
+        *look_at_public(loaded, secrets),
+    ):
+        if found.level is not Level.OK:
+            typer.echo(f"  warning: {found.what}; {found.fix}")
+
+
+async def _nothing(group: ConsumerGroup) -> None:
+    """Connect to nothing: that a client can be made shows that the files for TLS are there."""
 
 
 @app.command()

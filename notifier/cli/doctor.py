@@ -55,7 +55,10 @@ def doctor(
         loaded = settings(config)
     except ConfigError as exc:
         lines = str(exc).splitlines()
-        findings = [told("settings", line.strip()) for line in lines[1:] or lines]
+        findings = [
+            told("settings", line.strip(), otherwise="correct it, then: notifier config check")
+            for line in lines[1:] or lines
+        ]
     else:
         if send_test_to is None:
             findings = examine(checklist(loaded, os.environ, config))

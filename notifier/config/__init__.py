@@ -6,7 +6,14 @@ from notifier.config.escalation import (
     EscalationSettings,
 )
 from notifier.config.listeners import AdminSettings, PublicSettings
-from notifier.config.load import SEED_NAMES, load_config, mask_url, masked, overrides
+from notifier.config.load import (
+    SEED_NAMES,
+    environment_names,
+    load_config,
+    mask_url,
+    masked,
+    overrides,
+)
 from notifier.config.models import (
     AuditSettings,
     BreakerSettings,
@@ -58,6 +65,7 @@ __all__ = [
     "Route",
     "TracingSettings",
     "VaultSettings",
+    "environment_names",
     "load_config",
     "mask_url",
     "masked",

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
 
+from notifier.config.patterns import HEADER
 from notifier.config.section import PositiveSeconds, Section, check_web_url
 
 _HOST_NAME = re.compile(
@@ -16,7 +17,7 @@ _HOST_NAME = re.compile(
 
 class _Listener(Section):
     bind: str
-    user_header: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]{1,64})?$")]
+    user_header: Annotated[str, Field(pattern=HEADER)]
     trusted_proxies: tuple[IPvAnyNetwork, ...]
 
     @field_validator("bind")

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from notifier import assets
+from notifier.config.faults import describe
 from notifier.config.models import Config
 from notifier.errors import ConfigError
 
@@ -56,7 +57,7 @@ def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: A file cannot be read, or a key or value is wrong; names each of them.
     """
-    merged = _read_toml(assets.config_file())
+    shipped = merged = _read_toml(assets.config_file())
     if path is not None:
         merged = _merge(merged, _read_toml(path))
     for name, keys, text in overrides(env):
@@ -64,10 +65,8 @@ def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
     try:
         return Config.model_validate(merged)
     except ValidationError as exc:
-        faults = [
-            _describe(error["loc"], error["type"], error["msg"], env)
-            for error in exc.errors(include_input=False)
-        ]
+        sources = {keys: name for name, keys, _ in overrides(env)}
+        faults = describe(exc.errors(include_input=False), shipped, sources)
         raise ConfigError(
             "configuration is not usable:\n" + "\n".join(f"  {fault}" for fault in faults)
         ) from None
@@ -81,6 +80,20 @@ def overrides(env: Mapping[str, str]) -> list[tuple[str, tuple[str, str], str]]:
         if match:
             found.append((name, (match[1].lower(), match[2].lower()), env[name]))
     return found
+
+
+def environment_names() -> list[str]:
+    """Return every environment variable that could set something: the short names, and one for each key of each section."""
+    sections = ((name, Config.model_fields[name].annotation) for name in _sections())
+    return [
+        *SEED_NAMES,
+        *(
+            f"TEAMS_{name.upper()}__{key.upper()}"
+            for name, model in sections
+            if isinstance(model, type) and issubclass(model, BaseModel)
+            for key in model.model_fields
+        ),
+    ]
 
 
 def masked(config: Config) -> dict[str, JsonValue]:
@@ -182,19 +195,3 @@ def _as_bool(name: str, text: str) -> bool:
     if text.lower() in {"0", "false", "no", "off", ""}:
         return False
     raise ConfigError(f"{name}: write 1 or 0 (also true, false, yes, no, on, off)")
-
-
-def _describe(
-    loc: tuple[int | str, ...], kind: str, message: str, env: Mapping[str, str]
-) -> str:
-    # The value at fault is left out on purpose: it may be a URL with a password.
-    key = ".".join(str(part) for part in loc)
-    source = next(
-        (f" (from {name})" for name, keys, _ in overrides(env) if keys == loc[:2]), ""
-    )
-    if kind == "extra_forbidden":
-        return f"{key}: there is no such setting; see config.toml for all of them{source}"
-    if kind == "missing":
-        return f"{key}: is missing"
-    text = message.removeprefix("Value error, ")
-    return f"{key}: {text}{source}" if key else text

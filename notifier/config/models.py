@@ -9,11 +9,12 @@ from pydantic import Field, field_validator, model_validator
 
 from notifier.config.escalation import BusinessHoursSettings, EscalationSettings
 from notifier.config.listeners import AdminSettings, PublicSettings
+from notifier.config.patterns import NAME, STREAM
 from notifier.config.redis_url import parse_redis_url
 from notifier.config.section import PositiveSeconds, Section, check_web_url
 from notifier.events import Priority
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Name = Annotated[str, Field(pattern=NAME)]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_PATTERN = re.compile(
@@ -288,9 +289,7 @@ class Route(Section):
 class Config(Section):
     """Every setting, checked."""
 
-    streams: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[^{}\s]{1,200}$")], ...], Field(min_length=1)
-    ]
+    streams: Annotated[tuple[Annotated[str, Field(pattern=STREAM)], ...], Field(min_length=1)]
     redis: RedisSettings
     database: DatabaseSettings
     intake: IntakeSettings

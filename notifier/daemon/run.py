@@ -20,6 +20,7 @@ from notifier.daemon.inspection import Inspector
 from notifier.daemon.listeners import add_listeners
 from notifier.daemon.observing import start_series
 from notifier.daemon.parts import Daemon, Loop
+from notifier.daemon.presence import presence
 from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.daemon.supervisor import Supervisor
@@ -55,8 +56,8 @@ def run(
         stages: What it does.
 
     Raises:
-        ConfigError: A stage is unknown, a secret or a listener's address is unusable, OpenTelemetry is wanted and missing.
-        CardError: A card template is broken or a route names none.
+        ConfigError: A stage is unknown, a secret, a card or a listener's address is unusable, a route names no card,
+            OpenTelemetry is wanted and missing.
         SchemaError: The database is older than the code.
     """
     unknown = stages - STAGES
@@ -124,6 +125,7 @@ async def _main(
             leases.run,
             inspector.run,
             lambda: housekeeping(daemon),
+            lambda: presence(daemon),
             reloader.run,
             lambda: supervisor.watch(daemon.health),
         ]

@@ -64,8 +64,7 @@ class Blueprint:
         """Read and check everything; `running` lends Vault's last values if Vault is away.
 
         Raises:
-            ConfigError: Settings or secrets are not usable; with card faults too, they are named with them.
-            CardError: Only cards are not usable.
+            ConfigError: Settings, secrets or cards are not usable; names every fault.
             VaultError: Vault is away and there are no earlier values.
         """
         config = self._load()
@@ -85,7 +84,7 @@ class Blueprint:
         except CardError as exc:
             faults.append(exc)
         if faults or secrets is None or cards is None:
-            raise _all_of(faults)
+            raise ConfigError("\n".join(str(fault) for fault in faults))
         return Snapshot(
             config,
             secrets,
@@ -160,9 +159,3 @@ def _sound_cards(directory: Path, config: Config) -> Cards:
     check_routes(config, cards)
     refuse_broken(directory, config)
     return cards
-
-
-def _all_of(faults: list[NotifierError]) -> NotifierError:
-    if len(faults) == 1:
-        return faults[0]
-    return ConfigError("\n".join(str(fault) for fault in faults))

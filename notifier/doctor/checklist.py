@@ -10,13 +10,19 @@ from pathlib import Path
 
 from notifier.config import Config
 from notifier.doctor.cards import NAME as CARDS
-from notifier.doctor.cards import look_at_cards
+from notifier.doctor.cards import cards_folder, look_at_cards
 from notifier.doctor.examination import Check
 from notifier.doctor.files import NAME as FILES
 from notifier.doctor.files import look_at_files
 from notifier.doctor.findings import Finding, fine, warning
 from notifier.doctor.names import NAME as SECRETS
-from notifier.doctor.names import credentials_in, name_findings, secret_findings
+from notifier.doctor.names import (
+    SETTINGS,
+    credentials_in,
+    look_at_settings,
+    name_findings,
+    secret_findings,
+)
 from notifier.doctor.pages import (
     ADMIN,
     KEYS,
@@ -73,7 +79,13 @@ def checklist(config: Config, env: Mapping[str, str], config_file: Path | None) 
 
         return looked
 
+    async def routes() -> list[Finding]:
+        folder = cards_folder(config)
+        names = await asyncio.to_thread(lambda: [path.stem for path in folder.glob("*.json")])
+        return look_at_routes(config, names)
+
     return [
+        Check(SETTINGS, pure(partial(look_at_settings, env=env))),
         Check(REDIS, partial(ground.redis_itself)),
         Check(RIGHTS, partial(ground.on_redis, RIGHTS, look_at_rights)),
         Check(STAGES, partial(ground.on_redis, STAGES, look_at_stages)),
@@ -85,7 +97,7 @@ def checklist(config: Config, env: Mapping[str, str], config_file: Path | None) 
         Check(CHANNELS, partial(ground.on_secrets, CHANNELS, partial(look_at_channels, config))),
         Check(WEBHOOKS, partial(ground.on_secrets, WEBHOOKS, partial(look_at_webhooks, config))),
         Check(CARDS, partial(look_at_cards, config)),
-        Check(ROUTES, pure(look_at_routes)),
+        Check(ROUTES, routes),
         Check(ESCALATION, partial(ground.on_secrets, ESCALATION, partial(look_at_escalation, config))),
         Check(LINKS, pure(look_at_links)),
         Check(PUBLIC, partial(ground.on_secrets, PUBLIC, partial(look_at_public, config))),

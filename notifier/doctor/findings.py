@@ -41,7 +41,9 @@ def fault(check: str, what: str, fix: str) -> Finding:
     return Finding(check, Level.FAULT, what, fix)
 
 
-def told(check: str, message: str) -> Finding:
-    """Return an error's message as a fault; what stands after its last semicolon is the fix."""
+def told(
+    check: str, message: str, *, otherwise: str = "mend it, then: notifier doctor"
+) -> Finding:
+    """Return an error's message as a fault; what stands after its last semicolon is the fix, else `otherwise`."""
     what, semicolon, fix = message.rpartition("; ")
-    return fault(check, what, fix) if semicolon else fault(check, message, "see above")
+    return fault(check, what, fix) if semicolon else fault(check, message, otherwise)

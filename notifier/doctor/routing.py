@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from notifier.cards import missing_cards
 from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, warning
 from notifier.events import Priority
@@ -15,14 +16,17 @@ ESCALATION = "escalation"
 _OWN = "notifier."
 
 
-def look_at_routes(config: Config) -> list[Finding]:
-    """Return routes that lead nowhere, and channels to which nothing leads."""
+def look_at_routes(config: Config, cards: Collection[str]) -> list[Finding]:
+    """Return routes that lead nowhere or to none of these cards, and channels to which nothing leads."""
     nowhere = sorted(
         name
         for name, route in config.routes.items()
         if not route.stakeholders and not name.startswith(_OWN)
     )
-    found = [
+    # A folder without any is told by the check of the cards.
+    lacking = missing_cards(config, cards) if cards else []
+    found = [fault(ROUTES, f"{name}: {what}", fix) for name, what, fix in lacking]
+    found += [
         warning(
             ROUTES,
             f"{name} leads to no channel: without stakeholders of its own such an event becomes a dead letter (unroutable)",
@@ -53,7 +57,7 @@ def look_at_channels(config: Config, secrets: Secrets) -> list[Finding]:
             continue
         types = sum(channel in route.stakeholders for route in config.routes.values())
         lost = (
-            f"; {types} event types go there and become dead letters (not_configured)"
+            f"; {types} event {'type goes there and becomes' if types == 1 else 'types go there and become'} dead letters (not_configured)"
             if types
             else ""
         )
@@ -78,8 +82,10 @@ def look_at_escalation(config: Config, secrets: Secrets) -> list[Finding]:
         state = secrets.found[channel].state
         if state is State.CONFIGURED:
             continue
-        priorities = ", ".join(name for name, chain in chains.items() if channel in chain)
-        what = f"{priorities} escalate to {channel}, whose webhook is {state}"
+        priorities = [name for name, chain in chains.items() if channel in chain]
+        escalate = "escalates" if len(priorities) == 1 else "escalate"
+        state_in_words = "a placeholder" if state is State.PLACEHOLDER else state
+        what = f"{', '.join(priorities)} {escalate} to {channel}, whose webhook is {state_in_words}"
         fix = f"set TEAMS_WEBHOOK_{channel.upper()}, or take {channel} out of the chains under [escalation]"
         judged = warning if state is State.PLACEHOLDER else fault
         found.append(judged(ESCALATION, what, fix))

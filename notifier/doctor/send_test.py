@@ -41,7 +41,7 @@ async def send_test(
     url = secrets.webhooks.get(channel)
     if url is None or webhook.state is not State.CONFIGURED:
         raise ConfigError(
-            f"--send-test: the webhook of {channel} is {webhook.state}; set {webhook.where}"
+            f"--send-test: the webhook of {channel} is {'a ' if webhook.state is State.PLACEHOLDER else ''}{webhook.state}; set {webhook.where}"
         )
     sender = WebhookSender(url.get_secret_value(), config.http, keys=secrets.keys, channels=1)
     card = test_card(config.channels[channel].title, sender_name, utc_now())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, warning
@@ -15,7 +15,7 @@ NAME = "stages"
 LANES = "old lanes"
 DEAD = "dead letters"
 _SILENT_SECONDS = 60.0
-"""Longer than the longest redis.block_seconds, after which a stage asks again."""
+"""Longer than the longest redis.block_seconds, after which a stage asks again, and than the daemon takes between showing itself."""
 _OLD_SECONDS = 300.0
 _START = "start a process with this stage: systemctl start notifier, or notifier run"
 
@@ -49,7 +49,12 @@ def stage_findings(overview: Overview) -> list[Finding]:
     ]
     for (channel, urgency), lane in overview.lanes.items():
         if lane.oldest_seconds >= _OLD_SECONDS:
-            what = f"{lane.waiting} {urgency} notifications wait for {channel} in {overview.stream}, the oldest for {written(lane.oldest_seconds)}"
+            many = (
+                f"1 {urgency} notification waits"
+                if lane.waiting == 1
+                else f"{lane.waiting} {urgency} notifications wait"
+            )
+            what = f"{many} for {channel} in {overview.stream}, the oldest for {written(lane.oldest_seconds)}"
             fix = f"see what holds the channel back: notifier top; its webhook: notifier doctor --send-test {channel}"
             found.append(warning(NAME, what, fix))
     return [*found, _dead(overview)]
@@ -60,7 +65,7 @@ def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> li
     found = [
         warning(
             LANES,
-            f"{count} notifications wait in {stream} for {channel}, which is no channel any more: nobody delivers them",
+            f"{'1 notification waits' if count == 1 else f'{count} notifications wait'} in {stream} for {channel}, which is no channel any more: nobody delivers them",
             f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
         )
         for channel, count in sorted(waiting.items())
@@ -73,9 +78,10 @@ def _stage(stage: str, stream: str, state: StreamState) -> list[Finding]:
     waiting = _waiting(state.waiting)
     if not state.group:
         return [_nobody(stage, stream, state.waiting)]
-    if state.oldest_seconds >= _SILENT_SECONDS <= (state.silent_seconds or _SILENT_SECONDS):
-        what = f"nobody works as {stage} of {stream}{waiting}, the oldest for {written(state.oldest_seconds)}"
-        return [fault(NAME, what, _START)]
+    if _unseen([state]):
+        since = f", the oldest for {written(state.oldest_seconds)}" if state.waiting else ""
+        judged = fault if state.waiting else warning
+        return [judged(NAME, f"nobody works as {stage} of {stream}{waiting}{since}", _START)]
     if state.oldest_seconds >= _OLD_SECONDS:
         what = f"{stage} of {stream} is behind{waiting}, the oldest for {written(state.oldest_seconds)}"
         return [
@@ -86,9 +92,14 @@ def _stage(stage: str, stream: str, state: StreamState) -> list[Finding]:
 
 def _delivery(overview: Overview) -> list[Finding]:
     # That a lane is not read says nothing of the stage: its channel may have asked for a pause, or its breaker may be open.
+    # Whoever serves lanes shows itself in them all the same.
     waiting = sum(lane.waiting for lane in overview.lanes.values())
     if not any(lane.group for lane in overview.lanes.values()):
         return [_nobody("delivery", overview.stream, waiting)]
+    if _unseen(list(overview.lanes.values())):
+        judged = fault if waiting else warning
+        what = f"nobody works as delivery of {overview.stream}{_waiting(waiting)}"
+        return [judged(NAME, what, _START)]
     return [
         fine(NAME, f"delivery of {overview.stream}{_waiting(waiting) or ', nothing waits'}")
     ]
@@ -98,6 +109,14 @@ def _nobody(stage: str, stream: str, waiting: int) -> Finding:
     judged = fault if waiting else warning
     return judged(
         NAME, f"nobody has ever worked as {stage} of {stream}{_waiting(waiting)}", _START
+    )
+
+
+def _unseen(states: Sequence[StreamState]) -> bool:
+    """Whether none of these streams has a consumer that showed itself lately, as each does whether there is work or not."""
+    return all(
+        state.silent_seconds is None or state.silent_seconds >= _SILENT_SECONDS
+        for state in states
     )
 
 

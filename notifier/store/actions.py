@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
+from notifier.store.failures import reason
 from notifier.store.patience import within
 from notifier.store.queries import load_queries
 
@@ -54,9 +55,7 @@ class PostgresFacts:
         try:
             row = await within(self._timeout_seconds, self._row(notification_id))
         except (psycopg.Error, TimeoutError) as exc:
-            raise StoreError(
-                f"Postgres at {mask_url(self._url)} failed: {type(exc).__name__}"
-            ) from None
+            raise StoreError(f"Postgres at {mask_url(self._url)} {reason(exc).what}") from None
         return None if row is None else NotificationFacts(*row)
 
     async def _row(self, notification_id: str) -> tuple[Any, ...] | None:

@@ -10,6 +10,7 @@ import psycopg
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
+from notifier.store.failures import store_error
 
 
 class Connection:
@@ -56,7 +57,5 @@ class Connection:
             raise self.failed(exc) from None
 
     def failed(self, exc: psycopg.Error) -> StoreError:
-        """Return the error to raise; the driver's own text quotes values, the class says enough."""
-        return StoreError(
-            f"Postgres at {self.shown} failed: {type(exc).__name__}; check database.url and that the server is up"
-        )
+        """Return the error to raise."""
+        return store_error(self._url, exc)

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
+from notifier.store.failures import store_error
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("console.sql")
@@ -236,9 +237,7 @@ class ConsoleStore:
                 f"Postgres at {mask_url(self._url)} took longer than {self._timeout_seconds:g} s; narrow the filter or try again"
             ) from None
         except psycopg.Error as exc:
-            raise StoreError(
-                f"Postgres at {mask_url(self._url)} failed: {type(exc).__name__}; check database.url and that the server is up"
-            ) from None
+            raise store_error(self._url, exc) from None
 
 
 async def _all(

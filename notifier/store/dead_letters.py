@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from notifier.config import mask_url
 from notifier.errors import StoreError
 from notifier.jsontext import to_json_bytes, without_nul
+from notifier.store.failures import reason
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("dead_letters.sql")
@@ -89,7 +90,7 @@ class DeadLetterLog:
             ) from None
         except psycopg.Error as exc:
             raise StoreError(
-                f"Postgres at {mask_url(self._url)} failed: {type(exc).__name__}; nothing was done"
+                f"Postgres at {mask_url(self._url)} {reason(exc).what}, so nothing was done; {reason(exc).fix}"
             ) from None
 
     async def close(self) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import psycopg
 from pydantic import JsonValue
 
-from notifier.config import DatabaseSettings, mask_url
+from notifier.config import DatabaseSettings
 from notifier.errors import StoreError
+from notifier.store.failures import store_error
 from notifier.store.patience import within
 from notifier.store.queries import load_queries
 
@@ -103,9 +104,7 @@ class JourneyStore:
                 "the database is older than this version; run: notifier migrate up"
             ) from None
         except (psycopg.Error, TimeoutError) as exc:
-            raise StoreError(
-                f"Postgres at {mask_url(self._settings.url)} failed: {type(exc).__name__}; check database.url and that the server is up"
-            ) from None
+            raise store_error(self._settings.url, exc) from None
 
     async def _read(self, values: Mapping[str, Any], streams: Sequence[str]) -> Recorded:
         async with (

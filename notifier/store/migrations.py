@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import psycopg
 
 from notifier import assets
-from notifier.config import mask_url
 from notifier.errors import StoreError
+from notifier.store.failures import store_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def migrate_up(url: str) -> list[str]:
             backend.apply_migrations(wanted)
             return [migration.id for migration in wanted]
     except (psycopg.Error, LockTimeout) as exc:
-        raise _failed(url, exc) from exc
+        raise store_error(url, exc) from exc
     finally:
         backend.connection.close()
 
@@ -55,7 +55,7 @@ def migrate_down(url: str, *, steps: int = 1) -> list[str]:
             backend.rollback_migrations(wanted)
             return [migration.id for migration in wanted]
     except (psycopg.Error, LockTimeout) as exc:
-        raise _failed(url, exc) from exc
+        raise store_error(url, exc) from exc
     finally:
         backend.connection.close()
 
@@ -71,7 +71,7 @@ def status(url: str) -> list[MigrationStatus]:
             except psycopg.errors.UndefinedTable:
                 rows = []
     except psycopg.Error as exc:
-        raise _failed(url, exc) from exc
+        raise store_error(url, exc) from exc
     applied = {name: at.replace(tzinfo=UTC) for name, at in rows}
     return [MigrationStatus(name, applied.get(name)) for name in required_migrations()]
 
@@ -86,11 +86,5 @@ def _open(url: str):  # type: ignore[no-untyped-def]  # yoyo has no types
             raise StoreError("database.url must start with postgresql://")
         backend = get_backend(f"postgresql+psycopg://{rest}")
     except psycopg.Error as exc:
-        raise _failed(url, exc) from exc
+        raise store_error(url, exc) from exc
     return backend, read_migrations(str(assets.migrations_dir()))
-
-
-def _failed(url: str, exc: Exception) -> StoreError:
-    return StoreError(
-        f"Postgres at {mask_url(url)} failed: {type(exc).__name__}; check database.url and that the server is up"
-    )

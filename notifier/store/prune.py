@@ -7,8 +7,7 @@ from datetime import datetime
 
 import psycopg
 
-from notifier.config import mask_url
-from notifier.errors import StoreError
+from notifier.store.failures import command_error
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("prune.sql")
@@ -32,17 +31,22 @@ class Retention:
 
 
 def count_old(url: str, retention: Retention) -> tuple[int, int]:
-    """Return how many rows are old: ordinary and critical ones. Raises StoreError."""
+    """Return how many rows are old: ordinary and critical ones; raises StoreError, or SchemaError when the schema is older."""
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
             row = connection.execute(_QUERIES["count"], retention.parameters()).fetchone()
     except psycopg.Error as exc:
-        raise _failed(url, exc) from None
+        raise command_error(url, exc) from None
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 def prune(url: str, retention: Retention) -> int:
-    """Delete old rows batch by batch, each in a transaction of its own; returns how many. Raises StoreError."""
+    """Delete old rows batch by batch, each in a transaction of its own; returns how many.
+
+    Raises:
+        StoreError: Postgres is away or refuses.
+        SchemaError: The schema is older than this version.
+    """
     gone = 0
     try:
         with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
@@ -54,11 +58,5 @@ def prune(url: str, retention: Retention) -> int:
             for query in ("prune_actions", "prune_taken", "prune_escalations"):
                 connection.execute(_QUERIES[query], retention.parameters())
     except psycopg.Error as exc:
-        raise _failed(url, exc) from None
+        raise command_error(url, exc) from None
     return gone
-
-
-def _failed(url: str, exc: psycopg.Error) -> StoreError:
-    return StoreError(
-        f"Postgres at {mask_url(url)} failed: {type(exc).__name__}; check database.url, and run: notifier migrate up"
-    )

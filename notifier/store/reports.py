@@ -19,6 +19,7 @@ from notifier.reports import (
     Slot,
     Unacknowledged,
 )
+from notifier.store.failures import store_error
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("reports.sql")
@@ -74,9 +75,7 @@ def read_figures(
             f"Postgres at {mask_url(url)} took more than {statement_timeout_seconds:g} s; choose a shorter period, or give --timeout"
         ) from None
     except psycopg.Error as exc:
-        raise StoreError(
-            f"Postgres at {mask_url(url)} failed: {type(exc).__name__}; check database.url and that the server is up"
-        ) from None
+        raise store_error(url, exc) from None
     return _figures(period, made_at, answers)
 
 

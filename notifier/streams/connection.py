@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,25 +14,21 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
-    AuthenticationError,
     ConnectionError,
     RedisClusterException,
     RedisError,
-    ResponseError,
 )
 from redis.typing import EncodableT
 from typing_extensions import override
 
-from notifier.config import RedisKind, RedisSettings, mask_url, parse_redis_url
-from notifier.errors import ConfigError, StreamError
+from notifier.config import RedisKind, RedisSettings, parse_redis_url
+from notifier.errors import ConfigError
+from notifier.streams.failures import stream_error
 
 Client = redis.asyncio.Redis | RedisCluster
 
 _MAX_CONNECTIONS = 1000
 """Every blocking read and every post that waits for the rate limit holds one; the driver's 100 are too few for several streams."""
-
-_IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
-"""What Redis 6.2 puts before the error of a script's command."""
 
 
 class _OneSentinel(redis.asyncio.Redis):
@@ -209,33 +203,4 @@ async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
         if "READONLY" in str(exc) and isinstance(client, redis.asyncio.Redis):
             # This was a master once. A script's error does not make the driver leave it, so nothing would ever ask for the new one.
             await client.connection_pool.disconnect(inuse_connections=False)
-        if isinstance(exc, ResponseError) and "maxmemory" in str(exc):
-            raise StreamError(
-                f"Redis at {mask_url(url)} is full: it reached its maxmemory; raise it, or see what fills it (notifier's keys are in docs/servers.md)"
-            ) from exc
-        if isinstance(exc, ResponseError) and "permission" in str(exc).lower():
-            raise StreamError(
-                f"Redis at {mask_url(url)} refuses: {_words(exc)}; give this user its rights (docs/servers.md)"
-            ) from exc
-        raise StreamError(
-            f"Redis at {mask_url(url)} failed: {_words(exc)}; check redis.url and that the server is up"
-        ) from exc
-
-
-def _words(exc: BaseException) -> str:
-    """Say what failed: Redis's own words or the class; a command's arguments would be event data."""
-    cause: BaseException | None = exc
-    who = "a Sentinel's" if isinstance(exc, MasterNotFoundError) else "its"
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"{who} certificate is not trusted ({cause.verify_message}); set redis.tls_ca_file to the CA that signed it"
-        if isinstance(cause, ssl.SSLError):
-            return f"{who} TLS says {(cause.reason or 'nothing').lower().replace('_', ' ')}; see redis.tls_… in config.toml"
-        if isinstance(cause, AuthenticationError) and isinstance(exc, MasterNotFoundError):
-            return "a Sentinel refuses the login; give its own as ?sentinel_username=…&sentinel_password=… in redis.url"
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(exc, MasterNotFoundError):
-        return "no Sentinel answers that knows a working master of this name"
-    if isinstance(exc, ResponseError):
-        return _IN_SCRIPT.sub("", str(exc)).split(":")[0][:200]
-    return type(exc).__name__
+        raise stream_error(url, exc) from exc

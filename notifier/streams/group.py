@@ -19,6 +19,7 @@ from notifier.streams.views import Floor, Glance, Glimpse, Outlook, number_of
 _RESULTS = tuple(HopResult)
 """By number, which is quicker than to ask the enumeration."""
 _GIVEN_UP_MS = 10**9
+_LATEST_ID = "18446744073709551615-0"  # the very last one stands for new entries
 _SCRIPTS = (
     "hop",
     "claim",
@@ -210,6 +211,25 @@ class ConsumerGroup:
         """Move entries of one event stream's keys, each all or nothing; safe to repeat."""
         keys_, argv = pack(self._group, moves)
         return [_RESULTS[result] for result in await self._run("hop", keys_, argv)]
+
+    async def appear(self, stream: str) -> None:
+        """Let the group know that this consumer is there; reads nothing. A group that is not there yet is made.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        async with self._errors():
+            try:
+                await self._name_consumer(stream)
+            except ResponseError as exc:
+                if not str(exc).startswith("NOGROUP"):
+                    raise
+                await self.ensure([stream])
+                await self._name_consumer(stream)
+
+    async def _name_consumer(self, stream: str) -> None:
+        # What is pending behind the latest id can be nothing, and asking for it makes the consumer known.
+        await self.client.xreadgroup(self._group, self.consumer, {stream: _LATEST_ID})
 
     async def leave(self, stream: str) -> None:
         """Remove this consumer, unless something of it is pending."""

@@ -37,9 +37,9 @@ class StreamState:
     group: bool
     """Whether somebody has ever read it."""
     consumers: int
-    """Before Redis 7.2 only those that were given an entry."""
+    """Before Redis 7.2 only those that were given an entry, or have shown themselves (ConsumerGroup.appear)."""
     silent_seconds: float | None
-    """Since a consumer last asked for entries (before Redis 7.2: was given one); None when there is no consumer."""
+    """Since a consumer last asked for entries or showed itself (before Redis 7.2: was given one); None when there is no consumer."""
     added: int | None
     """Entries ever added; None before Redis 7.0."""
     length: int

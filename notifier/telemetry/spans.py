@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 Value = str | int | float | bool | Sequence[str]
 Attributes = Mapping[str, Value]
 
+PACKAGES = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+"""What the extra `otel` installs."""
 _FLUSH_SECONDS = 3.0
 """How long what is not exported yet may keep the daemon from ending."""
 _PATH = "/v1/traces"
@@ -257,8 +261,13 @@ def check_installed(settings: TracingSettings) -> None:
         if not (exc.name or "").startswith("opentelemetry"):
             raise
         raise ConfigError(
-            "tracing.enabled: OpenTelemetry is not installed; run: pip install 'notifier[otel]'"
+            f"tracing.enabled: OpenTelemetry is not installed; run: {_pip_install()}"
         ) from None
+
+
+def _pip_install() -> str:
+    # By the packages' own names: PyPI's notifier is another project, and an installed service has no checkout.
+    return f"{shlex.quote(sys.executable)} -m pip install {' '.join(PACKAGES)}"
 
 
 def _open(settings: TracingSettings, instance: str) -> Spans | None:

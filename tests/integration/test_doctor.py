@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -81,6 +82,22 @@ async def test_a_daemon_at_work_has_no_fault_and_looking_changes_nothing(
     assert done.of("daemon")[0][1].endswith("is ready")
     assert daemons.receiver.requests == []
     assert str(daemons.receiver.url("sre")) not in done.printed
+
+
+async def test_a_daemon_that_is_down_is_missed_although_nothing_waits(
+    daemons: Daemons, examine: Examined, redis_url: str
+):
+    process = await daemons.start()
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+    stages = examine().of("stages")
+
+    assert [(level, what) for level, what, _ in stages] == [
+        ("warning", f"nobody works as {stage} of teams:events")
+        for stage in ("intake", "delivery", "recorder")
+    ]
+    assert all("systemctl start notifier" in fix for _, _, fix in stages)
 
 
 @pytest.fixture
@@ -245,7 +262,7 @@ def test_what_waits_where_nobody_looks_is_found(examine: Examined, redis_url: st
     ]
     assert any("systemctl start notifier" in fix for _, _, fix in stages)
     [(level, what, fix)] = done.of("old lanes")
-    assert (level, what[:33]) == ("warning", "1 notifications wait in teams:eve")
+    assert (level, what[:33]) == ("warning", "1 notification waits in teams:eve")
     assert "notifier lanes drain billing" in fix
     [(level, what, fix)] = done.of("dead letters")
     assert (level, what[:19]) == ("warning", "1 in teams:events, ")

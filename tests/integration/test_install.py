@@ -31,7 +31,9 @@ def wheel(folder: Path, version: str) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("stub_notifier.py", f"VERSION = {version!r}\n{PROGRAM}")
         archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: notifier\nVersion: {version}\n"
+            f"{info}/METADATA",
+            f"Metadata-Version: 2.1\nName: notifier\nVersion: {version}\n"
+            "Provides-Extra: otel\nRequires-Dist: stub-spans; extra == 'otel'\n",
         )
         archive.writestr(
             f"{info}/WHEEL",
@@ -167,6 +169,40 @@ def test_another_prefix_goes_into_units_and_command(machine: Machine):
 def test_a_prefix_that_is_not_a_folder_of_its_own_is_refused(machine: Machine, prefix: str):
     assert "PREFIX=" in machine.make(
         "install", f"WHEEL={wheel(machine.folder, '1.0.0')}", f"PREFIX={prefix}", fails=True
+    )
+
+
+def stub_spans(folder: Path) -> str:
+    """Make the package of the extra `otel`, and return the folder in which pip finds it."""
+    info = "stub_spans-1.0.dist-info"
+    with zipfile.ZipFile(folder / "stub_spans-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("stub_spans.py", "")
+        archive.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: stub-spans\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            f"{info}/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    return str(folder)
+
+
+def test_an_extra_is_installed_with_the_program_and_again_with_later_versions(machine: Machine):
+    links = f"PIP_FIND_LINKS={stub_spans(machine.folder)}"
+
+    def has_spans() -> bool:
+        return any((machine.home / "current").glob("lib/python*/site-packages/stub_spans.py"))
+
+    assert not has_spans()
+    machine.install("1.0.0", "EXTRAS=otel", links)
+    assert has_spans()
+    machine.install("1.1.0", links)
+    assert has_spans()
+    machine.install("1.1.0", "EXTRAS=", links)
+    assert not has_spans()
+    assert "names from pyproject.toml" in machine.make(
+        "install", "EXTRAS=a b", f"WHEEL={wheel(machine.folder, '1.0.0')}", fails=True
     )
 
 

@@ -230,7 +230,7 @@ async def test_wanted_but_not_installed_is_said_with_its_fix(
     )  # fmt: skip
 
     assert done.returncode == 3
-    assert "pip install 'notifier[otel]'" in done.stderr
+    assert f"{sys.executable} -m pip install opentelemetry-sdk" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -18,6 +18,7 @@ from notifier.config import (
     masked,
     parse_redis_url,
 )
+from notifier.config.patterns import CLOCK, HEADER, NAME, STREAM
 from notifier.errors import ConfigError
 
 
@@ -88,12 +89,12 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
         (
             "[retry]\nmax_retries = -1\n",
             {},
-            ["retry.max_retries", "greater than or equal to 0"],
+            ["retry.max_retries", "has to be at least 0"],
         ),
         (
             "",
             {"TEAMS_MAX_RETRIES": "many"},
-            ["retry.max_retries", "integer", "TEAMS_MAX_RETRIES"],
+            ["retry.max_retries: has to be a whole number, such as 3 (from TEAMS_MAX_RETRIES)"],
         ),
         (
             "",
@@ -118,7 +119,59 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
             {},
             ['"backup.failed" is named by'],
         ),
-        ('[routes]\n"a.b" = { priority = "URGENT" }\n', {}, ["routes.a.b.priority"]),
+        (
+            '[routes]\n"a.b" = { priority = "URGENT" }\n',
+            {},
+            ['routes."a.b".priority: has to be one of "CRITICAL", "HIGH"'],
+        ),
+        (
+            '[masking]\nfields = "name"\n',
+            {},
+            [
+                'masking.fields: has to be a list in square brackets, such as ["patient_id", "member_id"]'
+            ],
+        ),
+        (
+            '[business_hours]\nstart = "9"\n',
+            {},
+            ['business_hours.start: has to be a time of day in four digits, such as "08:00"'],
+        ),
+        (
+            '[channels]\nmy-chan = { title = "x" }\n',
+            {},
+            [
+                'channels."my-chan": the name has to begin with a lower-case letter',
+                '"claims_team"',
+            ],
+        ),
+        (
+            '[channels]\nbilling = "x"\n',
+            {},
+            ['channels.billing: has to be a table, such as sre = { title = "SRE" }'],
+        ),
+        (
+            "",
+            {"TEAMS_INTAKE__BATCH": "many"},
+            ["intake.batch: has to be a whole number, such as 200 (from TEAMS_INTAKE__BATCH)"],
+        ),
+        (
+            "[intake]\nbach = 3\n",
+            {},
+            ["intake.bach: there is no such setting; did you mean batch?"],
+        ),
+        (
+            '[routes]\n"a.b" = { stakeholder = ["sre"] }\n',
+            {},
+            ['routes."a.b".stakeholder: there is no such setting; did you mean stakeholders?'],
+        ),
+        (
+            '[routes]\n"a.b" = { stakeholders = "sre" }\n',
+            {},
+            [
+                'routes."a.b".stakeholders: has to be a list in square brackets, such as ["sre", "devops"]'
+            ],
+        ),
+        ('streams = ["a b"]\n', {}, ["streams[0]: has to be a name without blanks"]),
         ("[retry\n", {}, ["is not valid TOML"]),
         (
             '[escalation]\nHIGH = { after_seconds = 60, chain = ["nobody"] }\n',
@@ -157,6 +210,32 @@ def test_fault_names_key_and_fix(
 
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_list_with_a_wrong_entry_is_one_fault(tmp_path: Path):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, '[business_hours]\ndays = ["someday"]\n', {})
+
+    [line] = str(caught.value).splitlines()[1:]
+    assert line.strip().startswith('business_hours.days[0]: has to be one of "monday", ')
+
+
+def patterns_in(schema: object) -> set[str]:
+    """Return every pattern of a schema."""
+    if isinstance(schema, list):
+        return {found for each in schema for found in patterns_in(each)}
+    if not isinstance(schema, dict):
+        return set()
+    own = {schema["pattern"]} if isinstance(schema.get("pattern"), str) else set()
+    own |= set(schema.get("patternProperties", {}))
+    return own | {found for each in schema.values() for found in patterns_in(each)}
+
+
+def test_every_pattern_of_the_settings_has_words(tmp_path: Path):
+    assert patterns_in(Config.model_json_schema()) == {NAME, CLOCK, HEADER, STREAM}
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, '[admin]\nuser_header = "a b"\n', {})
+    assert "the name of a header" in str(caught.value)
 
 
 def test_a_rule_of_the_matrix_can_be_changed_alone(tmp_path: Path):

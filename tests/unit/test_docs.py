@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from notifier.cli import COMMANDS, app
 from notifier.config import SEED_NAMES
 from notifier.deadletter import Reason
 from notifier.store.migrations import required_migrations
+from notifier.telemetry.spans import PACKAGES
 from notifier.templating.functions import FUNCTIONS
 from tests.docblocks import PAGES, Block, blocks
 
@@ -114,6 +116,35 @@ def test_every_setting_is_explained_in_the_shipped_file():
         elif "=" in line and not explained and " # " not in line:
             unexplained.append(line)
     assert unexplained == []
+
+
+def test_nothing_tells_to_install_the_other_project_of_this_name():
+    # PyPI's notifier is not this one.
+    told = [
+        *PAGES,
+        ROOT / "config.toml",
+        ROOT / "Makefile",
+        *sorted((ROOT / "examples").rglob("*.md")),
+    ]
+    told += [*sorted((ROOT / "notifier").rglob("*.py")), *sorted((ROOT / "packaging").rglob("*.*"))]  # fmt: skip
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in told
+        if re.search(r"pip3? install[^\n`]*[ '\"]notifier(?![\w/.-])", path.read_text())
+    ]
+    assert wrong == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "Private :: Do Not Upload" in project["classifiers"]
+
+
+def test_the_packages_that_messages_name_are_those_of_the_extras():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert tuple(each.partition(">=")[0] for each in extras["otel"]) == PACKAGES
+    servers = (ROOT / "notifier" / "sandbox" / "servers.py").read_text()
+    for each in extras["sandbox"]:
+        assert f"-m pip install {each.partition('>=')[0]}" in servers
 
 
 def test_every_environment_name_dead_letter_reason_and_function_is_explained():

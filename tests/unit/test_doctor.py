@@ -15,10 +15,13 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
+from notifier import assets
 from notifier.config import Config, load_config
 from notifier.doctor import Check, Finding, Level, examine, fine
+from notifier.doctor.cards import look_at_cards
 from notifier.doctor.clocks import clock_findings
 from notifier.doctor.files import look_at_files
+from notifier.doctor.names import look_at_settings, name_findings
 from notifier.doctor.pages import look_at_admin, look_at_keys, look_at_links, look_at_public
 from notifier.doctor.redis_server import vitals_findings
 from notifier.doctor.routing import look_at_channels, look_at_escalation, look_at_routes
@@ -46,6 +49,9 @@ EVERYWHERE = {
     f"TEAMS_WEBHOOK_{name.upper()}": f"https://prod-1.environment.api.powerplatform.com/{name}"
     for name in load_config(None, {}).channels
 }
+
+
+CARDS = [path.stem for path in assets.cards_dir().glob("*.json")]
 
 
 def config(**env: str) -> Config:
@@ -159,7 +165,11 @@ def test_streams_at_rest_are_fine():
         ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=70, silent_seconds=65)}, "fault", "nobody works as recorder"),
         ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=70, silent_seconds=None)}, "fault", "nobody works as recorder"),
         ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=600, silent_seconds=1)}, "warning", "recorder of teams:events is behind"),
-        ({"lane": replace(QUIET, waiting=2, oldest_seconds=7300, silent_seconds=7000)}, "warning", "2 urgent notifications wait for sre"),
+        ({"events": replace(QUIET, consumers=0, silent_seconds=None)}, "warning", "nobody works as intake"),
+        ({"events": replace(QUIET, silent_seconds=60)}, "warning", "nobody works as intake"),
+        ({"outcomes": replace(QUIET, waiting=1, oldest_seconds=3, silent_seconds=None)}, "fault", "nobody works as recorder of teams:events, 1 entry waits"),
+        ({"lane": replace(QUIET, consumers=0, silent_seconds=None)}, "warning", "nobody works as delivery of teams:events"),
+        ({"lane": replace(QUIET, waiting=2, oldest_seconds=7300, silent_seconds=7)}, "warning", "2 urgent notifications wait for sre"),
         ({"lane": replace(QUIET, group=False)}, "warning", "nobody has ever worked as delivery"),
         ({"dead": replace(QUIET, length=4, oldest_seconds=90_000)}, "warning", "4 in teams:events, the oldest from 25 h ago"),
     ],
@@ -180,13 +190,39 @@ def test_routes_and_channels_that_lead_nowhere_are_named(tmp_path: Path):
         '[channels]\nbilling = { title = "Billing" }\n[routes]\n"claims.*" = { priority = "HIGH" }\n'
     )
 
-    what = [each.what for each in look_at_routes(load_config(path, {}))]
+    what = [each.what for each in look_at_routes(load_config(path, {}), CARDS)]
 
     assert [each.partition(" leads")[0] for each in what if "unroutable" in each] == [
         "claims.*"
     ]
     assert any("nothing leads to the channel billing" in each for each in what)
-    assert levels(look_at_routes(config())) == ["ok"]
+    assert levels(look_at_routes(config(), CARDS)) == ["ok"]
+
+
+def test_a_route_whose_card_is_not_there_is_a_fault(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[routes]\n"a.b" = { stakeholders = ["sre"], card = "genericc" }\n')
+
+    [found] = look_at_routes(load_config(path, {}), CARDS)
+
+    assert (found.level, found.check) == (Level.FAULT, "routes")
+    assert "a.b: there is no genericc.json" in found.what
+    assert "generic" in found.fix
+
+
+@pytest.mark.parametrize("fault", ["empty", "nowhere", "broken"])
+def test_cards_that_keep_the_daemon_from_starting_have_a_fix(tmp_path: Path, fault: str):
+    folder = tmp_path / "cards"
+    if fault != "nowhere":
+        folder.mkdir()
+    if fault == "broken":
+        (folder / "generic.json").write_text("{")
+
+    found = asyncio.run(look_at_cards(config(TEAMS_CARDS__DIRECTORY=str(folder))))
+
+    assert Level.FAULT in {each.level for each in found}
+    for each in found:
+        assert "notifier cards check" in each.fix or "cards.directory" in each.fix
 
 
 def test_channel_without_webhook_is_a_fault_and_a_placeholder_a_warning():
@@ -202,6 +238,9 @@ def test_escalation_needs_webhooks_and_a_way_to_acknowledge():
     assert levels(look_at_escalation(config(**public), secrets())) == ["ok"]
     [found] = look_at_escalation(config(**public), secrets(TEAMS_WEBHOOK_DEVOPS="placeholder"))
     assert found.what.startswith("CRITICAL, HIGH escalate to devops")
+    assert found.what.endswith("whose webhook is a placeholder")
+    alone = look_at_escalation(config(**public), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
+    assert alone[0].what == "CRITICAL escalates to sre, whose webhook is a placeholder"
     [nobody] = look_at_escalation(config(), secrets())
     assert "nobody can acknowledge" in nobody.what
     off = config(TEAMS_ESCALATION__ENABLED="0")
@@ -441,3 +480,29 @@ async def test_hosts_that_microsoft_takes_away_are_named_without_the_url():
 
     assert any("30 November 2025: sre" in each.what for each in found)
     assert "canary" not in str(found)
+
+
+def test_variables_that_belong_to_nothing_are_named_and_all_others_are_fine():
+    right = {"TEAMS_MAX_RETRIES": "1", "TEAMS_LOGGING__LEVEL": "info", "TEAMS_ADMIN_TOKEN": "x", "TEAMS_WEBHOOK_SRE": "x",
+             "TEAMS_WEBHOOK_VAULT_PATH": "a/b", "TEAMS_PRODUCER_KEY": "x", "HOME": "/"}  # fmt: skip
+    assert levels(look_at_settings(config(), right)) == ["ok"]
+
+    [found] = look_at_settings(config(), right | {"TEAMS_EVENT_TLL": "canary"})
+    assert found.level is Level.WARNING
+    assert "TEAMS_EVENT_TLL" in found.what
+    assert "TEAMS_EVENT_TTL" in found.fix
+    assert "canary" not in str(found)
+
+
+def test_credentials_of_vault_and_of_redis_are_no_unknown_secrets():
+    settings = config(
+        REDIS_URL="rediss://h/0",
+        TEAMS_REDIS__TLS_CERT_FILE="/c/teams_redis_client_cert",
+        TEAMS_REDIS__TLS_KEY_FILE="/c/teams_redis_client_key",
+    )
+    names = ["teams_vault_token", "teams_vault_secret_id", "teams_redis_client_key", "teams_redis_client_cert", "teams_webhook_sre"]  # fmt: skip
+    assert name_findings(settings, variables=[], credentials=names, vault={}) == []
+    [found] = name_findings(
+        settings, variables=[], credentials=["teams_webhook_sree"], vault={}
+    )
+    assert "write teams_webhook_sre," in found.fix

@@ -1,0 +1,153 @@
+"""Say in fixed words why Redis did not do something: a command's arguments would be event data, and are never shown. Pure."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redis.asyncio.sentinel import MasterNotFoundError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    InvalidResponse,
+    RedisClusterException,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from notifier.config import mask_url
+from notifier.errors import StreamError
+
+_IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
+"""What Redis 6.2 puts before the error of a script's command."""
+_CHECK = "check redis.url and that the server is up"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What Redis did, and what mends it."""
+
+    what: str
+    fix: str = _CHECK
+
+
+_UNKNOWN = Reason(
+    "cannot be found: its host name is unknown", "correct the host in redis.url, or mend DNS"
+)
+_REFUSES = Reason("refuses connections")
+_LOGIN = Reason("refuses the login", "check user name and password in redis.url")
+_LATE = Reason(
+    "does not answer in time",
+    "check host and port in redis.url (rediss only where it speaks TLS), that the server is up, and firewalls",
+)
+_CLOSED = Reason("closes the connection", f"{_CHECK}, and write rediss where it speaks TLS")
+
+
+def stream_error(url: str, exc: BaseException) -> StreamError:
+    """Return the error to raise for what came of this address, which is masked."""
+    why = reason(exc)
+    return StreamError(f"Redis at {mask_url(url)} {why.what}; {why.fix}")
+
+
+def reason(exc: BaseException) -> Reason:
+    """Return why, from what the driver raised; of what is not known Redis's own word or the class is said."""
+    if isinstance(exc, ResponseError) and "maxmemory" in str(exc):
+        return Reason(
+            "is full: it reached its maxmemory",
+            "raise it, or see what fills it (notifier's keys are in docs/servers.md)",
+        )
+    if isinstance(exc, ResponseError) and "permission" in str(exc).lower():
+        return Reason(f"refuses: {_word(exc)}", "give this user its rights (docs/servers.md)")
+    of_sentinel = isinstance(exc, MasterNotFoundError)
+    for cause in _chain(exc):
+        found = _tls(cause, of_sentinel) or _login(cause, of_sentinel)
+        if found is None and not of_sentinel:
+            found = _connecting(cause)
+        if found is not None:
+            return found
+    if of_sentinel:
+        return Reason("failed: no Sentinel answers that knows a working master of this name")
+    if isinstance(exc, ResponseError):
+        return _responding(exc)
+    return Reason(f"failed: {type(exc).__name__}")
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = exc
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _tls(cause: BaseException, of_sentinel: bool) -> Reason | None:
+    who = "a Sentinel's" if of_sentinel else "its"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return Reason(
+            f"failed: {who} certificate is not trusted ({cause.verify_message})",
+            "set redis.tls_ca_file to the CA that signed it, and write in redis.url the host that it names",
+        )
+    if isinstance(cause, ssl.SSLError):
+        said = (cause.reason or "nothing").lower().replace("_", " ")
+        return Reason(f"failed: {who} TLS says {said}", "see redis.tls_… in config.toml")
+    return None
+
+
+def _login(cause: BaseException, of_sentinel: bool) -> Reason | None:
+    refused = isinstance(cause, AuthenticationError) or (
+        isinstance(cause, ResponseError) and str(cause).startswith(("NOAUTH", "WRONGPASS"))
+    )
+    if not refused:
+        return None
+    if of_sentinel:
+        return Reason(
+            "failed: a Sentinel refuses the login",
+            "give its own as ?sentinel_username=…&sentinel_password=… in redis.url",
+        )
+    return _LOGIN
+
+
+def _connecting(cause: BaseException) -> Reason | None:
+    match cause:
+        case socket.gaierror():
+            return _UNKNOWN
+        case ConnectionRefusedError():
+            return _REFUSES
+        case FileNotFoundError():
+            return Reason("has no such socket")
+        case ConnectionResetError() | EOFError():
+            return _CLOSED
+        case TimeoutError() | RedisTimeoutError():
+            return _LATE
+        case BusyLoadingError():
+            return Reason("is still reading its data", "wait until it has")
+        case InvalidResponse():
+            return Reason(
+                "is no Redis: something else answers", "check host and port in redis.url"
+            )
+        case RedisClusterException():
+            # It keeps no cause, only a text with the number of the last one.
+            text = str(cause)
+            if "Connect call failed" in text or "Error 111 " in text:
+                return _REFUSES
+            if "Name or service not known" in text or re.search(r"Error -[25] ", text):
+                return _UNKNOWN
+        case _:
+            pass
+    if str(cause).startswith("Connection closed by server"):
+        return _CLOSED
+    return None
+
+
+def _responding(exc: ResponseError) -> Reason:
+    if "DB index is out of range" in str(exc):
+        return Reason(
+            "has no database of this number", "correct the number at the end of redis.url"
+        )
+    return Reason(f"failed: {_word(exc)}")
+
+
+def _word(exc: ResponseError) -> str:
+    return _IN_SCRIPT.sub("", str(exc)).split(":")[0][:200]
