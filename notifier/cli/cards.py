@@ -14,12 +14,12 @@ from notifier import assets
 from notifier.cardcheck import check_folder
 from notifier.cardcheck.seal import CHECKED_CARD_BYTES, Folder, write_seal
 from notifier.cards import load_cards
+from notifier.cli.files import read_json
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
     JsonOption,
     print_json,
-    read_json,
     settings,
 )
 from notifier.cli.preview import preview_cards

@@ -16,13 +16,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from notifier import deadletters
+from notifier.cli.files import read_json
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
     JsonOption,
     plain,
     print_json,
-    read_json,
     settings,
     with_redis,
 )

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from pydantic import JsonValue
 from rich.text import Text
 
 from notifier.config import Config, load_config
@@ -62,22 +61,6 @@ def with_redis(config: Config, work: Callable[[ConsumerGroup], Awaitable[Result]
             await close(client)
 
     return asyncio.run(connected())
-
-
-def read_json(path: Path) -> JsonValue:
-    """Read a JSON file, `-` for standard input; raises CommandError."""
-    try:
-        text = (
-            typer.get_text_stream("stdin").read()
-            if str(path) == "-"
-            else path.read_text(encoding="utf-8")
-        )
-        parsed: JsonValue = json.loads(text)
-    except OSError as exc:
-        raise CommandError(f"{path}: cannot be read: {exc.strerror}") from None
-    except ValueError as exc:
-        raise CommandError(f"{path}: is not JSON: {exc}") from None
-    return parsed
 
 
 def print_json(value: object) -> None:

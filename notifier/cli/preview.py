@@ -10,9 +10,10 @@ from pydantic import JsonValue
 from notifier import assets
 from notifier.cardguard import guard
 from notifier.cards import CardPainter, Cards, load_cards
-from notifier.cli.options import CommandError, read_json
+from notifier.cli.event_input import accepted
+from notifier.cli.files import read_json
+from notifier.cli.options import CommandError
 from notifier.config import Config
-from notifier.events import to_event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
 from notifier.routing import Catalogue
@@ -27,8 +28,7 @@ def preview_cards(
     Raises:
         EventError, UnroutableError, CardError, TemplateError: As the daemon would meet them.
     """
-    stream = config.streams[0]
-    event = to_event(stream, "0-0", members)
+    event = accepted(config.streams[0], members, max_bytes=config.intake.max_event_bytes)
     data = mask_event_data(event.data, Masking.of(config.masking.fields, config.masking.exempt))
     routed = Catalogue(config.routes, config.channels).route(event, data)
     if routed.unknown_channels:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,23 +11,23 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
+from notifier.cli.event_input import Members, accepted, data_of, event_text, events_of_file
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
     print_json,
-    read_json,
     settings,
     with_redis,
 )
 from notifier.cli.preview import preview_cards
+from notifier.config import Config
 from notifier.errors import EventError, NotifierError
-from notifier.events import to_event
 from notifier.notifications import Notification
 from notifier.provenance import ProducerKey, key_bytes, parse_producer_key, sign
 from notifier.streams.group import ConsumerGroup
 from notifier.tracecontext import clean_tracestate, parse_traceparent
 
-Events = list[tuple[str, dict[str, JsonValue]]]
+Events = list[tuple[str, Members]]
 """Where each event comes from (for messages), and its members."""
 
 
@@ -91,7 +88,7 @@ def publish(
         raise typer.BadParameter("give an event TYPE, or --file", param_hint="TYPE")
     faults: list[str] = []
     if file is not None:
-        events = list(_from_file(file, faults))
+        events = list(events_of_file(file, faults))
     else:
         named = {
             "type": event_type, "id": event_id, "correlation_id": correlation_id, "priority": priority,
@@ -100,7 +97,7 @@ def publish(
         events = [
             (
                 "event",
-                {**{k: v for k, v in named.items() if v}, "data": _data(data, field or [])},
+                {**{k: v for k, v in named.items() if v}, "data": data_of(data, field or [])},
             )
         ]
     trace = _trace(traceparent)
@@ -109,7 +106,11 @@ def publish(
         (place, members if members.get("traceparent") else {**members, **trace})
         for place, members in events
     ]
-    good = [(place, members) for place, members in events if _is_sound(place, members, faults)]
+    good = [
+        (place, members)
+        for place, members in events
+        if _is_sound(loaded, place, members, faults)
+    ]
     if dry_run:
         for place, members in good:
             try:
@@ -160,63 +161,16 @@ async def _publish(
         console=console, disable=len(events) < 20 or not console.is_terminal
     ) as progress:
         for _, members in progress.track(events, description="publishing"):
-            fields = {"event": json.dumps(members, ensure_ascii=False)}
+            fields = {"event": event_text(members)}
             if key is not None:
                 fields = sign(key.name, key_bytes(key), fields)
             ids.append(await group.add(stream, fields))
     return ids
 
 
-def _from_file(file: Path, faults: list[str]) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    if str(file) == "-":
-        yield from _lines(sys.stdin.read(), faults)
-        return
-    if file.suffix in (".jsonl", ".ndjson"):
-        yield from _lines(file.read_text(encoding="utf-8"), faults)
-        return
-    parsed = read_json(file)
-    for number, item in enumerate(parsed if isinstance(parsed, list) else [parsed], start=1):
-        if isinstance(item, dict):
-            yield f"{file.name} event {number}", item
-        else:
-            faults.append(f"{file.name} event {number}: is not a JSON object")
-
-
-def _lines(text: str, faults: list[str]) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            item = json.loads(line)
-        except ValueError:
-            faults.append(f"line {number}: is not valid JSON")
-            continue
-        if isinstance(item, dict):
-            yield f"line {number}", item
-        else:
-            faults.append(f"line {number}: is not a JSON object")
-
-
-def _data(text: str | None, pairs: list[str]) -> dict[str, JsonValue]:
+def _is_sound(config: Config, place: str, members: Members, faults: list[str]) -> bool:
     try:
-        data: JsonValue = json.loads(text) if text else {}
-    except ValueError:
-        raise CommandError(
-            '--data: is not valid JSON; write for example \'{"claim_id": "CLM-1"}\''
-        ) from None
-    if not isinstance(data, dict):
-        raise CommandError("--data: is not a JSON object; write {...}")
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise CommandError(f"--field {name}: write name=value")
-        data[name] = value
-    return data
-
-
-def _is_sound(place: str, members: dict[str, JsonValue], faults: list[str]) -> bool:
-    try:
-        to_event("", "0-0", members)
+        accepted(config.streams[0], members, max_bytes=config.intake.max_event_bytes)
     except EventError as exc:
         faults.append(f"{place}: {exc}")
         return False

@@ -1,0 +1,41 @@
+"""Files that commands are given: read, or refused with what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from pydantic import JsonValue
+
+from notifier.cli.options import CommandError
+from notifier.eventjson import exact_json
+
+
+def read_text(path: Path) -> str:
+    """Read a text file, `-` for standard input.
+
+    Raises:
+        CommandError: It cannot be read, or is no text.
+    """
+    try:
+        if str(path) == "-":
+            return typer.get_text_stream("stdin", encoding="utf-8").read()
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise CommandError(f"{path}: cannot be read: {exc.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{path}: is not UTF-8 text") from None
+
+
+def read_json(path: Path) -> JsonValue:
+    """Read a JSON file as exactly as the daemon reads events, `-` for standard input.
+
+    Raises:
+        CommandError: It cannot be read, or is no JSON; says where.
+    """
+    try:
+        return exact_json(read_text(path))
+    except RecursionError:
+        raise CommandError(f"{path}: is nested too deeply") from None
+    except ValueError as exc:
+        raise CommandError(f"{path}: is not JSON: {exc}") from None
