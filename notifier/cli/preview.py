@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -14,9 +14,10 @@ from notifier.cli.event_input import accepted
 from notifier.cli.files import read_json
 from notifier.cli.options import CommandError
 from notifier.config import Config
+from notifier.events import Event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
-from notifier.routing import Catalogue
+from notifier.routing import Catalogue, UnroutableError
 from notifier.templating import Template
 
 
@@ -46,3 +47,28 @@ def preview_cards(
         (item, painter.draw(item._replace(card=template.stem)).card)
         for item in routed.notifications
     ]
+
+
+def doubts(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
+    """Return in words, by their places, which events become dead letters by the routes of this configuration."""
+    catalogue = Catalogue(config.routes, config.channels)
+    places: dict[str, list[str]] = {}
+    for place, event in events:
+        why = _why_lost(catalogue, event)
+        if why is not None:
+            places.setdefault(why, []).append(place)
+    return [
+        f"{found[0]}{f' and {len(found) - 1} more' if found[1:] else ''}: {why}"
+        for why, found in places.items()
+    ]
+
+
+def _why_lost(catalogue: Catalogue, event: Event) -> str | None:
+    try:
+        unknown = catalogue.route(event, {}).unknown_channels
+    except UnroutableError as exc:
+        return str(exc)
+    if not unknown:
+        return None
+    channels = ", ".join(sorted(catalogue.channels))
+    return f"stakeholders: no channel {', '.join(unknown)}; channels are {channels}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -19,16 +21,23 @@ from notifier.cli.options import (
     settings,
     with_redis,
 )
-from notifier.cli.preview import preview_cards
+from notifier.cli.preview import doubts, preview_cards
 from notifier.config import Config
 from notifier.errors import EventError, NotifierError
+from notifier.events import Event
 from notifier.notifications import Notification
 from notifier.provenance import ProducerKey, key_bytes, parse_producer_key, sign
 from notifier.streams.group import ConsumerGroup
 from notifier.tracecontext import clean_tracestate, parse_traceparent
 
-Events = list[tuple[str, Members]]
-"""Where each event comes from (for messages), and its members."""
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """An event that the daemon accepts, and where it comes from (for messages)."""
+
+    place: str
+    members: Members
+    event: Event
 
 
 def publish(
@@ -74,6 +83,10 @@ def publish(
         str | None,
         typer.Option(help="Event stream; default: the first configured.", show_default=False),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also to a stream that is not among the configured ones."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show route and cards; publish nothing.")
     ] = False,
@@ -81,11 +94,12 @@ def publish(
 ) -> None:
     """Publish events, from flags, a file, or JSON lines on standard input.
 
-    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same.
+    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same. What would become a dead letter by this configuration's routes is warned of.
     """
     loaded = settings(config)
     if (event_type is None) == (file is None):
         raise typer.BadParameter("give an event TYPE, or --file", param_hint="TYPE")
+    chosen = _chosen_stream(loaded.streams, stream, force=force)
     faults: list[str] = []
     if file is not None:
         events = list(events_of_file(file, faults))
@@ -106,19 +120,16 @@ def publish(
         (place, members if members.get("traceparent") else {**members, **trace})
         for place, members in events
     ]
-    good = [
-        (place, members)
-        for place, members in events
-        if _is_sound(loaded, place, members, faults)
-    ]
+    good = list(_sound(loaded, events, faults))
     if dry_run:
-        for place, members in good:
+        for item in good:
             try:
-                _show(place, preview_cards(loaded, members))
+                _show(item.place, preview_cards(loaded, item.members))
             except NotifierError as exc:
-                faults.append(f"{place}: {exc}")
+                faults.append(f"{item.place}: {exc}")
     elif good:
-        chosen = stream or loaded.streams[0]
+        for warning in doubts(loaded, ((item.place, item.event) for item in good)):
+            typer.echo(f"warning: {warning}", err=True)
         key = _signing_key()
         ids = with_redis(loaded, lambda group: _publish(group, chosen, good, key))
         typer.echo(ids[0] if len(ids) == 1 else f"published {len(ids)} events to {chosen}")
@@ -126,6 +137,15 @@ def publish(
         typer.echo(fault, err=True)
     if faults:
         raise typer.Exit(1)
+
+
+def _chosen_stream(streams: Sequence[str], stream: str | None, *, force: bool) -> str:
+    if stream is not None and stream not in streams and not force:
+        raise typer.BadParameter(
+            f"{stream} is none of the streams that the daemon reads: {', '.join(streams)}; --force publishes there all the same",
+            param_hint="--stream",
+        )
+    return stream or streams[0]
 
 
 def _trace(given: str | None) -> dict[str, JsonValue]:
@@ -153,28 +173,33 @@ def _signing_key() -> ProducerKey | None:
 
 
 async def _publish(
-    group: ConsumerGroup, stream: str, events: Events, key: ProducerKey | None
+    group: ConsumerGroup, stream: str, events: list[_Sound], key: ProducerKey | None
 ) -> list[str]:
     ids: list[str] = []
     console = Console(stderr=True)
     with Progress(
         console=console, disable=len(events) < 20 or not console.is_terminal
     ) as progress:
-        for _, members in progress.track(events, description="publishing"):
-            fields = {"event": event_text(members)}
+        for item in progress.track(events, description="publishing"):
+            fields = {"event": event_text(item.members)}
             if key is not None:
                 fields = sign(key.name, key_bytes(key), fields)
             ids.append(await group.add(stream, fields))
     return ids
 
 
-def _is_sound(config: Config, place: str, members: Members, faults: list[str]) -> bool:
-    try:
-        accepted(config.streams[0], members, max_bytes=config.intake.max_event_bytes)
-    except EventError as exc:
-        faults.append(f"{place}: {exc}")
-        return False
-    return True
+def _sound(
+    config: Config, events: Iterable[tuple[str, Members]], faults: list[str]
+) -> Iterator[_Sound]:
+    for place, members in events:
+        try:
+            event = accepted(
+                config.streams[0], members, max_bytes=config.intake.max_event_bytes
+            )
+        except EventError as exc:
+            faults.append(f"{place}: {exc}")
+        else:
+            yield _Sound(place, members, event)
 
 
 def _show(place: str, drawn: list[tuple[Notification, JsonValue]]) -> None:

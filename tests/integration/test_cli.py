@@ -170,6 +170,35 @@ def test_publish_keeps_numbers_and_takes_what_the_daemon_takes(redis_url: str):
     }
 
 
+def test_publish_warns_of_what_cannot_arrive(redis_url: str):
+    typo = notifier("publish", "nphies.clam.rejected", REDIS_URL=redis_url)
+    channel = notifier("publish", "a.b", "--stakeholders", "sre,foo", REDIS_URL=redis_url)
+    sound = notifier("publish", "nphies.claim.rejected", REDIS_URL=redis_url)
+    lines = '{"type": "c.d"}\n' * 30
+    many = notifier("publish", "--file", "-", stdin=lines, REDIS_URL=redis_url)
+
+    assert "warning: event: type: nphies.clam.rejected has no route" in typo.stderr
+    assert "warning: event: stakeholders: no channel foo; channels are " in channel.stderr
+    assert "sre" in channel.stderr
+    assert sound.stderr == ""
+    assert "warning: line 1 and 29 more: type: c.d has no route" in many.stderr
+    assert len(many.stderr.splitlines()) == 1
+    assert {done.returncode for done in (typo, channel, sound, many)} == {0}
+    assert len(entries(redis_url)) == 33
+
+
+def test_publish_to_a_stream_that_nobody_reads_is_refused_unless_forced(redis_url: str):
+    given = ("publish", "a.b", "--stakeholders", "sre", "--stream", "typo:events")
+    done = notifier(*given, REDIS_URL=redis_url)
+
+    assert done.returncode == 2
+    assert "typo:events is none of the streams" in done.stderr
+    assert "teams:events" in done.stderr
+    assert entries(redis_url, "typo:events") == []
+    assert notifier(*given, "--force", REDIS_URL=redis_url).returncode == 0
+    assert len(entries(redis_url, "typo:events")) == 1
+
+
 def test_publish_dry_run_shows_route_and_card_and_publishes_nothing(redis_url: str):
     done = notifier("publish", "--file", str(SAMPLE), "--dry-run", REDIS_URL=redis_url)
 
