@@ -12,9 +12,9 @@ from rich.table import Table
 
 from notifier import assets
 from notifier.cardcheck import check_folder
-from notifier.cardcheck.seal import CHECKED_CARD_BYTES, Folder, write_seal
+from notifier.cardcheck.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
 from notifier.cards import load_cards
-from notifier.cli.files import read_json
+from notifier.cli.files import read_json, write_text, writing
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
@@ -86,7 +86,8 @@ def check(
         raise typer.Exit(1)
     typer.echo(f"{len(load_cards(folder).templates)} cards are sound")
     if seal:
-        write_seal(folder, files)
+        with writing(folder / SEAL):
+            write_seal(folder, files)
 
 
 @app.command()
@@ -97,7 +98,7 @@ def preview(
     """Draw all cards with their samples into one HTML file: every language, light and dark, phone and desktop."""
     folder = _folder(config)
     drawings = list(draw_samples(folder, settings(config), load_cards(folder)))
-    out.write_text(gallery_page(drawings), encoding="utf-8")
+    write_text(out, gallery_page(drawings))
     typer.echo(f"{len(drawings)} cards drawn; open {out}")
 
 

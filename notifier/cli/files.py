@@ -1,7 +1,10 @@
-"""Files that commands are given: read, or refused with what is wrong with them."""
+"""Files that commands are given: read and written, or refused with what is wrong with them."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -39,3 +42,36 @@ def read_json(path: Path) -> JsonValue:
         raise CommandError(f"{path}: is nested too deeply") from None
     except ValueError as exc:
         raise CommandError(f"{path}: is not JSON: {exc}") from None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise CommandError when what is done in this context cannot write the file."""
+    try:
+        yield
+    except OSError as exc:
+        raise CommandError(f"{path}: cannot be written: {exc.strerror}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; what is no regular file, such as a pipe, is written to as it is.
+
+    Raises:
+        CommandError: It cannot be written.
+    """
+    with writing(path):
+        if path.exists() and (path.is_symlink() or not path.is_file()):
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    partly = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partly.write_text(text, encoding="utf-8")
+        partly.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partly.unlink()
+        raise

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from notifier.cli.options import CommandError, ConfigOption, settings
+from notifier.cli.files import write_text
+from notifier.cli.options import ConfigOption, settings
 from notifier.cli.report_table import print_tables
 from notifier.cli.times import METAVAR, moment
 from notifier.reports import Figures, Period, success_metrics
@@ -113,10 +114,4 @@ def _write(figures: Figures, form: Format, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
         return
-    partly = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        partly.write_text(text, encoding="utf-8")
-        partly.replace(output)
-    except OSError as exc:
-        partly.unlink(missing_ok=True)
-        raise CommandError(f"{output}: cannot be written: {exc.strerror}") from None
+    write_text(output, text)

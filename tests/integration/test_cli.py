@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -336,6 +337,56 @@ def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):
         assert "99999" not in text
     assert "invalid_event" in notifier("dlq", "list", REDIS_URL=redis_url).stdout
     assert notifier("dlq", "show", "1-1", REDIS_URL=redis_url).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [
+        (("schema", "--write"), "nowhere"),
+        (("schema", "--write"), "file"),
+        (("cards", "preview", "--out"), "nowhere/x.html"),
+        (("cards", "preview", "--out"), "file/x.html"),
+        (("cards", "preview", "--out"), "folder"),
+        (("cards", "preview", "--out"), "/"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_said_without_a_traceback(
+    tmp_path: Path, command: tuple[str, ...], place: str
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+
+    done = notifier(*command, str(tmp_path / place))
+
+    assert done.returncode == 1
+    assert f"notifier: {tmp_path / place}" in done.stderr
+    assert "cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_seal_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Path):
+    shutil.copytree(assets.cards_dir(), tmp_path / "cards")
+    (tmp_path / "cards" / "checked.txt").unlink(missing_ok=True)
+    (tmp_path / "cards" / "checked.txt").mkdir()
+
+    done = notifier("cards", "check", str(tmp_path / "cards"), "--seal")
+
+    assert done.returncode == 1
+    assert "checked.txt: cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_written_file_may_be_a_pipe_or_a_link(tmp_path: Path):
+    (tmp_path / "target").touch()
+    (tmp_path / "event.schema.json").symlink_to("target")
+    (tmp_path / "asyncapi.json").symlink_to("/dev/stdout")
+
+    done = notifier("schema", "--write", str(tmp_path))
+
+    assert '"asyncapi": "3' in done.stdout
+    assert (tmp_path / "event.schema.json").is_symlink()
+    assert "$schema" in (tmp_path / "target").read_text()
 
 
 def test_config_show_masks_passwords():
