@@ -17,6 +17,7 @@ from rich.table import Table
 
 from notifier import deadletters
 from notifier.cli.files import read_json
+from notifier.cli.filters import letter_filter, require_channel, require_known_channel
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
@@ -28,6 +29,7 @@ from notifier.cli.options import (
 )
 from notifier.cli.times import METAVAR, moment
 from notifier.config import Config
+from notifier.deadletter import Reason
 from notifier.deadletter_desk import DeadLetterDesk
 from notifier.deadletters import DeadLetter, Filter
 from notifier.errors import NotifierError, UnreachableError
@@ -44,7 +46,10 @@ app = typer.Typer(
 )
 
 ReasonOption = Annotated[
-    str | None, typer.Option(help="Only this reason, such as rejected.", show_default=False)
+    Reason | None,
+    typer.Option(
+        metavar="REASON", help=f"Only this reason: {', '.join(Reason)}.", show_default=False
+    ),
 ]
 ChannelOption = Annotated[
     str | None, typer.Option(help="Only this channel.", show_default=False)
@@ -96,13 +101,17 @@ def list_letters(
     """List dead letters, newest first; with --json an array."""
     loaded = settings(config)
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
-    wanted = Filter(reason, channel, event_type, since, until)
-    found = with_redis(
-        loaded,
-        lambda group: deadletters.list_dead_letters(
+    wanted = letter_filter(reason, channel, event_type, since, until)
+
+    async def read(group: ConsumerGroup) -> list[DeadLetter]:
+        found = await deadletters.list_dead_letters(
             group, loaded.streams, masking, limit=limit, wanted=wanted
-        ),
-    )
+        )
+        if not found:
+            await require_known_channel(group, loaded, masking, channel)
+        return found
+
+    found = with_redis(loaded, read)
     if as_json:
         print_json([letter.whole() for letter in found])
         return
@@ -110,7 +119,10 @@ def list_letters(
     for letter in found:
         names = ("reason", "channel", "event_type", "correlation_id", "last_status", "detail")
         table.add_row(letter.id, *(plain(letter.fields.get(name, "")) for name in names))
-    Console().print(table if found else "there are no dead letters")
+    none = (
+        "there are no dead letters" if wanted == Filter() else "of the dead letters none match"
+    )
+    Console().print(table if found else none)
 
 
 @app.command()
@@ -163,15 +175,11 @@ def replay(
     A notification goes into its channel's lane again under its own id, so that its row and its links stay; an entry that
     never became an event is read again. Replaying twice does nothing. Who, when and why goes into Postgres.
     """
-    wanted = Filter(reason, channel, event_type, since, until)
+    wanted = letter_filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     edited = _edited(edit, ids)
     loaded = settings(config)
-
-    if to is not None and to not in loaded.channels:
-        raise typer.BadParameter(
-            f"{to} is no channel; channels are {', '.join(loaded.channels)}", param_hint="--to"
-        )
+    require_channel(loaded, to, "--to")
 
     async def one(desk: DeadLetterDesk, letter: DeadLetter) -> str:
         if dry_run:
@@ -201,7 +209,7 @@ def discard(
     by: ByOption = None,
 ) -> None:
     """Take dead letters away for good; what they held, who did it and why stays in Postgres."""
-    wanted = Filter(reason, channel, event_type, since, until)
+    wanted = letter_filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
@@ -270,6 +278,7 @@ def _each(
                     if rate:
                         await asyncio.sleep(1 / rate)
             if not done:
+                await require_known_channel(group, config, masking, wanted.channel)
                 typer.echo("there are no such dead letters")
             return failed
         finally:

@@ -340,6 +340,65 @@ def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):
 
 
 @pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("dlq list --reason nonsense", ["nonsense", "rejected", "unrecordable"]),
+        ("dlq replay --reason nonsense", ["nonsense", "rejected"]),
+        ("dlq discard --why x --reason nonsense", ["nonsense", "rejected"]),
+        ("dlq list --since 1h --until 2h", ["--since", "before --until"]),
+        ("dlq replay --since 1h --until 2h", ["--since", "before --until"]),
+        ("dlq discard --why x --since 1h --until 2h", ["--since", "before --until"]),
+        ("dlq list --channel nonsense", ["nonsense", "night", "sre"]),
+        ("dlq list --json --channel nonsense", ["nonsense", "night", "sre"]),
+        ("dlq replay --channel nonsense", ["nonsense", "night", "sre"]),
+        ("replay --since 1h --until 2h", ["--since", "before --until"]),
+        ("replay --since 2h --channel nonsense", ["nonsense", "sre"]),
+        ("lanes drain nonsense --why x", ["nonsense", "night"]),
+    ],
+)
+def test_a_filter_that_can_match_nothing_is_refused(
+    redis_url: str, database_url: str, command: str, words: list[str]
+):
+    known_to_redis(redis_url)
+
+    done = notifier(*command.split(), REDIS_URL=redis_url, DATABASE_URL=database_url)
+
+    assert done.returncode == 2, done.stdout
+    assert [word for word in words if word not in done.stderr] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("dlq list --channel sre", "of the dead letters none match"),
+        ("dlq list --channel night --reason rejected", "of the dead letters none match"),
+        ("dlq list --channel typo", "unknown_channel"),
+        ("dlq list --channel typo --reason rejected", "of the dead letters none match"),
+        ("dlq list --type c.d", "of the dead letters none match"),
+        ("dlq replay --channel night", "there are no such dead letters"),
+        ("lanes drain night --why x", "0 are dead letters now"),
+    ],
+)
+def test_a_channel_that_was_removed_may_be_asked_for(
+    redis_url: str, database_url: str, command: str, shown: str
+):
+    known_to_redis(redis_url)
+
+    done = notifier(*command.split(), REDIS_URL=redis_url, DATABASE_URL=database_url)
+
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout
+
+
+def known_to_redis(url: str) -> None:
+    """Redis as daemons left it: a channel of old, and an event for one that never was."""
+    keys = Keys("teams:events")
+    with redis.Redis.from_url(url) as client:
+        client.hset(keys.channels, "night", "1")
+        client.xadd(keys.dead, {"reason": "unknown_channel", "channel": "typo", "event": "{}"})
+
+
+@pytest.mark.parametrize(
     ("command", "place"),
     [
         (("schema", "--write"), "nowhere"),
