@@ -122,8 +122,10 @@ def load_cards(directory: Path) -> Cards:
     """Compile every template of a folder.
 
     Raises:
-        CardError: A file is not JSON or not a template; names the file, the place and the fix.
+        CardError: There is no such folder, or a file is not JSON or not a template; names the file, the place and the fix.
     """
+    if not directory.is_dir():
+        raise CardError(f"{directory}: there is no such folder of cards; see cards.directory")
     templates: dict[str, Template] = {}
     for path in sorted(directory.glob("*.json")):
         try:

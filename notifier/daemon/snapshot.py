@@ -12,7 +12,7 @@ from notifier.cardcheck.seal import CHECKED_CARD_BYTES, sealed
 from notifier.cards import CardPainter, Cards, check_routes, checked_cards, load_cards
 from notifier.config import Config
 from notifier.daemon.links import action_link
-from notifier.errors import CardError, ConfigError, NotifierError, SecretsError, VaultError
+from notifier.errors import CardError, ConfigError, SecretsError, VaultError
 from notifier.masking import Masking
 from notifier.provenance import Signers
 from notifier.routing import Catalogue
@@ -64,18 +64,17 @@ class Blueprint:
         """Read and check everything; `running` lends Vault's last values if Vault is away.
 
         Raises:
-            ConfigError: Settings or secrets are not usable; with card faults too, they are named with them.
-            CardError: Only cards are not usable.
+            ConfigError: Settings, secrets or cards are not usable; names the faults of secrets and cards together.
             VaultError: Vault is away and there are no earlier values.
         """
         config = self._load()
         vault, away = self._read_vault(config, running)
-        faults: list[NotifierError] = []
+        faults: list[str] = []
         secrets: Secrets | None = None
         try:
             secrets = self._secrets(config, vault)
         except SecretsError as exc:
-            faults.append(exc)
+            faults.append(str(exc))
         directory = (
             Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
         )
@@ -83,9 +82,9 @@ class Blueprint:
         try:
             cards = _sound_cards(directory, config)
         except CardError as exc:
-            faults.append(exc)
+            faults.append(str(exc))
         if faults or secrets is None or cards is None:
-            raise _all_of(faults)
+            raise ConfigError("\n".join(faults))
         return Snapshot(
             config,
             secrets,
@@ -160,9 +159,3 @@ def _sound_cards(directory: Path, config: Config) -> Cards:
     check_routes(config, cards)
     refuse_broken(directory, config)
     return cards
-
-
-def _all_of(faults: list[NotifierError]) -> NotifierError:
-    if len(faults) == 1:
-        return faults[0]
-    return ConfigError("\n".join(str(fault) for fault in faults))

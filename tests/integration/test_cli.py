@@ -67,12 +67,34 @@ def test_server_that_is_away_is_exit_4_with_advice():
     assert "topsecret" not in done.stderr
 
 
-def test_unknown_stage_is_refused():
-    done = notifier("run", "--stages", "intake,dispatch")
+def test_unknown_stage_is_wrong_usage():
+    for stages in ("intake,dispatch", ","):
+        done = notifier("run", "--stages", stages)
 
-    assert done.returncode == 3
-    assert "dispatch" in done.stderr
-    assert "recorder" in done.stderr
+        assert done.returncode == 2
+        assert "recorder" in done.stderr
+        assert "dispatch" in done.stderr or stages == ","
+
+
+def test_cards_that_the_daemon_cannot_use_are_bad_configuration(tmp_path: Path):
+    shutil.copytree(assets.cards_dir(), tmp_path / "broken")
+    (tmp_path / "broken" / "generic.json").write_text('{"type": "AdaptiveCard", "body": [')
+    (tmp_path / "route.toml").write_text(
+        '[routes."a.b"]\nstakeholders = ["sre"]\ncard = "none"'
+    )
+    given = {
+        "broken": {"TEAMS_CARDS__DIRECTORY": str(tmp_path / "broken")},
+        "absent": {"TEAMS_CARDS__DIRECTORY": str(tmp_path / "absent")},
+        "route": {"NOTIFIER_CONFIG": str(tmp_path / "route.toml")},
+    }
+
+    shown = {name: notifier("run", **env) for name, env in given.items()}
+
+    assert {done.returncode for done in shown.values()} == {3}
+    assert "generic.json: is not readable JSON" in shown["broken"].stderr
+    assert f"{tmp_path / 'absent'}: there is no such folder" in shown["absent"].stderr
+    assert "there is no none.json" in shown["route"].stderr
+    assert "Traceback" not in str(shown)
 
 
 def test_publish_from_flags_is_the_event_meant(redis_url: str):
