@@ -20,6 +20,7 @@ from notifier.cli.options import (
     ConfigOption,
     JsonOption,
     print_json,
+    require_one,
     settings,
 )
 from notifier.cli.preview import preview_cards
@@ -128,8 +129,7 @@ def render(
     With --data the file is what the template sees, as in Microsoft's designer; with --event it is an event, and the
     template sees what it would see in a delivery.
     """
-    if (data is None) == (event is None):
-        raise typer.BadParameter("give either --data or --event", param_hint="--data")
+    require_one({"--data": data, "--event": event}, param_hint="--data")
     path = Path(template)
     if not path.exists() and not path.suffix:
         path = _folder(config) / f"{template}.json"

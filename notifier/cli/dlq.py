@@ -24,6 +24,7 @@ from notifier.cli.options import (
     JsonOption,
     plain,
     print_json,
+    require_one,
     settings,
     with_redis,
 )
@@ -224,11 +225,10 @@ def discard(
 
 
 def _require_choice(ids: list[str] | None, wanted: Filter, everything: bool) -> None:
-    if bool(ids) + (wanted != Filter()) + everything != 1:
-        raise typer.BadParameter(
-            "give IDs, or filters, or --all",
-            param_hint="ID, --reason, --channel, --type, --since, --until, --all",
-        )
+    require_one(
+        {"IDs": ids, "filters": wanted != Filter(), "--all": everything},
+        param_hint="ID, --reason, --channel, --type, --since, --until, --all",
+    )
 
 
 def _edited(path: Path | None, ids: list[str] | None) -> dict[str, JsonValue] | None:

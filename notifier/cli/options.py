@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -61,6 +61,17 @@ def with_redis(config: Config, work: Callable[[ConsumerGroup], Awaitable[Result]
             await close(client)
 
     return asyncio.run(connected())
+
+
+def require_one(given: Mapping[str, object], *, param_hint: str) -> None:
+    """Raise typer.BadParameter unless exactly one of these is given, by what to call it; None, False and [] are not."""
+    named = [name for name, value in given.items() if value not in (None, False, [])]
+    if len(named) > 1:
+        raise typer.BadParameter(
+            f"give only one of {' and '.join(named)}", param_hint=param_hint
+        )
+    if not named:
+        raise typer.BadParameter(f"give {', or '.join(given)}", param_hint=param_hint)
 
 
 def print_json(value: object) -> None:

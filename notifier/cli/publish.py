@@ -18,6 +18,7 @@ from notifier.cli.options import (
     CommandError,
     ConfigOption,
     print_json,
+    require_one,
     settings,
     with_redis,
 )
@@ -97,8 +98,7 @@ def publish(
     With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same. What would become a dead letter by this configuration's routes is warned of.
     """
     loaded = settings(config)
-    if (event_type is None) == (file is None):
-        raise typer.BadParameter("give an event TYPE, or --file", param_hint="TYPE")
+    require_one({"an event TYPE": event_type, "--file": file}, param_hint="TYPE")
     chosen = _chosen_stream(loaded.streams, stream, force=force)
     faults: list[str] = []
     if file is not None:

@@ -67,6 +67,25 @@ def test_server_that_is_away_is_exit_4_with_advice():
     assert "topsecret" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("publish", "give an event TYPE, or --file"),
+        ("publish a.b --file x", "give only one of an event TYPE and --file"),
+        ("dlq replay", "give IDs, or filters, or --all"),
+        ("dlq replay 1-1 --all", "give only one of IDs and --all"),
+        ("dlq discard 1-1 --all --type a.b --why x", "only one of IDs and filters and --all"),
+        ("cards render generic", "give --data, or --event"),
+        ("cards render generic --data x --event y", "give only one of --data and --event"),
+    ],
+)
+def test_too_much_and_too_little_are_told_apart(command: str, said: str):
+    done = notifier(*command.split())
+
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 def test_unknown_stage_is_wrong_usage():
     for stages in ("intake,dispatch", ","):
         done = notifier("run", "--stages", stages)
