@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -182,17 +183,18 @@ def replay(
     loaded = settings(config)
     require_channel(loaded, to, "--to")
 
-    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> str:
+    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> _Told:
         if dry_run:
-            return f"would go to {', '.join(await desk.places(letter, edited, to))}"
+            return _Told(f"would go to {', '.join(await desk.places(letter, edited, to))}")
         replayed = await desk.replay(
             letter, who=by or getpass.getuser(), why=why, edited=edited, to=to
         )
         if not replayed.done:
-            return "was replayed by another"
-        return f"went to {', '.join(replayed.places)}"
+            return _Told("was replayed by another", by_another=True)
+        return _Told(f"went to {', '.join(replayed.places)}")
 
-    _each(loaded, ids, wanted, one, rate=rate)
+    verb = "would be replayed" if dry_run else "replayed"
+    _each(loaded, ids, wanted, one, rate=rate, verb=verb)
 
 
 @app.command()
@@ -215,13 +217,22 @@ def discard(
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
 
-    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> str:
+    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> _Told:
         if dry_run:
-            return "would be discarded"
+            return _Told("would be discarded")
         done = await desk.discard(letter, who=by or getpass.getuser(), why=why)
-        return "discarded" if done else "was gone already"
+        return _Told("discarded") if done else _Told("was gone already", by_another=True)
 
-    _each(settings(config), ids, wanted, one, rate=0)
+    verb = "would be discarded" if dry_run else "discarded"
+    _each(settings(config), ids, wanted, one, rate=0, verb=verb)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What became of one letter."""
+
+    text: str
+    by_another: bool = False
 
 
 def _require_choice(ids: list[str] | None, wanted: Filter, everything: bool) -> None:
@@ -246,11 +257,12 @@ def _each(
     config: Config,
     ids: Sequence[str] | None,
     wanted: Filter,
-    work: Callable[[DeadLetterDesk, DeadLetter], Awaitable[str]],
+    work: Callable[[DeadLetterDesk, DeadLetter], Awaitable[_Told]],
     *,
     rate: float,
+    verb: str,
 ) -> None:
-    """Do something with each letter that is meant, oldest first; the exit code is 1 when one could not be done."""
+    """Do something with each letter that is meant, oldest first, and say how many; the exit code is 1 when one could not be done."""
     masking = Masking.of(config.masking.fields, config.masking.exempt)
 
     async def run(group: ConsumerGroup) -> int:
@@ -262,30 +274,47 @@ def _each(
         )
         desk = DeadLetterDesk(group, log, replayer)
         try:
-            failed = done = 0
-            with Progress(console=Console(stderr=True), transient=True) as progress:
+            failed = done = others = 0
+            console = Console(stderr=True)
+            with Progress(
+                console=console, transient=True, disable=not console.is_terminal
+            ) as progress:
                 bar = progress.add_task("dead letters", total=await _most(group, config, ids))
                 async for letter in _chosen(group, config, masking, ids, wanted):
-                    done += 1
                     try:
-                        typer.echo(f"{letter.id}: {await work(desk, letter)}")
+                        told = await work(desk, letter)
                     except UnreachableError:
                         raise
                     except NotifierError as exc:
                         failed += 1
                         typer.echo(f"{letter.id}: stays: {exc}", err=True)
+                    else:
+                        typer.echo(f"{letter.id}: {told.text}")
+                        done += not told.by_another
+                        others += told.by_another
                     progress.advance(bar)
                     if rate:
                         await asyncio.sleep(1 / rate)
-            if not done:
+            if not done + failed + others:
                 await require_known_channel(group, config, masking, wanted.channel)
                 typer.echo("there are no such dead letters")
+                return 0
+            typer.echo(_total(verb, done, failed, others))
             return failed
         finally:
             await log.close()
 
     if with_redis(config, run):
         raise typer.Exit(1)
+
+
+def _total(verb: str, done: int, failed: int, others: int) -> str:
+    parts = [f"{done} {verb}"]
+    if failed:
+        parts.append(f"{failed} stay{'s' if failed == 1 else ''}")
+    if others:
+        parts.append(f"{others} gone meanwhile")
+    return ", ".join(parts)
 
 
 async def _most(group: ConsumerGroup, config: Config, ids: Sequence[str] | None) -> int:

@@ -489,6 +489,31 @@ def test_a_written_file_may_be_a_pipe_or_a_link(tmp_path: Path):
     assert "$schema" in (tmp_path / "target").read_text()
 
 
+def test_dlq_says_how_many_it_dealt_with_and_nothing_else(redis_url: str, database_url: str):
+    env = {"REDIS_URL": redis_url, "DATABASE_URL": database_url}
+    sound = json.dumps({"event": {"type": "a.b", "stakeholders": "sre"}})
+    letter = {"reason": "unroutable", "stage": "intake", "channel": "", "source_id": "1-1"}
+    with redis.Redis.from_url(redis_url) as client:
+        for event in (sound, sound, "nonsense"):
+            client.xadd(Keys("teams:events").dead, letter | {"event": event})
+
+    dry = notifier("dlq", "replay", "--all", "--dry-run", "--rate", "0", **env)
+    replayed = notifier("dlq", "replay", "--all", "--rate", "0", **env)
+    discarded = notifier("dlq", "discard", "--all", "--why", "a test", **env)
+    none = notifier("dlq", "discard", "--all", "--why", "a test", **env)
+
+    assert dry.stdout.splitlines()[-1] == "2 would be replayed, 1 stays"
+    assert replayed.stdout.splitlines()[-1] == "2 replayed, 1 stays"
+    assert [line.partition(": ")[2] for line in replayed.stderr.splitlines()] == [
+        "stays: event: is not JSON; replay it with --edit"
+    ]
+    assert replayed.returncode == 1
+    assert discarded.stdout.splitlines()[-1] == "1 discarded"
+    assert discarded.stderr == ""
+    assert none.stdout == "there are no such dead letters\n"
+    assert none.stderr == ""
+
+
 def test_config_show_masks_passwords():
     done = notifier("config", "show", "--json", DATABASE_URL="postgresql://u:topsecret@h/db")
 
