@@ -12,8 +12,8 @@ from notifier.cardguard import guard
 from notifier.cards import CardPainter, Cards, load_cards
 from notifier.cli.event_input import accepted
 from notifier.cli.files import read_json
-from notifier.cli.options import CommandError
 from notifier.config import Config
+from notifier.errors import EventError
 from notifier.events import Event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
@@ -33,9 +33,7 @@ def preview_cards(
     data = mask_event_data(event.data, Masking.of(config.masking.fields, config.masking.exempt))
     routed = Catalogue(config.routes, config.channels).route(event, data)
     if routed.unknown_channels:
-        raise CommandError(
-            f"stakeholders: no channel {', '.join(routed.unknown_channels)}; channels are {', '.join(config.channels)}"
-        )
+        raise EventError("stakeholders", _no_channel(routed.unknown_channels, config.channels))
     directory = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
     if template is None:
         painter = CardPainter(load_cards(directory), config, None)
@@ -70,5 +68,8 @@ def _why_lost(catalogue: Catalogue, event: Event) -> str | None:
         return str(exc)
     if not unknown:
         return None
-    channels = ", ".join(sorted(catalogue.channels))
-    return f"stakeholders: no channel {', '.join(unknown)}; channels are {channels}"
+    return f"stakeholders: {_no_channel(unknown, sorted(catalogue.channels))}"
+
+
+def _no_channel(unknown: Iterable[str], channels: Iterable[str]) -> str:
+    return f"no channel {', '.join(unknown)}; channels are {', '.join(channels)}"

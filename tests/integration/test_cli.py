@@ -270,6 +270,38 @@ def test_cards_render_draws_an_event_as_a_delivery_would():
     assert json.loads(SAMPLE.read_text())["data"]["patient_id"] not in done.stdout
 
 
+def test_cards_render_names_the_file_at_fault(tmp_path: Path):
+    files = {
+        "data.json": "{}", "card.json": '{"type": "AdaptiveCard", "body": [{"text": "${nope(1)}"}]}',
+        "untyped.json": '{"data": {}}', "nowhere.json": '{"type": "a.b"}', "unknown.json": '{"type": "a.b", "stakeholders": "foo"}',
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    card, sample = str(tmp_path / "card.json"), str(SAMPLE)
+
+    done = notifier("cards", "render", card, "--data", str(tmp_path / "data.json"))
+    assert (done.returncode, "card.json: $.body[0].text" in done.stderr) == (1, True)
+    done = notifier("cards", "render", card, "--event", sample)
+    assert (done.returncode, "card.json: $.body[0].text" in done.stderr) == (1, True)
+    for name in ("untyped.json", "nowhere.json", "unknown.json"):
+        done = notifier("cards", "render", "generic", "--event", str(tmp_path / name))
+        assert (done.returncode, f"{tmp_path / name}: " in done.stderr) == (1, True)
+
+
+def test_cards_of_a_folder_that_is_not_there_are_not_called_broken(tmp_path: Path):
+    (tmp_path / "file").touch()
+    absent = str(tmp_path / "absent")
+
+    for folder in (absent, str(tmp_path / "file")):
+        done = notifier("cards", "check", folder)
+        assert done.returncode == 2
+        assert "there is no such folder" in done.stderr
+    for command in ("check", "list", "preview"):
+        done = notifier("cards", command, TEAMS_CARDS__DIRECTORY=absent)
+        assert done.returncode == 3
+        assert f"cards.directory: there is no such folder: {absent}" in done.stderr
+
+
 def test_cards_check_passes_the_shipped_cards_and_names_file_path_and_fix_of_a_bad_one(
     tmp_path: Path,
 ):
