@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,18 +14,20 @@ from rich.table import Table
 
 from notifier import assets
 from notifier.cardcheck import check_folder
-from notifier.cardcheck.seal import CHECKED_CARD_BYTES, Folder, write_seal
+from notifier.cardcheck.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
 from notifier.cards import load_cards
+from notifier.cli.files import read_json, write_text, writing
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
     JsonOption,
     print_json,
-    read_json,
+    require_one,
     settings,
 )
 from notifier.cli.preview import preview_cards
-from notifier.errors import ConfigError
+from notifier.errors import CardError, ConfigError, EventError, NotifierError, TemplateError
+from notifier.routing import UnroutableError
 from notifier.sandbox.gallery import draw_samples, gallery_page
 from notifier.templating import Template
 
@@ -31,8 +35,12 @@ app = typer.Typer(help="Card templates: list, check, render.", no_args_is_help=T
 
 
 def _folder(config: Path | None) -> Path:
+    """Return the configured folder; raises ConfigError when there is none."""
     directory = settings(config).cards.directory
-    return Path(directory) if directory else assets.cards_dir()
+    folder = Path(directory) if directory else assets.cards_dir()
+    if not folder.is_dir():
+        raise ConfigError(f"cards.directory: there is no folder {folder}; correct the setting")
+    return folder
 
 
 @app.command("list")
@@ -72,6 +80,10 @@ def check(
     ] = False,
 ) -> None:
     """Check every template: language, version, what Teams takes, size; and render it with its samples."""
+    if directory is not None and not directory.is_dir():
+        raise typer.BadParameter(
+            f"there is no such folder: {directory}", param_hint="DIRECTORY"
+        )
     folder = directory or _folder(config)
     loaded = settings(config)
     if seal and loaded.delivery.max_card_bytes > CHECKED_CARD_BYTES:
@@ -86,7 +98,8 @@ def check(
         raise typer.Exit(1)
     typer.echo(f"{len(load_cards(folder).templates)} cards are sound")
     if seal:
-        write_seal(folder, files)
+        with writing(folder / SEAL):
+            write_seal(folder, files)
 
 
 @app.command()
@@ -97,7 +110,7 @@ def preview(
     """Draw all cards with their samples into one HTML file: every language, light and dark, phone and desktop."""
     folder = _folder(config)
     drawings = list(draw_samples(folder, settings(config), load_cards(folder)))
-    out.write_text(gallery_page(drawings), encoding="utf-8")
+    write_text(out, gallery_page(drawings))
     typer.echo(f"{len(drawings)} cards drawn; open {out}")
 
 
@@ -127,18 +140,30 @@ def render(
     With --data the file is what the template sees, as in Microsoft's designer; with --event it is an event, and the
     template sees what it would see in a delivery.
     """
-    if (data is None) == (event is None):
-        raise typer.BadParameter("give either --data or --event", param_hint="--data")
+    require_one({"--data": data, "--event": event}, param_hint="--data")
     path = Path(template)
     if not path.exists() and not path.suffix:
         path = _folder(config) / f"{template}.json"
     if data is not None:
-        source = read_json(path)
-        print_json(Template(source).expand(read_json(data)))
+        source, values = read_json(path), read_json(data)
+        with _naming(path, TemplateError):
+            card = Template(source).expand(values)
+        print_json(card)
         return
     assert event is not None  # noqa: S101 - one of the two was given
     members = read_json(event)
     if not isinstance(members, dict):
         raise CommandError(f"{event}: is not an event; give one JSON object")
-    drawn = preview_cards(settings(config), members, template=path)
+    loaded = settings(config)
+    with _naming(path, TemplateError, CardError), _naming(event, EventError, UnroutableError):
+        drawn = preview_cards(loaded, members, template=path)
     print_json(drawn[0][1] if drawn else json.loads("null"))
+
+
+@contextmanager
+def _naming(file: Path, *faults: type[NotifierError]) -> Iterator[None]:
+    """Put the file at fault before the messages of these errors."""
+    try:
+        yield
+    except faults as exc:
+        raise CommandError(f"{file}: {exc}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,18 +17,21 @@ from rich.progress import Progress
 from rich.table import Table
 
 from notifier import deadletters
+from notifier.cli.files import read_json
+from notifier.cli.filters import letter_filter, require_channel, require_known_channel
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
     JsonOption,
     plain,
     print_json,
-    read_json,
+    require_one,
     settings,
     with_redis,
 )
 from notifier.cli.times import METAVAR, moment
 from notifier.config import Config
+from notifier.deadletter import Reason
 from notifier.deadletter_desk import DeadLetterDesk
 from notifier.deadletters import DeadLetter, Filter
 from notifier.errors import NotifierError, UnreachableError
@@ -44,7 +48,10 @@ app = typer.Typer(
 )
 
 ReasonOption = Annotated[
-    str | None, typer.Option(help="Only this reason, such as rejected.", show_default=False)
+    Reason | None,
+    typer.Option(
+        metavar="REASON", help=f"Only this reason: {', '.join(Reason)}.", show_default=False
+    ),
 ]
 ChannelOption = Annotated[
     str | None, typer.Option(help="Only this channel.", show_default=False)
@@ -96,13 +103,17 @@ def list_letters(
     """List dead letters, newest first; with --json an array."""
     loaded = settings(config)
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
-    wanted = Filter(reason, channel, event_type, since, until)
-    found = with_redis(
-        loaded,
-        lambda group: deadletters.list_dead_letters(
+    wanted = letter_filter(reason, channel, event_type, since, until)
+
+    async def read(group: ConsumerGroup) -> list[DeadLetter]:
+        found = await deadletters.list_dead_letters(
             group, loaded.streams, masking, limit=limit, wanted=wanted
-        ),
-    )
+        )
+        if not found:
+            await require_known_channel(group, loaded, masking, channel)
+        return found
+
+    found = with_redis(loaded, read)
     if as_json:
         print_json([letter.whole() for letter in found])
         return
@@ -110,7 +121,10 @@ def list_letters(
     for letter in found:
         names = ("reason", "channel", "event_type", "correlation_id", "last_status", "detail")
         table.add_row(letter.id, *(plain(letter.fields.get(name, "")) for name in names))
-    Console().print(table if found else "there are no dead letters")
+    none = (
+        "there are no dead letters" if wanted == Filter() else "of the dead letters none match"
+    )
+    Console().print(table if found else none)
 
 
 @app.command()
@@ -163,27 +177,24 @@ def replay(
     A notification goes into its channel's lane again under its own id, so that its row and its links stay; an entry that
     never became an event is read again. Replaying twice does nothing. Who, when and why goes into Postgres.
     """
-    wanted = Filter(reason, channel, event_type, since, until)
+    wanted = letter_filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     edited = _edited(edit, ids)
     loaded = settings(config)
+    require_channel(loaded, to, "--to")
 
-    if to is not None and to not in loaded.channels:
-        raise typer.BadParameter(
-            f"{to} is no channel; channels are {', '.join(loaded.channels)}", param_hint="--to"
-        )
-
-    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> str:
+    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> _Told:
         if dry_run:
-            return f"would go to {', '.join(await desk.places(letter, edited, to))}"
+            return _Told(f"would go to {', '.join(await desk.places(letter, edited, to))}")
         replayed = await desk.replay(
             letter, who=by or getpass.getuser(), why=why, edited=edited, to=to
         )
         if not replayed.done:
-            return "was replayed by another"
-        return f"went to {', '.join(replayed.places)}"
+            return _Told("was replayed by another", by_another=True)
+        return _Told(f"went to {', '.join(replayed.places)}")
 
-    _each(loaded, ids, wanted, one, rate=rate)
+    verb = "would be replayed" if dry_run else "replayed"
+    _each(loaded, ids, wanted, one, rate=rate, verb=verb)
 
 
 @app.command()
@@ -201,26 +212,34 @@ def discard(
     by: ByOption = None,
 ) -> None:
     """Take dead letters away for good; what they held, who did it and why stays in Postgres."""
-    wanted = Filter(reason, channel, event_type, since, until)
+    wanted = letter_filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
 
-    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> str:
+    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> _Told:
         if dry_run:
-            return "would be discarded"
+            return _Told("would be discarded")
         done = await desk.discard(letter, who=by or getpass.getuser(), why=why)
-        return "discarded" if done else "was gone already"
+        return _Told("discarded") if done else _Told("was gone already", by_another=True)
 
-    _each(settings(config), ids, wanted, one, rate=0)
+    verb = "would be discarded" if dry_run else "discarded"
+    _each(settings(config), ids, wanted, one, rate=0, verb=verb)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What became of one letter."""
+
+    text: str
+    by_another: bool = False
 
 
 def _require_choice(ids: list[str] | None, wanted: Filter, everything: bool) -> None:
-    if bool(ids) + (wanted != Filter()) + everything != 1:
-        raise typer.BadParameter(
-            "give IDs, or filters, or --all",
-            param_hint="ID, --reason, --channel, --type, --since, --until, --all",
-        )
+    require_one(
+        {"IDs": ids, "filters": wanted != Filter(), "--all": everything},
+        param_hint="ID, --reason, --channel, --type, --since, --until, --all",
+    )
 
 
 def _edited(path: Path | None, ids: list[str] | None) -> dict[str, JsonValue] | None:
@@ -238,11 +257,12 @@ def _each(
     config: Config,
     ids: Sequence[str] | None,
     wanted: Filter,
-    work: Callable[[DeadLetterDesk, DeadLetter], Awaitable[str]],
+    work: Callable[[DeadLetterDesk, DeadLetter], Awaitable[_Told]],
     *,
     rate: float,
+    verb: str,
 ) -> None:
-    """Do something with each letter that is meant, oldest first; the exit code is 1 when one could not be done."""
+    """Do something with each letter that is meant, oldest first, and say how many; the exit code is 1 when one could not be done."""
     masking = Masking.of(config.masking.fields, config.masking.exempt)
 
     async def run(group: ConsumerGroup) -> int:
@@ -254,29 +274,47 @@ def _each(
         )
         desk = DeadLetterDesk(group, log, replayer)
         try:
-            failed = done = 0
-            with Progress(console=Console(stderr=True), transient=True) as progress:
+            failed = done = others = 0
+            console = Console(stderr=True)
+            with Progress(
+                console=console, transient=True, disable=not console.is_terminal
+            ) as progress:
                 bar = progress.add_task("dead letters", total=await _most(group, config, ids))
                 async for letter in _chosen(group, config, masking, ids, wanted):
-                    done += 1
                     try:
-                        typer.echo(f"{letter.id}: {await work(desk, letter)}")
+                        told = await work(desk, letter)
                     except UnreachableError:
                         raise
                     except NotifierError as exc:
                         failed += 1
                         typer.echo(f"{letter.id}: stays: {exc}", err=True)
+                    else:
+                        typer.echo(f"{letter.id}: {told.text}")
+                        done += not told.by_another
+                        others += told.by_another
                     progress.advance(bar)
                     if rate:
                         await asyncio.sleep(1 / rate)
-            if not done:
+            if not done + failed + others:
+                await require_known_channel(group, config, masking, wanted.channel)
                 typer.echo("there are no such dead letters")
+                return 0
+            typer.echo(_total(verb, done, failed, others))
             return failed
         finally:
             await log.close()
 
     if with_redis(config, run):
         raise typer.Exit(1)
+
+
+def _total(verb: str, done: int, failed: int, others: int) -> str:
+    parts = [f"{done} {verb}"]
+    if failed:
+        parts.append(f"{failed} stay{'s' if failed == 1 else ''}")
+    if others:
+        parts.append(f"{others} gone meanwhile")
+    return ", ".join(parts)
 
 
 async def _most(group: ConsumerGroup, config: Config, ids: Sequence[str] | None) -> int:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from notifier.cli.dlq import ByOption, DryOption
+from notifier.cli.filters import removed_channels
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
@@ -100,6 +101,12 @@ def drain(
 
     async def run(group: ConsumerGroup) -> Counter[Drained]:
         counts: Counter[Drained] = Counter()
+        removed = await removed_channels(group, loaded)
+        if channel not in removed:
+            raise typer.BadParameter(
+                f"{channel} is and was no channel; no more but known are {', '.join(sorted(removed)) or 'none'}",
+                param_hint="CHANNEL",
+            )
         for stream in loaded.streams:
             for urgent in (True, False):
                 lane = Keys(stream).lane(channel, urgent=urgent)

@@ -27,14 +27,35 @@ def down(
     steps: Annotated[int, typer.Option(min=1, help="How many migrations to roll back.")] = 1,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Roll back the latest migrations; the data in what they made are lost."""
-    stdin = typer.get_text_stream("stdin")
-    if not yes and stdin.isatty():
-        typer.confirm(f"Roll back {steps} migration(s) and lose the data in them?", abort=True)
-    gone = migrations.migrate_down(settings(config).database.url, steps=steps)
+    """Roll back the latest migrations; the data in what they made are lost.
+
+    Asks first, naming them; where there is no terminal to ask at, --yes has to say it.
+    """
+    url = settings(config).database.url
+    latest = _latest(url, steps)
+    if latest and not yes:
+        _agree(", ".join(latest))
+    gone = migrations.migrate_down(url, steps=len(latest)) if latest else []
     typer.echo(
         "\n".join(f"rolled back {name}" for name in gone) or "there is nothing to roll back"
     )
+
+
+def _latest(url: str, steps: int) -> list[str]:
+    """Return the ids of the latest migrations that are applied, the latest first."""
+    applied = [item.id for item in migrations.status(url) if item.applied_at is not None]
+    return applied[::-1][:steps]
+
+
+def _agree(names: str) -> None:
+    """Return when someone at a terminal agrees; raises typer.Abort or typer.BadParameter."""
+    if not typer.get_text_stream("stdin").isatty():
+        raise typer.BadParameter(
+            f"needed where there is no terminal to ask at; {names} would be rolled back and the data in them lost",
+            param_hint="--yes",
+        )
+    # On standard error, so that it is seen when the output goes elsewhere.
+    typer.confirm(f"Roll back {names} and lose the data in them?", abort=True, err=True)
 
 
 @app.command()

@@ -6,12 +6,11 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from pydantic import JsonValue
 from rich.text import Text
 
 from notifier.config import Config, load_config
@@ -64,20 +63,15 @@ def with_redis(config: Config, work: Callable[[ConsumerGroup], Awaitable[Result]
     return asyncio.run(connected())
 
 
-def read_json(path: Path) -> JsonValue:
-    """Read a JSON file, `-` for standard input; raises CommandError."""
-    try:
-        text = (
-            typer.get_text_stream("stdin").read()
-            if str(path) == "-"
-            else path.read_text(encoding="utf-8")
+def require_one(given: Mapping[str, object], *, param_hint: str) -> None:
+    """Raise typer.BadParameter unless exactly one of these is given, by what to call it; None, False and [] are not."""
+    named = [name for name, value in given.items() if value not in (None, False, [])]
+    if len(named) > 1:
+        raise typer.BadParameter(
+            f"give only one of {' and '.join(named)}", param_hint=param_hint
         )
-        parsed: JsonValue = json.loads(text)
-    except OSError as exc:
-        raise CommandError(f"{path}: cannot be read: {exc.strerror}") from None
-    except ValueError as exc:
-        raise CommandError(f"{path}: is not JSON: {exc}") from None
-    return parsed
+    if not named:
+        raise typer.BadParameter(f"give {', or '.join(given)}", param_hint=param_hint)
 
 
 def print_json(value: object) -> None:

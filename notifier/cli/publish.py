@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,24 +13,32 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
+from notifier.cli.event_input import Members, accepted, data_of, event_text, events_of_file
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
     print_json,
-    read_json,
+    require_one,
     settings,
     with_redis,
 )
-from notifier.cli.preview import preview_cards
+from notifier.cli.preview import doubts, preview_cards
+from notifier.config import Config
 from notifier.errors import EventError, NotifierError
-from notifier.events import to_event
+from notifier.events import Event
 from notifier.notifications import Notification
 from notifier.provenance import ProducerKey, key_bytes, parse_producer_key, sign
 from notifier.streams.group import ConsumerGroup
 from notifier.tracecontext import clean_tracestate, parse_traceparent
 
-Events = list[tuple[str, dict[str, JsonValue]]]
-"""Where each event comes from (for messages), and its members."""
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """An event that the daemon accepts, and where it comes from (for messages)."""
+
+    place: str
+    members: Members
+    event: Event
 
 
 def publish(
@@ -77,6 +84,10 @@ def publish(
         str | None,
         typer.Option(help="Event stream; default: the first configured.", show_default=False),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also to a stream that is not among the configured ones."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show route and cards; publish nothing.")
     ] = False,
@@ -84,14 +95,14 @@ def publish(
 ) -> None:
     """Publish events, from flags, a file, or JSON lines on standard input.
 
-    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same.
+    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same. What would become a dead letter by this configuration's routes is warned of.
     """
     loaded = settings(config)
-    if (event_type is None) == (file is None):
-        raise typer.BadParameter("give an event TYPE, or --file", param_hint="TYPE")
+    require_one({"an event TYPE": event_type, "--file": file}, param_hint="TYPE")
+    chosen = _chosen_stream(loaded.streams, stream, force=force)
     faults: list[str] = []
     if file is not None:
-        events = list(_from_file(file, faults))
+        events = list(events_of_file(file, faults))
     else:
         named = {
             "type": event_type, "id": event_id, "correlation_id": correlation_id, "priority": priority,
@@ -100,7 +111,7 @@ def publish(
         events = [
             (
                 "event",
-                {**{k: v for k, v in named.items() if v}, "data": _data(data, field or [])},
+                {**{k: v for k, v in named.items() if v}, "data": data_of(data, field or [])},
             )
         ]
     trace = _trace(traceparent)
@@ -109,15 +120,16 @@ def publish(
         (place, members if members.get("traceparent") else {**members, **trace})
         for place, members in events
     ]
-    good = [(place, members) for place, members in events if _is_sound(place, members, faults)]
+    good = list(_sound(loaded, events, faults))
     if dry_run:
-        for place, members in good:
+        for item in good:
             try:
-                _show(place, preview_cards(loaded, members))
+                _show(item.place, preview_cards(loaded, item.members))
             except NotifierError as exc:
-                faults.append(f"{place}: {exc}")
+                faults.append(f"{item.place}: {exc}")
     elif good:
-        chosen = stream or loaded.streams[0]
+        for warning in doubts(loaded, ((item.place, item.event) for item in good)):
+            typer.echo(f"warning: {warning}", err=True)
         key = _signing_key()
         ids = with_redis(loaded, lambda group: _publish(group, chosen, good, key))
         typer.echo(ids[0] if len(ids) == 1 else f"published {len(ids)} events to {chosen}")
@@ -125,6 +137,15 @@ def publish(
         typer.echo(fault, err=True)
     if faults:
         raise typer.Exit(1)
+
+
+def _chosen_stream(streams: Sequence[str], stream: str | None, *, force: bool) -> str:
+    if stream is not None and stream not in streams and not force:
+        raise typer.BadParameter(
+            f"{stream} is none of the streams that the daemon reads: {', '.join(streams)}; --force publishes there all the same",
+            param_hint="--stream",
+        )
+    return stream or streams[0]
 
 
 def _trace(given: str | None) -> dict[str, JsonValue]:
@@ -152,75 +173,33 @@ def _signing_key() -> ProducerKey | None:
 
 
 async def _publish(
-    group: ConsumerGroup, stream: str, events: Events, key: ProducerKey | None
+    group: ConsumerGroup, stream: str, events: list[_Sound], key: ProducerKey | None
 ) -> list[str]:
     ids: list[str] = []
     console = Console(stderr=True)
     with Progress(
         console=console, disable=len(events) < 20 or not console.is_terminal
     ) as progress:
-        for _, members in progress.track(events, description="publishing"):
-            fields = {"event": json.dumps(members, ensure_ascii=False)}
+        for item in progress.track(events, description="publishing"):
+            fields = {"event": event_text(item.members)}
             if key is not None:
                 fields = sign(key.name, key_bytes(key), fields)
             ids.append(await group.add(stream, fields))
     return ids
 
 
-def _from_file(file: Path, faults: list[str]) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    if str(file) == "-":
-        yield from _lines(sys.stdin.read(), faults)
-        return
-    if file.suffix in (".jsonl", ".ndjson"):
-        yield from _lines(file.read_text(encoding="utf-8"), faults)
-        return
-    parsed = read_json(file)
-    for number, item in enumerate(parsed if isinstance(parsed, list) else [parsed], start=1):
-        if isinstance(item, dict):
-            yield f"{file.name} event {number}", item
-        else:
-            faults.append(f"{file.name} event {number}: is not a JSON object")
-
-
-def _lines(text: str, faults: list[str]) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
+def _sound(
+    config: Config, events: Iterable[tuple[str, Members]], faults: list[str]
+) -> Iterator[_Sound]:
+    for place, members in events:
         try:
-            item = json.loads(line)
-        except ValueError:
-            faults.append(f"line {number}: is not valid JSON")
-            continue
-        if isinstance(item, dict):
-            yield f"line {number}", item
+            event = accepted(
+                config.streams[0], members, max_bytes=config.intake.max_event_bytes
+            )
+        except EventError as exc:
+            faults.append(f"{place}: {exc}")
         else:
-            faults.append(f"line {number}: is not a JSON object")
-
-
-def _data(text: str | None, pairs: list[str]) -> dict[str, JsonValue]:
-    try:
-        data: JsonValue = json.loads(text) if text else {}
-    except ValueError:
-        raise CommandError(
-            '--data: is not valid JSON; write for example \'{"claim_id": "CLM-1"}\''
-        ) from None
-    if not isinstance(data, dict):
-        raise CommandError("--data: is not a JSON object; write {...}")
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise CommandError(f"--field {name}: write name=value")
-        data[name] = value
-    return data
-
-
-def _is_sound(place: str, members: dict[str, JsonValue], faults: list[str]) -> bool:
-    try:
-        to_event("", "0-0", members)
-    except EventError as exc:
-        faults.append(f"{place}: {exc}")
-        return False
-    return True
+            yield _Sound(place, members, event)
 
 
 def _show(place: str, drawn: list[tuple[Notification, JsonValue]]) -> None:

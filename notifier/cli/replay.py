@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 from notifier.cli.dlq import ByOption, ChannelOption, DryOption, RateOption, TypeOption
+from notifier.cli.filters import require_channel
 from notifier.cli.options import ConfigOption, found_secrets, settings, with_redis
-from notifier.cli.times import METAVAR, moment
+from notifier.cli.times import METAVAR, moment, require_order
 from notifier.config import Config
 from notifier.errors import NotifierError
 from notifier.events import parse_entry
@@ -79,6 +80,9 @@ def replay_events(
     their stream for intake.retention_seconds, however they ended.
     """
     loaded = settings(config)
+    require_order(since, until)
+    # Events go to the channels of today only; what waits for one that is no more is for: notifier lanes, notifier dlq.
+    require_channel(loaded, channel, "--channel")
     wanted = _Range(since, until, event_type, channel)
     # What this run itself has brought to its end is delivered, even if what was so before is meant too.
     delivered_since = datetime.now(UTC) if force else _EVER

@@ -13,9 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from notifier.cli.options import CommandError, ConfigOption, settings
+from notifier.cli.files import write_text
+from notifier.cli.options import ConfigOption, settings
 from notifier.cli.report_table import print_tables
-from notifier.cli.times import METAVAR, moment
+from notifier.cli.times import METAVAR, moment, require_order
 from notifier.reports import Figures, Period, success_metrics
 from notifier.reports.page import report_page
 from notifier.reports.record import report_record
@@ -70,8 +71,11 @@ def report(
         _time(until, now, "--until"),
         loaded.business_hours.time_zone,
     )
-    if not timedelta(0) < period.until - period.since <= _LONGEST:
-        raise typer.BadParameter("must be before --until, by 5 years at most", param_hint="--since")  # fmt: skip
+    require_order(period.since, period.until)
+    if period.until - period.since > _LONGEST:
+        raise typer.BadParameter(
+            "must be before --until, by 5 years at most", param_hint="--since"
+        )
     figures = read_figures(
         loaded.database.url,
         period,
@@ -113,10 +117,4 @@ def _write(figures: Figures, form: Format, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
         return
-    partly = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        partly.write_text(text, encoding="utf-8")
-        partly.replace(output)
-    except OSError as exc:
-        partly.unlink(missing_ok=True)
-        raise CommandError(f"{output}: cannot be written: {exc.strerror}") from None
+    write_text(output, text)

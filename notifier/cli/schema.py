@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from notifier.cli.files import write_text
 from notifier.cli.options import print_json, settings
 from notifier.contract import asyncapi, json_schema
 
@@ -41,7 +42,6 @@ def schema(
         print_json(documents[form])
         return
     for name, document in documents.items():
-        (write / FILES[name]).write_text(
-            json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+        write_text(write / FILES[name], text)
         typer.echo(f"wrote {write / FILES[name]}")

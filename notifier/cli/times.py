@@ -38,3 +38,9 @@ def moment(text: str, now: datetime | None = None) -> datetime:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise typer.BadParameter(_FORMS) from None
+
+
+def require_order(since: datetime | None, until: datetime | None) -> None:
+    """Raise typer.BadParameter unless --since is before --until; None = not given."""
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("must be before --until", param_hint="--since")

@@ -25,7 +25,7 @@ from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.daemon.supervisor import Supervisor
 from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
-from notifier.errors import ConfigError, NotifierError, UnreachableError
+from notifier.errors import NotifierError, UnreachableError
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
@@ -38,6 +38,12 @@ _YOUNG_OBJECTS = 10_000
 """New objects from which the garbage collector looks for cycles; Python's own 700 make a tenth of the daemon's work."""
 
 log = structlog.get_logger(__name__)
+
+
+class NoSuchStageError(NotifierError):
+    """The process is to do something that there is not."""
+
+    exit_code = 2
 
 
 def run(
@@ -56,13 +62,14 @@ def run(
         stages: What it does.
 
     Raises:
-        ConfigError: A stage is unknown, a secret, a card or a listener's address is unusable, a route names no card,
+        NoSuchStageError: A stage is unknown, or there is none.
+        ConfigError: A secret, a card or a listener's address is unusable, a route names no card,
             OpenTelemetry is wanted and missing.
         SchemaError: The database is older than the code.
     """
     unknown = stages - STAGES
     if unknown or not stages:
-        raise ConfigError(
+        raise NoSuchStageError(
             f"--stages: {', '.join(sorted(unknown)) or 'nothing'} given; choose from {', '.join(sorted(STAGES))}"
         )
     # A reload asked for before there is anything to reload must not end the process.

@@ -12,7 +12,7 @@ from notifier.cardcheck.seal import CHECKED_CARD_BYTES, sealed
 from notifier.cards import CardPainter, Cards, check_routes, checked_cards, load_cards
 from notifier.config import Config
 from notifier.daemon.links import action_link
-from notifier.errors import CardError, ConfigError, NotifierError, SecretsError, VaultError
+from notifier.errors import CardError, ConfigError, SecretsError, VaultError
 from notifier.masking import Masking
 from notifier.provenance import Signers
 from notifier.routing import Catalogue
@@ -64,17 +64,17 @@ class Blueprint:
         """Read and check everything; `running` lends Vault's last values if Vault is away.
 
         Raises:
-            ConfigError: Settings, secrets or cards are not usable; names every fault.
+            ConfigError: Settings, secrets or cards are not usable; names the faults of secrets and cards together.
             VaultError: Vault is away and there are no earlier values.
         """
         config = self._load()
         vault, away = self._read_vault(config, running)
-        faults: list[NotifierError] = []
+        faults: list[str] = []
         secrets: Secrets | None = None
         try:
             secrets = self._secrets(config, vault)
         except SecretsError as exc:
-            faults.append(exc)
+            faults.append(str(exc))
         directory = (
             Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
         )
@@ -82,9 +82,9 @@ class Blueprint:
         try:
             cards = _sound_cards(directory, config)
         except CardError as exc:
-            faults.append(exc)
+            faults.append(str(exc))
         if faults or secrets is None or cards is None:
-            raise ConfigError("\n".join(str(fault) for fault in faults))
+            raise ConfigError("\n".join(faults))
         return Snapshot(
             config,
             secrets,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,12 +67,53 @@ def test_server_that_is_away_is_exit_4_with_advice():
     assert "topsecret" not in done.stderr
 
 
-def test_unknown_stage_is_refused():
-    done = notifier("run", "--stages", "intake,dispatch")
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("publish", "give an event TYPE, or --file"),
+        ("publish a.b --file x", "give only one of an event TYPE and --file"),
+        ("dlq replay", "give IDs, or filters, or --all"),
+        ("dlq replay 1-1 --all", "give only one of IDs and --all"),
+        ("dlq discard 1-1 --all --type a.b --why x", "only one of IDs and filters and --all"),
+        ("cards render generic", "give --data, or --event"),
+        ("cards render generic --data x --event y", "give only one of --data and --event"),
+    ],
+)
+def test_too_much_and_too_little_are_told_apart(command: str, said: str):
+    done = notifier(*command.split())
 
-    assert done.returncode == 3
-    assert "dispatch" in done.stderr
-    assert "recorder" in done.stderr
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_unknown_stage_is_wrong_usage():
+    for stages in ("intake,dispatch", ","):
+        done = notifier("run", "--stages", stages)
+
+        assert done.returncode == 2
+        assert "recorder" in done.stderr
+        assert "dispatch" in done.stderr or stages == ","
+
+
+def test_cards_that_the_daemon_cannot_use_are_bad_configuration(tmp_path: Path):
+    shutil.copytree(assets.cards_dir(), tmp_path / "broken")
+    (tmp_path / "broken" / "generic.json").write_text('{"type": "AdaptiveCard", "body": [')
+    (tmp_path / "route.toml").write_text(
+        '[routes."a.b"]\nstakeholders = ["sre"]\ncard = "none"'
+    )
+    given = {
+        "broken": {"TEAMS_CARDS__DIRECTORY": str(tmp_path / "broken")},
+        "absent": {"TEAMS_CARDS__DIRECTORY": str(tmp_path / "absent")},
+        "route": {"NOTIFIER_CONFIG": str(tmp_path / "route.toml")},
+    }
+
+    shown = {name: notifier("run", **env) for name, env in given.items()}
+
+    assert {done.returncode for done in shown.values()} == {3}
+    assert "generic.json: is not readable JSON" in shown["broken"].stderr
+    assert f"there is no folder {tmp_path / 'absent'}" in shown["absent"].stderr
+    assert "there is no none.json" in shown["route"].stderr
+    assert "Traceback" not in str(shown)
 
 
 def test_publish_from_flags_is_the_event_meant(redis_url: str):
@@ -95,13 +138,107 @@ def test_publish_reports_bad_lines_and_publishes_the_good_ones(redis_url: str):
     done = notifier("publish", "--file", "-", stdin=lines, REDIS_URL=redis_url)
 
     assert done.returncode == 1
-    assert "line 2: is not valid JSON" in done.stderr
-    assert "line 3: is not a JSON object" in done.stderr
+    assert "line 2: is not valid JSON at character 1" in done.stderr
+    assert "line 3: is JSON but not an object" in done.stderr
     assert "line 4: type:" in done.stderr
     assert [json.loads(fields["event"])["type"] for fields in entries(redis_url)] == [
         "a.b",
         "e.f",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        (["--data", '{"a": NaN}'], 2, ["--data", "NaN"]),
+        (["--data", '{"a": x}'], 2, ["--data", "is not valid JSON at character 7"]),
+        (["--data", "[]"], 2, ["--data", "not an object"]),
+        (["--data", '{"a":' * 40 + "1" + "}" * 40], 2, ["--data", "nested too deeply"]),
+        (["--field", "=5"], 2, ["--field", "name=value"]),
+        (["--field", "claim"], 2, ["--field", "name=value"]),
+        (["--field", f"note={'x' * 1024}"], 1, ["entry: has", "the limit is 1024"]),
+    ],
+)
+def test_publish_refuses_what_the_daemon_would(
+    redis_url: str, given: list[str], code: int, words: list[str]
+):
+    settings = {"REDIS_URL": redis_url, "TEAMS_INTAKE__MAX_EVENT_BYTES": "1024"}
+    done = notifier("publish", "a.b", "--stakeholders", "sre", *given, **settings)
+
+    assert done.returncode == code
+    assert [word for word in words if word not in done.stderr] == []
+    assert "Traceback" not in done.stderr
+    assert entries(redis_url) == []
+
+
+def test_publish_says_where_a_file_is_wrong_and_publishes_none_of_it(
+    redis_url: str, tmp_path: Path
+):
+    wrong = {
+        "nan.json": b'[{"type": "a.b",\n "data": {"a": NaN}}]',
+        "half.json": b'{"type": "a.b",\n "data": ',
+        "latin.jsonl": b'{"type": "a.b", "source": "\xe9"}',
+        "deep.json": b"[" * 100_000,
+    }
+    for name, content in wrong.items():
+        (tmp_path / name).write_bytes(content)
+    shown = {
+        name: notifier("publish", "--file", str(tmp_path / name), REDIS_URL=redis_url)
+        for name in [*wrong, "absent.jsonl"]
+    }
+
+    assert {done.returncode for done in shown.values()} == {1}
+    assert [name for name, done in shown.items() if name not in done.stderr] == []
+    assert "Traceback" not in str(shown)
+    assert "no NaN" in shown["nan.json"].stderr
+    assert "line 2" in shown["half.json"].stderr
+    assert entries(redis_url) == []
+
+
+def test_publish_keeps_numbers_and_takes_what_the_daemon_takes(redis_url: str):
+    event = (
+        '{"specversion": "1.0", "id": "1", "source": "x", "type": "a.b", "stakeholders": "sre", '
+        '"data": {"amount": 12345678901234567890123, "huge": 1e400, "text": "a\u2028b"}}\n'
+    )
+
+    done = notifier("publish", "--file", "-", stdin=event, REDIS_URL=redis_url)
+
+    assert done.returncode == 0, done.stderr
+    [fields] = entries(redis_url)
+    assert json.loads(fields["event"])["data"] == {
+        "amount": 12345678901234567890123,
+        "huge": "1e400",
+        "text": "a\u2028b",
+    }
+
+
+def test_publish_warns_of_what_cannot_arrive(redis_url: str):
+    typo = notifier("publish", "nphies.clam.rejected", REDIS_URL=redis_url)
+    channel = notifier("publish", "a.b", "--stakeholders", "sre,foo", REDIS_URL=redis_url)
+    sound = notifier("publish", "nphies.claim.rejected", REDIS_URL=redis_url)
+    lines = '{"type": "c.d"}\n' * 30
+    many = notifier("publish", "--file", "-", stdin=lines, REDIS_URL=redis_url)
+
+    assert "warning: event: type: nphies.clam.rejected has no route" in typo.stderr
+    assert "warning: event: stakeholders: no channel foo; channels are " in channel.stderr
+    assert "sre" in channel.stderr
+    assert sound.stderr == ""
+    assert "warning: line 1 and 29 more: type: c.d has no route" in many.stderr
+    assert len(many.stderr.splitlines()) == 1
+    assert {done.returncode for done in (typo, channel, sound, many)} == {0}
+    assert len(entries(redis_url)) == 33
+
+
+def test_publish_to_a_stream_that_nobody_reads_is_refused_unless_forced(redis_url: str):
+    given = ("publish", "a.b", "--stakeholders", "sre", "--stream", "typo:events")
+    done = notifier(*given, REDIS_URL=redis_url)
+
+    assert done.returncode == 2
+    assert "typo:events is none of the streams" in done.stderr
+    assert "teams:events" in done.stderr
+    assert entries(redis_url, "typo:events") == []
+    assert notifier(*given, "--force", REDIS_URL=redis_url).returncode == 0
+    assert len(entries(redis_url, "typo:events")) == 1
 
 
 def test_publish_dry_run_shows_route_and_card_and_publishes_nothing(redis_url: str):
@@ -133,6 +270,38 @@ def test_cards_render_draws_an_event_as_a_delivery_would():
     assert json.loads(SAMPLE.read_text())["data"]["patient_id"] not in done.stdout
 
 
+def test_cards_render_names_the_file_at_fault(tmp_path: Path):
+    files = {
+        "data.json": "{}", "card.json": '{"type": "AdaptiveCard", "body": [{"text": "${nope(1)}"}]}',
+        "untyped.json": '{"data": {}}', "nowhere.json": '{"type": "a.b"}', "unknown.json": '{"type": "a.b", "stakeholders": "foo"}',
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    card, sample = str(tmp_path / "card.json"), str(SAMPLE)
+
+    done = notifier("cards", "render", card, "--data", str(tmp_path / "data.json"))
+    assert (done.returncode, "card.json: $.body[0].text" in done.stderr) == (1, True)
+    done = notifier("cards", "render", card, "--event", sample)
+    assert (done.returncode, "card.json: $.body[0].text" in done.stderr) == (1, True)
+    for name in ("untyped.json", "nowhere.json", "unknown.json"):
+        done = notifier("cards", "render", "generic", "--event", str(tmp_path / name))
+        assert (done.returncode, f"{tmp_path / name}: " in done.stderr) == (1, True)
+
+
+def test_cards_of_a_folder_that_is_not_there_are_not_called_broken(tmp_path: Path):
+    (tmp_path / "file").touch()
+    absent = str(tmp_path / "absent")
+
+    for folder in (absent, str(tmp_path / "file")):
+        done = notifier("cards", "check", folder)
+        assert done.returncode == 2
+        assert "there is no such folder" in done.stderr
+    for command in ("check", "list", "preview"):
+        done = notifier("cards", command, TEAMS_CARDS__DIRECTORY=absent)
+        assert done.returncode == 3
+        assert f"cards.directory: there is no folder {absent}" in done.stderr
+
+
 def test_cards_check_passes_the_shipped_cards_and_names_file_path_and_fix_of_a_bad_one(
     tmp_path: Path,
 ):
@@ -158,10 +327,56 @@ def test_migrate_goes_up_and_down_and_says_where_it_stands(empty_database_url: s
     done = notifier("migrate", "status", "--json", DATABASE_URL=empty_database_url)
     assert done.returncode == 0
     assert json.loads(done.stdout)[0]["applied_at"]
-    assert (
-        "rolled back 0008"
-        in notifier("migrate", "down", DATABASE_URL=empty_database_url).stdout
+    down = notifier("migrate", "down", "--yes", DATABASE_URL=empty_database_url)
+    assert "rolled back 0008" in down.stdout
+
+
+def applied(url: str) -> list[str]:
+    listed = json.loads(notifier("migrate", "status", "--json", DATABASE_URL=url).stdout)
+    return [item["id"] for item in listed if item["applied_at"]]
+
+
+def test_migrate_down_drops_nothing_that_nobody_agreed_to(database_url: str):
+    before = applied(database_url)
+
+    done = notifier("migrate", "down", stdin="y\n", DATABASE_URL=database_url)
+
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert before[-1] in done.stderr
+    assert applied(database_url) == before
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
+def test_migrate_down_asks_at_a_terminal_and_names_what_goes(
+    database_url: str, answer: str, code: int
+):
+    before = applied(database_url)
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+
+    done = subprocess.run(
+        [sys.executable, "-m", "notifier", "migrate", "down", "--steps", "2"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": database_url},
+        timeout=60,
+        check=False,
     )
+    os.close(ours)
+    os.close(theirs)
+
+    assert done.returncode == code
+    assert f"{before[-1]}, {before[-2]}" in done.stderr
+    assert applied(database_url) == (before if answer == "n" else before[:-2])
+
+
+def test_migrate_down_asks_nothing_when_there_is_nothing_to_roll_back(empty_database_url: str):
+    done = notifier("migrate", "down", DATABASE_URL=empty_database_url)
+
+    assert done.returncode == 0
+    assert "nothing to roll back" in done.stdout
 
 
 def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):
@@ -195,6 +410,140 @@ def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):
         assert "99999" not in text
     assert "invalid_event" in notifier("dlq", "list", REDIS_URL=redis_url).stdout
     assert notifier("dlq", "show", "1-1", REDIS_URL=redis_url).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("dlq list --reason nonsense", ["nonsense", "rejected", "unrecordable"]),
+        ("dlq replay --reason nonsense", ["nonsense", "rejected"]),
+        ("dlq discard --why x --reason nonsense", ["nonsense", "rejected"]),
+        ("dlq list --since 1h --until 2h", ["--since", "before --until"]),
+        ("dlq replay --since 1h --until 2h", ["--since", "before --until"]),
+        ("dlq discard --why x --since 1h --until 2h", ["--since", "before --until"]),
+        ("dlq list --channel nonsense", ["nonsense", "night", "sre"]),
+        ("dlq list --json --channel nonsense", ["nonsense", "night", "sre"]),
+        ("dlq replay --channel nonsense", ["nonsense", "night", "sre"]),
+        ("replay --since 1h --until 2h", ["--since", "before --until"]),
+        ("replay --since 2h --channel nonsense", ["nonsense", "sre"]),
+        ("lanes drain nonsense --why x", ["nonsense", "night"]),
+    ],
+)
+def test_a_filter_that_can_match_nothing_is_refused(
+    redis_url: str, database_url: str, command: str, words: list[str]
+):
+    known_to_redis(redis_url)
+
+    done = notifier(*command.split(), REDIS_URL=redis_url, DATABASE_URL=database_url)
+
+    assert done.returncode == 2, done.stdout
+    assert [word for word in words if word not in done.stderr] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("dlq list --channel sre", "of the dead letters none match"),
+        ("dlq list --channel night --reason rejected", "of the dead letters none match"),
+        ("dlq list --channel typo", "unknown_channel"),
+        ("dlq list --channel typo --reason rejected", "of the dead letters none match"),
+        ("dlq list --type c.d", "of the dead letters none match"),
+        ("dlq replay --channel night", "there are no such dead letters"),
+        ("lanes drain night --why x", "0 are dead letters now"),
+    ],
+)
+def test_a_channel_that_was_removed_may_be_asked_for(
+    redis_url: str, database_url: str, command: str, shown: str
+):
+    known_to_redis(redis_url)
+
+    done = notifier(*command.split(), REDIS_URL=redis_url, DATABASE_URL=database_url)
+
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout
+
+
+def known_to_redis(url: str) -> None:
+    """Redis as daemons left it: a channel of old, and an event for one that never was."""
+    keys = Keys("teams:events")
+    with redis.Redis.from_url(url) as client:
+        client.hset(keys.channels, "night", "1")
+        client.xadd(keys.dead, {"reason": "unknown_channel", "channel": "typo", "event": "{}"})
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [
+        (("schema", "--write"), "nowhere"),
+        (("schema", "--write"), "file"),
+        (("cards", "preview", "--out"), "nowhere/x.html"),
+        (("cards", "preview", "--out"), "file/x.html"),
+        (("cards", "preview", "--out"), "folder"),
+        (("cards", "preview", "--out"), "/"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_said_without_a_traceback(
+    tmp_path: Path, command: tuple[str, ...], place: str
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+
+    done = notifier(*command, str(tmp_path / place))
+
+    assert done.returncode == 1
+    assert f"notifier: {tmp_path / place}" in done.stderr
+    assert "cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_seal_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Path):
+    shutil.copytree(assets.cards_dir(), tmp_path / "cards")
+    (tmp_path / "cards" / "checked.txt").unlink(missing_ok=True)
+    (tmp_path / "cards" / "checked.txt").mkdir()
+
+    done = notifier("cards", "check", str(tmp_path / "cards"), "--seal")
+
+    assert done.returncode == 1
+    assert "checked.txt: cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_written_file_may_be_a_pipe_or_a_link(tmp_path: Path):
+    (tmp_path / "target").touch()
+    (tmp_path / "event.schema.json").symlink_to("target")
+    (tmp_path / "asyncapi.json").symlink_to("/dev/stdout")
+
+    done = notifier("schema", "--write", str(tmp_path))
+
+    assert '"asyncapi": "3' in done.stdout
+    assert (tmp_path / "event.schema.json").is_symlink()
+    assert "$schema" in (tmp_path / "target").read_text()
+
+
+def test_dlq_says_how_many_it_dealt_with_and_nothing_else(redis_url: str, database_url: str):
+    env = {"REDIS_URL": redis_url, "DATABASE_URL": database_url}
+    sound = json.dumps({"event": {"type": "a.b", "stakeholders": "sre"}})
+    letter = {"reason": "unroutable", "stage": "intake", "channel": "", "source_id": "1-1"}
+    with redis.Redis.from_url(redis_url) as client:
+        for event in (sound, sound, "nonsense"):
+            client.xadd(Keys("teams:events").dead, letter | {"event": event})
+
+    dry = notifier("dlq", "replay", "--all", "--dry-run", "--rate", "0", **env)
+    replayed = notifier("dlq", "replay", "--all", "--rate", "0", **env)
+    discarded = notifier("dlq", "discard", "--all", "--why", "a test", **env)
+    none = notifier("dlq", "discard", "--all", "--why", "a test", **env)
+
+    assert dry.stdout.splitlines()[-1] == "2 would be replayed, 1 stays"
+    assert replayed.stdout.splitlines()[-1] == "2 replayed, 1 stays"
+    assert [line.partition(": ")[2] for line in replayed.stderr.splitlines()] == [
+        "stays: event: is not JSON; replay it with --edit"
+    ]
+    assert replayed.returncode == 1
+    assert discarded.stdout.splitlines()[-1] == "1 discarded"
+    assert discarded.stderr == ""
+    assert none.stdout == "there are no such dead letters\n"
+    assert none.stderr == ""
 
 
 def test_config_show_masks_passwords():

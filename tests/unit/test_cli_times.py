@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import typer
 
-from notifier.cli.times import moment
+from notifier.cli.times import moment, require_order
 
 NOW = datetime(2026, 11, 24, 10, 15, 30, tzinfo=UTC)
 
@@ -44,3 +44,13 @@ def test_a_time_is_read(text: str, expected: str):
 def test_what_is_no_time_is_refused_with_what_to_give(text: str):
     with pytest.raises(typer.BadParameter, match=r"2h.*2026-11-24T13:00\+03:00"):
         moment(text, NOW)
+
+
+def test_a_period_that_ends_before_it_begins_is_refused():
+    earlier = moment("2h", NOW)
+
+    for since, until in ((NOW, earlier), (NOW, NOW)):
+        with pytest.raises(typer.BadParameter, match="before --until"):
+            require_order(since, until)
+    for since, until in ((earlier, NOW), (earlier, None), (None, NOW), (None, None)):
+        require_order(since, until)

@@ -106,7 +106,17 @@ def test_cloudevent_is_read_with_its_extensions():
         ),
         ({"type": "a.b", "data": "[1]"}, "data", "not an object"),
         ({"type": "a.b", "data": '{"a": '}, "data", "not valid JSON at character"),
-        ({"type": "a.b", "data": '{"a": NaN}'}, "data", "not valid JSON"),
+        (
+            {"type": "a.b", "data": '{"a": NaN}'},
+            "data",
+            "not valid JSON: it knows no NaN and no",
+        ),
+        (
+            {"event": '{"type": "a.b", "data": {"a": -Infinity}}'},
+            "event",
+            "no NaN and no Infinity",
+        ),
+        ({"type": "a.b", "data": f'{{"a": {"9" * 5000}}}'}, "data", "not valid JSON; send"),
         ({"type": "a.b", "data": "[" * 5000}, "data", "nested too deeply"),
         ({"type": "a.b", "data": '{"a":' * 40 + "1" + "}" * 40}, "data", "nested too deeply"),
         ({"type": "a.b", "data": '{"a": "\\ud800"}'}, "data", "surrogate"),

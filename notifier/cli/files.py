@@ -1,0 +1,77 @@
+"""Files that commands are given: read and written, or refused with what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import typer
+from pydantic import JsonValue
+
+from notifier.cli.options import CommandError
+from notifier.eventjson import exact_json
+
+
+def read_text(path: Path) -> str:
+    """Read a text file, `-` for standard input.
+
+    Raises:
+        CommandError: It cannot be read, or is no text.
+    """
+    try:
+        if str(path) == "-":
+            return typer.get_text_stream("stdin", encoding="utf-8").read()
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise CommandError(f"{path}: cannot be read: {exc.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{path}: is not UTF-8 text") from None
+
+
+def read_json(path: Path) -> JsonValue:
+    """Read a JSON file as exactly as the daemon reads events, `-` for standard input.
+
+    Raises:
+        CommandError: It cannot be read, or is no JSON; says where.
+    """
+    try:
+        return exact_json(read_text(path))
+    except RecursionError:
+        raise CommandError(f"{path}: is nested too deeply") from None
+    except ValueError as exc:
+        raise CommandError(f"{path}: is not JSON: {exc}") from None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise CommandError when what is done in this context cannot write the file."""
+    try:
+        yield
+    except OSError as exc:
+        raise CommandError(f"{path}: cannot be written: {exc.strerror}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all; what is no regular file, such as a pipe, is written to as it is.
+
+    Raises:
+        CommandError: It cannot be written.
+    """
+    with writing(path):
+        if path.exists() and (path.is_symlink() or not path.is_file()):
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    partly = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partly.write_text(text, encoding="utf-8")
+        partly.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partly.unlink()
+        raise

@@ -1,0 +1,70 @@
+"""Refuse filters that can match nothing, so that a slip of the pen is not taken for an empty answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import typer
+
+from notifier import deadletters
+from notifier.cli.times import require_order
+from notifier.config import Config
+from notifier.deadletter import Reason
+from notifier.deadletters import Filter
+from notifier.masking import Masking
+from notifier.streams.abandoned import AbandonedLanes
+from notifier.streams.group import ConsumerGroup
+
+
+def letter_filter(
+    reason: Reason | None,
+    channel: str | None,
+    event_type: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Filter:
+    """Return which dead letters are meant; raises typer.BadParameter when the times are the wrong way round."""
+    require_order(since, until)
+    return Filter(reason, channel, event_type, since, until)
+
+
+def require_channel(config: Config, name: str | None, option: str) -> None:
+    """Raise typer.BadParameter when this is given and no channel of the configuration."""
+    if name is not None and name not in config.channels:
+        raise typer.BadParameter(
+            f"{name} is no channel; channels are {', '.join(config.channels)}",
+            param_hint=option,
+        )
+
+
+async def require_known_channel(
+    group: ConsumerGroup, config: Config, masking: Masking, name: str | None
+) -> None:
+    """Refuse a channel of which no dead letters were found, if neither settings, lanes nor dead letters know it.
+
+    A channel that was removed stays usable. It reads through all dead letters, so ask only when nothing was found.
+
+    Raises:
+        typer.BadParameter: Nothing knows it.
+        StreamError: Redis is away.
+    """
+    if name is None or name in config.channels:
+        return
+    known = {*config.channels, *await removed_channels(group, config)}
+    if name in known or await deadletters.list_dead_letters(
+        group, config.streams, masking, limit=1, wanted=Filter(channel=name)
+    ):
+        return
+    raise typer.BadParameter(
+        f"{name} is and was no channel, and no dead letter names it; known are {', '.join(sorted(known))}",
+        param_hint="--channel",
+    )
+
+
+async def removed_channels(group: ConsumerGroup, config: Config) -> set[str]:
+    """Return the channels that have or had lanes and are not in the configuration; raises StreamError."""
+    lanes = AbandonedLanes(group.client, config.redis)
+    found: set[str] = set()
+    for stream in config.streams:
+        found |= {*await lanes.waiting(stream)}
+    return found - {*config.channels}
