@@ -18,6 +18,7 @@ import redis
 
 from notifier.config import load_config
 from notifier.sandbox.servers import Server, postgres_program, redis_program
+from notifier.streams.keys import Keys
 from tests.docblocks import PAGES, ROOT, Block, blocks
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import dead, rows, until
@@ -151,6 +152,7 @@ async def given(page: Page, name: str) -> None:
         waiting = json.loads(letters[b"rejected"][b"event"])
         waiting |= {"id": str(uuid.uuid4()), "event_id": "another", "channel": "night"}
         client.xadd("{teams:events}:lane:night:normal", {"notification": json.dumps(waiting)})
+        client.hset(Keys("teams:events").channels, "night", "1")
         for number, reason in enumerate((b"rejected", b"invalid_event", b"rejected")):
             client.xadd(DEAD, letters[reason], id=f"{NUMBERED}-{number}")
 
