@@ -12,7 +12,6 @@ from notifier.telemetry.durations import written
 from notifier.top.rows import ChannelRow, Flow, StreamRows
 
 _NONE = "·"
-_UNKNOWN = "?"
 
 
 def draw(
@@ -28,11 +27,6 @@ def draw(
         parts += ["", _stages(rows, actions), "", _channels(rows)]
     if streams and all(flow.in_rate is None for flow in _flows(streams)):
         parts.append(Text("rates need a second look, and Redis 7.0 or newer", style="dim"))
-    shown = [*_flows(streams), *([actions] if actions else [])]
-    if any(flow.consumers is None for flow in shown):
-        parts.append(
-            Text("? readers: before Redis 7.2 they show once they had something", style="dim")
-        )
     return Group(*parts)
 
 
@@ -42,8 +36,8 @@ def _stages(rows: StreamRows, actions: Flow | None) -> Table:
     if actions is not None:
         flows["actions"] = actions
     for name, flow in flows.items():
-        hand = _count(flow.in_hand)
-        table.add_row(name, *_amount(flow), hand, *_rates(flow), _readers(flow))
+        readers = str(flow.consumers) if flow.consumers else _NONE
+        table.add_row(name, *_amount(flow), _count(flow.in_hand), *_rates(flow), readers)
     dead = Text(_count(rows.dead_letters), style="yellow" if rows.dead_letters else "")
     age = written(rows.oldest_dead_seconds) if rows.dead_letters else _NONE
     table.add_row("dead letters", dead, age)
@@ -87,12 +81,6 @@ def _count(number: int) -> str:
     if number < 100_000:
         return f"{number:,}"
     return f"{number / 1e3:.0f}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
-
-
-def _readers(flow: Flow) -> str:
-    if flow.consumers is None:
-        return _UNKNOWN
-    return str(flow.consumers) if flow.consumers else _NONE
 
 
 def _rates(flow: Flow) -> tuple[str, str]:

@@ -19,8 +19,7 @@ class Flow:
     waiting: int
     oldest_seconds: float
     in_hand: int
-    consumers: int | None
-    """None: not known; before Redis 7.2 a reader that was given nothing yet does not show."""
+    consumers: int
     in_rate: float | None
     """Entries a second; None: not known (before Redis 7.0, or there was no look before)."""
     out_rate: float | None
@@ -103,22 +102,16 @@ def _flow(now: StreamState, before: StreamState | None, seconds: float) -> Flow:
         came = max(0, now.added - before.added)
         in_rate = came / seconds
         out_rate = max(0, came - (now.waiting - before.waiting)) / seconds
-    # What an old Redis never counted (added) tells that it does not know of readers without entries either.
-    hidden = now.group and not now.consumers and now.added is None
-    consumers = None if hidden else now.consumers
-    return Flow(now.waiting, now.oldest_seconds, now.pending, consumers, in_rate, out_rate)
+    return Flow(now.waiting, now.oldest_seconds, now.pending, now.consumers, in_rate, out_rate)
 
 
 def _together(flows: Iterable[Flow]) -> Flow:
     every = list(flows)
-    seen = [flow.consumers for flow in every if flow.consumers is not None]
-    known = max(seen, default=0)
-    unknown = not known and len(seen) < len(every)
     return Flow(
         sum(flow.waiting for flow in every),
         max((flow.oldest_seconds for flow in every), default=0.0),
         sum(flow.in_hand for flow in every),
-        None if unknown else known,
+        max((flow.consumers for flow in every), default=0),
         _sum(flow.in_rate for flow in every),
         _sum(flow.out_rate for flow in every),
     )

@@ -122,23 +122,3 @@ def test_what_was_seen_last_stays_in_sight_with_what_is_wrong():
 )  # fmt: skip
 def test_time_spans_are_written_in_the_unit_that_fits(seconds: float, text: str):
     assert written(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("state", "shown"),
-    [
-        (replace(QUIET, consumers=0, added=None), "?"),
-        (replace(QUIET, consumers=0, added=None, group=False), "·"),
-        (replace(QUIET, consumers=0), "·"),
-        (replace(QUIET, consumers=2, added=None), "2"),
-    ],
-)
-def test_readers_that_an_old_redis_does_not_know_yet_are_not_said_to_be_none(
-    state: StreamState, shown: str
-):
-    lines = drawn(replace(snapshot(1.0, events=state), actions=state))
-
-    for stage in ("intake", "actions"):
-        [line] = [line for line in lines if line.startswith(stage)]
-        assert line.split()[-1] == shown
-    assert any("before Redis 7.2" in line for line in lines) is (shown == "?")
