@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 
 from notifier.errors import TemplateError
-from notifier.templating.functions import FUNCTIONS, compile_pattern, timex
+from notifier.templating.applied import APPLIED
+from notifier.templating.functions import FUNCTIONS, compile_pattern
 from notifier.templating.functions.lists import as_list, empty
-from notifier.templating.functions.numbers import EXACT_PLACES, decimals
 from notifier.templating.interpolation import parse_text
 from notifier.templating.judging import COMPARISONS, GATHERERS
 from notifier.templating.paths import (
@@ -23,13 +23,8 @@ from notifier.templating.paths import (
     joined,
     static_path,
 )
-from notifier.templating.scope import (
-    LONG,
-    Scope,
-    follow,
-    look_up,
-    steps_of,
-)
+from notifier.templating.scope import Scope, follow, look_up, steps_of
+from notifier.templating.shortways import SHORT_WAYS
 from notifier.templating.signatures import check_call, kind_of
 from notifier.templating.source import MAX_BLOCKS, Evaluate, Source
 from notifier.templating.syntax import Call, Constant, Index, Member, Name, Node, show
@@ -134,37 +129,11 @@ def _call(call: Call, place: Place, source: Source) -> str:
         except EvaluationError as exc:
             raise TemplateError(f"isMatch {exc}") from None
     atoms = [write_node(each, place, source) for each in arguments]
-    return source.call(_APPLIED[name], "scope", *atoms)
-
-
-def _applied(name: str, function: Callable[..., Value]) -> Callable[..., Value]:
-    def apply(scope: Scope, *values: Value) -> Value:
-        for value in values:
-            kind = type(value)
-            if (kind is str or kind is list) and len(value) > LONG:  # type: ignore[arg-type]
-                scope.weigh(value)
-        try:
-            result = function(*values)
-        except EvaluationError as exc:
-            raise EvaluationError(f"{name}: {exc}").leaving(_LEFT.get(name)) from None
-        except (TypeError, ValueError, OverflowError):
-            raise EvaluationError(f"{name}: wrong kind of argument, or out of range") from None
-        kind = type(result)
-        if (kind is str or kind is list) and len(result) > 100:  # type: ignore[arg-type]
-            scope.count(len(result) // 10)  # type: ignore[arg-type]
-        return result
-
-    return apply
-
-
-_LEFT: dict[str, Value] = {
-    "indexOf": -1,
-    "lastIndexOf": -1,
-    **dict.fromkeys(timex.CHECKS, False),
-}
-"""What the reference leaves behind where these fail."""
-
-_APPLIED = {name: _applied(name, function) for name, function in FUNCTIONS.items()}
+    short_way = SHORT_WAYS.get(name)
+    if short_way is None:
+        return source.call(APPLIED[name], "scope", *atoms)
+    source.risks += 1
+    return source.keep(short_way(call, atoms, source))
 
 
 def _inside(place: Place) -> Place:
@@ -337,42 +306,6 @@ def _contains(call: Call, place: Place, source: Source) -> str:
     return result
 
 
-def _concat(call: Call, place: Place, source: Source) -> str:
-    atoms = [write_node(each, place, source) for each in call.arguments]
-    joined_slowly = f"{source.constant(_APPLIED['concat'])}(scope, {', '.join(atoms)})"
-    source.risks += 1
-    texts = [each.value for each in call.arguments if isinstance(each, Constant)]
-    others = [
-        atom
-        for atom, each in zip(atoms, call.arguments, strict=True)
-        if not isinstance(each, Constant)
-    ]
-    if len(others) != 1 or not texts or not all(type(text) is str for text in texts):
-        return source.keep(joined_slowly)
-    room = LONG - sum(len(str(text)) for text in texts)
-    [other] = others
-    # No longer than what counts as no work, so that nothing has to be counted.
-    short = f"type({other}) is str and len({other}) <= {room}"
-    return source.keep(f"{' + '.join(atoms)} if {short} else {joined_slowly}")
-
-
-def _format_number(call: Call, place: Place, source: Source) -> str:
-    atoms = [write_node(each, place, source) for each in call.arguments]
-    written_slowly = f"{source.constant(_APPLIED['formatNumber'])}(scope, {', '.join(atoms)})"
-    source.risks += 1
-    places = call.arguments[1]
-    if len(atoms) > 2 or not (
-        isinstance(places, Constant)
-        and type(places.value) is int
-        and 0 <= places.value <= EXACT_PLACES
-    ):
-        return source.keep(written_slowly)
-    [amount, _] = atoms
-    quick = f"{source.constant(decimals(places.value))}({amount})"
-    usual = f"(type({amount}) is float or type({amount}) is int) and 0 <= {amount} < 1e15"
-    return source.keep(f"{quick} if {usual} else {written_slowly}")
-
-
 def _over_list(call: Call, place: Place, source: Source) -> str:
     name, (items_of, local, expression) = call.function, call.arguments
     if not isinstance(local, Name):
@@ -441,5 +374,4 @@ _FORMS: dict[str, Callable[[Call, Place, Source], str]] = {
     **dict.fromkeys(COMPARISONS, _compared), "empty": _empty,
     **dict.fromkeys(GATHERERS, _over_list),
     "getProperty": _get_property, "stringOrValue": _string_or_value,
-    "concat": _concat, "formatNumber": _format_number,
 }  # fmt: skip
