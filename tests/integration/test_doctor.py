@@ -19,8 +19,8 @@ import redis
 from notifier.config import load_config
 from notifier.sandbox.servers import Server, start_redis
 from notifier.streams.keys import Keys
+from tests.integration.commands import notifier
 from tests.integration.daemons import SECRET, Daemons
-from tests.integration.test_cli import notifier
 from tests.integration.test_pipeline import rows
 
 CANARY = "canary-secret-path"

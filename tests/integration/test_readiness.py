@@ -14,8 +14,8 @@ import pytest
 
 from notifier.sandbox.servers import start_postgres
 from notifier.store.migrations import migrate_down, migrate_up
+from tests.integration.commands import notifier
 from tests.integration.daemons import Daemons
-from tests.integration.test_cli import notifier
 from tests.integration.test_outages import readiness
 from tests.integration.test_pipeline import xadd
 from tests.integration.test_unanswered import Way

@@ -14,8 +14,8 @@ import pytest
 from notifier.sandbox.servers import free_port
 from notifier.store.migrations import migrate_down
 from notifier.store.queries import load_queries
+from tests.integration.commands import notifier
 from tests.integration.daemons import Daemons
-from tests.integration.test_cli import notifier
 from tests.integration.test_pipeline import left_over, rows, until, xadd
 
 SINCE, UNTIL = "2026-11-20", "2026-11-23"

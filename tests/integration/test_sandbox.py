@@ -20,7 +20,7 @@ import pytest
 
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.local_teams import LocalTeams
-from tests.integration.test_cli import notifier
+from tests.integration.commands import notifier
 
 
 def alive_in(folder: Path) -> list[str]:

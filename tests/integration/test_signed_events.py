@@ -11,8 +11,8 @@ import redis
 
 from notifier.provenance import sign
 from notifier.sandbox.servers import redis_program
+from tests.integration.commands import notifier
 from tests.integration.daemons import Daemons
-from tests.integration.test_cli import notifier
 from tests.integration.test_pipeline import dead, rows, until, xadd
 from tests.integration.test_public_pages import links_on, post, public
 

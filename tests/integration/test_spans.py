@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from notifier.tracecontext import parse_traceparent
+from tests.integration.commands import notifier
 from tests.integration.daemons import Daemons
-from tests.integration.test_cli import notifier
 from tests.integration.test_digests import SETTINGS, lane_length
 from tests.integration.test_pipeline import rows, until, xadd
 from tests.integration.test_trace_context import SPAN, TRACE, TRACED

@@ -21,7 +21,7 @@ from notifier.config import load_config
 from notifier.streams.connection import close, connect
 from notifier.streams.keys import Keys
 from notifier.streams.overview import Lookout
-from tests.integration.test_cli import notifier
+from tests.integration.commands import notifier
 
 KEYS = Keys("teams:events")
 SRE = KEYS.lane("sre", urgent=False)

@@ -12,8 +12,8 @@ import redis
 
 from notifier.store.queries import load_queries
 from notifier.streams.keys import Keys
+from tests.integration.commands import notifier
 from tests.integration.daemons import Daemons
-from tests.integration.test_cli import notifier
 from tests.integration.test_pipeline import dead, rows, until, xadd
 from tests.integration.test_public_pages import links_on, post, public
 from tests.integration.topologies import cluster
@@ -208,15 +208,20 @@ async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Dae
     assert "with a corrected event" in shown(daemons, letter_id)
 
 
+def replayed_as(daemons: Daemons, event: dict[str, Any]) -> str:
+    """Replay the one dead letter as this event; returns the letter's id."""
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    notifier("dlq", "replay", letter_id, "--edit", "-", stdin=json.dumps(event), **env)
+    return str(letter_id)
+
+
 async def test_a_letter_that_became_another_event_is_found_by_both(daemons: Daemons):
     await daemons.start()
     xadd(daemons.redis_url, {"type": "no.route", "id": "lost-1"})
     await until(lambda: len(dead(daemons.redis_url)) == 1)
-    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
-        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
-    corrected = {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]}
-    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
-    notifier("dlq", "replay", letter_id, "--edit", "-", stdin=json.dumps(corrected), **env)
+    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
     await until(lambda: len(rows(daemons.database_url)) == 1)
 
     for wanted in ("lost-1", "mended-1", letter_id):
@@ -229,11 +234,7 @@ async def test_what_a_letter_became_is_found_while_it_waits(daemons: Daemons):
     await daemons.start("--stages", "intake")
     xadd(daemons.redis_url, {"type": "a b"})
     await until(lambda: len(dead(daemons.redis_url)) == 1)
-    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
-        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
-    corrected = {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]}
-    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
-    notifier("dlq", "replay", letter_id, "--edit", "-", stdin=json.dumps(corrected), **env)
+    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
 
     [journey] = trace(daemons, letter_id)["journeys"]
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from notifier.sandbox.servers import Server
-from tests.integration.test_cli import notifier
+from tests.integration.commands import notifier
 
 UNKNOWN = "no-such-host.invalid"
 

@@ -1,0 +1,79 @@
+"""`notifier cards check` and `render` as a user starts them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.integration.commands import SAMPLE, notifier
+
+
+def test_cards_render_expands_any_template_with_any_data(tmp_path: Path):
+    (tmp_path / "card.json").write_text(
+        '{"type": "AdaptiveCard", "body": [{"$data": "${items}", "type": "TextBlock", "text": "${n} of ${$root.total}"}]}'
+    )
+    (tmp_path / "data.json").write_text('{"total": 2, "items": [{"n": 1}, {"n": 2}]}')
+
+    done = notifier(
+        "cards", "render", str(tmp_path / "card.json"), "--data", str(tmp_path / "data.json")
+    )
+
+    assert [block["text"] for block in json.loads(done.stdout)["body"]] == ["1 of 2", "2 of 2"]
+
+
+def test_cards_render_draws_an_event_as_a_delivery_would():
+    done = notifier("cards", "render", "claim_rejected", "--event", str(SAMPLE))
+
+    assert json.loads(done.stdout)["type"] == "AdaptiveCard"
+    assert json.loads(SAMPLE.read_text())["data"]["patient_id"] not in done.stdout
+
+
+def test_cards_render_names_the_file_at_fault(tmp_path: Path):
+    files = {
+        "data.json": "{}", "card.json": '{"type": "AdaptiveCard", "body": [{"text": "${nope(1)}"}]}',
+        "untyped.json": '{"data": {}}', "nowhere.json": '{"type": "a.b"}', "unknown.json": '{"type": "a.b", "stakeholders": "foo"}',
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    card, sample = str(tmp_path / "card.json"), str(SAMPLE)
+
+    done = notifier("cards", "render", card, "--data", str(tmp_path / "data.json"))
+    assert (done.returncode, "card.json: $.body[0].text" in done.stderr) == (1, True)
+    done = notifier("cards", "render", card, "--event", sample)
+    assert (done.returncode, "card.json: $.body[0].text" in done.stderr) == (1, True)
+    for name in ("untyped.json", "nowhere.json", "unknown.json"):
+        done = notifier("cards", "render", "generic", "--event", str(tmp_path / name))
+        assert (done.returncode, f"{tmp_path / name}: " in done.stderr) == (1, True)
+
+
+def test_cards_of_a_folder_that_is_not_there_are_not_called_broken(tmp_path: Path):
+    (tmp_path / "file").touch()
+    absent = str(tmp_path / "absent")
+
+    for folder in (absent, str(tmp_path / "file")):
+        done = notifier("cards", "check", folder)
+        assert done.returncode == 2
+        assert "there is no such folder" in done.stderr
+    for command in ("check", "list", "preview"):
+        done = notifier("cards", command, TEAMS_CARDS__DIRECTORY=absent)
+        assert done.returncode == 3
+        assert f"cards.directory: there is no folder {absent}" in done.stderr
+
+
+def test_cards_check_passes_the_shipped_cards_and_names_file_path_and_fix_of_a_bad_one(
+    tmp_path: Path,
+):
+    (tmp_path / "generic.json").write_text(
+        '{"type": "AdaptiveCard", "version": "1.6", "actions": [{"type": "Action.Submit", "title": "${nope("}]}'
+    )
+    (tmp_path / "other.json").write_text(
+        '{"type": "AdaptiveCard", "version": "1.6", "actions": [{"type": "Action.Submit", "title": "x"}]}'
+    )
+
+    assert notifier("cards", "check").returncode == 0
+    done = notifier("cards", "check", str(tmp_path))
+
+    assert done.returncode == 1
+    assert "generic.json: $.actions[0].title" in done.stderr
+    assert "other.json: $.version" in done.stderr
+    assert "other.json: $.actions[0].type: Action.Submit" in done.stderr

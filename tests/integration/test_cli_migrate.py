@@ -1,0 +1,71 @@
+"""`notifier migrate` as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.commands import notifier
+
+
+def test_migrate_goes_up_and_down_and_says_where_it_stands(empty_database_url: str):
+    assert notifier("migrate", "status", DATABASE_URL=empty_database_url).returncode == 5
+    assert "applied 0001" in notifier("migrate", "up", DATABASE_URL=empty_database_url).stdout
+    done = notifier("migrate", "status", "--json", DATABASE_URL=empty_database_url)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[0]["applied_at"]
+    down = notifier("migrate", "down", "--yes", DATABASE_URL=empty_database_url)
+    assert "rolled back 0008" in down.stdout
+
+
+def applied(url: str) -> list[str]:
+    listed = json.loads(notifier("migrate", "status", "--json", DATABASE_URL=url).stdout)
+    return [item["id"] for item in listed if item["applied_at"]]
+
+
+def test_migrate_down_drops_nothing_that_nobody_agreed_to(database_url: str):
+    before = applied(database_url)
+
+    done = notifier("migrate", "down", stdin="y\n", DATABASE_URL=database_url)
+
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert before[-1] in done.stderr
+    assert applied(database_url) == before
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
+def test_migrate_down_asks_at_a_terminal_and_names_what_goes(
+    database_url: str, answer: str, code: int
+):
+    before = applied(database_url)
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+
+    done = subprocess.run(
+        [sys.executable, "-m", "notifier", "migrate", "down", "--steps", "2"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": database_url},
+        timeout=60,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+
+    assert done.returncode == code
+    assert f"{before[-1]}, {before[-2]}" in done.stderr
+    assert applied(database_url) == (before if answer == "n" else before[:-2])
+
+
+def test_migrate_down_asks_nothing_when_there_is_nothing_to_roll_back(empty_database_url: str):
+    done = notifier("migrate", "down", DATABASE_URL=empty_database_url)
+
+    assert done.returncode == 0
+    assert "nothing to roll back" in done.stdout

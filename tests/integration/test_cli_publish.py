@@ -1,0 +1,144 @@
+"""`notifier publish` as a user starts it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import SAMPLE, entries, notifier
+
+
+def test_publish_from_flags_is_the_event_meant(redis_url: str):
+    done = notifier(
+        "publish", "nphies.claim.rejected", "--data", '{"claim_id": "CLM-1"}', "--field", "rejection_code=INV-001",
+        "--priority", "critical", "--stakeholders", "sre,pmo", REDIS_URL=redis_url,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    [fields] = entries(redis_url)
+    assert json.loads(fields["event"]) == {
+        "type": "nphies.claim.rejected",
+        "priority": "critical",
+        "stakeholders": "sre,pmo",
+        "data": {"claim_id": "CLM-1", "rejection_code": "INV-001"},
+    }
+
+
+def test_publish_reports_bad_lines_and_publishes_the_good_ones(redis_url: str):
+    lines = '{"type": "a.b", "stakeholders": "sre"}\nnonsense\n[]\n{"type": "c d"}\n\n{"type": "e.f"}\n'
+
+    done = notifier("publish", "--file", "-", stdin=lines, REDIS_URL=redis_url)
+
+    assert done.returncode == 1
+    assert "line 2: is not valid JSON at character 1" in done.stderr
+    assert "line 3: is JSON but not an object" in done.stderr
+    assert "line 4: type:" in done.stderr
+    assert [json.loads(fields["event"])["type"] for fields in entries(redis_url)] == [
+        "a.b",
+        "e.f",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        (["--data", '{"a": NaN}'], 2, ["--data", "NaN"]),
+        (["--data", '{"a": x}'], 2, ["--data", "is not valid JSON at character 7"]),
+        (["--data", "[]"], 2, ["--data", "not an object"]),
+        (["--data", '{"a":' * 40 + "1" + "}" * 40], 2, ["--data", "nested too deeply"]),
+        (["--field", "=5"], 2, ["--field", "name=value"]),
+        (["--field", "claim"], 2, ["--field", "name=value"]),
+        (["--field", f"note={'x' * 1024}"], 1, ["entry: has", "the limit is 1024"]),
+    ],
+)
+def test_publish_refuses_what_the_daemon_would(
+    redis_url: str, given: list[str], code: int, words: list[str]
+):
+    settings = {"REDIS_URL": redis_url, "TEAMS_INTAKE__MAX_EVENT_BYTES": "1024"}
+    done = notifier("publish", "a.b", "--stakeholders", "sre", *given, **settings)
+
+    assert done.returncode == code
+    assert [word for word in words if word not in done.stderr] == []
+    assert "Traceback" not in done.stderr
+    assert entries(redis_url) == []
+
+
+def test_publish_says_where_a_file_is_wrong_and_publishes_none_of_it(
+    redis_url: str, tmp_path: Path
+):
+    wrong = {
+        "nan.json": b'[{"type": "a.b",\n "data": {"a": NaN}}]',
+        "half.json": b'{"type": "a.b",\n "data": ',
+        "latin.jsonl": b'{"type": "a.b", "source": "\xe9"}',
+        "deep.json": b"[" * 100_000,
+    }
+    for name, content in wrong.items():
+        (tmp_path / name).write_bytes(content)
+    shown = {
+        name: notifier("publish", "--file", str(tmp_path / name), REDIS_URL=redis_url)
+        for name in [*wrong, "absent.jsonl"]
+    }
+
+    assert {done.returncode for done in shown.values()} == {1}
+    assert [name for name, done in shown.items() if name not in done.stderr] == []
+    assert "Traceback" not in str(shown)
+    assert "no NaN" in shown["nan.json"].stderr
+    assert "line 2" in shown["half.json"].stderr
+    assert entries(redis_url) == []
+
+
+def test_publish_keeps_numbers_and_takes_what_the_daemon_takes(redis_url: str):
+    event = (
+        '{"specversion": "1.0", "id": "1", "source": "x", "type": "a.b", "stakeholders": "sre", '
+        '"data": {"amount": 12345678901234567890123, "huge": 1e400, "text": "a\u2028b"}}\n'
+    )
+
+    done = notifier("publish", "--file", "-", stdin=event, REDIS_URL=redis_url)
+
+    assert done.returncode == 0, done.stderr
+    [fields] = entries(redis_url)
+    assert json.loads(fields["event"])["data"] == {
+        "amount": 12345678901234567890123,
+        "huge": "1e400",
+        "text": "a\u2028b",
+    }
+
+
+def test_publish_warns_of_what_cannot_arrive(redis_url: str):
+    typo = notifier("publish", "nphies.clam.rejected", REDIS_URL=redis_url)
+    channel = notifier("publish", "a.b", "--stakeholders", "sre,foo", REDIS_URL=redis_url)
+    sound = notifier("publish", "nphies.claim.rejected", REDIS_URL=redis_url)
+    lines = '{"type": "c.d"}\n' * 30
+    many = notifier("publish", "--file", "-", stdin=lines, REDIS_URL=redis_url)
+
+    assert "warning: event: type: nphies.clam.rejected has no route" in typo.stderr
+    assert "warning: event: stakeholders: no channel foo; channels are " in channel.stderr
+    assert "sre" in channel.stderr
+    assert sound.stderr == ""
+    assert "warning: line 1 and 29 more: type: c.d has no route" in many.stderr
+    assert len(many.stderr.splitlines()) == 1
+    assert {done.returncode for done in (typo, channel, sound, many)} == {0}
+    assert len(entries(redis_url)) == 33
+
+
+def test_publish_to_a_stream_that_nobody_reads_is_refused_unless_forced(redis_url: str):
+    given = ("publish", "a.b", "--stakeholders", "sre", "--stream", "typo:events")
+    done = notifier(*given, REDIS_URL=redis_url)
+
+    assert done.returncode == 2
+    assert "typo:events is none of the streams" in done.stderr
+    assert "teams:events" in done.stderr
+    assert entries(redis_url, "typo:events") == []
+    assert notifier(*given, "--force", REDIS_URL=redis_url).returncode == 0
+    assert len(entries(redis_url, "typo:events")) == 1
+
+
+def test_publish_dry_run_shows_route_and_card_and_publishes_nothing(redis_url: str):
+    done = notifier("publish", "--file", str(SAMPLE), "--dry-run", REDIS_URL=redis_url)
+
+    assert done.returncode == 0, done.stderr
+    assert "nphies_integration, pmo, compliance" in done.stdout
+    assert '"AdaptiveCard"' in done.stdout
+    assert entries(redis_url) == []
