@@ -37,6 +37,7 @@ TEXTS = ("error_message", "rejection_reason", "notes", "message")
 TOKEN = base64.b64encode(b"callback canary!").decode()
 URL_SIGNATURE = "sigCanaryOfTheWebhook"
 REDIS_PASSWORD, POSTGRES_PASSWORD = "RedisCanaryPw", "PostgresCanaryPw"
+BIRTH = re.compile(r"(?<![0-9.])1971[\s_+\-]*03")
 _MOST_PAGES = 80
 SECRETS = (SECRET, TOKEN, URL_SIGNATURE, REDIS_PASSWORD, POSTGRES_PASSWORD)
 
@@ -54,14 +55,17 @@ def in_base64(value: str) -> list[str]:
 
 
 def leaks(places: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return (place, canary) of what can be read; the last three characters of a value may be shown."""
+    """Return (place, canary) of what can be read; the last three characters of a value may be shown.
+
+    A date of birth must not follow a digit: the fraction of a second of some timestamp holds any six digits.
+    """
     wanted = {name: squeezed(value)[:-3] for name, value in PATIENT.items()}
     wanted |= {secret[:12]: squeezed(secret) for secret in SECRETS}
     return [
         (place, name)
         for place, text in places.items()
         for name, canary in wanted.items()
-        if canary in squeezed(text)
+        if (BIRTH.search(text) if name == "date_of_birth" else canary in squeezed(text))
         or any(written in text for written in in_base64(PATIENT.get(name, canary)))
     ]
 
@@ -189,6 +193,20 @@ def test_a_canary_is_found_however_it_is_written():
         *PATIENT,
         URL_SIGNATURE[:12],
     }
+
+
+@pytest.mark.parametrize(
+    "written", ["1971-03-29", "/1971-03-**/", '"1971 03', "19710329", "x 1971_03"]
+)
+def test_a_date_of_birth_is_found_however_it_is_written(written: str):
+    assert leaks({"page": written}) == [("page", "date_of_birth")]
+
+
+@pytest.mark.parametrize(
+    "written", ["19:51:33.141971+00:00", "19:51:33.19710329", "0.0197103", "91971-03"]
+)
+def test_the_time_of_day_is_no_date_of_birth(written: str):
+    assert leaks({"page": written}) == []
 
 
 @pytest.mark.timeout(300)  # it runs some forty commands
