@@ -37,10 +37,12 @@ class WebhookReceiver:
     requests: list[Received] = field(default_factory=list)
     _answers: list[_Answer] = field(default_factory=list)
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
     _runner: web.AppRunner | None = None
     _base: str = ""
 
     async def start(self) -> None:
+        self._open.set()
         app = web.Application(client_max_size=10_000_000)
         app.router.add_post("/{channel}", self._receive)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -71,6 +73,14 @@ class WebhookReceiver:
         """Answer 202 from now on."""
         self._answers.clear()
 
+    def hold(self) -> None:
+        """Take requests and answer none of them until release()."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Answer what was held."""
+        self._open.set()
+
     async def wait_for(self, count: int, seconds: float = 30) -> list[Received]:
         """Return the requests once there are `count`."""
         async with asyncio.timeout(seconds), self._arrived:
@@ -87,6 +97,7 @@ class WebhookReceiver:
             )
             self._arrived.notify_all()
         await asyncio.sleep(answer.delay)
+        await self._open.wait()
         return web.Response(status=answer.status, headers=answer.headers)
 
     def _next(self, channel: str) -> _Answer:

@@ -13,16 +13,13 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    ConnectionError,
-    RedisClusterException,
-    RedisError,
-)
+from redis.exceptions import RedisClusterException, RedisError
 from redis.typing import EncodableT
 from typing_extensions import override
 
 from notifier.config import RedisKind, RedisSettings, parse_redis_url
 from notifier.errors import ConfigError
+from notifier.streams.cluster import ClusterClient
 from notifier.streams.failures import stream_error
 
 Client = redis.asyncio.Redis | RedisCluster
@@ -74,44 +71,6 @@ class _SentinelMaster(redis.asyncio.Redis):
             await pool.sentinel_manager.aclose()
 
 
-class _Cluster(RedisCluster):
-    """A cluster's client that many tasks share."""
-
-    @override
-    async def execute_command(self, *args: EncodableT, **kwargs: Any) -> Any:
-        # Before it knows the slots the driver asks random nodes.
-        await self.initialize()
-        try:
-            return await super().execute_command(*args, **kwargs)
-        except AttributeError as exc:
-            # When a node fails, the driver closes connections that other tasks have just taken; those then have no stream to write to.
-            raise ConnectionError("closed by the driver while in use") from exc
-
-    @override
-    async def aclose(self) -> None:
-        """Ask for the slots anew before the next command.
-
-        The driver calls this when the cluster is down, and it would close what every other task is using: see `close`.
-        """
-        self._initialize = True
-
-    async def close_all(self) -> None:
-        """Close every connection for good."""
-        await self.nodes_manager.aclose()
-        await self.nodes_manager.aclose("startup_nodes")
-        self._initialize = True
-
-    @override
-    async def _determine_slot(self, command: str, *args: Any) -> int:
-        # The driver would ask the server for the keys of every XREADGROUP (COMMAND GETKEYS): a round trip more for each read.
-        if command.upper() == "XREADGROUP" and b"STREAMS" in args:
-            streams = args[args.index(b"STREAMS") + 1 :]
-            slots = {self.keyslot(key) for key in streams[: len(streams) // 2]}
-            if len(slots) == 1:
-                return slots.pop()
-        return int(await super()._determine_slot(command, *args))
-
-
 def connect(settings: RedisSettings) -> Client:
     """Make a client; nothing is sent until the first command.
 
@@ -135,7 +94,9 @@ def connect(settings: RedisSettings) -> Client:
     if address.kind is RedisKind.CLUSTER:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
         # A slot that moved is learnt from its redirection; the driver's way, to start all over, would close connections in use.
-        return _Cluster(startup_nodes=nodes, reinitialize_steps=0, **login, **options, **tls)
+        return ClusterClient(
+            startup_nodes=nodes, reinitialize_steps=0, **login, **options, **tls
+        )
     sentinel = _Sentinels(
         address.nodes,
         {
@@ -171,7 +132,7 @@ def _packing_in_c(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
 
 async def close(client: Client) -> None:
     """Close every connection of a client."""
-    if isinstance(client, _Cluster):
+    if isinstance(client, ClusterClient):
         await client.close_all()
     else:
         await client.aclose()

@@ -12,9 +12,11 @@ from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterError,
     InvalidResponse,
     RedisClusterException,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -43,6 +45,10 @@ _LATE = Reason(
     "does not answer in time",
     "check host and port in redis.url (rediss only where it speaks TLS), that the server is up, and firewalls",
 )
+_MOVING = Reason(
+    "moves the slot of these keys to another master",
+    "it goes on by itself when that is done; redis-cli --cluster check tells whether it is",
+)
 _CLOSED = Reason("closes the connection", f"{_CHECK}, and write rediss where it speaks TLS")
 
 
@@ -61,6 +67,9 @@ def reason(exc: BaseException) -> Reason:
         )
     if isinstance(exc, ResponseError) and "permission" in str(exc).lower():
         return Reason(f"refuses: {_word(exc)}", "give this user its rights (docs/servers.md)")
+    # Its keys stand on both, and the driver has tried often enough.
+    if isinstance(exc, TryAgainError) or type(exc) is ClusterError:
+        return _MOVING
     of_sentinel = isinstance(exc, MasterNotFoundError)
     for cause in _chain(exc):
         found = _tls(cause, of_sentinel) or _login(cause, of_sentinel)

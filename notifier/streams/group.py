@@ -31,6 +31,7 @@ _SCRIPTS = (
     "scout",
     "letters",
     "spent",
+    "room",
 )
 
 
@@ -78,13 +79,12 @@ class ConsumerGroup:
             return int(await self.client.xlen(stream))
 
     async def require_room(self, stream: str) -> None:
-        """Ask whether Redis takes new data for this stream; adds nothing.
+        """Ask whether a hop of new data would do for this stream; adds nothing.
 
         Raises:
-            StreamError: Redis is full (maxmemory) or away.
+            StreamError: Redis is full (maxmemory), away, or a cluster that is moving this stream.
         """
-        async with self._errors():
-            await self.client.xadd(keys.Keys(stream).never, {"x": ""}, nomkstream=True)
+        await self._run("room", [stream, keys.Keys(stream).never], [])
 
     async def read(
         self, streams: Sequence[str], *, count: int, block_seconds: float

@@ -55,6 +55,11 @@ class Daemons:
             await self._until_ready(process, f"http://127.0.0.1:{port}/readyz")
         return process
 
+    async def all_ready(self) -> None:
+        """Return when /readyz of every process answers 200; raises AssertionError when one has ended."""
+        for process, url in zip(self.processes, self.admin_urls, strict=True):
+            await self._until_ready(process, f"{url}/readyz")
+
     async def stop(self) -> None:
         """End whatever still runs."""
         for process in self.processes:
@@ -86,7 +91,7 @@ class Daemons:
         }
 
     async def _until_ready(self, process: asyncio.subprocess.Process, url: str) -> None:
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             while True:
                 if process.returncode is not None:
                     raise AssertionError(

@@ -114,6 +114,8 @@ class Cluster:
 
     masters: list[Server]
     replica: Server
+    spare: Server | None = None
+    """A master without slots, which clients are not told of."""
 
     @property
     def url(self) -> str:
@@ -126,14 +128,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
+def cluster(folder: Path, *, spare: bool = False) -> Iterator[Cluster]:
+    count = 5 if spare else 4
     settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
     with ExitStack() as stack:
         servers = [
             stack.enter_context(
                 start_redis(folder / f"node{number}", port=_node_port(), extra_args=settings)
             )
-            for number in range(4)
+            for number in range(count)
         ]
         clients = [
             stack.enter_context(redis.Redis(port=server.port, decode_responses=True))
@@ -147,13 +150,15 @@ def cluster(folder: Path) -> Iterator[Cluster]:
                 slots = range(bounds[number], bounds[number + 1])
                 client.execute_command("CLUSTER", "ADDSLOTS", *slots)
         wait_until(
-            lambda: all(_state(client)["cluster_known_nodes"] == "4" for client in clients)
+            lambda: all(
+                _state(client)["cluster_known_nodes"] == str(count) for client in clients
+            )
         )
         first = clients[0].execute_command("CLUSTER", "MYID")
         clients[3].execute_command("CLUSTER", "REPLICATE", first)
         wait_until(lambda: all(_state(client)["cluster_state"] == "ok" for client in clients))
         wait_until(lambda: info(servers[3], "replication").get("master_link_status") == "up")
-        yield Cluster(servers[:3], servers[3])
+        yield Cluster(servers[:3], servers[3], servers[4] if spare else None)
 
 
 def _state(client: redis.Redis) -> dict[str, str]:

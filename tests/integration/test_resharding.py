@@ -1,0 +1,188 @@
+"""The slot with everything of an event stream moves to another master while daemons and producers work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from notifier.config import load_config
+from notifier.errors import StreamError
+from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import Keys
+from notifier.streams.scripts import Script
+from tests.integration.resharding import Resharding, resharding
+from tests.integration.test_failover import event, running
+from tests.integration.test_pipeline import rows, until
+from tests.integration.topologies import Cluster, cluster
+
+STREAM = "teams:events"
+KEYS = Keys(STREAM)
+LANES = [KEYS.lane("sre", urgent=urgent) for urgent in (True, False)]
+SETTINGS = {
+    "TEAMS_REDIS__LEASE_SECONDS": "1",
+    "TEAMS_REDIS__MAX_DELIVERIES": "2",
+    "TEAMS_DELIVERY__IN_FLIGHT": "2",
+    "TEAMS_CONNECTION_TIMEOUT": "120",
+}
+RENEWALS = 12
+"""Of one lease: for four times as long as it lasts nobody but its owner has kept it."""
+
+
+@pytest.fixture(params=["a master with slots", "a master that was added"])
+def move(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[Cluster, Resharding]]:
+    with (
+        cluster(tmp_path / "servers", spare="added" in request.param) as shards,
+        resharding(shards, STREAM, shards.spare) as moving,
+    ):
+        yield shards, moving
+
+
+class Producer:
+    """Publishes one event after the other, each with the same id again until Redis has taken it."""
+
+    def __init__(self, shards: Cluster) -> None:
+        self._client = shards.client()
+        self.published = 0
+        self.stop = asyncio.Event()
+
+    async def run(self) -> None:
+        with self._client:
+            while not self.stop.is_set():
+                try:
+                    await asyncio.to_thread(self._client.xadd, STREAM, event(self.published))
+                except (redis.RedisError, AttributeError):
+                    # The driver has no node of a master without slots to follow ASK to.
+                    await asyncio.sleep(0.05)
+                    continue
+                self.published += 1
+                await asyncio.sleep(0.05)
+
+
+async def renewed(moving: Resharding) -> None:
+    """Return when every lease of the lane was renewed often enough while it stands on the target."""
+    idle: dict[str, int] = {}
+    renewals: Counter[str] = Counter()
+
+    def enough() -> bool:
+        for entry in moving.pending(LANES[1], "notifier"):
+            entry_id, now = entry["message_id"], entry["time_since_delivered"]
+            renewals[entry_id] += now < idle.get(entry_id, 0)
+            idle[entry_id] = now
+        return bool(idle) and min(renewals.values()) >= RENEWALS
+
+    await until(enough, 100)
+
+
+@pytest.mark.timeout(300)
+async def test_slot_moves_while_events_are_published_and_delivered(
+    move: tuple[Cluster, Resharding], database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    shards, moving = move
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    async with running(shards.url, database_url, webhook_receiver, folder) as daemons:
+        await daemons.start(**SETTINGS)
+        await daemons.start(**SETTINGS)
+        producer = Producer(shards)
+        publishing = asyncio.create_task(producer.run())
+        await until(lambda: len(rows(database_url)) >= 20, 60)
+        webhook_receiver.hold()
+        posted = len(webhook_receiver.requests)
+        await webhook_receiver.wait_for(posted + 4)
+        hop = Script.read("hop").sha
+        assert moving.target.script_exists(hop) == [False]
+
+        moving.begin()
+        moving.move(LANES)
+        webhook_receiver.release()
+        # What was posted cannot hop while its keys stand on two masters.
+        await until(lambda: "hop_waiting" in daemons.log(), 60)
+        await renewed(moving)
+        await daemons.start(ready=False, **SETTINGS)
+        moving.move([STREAM])
+        before = producer.published
+        await until(lambda: producer.published > before or shards.spare is not None, 60)
+        moving.finish()
+
+        before = producer.published
+        await until(lambda: producer.published >= before + 20, 60)
+        producer.stop.set()
+        await publishing
+        await until(lambda: len(rows(database_url)) == producer.published, 60)
+        await until(lambda: not left_over(moving), 60)
+
+        found = rows(database_url)
+        assert {row["event_id"] for row in found} == {
+            f"e{n}" for n in range(producer.published)
+        }
+        assert {row["status"] for row in found} == {"delivered"}
+        posts = Counter(request.headers["webhook-id"] for request in webhook_receiver.requests)
+        assert posts == Counter(str(row["id"]) for row in found)
+        assert moving.target.script_exists(hop) == [True]
+        assert "Traceback" not in daemons.log()
+        await daemons.all_ready()
+
+
+def left_over(moving: Resharding) -> dict[str, int]:
+    """Count what stands in the streams of the target, and what is pending on the event stream."""
+    client = moving.target
+    counts = {key: int(client.xlen(key)) for key in (*LANES, KEYS.outcomes, KEYS.dead)}
+    counts["pending"] = int(client.xpending(STREAM, "notifier")["pending"])
+    return {key: count for key, count in counts.items() if count}
+
+
+@pytest.mark.timeout(300)
+async def test_reads_that_wait_for_events_go_on_where_their_streams_have_gone(
+    move: tuple[Cluster, Resharding], database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    shards, moving = move
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    async with running(shards.url, database_url, webhook_receiver, folder) as daemons:
+        await daemons.start(TEAMS_REDIS__BLOCK_SECONDS="10")
+        # Events, outcomes and one channel at least wait in reads.
+        await until(lambda: moving.source.info("clients")["blocked_clients"] >= 3, 60)
+
+        moving.begin()
+        moving.finish()
+        with shards.client() as client:
+            client.xadd(STREAM, event(1))
+
+        await until(lambda: len(rows(database_url)) == 1, 60)
+        await until(lambda: not left_over(moving), 60)
+        assert len(webhook_receiver.requests) == 1
+        assert "Traceback" not in daemons.log()
+        await daemons.all_ready()
+
+
+async def test_commands_of_many_tasks_all_follow_a_slot_that_is_on_its_way(
+    move: tuple[Cluster, Resharding],
+):
+    shards, moving = move
+    settings = load_config(None, {"REDIS_URL": shards.url}).redis
+    client = connect(settings)
+    group = ConsumerGroup(client, settings, "one")
+    for _ in range(3):
+        await group.add(STREAM, event(1))
+    moving.begin()
+    moving.move(moving.keys())
+
+    for _ in range(5):
+        lengths = await asyncio.gather(*(group.length(STREAM) for _ in range(8)))
+        assert lengths == [3] * 8
+    with pytest.raises(StreamError, match="moves the slot of these keys to another master"):
+        await group.require_room(STREAM)
+
+    moving.finish()
+    await group.require_room(STREAM)
+    assert await group.length(STREAM) == 3
+    await close(client)
