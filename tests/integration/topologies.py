@@ -19,6 +19,8 @@ from notifier.sandbox import leash
 from notifier.sandbox.servers import Server, free_port, redis_program, start_redis
 
 SERVICE = "claims"
+_DOWN_AFTER_MS = 5_000
+"""Sentinels that believed a busy machine's master to be dead would promote of their own accord, and back again."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -48,12 +50,27 @@ class Replicated:
 
     def promoted(self) -> bool:
         """Tell whether the replica is the only master."""
-        if info(self.replica, "replication")["role"] != "master":
+        try:
+            if info(self.replica, "replication")["role"] != "master":
+                return False
+            return (
+                self.master.process.poll() is not None
+                or info(self.master, "replication")["role"] == "slave"
+            )
+        except redis.ConnectionError:
+            # Sentinel closes every client's connection, also this one, when it makes a master a replica.
             return False
-        return (
-            self.master.process.poll() is not None
-            or info(self.master, "replication")["role"] == "slave"
-        )
+
+    def fail_over(self) -> bool:
+        """Ask for a promotion; False when the Sentinel has not heard of the replica lately and takes none."""
+        with redis.Redis(port=self.sentinels[0], protocol=2) as client:
+            try:
+                client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+            except redis.ResponseError as exc:
+                if "NOGOODSLAVE" not in str(exc):
+                    raise
+                return False
+        return True
 
 
 @contextmanager
@@ -92,7 +109,7 @@ def _sentinel(folder: Path, master_port: int) -> Iterator[int]:
     settings.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
         f"sentinel monitor {SERVICE} 127.0.0.1 {master_port} 2\n"
-        f"sentinel down-after-milliseconds {SERVICE} 1000\n"
+        f"sentinel down-after-milliseconds {SERVICE} {_DOWN_AFTER_MS}\n"
         f"sentinel failover-timeout {SERVICE} 10000\n"
     )
     command = [
