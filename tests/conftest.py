@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import hypothesis
 import psycopg
 import pytest
 import redis
 
-from notifier.sandbox.servers import Server, start_postgres, start_redis
+from notifier.sandbox.servers import Server, redis_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from tests.receiver import WebhookReceiver
+
+# How long one example takes says how busy the machine is, and whether the code is right is what is asked.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
+
+
+def pytest_report_header() -> str:
+    """Say which Redis the tests run on: another one is taken from PATH."""
+    program = redis_program("redis-server")
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return f"redis-server: {program}, {said.stdout.strip()}"
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ class WebhookReceiver:
         """Answer what was held."""
         self._open.set()
 
-    async def wait_for(self, count: int, seconds: float = 30) -> list[Received]:
+    async def wait_for(self, count: int, seconds: float = 60) -> list[Received]:
         """Return the requests once there are `count`."""
         async with asyncio.timeout(seconds), self._arrived:
             await self._arrived.wait_for(lambda: len(self.requests) >= count)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ from notifier.store.migrations import migrate_up
 from tests.chaos.journal import Journal
 from tests.chaos.plan import CHANNELS, Action, Settings, Target
 from tests.chaos.receiver import ChaosReceiver
+from tests.ports import quiet_port
 
 IN_FLIGHT = 5
 """Posts in flight of one channel in one daemon."""
@@ -73,9 +72,9 @@ class World:
 
     async def start(self) -> None:
         """Start the servers and daemons, on the data that an earlier run left in the folder."""
-        self.redis = await self._blocking(lambda: self._start_redis(_free_port()))
+        self.redis = await self._blocking(lambda: self._start_redis(quiet_port()))
         self.postgres = await self._blocking(
-            lambda: start_postgres(self._folder / "postgres", port=_free_port())
+            lambda: start_postgres(self._folder / "postgres", port=quiet_port())
         )
         await self._blocking(lambda: migrate_up(self.postgres.url))
         for which in range(self._settings.daemons):
@@ -175,15 +174,3 @@ class World:
 
     async def _blocking(self, call: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-
-
-def _free_port() -> int:
-    """Return a free port below those that outgoing connections take: it must be free again after each kill."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

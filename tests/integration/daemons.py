@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import socket
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from notifier.config import load_config
+from tests.ports import quiet_port
 
 SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
@@ -34,7 +32,7 @@ class Daemons:
         self, *arguments: str, ready: bool = True, program: str = "notifier", **env: str
     ) -> asyncio.subprocess.Process:
         """Start one daemon; with `ready`, return when /readyz answers 200."""
-        port = _free_port()
+        port = quiet_port()
         number = len(self.processes)
         with (self.folder / f"{number}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
@@ -104,12 +102,3 @@ class Daemons:
                 except aiohttp.ClientConnectorError:
                     pass
                 await asyncio.sleep(0.05)
-
-
-def _free_port() -> int:
-    """Return a port below those that the kernel gives to outgoing connections, so that none takes it before the daemon does."""
-    while True:
-        port = random.randint(15_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -16,8 +16,8 @@ def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):
         {
             "fields": {
                 "type": "a b",
-                "patient_id": "PAT-12345",
-                "data": '{"member_id": "MEM-99999", ',
+                "patient_id": "PAT-KLMNOPQ",
+                "data": '{"member_id": "MEM-RSTUVWX", ',
             }
         }
     )
@@ -38,8 +38,8 @@ def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):
     assert [(item["id"], item["reason"]) for item in listed] == [(letter_id, "invalid_event")]
     assert json.loads(shown.stdout)["detail"] == "type: wrong"
     for text in (shown.stdout, json.dumps(listed)):
-        assert "12345" not in text
-        assert "99999" not in text
+        assert "KLMN" not in text
+        assert "RSTU" not in text
     assert "invalid_event" in notifier("dlq", "list", REDIS_URL=redis_url).stdout
     assert notifier("dlq", "show", "1-1", REDIS_URL=redis_url).returncode == 1
 

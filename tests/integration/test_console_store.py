@@ -104,7 +104,7 @@ async def test_filters_of_notifications_are_all_heeded(database_url: str, store:
 
 
 async def test_a_locked_table_holds_no_page_for_long(database_url: str):
-    store = ConsoleStore(database_url, timeout_seconds=0.5)
+    store = ConsoleStore(database_url, timeout_seconds=3)
     with psycopg.connect(database_url) as connection:
         connection.execute("LOCK TABLE teams_notifications IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreError, match="took longer"):

@@ -50,7 +50,7 @@ async def killed(daemons: Daemons, window: str, **env: str) -> None:
     process = await daemons.start(
         "--stages", stage, ready=False, program=CRASHING, CRASH_AT=window, **LEASE, **env
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await process.wait() == -signal.SIGKILL
 
 

@@ -14,12 +14,13 @@ from notifier.store.migrations import migrate_up
 from notifier.streams.keys import Keys
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import rows, until, xadd
+from tests.ports import quiet_port
 
 SRE_NORMAL = Keys("teams:events").lane("sre", urgent=False)
 
 
 async def until_ready(daemons: Daemons) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await readiness(daemons))["status"] != 200:
             await asyncio.sleep(0.05)
 
@@ -35,7 +36,7 @@ async def readiness(daemons: Daemons) -> dict[str, Any]:
 async def test_redis_that_is_killed_and_restarted_loses_nothing(
     open_folder: Path, database_url: str, webhook_receiver: Any, tmp_path: Path
 ):
-    server = start_redis(open_folder, extra_args=["--appendfsync", "always"])
+    server = start_redis(open_folder, port=quiet_port(), extra_args=["--appendfsync", "always"])
     daemons = Daemons(server.url, database_url, webhook_receiver, tmp_path)
     try:
         await daemons.start()
@@ -63,7 +64,7 @@ async def test_redis_that_is_killed_and_restarted_loses_nothing(
 async def test_postgres_that_goes_away_does_not_stop_deliveries_and_nothing_is_posted_twice(
     open_folder: Path, redis_url: str, webhook_receiver: Any, tmp_path: Path
 ):
-    server = start_postgres(open_folder)
+    server = start_postgres(open_folder, port=quiet_port())
     migrate_up(server.url)
     daemons = Daemons(redis_url, server.url, webhook_receiver, tmp_path)
     try:

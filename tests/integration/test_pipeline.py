@@ -51,7 +51,7 @@ def left_over(redis_url: str) -> dict[str, int]:
     return {key: count for key, count in counts.items() if count}
 
 
-async def until(condition: Any, seconds: float = 30) -> None:
+async def until(condition: Any, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.05)

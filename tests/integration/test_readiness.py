@@ -23,7 +23,7 @@ from tests.integration.test_unanswered import Way
 
 async def until_state(daemons: Daemons, wanted: Callable[[Any], bool]) -> Any:
     """Return the first answer of /readyz that is as wanted."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not wanted(state := await readiness(daemons)):
             await asyncio.sleep(0.1)
     return state
@@ -190,10 +190,11 @@ async def test_process_without_recorder_needs_no_postgres(daemons: Daemons):
 
 
 async def test_daemon_is_ready_before_the_first_wait_of_its_loops_is_over(daemons: Daemons):
-    # `start` waits for half a minute at most; each loop would wait that long for its first entry or its next look.
-    await daemons.start(
-        TEAMS_REDIS__BLOCK_SECONDS="30", TEAMS_ESCALATION__POLL_SECONDS="30", TEAMS_REDIS__LEASE_SECONDS="300"
-    )  # fmt: skip
+    # Each loop would wait that long for its first entry or its next look.
+    async with asyncio.timeout(30):
+        await daemons.start(
+            TEAMS_REDIS__BLOCK_SECONDS="30", TEAMS_ESCALATION__POLL_SECONDS="30", TEAMS_REDIS__LEASE_SECONDS="300"
+        )  # fmt: skip
 
     state = await readiness(daemons)
 

@@ -16,13 +16,13 @@ import redis
 from standardwebhooks import Webhook
 
 from notifier import assets
-from notifier.sandbox.servers import free_port
 from notifier.signing import key_id
 from notifier.streams.keys import Keys
 from tests.integration.daemons import SECRET, Daemons
 from tests.integration.test_outages import readiness
 from tests.integration.test_pipeline import dead, rows, until, xadd
 from tests.integration.test_public_pages import actions
+from tests.ports import quiet_port
 from tests.vault_server import ROOT_TOKEN, running_vault
 
 NEW_KEY = "9a8b7c6d5e4f30219a8b7c6d5e4f3021"
@@ -80,7 +80,7 @@ def paths(daemons: Daemons) -> list[str]:
 async def until_readiness(
     daemons: Daemons, condition: Callable[[dict[str, Any]], bool]
 ) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition(await readiness(daemons)):
             await asyncio.sleep(0.05)
 
@@ -313,7 +313,7 @@ async def status_of(url: str) -> int:
 async def test_key_is_rotated_without_breaking_a_posted_link(
     service: Service, daemons: Daemons
 ):
-    bind = f"127.0.0.1:{free_port()}"
+    bind = f"127.0.0.1:{quiet_port()}"
     await service.start(TEAMS_PUBLIC__BIND=bind, TEAMS_PUBLIC__URL=f"http://{bind}")
     before, _ = await card_link(daemons, 1)
 

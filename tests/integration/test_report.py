@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from notifier.sandbox.servers import free_port
 from notifier.store.migrations import migrate_down
 from notifier.store.queries import load_queries
 from tests.integration.commands import notifier
@@ -233,7 +232,7 @@ def test_a_file_that_cannot_be_written_and_servers_that_do_not_answer_are_named(
 ):
     done = report(trail, "--format", "html", "--output", str(tmp_path / "no" / "r.html"), code=1)  # fmt: skip
     assert "cannot be written" in done.stderr
-    away = f"postgresql://nobody:secret@127.0.0.1:{free_port()}/none"
+    away = "postgresql://nobody:secret@127.0.0.1:1/none"
     done = notifier("report", DATABASE_URL=away)
     assert done.returncode == 4
     assert "database.url" in done.stderr

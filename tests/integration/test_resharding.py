@@ -26,13 +26,13 @@ STREAM = "teams:events"
 KEYS = Keys(STREAM)
 LANES = [KEYS.lane("sre", urgent=urgent) for urgent in (True, False)]
 SETTINGS = {
-    "TEAMS_REDIS__LEASE_SECONDS": "1",
+    "TEAMS_REDIS__LEASE_SECONDS": "3",
     "TEAMS_REDIS__MAX_DELIVERIES": "2",
     "TEAMS_DELIVERY__IN_FLIGHT": "2",
     "TEAMS_CONNECTION_TIMEOUT": "120",
 }
 RENEWALS = 12
-"""Of one lease: for four times as long as it lasts nobody but its owner has kept it."""
+"""Of one lease: for four times as long as it lasts nobody but its owner has kept it. Events read and not hopped would be poison by then."""
 
 
 @pytest.fixture(params=["a master with slots", "a master that was added"])

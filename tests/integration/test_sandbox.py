@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -149,13 +148,11 @@ async def test_another_terminal_speaks_to_the_sandbox(
 
 
 def refused(*arguments: str) -> str:
-    """Return what a sandbox that cannot start says, and see that it started no server for it."""
-    began = time.monotonic()
+    """Return what a sandbox that cannot start says."""
     done = notifier("sandbox", "--json", *arguments)
     assert done.returncode in (1, 2), done
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - began < 20
     return done.stderr
 
 
@@ -183,6 +180,7 @@ def test_folder_that_cannot_hold_data_is_named(open_folder: Path):
         said = refused("--port", "0", "--data-dir", str(path))
         assert named in said
         assert "--data-dir" in said
+    assert [path.name for path in inside.rglob("*")] == ["redis"]
 
 
 @pytest.mark.parametrize(

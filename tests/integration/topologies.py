@@ -16,7 +16,8 @@ from typing import Any
 import redis
 
 from notifier.sandbox import leash
-from notifier.sandbox.servers import Server, free_port, redis_program, start_redis
+from notifier.sandbox.servers import Server, redis_program, start_redis
+from tests.ports import quiet_port
 
 SERVICE = "claims"
 _DOWN_AFTER_MS = 5_000
@@ -104,7 +105,7 @@ def _knows_all(client: redis.Redis) -> bool:
 @contextmanager
 def _sentinel(folder: Path, master_port: int) -> Iterator[int]:
     folder.mkdir()
-    port = free_port()
+    port = quiet_port()
     settings = folder / "sentinel.conf"
     settings.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
@@ -151,7 +152,7 @@ def cluster(folder: Path, *, spare: bool = False) -> Iterator[Cluster]:
     with ExitStack() as stack:
         servers = [
             stack.enter_context(
-                start_redis(folder / f"node{number}", port=_node_port(), extra_args=settings)
+                start_redis(folder / f"node{number}", port=quiet_port(), extra_args=settings)
             )
             for number in range(count)
         ]
@@ -181,11 +182,3 @@ def cluster(folder: Path, *, spare: bool = False) -> Iterator[Cluster]:
 def _state(client: redis.Redis) -> dict[str, str]:
     found: Any = client.execute_command("CLUSTER INFO")
     return dict(found)
-
-
-def _node_port() -> int:
-    """Return a free port whose cluster bus port, 10,000 higher, exists."""
-    while True:
-        port = free_port()
-        if port <= 55_535:
-            return port

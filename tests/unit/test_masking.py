@@ -127,7 +127,7 @@ def test_raw_value_is_nowhere_in_the_masked_data(value: str, rest: dict[str, str
 
     masked = mask_event_data(dict(data), MASKING)
 
-    assert value not in json.dumps(masked)
+    assert value not in json.dumps(masked, ensure_ascii=False)
 
 
 @pytest.mark.parametrize(
