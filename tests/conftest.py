@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import redis
 
+from notifier.errors import SandboxError
 from notifier.sandbox.servers import Server, redis_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from tests.receiver import WebhookReceiver
@@ -27,7 +28,10 @@ hypothesis.settings.load_profile("patient")
 
 def pytest_report_header() -> str:
     """Say which Redis the tests run on: another one is taken from PATH."""
-    program = redis_program("redis-server")
+    try:
+        program = redis_program("redis-server")
+    except SandboxError:
+        return "redis-server: none, so only tests without servers can pass"
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     return f"redis-server: {program}, {said.stdout.strip()}"
 

@@ -1,0 +1,85 @@
+"""A process that has nothing to do is known at every stream that it reads, whatever the version of Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from notifier.config import load_config
+from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.overview import Lookout, StreamState
+from tests.integration.daemons import Daemons
+
+STREAM = "teams:events"
+
+Look = Callable[[], Awaitable[list[StreamState]]]
+
+
+@pytest.fixture
+async def group(redis_url: str) -> AsyncIterator[ConsumerGroup]:
+    settings = load_config(None, {"REDIS_URL": redis_url}).redis
+    client = connect(settings)
+    yield ConsumerGroup(client, settings, "one")
+    await close(client)
+
+
+@pytest.fixture
+def look(group: ConsumerGroup, redis_url: str) -> Look:
+    """Look at the event stream, the outcomes and the lanes of two channels."""
+    lookout = Lookout(group.client, load_config(None, {"REDIS_URL": redis_url}).redis)
+
+    async def states() -> list[StreamState]:
+        found = await lookout.overview(STREAM, ["sre", "pmo"])
+        return [found.events, found.outcomes, *found.lanes.values()]
+
+    return states
+
+
+async def once(look: Look, wanted: Callable[[StreamState], bool]) -> list[StreamState]:
+    """Return what is seen as soon as every stream is as wanted."""
+    async with asyncio.timeout(60):
+        while True:
+            found = await look()
+            if all(map(wanted, found)):
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def test_a_quiet_daemon_is_known_at_each_of_its_streams_until_it_leaves(
+    daemons: Daemons, look: Look
+):
+    process = await daemons.start()
+
+    found = await once(look, lambda state: state.consumers == 1)
+    assert len(found) == 6
+    assert {(state.group, state.waiting, state.silent_seconds is None) for state in found} == {
+        (True, 0, False)
+    }
+
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+    assert {(state.consumers, state.silent_seconds) for state in await look()} == {(0, None)}
+
+
+async def test_a_consumer_that_shows_itself_is_silent_no_longer_and_takes_nothing(
+    group: ConsumerGroup, look: Look
+):
+    await group.appear(STREAM)
+    await group.add(STREAM, {"type": "a.b"})
+
+    async def silent() -> float:
+        events = (await look())[0]
+        assert (events.consumers, events.pending, events.waiting) == (1, 0, 1)
+        assert events.silent_seconds is not None
+        return events.silent_seconds
+
+    async with asyncio.timeout(60):
+        while (before := await silent()) < 0.5:
+            await asyncio.sleep(0.05)
+    await group.appear(STREAM)
+
+    assert await silent() < before
