@@ -110,9 +110,11 @@ class ConsumerGroup:
                     block=max(1, patience_ms),
                 )
             except ResponseError as exc:
-                if not str(exc).startswith("NOGROUP"):
+                # Redis 7.0 says UNBLOCKED when a stream goes while a read waits; the next read meets what became of it.
+                if not str(exc).startswith(("NOGROUP", "UNBLOCKED")):
                     raise
-                await self.ensure(streams)
+                if str(exc).startswith("NOGROUP"):
+                    await self.ensure(streams)
                 return []
         self._answered.add(asked)
         return [

@@ -19,6 +19,7 @@ from notifier.streams.keys import Keys
 from notifier.streams.scripts import Script
 from tests.integration.resharding import Resharding, resharding
 from tests.integration.test_failover import event, running
+from tests.integration.test_outages import readiness
 from tests.integration.test_pipeline import rows, until
 from tests.integration.topologies import Cluster, cluster
 
@@ -106,6 +107,9 @@ async def test_slot_moves_while_events_are_published_and_delivered(
         webhook_receiver.release()
         # What was posted cannot hop while its keys stand on two masters.
         await until(lambda: "hop_waiting" in daemons.log(), 60)
+        while (state := await readiness(daemons))["status"] == 200:
+            await asyncio.sleep(0.05)
+        assert "moves the slot of these keys" in str(state)
         await renewed(moving)
         await daemons.start(ready=False, **SETTINGS)
         moving.move([STREAM])
@@ -161,6 +165,7 @@ async def test_reads_that_wait_for_events_go_on_where_their_streams_have_gone(
         await until(lambda: not left_over(moving), 60)
         assert len(webhook_receiver.requests) == 1
         assert "Traceback" not in daemons.log()
+        assert "UNBLOCKED" not in daemons.log()
         await daemons.all_ready()
 
 
