@@ -83,7 +83,6 @@ async def renewed(moving: Resharding) -> None:
     await until(enough, 100)
 
 
-@pytest.mark.timeout(300)
 async def test_slot_moves_while_events_are_published_and_delivered(
     move: tuple[Cluster, Resharding], database_url: str, webhook_receiver: Any, tmp_path: Path
 ):
@@ -144,7 +143,6 @@ def left_over(moving: Resharding) -> dict[str, int]:
     return {key: count for key, count in counts.items() if count}
 
 
-@pytest.mark.timeout(300)
 async def test_reads_that_wait_for_events_go_on_where_their_streams_have_gone(
     move: tuple[Cluster, Resharding], database_url: str, webhook_receiver: Any, tmp_path: Path
 ):

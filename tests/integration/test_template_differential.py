@@ -38,7 +38,7 @@ class Reference:
 
     def close(self) -> None:
         self._node.kill()
-        self._node.communicate(timeout=10)
+        self._node.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
