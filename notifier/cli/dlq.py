@@ -6,7 +6,6 @@ import asyncio
 import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +28,7 @@ from notifier.cli.options import (
     settings,
     with_redis,
 )
-from notifier.cli.times import METAVAR, moment
+from notifier.cli.times import METAVAR
 from notifier.config import Config
 from notifier.deadletter import Reason
 from notifier.deadletter_desk import DeadLetterDesk
@@ -60,18 +59,16 @@ TypeOption = Annotated[
     str | None, typer.Option("--type", help="Only this event type.", show_default=False)
 ]
 SinceOption = Annotated[
-    datetime | None,
+    str | None,
     typer.Option(
-        parser=moment,
         metavar=METAVAR,
         help="Only those that died at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
         show_default=False,
     ),
 ]
 UntilOption = Annotated[
-    datetime | None,
+    str | None,
     typer.Option(
-        parser=moment,
         metavar=METAVAR,
         help="Only those that died before this time.",
         show_default=False,

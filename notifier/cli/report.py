@@ -16,7 +16,7 @@ from rich.console import Console
 from notifier.cli.files import write_text
 from notifier.cli.options import ConfigOption, settings
 from notifier.cli.report_table import print_tables
-from notifier.cli.times import METAVAR, moment, require_order
+from notifier.cli.times import METAVAR, period
 from notifier.reports import Figures, Period, success_metrics
 from notifier.reports.page import report_page
 from notifier.reports.record import report_record
@@ -66,19 +66,14 @@ def report(
     """
     now = datetime.now(UTC)
     loaded = settings(config)
-    period = Period(
-        _time(since, now, "--since"),
-        _time(until, now, "--until"),
-        loaded.business_hours.time_zone,
-    )
-    require_order(period.since, period.until)
-    if period.until - period.since > _LONGEST:
+    start, end = period(since, until, now)
+    if end - start > _LONGEST:
         raise typer.BadParameter(
             "must be before --until, by 5 years at most", param_hint="--since"
         )
     figures = read_figures(
         loaded.database.url,
-        period,
+        Period(start, end, loaded.business_hours.time_zone),
         known_types=loaded.routes,
         made_at=now,
         connect_timeout_seconds=loaded.database.connect_timeout_seconds,
@@ -93,13 +88,6 @@ def report(
                 err=True,
             )
         raise typer.Exit(1)
-
-
-def _time(text: str, now: datetime, option: str) -> datetime:
-    try:
-        return moment(text, now)
-    except typer.BadParameter as exc:
-        raise typer.BadParameter(exc.message, param_hint=option) from None
 
 
 def _write(figures: Figures, form: Format, output: Path | None) -> None:

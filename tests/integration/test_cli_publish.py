@@ -195,7 +195,9 @@ def test_publish_warns_of_a_key_that_the_daemon_does_not_know(
     )  # fmt: skip
 
     assert done.returncode == 0
-    assert done.stderr.startswith("warning: it becomes a dead letter (unsigned): signature: ") == bool(said)
+    assert done.stderr.startswith(
+        "warning: it becomes a dead letter (unsigned): signature: "
+    ) == bool(said)
     assert said in done.stderr
     assert KEY not in done.stderr
     assert KEY[::-1] not in done.stderr

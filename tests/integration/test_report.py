@@ -217,7 +217,7 @@ def test_an_empty_audit_trail_is_a_report_too(trail: Trail):
     ("arguments", "said"),
     [
         (["--since", "recently"], "how long ago"),
-        (["--since", "1h", "--until", "2h"], "before --until"),
+        (["--since", "1h", "--until", "60m"], "before --until 60m"),
         (["--since", "2000-01-01"], "5 years"),
         (["--format", "pdf"], "pdf"),
     ],
