@@ -17,10 +17,17 @@ from notifier.cardcheck import check_folder
 from notifier.cardcheck.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
 from notifier.cards import load_cards
 from notifier.cli.files import read_json, write_text, writing
+from notifier.cli.formats import (
+    AlwaysJsonOption,
+    FormatOption,
+    JsonOnly,
+    JsonOnlyOption,
+    JsonOption,
+    wants_json,
+)
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
-    JsonOption,
     print_json,
     require_one,
     settings,
@@ -44,13 +51,15 @@ def _folder(config: Path | None) -> Path:
 
 
 @app.command("list")
-def list_cards(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def list_cards(
+    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
+) -> None:
     """List the templates and the event types that use each."""
     loaded = settings(config)
     used: dict[str, list[str]] = {name: [] for name in load_cards(_folder(config)).templates}
     for event_type, route in loaded.routes.items():
         used.setdefault(route.card, []).append(event_type)
-    if as_json:
+    if wants_json(form, as_json):
         print_json([{"card": name, "event_types": types} for name, types in used.items()])
         return
     table = Table("card", "event types")
@@ -134,6 +143,8 @@ def render(
         ),
     ] = None,
     config: ConfigOption = None,
+    _form: JsonOnlyOption = JsonOnly.JSON,
+    _as_json: AlwaysJsonOption = False,
 ) -> None:
     """Expand a template and print the card.
 

@@ -18,10 +18,17 @@ from rich.table import Table
 from notifier import deadletters
 from notifier.cli.files import read_json
 from notifier.cli.filters import letter_filter, require_channel, require_known_channel
+from notifier.cli.formats import (
+    AlwaysJsonOption,
+    FormatOption,
+    JsonOnly,
+    JsonOnlyOption,
+    JsonOption,
+    wants_json,
+)
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
-    JsonOption,
     plain,
     print_json,
     require_one,
@@ -89,6 +96,7 @@ ByOption = Annotated[
 @app.command("list")
 def list_letters(
     config: ConfigOption = None,
+    form: FormatOption = None,
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most, newest first.")] = 100,
     reason: ReasonOption = None,
@@ -97,7 +105,7 @@ def list_letters(
     since: SinceOption = None,
     until: UntilOption = None,
 ) -> None:
-    """List dead letters, newest first; with --json an array."""
+    """List dead letters, newest first; with --format json an array."""
     loaded = settings(config)
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
     wanted = letter_filter(reason, channel, event_type, since, until)
@@ -111,7 +119,7 @@ def list_letters(
         return found
 
     found = with_redis(loaded, read)
-    if as_json:
+    if wants_json(form, as_json):
         print_json([letter.whole() for letter in found])
         return
     table = Table("id", "reason", "channel", "event type", "correlation id", "status", "detail")
@@ -126,9 +134,12 @@ def list_letters(
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID")], config: ConfigOption = None
+    letter_id: Annotated[str, typer.Argument(metavar="ID")],
+    config: ConfigOption = None,
+    _form: JsonOnlyOption = JsonOnly.JSON,
+    _as_json: AlwaysJsonOption = False,
 ) -> None:
-    """Print one dead letter whole, patient data masked."""
+    """Print one dead letter whole, as JSON, patient data masked."""
     loaded = settings(config)
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
     letter = with_redis(

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from notifier.cli.files import write_text
+from notifier.cli.formats import JsonOption, wants_json
 from notifier.cli.options import ConfigOption, settings
 from notifier.cli.report_table import print_tables
 from notifier.cli.times import METAVAR, period
@@ -25,7 +26,7 @@ from notifier.store.reports import read_figures
 _LONGEST = timedelta(days=5 * 366)
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """How the report is written."""
 
     TABLE = "table"
@@ -47,8 +48,14 @@ def report(
         typer.Option(metavar=METAVAR, help="End, written in the same way."),
     ] = "now",
     form: Annotated[
-        Format, typer.Option("--format", help="For the terminal, programs, or a browser.")
-    ] = Format.TABLE,
+        ReportFormat | None,
+        typer.Option(
+            "--format",
+            help="table for the terminal, the default; json for programs; html for a browser.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
     output: Annotated[
         Path | None,
         typer.Option(help="File to write instead of standard output.", show_default=False),
@@ -64,6 +71,7 @@ def report(
 
     Read from the audit trail in Postgres, by when notifications ended; changes nothing. Counts only: no event's content is in it.
     """
+    chosen = ReportFormat.JSON if wants_json(form, as_json) else form or ReportFormat.TABLE
     now = datetime.now(UTC)
     loaded = settings(config)
     start, end = period(since, until, now)
@@ -79,7 +87,7 @@ def report(
         connect_timeout_seconds=loaded.database.connect_timeout_seconds,
         statement_timeout_seconds=timeout,
     )
-    _write(figures, form, output)
+    _write(figures, chosen, output)
     missed = [metric for metric in success_metrics(figures) if metric.met is False]
     if check and missed:
         for metric in missed:
@@ -90,15 +98,15 @@ def report(
         raise typer.Exit(1)
 
 
-def _write(figures: Figures, form: Format, output: Path | None) -> None:
-    if output is None and form is Format.TABLE:
+def _write(figures: Figures, form: ReportFormat, output: Path | None) -> None:
+    if output is None and form is ReportFormat.TABLE:
         print_tables(figures, Console())
         return
-    if form is Format.TABLE:
+    if form is ReportFormat.TABLE:
         console = Console(record=True, file=open(os.devnull, "w"), width=120)  # noqa: SIM115
         print_tables(figures, console)
         text = console.export_text()
-    elif form is Format.JSON:
+    elif form is ReportFormat.JSON:
         text = json.dumps(report_record(figures), ensure_ascii=False, indent=2) + "\n"
     else:
         text = report_page(figures)

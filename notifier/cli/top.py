@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from notifier.cli.doctor import Format
+from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings
 from notifier.config import Config, mask_url
 from notifier.errors import StreamError
@@ -34,17 +34,16 @@ def top(
         float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")
     ] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
-    output: Annotated[
-        Format, typer.Option("--format", help="How to print; json prints once.")
-    ] = Format.TABLE,
+    form: FormatOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what waits in streams and lanes, how old it is, how fast it comes and goes, and which channels are held back.
 
-    Looks into Redis alone. q or Ctrl-C ends it. Without a terminal it prints once, after two looks a second apart.
+    Looks into Redis alone. q or Ctrl-C ends it. Without a terminal, and as JSON, it prints once, after two looks a second apart.
     """
     loaded = settings(config)
     console = Console()
-    if output is Format.JSON:
+    if wants_json(form, as_json):
         now, before = asyncio.run(_twice(loaded))
         print_json(_as_json(now, before))
     elif once or not console.is_terminal:
