@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
+from notifier.cli.card_folder import configured_cards
 from notifier.cli.event_input import Members, accepted, data_of, event_text, events_of_file
 from notifier.cli.options import (
     ConfigOption,
@@ -128,11 +129,7 @@ def publish(
     if good and doubt:
         typer.echo(f"warning: {doubt}", err=True)
     if dry_run:
-        for item in good:
-            try:
-                _show(item.place, preview_cards(loaded, item.members))
-            except NotifierError as exc:
-                faults.append(f"{item.place}: {exc}")
+        _preview(loaded, good, faults)
     elif good:
         for warning in doubts(loaded, ((item.place, item.event) for item in good)):
             typer.echo(f"warning: {warning}", err=True)
@@ -204,6 +201,16 @@ def _sound(
             faults.append(f"{place}: {exc}")
         else:
             yield _Sound(place, members, event)
+
+
+def _preview(config: Config, events: Sequence[_Sound], faults: list[str]) -> None:
+    """Show where each goes and its card; raises ConfigError when the configured cards cannot be used."""
+    cards = configured_cards(config)
+    for item in events:
+        try:
+            _show(item.place, preview_cards(config, item.members, cards))
+        except NotifierError as exc:
+            faults.append(f"{item.place}: {exc}")
 
 
 def _show(place: str, drawn: list[tuple[Notification, JsonValue]]) -> None:
