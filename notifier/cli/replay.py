@@ -229,5 +229,6 @@ async def _put(
         "channel": notification.channel, "event_type": notification.event_type, "event_id": notification.event_id,
         "correlation_id": notification.correlation_id, "notification_id": notification.id,
     }  # fmt: skip
-    await log.note(record, action="replay", who=by, why=why)
+    noted = await log.note(record, action="replay", who=by, why=why)
     await group.add(lane, {"notification": text})
+    await log.settle(noted, done=True)
