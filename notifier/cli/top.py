@@ -19,6 +19,7 @@ from notifier.config import Config, mask_url
 from notifier.errors import StreamError
 from notifier.stages.stage import sleep_unless
 from notifier.streams.connection import close, connect
+from notifier.streams.failures import stream_error
 from notifier.top.drawing import draw
 from notifier.top.rows import actions_flow, rows_of
 from notifier.top.snapshot import Snapshot, Watcher
@@ -112,10 +113,8 @@ async def _looked(watcher: Watcher, config: Config) -> Snapshot:
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
             return await watcher.look()
-    except TimeoutError:
-        raise StreamError(
-            f"Redis at {mask_url(config.redis.url)} does not answer within {_LOOK_SECONDS:g} s; check redis.url and that the server is up"
-        ) from None
+    except TimeoutError as exc:
+        raise stream_error(config.redis.url, exc) from None
 
 
 def _heading(config: Config) -> str:
