@@ -16,6 +16,7 @@ from notifier.cards import CardPainter, Cards, DrawnCard
 from notifier.config import Config
 from notifier.digests import DIGEST_CARD, digest_of
 from notifier.errors import CardError, CardTooLargeError, NotifierError, TemplateError
+from notifier.eventjson import json_object
 from notifier.events import to_event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
@@ -169,12 +170,12 @@ class _Check:
 
     def _notifications(self, path: Path) -> Iterator[Notification | Finding]:
         try:
-            members = json.loads(path.read_text(encoding="utf-8"))
+            members = json_object("event", path.read_text(encoding="utf-8"))
             event = to_event(self._config.streams[0], "0-0", members)
             data = mask_event_data(event.data, self._masking)
             [first, *_] = self._catalogue.route(event, data).notifications
         except (ValueError, OSError) as exc:
-            yield Finding(path, "$", f"is not readable JSON, or goes to no channel: {exc}")
+            yield Finding(path, "$", f"cannot be read, or goes to no channel: {exc}")
         except NotifierError as exc:
             yield Finding(path, "$", str(exc))
         else:

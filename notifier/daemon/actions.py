@@ -35,7 +35,7 @@ _LONGER_THAN_LINKS_SECONDS = 86_400.0
 def actions_of(daemon: Daemon) -> Actions:
     """Return the actions in Redis, remembered for longer than a link works."""
     ttl = daemon.config.public.link_ttl_seconds + _LONGER_THAN_LINKS_SECONDS
-    return Actions(daemon.client, remember_seconds=ttl)
+    return Actions(daemon.client, daemon.config.redis, remember_seconds=ttl)
 
 
 def public_app(daemon: Daemon) -> web.Application:
