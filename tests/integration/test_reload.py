@@ -262,6 +262,25 @@ async def test_channel_comes_goes_with_its_backlog_kept_and_comes_again(
     assert await service.process.wait() == 0
 
 
+async def test_stop_finishes_the_posts_of_a_channel_that_was_just_removed(
+    service: Service, daemons: Daemons
+):
+    lane = Keys("teams:events").lane("billing", urgent=False)
+    daemons.receiver.answer(202, delay=1, channel="billing")
+    service.credential("teams_webhook_billing", daemons.receiver.url("billing"))
+    await service.start('[channels]\nbilling = { title = "Billing" }\n')
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing"})
+    await daemons.receiver.wait_for(1)
+
+    await service.reload("")
+    service.process.send_signal(signal.SIGTERM)
+
+    assert await asyncio.wait_for(service.process.wait(), 20) == 0
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        assert client.xlen(lane) == 0
+    assert len(daemons.receiver.requests) == 1
+
+
 async def test_what_needs_a_restart_is_named_and_everything_else_is_taken(
     service: Service, daemons: Daemons
 ):
