@@ -114,8 +114,9 @@ def mask_url(url: str) -> str:
         return "***"
     userinfo, at, host = parts.netloc.rpartition("@")
     user, colon, _ = userinfo.partition(":")
-    # Of a URL that is written wrong (":" or "@" forgotten, a "/" in between) any part may be the password.
-    if "//" in parts.path or "@" in parts.path or not _HOSTS.fullmatch(host):
+    # Of a URL that is written wrong (":" or "@" forgotten, a "/" or "#" in between) any part may be the password.
+    cut = parts.fragment or "@" in parts.path or "@" in parts.query
+    if cut or "//" in parts.path or not _HOSTS.fullmatch(host):
         return f"{parts.scheme}://***" if _SCHEME.fullmatch(parts.scheme) else "***"
     shown = f"{user}:***" if colon else "***"
     netloc = f"{shown}{at}{host}" if at else host

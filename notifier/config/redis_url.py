@@ -48,9 +48,9 @@ def parse_redis_url(url: str) -> RedisAddress:
         )
     base, _, kind = scheme.partition("+")
     tls = base == "rediss"
+    parts = _split(url)
     if not kind:
         return RedisAddress(RedisKind.SINGLE, tls)
-    parts = urlsplit(url)
     userinfo, at, hosts = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
     nodes = tuple(_node(text, _PORTS[kind]) for text in hosts.split(","))
@@ -62,6 +62,21 @@ def parse_redis_url(url: str) -> RedisAddress:
             )
         return RedisAddress(RedisKind.CLUSTER, tls, nodes, *login)
     return _sentinel(parts, tls, nodes, login)
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of a URL; raises ValueError, whose text is ours: urlsplit's may quote a password that it takes for a port."""
+    try:
+        parts = urlsplit(url)
+        several = "," in parts.netloc
+        sound = not parts.fragment and (several or parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError(
+            "must be scheme://user:password@host:port; in a password write %23 for #, %2F for /, %3F for ? and %40 for @"
+        ) from None
+    return parts
 
 
 def _sentinel(

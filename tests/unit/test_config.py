@@ -277,6 +277,8 @@ def test_passwords_are_never_shown():
         ("postgresql://utopsecret@h/n", "postgresql://***@h/n"),
         ("redis://u://u:topsecret@h/0", "redis://***"),
         ("redis://u:topsecret@[::1", "***"),
+        ("redis://u:1234?topsecret@h:1/0", "redis://***"),
+        ("postgresql://u:1234#topsecret@h/n", "postgresql://***"),
         ("postgresql://u:topsecret@h1:5432,h2:5433/n", "postgresql://u:***@h1:5432,h2:5433/n"),
         ("postgresql://h1:5432,h2/n", "postgresql://h1:5432,h2/n"),
         ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
@@ -317,7 +319,12 @@ def test_redis_url_names_one_server_sentinels_or_a_cluster(url: str, expected: R
         ("redis+cluster://u:topsecret@h:1/3", "database 0 only"),
         ("redis+cluster://u:topsecret@h:1,h:99999", "must list host:port"),
         ("redis+cluster://", "must list host:port"),
-        ("redis+cluster://[::1", "Invalid IPv6 URL"),
+        ("redis+cluster://[::1", "must be scheme://"),
+        ("redis://u:topsecret#x@h:1", "%23 for #"),
+        ("redis://u:topsecret/x@h:1/0", "%2F for /"),
+        ("redis+sentinel://u:topsecret#x@h/m", "%23 for #"),
+        ("redis://[::1", "must be scheme://"),
+        ("redis://h:99999", "must be scheme://"),
     ],
 )
 def test_redis_url_that_cannot_be_used_is_explained_without_its_password(url: str, fault: str):
