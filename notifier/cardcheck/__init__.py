@@ -16,6 +16,7 @@ from notifier.cards import CardPainter, Cards, DrawnCard
 from notifier.config import Config
 from notifier.digests import DIGEST_CARD, digest_of
 from notifier.errors import CardError, CardTooLargeError, NotifierError, TemplateError
+from notifier.eventjson import json_object
 from notifier.events import to_event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
@@ -68,7 +69,7 @@ def check_folder(folder: Path, config: Config, *, thorough: bool = True) -> list
     for path in sorted(folder.glob("*.json")):
         try:
             templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")), guard)
-        except (ValueError, OSError) as exc:
+        except (ValueError, OSError, RecursionError) as exc:
             findings.append(Finding(path, "$", f"is not readable JSON: {exc}"))
         except TemplateError as exc:
             where, _, message = str(exc).partition(": ")
@@ -169,7 +170,7 @@ class _Check:
 
     def _notifications(self, path: Path) -> Iterator[Notification | Finding]:
         try:
-            members = json.loads(path.read_text(encoding="utf-8"))
+            members = json_object("event", path.read_text(encoding="utf-8"))
             event = to_event(self._config.streams[0], "0-0", members)
             data = mask_event_data(event.data, self._masking)
             [first, *_] = self._catalogue.route(event, data).notifications

@@ -132,7 +132,7 @@ def _read_toml(path: Path) -> dict[str, JsonValue]:
         ) from None
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"{path}: is not valid TOML: {exc}") from None
 
 

@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 _PORTS = {"sentinel": 26379, "cluster": 6379}
 _SENTINEL_OPTIONS = {"sentinel_username", "sentinel_password"}
 
+_WRITTEN = "must be scheme://user:password@host:port; in a password write %23 for #, %2F for /, %3F for ? and %40 for @"
+
 
 class RedisKind(Enum):
     """How the server that holds a key is found."""
@@ -68,14 +70,11 @@ def _split(url: str) -> SplitResult:
     """Return the parts of a URL; raises ValueError, whose text is ours: urlsplit's may quote a password that it takes for a port."""
     try:
         parts = urlsplit(url)
-        several = "," in parts.netloc
-        sound = not parts.fragment and (several or parts.port is None or parts.port > 0)
+        port = None if "," in parts.netloc else parts.port
     except ValueError:
-        sound = False
-    if not sound:
-        raise ValueError(
-            "must be scheme://user:password@host:port; in a password write %23 for #, %2F for /, %3F for ? and %40 for @"
-        ) from None
+        raise ValueError(_WRITTEN) from None
+    if parts.fragment or port == 0:
+        raise ValueError(_WRITTEN)
     return parts
 
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from notifier.cards import CardPainter, Cards
 from notifier.config import Config
 from notifier.digests import digest_of
+from notifier.eventjson import json_object
 from notifier.events import to_event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
@@ -52,7 +53,7 @@ def draw_samples(folder: Path, config: Config, cards: Cards) -> Iterator[Drawing
     masking = Masking.of(config.masking.fields, config.masking.exempt)
     first: Notification | None = None
     for path in sorted((folder / "samples").glob("*.json")):
-        members = json.loads(path.read_text(encoding="utf-8"))
+        members = json_object(path.name, path.read_text(encoding="utf-8"))
         event = to_event(config.streams[0], "1764000000000-0", members)
         routed = catalogue.route(event, mask_event_data(event.data, masking))
         for notification in routed.notifications[:1]:

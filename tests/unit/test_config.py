@@ -110,6 +110,12 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
         ("", {"REDIS_URL": "localhost:6379"}, ["redis.url", "redis://", "REDIS_URL"]),
         ('[admin]\nbind = "9464"\n', {}, ["admin.bind", "host:port"]),
         (
+            '[vault]\nurl = "https://[::1"\n[links]\nlogs = "https://h:topsecret/"\n',
+            {},
+            ["vault.url", "links.logs", "https://name.example"],
+        ),
+        (f"x = {'[' * 5000}", {}, ["is not valid TOML"]),
+        (
             '[routes]\n"a.b" = { stakeholders = ["nobody"] }\n',
             {},
             ['no channel "nobody"', "sre"],
