@@ -131,6 +131,23 @@ async def test_renewed_lease_is_not_taken_over_and_counts_its_deliveries(
     assert await owner.renew(SOURCE, [entry_id]) == 0
 
 
+async def test_what_is_given_up_in_good_order_never_becomes_poison(
+    client: redis.asyncio.Redis, join: Joined
+):
+    one, other = await join("one"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    [entry_id] = await read(one)
+    counted = []
+    for owner, next_one in [(one, other), (other, one)] * 3:
+        await owner.renew(SOURCE, [entry_id])
+        await owner.give_up(SOURCE, [entry_id])
+        [taken] = await next_one.claim(SOURCE, idle_seconds=1, count=10)
+        counted.append(taken.deliveries)
+
+    # Whoever takes it over knows that it was in somebody's hand.
+    assert counted == [2] * 6
+
+
 async def test_entry_deleted_while_pending_is_reported_and_forgotten(
     client: redis.asyncio.Redis, join: Joined
 ):
