@@ -247,10 +247,11 @@ async def test_requests_in_a_burst_keep_their_distance(join: Joined):
     assert waits[1:] == [50, 100]
 
 
-async def test_pause_is_seen_by_every_process(join: Joined):
+async def test_pause_is_seen_by_every_process_and_a_shorter_one_does_not_end_it(join: Joined):
     one, two = await join("one"), await join("two")
 
     await one.pause("sre", 100)
+    await two.pause("sre", 5)
 
     paused, free = await two.pauses(["sre", "pmo"])
     assert 90 < paused <= 100
