@@ -247,6 +247,25 @@ async def test_requests_in_a_burst_keep_their_distance(join: Joined):
     assert waits[1:] == [50, 100]
 
 
+async def test_rate_limit_does_not_wait_for_a_clock_that_went_back(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+
+    async def reserve() -> float:
+        [wait] = await group.reserve("sre", 1, seconds_each=10, burst=1, distance_seconds=1)
+        return wait
+
+    assert await reserve() == 0
+    ahead_ms = 3_600_000
+    for name, value in (await client.hgetall("teams:rate:sre")).items():
+        await client.hset("teams:rate:sre", name, str(float(value) + ahead_ms))
+
+    assert 9 < await group.spent("sre") <= 10
+    assert 9 < await reserve() <= 10
+    assert 19 < await reserve() <= 20
+
+
 async def test_pause_is_seen_by_every_process_and_a_shorter_one_does_not_end_it(join: Joined):
     one, two = await join("one"), await join("two")
 
