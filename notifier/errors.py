@@ -76,6 +76,10 @@ class StoreError(UnreachableError):
     """Postgres does not answer or refuses a statement."""
 
 
+class StatementTimeoutError(StoreError):
+    """Postgres ended a statement that ran longer than database.statement_timeout_seconds."""
+
+
 class VaultError(UnreachableError):
     """Vault does not answer, is sealed, or refuses; the message names what to do, never a secret.
 

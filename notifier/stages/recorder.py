@@ -12,7 +12,7 @@ import structlog
 
 from notifier.config import RecorderSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry
-from notifier.errors import OutcomeError
+from notifier.errors import OutcomeError, StatementTimeoutError
 from notifier.stages.spanning import record_spans
 from notifier.stages.stage import Every
 from notifier.streams.group import ConsumerGroup, Entry
@@ -32,7 +32,10 @@ class OutcomeStore(Protocol):
     """What the recorder needs of Postgres."""
 
     async def record(self, outcomes: Sequence[bytes], *, store_cards: bool) -> None:
-        """Write all in one transaction, idempotently; raises StoreError (away) or OutcomeError (refused)."""
+        """Write all in one transaction, idempotently.
+
+        Raises StoreError (away; StatementTimeoutError: too slow for so many) or OutcomeError (refused).
+        """
 
 
 class Recorder:
@@ -60,33 +63,43 @@ class Recorder:
         self._spans = spans
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
         self._in_hand: list[Entry] = []
+        self._most = settings.batch
 
     def use(self, settings: RecorderSettings) -> None:
         """Go on with other settings from the next batch on."""
         self._settings = settings
 
     async def turn(self) -> int:
-        """Record one batch; a batch that Postgres could not take stays in hand for the next turn."""
+        """Record one batch; a batch that Postgres could not take stays in hand for the next turn.
+
+        One that ran into the statement timeout is tried in halves: a whole one would run into it every time. From then on
+        batches grow again step by step.
+        """
         if not self._in_hand:
             self._in_hand = [
                 entry
                 for entry in await self._next()
                 if self._leases.hold(entry.stream, entry.id)
             ]
-        entries = self._in_hand
+        entries = self._in_hand[: self._most]
         if not entries:
             return 0
         began_ns = time.time_ns() if self._spans is not None else 0
-        moves = await self._record(entries)
+        try:
+            moves = await self._record(entries)
+        except StatementTimeoutError:
+            self._most = max(1, len(entries) // 2)
+            raise
         await self._group.hop(moves)
         if self._spans is not None:
             record_spans(self._spans, entries, began_ns=began_ns)
         for entry in entries:
             self._leases.drop(entry.stream, entry.id)
-        self._in_hand = []
+        self._in_hand = self._in_hand[len(entries) :]
+        self._most = min(self._settings.batch, self._most + 1 + self._most // 10)
         self._measure(entries)
         log.debug("outcomes_recorded", count=len(entries))
-        if len(entries) < self._settings.batch:
+        if not self._in_hand and len(entries) < self._settings.batch:
             await asyncio.sleep(_GATHER_SECONDS)
         return len(entries)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 
 from notifier.config import mask_url
-from notifier.errors import SchemaError, StoreError
+from notifier.errors import SchemaError, StatementTimeoutError, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,10 @@ def reason(exc: BaseException) -> Reason:
 def store_error(url: str, exc: BaseException) -> StoreError:
     """Return the error to raise for what came of this address, which is masked."""
     why = reason(exc)
-    return StoreError(f"Postgres at {mask_url(url)} {why.what}; {why.fix}")
+    error = (
+        StatementTimeoutError if isinstance(exc, psycopg.errors.QueryCanceled) else StoreError
+    )
+    return error(f"Postgres at {mask_url(url)} {why.what}; {why.fix}")
 
 
 def command_error(url: str, exc: BaseException) -> StoreError | SchemaError:
