@@ -13,7 +13,7 @@ from notifier.config import RedisSettings
 from notifier.escalation import ACKNOWLEDGED_TYPE
 from notifier.notices import Subject, acknowledged_event
 from notifier.stages.escalator import Escalator, Publish
-from notifier.stages.stage import Every
+from notifier.stages.stage import Every, still_there
 from notifier.store.escalations import Ledger, WaitingAction
 from notifier.streams.actions import ACCEPTED
 from notifier.streams.group import ConsumerGroup, Entry
@@ -130,7 +130,7 @@ class ActionRecorder:
             entries = await self._group.read(
                 [ACCEPTED], count=_BATCH, block_seconds=self._redis.block_seconds
             )
-        return [entry for entry in entries if entry.fields is not None]
+        return still_there(entries)
 
 
 def _actions(entries: list[Entry]) -> list[Action]:
