@@ -11,3 +11,7 @@ ON CONFLICT (stream, letter_id, action) DO UPDATE SET who = excluded.who, why = 
 -- name: delivered
 SELECT id::text FROM teams_notifications
 WHERE id = ANY(%(ids)s::uuid[]) AND status = 'delivered' AND sent_at >= %(since)s;
+
+-- name: discarded
+SELECT DISTINCT notification_id FROM teams_dead_letter_actions
+WHERE event_id = ANY(%(event_ids)s) AND notification_id = ANY(%(ids)s) AND action = 'discard';
