@@ -99,10 +99,13 @@ def environment_names() -> list[str]:
 def masked(config: Config) -> dict[str, JsonValue]:
     """Return all settings as plain data with passwords in URLs replaced by ***."""
     data: dict[str, JsonValue] = config.model_dump(mode="json")
-    for section in ("redis", "database"):
-        settings = data[section]
-        assert isinstance(settings, dict)  # noqa: S101 - for the type checker
-        settings["url"] = mask_url(str(settings["url"]))
+    for name, section in data.items():
+        if not isinstance(section, dict):
+            continue
+        for key, value in section.items():
+            servers = name in {"redis", "database"} and key == "url"
+            if isinstance(value, str) and (servers or ("://" in value and "@" in value)):
+                section[key] = mask_url(value)
     return data
 
 

@@ -265,10 +265,13 @@ def test_passwords_are_never_shown():
         {
             "REDIS_URL": "rediss://user:topsecret@r:1/0?password=topsecret",
             "DATABASE_URL": "postgresql://u:topsecret@p/db",
+            "VAULT_ADDR": "https://u:topsecret@v:8200",
+            "TEAMS_LINKS__LOGS": "https://u:topsecret@logs.example/x",
         },
     )
 
     assert "topsecret" not in str(masked(config))
+    assert masked(config)["links"]["logs"] == "https://u:***@logs.example/x"  # type: ignore[index,call-overload]
     assert mask_url("redis://u:topsecret@h:1/0") == "redis://u:***@h:1/0"
     with pytest.raises(ConfigError) as caught:
         load_config(None, {"REDIS_URL": "http://:topsecret@r"})
