@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 
-from notifier.actions import Action, read_action
+from notifier.actions import WORDS, Action, read_action
 from notifier.config import RedisSettings
 from notifier.escalation import ACKNOWLEDGED_TYPE
 from notifier.notices import Subject, acknowledged_event
@@ -149,7 +150,10 @@ def _actions(entries: list[Entry]) -> list[Action]:
 
 
 def _action(entry: Entry) -> Action | None:
+    """Return the action of an entry; None for what Postgres would refuse: it would hold up all others."""
     try:
-        return read_action(entry.fields or {})
+        action = read_action(entry.fields or {})
+        UUID(action.notification_id)
     except (ValueError, KeyError):
         return None
+    return action if action.action in WORDS and "\x00" not in action.who + action.note else None
