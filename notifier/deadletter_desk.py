@@ -58,26 +58,29 @@ class DeadLetterDesk:
         Raises:
             EventError: It is still not an event, its channel is gone, or `to` has had it already.
             UnroutableError: It still goes nowhere.
-            StoreError: Postgres is away; nothing was done.
+            StoreError: Postgres is away; the message says whether anything was done.
             StreamError: Redis is away; asking again is safe.
         """
         targets = await self._targets(letter, edited, to)
-        await self.log.note(
+        noted = await self.log.note(
             letter.whole(), action="replay", who=who, why=why, edited=edited is not None,
             became=_event_of(targets),
         )  # fmt: skip
         done = await self.group.revive(Keys(letter.stream).dead, letter.id, targets)
+        await self.log.settle(noted, done=done)
         return Replayed(tuple(stream for stream, _ in targets), done)
 
     async def discard(self, letter: DeadLetter, *, who: str, why: str) -> bool:
         """Take a letter away for good; False when it was gone already.
 
         Raises:
-            StoreError: Postgres is away; nothing was done.
+            StoreError: Postgres is away; the message says whether anything was done.
             StreamError: Redis is away; asking again is safe.
         """
-        await self.log.note(letter.whole(), action="discard", who=who, why=why)
-        return await self.group.revive(Keys(letter.stream).dead, letter.id, [])
+        noted = await self.log.note(letter.whole(), action="discard", who=who, why=why)
+        done = await self.group.revive(Keys(letter.stream).dead, letter.id, [])
+        await self.log.settle(noted, done=done)
+        return done
 
     async def _targets(
         self, letter: DeadLetter, edited: Mapping[str, JsonValue] | None, to: str | None

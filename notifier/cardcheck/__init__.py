@@ -175,7 +175,7 @@ class _Check:
             data = mask_event_data(event.data, self._masking)
             [first, *_] = self._catalogue.route(event, data).notifications
         except (ValueError, OSError) as exc:
-            yield Finding(path, "$", f"is not readable JSON, or goes to no channel: {exc}")
+            yield Finding(path, "$", f"cannot be read, or goes to no channel: {exc}")
         except NotifierError as exc:
             yield Finding(path, "$", str(exc))
         else:

@@ -12,15 +12,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from notifier import assets
 from notifier.cardcheck import check_folder
 from notifier.cardcheck.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
-from notifier.cards import load_cards
+from notifier.cardguard import guard
+from notifier.cards import Cards, load_cards
+from notifier.cli.card_folder import blaming_configuration, card_folder, configured_cards
 from notifier.cli.files import read_json, write_text, writing
+from notifier.cli.formats import (
+    AlwaysJsonOption,
+    FormatOption,
+    JsonOnly,
+    JsonOnlyOption,
+    JsonOption,
+    wants_json,
+)
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
-    JsonOption,
     print_json,
     require_one,
     settings,
@@ -34,23 +42,16 @@ from notifier.templating import Template
 app = typer.Typer(help="Card templates: list, check, render.", no_args_is_help=True)
 
 
-def _folder(config: Path | None) -> Path:
-    """Return the configured folder; raises ConfigError when there is none."""
-    directory = settings(config).cards.directory
-    folder = Path(directory) if directory else assets.cards_dir()
-    if not folder.is_dir():
-        raise ConfigError(f"cards.directory: there is no folder {folder}; correct the setting")
-    return folder
-
-
 @app.command("list")
-def list_cards(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def list_cards(
+    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
+) -> None:
     """List the templates and the event types that use each."""
     loaded = settings(config)
-    used: dict[str, list[str]] = {name: [] for name in load_cards(_folder(config)).templates}
+    used: dict[str, list[str]] = {name: [] for name in configured_cards(loaded).templates}
     for event_type, route in loaded.routes.items():
         used.setdefault(route.card, []).append(event_type)
-    if as_json:
+    if wants_json(form, as_json):
         print_json([{"card": name, "event_types": types} for name, types in used.items()])
         return
     table = Table("card", "event types")
@@ -84,8 +85,8 @@ def check(
         raise typer.BadParameter(
             f"there is no such folder: {directory}", param_hint="DIRECTORY"
         )
-    folder = directory or _folder(config)
     loaded = settings(config)
+    folder = directory or card_folder(loaded)
     if seal and loaded.delivery.max_card_bytes > CHECKED_CARD_BYTES:
         raise ConfigError(
             f"delivery.max_card_bytes: a seal promises cards of at most {CHECKED_CARD_BYTES}; set it to that for the check"
@@ -108,8 +109,10 @@ def preview(
     config: ConfigOption = None,
 ) -> None:
     """Draw all cards with their samples into one HTML file: every language, light and dark, phone and desktop."""
-    folder = _folder(config)
-    drawings = list(draw_samples(folder, settings(config), load_cards(folder)))
+    loaded = settings(config)
+    cards = configured_cards(loaded)
+    with blaming_configuration():
+        drawings = list(draw_samples(card_folder(loaded), loaded, cards))
     write_text(out, gallery_page(drawings))
     typer.echo(f"{len(drawings)} cards drawn; open {out}")
 
@@ -134,6 +137,8 @@ def render(
         ),
     ] = None,
     config: ConfigOption = None,
+    _form: JsonOnlyOption = JsonOnly.JSON,
+    _as_json: AlwaysJsonOption = False,
 ) -> None:
     """Expand a template and print the card.
 
@@ -143,7 +148,7 @@ def render(
     require_one({"--data": data, "--event": event}, param_hint="--data")
     path = Path(template)
     if not path.exists() and not path.suffix:
-        path = _folder(config) / f"{template}.json"
+        path = card_folder(settings(config)) / f"{template}.json"
     if data is not None:
         source, values = read_json(path), read_json(data)
         with _naming(path, TemplateError):
@@ -156,7 +161,8 @@ def render(
         raise CommandError(f"{event}: is not an event; give one JSON object")
     loaded = settings(config)
     with _naming(path, TemplateError, CardError), _naming(event, EventError, UnroutableError):
-        drawn = preview_cards(loaded, members, template=path)
+        cards = Cards({path.stem: Template(read_json(path), guard)})
+        drawn = preview_cards(loaded, members, cards, card=path.stem)
     print_json(drawn[0][1] if drawn else json.loads("null"))
 
 

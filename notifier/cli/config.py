@@ -7,7 +7,8 @@ import time
 
 import typer
 
-from notifier.cli.options import ConfigOption, JsonOption, print_json, settings, with_redis
+from notifier.cli.formats import FormatOption, JsonOption, wants_json
+from notifier.cli.options import ConfigOption, print_json, settings, with_redis
 from notifier.config import masked, overrides
 from notifier.doctor import Level
 from notifier.doctor.names import unused_names
@@ -65,10 +66,12 @@ async def _nothing(group: ConsumerGroup) -> None:
 
 
 @app.command()
-def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def show(
+    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
+) -> None:
     """Print every setting in force, passwords as ***; webhook URLs and keys are never part of it."""
     data = masked(settings(config))
-    if as_json:
+    if wants_json(form, as_json):
         print_json(data)
         return
     for section, value in data.items():

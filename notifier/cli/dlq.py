@@ -6,7 +6,6 @@ import asyncio
 import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,17 +18,24 @@ from rich.table import Table
 from notifier import deadletters
 from notifier.cli.files import read_json
 from notifier.cli.filters import letter_filter, require_channel, require_known_channel
+from notifier.cli.formats import (
+    AlwaysJsonOption,
+    FormatOption,
+    JsonOnly,
+    JsonOnlyOption,
+    JsonOption,
+    wants_json,
+)
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
-    JsonOption,
     plain,
     print_json,
     require_one,
     settings,
     with_redis,
 )
-from notifier.cli.times import METAVAR, moment
+from notifier.cli.times import METAVAR
 from notifier.config import Config
 from notifier.deadletter import Reason
 from notifier.deadletter_desk import DeadLetterDesk
@@ -60,18 +66,16 @@ TypeOption = Annotated[
     str | None, typer.Option("--type", help="Only this event type.", show_default=False)
 ]
 SinceOption = Annotated[
-    datetime | None,
+    str | None,
     typer.Option(
-        parser=moment,
         metavar=METAVAR,
         help="Only those that died at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
         show_default=False,
     ),
 ]
 UntilOption = Annotated[
-    datetime | None,
+    str | None,
     typer.Option(
-        parser=moment,
         metavar=METAVAR,
         help="Only those that died before this time.",
         show_default=False,
@@ -92,6 +96,7 @@ ByOption = Annotated[
 @app.command("list")
 def list_letters(
     config: ConfigOption = None,
+    form: FormatOption = None,
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most, newest first.")] = 100,
     reason: ReasonOption = None,
@@ -100,7 +105,7 @@ def list_letters(
     since: SinceOption = None,
     until: UntilOption = None,
 ) -> None:
-    """List dead letters, newest first; with --json an array."""
+    """List dead letters, newest first; with --format json an array."""
     loaded = settings(config)
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
     wanted = letter_filter(reason, channel, event_type, since, until)
@@ -114,7 +119,7 @@ def list_letters(
         return found
 
     found = with_redis(loaded, read)
-    if as_json:
+    if wants_json(form, as_json):
         print_json([letter.whole() for letter in found])
         return
     table = Table("id", "reason", "channel", "event type", "correlation id", "status", "detail")
@@ -129,9 +134,12 @@ def list_letters(
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID")], config: ConfigOption = None
+    letter_id: Annotated[str, typer.Argument(metavar="ID")],
+    config: ConfigOption = None,
+    _form: JsonOnlyOption = JsonOnly.JSON,
+    _as_json: AlwaysJsonOption = False,
 ) -> None:
-    """Print one dead letter whole, patient data masked."""
+    """Print one dead letter whole, as JSON, patient data masked."""
     loaded = settings(config)
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
     letter = with_redis(

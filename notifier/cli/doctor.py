@@ -7,7 +7,6 @@ import getpass
 import os
 import socket
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings
 from notifier.config import Config
 from notifier.doctor import Finding, Level, examine
@@ -26,16 +26,10 @@ from notifier.errors import ConfigError
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
 
 
-class Format(StrEnum):
-    """How findings are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def doctor(
     config: ConfigOption = None,
-    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    form: FormatOption = None,
+    as_json: JsonOption = False,
     send_test_to: Annotated[
         str | None,
         typer.Option(
@@ -51,6 +45,7 @@ def doctor(
     Changes nothing and posts nothing (but for --send-test). Run it as the daemon's user with the daemon's settings.
     Exit 0: no faults, perhaps warnings · 1: faults.
     """
+    for_program = wants_json(form, as_json)
     try:
         loaded = settings(config)
     except ConfigError as exc:
@@ -64,7 +59,7 @@ def doctor(
             findings = examine(checklist(loaded, os.environ, config))
         else:
             findings = [_sent(loaded, send_test_to)]
-    if output is Format.JSON:
+    if for_program:
         print_json(_as_json(findings))
     else:
         _draw(findings)

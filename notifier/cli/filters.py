@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import typer
 
 from notifier import deadletters
-from notifier.cli.times import require_order
+from notifier.cli.times import period
 from notifier.config import Config
 from notifier.deadletter import Reason
 from notifier.deadletters import Filter
@@ -20,12 +18,11 @@ def letter_filter(
     reason: Reason | None,
     channel: str | None,
     event_type: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    since: str | None,
+    until: str | None,
 ) -> Filter:
-    """Return which dead letters are meant; raises typer.BadParameter when the times are the wrong way round."""
-    require_order(since, until)
-    return Filter(reason, channel, event_type, since, until)
+    """Return which dead letters are meant; raises typer.BadParameter for what is no time, and when no time lies between them."""
+    return Filter(reason, channel, event_type, *period(since, until))
 
 
 def require_channel(config: Config, name: str | None, option: str) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.options import ConfigOption, JsonOption, found_secrets, print_json, settings
+from notifier.cli.formats import FormatOption, JsonOption, wants_json
+from notifier.cli.options import ConfigOption, found_secrets, print_json, settings
 from notifier.signing import key_id, written_key
 
 _KEY_BYTES = 32
@@ -53,11 +54,13 @@ Rotation      move the present key to TEAMS_HMAC_SECRET_KEY_PREVIOUS (hmac_secre
 
 
 @app.command(name="list")
-def list_keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def list_keys(
+    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
+) -> None:
     """Show the ids of the keys in force, never the keys; the first signs, all verify."""
     keys = found_secrets(settings(config)).keys
     ids = keys.ids if keys else ()
-    if as_json:
+    if wants_json(form, as_json):
         print_json([{"id": each, "signs": number == 0} for number, each in enumerate(ids)])
         return
     if not ids:

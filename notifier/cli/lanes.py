@@ -14,10 +14,10 @@ from rich.table import Table
 
 from notifier.cli.dlq import ByOption, DryOption
 from notifier.cli.filters import removed_channels
+from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
-    JsonOption,
     plain,
     print_json,
     settings,
@@ -43,8 +43,10 @@ _AT_ONCE = 50
 
 
 @app.command("list")
-def list_lanes(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the channels and what waits in their lanes; with --json an array."""
+def list_lanes(
+    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
+) -> None:
+    """List the channels and what waits in their lanes; with --format json an array."""
     loaded = settings(config)
 
     async def run(group: ConsumerGroup) -> list[dict[str, str | int | bool]]:
@@ -66,7 +68,7 @@ def list_lanes(config: ConfigOption = None, as_json: JsonOption = False) -> None
         return found
 
     found = with_redis(loaded, run)
-    if as_json:
+    if wants_json(form, as_json):
         print_json(found)
         return
     table = Table("stream", "channel", "urgent", "normal", "")

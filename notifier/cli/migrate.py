@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.options import ConfigOption, JsonOption, print_json, settings
+from notifier.cli.formats import FormatOption, JsonOption, wants_json
+from notifier.cli.options import ConfigOption, print_json, settings
 from notifier.store import migrations
 
 app = typer.Typer(
@@ -59,10 +60,12 @@ def _agree(names: str) -> None:
 
 
 @app.command()
-def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def status(
+    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
+) -> None:
     """List the migrations and when each was applied; exit 5 if one is missing."""
     found = migrations.status(settings(config).database.url)
-    if as_json:
+    if wants_json(form, as_json):
         print_json([{"id": item.id, "applied_at": item.applied_at} for item in found])
     else:
         for item in found:

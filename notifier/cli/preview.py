@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from pydantic import JsonValue
 
-from notifier import assets
-from notifier.cardguard import guard
-from notifier.cards import CardPainter, Cards, load_cards
+from notifier.cards import CardPainter, Cards
 from notifier.cli.event_input import accepted
-from notifier.cli.files import read_json
 from notifier.config import Config
 from notifier.errors import EventError
 from notifier.events import Event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
 from notifier.routing import Catalogue, UnroutableError
-from notifier.templating import Template
 
 
 def preview_cards(
-    config: Config, members: Mapping[str, JsonValue], *, template: Path | None = None
+    config: Config,
+    members: Mapping[str, JsonValue],
+    cards: Cards,
+    *,
+    card: str | None = None,
 ) -> list[tuple[Notification, JsonValue]]:
-    """Route one event and draw its cards, all with `template` if given.
+    """Route one event and draw its cards with these templates, all with the one named `card` if given.
 
     Raises:
         EventError, UnroutableError, CardError, TemplateError: As the daemon would meet them.
@@ -34,15 +33,9 @@ def preview_cards(
     routed = Catalogue(config.routes, config.channels).route(event, data)
     if routed.unknown_channels:
         raise EventError("stakeholders", _no_channel(routed.unknown_channels, config.channels))
-    directory = Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
-    if template is None:
-        painter = CardPainter(load_cards(directory), config, None)
-        return [(item, painter.draw(item).card) for item in routed.notifications]
-    painter = CardPainter(
-        Cards({template.stem: Template(read_json(template), guard)}), config, None
-    )
+    painter = CardPainter(cards, config, None)
     return [
-        (item, painter.draw(item._replace(card=template.stem)).card)
+        (item, painter.draw(item._replace(card=card or item.card)).card)
         for item in routed.notifications
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,9 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
+from notifier.cli.card_folder import configured_cards
 from notifier.cli.event_input import Members, accepted, data_of, event_text, events_of_file
 from notifier.cli.options import (
-    CommandError,
     ConfigOption,
     print_json,
     require_one,
@@ -23,11 +23,12 @@ from notifier.cli.options import (
     with_redis,
 )
 from notifier.cli.preview import doubts, preview_cards
+from notifier.cli.producer_key import signature_doubt, signed, signing_key
 from notifier.config import Config
 from notifier.errors import EventError, NotifierError
 from notifier.events import Event
 from notifier.notifications import Notification
-from notifier.provenance import ProducerKey, key_bytes, parse_producer_key, sign
+from notifier.provenance import ProducerKey
 from notifier.streams.group import ConsumerGroup
 from notifier.tracecontext import clean_tracestate, parse_traceparent
 
@@ -95,19 +96,21 @@ def publish(
 ) -> None:
     """Publish events, from flags, a file, or JSON lines on standard input.
 
-    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same. What would become a dead letter by this configuration's routes is warned of.
+    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same. What would become a dead letter by this configuration's routes, or for want of a signature, is warned of.
     """
     loaded = settings(config)
     require_one({"an event TYPE": event_type, "--file": file}, param_hint="TYPE")
+    named = {
+        "id": event_id, "correlation_id": correlation_id, "priority": priority, "stakeholders": stakeholders,
+        "lang": lang, "source": source, "time": time,
+    }  # fmt: skip
     chosen = _chosen_stream(loaded.streams, stream, force=force)
     faults: list[str] = []
     if file is not None:
+        _refuse_members({"data": data, "field": field, **named})
         events = list(events_of_file(file, faults))
     else:
-        named = {
-            "type": event_type, "id": event_id, "correlation_id": correlation_id, "priority": priority,
-            "stakeholders": stakeholders, "lang": lang, "source": source, "time": time,
-        }  # fmt: skip
+        named = {"type": event_type, **named}
         events = [
             (
                 "event",
@@ -121,22 +124,31 @@ def publish(
         for place, members in events
     ]
     good = list(_sound(loaded, events, faults))
+    key = signing_key(os.environ)
+    doubt = signature_doubt(loaded, key, os.environ)
+    if good and doubt:
+        typer.echo(f"warning: {doubt}", err=True)
     if dry_run:
-        for item in good:
-            try:
-                _show(item.place, preview_cards(loaded, item.members))
-            except NotifierError as exc:
-                faults.append(f"{item.place}: {exc}")
+        _preview(loaded, good, faults)
     elif good:
         for warning in doubts(loaded, ((item.place, item.event) for item in good)):
             typer.echo(f"warning: {warning}", err=True)
-        key = _signing_key()
         ids = with_redis(loaded, lambda group: _publish(group, chosen, good, key))
         typer.echo(ids[0] if len(ids) == 1 else f"published {len(ids)} events to {chosen}")
     for fault in faults:
         typer.echo(fault, err=True)
     if faults:
         raise typer.Exit(1)
+
+
+def _refuse_members(options: Mapping[str, object]) -> None:
+    """Raise typer.BadParameter when members of one event are given beside a file of events."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise typer.BadParameter(
+            f"does not go with {', '.join(given)}: write this into the events of the file, or give an event TYPE in place of --file",
+            param_hint="--file",
+        )
 
 
 def _chosen_stream(streams: Sequence[str], stream: str | None, *, force: bool) -> str:
@@ -163,15 +175,6 @@ def _trace(given: str | None) -> dict[str, JsonValue]:
     return {**found, "tracestate": state} if state else found
 
 
-def _signing_key() -> ProducerKey | None:
-    """Return the key of TEAMS_PRODUCER_KEY, if there is one."""
-    text = os.environ.get("TEAMS_PRODUCER_KEY")
-    try:
-        return parse_producer_key(text) if text else None
-    except ValueError as exc:
-        raise CommandError(f"TEAMS_PRODUCER_KEY: {exc}") from None
-
-
 async def _publish(
     group: ConsumerGroup, stream: str, events: list[_Sound], key: ProducerKey | None
 ) -> list[str]:
@@ -181,9 +184,7 @@ async def _publish(
         console=console, disable=len(events) < 20 or not console.is_terminal
     ) as progress:
         for item in progress.track(events, description="publishing"):
-            fields = {"event": event_text(item.members)}
-            if key is not None:
-                fields = sign(key.name, key_bytes(key), fields)
+            fields = signed(key, {"event": event_text(item.members)})
             ids.append(await group.add(stream, fields))
     return ids
 
@@ -200,6 +201,16 @@ def _sound(
             faults.append(f"{place}: {exc}")
         else:
             yield _Sound(place, members, event)
+
+
+def _preview(config: Config, events: Sequence[_Sound], faults: list[str]) -> None:
+    """Show where each goes and its card; raises ConfigError when the configured cards cannot be used."""
+    cards = configured_cards(config)
+    for item in events:
+        try:
+            _show(item.place, preview_cards(config, item.members, cards))
+        except NotifierError as exc:
+            faults.append(f"{item.place}: {exc}")
 
 
 def _show(place: str, drawn: list[tuple[Notification, JsonValue]]) -> None:

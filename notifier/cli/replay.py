@@ -15,7 +15,7 @@ import typer
 from notifier.cli.dlq import ByOption, ChannelOption, DryOption, RateOption, TypeOption
 from notifier.cli.filters import require_channel
 from notifier.cli.options import ConfigOption, found_secrets, settings, with_redis
-from notifier.cli.times import METAVAR, moment, require_order
+from notifier.cli.times import METAVAR, period
 from notifier.config import Config
 from notifier.errors import NotifierError
 from notifier.events import parse_entry
@@ -37,7 +37,7 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    since: datetime
+    since: datetime | None
     until: datetime | None
     event_type: str | None
     channel: str | None
@@ -45,17 +45,15 @@ class _Range:
 
 def replay_events(
     since: Annotated[
-        datetime,
+        str,
         typer.Option(
-            parser=moment,
             metavar=METAVAR,
             help="Events added at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
         ),
     ],
     until: Annotated[
-        datetime | None,
+        str | None,
         typer.Option(
-            parser=moment,
             metavar=METAVAR,
             help="Events added before this time.",
             show_default=False,
@@ -83,10 +81,10 @@ def replay_events(
     their stream for intake.retention_seconds, however they ended.
     """
     loaded = settings(config)
-    require_order(since, until)
+    start, end = period(since, until)
     # Events go to the channels of today only; what waits for one that is no more is for: notifier lanes, notifier dlq.
     require_channel(loaded, channel, "--channel")
-    wanted = _Range(since, until, event_type, channel)
+    wanted = _Range(start, end, event_type, channel)
     # What this run itself has brought to its end is delivered, even if what was so before is meant too.
     delivered_since = datetime.now(UTC) if force else _EVER
 
@@ -240,5 +238,6 @@ async def _put(
         "channel": notification.channel, "event_type": notification.event_type, "event_id": notification.event_id,
         "correlation_id": notification.correlation_id, "notification_id": notification.id,
     }  # fmt: skip
-    await log.note(record, action="replay", who=by, why=why)
+    noted = await log.note(record, action="replay", who=by, why=why)
     await group.add(lane, {"notification": text})
+    await log.settle(noted, done=True)

@@ -14,9 +14,10 @@ import typer
 from rich.console import Console
 
 from notifier.cli.files import write_text
+from notifier.cli.formats import JsonOption, wants_json
 from notifier.cli.options import ConfigOption, settings
 from notifier.cli.report_table import print_tables
-from notifier.cli.times import METAVAR, moment, require_order
+from notifier.cli.times import METAVAR, period
 from notifier.reports import Figures, Period, success_metrics
 from notifier.reports.page import report_page
 from notifier.reports.record import report_record
@@ -25,7 +26,7 @@ from notifier.store.reports import read_figures
 _LONGEST = timedelta(days=5 * 366)
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """How the report is written."""
 
     TABLE = "table"
@@ -47,8 +48,14 @@ def report(
         typer.Option(metavar=METAVAR, help="End, written in the same way."),
     ] = "now",
     form: Annotated[
-        Format, typer.Option("--format", help="For the terminal, programs, or a browser.")
-    ] = Format.TABLE,
+        ReportFormat | None,
+        typer.Option(
+            "--format",
+            help="table for the terminal, the default; json for programs; html for a browser.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
     output: Annotated[
         Path | None,
         typer.Option(help="File to write instead of standard output.", show_default=False),
@@ -64,27 +71,23 @@ def report(
 
     Read from the audit trail in Postgres, by when notifications ended; changes nothing. Counts only: no event's content is in it.
     """
+    chosen = ReportFormat.JSON if wants_json(form, as_json) else form or ReportFormat.TABLE
     now = datetime.now(UTC)
     loaded = settings(config)
-    period = Period(
-        _time(since, now, "--since"),
-        _time(until, now, "--until"),
-        loaded.business_hours.time_zone,
-    )
-    require_order(period.since, period.until)
-    if period.until - period.since > _LONGEST:
+    start, end = period(since, until, now)
+    if end - start > _LONGEST:
         raise typer.BadParameter(
             "must be before --until, by 5 years at most", param_hint="--since"
         )
     figures = read_figures(
         loaded.database.url,
-        period,
+        Period(start, end, loaded.business_hours.time_zone),
         known_types=loaded.routes,
         made_at=now,
         connect_timeout_seconds=loaded.database.connect_timeout_seconds,
         statement_timeout_seconds=timeout,
     )
-    _write(figures, form, output)
+    _write(figures, chosen, output)
     missed = [metric for metric in success_metrics(figures) if metric.met is False]
     if check and missed:
         for metric in missed:
@@ -95,22 +98,15 @@ def report(
         raise typer.Exit(1)
 
 
-def _time(text: str, now: datetime, option: str) -> datetime:
-    try:
-        return moment(text, now)
-    except typer.BadParameter as exc:
-        raise typer.BadParameter(exc.message, param_hint=option) from None
-
-
-def _write(figures: Figures, form: Format, output: Path | None) -> None:
-    if output is None and form is Format.TABLE:
+def _write(figures: Figures, form: ReportFormat, output: Path | None) -> None:
+    if output is None and form is ReportFormat.TABLE:
         print_tables(figures, Console())
         return
-    if form is Format.TABLE:
+    if form is ReportFormat.TABLE:
         console = Console(record=True, file=open(os.devnull, "w"), width=120)  # noqa: SIM115
         print_tables(figures, console)
         text = console.export_text()
-    elif form is Format.JSON:
+    elif form is ReportFormat.JSON:
         text = json.dumps(report_record(figures), ensure_ascii=False, indent=2) + "\n"
     else:
         text = report_page(figures)

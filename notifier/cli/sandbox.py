@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from notifier.cli.formats import Format, JsonOption, wants_json
+
 
 def sandbox(
     port: Annotated[
@@ -29,9 +31,15 @@ def sandbox(
     rate: Annotated[
         float, typer.Option(min=0.01, max=1000, help="Sample events per second.")
     ] = 1.0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line with the addresses once ready.")
-    ] = False,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="table for people, the default; json for one line with the addresses once it is ready.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
     faults: Annotated[
         str,
         typer.Option(
@@ -43,6 +51,7 @@ def sandbox(
 
     Open the printed address to see the eight channels. Ctrl-C ends everything.
     """
+    for_program = wants_json(form, as_json)
     from notifier.sandbox.run import run_sandbox
 
     raise typer.Exit(
@@ -51,7 +60,7 @@ def sandbox(
             data_dir=data_dir,
             events=events,
             rate=rate,
-            as_json=as_json,
+            as_json=for_program,
             faults=faults,
         )
     )

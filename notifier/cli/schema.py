@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from notifier.cli.files import write_text
+from notifier.cli.formats import AlwaysJsonOption, JsonOnly, JsonOnlyOption
 from notifier.cli.options import print_json, settings
 from notifier.contract import asyncapi, json_schema
 
@@ -32,6 +33,8 @@ def schema(
         Path | None,
         typer.Option(help="Write both into this folder instead.", show_default=False),
     ] = None,
+    _form: JsonOnlyOption = JsonOnly.JSON,
+    _as_json: AlwaysJsonOption = False,
 ) -> None:
     """Print the contract with producers, generated from the model the daemon validates with."""
     documents = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import overload
 
 import typer
 
@@ -13,18 +14,17 @@ _DAYS = {"today": 0, "yesterday": 1}
 _FORMS = "give how long ago (90s, 30m, 2h, 3d, 1w), now, today, yesterday, or a time such as 2026-11-24, 2026-11-24T10:00 or 2026-11-24T13:00+03:00"
 
 
-def moment(text: str, now: datetime | None = None) -> datetime:
+def moment(text: str, now: datetime) -> datetime:
     """Read a time; days begin in UTC, and so does a time that names no offset.
 
     Args:
         text: What was typed.
-        now: What "ago" counts from; None = now.
+        now: What "ago" counts from.
 
     Raises:
         typer.BadParameter: It is none.
     """
     words = text.strip()
-    now = now or datetime.now(UTC)
     ago = re.fullmatch(r"(\d{1,9})([smhdw])", words)
     try:
         if ago:
@@ -40,7 +40,36 @@ def moment(text: str, now: datetime | None = None) -> datetime:
         raise typer.BadParameter(_FORMS) from None
 
 
-def require_order(since: datetime | None, until: datetime | None) -> None:
-    """Raise typer.BadParameter unless --since is before --until; None = not given."""
-    if since is not None and until is not None and since >= until:
-        raise typer.BadParameter("must be before --until", param_hint="--since")
+@overload
+def period(since: str, until: str, now: datetime | None = ...) -> tuple[datetime, datetime]: ...
+@overload
+def period(
+    since: str | None, until: str | None, now: datetime | None = ...
+) -> tuple[datetime | None, datetime | None]: ...
+def period(
+    since: str | None, until: str | None, now: datetime | None = None
+) -> tuple[datetime | None, datetime | None]:
+    """Read --since and --until, both counted from one `now`; None = not given, open at that end.
+
+    Raises:
+        typer.BadParameter: One is no time, or no time lies between them.
+    """
+    now = now or datetime.now(UTC)
+    start, end = _given(since, now, "--since"), _given(until, now, "--until")
+    if start is not None and end is not None and start >= end:
+        raise typer.BadParameter(
+            f"{since} ({_written(start)}) must be before --until {until} ({_written(end)})",
+            param_hint="--since",
+        )
+    return start, end
+
+
+def _given(text: str | None, now: datetime, option: str) -> datetime | None:
+    try:
+        return None if text is None else moment(text, now)
+    except typer.BadParameter as exc:
+        raise typer.BadParameter(exc.message, param_hint=option) from None
+
+
+def _written(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%S}Z"

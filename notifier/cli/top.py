@@ -13,12 +13,13 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from notifier.cli.doctor import Format
+from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings
 from notifier.config import Config, mask_url
 from notifier.errors import StreamError
 from notifier.stages.stage import sleep_unless
 from notifier.streams.connection import close, connect
+from notifier.streams.failures import stream_error
 from notifier.top.drawing import draw
 from notifier.top.rows import actions_flow, rows_of
 from notifier.top.snapshot import Snapshot, Watcher
@@ -34,17 +35,16 @@ def top(
         float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")
     ] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
-    output: Annotated[
-        Format, typer.Option("--format", help="How to print; json prints once.")
-    ] = Format.TABLE,
+    form: FormatOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what waits in streams and lanes, how old it is, how fast it comes and goes, and which channels are held back.
 
-    Looks into Redis alone. q or Ctrl-C ends it. Without a terminal it prints once, after two looks a second apart.
+    Looks into Redis alone. q or Ctrl-C ends it. Without a terminal, and as JSON, it prints once, after two looks a second apart.
     """
     loaded = settings(config)
     console = Console()
-    if output is Format.JSON:
+    if wants_json(form, as_json):
         now, before = asyncio.run(_twice(loaded))
         print_json(_as_json(now, before))
     elif once or not console.is_terminal:
@@ -113,10 +113,8 @@ async def _looked(watcher: Watcher, config: Config) -> Snapshot:
     try:
         async with asyncio.timeout(_LOOK_SECONDS):
             return await watcher.look()
-    except TimeoutError:
-        raise StreamError(
-            f"Redis at {mask_url(config.redis.url)} does not answer within {_LOOK_SECONDS:g} s; check redis.url and that the server is up"
-        ) from None
+    except TimeoutError as exc:
+        raise stream_error(config.redis.url, exc) from None
 
 
 def _heading(config: Config) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from enum import StrEnum
 from itertools import groupby
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from pydantic import JsonValue, TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, plain, print_json, settings
 from notifier.config import Config
 from notifier.journeys import Finder, Found, Journey, Step, steps_of
@@ -21,13 +21,6 @@ from notifier.streams.connection import close, connect
 
 _FOUND = TypeAdapter(Found)
 _STEPS = TypeAdapter(list[Step])
-
-
-class Format(StrEnum):
-    """How the answer is written."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def trace(
@@ -48,18 +41,18 @@ def trace(
             "--card", help="Print the cards too, as they were sent but for their links."
         ),
     ] = False,
-    form: Annotated[
-        Format, typer.Option("--format", help="For people or for programs.")
-    ] = Format.TABLE,
+    form: FormatOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the whole way of an event: published, waiting, attempts, card, what people did, dead letters and their replays.
 
     It looks into Postgres and Redis and does with one while the other is away. Exit code 1: nothing was found; 4: nothing
     was found, and a server could not be asked.
     """
+    for_program = wants_json(form, as_json)
     loaded = settings(config)
     found = asyncio.run(_find(loaded, wanted, limit, cards=card))
-    if form is Format.JSON:
+    if for_program:
         print_json(_whole(found))
     else:
         _show(found, cards=card)

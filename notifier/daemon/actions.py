@@ -34,7 +34,9 @@ _LONGER_THAN_LINKS_SECONDS = 86_400.0
 
 def actions_of(daemon: Daemon) -> Actions:
     """Return the actions in Redis, remembered for longer than a link works."""
-    return Actions(daemon.client, remember_seconds=_remember_seconds(daemon))
+    return Actions(
+        daemon.client, daemon.config.redis, remember_seconds=_remember_seconds(daemon)
+    )
 
 
 def _remember_seconds(daemon: Daemon) -> float:

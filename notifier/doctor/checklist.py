@@ -57,9 +57,10 @@ from notifier.doctor.vault import NAME as VAULT
 from notifier.doctor.vault import vault_findings
 from notifier.doctor.webhooks import NAME as WEBHOOKS
 from notifier.doctor.webhooks import look_at_webhooks
-from notifier.errors import NotifierError, StreamError, VaultError
+from notifier.errors import NotifierError, VaultError
 from notifier.secrets import Secrets, VaultSource, open_vault, sources, survey_secrets
 from notifier.streams.connection import Client, close, connect
+from notifier.streams.failures import stream_error
 from notifier.streams.overview import Lookout
 
 _FIRST_ANSWER_SECONDS = 7.0
@@ -204,10 +205,8 @@ class Ground:
             try:
                 async with asyncio.timeout(_FIRST_ANSWER_SECONDS):
                     await self._connected(_answers)
-            except TimeoutError:
-                self._redis_fault = StreamError(
-                    f"Redis does not answer within {_FIRST_ANSWER_SECONDS:g} s; check redis.url and that the server is up"
-                )
+            except TimeoutError as exc:
+                self._redis_fault = stream_error(self._config.redis.url, exc)
             except NotifierError as exc:
                 self._redis_fault = exc
 

@@ -16,6 +16,7 @@ from notifier.journeys.sighting import Search, look_through, look_up
 from notifier.store.journeys import JourneyStore, Recorded
 from notifier.streams.actions import Actions
 from notifier.streams.connection import Client
+from notifier.streams.failures import stream_error
 from notifier.streams.peek import Peek
 
 _LONGEST_ID = 250
@@ -36,7 +37,7 @@ class Finder:
         self, client: Client, redis: RedisSettings, database: DatabaseSettings
     ) -> None:
         self._peek = Peek(client, redis)
-        self._actions = Actions(client, remember_seconds=0)
+        self._actions = Actions(client, redis, remember_seconds=0)
         self._store = JourneyStore(database)
 
     async def find(
@@ -94,8 +95,8 @@ class Finder:
                 await look
         except StreamError as exc:
             problem = str(exc)
-        except TimeoutError:
-            problem = f"Redis did not answer within {_REDIS_SECONDS:g} s"
+        except TimeoutError as exc:
+            problem = str(stream_error(search.config.redis.url, exc))
         else:
             return True
         how = "event streams, lanes, outcomes and dead letters"

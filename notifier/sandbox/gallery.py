@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import JsonValue
 from notifier.cards import CardPainter, Cards
 from notifier.config import Config
 from notifier.digests import digest_of
+from notifier.errors import CardError, NotifierError
 from notifier.eventjson import json_object
 from notifier.events import to_event
 from notifier.masking import Masking, mask_event_data
@@ -44,7 +46,7 @@ def draw_samples(folder: Path, config: Config, cards: Cards) -> Iterator[Drawing
     """Draw each sample event of a folder in each language its card has, and one digest.
 
     Raises:
-        NotifierError: A sample is no event, or its card cannot be drawn.
+        CardError: A sample is no event, or its card cannot be drawn; names its file.
     """
     painter = CardPainter(
         cards, config, lambda number, action: f"https://notify.invalid/a/{action}/{number}"
@@ -53,16 +55,32 @@ def draw_samples(folder: Path, config: Config, cards: Cards) -> Iterator[Drawing
     masking = Masking.of(config.masking.fields, config.masking.exempt)
     first: Notification | None = None
     for path in sorted((folder / "samples").glob("*.json")):
-        members = json_object(path.name, path.read_text(encoding="utf-8"))
-        event = to_event(config.streams[0], "1764000000000-0", members)
-        routed = catalogue.route(event, mask_event_data(event.data, masking))
-        for notification in routed.notifications[:1]:
-            first = first or notification
-            for lang in _languages(cards, notification):
-                yield _drawing(painter, notification._replace(lang=lang), config)
+        with _naming(path):
+            members = json_object("event", path.read_text(encoding="utf-8"))
+            event = to_event(config.streams[0], "1764000000000-0", members)
+            routed = catalogue.route(event, mask_event_data(event.data, masking))
+            drawings: list[Drawing] = []
+            for notification in routed.notifications[:1]:
+                first = first or notification
+                drawings += [
+                    _drawing(painter, notification._replace(lang=lang), config)
+                    for lang in _languages(cards, notification)
+                ]
+        yield from drawings
     if first is not None:
         many = [first._replace(id=f"{first.id}{number}") for number in range(_DIGESTED)]
         yield _drawing(painter, digest_of(many, painter.acknowledge_link), config)
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Raise CardError with this file before what is wrong."""
+    try:
+        yield
+    except (UnicodeDecodeError, OSError) as exc:
+        raise CardError(f"{file}: cannot be read: {exc}") from None
+    except NotifierError as exc:
+        raise CardError(f"{file}: {exc}") from None
 
 
 def _languages(cards: Cards, notification: Notification) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -34,6 +35,15 @@ class EventIds(NamedTuple):
     correlation_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What was written down before something is done with a dead letter."""
+
+    values: Mapping[str, object] = field(repr=False)
+    first: bool
+    """False: it had been noted before, and that record stands until this is done."""
+
+
 class DeadLetterLog:
     """One connection for one run of a command."""
 
@@ -51,8 +61,8 @@ class DeadLetterLog:
         why: str | None,
         edited: bool = False,
         became: EventIds | None = None,
-    ) -> None:
-        """Write down what is about to be done with a dead letter (masked, as DeadLetter.whole gives it).
+    ) -> Noted:
+        """Write down what is about to be done with a dead letter (masked, as DeadLetter.whole gives it); then `settle` it.
 
         Its event is the one that it becomes: the letter itself, kept whole, has the one that it was.
 
@@ -68,7 +78,24 @@ class DeadLetterLog:
             "stream": letter["stream"], "letter_id": letter["id"], "action": action, "who": who, "why": why,
             "edited": edited, "letter": text,
         }  # fmt: skip
-        await self._run("note", values)
+        return Noted(values, bool(await self._run("note", values)))
+
+    async def settle(self, noted: Noted, *, done: bool) -> None:
+        """Make the record that of who did it, now that it is known whether this was `done` or another was quicker.
+
+        Raises:
+            StoreError: Postgres is away; what was done is done.
+        """
+        if done and not noted.first:
+            await self._run(
+                "take_over",
+                noted.values,
+                so="it is done, but its record is that of an earlier try",
+            )
+        elif noted.first and not done:
+            await self._run(
+                "withdraw", noted.values, so="another did it, but this try may be recorded too"
+            )
 
     async def delivered(self, notification_ids: Sequence[str], *, since: datetime) -> set[str]:
         """Return those of which the table says that they were delivered at this time or later; raises StoreError."""
@@ -80,7 +107,9 @@ class DeadLetterLog:
         values = {"ids": list(notifications), "event_ids": list(set(notifications.values()))}
         return {str(found) for (found,) in await self._run("discarded", values)}
 
-    async def _run(self, query: str, values: Mapping[str, object]) -> list[tuple[object, ...]]:
+    async def _run(
+        self, query: str, values: Mapping[str, object], *, so: str = "so nothing was done"
+    ) -> list[tuple[object, ...]]:
         try:
             if self._connection is None:
                 self._connection = await psycopg.AsyncConnection.connect(
@@ -95,7 +124,7 @@ class DeadLetterLog:
             ) from None
         except psycopg.Error as exc:
             raise StoreError(
-                f"Postgres at {mask_url(self._url)} {reason(exc).what}, so nothing was done; {reason(exc).fix}"
+                f"Postgres at {mask_url(self._url)} {reason(exc).what}, {so}; {reason(exc).fix}"
             ) from None
 
     async def close(self) -> None:

@@ -55,6 +55,10 @@ WITH matched AS (
     UNION
     (SELECT stream, letter_id, action FROM teams_dead_letter_actions WHERE event_id = ANY(%(event_ids)s) ORDER BY at DESC LIMIT 200)
     UNION
+    -- event_id is the event that a letter became, this the one that it was.
+    (SELECT stream, letter_id, action FROM teams_dead_letter_actions
+        WHERE letter ->> 'event_id' <> '' AND letter ->> 'event_id' = ANY(%(event_ids)s) ORDER BY at DESC LIMIT 200)
+    UNION
     (SELECT stream, letter_id, action FROM teams_dead_letter_actions WHERE stream = ANY(%(streams)s) AND letter_id = %(text)s)
 )
 SELECT a.letter_id, a.action, a.who, a.why, a.at, a.reason, a.detail, a.edited, a.stream, a.event_id, a.notification_id, a.channel

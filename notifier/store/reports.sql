@@ -1,18 +1,20 @@
 -- Every query reads the rows of a period by the index on sent_at, once; a day (or hour) is one of the time zone.
 -- name: counts
--- One pass for all groupings. Types without a route of their own are not named: a producer may have put anything into them.
+-- One pass for all groupings, over counts of their finest cells: a row is counted once, not five times. Types without a route of their own are not named: a producer may have put anything into them.
 SELECT
     CASE
         WHEN grouping(event_type) = 0 THEN 'event_type' WHEN grouping(channel) = 0 THEN 'channel'
         WHEN grouping(priority) = 0 THEN 'priority' WHEN grouping(slot) = 0 THEN 'slot' ELSE 'all'
     END,
     coalesce(event_type, channel, priority, ''), slot,
-    count(*), count(*) FILTER (WHERE status = 'delivered'), count(*) FILTER (WHERE retry_count > 0)
+    sum(ended)::bigint, sum(delivered)::bigint, sum(retried)::bigint
 FROM (
     SELECT CASE WHEN event_type = ANY(%(known_types)s) THEN event_type ELSE '(others)' END AS event_type,
-        channel, priority, status, retry_count, date_trunc(%(slot)s, sent_at, %(time_zone)s) AS slot
+        channel, priority, date_trunc(%(slot)s, sent_at, %(time_zone)s) AS slot,
+        count(*) AS ended, count(*) FILTER (WHERE status = 'delivered') AS delivered, count(*) FILTER (WHERE retry_count > 0) AS retried
     FROM teams_notifications WHERE sent_at >= %(since)s AND sent_at < %(until)s
-) AS ended
+    GROUP BY 1, 2, 3, 4
+) AS cell
 GROUP BY GROUPING SETS ((event_type), (channel), (priority), (slot), ())
 ORDER BY 1, 3, 4 DESC, 2;
 
@@ -25,9 +27,16 @@ GROUP BY 1 ORDER BY 2 DESC, 1;
 -- name: latency
 -- The notifications of a digest share a post: it counts once.
 WITH posts AS (
-    SELECT DISTINCT n.channel, a.started_at, a.duration_seconds, date_trunc(%(slot)s, n.sent_at, %(time_zone)s) AS slot
+    SELECT n.channel, a.duration_seconds, date_trunc(%(slot)s, n.sent_at, %(time_zone)s) AS slot
     FROM teams_notifications n JOIN teams_notification_attempts a ON a.notification_id = n.id
-    WHERE n.sent_at >= %(since)s AND n.sent_at < %(until)s
+    WHERE n.sent_at >= %(since)s AND n.sent_at < %(until)s AND n.digest_id IS NULL
+    UNION ALL
+    SELECT channel, duration_seconds, slot
+    FROM (
+        SELECT DISTINCT n.channel, a.started_at, a.duration_seconds, date_trunc(%(slot)s, n.sent_at, %(time_zone)s) AS slot
+        FROM teams_notifications n JOIN teams_notification_attempts a ON a.notification_id = n.id
+        WHERE n.sent_at >= %(since)s AND n.sent_at < %(until)s AND n.digest_id IS NOT NULL
+    ) AS shared
 )
 SELECT
     CASE WHEN grouping(channel) = 0 THEN 'channel' WHEN grouping(slot) = 0 THEN 'slot' ELSE 'all' END,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from redis.exceptions import RedisClusterException, RedisError
-
 from notifier.actions import REQUESTS, Action, read_action
-from notifier.errors import StreamError
-from notifier.streams.connection import Client
+from notifier.config import RedisSettings
+from notifier.streams.connection import Client, redis_errors
 from notifier.streams.scripts import Script
 
 ACCEPTED = "{teams:actions}:accepted"
@@ -33,9 +31,12 @@ def callback_key(digest: str) -> str:
 class Actions:
     """Redis decides who was first: it is there when Postgres is not."""
 
-    def __init__(self, client: Client, *, remember_seconds: float) -> None:
+    def __init__(
+        self, client: Client, settings: RedisSettings, *, remember_seconds: float
+    ) -> None:
         """Remember who took a notification for `remember_seconds`, which must outlast the links to it."""
         self._client = client
+        self._url = settings.url
         self._remember_seconds = int(remember_seconds)
         self._take = Script.read("take")
 
@@ -56,18 +57,14 @@ class Actions:
         asked = [part for pair in (request or {}).items() for part in pair]
         argv = [str(self._remember_seconds), str(len(flat)), *flat, str(_KEPT_REQUESTS), *asked]
         keys = [taken_key(action.notification_id), ACCEPTED, REQUESTS]
-        try:
+        async with redis_errors(self._client, self._url):
             reply: Any = await self._take.run(self._client, keys, argv)
-        except (RedisError, RedisClusterException, OSError) as exc:
-            raise _away(exc) from exc
         return _action(dict(zip(reply[::2], reply[1::2], strict=True)))
 
     async def taken(self, notification_id: str) -> Action | None:
         """Return who took a notification. Raises StreamError."""
-        try:
+        async with redis_errors(self._client, self._url):
             fields: Any = await cast("Any", self._client.hgetall(taken_key(notification_id)))
-        except (RedisError, RedisClusterException, OSError) as exc:
-            raise _away(exc) from exc
         return _action(fields)
 
     async def first_taken(self, notification_ids: Sequence[str]) -> dict[str, str]:
@@ -75,10 +72,8 @@ class Actions:
         pipeline = self._client.pipeline(transaction=False)
         for notification_id in notification_ids:
             pipeline.hget(taken_key(notification_id), "action")
-        try:
+        async with redis_errors(self._client, self._url):
             words: Any = await pipeline.execute()
-        except (RedisError, RedisClusterException, OSError) as exc:
-            raise _away(exc) from exc
         return {
             notification_id: word.decode()
             for notification_id, word in zip(notification_ids, words, strict=True)
@@ -87,22 +82,14 @@ class Actions:
 
     async def callback_seen(self, digest: str) -> bool:
         """Tell whether a callback, by the digest of its body, was done before. Raises StreamError."""
-        try:
+        async with redis_errors(self._client, self._url):
             return bool(await self._client.exists(callback_key(digest)))
-        except (RedisError, RedisClusterException, OSError) as exc:
-            raise _away(exc) from exc
 
     async def remember_callback(self, digest: str) -> None:
         """Note that a callback was done, for longer than its timestamp is valid. Raises StreamError."""
-        try:
+        async with redis_errors(self._client, self._url):
             await self._client.set(callback_key(digest), "1", ex=_CALLBACK_SECONDS)
-        except (RedisError, RedisClusterException, OSError) as exc:
-            raise _away(exc) from exc
 
 
 def _action(fields: Mapping[bytes, bytes]) -> Action | None:
     return read_action(fields) if fields else None
-
-
-def _away(exc: Exception) -> StreamError:
-    return StreamError(f"Redis failed: {type(exc).__name__}; try again")

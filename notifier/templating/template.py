@@ -20,7 +20,7 @@ from notifier.templating.parts import (
     write_object,
 )
 from notifier.templating.paths import Place
-from notifier.templating.reads import paths_in
+from notifier.templating.reads import paths_in, paths_meant
 from notifier.templating.scope import Scope
 from notifier.templating.source import MAX_BLOCKS, Source
 from notifier.templating.syntax import Call, Constant, Index, Node, show
@@ -57,19 +57,20 @@ class Template:
 
     def __init__(self, card: JsonValue, guard: Guard = _no_guard) -> None:
         self._paths: set[str] = set()
+        self._may_read: set[str] = set()
         self._guard = guard
         try:
             source = Source()
             self._expand = source.function(self._write(card, "$", 0, None, source).atom(source))
         except RecursionError:
             raise TemplateError("an expression is too long a chain; split it") from None
-        self._firsts = frozenset(path.partition(".")[0].lower() for path in self._paths)
+        self._firsts = frozenset(path.partition(".")[0].lower() for path in self._may_read)
         self._looks_up = any(first.startswith("$") for first in self._firsts)
         """Whether it goes through the data by another way than members of known names."""
 
     @property
     def paths(self) -> frozenset[str]:
-        """Return the data paths that the template reads, such as data.claim_id."""
+        """Return the data paths that the template names, such as data.claim_id, and not those from names it binds itself."""
         return frozenset(self._paths)
 
     def may_read(self, name: str) -> bool:
@@ -245,7 +246,8 @@ class Template:
     def _value(self, node: Node, path: str, place: Place, source: Source) -> str:
         """Write an expression; returns the atom of its value."""
         try:
-            self._paths |= paths_in(node)
+            self._paths |= paths_meant(node)
+            self._may_read |= paths_in(node)
             return write_node(node, place, source)
         except (TemplateError, EvaluationError) as exc:
             raise TemplateError(f"{path}: {exc}") from None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import pytest
+
+from notifier import assets
 from tests.integration.commands import SAMPLE, notifier
 
 
@@ -58,6 +62,65 @@ def test_cards_of_a_folder_that_is_not_there_are_not_called_broken(tmp_path: Pat
         done = notifier("cards", command, TEAMS_CARDS__DIRECTORY=absent)
         assert done.returncode == 3
         assert f"cards.directory: there is no folder {absent}" in done.stderr
+
+
+def test_broken_cards_of_the_configured_folder_are_bad_configuration(tmp_path: Path):
+    shutil.copytree(assets.cards_dir(), tmp_path / "cards")
+    broken = tmp_path / "cards" / "eligibility.json"
+    broken.write_text('{"type": "AdaptiveCard", "body": [{"text": "${nope(1)}"}]}')
+    (tmp_path / "events.jsonl").write_text('{"type": "a.b", "stakeholders": "sre"}\n' * 2)
+    dry = ("publish", "--dry-run", "--file", str(tmp_path / "events.jsonl"))
+    out = tmp_path / "cards.html"
+
+    for command in (("cards", "list"), ("cards", "preview", "--out", str(out)), dry):
+        done = notifier(*command, TEAMS_CARDS__DIRECTORY=str(tmp_path / "cards"))
+        assert (command, done.returncode) == (command, 3)
+        assert done.stderr.startswith(f"notifier: {broken}: $.body[0].text")
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stdout == ""
+    assert not out.exists()
+    done = notifier("cards", "check", TEAMS_CARDS__DIRECTORY=str(tmp_path / "cards"))
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        ("{", "event: is not valid JSON"),
+        ("[]", "event: is JSON but not an object"),
+        ('{"type": "a b"}', "type:"),
+    ],
+)
+def test_cards_preview_names_the_sample_at_fault(tmp_path: Path, sample: str, said: str):
+    shutil.copytree(assets.cards_dir(), tmp_path / "cards")
+    broken = tmp_path / "cards" / "samples" / "a.json"
+    broken.write_text(sample)
+
+    done = notifier(
+        "cards", "preview", "--out", str(tmp_path / "x.html"),
+        TEAMS_CARDS__DIRECTORY=str(tmp_path / "cards"),
+    )  # fmt: skip
+
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"notifier: {broken}: {said}")
+    assert "Traceback" not in done.stderr
+    checked = notifier("cards", "check", str(tmp_path / "cards"))
+    assert checked.returncode == 1
+    assert f"{broken}: $: {said}" in checked.stderr
+
+
+def test_an_event_that_sound_cards_cannot_draw_is_at_fault_itself(tmp_path: Path):
+    shutil.copytree(assets.cards_dir(), tmp_path / "cards")
+    (tmp_path / "cards" / "claim_rejected.json").unlink()
+    lines = '{"type": "nphies.claim.rejected"}\n{"type": "a.b", "stakeholders": "sre"}\n'
+
+    done = notifier(
+        "publish", "--dry-run", "--file", "-", stdin=lines, TEAMS_CARDS__DIRECTORY=str(tmp_path / "cards")
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("line 1: there is no card claim_rejected.json")
+    assert "line 2: a.b INFO" in done.stdout
 
 
 def test_cards_check_passes_the_shipped_cards_and_names_file_path_and_fix_of_a_bad_one(

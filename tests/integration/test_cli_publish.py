@@ -123,6 +123,86 @@ def test_publish_warns_of_what_cannot_arrive(redis_url: str):
     assert len(entries(redis_url)) == 33
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--data", "{}"], ["--data"]),
+        (["--field", "a=b", "--field", "c=d"], ["--field"]),
+        (
+            ["--id", "1", "--correlation-id", "2", "--priority", "HIGH", "--stakeholders", "sre"],
+            ["--id", "--correlation-id", "--priority", "--stakeholders"],
+        ),
+        (
+            ["--lang", "ar", "--source", "x", "--time", "2026-11-24T10:00Z"],
+            ["--lang", "--source", "--time"],
+        ),
+    ],
+)  # fmt: skip
+def test_publish_of_a_file_refuses_options_that_describe_one_event(
+    redis_url: str, given: list[str], named: list[str]
+):
+    done = notifier("publish", "--file", str(SAMPLE), *given, REDIS_URL=redis_url)
+
+    assert done.returncode == 2, done.stderr
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert f"--file: does not go with {', '.join(named)}: " in said
+    assert "write this into the events of the file" in said
+    assert entries(redis_url) == []
+
+
+REQUIRED = {"TEAMS_INTAKE__REQUIRE_SIGNATURE": "1"}
+KEY = "claims-worker-key-for-the-example"
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_publish_warns_when_a_signature_is_required_and_there_is_no_key(
+    redis_url: str, dry: list[str]
+):
+    given = ("publish", "nphies.claim.rejected", *dry)
+
+    unsigned = notifier(*given, REDIS_URL=redis_url, **REQUIRED)
+    signed = notifier(
+        *given, REDIS_URL=redis_url, **REQUIRED, TEAMS_PRODUCER_KEY=f"claims:{KEY}"
+    )
+
+    assert unsigned.stderr == (
+        "warning: it becomes a dead letter (unsigned): intake.require_signature is on and no key is given; "
+        "set TEAMS_PRODUCER_KEY=name:key to the key of a producer that the daemon knows\n"
+    )
+    assert signed.stderr == ""
+    assert (unsigned.returncode, signed.returncode) == (0, 0)
+    assert ["signature" in fields for fields in entries(redis_url)] == (
+        [] if dry else [False, True]
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "known", "said"),
+    [
+        (f"claims:{KEY}", f"claims:{KEY}", ""),
+        (f"claims:{KEY}", f"billing:{KEY} claims:{KEY}", ""),
+        (f"claims:{KEY}", f"billing:{KEY}", "no key of this producer is known"),
+        (f"claims:{KEY}", f"claims:{KEY[::-1]}", "does not fit the entry"),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, REQUIRED])
+def test_publish_warns_of_a_key_that_the_daemon_does_not_know(
+    redis_url: str, key: str, known: str, said: str, settings: dict[str, str]
+):
+    done = notifier(
+        "publish", "nphies.claim.rejected", REDIS_URL=redis_url, TEAMS_PRODUCER_KEY=key,
+        TEAMS_PRODUCER_KEYS=known, **settings,
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert done.stderr.startswith(
+        "warning: it becomes a dead letter (unsigned): signature: "
+    ) == bool(said)
+    assert said in done.stderr
+    assert KEY not in done.stderr
+    assert KEY[::-1] not in done.stderr
+
+
 def test_publish_to_a_stream_that_nobody_reads_is_refused_unless_forced(redis_url: str):
     given = ("publish", "a.b", "--stakeholders", "sre", "--stream", "typo:events")
     done = notifier(*given, REDIS_URL=redis_url)

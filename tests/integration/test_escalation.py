@@ -111,7 +111,7 @@ async def world(redis_url: str, database_url: str) -> AsyncIterator[World]:
         for _ in range(6)
     ]
     try:
-        yield World(config, Actions(client, remember_seconds=1000), connections)
+        yield World(config, Actions(client, config.redis, remember_seconds=1000), connections)
     finally:
         for connection in connections:
             await connection.close()

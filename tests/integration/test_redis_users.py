@@ -202,7 +202,7 @@ async def test_an_operator_may_drain_the_lanes_of_a_removed_channel(
 async def take_twice(url: str) -> list[str | None]:
     settings = load_config(None, {"REDIS_URL": url}).redis
     client = connect(settings)
-    actions = Actions(client, remember_seconds=60)
+    actions = Actions(client, settings, remember_seconds=60)
     try:
         firsts = []
         for who in ("Sara", "Omar"):

@@ -225,11 +225,21 @@ async def test_two_replays_at_once_post_each_letter_once(daemons: Daemons):
     await refused(daemons, 12)
 
     both = await asyncio.gather(
-        *(asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "0") for _ in range(2))
+        *(
+            asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "0", "--by", who)
+            for who in ("Lina", "Sara")
+        )
     )
 
     assert [done.returncode for done in both] == [0, 0]
     assert sum(done.stdout.count("went to") for done in both) == 12
+    posted = {
+        (line.partition(":")[0], who)
+        for who, done in zip(("Lina", "Sara"), both, strict=True)
+        for line in done.stdout.splitlines()
+        if "went to" in line
+    }
+    assert {(each["letter_id"], each["who"]) for each in actions(daemons)} == posted
     await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
     assert len(daemons.receiver.requests) == 24
     assert letters(daemons) == []

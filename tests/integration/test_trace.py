@@ -230,6 +230,24 @@ async def test_a_letter_that_became_another_event_is_found_by_both(daemons: Daem
         assert [each["letter_id"] for each in journey["revivals"]] == [letter_id], wanted
 
 
+async def test_a_letter_of_another_correlation_id_is_found_by_the_event_id_that_it_had(
+    daemons: Daemons,
+):
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "no.route", "id": "lost-1", "correlation_id": "corr-9"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    # Later Redis keeps nothing of it any more.
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xtrim("teams:events", 0, approximate=False)
+
+    for wanted in ("lost-1", "corr-9", "mended-1", letter_id):
+        [journey] = trace(daemons, wanted)["journeys"]
+        assert journey["identity"]["event_id"] == "mended-1"
+        assert [each["letter_id"] for each in journey["revivals"]] == [letter_id], wanted
+
+
 async def test_what_a_letter_became_is_found_while_it_waits(daemons: Daemons):
     await daemons.start("--stages", "intake")
     xadd(daemons.redis_url, {"type": "a b"})
@@ -368,7 +386,7 @@ def test_every_way_in_has_an_index(database_url: str):
     for index in (
         "teams_notifications_pkey", "teams_notifications_digest_id_idx", "teams_notifications_event_id_idx",
         "teams_notifications_correlation_id_idx", "teams_notifications_claim_id_idx", "teams_notifications_trace_id_idx",
-        "teams_dead_letter_actions_correlation_id_idx", "teams_dead_letter_actions_event_id_idx", "teams_dead_letter_actions_pkey",
+        "teams_dead_letter_actions_correlation_id_idx", "teams_dead_letter_actions_event_id_idx", "teams_dead_letter_actions_letter_event_id_idx", "teams_dead_letter_actions_pkey",
     ):  # fmt: skip
         assert index in plans
     assert "Seq Scan" not in plans

@@ -11,7 +11,11 @@ import psycopg
 import pytest
 import redis
 
+from notifier.config import load_config
+from notifier.errors import StreamError
 from notifier.sandbox.servers import Server
+from notifier.streams.actions import Actions
+from notifier.streams.connection import close, connect
 from tests.integration.commands import notifier
 
 UNKNOWN = "no-such-host.invalid"
@@ -124,6 +128,20 @@ def test_a_redis_that_cannot_be_used_says_why_and_what_to_do(
     assert what in done.stderr
     assert fix in done.stderr
     assert "topsecret" not in done.stderr
+
+
+async def test_what_people_do_fails_for_the_reason_that_commands_give():
+    settings = load_config(None, {"REDIS_URL": "redis://:topsecret@127.0.0.1:1/0"}).redis
+    client = connect(settings)
+    actions = Actions(client, settings, remember_seconds=1)
+
+    with pytest.raises(StreamError) as raised:
+        await actions.taken("n-1")
+
+    await close(client)
+    assert str(raised.value) == (
+        "Redis at redis://:***@127.0.0.1:1/0 refuses connections; check redis.url and that the server is up"
+    )
 
 
 def test_a_redis_that_never_answers_is_late():

@@ -91,6 +91,52 @@ def test_an_unknown_path_is_a_warning_and_names_the_fix(folder: Path) -> None:
     refuse_broken(folder, CONFIG)
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "join(foreach(data.lines, data, data.code), ',')",
+        "join(foreach(data.lines, event, event.code), ',')",
+        "join(select(data.lines, Data, data.code), ',')",
+        "join(foreach(data.lines, links, stringOrValue('${links.code}')), ',')",
+        "join(foreach(data.lines, data, join(foreach(data.parts, x, data.code), '')), ',')",
+        "count(where(data.lines, notification, notification.code == '1'))",
+    ],
+)
+def test_a_name_that_an_expression_binds_is_no_path_into_the_data(
+    folder: Path, expression: str
+) -> None:
+    declare_lines(folder)
+    change(folder, add({**TEXT, "text": f"${{{expression}}}"}))
+
+    assert [line for line in lines(folder) if line.startswith("warning: ")] == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "path"),
+    [
+        ("join(foreach(data.typos, data, data.code), ',')", "data.typos"),
+        ("concat(join(foreach(data.lines, data, data.code), ','), data.code)", "data.code"),
+        ("join(foreach(data.lines, x, data.code), ',')", "data.code"),
+        ("join(foreach(data.lines, data, event.code), ',')", "event.code"),
+        ("join(foreach(data.lines, data, $root.data.code), ',')", "$root.data.code"),
+    ],
+)
+def test_a_path_beside_a_bound_name_is_still_judged(
+    folder: Path, expression: str, path: str
+) -> None:
+    declare_lines(folder)
+    change(folder, add({**TEXT, "$when": f"${{exists({expression})}}", "text": "x"}))
+
+    [warning] = [line for line in lines(folder) if line.startswith("warning: ")]
+    assert f"reads {path}, which no" in warning
+
+
+def declare_lines(folder: Path) -> None:
+    fields = folder / "fields.toml"
+    declared = '[claim_approved.lines]\ntype = "array"\nrequired = false\ndoc = "Lines."\n'
+    fields.write_text(fields.read_text("utf-8") + f"\n{declared}", "utf-8")
+
+
 def test_a_binding_that_only_fails_with_bad_data_is_found(folder: Path) -> None:
     change(
         folder,

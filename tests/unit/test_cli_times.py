@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import typer
 
-from notifier.cli.times import moment, require_order
+from notifier.cli.times import moment, period
 
 NOW = datetime(2026, 11, 24, 10, 15, 30, tzinfo=UTC)
 
@@ -46,11 +46,39 @@ def test_what_is_no_time_is_refused_with_what_to_give(text: str):
         moment(text, NOW)
 
 
-def test_a_period_that_ends_before_it_begins_is_refused():
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [("1h", "2h"), ("1h", "1h"), ("60m", "1h"), ("now", "now"), ("today", "2026-11-24"), ("2026-11-25", "today")],
+)  # fmt: skip
+def test_a_period_in_which_no_time_lies_is_refused_by_both_its_names(since: str, until: str):
+    with pytest.raises(typer.BadParameter) as refused:
+        period(since, until, NOW)
+
+    assert refused.value.param_hint == "--since"
+    assert f"{since} (2026-11-2" in refused.value.message
+    assert f"must be before --until {until} (2026-11-2" in refused.value.message
+
+
+def test_both_ends_of_a_period_are_counted_from_one_now():
+    # Read one after the other, an hour ago would be before an hour ago.
+    with pytest.raises(typer.BadParameter, match="before --until"):
+        period("1h", "1h")
+
+
+def test_a_period_may_be_open_at_either_end():
     earlier = moment("2h", NOW)
 
-    for since, until in ((NOW, earlier), (NOW, NOW)):
-        with pytest.raises(typer.BadParameter, match="before --until"):
-            require_order(since, until)
-    for since, until in ((earlier, NOW), (earlier, None), (None, NOW), (None, None)):
-        require_order(since, until)
+    assert period("2h", "now", NOW) == (earlier, NOW)
+    assert period("2h", None, NOW) == (earlier, None)
+    assert period(None, "now", NOW) == (None, NOW)
+    assert period(None, None, NOW) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "option"), [("soon", None, "--since"), ("2h", "soon", "--until")]
+)
+def test_the_end_that_is_no_time_is_named(since: str, until: str | None, option: str):
+    with pytest.raises(typer.BadParameter, match="how long ago") as refused:
+        period(since, until, NOW)
+
+    assert refused.value.param_hint == option

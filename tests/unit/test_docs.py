@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from notifier.actions import SUBJECT, WORK, Action, Via, request_fields
 from notifier.cli import COMMANDS, app
@@ -87,6 +88,22 @@ def test_every_command_and_option_is_in_the_documents():
         or (not option and f"{name}" not in written)
     ]
     assert missing == []
+
+
+def test_every_command_that_prints_json_takes_both_spellings_and_is_named():
+    page = (ROOT / "docs" / "operators.md").read_text()
+    section = page.partition("## Output for programs")[2].partition("\n## ")[0]
+    named = {f"notifier {name}" for name in re.findall(r"`([a-z]+(?: [a-z]+)?)`", section)}
+    takes_json = set()
+    for name, _ in leaves(every_command()):
+        words = name.split()[1:]
+        told = CliRunner(env={"COLUMNS": "160"}).invoke(app, [*words, "--help"]).output
+        short, long = "--json " in told, re.search(r"--format +\S*\bjson\b", told) is not None
+        assert short == long, name
+        if long:
+            takes_json.add(name)
+
+    assert takes_json == named
 
 
 def test_every_block_that_is_not_run_says_who_runs_it_or_why_nobody_does():

@@ -1,0 +1,180 @@
+"""Two people at one dead letter at the same time: it is dealt with once, and the record names who did it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from typing_extensions import override
+
+from notifier.config import Config, load_config
+from notifier.deadletter_desk import DeadLetterDesk
+from notifier.deadletters import DeadLetter, show_dead_letter
+from notifier.errors import StoreError, StreamError
+from notifier.masking import Masking
+from notifier.replays import Replayer
+from notifier.routing import Catalogue
+from notifier.store.dead_letters import DeadLetterLog
+from notifier.streams.connection import Client, close, connect
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import Keys
+
+KEYS = Keys("teams:events")
+EVENT = {"type": "a.b", "stakeholders": ["sre"], "id": "mended-1"}
+Hold = Callable[[], Awaitable[None]]
+
+
+class HeldGroup(ConsumerGroup):
+    """Does something between the note in Postgres and the step in Redis."""
+
+    def __init__(self, client: Client, config: Config, hold: Hold) -> None:
+        super().__init__(client, config.redis, "test")
+        self._hold = hold
+
+    @override
+    async def revive(self, dead: str, letter_id: str, targets: Any) -> bool:
+        await self._hold()
+        return await super().revive(dead, letter_id, targets)
+
+
+@dataclass
+class Office:
+    """Where desks are made that share one Redis and one Postgres."""
+
+    config: Config
+    client: Client
+    logs: list[DeadLetterLog]
+
+    def desk(self, hold: Hold) -> DeadLetterDesk:
+        database = self.config.database
+        log = DeadLetterLog(
+            database.url, connect_timeout_seconds=database.connect_timeout_seconds
+        )
+        self.logs.append(log)
+        replayer = Replayer(
+            Catalogue(self.config.routes, self.config.channels), Masking.of((), ()), 100_000
+        )
+        return DeadLetterDesk(HeldGroup(self.client, self.config, hold), log, replayer)
+
+    async def letter(self) -> DeadLetter:
+        event = json.dumps({"event": {"type": "no.route", "id": "lost-1"}})
+        fields = {"reason": "unroutable", "stage": "intake", "source_id": "1-1", "event": event}
+        letter_id = (await self.client.xadd(KEYS.dead, fields)).decode()
+        group = ConsumerGroup(self.client, self.config.redis, "test")
+        return await show_dead_letter(group, ["teams:events"], Masking.of((), ()), letter_id)
+
+    async def left(self) -> tuple[int, int]:
+        """Return how many dead letters and how many notifications wait."""
+        return await self.client.xlen(KEYS.dead), await self.client.xlen(
+            KEYS.lane("sre", urgent=False)
+        )
+
+    def records(self) -> list[tuple[Any, ...]]:
+        query = "SELECT action, who, why, edited, event_id FROM teams_dead_letter_actions"
+        with psycopg.connect(self.config.database.url, row_factory=dict_row) as connection:
+            return [tuple(row.values()) for row in connection.execute(query).fetchall()]
+
+
+@pytest.fixture
+async def office(redis_url: str, database_url: str) -> AsyncIterator[Office]:
+    config = load_config(None, {"REDIS_URL": redis_url, "DATABASE_URL": database_url})
+    made = Office(config, connect(config.redis), [])
+    yield made
+    for log in made.logs:
+        await log.close()
+    await close(made.client)
+
+
+async def act(desk: DeadLetterDesk, letter: DeadLetter, action: str, who: str) -> bool:
+    if action == "discard":
+        return await desk.discard(letter, who=who, why=f"as {who} says")
+    # Each corrects the event in a way of their own, so that the record has to be of the one that was posted.
+    edited = {**EVENT, "id": f"by-{who}"}
+    replayed = await desk.replay(letter, who=who, why=f"as {who} says", edited=edited)
+    return replayed.done
+
+
+def record(action: str, who: str) -> tuple[Any, ...]:
+    replayed = action == "replay"
+    return (action, who, f"as {who} says", replayed, f"by-{who}" if replayed else None)
+
+
+@pytest.mark.parametrize("winner", ["first", "second"])
+@pytest.mark.parametrize(
+    ("first", "second"), [*itertools.product(("replay", "discard"), repeat=2)]
+)
+async def test_two_at_once_do_it_once_and_the_record_is_of_who_did(
+    office: Office, first: str, second: str, winner: str
+):
+    letter = await office.letter()
+    noted = {who: asyncio.Event() for who in ("first", "second")}
+    go = {who: asyncio.Event() for who in ("first", "second")}
+
+    def holding(who: str) -> Hold:
+        async def hold() -> None:
+            noted[who].set()
+            await go[who].wait()
+
+        return hold
+
+    acts = {"first": first, "second": second}
+    running = {}
+    for who, action in acts.items():
+        running[who] = asyncio.create_task(
+            act(office.desk(holding(who)), letter, action, who), name=who
+        )
+        await noted[who].wait()
+    loser = "second" if winner == "first" else "first"
+    go[winner].set()
+    done = await running[winner]
+    go[loser].set()
+    late = await running[loser]
+
+    assert (done, late) == (True, False)
+    assert await office.left() == (0, 1 if acts[winner] == "replay" else 0)
+    assert office.records() == [record(acts[winner], winner)]
+
+
+async def away() -> None:
+    raise StreamError("Redis is away")
+
+
+async def at_once() -> None:
+    """Hold nothing up."""
+
+
+async def test_who_does_what_another_had_only_noted_is_in_the_record(office: Office):
+    letter = await office.letter()
+    with pytest.raises(StreamError):
+        await act(office.desk(away), letter, "replay", "first")
+    assert office.records() == [record("replay", "first")]
+
+    assert await act(office.desk(at_once), letter, "replay", "second")
+
+    assert office.records() == [record("replay", "second")]
+    assert await office.left() == (0, 1)
+
+
+async def test_what_is_done_but_not_noted_to_the_end_is_said(office: Office):
+    letter = await office.letter()
+    with pytest.raises(StreamError):
+        await act(office.desk(away), letter, "replay", "first")
+
+    async def postgres_goes() -> None:
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'notifier dlq' AND datname = current_database()"
+        connection = await psycopg.AsyncConnection.connect(office.config.database.url)
+        async with connection:
+            await connection.execute(query)
+
+    with pytest.raises(
+        StoreError, match="it is done, but its record is that of an earlier try"
+    ):
+        await act(office.desk(postgres_goes), letter, "replay", "second")
+    assert await office.left() == (0, 1)

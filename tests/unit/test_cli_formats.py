@@ -1,0 +1,59 @@
+"""--format json and --json mean the same on every command."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from notifier import assets
+from notifier.cli import app
+
+SAMPLE = str(assets.cards_dir() / "samples" / "nphies.claim.rejected.json")
+
+
+def said(*arguments: str, code: int = 0) -> str:
+    done = CliRunner(env={"COLUMNS": "160"}).invoke(app, arguments)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def shown(*arguments: str) -> Any:
+    return json.loads(said(*arguments))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("cards", "list"), ("config", "show"), ("keys", "list"), ("schema",), ("cards", "render", "claim_rejected", "--event", SAMPLE)],
+)  # fmt: skip
+def test_both_spellings_print_the_same_json(command: tuple[str, ...]):
+    assert shown(*command, "--format", "json") == shown(*command, "--json")
+    assert shown(*command, "--format", "json", "--json") == shown(*command, "--json")
+
+
+def test_without_either_people_are_meant():
+    for given in ((), ("--format", "table")):
+        assert said("keys", "list", *given).startswith("no key is set")
+
+
+@pytest.mark.parametrize(
+    ("command", "form"),
+    [
+        ("keys list", "table"),
+        ("trace CLM-1", "table"),
+        ("doctor", "table"),
+        ("top", "table"),
+        ("report", "html"),
+        ("sandbox", "table"),
+    ],
+)
+def test_two_formats_at_once_are_refused_before_anything_is_done(command: str, form: str):
+    refused = said(*command.split(), "--json", "--format", form, code=2)
+
+    assert f"give only one of --json and --format {form}" in refused
+
+
+def test_a_command_that_prints_json_in_any_case_has_no_other_format():
+    assert "--format" in said("schema", "--format", "table", code=2)

@@ -1,0 +1,52 @@
+"""A Redis that keeps a command waiting is told in the same words everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Never
+
+import pytest
+from typing_extensions import override
+
+from notifier.cli.top import _looked
+from notifier.config import load_config
+from notifier.doctor.checklist import Ground
+from notifier.errors import StreamError
+from notifier.top.snapshot import Watcher
+
+URL = "redis://u:topsecret@redis.example:6379/0"
+CONFIG = load_config(None, {"REDIS_URL": URL})
+SAID = "Redis at redis://u:***@redis.example:6379/0 does not answer in time; check host and port in redis.url"
+
+
+class LateWatcher(Watcher):
+    """Its time is up."""
+
+    def __init__(self) -> None:
+        pass
+
+    @override
+    async def look(self) -> Never:
+        raise TimeoutError
+
+
+class LateGround(Ground):
+    """Likewise."""
+
+    @override
+    async def _connected(self, look: Any) -> Never:
+        raise TimeoutError
+
+
+async def test_the_view_says_why_it_shows_nothing():
+    with pytest.raises(StreamError) as raised:
+        await _looked(LateWatcher(), CONFIG)
+
+    assert str(raised.value).startswith(SAID)
+
+
+async def test_the_doctor_says_why_it_did_not_look():
+    with pytest.raises(StreamError) as raised:
+        await asyncio.wait_for(LateGround(CONFIG, {}).redis_itself(), timeout=10)
+
+    assert str(raised.value).startswith(SAID)
