@@ -19,6 +19,8 @@ REQUESTS = "teams:actions"
 Work = Literal["retry_task", "discard_task", "poll_nphies"]
 WORK: frozenset[str] = frozenset(get_args(Work))
 """Actions that the claims workers do; the others are done here."""
+WORDS = WORK | {"acknowledge", "escalate"}
+"""All that a person can do from a card."""
 
 SUBJECT = ("claim_id", "poll_id", "task_id", "task_name", "queue", "batch_no", "service")
 """Members of an event's data that tell a worker what a request is about; none of them identifies a patient."""

@@ -125,13 +125,13 @@ def load_cards(directory: Path) -> Cards:
     Raises:
         CardError: There is no such folder, or a file is not JSON or not a template; names the file, the place and the fix.
     """
-    if not directory.is_dir():
+    if not _is_folder(directory):
         raise CardError(f"cards.directory: there is no folder {directory}; correct the setting")
     templates: dict[str, Template] = {}
     for path in sorted(directory.glob("*.json")):
         try:
             templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")), guard)
-        except (ValueError, OSError) as exc:
+        except (ValueError, OSError, RecursionError) as exc:
             raise CardError(f"{path}: is not readable JSON: {exc}") from None
         except TemplateError as exc:
             raise CardError(f"{path}: {exc}") from None
@@ -139,6 +139,13 @@ def load_cards(directory: Path) -> Cards:
         if name not in templates:
             raise CardError(f"{directory}: holds no {name}.json, which {use} need")
     return Cards(templates)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def check_routes(config: Config, cards: Cards) -> None:

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from notifier.deadletter import Reason
 from notifier.errors import NotifierError
+from notifier.eventjson import nested_deeper
 from notifier.masking import Masking, mask_event_data
 from notifier.rawtext import mask_raw_text, mask_raw_texts
 from notifier.streams.group import ConsumerGroup
@@ -23,6 +24,8 @@ _PAGE = 200
 _SHOWN_RAW = 2_000
 _SCANNED_RAW = 300_000
 """Masking comes before shortening: a value that is cut is not found."""
+_DEEPEST = 64
+"""What is nested deeper was no event and is shown as text: what goes through it level by level would run out of stack."""
 
 
 class NoSuchDeadLetterError(NotifierError):
@@ -275,10 +278,7 @@ def _letter(
 
 
 def _shown_event(text: str, masking: Masking) -> JsonValue:
-    try:
-        event = json.loads(text) if len(text) <= 1_000_000 else None
-    except ValueError:
-        event = None
+    event = _parsed(text) if len(text) <= 1_000_000 else None
     if not isinstance(event, dict):
         return mask_raw_text(text[:_SCANNED_RAW], masking)[:_SHOWN_RAW]
     raw = event.get("fields")
@@ -305,8 +305,14 @@ def _opened(value: JsonValue) -> JsonValue:
         value = base64.b64decode(str(value["base64"])).decode(errors="replace")
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return value
+    opened = _parsed(value)
+    return value if opened is None else opened
+
+
+def _parsed(text: str) -> JsonValue:
+    """Return what JSON says; None when it is none, or is nested too deeply to be looked into."""
     try:
-        opened: JsonValue = json.loads(value)
+        parsed: JsonValue = json.loads(text)
     except (ValueError, RecursionError):
-        return value
-    return opened
+        return None
+    return None if nested_deeper(parsed, _DEEPEST) else parsed

@@ -40,7 +40,7 @@ def json_object(field: str, text: str) -> dict[str, JsonValue]:
         raise EventError(field, "is not valid JSON; send one JSON object") from None
     if not isinstance(parsed, dict):
         raise EventError(field, "is JSON but not an object; send {...}")
-    if text.count("{") + text.count("[") > MAX_DEPTH and _too_deep(parsed):
+    if text.count("{") + text.count("[") > MAX_DEPTH and nested_deeper(parsed, MAX_DEPTH):
         raise EventError(field, f"is nested too deeply; the limit is {MAX_DEPTH}")
     if "\\u" in text and _LONE_SURROGATE.search(json.dumps(parsed, ensure_ascii=False)):
         raise EventError(field, "holds half of a Unicode surrogate pair; send valid Unicode")
@@ -100,9 +100,10 @@ def _refuse_constant(_: str) -> Never:
 _DECODER = json.JSONDecoder(parse_float=_float_or_text, parse_constant=_refuse_constant)
 
 
-def _too_deep(value: JsonValue) -> bool:
+def nested_deeper(value: JsonValue, limit: int) -> bool:
+    """Tell whether lists and objects stand within each other more often than this; without recursion, whatever the depth."""
     level: list[JsonValue] = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(limit):
         below: list[JsonValue] = []
         for item in level:
             if isinstance(item, dict):

@@ -42,7 +42,10 @@ def from_marked_json(text: bytes) -> Any:
         ValueError: It is not JSON.
     """
     # orjson would round a number beyond 64 bits, and what another program or version wrote may hold one.
-    return orjson.loads(text) if text.startswith(_MARK) else json.loads(text)
+    try:
+        return orjson.loads(text) if text.startswith(_MARK) else json.loads(text)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
 
 
 def without_nul(text: bytes) -> bytes:

@@ -69,7 +69,7 @@ def check_folder(folder: Path, config: Config, *, thorough: bool = True) -> list
     for path in sorted(folder.glob("*.json")):
         try:
             templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")), guard)
-        except (ValueError, OSError) as exc:
+        except (ValueError, OSError, RecursionError) as exc:
             findings.append(Finding(path, "$", f"is not readable JSON: {exc}"))
         except TemplateError as exc:
             where, _, message = str(exc).partition(": ")

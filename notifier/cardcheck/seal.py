@@ -55,7 +55,7 @@ def sealed(folder: Path) -> Folder | None:
     try:
         text = (folder / SEAL).read_text(encoding="utf-8")
         found = Folder.read(folder)
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return None
     return found if found.seal == text else None
 

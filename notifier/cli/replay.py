@@ -63,7 +63,10 @@ def replay_events(
     event_type: TypeOption = None,
     channel: ChannelOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also what was delivered; it is posted once more.")
+        bool,
+        typer.Option(
+            "--force", help="Also what was delivered, which is posted once more, or discarded."
+        ),
     ] = False,
     dry_run: DryOption = False,
     rate: RateOption = 10.0,
@@ -74,7 +77,7 @@ def replay_events(
 ) -> None:
     """Route the events of a time range again and deliver what was not delivered.
 
-    What waits to be read, in a lane or to be recorded, or is a dead letter (notifier dlq replay) is left alone. Events are kept in
+    What waits to be read, in a lane or to be recorded, is a dead letter (notifier dlq replay) or was discarded is left alone. Events are kept in
     their stream for intake.retention_seconds, however they ended.
     """
     loaded = settings(config)
@@ -95,6 +98,10 @@ def replay_events(
                 wait = await _undelivered(
                     group, log, loaded, stream, list(found), since=delivered_since
                 )
+                if not force and wait:
+                    of = {each: found[each].event_id for each in wait}
+                    gone = await log.discarded(of)
+                    wait = [each for each in wait if each not in gone]
                 kept += len(found) - len(wait)
                 again += len(wait)
                 for notification_id in wait:
@@ -115,7 +122,9 @@ def replay_events(
 
     again, kept = with_redis(loaded, run)
     verb = "would be replayed" if dry_run else "replayed"
-    typer.echo(f"{again} {verb}, {kept} left alone: delivered, on their way or dead letters")
+    typer.echo(
+        f"{again} {verb}, {kept} left alone: delivered, on their way, dead letters or discarded"
+    )
 
 
 async def _passes(

@@ -99,10 +99,13 @@ def environment_names() -> list[str]:
 def masked(config: Config) -> dict[str, JsonValue]:
     """Return all settings as plain data with passwords in URLs replaced by ***."""
     data: dict[str, JsonValue] = config.model_dump(mode="json")
-    for section in ("redis", "database"):
-        settings = data[section]
-        assert isinstance(settings, dict)  # noqa: S101 - for the type checker
-        settings["url"] = mask_url(str(settings["url"]))
+    for name, section in data.items():
+        if not isinstance(section, dict):
+            continue
+        for key, value in section.items():
+            servers = name in {"redis", "database"} and key == "url"
+            if isinstance(value, str) and (servers or ("://" in value and "@" in value)):
+                section[key] = mask_url(value)
     return data
 
 
@@ -114,8 +117,9 @@ def mask_url(url: str) -> str:
         return "***"
     userinfo, at, host = parts.netloc.rpartition("@")
     user, colon, _ = userinfo.partition(":")
-    # Of a URL that is written wrong (":" or "@" forgotten, a "/" in between) any part may be the password.
-    if "//" in parts.path or "@" in parts.path or not _HOSTS.fullmatch(host):
+    # Of a URL that is written wrong (":" or "@" forgotten, a "/" or "#" in between) any part may be the password.
+    cut = parts.fragment or "@" in parts.path or "@" in parts.query
+    if cut or "//" in parts.path or not _HOSTS.fullmatch(host):
         return f"{parts.scheme}://***" if _SCHEME.fullmatch(parts.scheme) else "***"
     shown = f"{user}:***" if colon else "***"
     netloc = f"{shown}{at}{host}" if at else host
@@ -131,7 +135,7 @@ def _read_toml(path: Path) -> dict[str, JsonValue]:
         ) from None
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(f"{path}: is not valid TOML: {exc}") from None
 
 

@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 _PORTS = {"sentinel": 26379, "cluster": 6379}
 _SENTINEL_OPTIONS = {"sentinel_username", "sentinel_password"}
 
+_WRITTEN = "must be scheme://user:password@host:port; in a password write %23 for #, %2F for /, %3F for ? and %40 for @"
+
 
 class RedisKind(Enum):
     """How the server that holds a key is found."""
@@ -48,9 +50,9 @@ def parse_redis_url(url: str) -> RedisAddress:
         )
     base, _, kind = scheme.partition("+")
     tls = base == "rediss"
+    parts = _split(url)
     if not kind:
         return RedisAddress(RedisKind.SINGLE, tls)
-    parts = urlsplit(url)
     userinfo, at, hosts = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
     nodes = tuple(_node(text, _PORTS[kind]) for text in hosts.split(","))
@@ -62,6 +64,18 @@ def parse_redis_url(url: str) -> RedisAddress:
             )
         return RedisAddress(RedisKind.CLUSTER, tls, nodes, *login)
     return _sentinel(parts, tls, nodes, login)
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of a URL; raises ValueError, whose text is ours: urlsplit's may quote a password that it takes for a port."""
+    try:
+        parts = urlsplit(url)
+        port = None if "," in parts.netloc else parts.port
+    except ValueError:
+        raise ValueError(_WRITTEN) from None
+    if parts.fragment or port == 0:
+        raise ValueError(_WRITTEN)
+    return parts
 
 
 def _sentinel(

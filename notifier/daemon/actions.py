@@ -34,16 +34,27 @@ _LONGER_THAN_LINKS_SECONDS = 86_400.0
 
 def actions_of(daemon: Daemon) -> Actions:
     """Return the actions in Redis, remembered for longer than a link works."""
-    ttl = daemon.config.public.link_ttl_seconds + _LONGER_THAN_LINKS_SECONDS
-    return Actions(daemon.client, daemon.config.redis, remember_seconds=ttl)
+    return Actions(
+        daemon.client, daemon.config.redis, remember_seconds=_remember_seconds(daemon)
+    )
+
+
+def _remember_seconds(daemon: Daemon) -> float:
+    return daemon.config.public.link_ttl_seconds + _LONGER_THAN_LINKS_SECONDS
 
 
 def public_app(daemon: Daemon) -> web.Application:
-    """Make the public listener's application; the callback is on it when there is a token for it at start."""
+    """Make the public listener's application; the callback answers while there is a token for it."""
     actions = actions_of(daemon)
     facts = PostgresFacts(daemon.config.database.url, timeout_seconds=_FACTS_SECONDS)
     desk = ActionDesk(facts, actions)
     limit = PostLimit(daemon.config.public.posts_per_minute, time.monotonic)
+
+    def follow_reload() -> None:
+        limit.use(daemon.config.public.posts_per_minute)
+        actions.use(remember_seconds=_remember_seconds(daemon))
+
+    daemon.after_reload.append(follow_reload)
 
     def clients() -> Clients:
         public = daemon.config.public
@@ -61,11 +72,10 @@ def public_app(daemon: Daemon) -> web.Application:
             now=utc_now,
         )
     )
-    if daemon.secrets.callback_tokens:
-        parts = CallbackParts(
-            lambda: _callback_keys(daemon), desk, actions, clients, limit, utc_now
-        )
-        add_callback(app, parts)
+    add_callback(
+        app,
+        CallbackParts(lambda: _callback_keys(daemon), desk, actions, clients, limit, utc_now),
+    )
     return app
 
 

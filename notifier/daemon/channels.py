@@ -56,6 +56,8 @@ class Channels:
         self._daemon = daemon
         self._settlers = settlers
         self._open: dict[str, _Open] = {}
+        self._retired: list[_Open] = []
+        """Channels that were taken away and still finish what is in flight."""
         self._closing: list[WebhookSender] = []
         self._tasks: asyncio.TaskGroup | None = None
         for channel in daemon.config.channels:
@@ -82,9 +84,8 @@ class Channels:
         """Read nothing more; returns the tasks that still finish what is in flight."""
         for channel in self._open.values():
             channel.stop.set()
-        return {
-            task for channel in self._open.values() for task in channel.tasks if not task.done()
-        }
+        channels = [*self._open.values(), *self._retired]
+        return {task for channel in channels for task in channel.tasks if not task.done()}
 
     async def close(self) -> None:
         """Close all connections, once nothing uses them."""
@@ -187,11 +188,13 @@ class Channels:
     def _retire(self, name: str) -> None:
         channel = self._open.pop(name)
         channel.stop.set()
+        self._retired.append(channel)
         self._daemon.health.forget(f"channel {name}")
 
         async def retire() -> None:
             if channel.tasks:
                 await asyncio.wait(channel.tasks)
+            self._retired.remove(channel)
             for part in self._part_names(name):
                 if name not in self._open:
                     self._daemon.health.forget(part)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -147,7 +149,7 @@ class Reloader:
         return True
 
     async def _aside(self, work: Callable[[], Result]) -> Result:
-        """Run blocking work in a thread that nobody has to wait for at exit; raises ReloadError when it hangs."""
+        """Run blocking work in a thread that nobody has to wait for at exit; raises ReloadError when it hangs or fails unforeseen."""
         if self._building is not None and self._building.is_alive():
             raise ReloadError("the attempt before still waits for a file or for Vault")
         loop = asyncio.get_running_loop()
@@ -160,9 +162,13 @@ class Reloader:
         def run() -> None:
             try:
                 result = work()
-            except BaseException as exc:
-                error = exc
-                _tell(loop, lambda: finish(lambda: future.set_exception(error)))
+            except NotifierError as exc:
+                refused: NotifierError = exc
+                _tell(loop, lambda: finish(lambda: future.set_exception(refused)))
+            except Exception as exc:
+                # Whatever a file holds, the daemon goes on with what it has. The error's own text may hold a secret.
+                unforeseen = ReloadError(f"failed unforeseen ({_where(exc)}); please report it")
+                _tell(loop, lambda: finish(lambda: future.set_exception(unforeseen)))
             else:
                 _tell(loop, lambda: finish(lambda: future.set_result(result)))
 
@@ -211,6 +217,12 @@ def _changes(old: Snapshot, new: Snapshot) -> dict[str, list[str]]:
         "webhooks_changed": sorted(webhooks),
         "key_ids": list(new.secrets.keys.ids) if new.secrets.keys else [],
     }
+
+
+def _where(exc: Exception) -> str:
+    """Return the class of an error and the line of code that it comes from."""
+    last = traceback.extract_tb(exc.__traceback__)[-1]
+    return f"{type(exc).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
 def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:

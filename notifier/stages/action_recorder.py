@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 
-from notifier.actions import Action, read_action
+from notifier.actions import WORDS, Action, read_action
 from notifier.config import RedisSettings
 from notifier.escalation import ACKNOWLEDGED_TYPE
 from notifier.notices import Subject, acknowledged_event
 from notifier.stages.escalator import Escalator, Publish
-from notifier.stages.stage import Every
+from notifier.stages.stage import Every, still_there
 from notifier.store.escalations import Ledger, WaitingAction
 from notifier.streams.actions import ACCEPTED
 from notifier.streams.group import ConsumerGroup, Entry
@@ -130,7 +131,7 @@ class ActionRecorder:
             entries = await self._group.read(
                 [ACCEPTED], count=_BATCH, block_seconds=self._redis.block_seconds
             )
-        return [entry for entry in entries if entry.fields is not None]
+        return still_there(entries)
 
 
 def _actions(entries: list[Entry]) -> list[Action]:
@@ -149,7 +150,10 @@ def _actions(entries: list[Entry]) -> list[Action]:
 
 
 def _action(entry: Entry) -> Action | None:
+    """Return the action of an entry; None for what Postgres would refuse: it would hold up all others."""
     try:
-        return read_action(entry.fields or {})
+        action = read_action(entry.fields or {})
+        UUID(action.notification_id)
     except (ValueError, KeyError):
         return None
+    return action if action.action in WORDS and "\x00" not in action.who + action.note else None

@@ -115,13 +115,18 @@ class ChannelGate:
                     await self._sleep(_LOOK_AGAIN_SECONDS)
 
     async def reserve(self) -> None:
-        """Wait for the rate limit that all processes share; raises StoppedError."""
-        if not self.limited:
-            return
-        wait = await self._reserved()
-        self.crowded = wait > 0
-        metrics.RATE_LIMIT_WAIT.labels(self.channel).inc(wait)
-        await self._sleep(wait)
+        """Wait for the rate limit that all processes share, and for a pause that began since; raises StoppedError."""
+        while True:
+            while self._clock() < self._paused_until:
+                await self._sleep(self.pause_left_seconds)
+            if not self.limited:
+                return
+            wait = await self._reserved()
+            self.crowded = wait > 0
+            metrics.RATE_LIMIT_WAIT.labels(self.channel).inc(wait)
+            await self._sleep(wait)
+            if self._clock() >= self._paused_until:
+                return
 
     async def _reserved(self) -> float:
         limit = self._limit

@@ -23,7 +23,7 @@ from notifier.stages.ending import Ended, Refused
 from notifier.stages.posting import Poster, TakenOverError
 from notifier.stages.settler import Settler
 from notifier.stages.spanning import DeliverySpan
-from notifier.stages.stage import Every
+from notifier.stages.stage import Every, still_there
 from notifier.stages.workers import Workers
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import HopResult, Move
@@ -132,9 +132,8 @@ class ChannelDelivery:
             entries += await self._read_ahead(entries)
         held = [
             entry
-            for entry in entries
-            if entry.fields is not None
-            and self._parts.leases.hold(entry.stream, entry.id, since=since)
+            for entry in still_there(entries)
+            if self._parts.leases.hold(entry.stream, entry.id, since=since)
         ]
         for batch in self._batches(held):
             self._workers.start(partial(self.deliver, batch))

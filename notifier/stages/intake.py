@@ -23,7 +23,7 @@ from notifier.provenance import Signers
 from notifier.routing import Catalogue, UnroutableError
 from notifier.stages.lookahead import LookAhead
 from notifier.stages.spanning import intake_span
-from notifier.stages.stage import Every
+from notifier.stages.stage import Every, still_there
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
@@ -121,7 +121,7 @@ class Intake:
             )
         began = time.monotonic()
         await self._hop(
-            self.decide(entry, entry.fields) for entry in entries if entry.fields is not None
+            self.decide(entry, entry.fields or {}) for entry in still_there(entries)
         )
         self._learn_size(entries)
         if len(entries) >= count:

@@ -14,7 +14,7 @@ from notifier.config import RecorderSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry
 from notifier.errors import OutcomeError, StatementTimeoutError
 from notifier.stages.spanning import record_spans
-from notifier.stages.stage import Every
+from notifier.stages.stage import Every, still_there
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import Move
 from notifier.streams.keys import Keys
@@ -122,7 +122,7 @@ class Recorder:
             entries = await self._group.read(
                 [stream], count=batch, block_seconds=self._redis.block_seconds
             )
-        return [entry for entry in entries if entry.fields is not None]
+        return still_there(entries)
 
     async def _record(self, entries: Sequence[Entry]) -> list[Move]:
         try:

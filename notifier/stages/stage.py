@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from notifier.errors import UnreachableError
+from notifier.streams.group import Entry
 from notifier.telemetry.health import Health
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,18 @@ async def keep_turning(
             if health.works(part):
                 log.info("stage_working", stage=part)
     health.rests(part)
+
+
+def still_there(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries without those that vanished while they were in a dead process's hand, which are lost: the log says so."""
+    found = [entry for entry in entries if entry.fields is not None]
+    if len(found) < len(entries):
+        log.error(
+            "entries_lost",
+            entries=[f"{each.stream} {each.id}" for each in entries if each.fields is None],
+            fix="something else trims or deletes in this stream (XADD with MAXLEN, XTRIM, XDEL): see that it does not",
+        )
+    return found
 
 
 class Every:

@@ -7,10 +7,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
 from notifier.store.failures import store_error
+
+_VANISHED: dict[str, int] = {
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 50_000,  # milliseconds
+}
+"""When a server counts as away that vanished without a word, as its host or a firewall may: the system's own times are up to two hours."""
 
 
 class Connection:
@@ -36,7 +45,7 @@ class Connection:
         if self._connection is None or self._connection.closed:
             try:
                 self._connection = await psycopg.AsyncConnection.connect(
-                    self._url,
+                    _noticing_loss(self._url),
                     autocommit=True,
                     connect_timeout=self._connect_timeout,
                     options=f"-c statement_timeout={self._statement_timeout_ms} -c timezone=UTC",
@@ -59,3 +68,11 @@ class Connection:
     def failed(self, exc: psycopg.Error) -> StoreError:
         """Return the error to raise."""
         return store_error(self._url, exc)
+
+
+def _noticing_loss(url: str) -> str:
+    """Return how to connect, with _VANISHED where the URL does not say otherwise; raises psycopg.Error."""
+    given = conninfo_to_dict(url)
+    return make_conninfo(
+        url, **{name: value for name, value in _VANISHED.items() if name not in given}
+    )

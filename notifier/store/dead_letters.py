@@ -102,6 +102,11 @@ class DeadLetterLog:
         values = {"ids": list(notification_ids), "since": since}
         return {str(found) for (found,) in await self._run("delivered", values)}
 
+    async def discarded(self, notifications: Mapping[str, str]) -> set[str]:
+        """Return those (id → event id) whose dead letter somebody has discarded; raises StoreError."""
+        values = {"ids": list(notifications), "event_ids": list(set(notifications.values()))}
+        return {str(found) for (found,) in await self._run("discarded", values)}
+
     async def _run(
         self, query: str, values: Mapping[str, object], *, so: str = "so nothing was done"
     ) -> list[tuple[object, ...]]:

@@ -27,3 +27,7 @@ WHERE stream = %(stream)s AND letter_id = %(letter_id)s AND action = %(action)s 
 -- name: delivered
 SELECT id::text FROM teams_notifications
 WHERE id = ANY(%(ids)s::uuid[]) AND status = 'delivered' AND sent_at >= %(since)s;
+
+-- name: discarded
+SELECT DISTINCT notification_id FROM teams_dead_letter_actions
+WHERE event_id = ANY(%(event_ids)s) AND notification_id = ANY(%(ids)s) AND action = 'discard';

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from notifier import assets
-from notifier.errors import StoreError
 from notifier.store.failures import store_error
+
+_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,18 @@ def status(url: str) -> list[MigrationStatus]:
 
 def _open(url: str):  # type: ignore[no-untyped-def]  # yoyo has no types
     # The daemon asks only which migrations it needs, and must not wait for yoyo's imports.
-    from yoyo import get_backend, read_migrations
+    from yoyo import read_migrations
+    from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+    from yoyo.connections import DatabaseURI
+    from yoyo.migrations import default_migration_table
 
     try:
-        scheme, _, rest = url.partition("://")
-        if scheme not in ("postgresql", "postgres"):
-            raise StoreError("database.url must start with postgresql://")
-        backend = get_backend(f"postgresql+psycopg://{rest}")
+        # As the daemon reads it: yoyo itself knows one host only, and quotes of a password what it takes for a port.
+        given = {"connect_timeout": _CONNECT_SECONDS, **conninfo_to_dict(url)}
+        names = ("user", "password", "host", "port", "dbname")
+        address = DatabaseURI("postgresql", *(given.pop(name, None) for name in names), given)
+        backend = PostgresqlPsycopgBackend(address, default_migration_table)
+        backend.init_database()
     except psycopg.Error as exc:
         raise store_error(url, exc) from exc
     return backend, read_migrations(str(assets.migrations_dir()))

@@ -1,6 +1,6 @@
 -- name: record
--- Takes a JSON array of outcomes. Within a batch the latest outcome of a notification counts; against a row that is there
--- already, an older one changes nothing, so recording twice or out of order ends in the same row.
+-- Takes a JSON array of outcomes. Of several of one notification, within the batch and in the row that is there already, what was
+-- delivered counts before what was not, then the latest, so recording twice or out of order ends in the same row.
 WITH given AS (
     SELECT *
     FROM jsonb_to_recordset(%(outcomes)s) AS o (
@@ -10,7 +10,7 @@ WITH given AS (
         digest_id uuid, subject jsonb, traceparent text, dead_letter_reason text, attempts jsonb
     )
 ), outcome AS (
-    SELECT DISTINCT ON (id) * FROM given ORDER BY id, sent_at DESC
+    SELECT DISTINCT ON (id) * FROM given ORDER BY id, status = 'delivered' DESC, sent_at DESC
 ), recorded AS (
     INSERT INTO teams_notifications AS n (
         id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
@@ -27,7 +27,7 @@ WITH given AS (
         error_message = excluded.error_message, sent_at = excluded.sent_at, webhook_host = excluded.webhook_host,
         template = excluded.template, card_payload = excluded.card_payload, digest_id = excluded.digest_id,
         dead_letter_reason = excluded.dead_letter_reason
-    WHERE excluded.sent_at > n.sent_at AND NOT (n.status = 'delivered' AND excluded.status = 'dead_lettered')
+    WHERE ROW(excluded.status = 'delivered', excluded.sent_at) > ROW(n.status = 'delivered', n.sent_at)
 )
 INSERT INTO teams_notification_attempts (notification_id, attempt, started_at, duration_seconds, status_code, error)
 SELECT given.id, a.attempt, a.started_at, a.duration_seconds, a.status_code, a.error

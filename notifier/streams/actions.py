@@ -40,6 +40,10 @@ class Actions:
         self._remember_seconds = int(remember_seconds)
         self._take = Script.read("take")
 
+    def use(self, *, remember_seconds: float) -> None:
+        """Remember from now on for another time."""
+        self._remember_seconds = int(remember_seconds)
+
     async def take(self, action: Action, request: Mapping[str, str] | None) -> Action | None:
         """Take a notification, and ask the claims workers if there is a `request`, in one step.
 

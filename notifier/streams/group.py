@@ -291,9 +291,11 @@ class ConsumerGroup:
         )
 
     async def pause(self, channel: str, seconds: float) -> None:
-        """Ask every process to leave a channel alone for this long."""
+        """Ask every process to leave a channel alone for this long; a shorter pause never ends a longer one."""
+        pause_ms = max(1, int(seconds * 1000))
         async with self._errors():
-            await self.client.set(keys.pause(channel), "1", px=max(1, int(seconds * 1000)))
+            if await self.client.pttl(keys.pause(channel)) < pause_ms:
+                await self.client.set(keys.pause(channel), "1", px=pause_ms)
 
     async def pauses(self, channels: Sequence[str]) -> list[float]:
         """Return for each channel how many seconds it is to be left alone."""

@@ -1,8 +1,10 @@
 -- Tells how much of a channel's rate limit is spent, without spending any. KEYS: hash of the channel (see reserve.lua).
 -- Returns the ms until all of its burst is free again.
-local due = tonumber(redis.call('HGET', KEYS[1], 'due'))
+local state = redis.call('HMGET', KEYS[1], 'due', 'at')
+local due = tonumber(state[1])
 if not due then
   return 0
 end
 local time = redis.call('TIME')
-return math.max(0, math.ceil(due - (time[1] * 1000 + math.floor(time[2] / 1000))))
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return math.max(0, math.ceil(due - math.max(now, tonumber(state[2]) or now)))

@@ -103,7 +103,7 @@ class CallbackParts:
 
 
 def add_callback(app: web.Application, parts: CallbackParts) -> None:
-    """Serve POST /callback."""
+    """Serve POST /callback; while there is no key there is no such page."""
     app.add_routes([web.post("/callback", _Callback(parts).take)])
 
 
@@ -136,6 +136,8 @@ class _Callback:
 
     async def take(self, request: web.Request) -> web.Response:
         """Verify, then act; whoever cannot sign learns nothing."""
+        if not self._parts.keys():
+            raise web.HTTPNotFound
         try:
             return await self._taken(request)
         except web.HTTPRequestEntityTooLarge:

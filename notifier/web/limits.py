@@ -18,6 +18,10 @@ class PostLimit:
         self._clock = clock
         self._due: OrderedDict[str, float] = OrderedDict()
 
+    def use(self, per_minute: int) -> None:
+        """Go on with another number; what was counted counts on."""
+        self._each = _PERIOD_SECONDS / per_minute
+
     def wait_seconds(self, key: str) -> int:
         """Count one post and return 0, or return after how many seconds the next one is welcome."""
         now = self._clock()

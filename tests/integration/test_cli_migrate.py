@@ -69,3 +69,22 @@ def test_migrate_down_asks_nothing_when_there_is_nothing_to_roll_back(empty_data
 
     assert done.returncode == 0
     assert "nothing to roll back" in done.stdout
+
+
+def test_migrate_takes_several_hosts_as_the_daemon_does(empty_database_url: str):
+    several = empty_database_url.replace("@", "@127.0.0.1:1,")
+    assert "," in several
+
+    done = notifier("migrate", "up", DATABASE_URL=several)
+
+    assert "applied 0001" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("password", ["topsecret#x", "topsecret/x", "topsecret?x"])
+def test_migrate_shows_no_part_of_a_password(password: str):
+    url = f"postgresql://u:{password}@127.0.0.1:1/n"
+
+    done = notifier("migrate", "up", DATABASE_URL=url)
+
+    assert done.returncode == 4
+    assert "topsecret" not in done.stdout + done.stderr

@@ -131,6 +131,23 @@ async def test_renewed_lease_is_not_taken_over_and_counts_its_deliveries(
     assert await owner.renew(SOURCE, [entry_id]) == 0
 
 
+async def test_what_is_given_up_in_good_order_never_becomes_poison(
+    client: redis.asyncio.Redis, join: Joined
+):
+    one, other = await join("one"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    [entry_id] = await read(one)
+    counted = []
+    for owner, next_one in [(one, other), (other, one)] * 3:
+        await owner.renew(SOURCE, [entry_id])
+        await owner.give_up(SOURCE, [entry_id])
+        [taken] = await next_one.claim(SOURCE, idle_seconds=1, count=10)
+        counted.append(taken.deliveries)
+
+    # Whoever takes it over knows that it was in somebody's hand.
+    assert counted == [2] * 6
+
+
 async def test_entry_deleted_while_pending_is_reported_and_forgotten(
     client: redis.asyncio.Redis, join: Joined
 ):
@@ -232,10 +249,30 @@ async def test_requests_in_a_burst_keep_their_distance(join: Joined):
     assert waits[1:] == [5_000, 10_000]
 
 
-async def test_pause_is_seen_by_every_process(join: Joined):
+async def test_rate_limit_does_not_wait_for_a_clock_that_went_back(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+
+    async def reserve() -> float:
+        [wait] = await group.reserve("sre", 1, seconds_each=1000, burst=1, distance_seconds=1)
+        return wait
+
+    assert await reserve() == 0
+    ahead_ms = 360_000_000
+    for name, value in (await client.hgetall("teams:rate:sre")).items():
+        await client.hset("teams:rate:sre", name, str(float(value) + ahead_ms))
+
+    assert 900 < await group.spent("sre") <= 1000
+    assert 900 < await reserve() <= 1000
+    assert 1900 < await reserve() <= 2000
+
+
+async def test_pause_is_seen_by_every_process_and_a_shorter_one_does_not_end_it(join: Joined):
     one, two = await join("one"), await join("two")
 
     await one.pause("sre", 10_000)
+    await two.pause("sre", 5)
 
     paused, free = await two.pauses(["sre", "pmo"])
     assert 9_900 < paused <= 10_000

@@ -61,6 +61,21 @@ async def test_redis_that_is_killed_and_restarted_loses_nothing(
         server.stop()
 
 
+async def test_an_event_that_somebody_trimmed_away_while_it_was_in_hand_is_said(
+    daemons: Daemons,
+):
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xgroup_create("teams:events", "notifier", "0", mkstream=True)
+        lost = xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        client.xreadgroup("notifier", "dead", {"teams:events": ">"})
+        client.xtrim("teams:events", maxlen=0, approximate=False)
+
+    await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
+
+    await until(lambda: "entries_lost" in daemons.log())
+    assert f"teams:events {lost}" in daemons.log()
+
+
 async def test_postgres_that_goes_away_does_not_stop_deliveries_and_nothing_is_posted_twice(
     open_folder: Path, redis_url: str, webhook_receiver: Any, tmp_path: Path
 ):

@@ -215,6 +215,21 @@ async def test_retry_after_keeps_the_channel_quiet_but_not_its_neighbours(daemon
     assert daemons.receiver.requests[2].arrival - throttled.arrival >= 2
 
 
+async def test_retry_after_holds_back_what_is_in_hand_too(daemons: Daemons):
+    daemons.receiver.answer(429, headers={"Retry-After": "2"}, times=1)
+    for _ in range(4):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+
+    # Each has its place under the rate limit before the first is answered.
+    await daemons.start(TEAMS_RATE_LIMIT_REQUESTS="150", TEAMS_RATE_LIMIT__BURST="1")
+    throttled, *others = await daemons.receiver.wait_for(5)
+
+    arrivals = [request.arrival - throttled.arrival for request in others]
+    assert arrivals[0] >= 2
+    # And they do not come all at once then.
+    assert arrivals[3] - arrivals[0] >= 1
+
+
 async def test_channel_without_webhook_is_a_dead_letter_that_says_which_variable_to_set(
     daemons: Daemons,
 ):

@@ -272,6 +272,28 @@ async def test_action_in_the_hands_of_a_process_that_is_killed_reaches_postgres(
         await until(lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"])
 
 
+@pytest.mark.parametrize(
+    "fault", [{"notification_id": "x"}, {"action": "pay"}, {"who": "a\0b"}, {"at": "soon"}]
+)
+async def test_what_is_no_action_does_not_hold_up_those_of_people(
+    daemons: Daemons, fault: dict[str, str]
+):
+    found = await links(daemons, type="backup.failed", service="postgres")
+    foreign = {
+        "notification_id": str(uuid.uuid4()), "action": "acknowledge", "who": "x", "note": "", "via": "page",
+        "at": "2026-11-24T10:15:00+00:00",
+    }  # fmt: skip
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xadd("{teams:actions}:accepted", {**foreign, **fault})  # type: ignore[dict-item]
+
+    assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
+
+    await until(
+        lambda: [row["acknowledged_by"] for row in rows(daemons.database_url)] == ["Sara"], 10
+    )
+    assert "action_unreadable" in daemons.log()
+
+
 async def test_forged_expired_and_foreign_requests_change_nothing(daemons: Daemons):
     found = await links(daemons, type="backup.failed", service="postgres")
     good = found["Acknowledge"]

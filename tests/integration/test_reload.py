@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 import signal
@@ -262,6 +263,25 @@ async def test_channel_comes_goes_with_its_backlog_kept_and_comes_again(
     assert await service.process.wait() == 0
 
 
+async def test_stop_finishes_the_posts_of_a_channel_that_was_just_removed(
+    service: Service, daemons: Daemons
+):
+    lane = Keys("teams:events").lane("billing", urgent=False)
+    daemons.receiver.answer(202, delay=1, channel="billing")
+    service.credential("teams_webhook_billing", daemons.receiver.url("billing"))
+    await service.start('[channels]\nbilling = { title = "Billing" }\n')
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing"})
+    await daemons.receiver.wait_for(1)
+
+    await service.reload("")
+    service.process.send_signal(signal.SIGTERM)
+
+    assert await asyncio.wait_for(service.process.wait(), 20) == 0
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        assert client.xlen(lane) == 0
+    assert len(daemons.receiver.requests) == 1
+
+
 async def test_what_needs_a_restart_is_named_and_everything_else_is_taken(
     service: Service, daemons: Daemons
 ):
@@ -333,6 +353,31 @@ async def test_key_is_rotated_without_breaking_a_posted_link(
     assert [await status_of(url) for url in (before, after)] == [404, 200]
     assert NEW_KEY not in daemons.log()
     assert SECRET not in daemons.log()
+
+
+async def test_callback_and_its_limit_follow_a_reload(service: Service, daemons: Daemons):
+    bind = f"127.0.0.1:{free_port()}"
+    await service.start(TEAMS_PUBLIC__BIND=bind, TEAMS_PUBLIC__URL=f"http://{bind}")
+
+    async def called() -> int:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://{bind}/callback") as answer,
+        ):
+            return answer.status
+
+    assert await called() == 404
+
+    service.credential(
+        "teams_outgoing_webhook_token", base64.b64encode(b"sixteen bytes or").decode()
+    )
+    line = await service.reload("[public]\nposts_per_minute = 2\n")
+    assert line["restart_needed"] == []
+    assert [await called() for _ in range(3)] == [401, 401, 429]
+
+    service.credential("teams_outgoing_webhook_token", "placeholder")
+    await service.reload()
+    assert await called() == 404
 
 
 async def test_vault_is_followed_and_its_outage_is_survived(service: Service, daemons: Daemons):

@@ -11,6 +11,7 @@ import psycopg
 import redis
 
 from notifier.streams.keys import Keys
+from tests.integration.commands import notifier
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import rows, until, xadd
 from tests.integration.test_replay import actions, refused
@@ -112,6 +113,17 @@ async def test_a_range_of_several_passes_puts_each_notification_into_its_lane_on
         assert len(ids) == 3_000
     assert "would be replayed" in dry.stdout
     assert len(actions(daemons)) == 3_000
+
+
+async def test_what_was_discarded_comes_again_only_by_force(daemons: Daemons):
+    await refused(daemons)
+    done = notifier(
+        "dlq", "discard", "--all", "--why", "a test event", REDIS_URL=daemons.redis_url, DATABASE_URL=daemons.database_url
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+    assert "0 replayed, 1 left alone" in replay(daemons, "--since", "2020-01-01").stdout
+    assert "1 replayed" in replay(daemons, "--since", "2020-01-01", "--force").stdout
 
 
 async def test_dead_letters_are_left_to_their_own_command(daemons: Daemons):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -238,3 +239,23 @@ async def test_migrations_go_up_down_and_up_again(empty_database_url: str):
     assert migrate_up(empty_database_url) == first
     await store.check_schema()
     await store.close()
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("together", [True, False])
+async def test_outcomes_of_one_notification_end_in_the_same_row_in_any_order(
+    database_url: str, order: tuple[int, ...], together: bool
+):
+    ended = ("dead_lettered", "delivered", "dead_lettered")
+    outcomes = [
+        outcome(1, status=status, sent_at=(NOW + timedelta(minutes=number)).isoformat())
+        for number, status in enumerate(ended)
+    ]
+    given = [outcomes[number] for number in order]
+    for batch in [given] if together else [[each] for each in given]:
+        await record(database_url, *batch)
+
+    # What was delivered stays delivered, whatever a forced replay came to.
+    assert answers(database_url, "SELECT status, sent_at FROM teams_notifications") == [
+        ("delivered", NOW + timedelta(minutes=1))
+    ]

@@ -156,6 +156,24 @@ def test_broken_json_is_named(folder: Path) -> None:
     assert any("broken.json" in line and "not readable JSON" in line for line in lines(folder))
 
 
+@pytest.mark.parametrize("content", ["[1]", "1", "[" * 50_000, ""])
+@pytest.mark.parametrize("name", ["broken.json", "samples/broken.json"])
+def test_a_file_that_is_anything_is_a_fault_and_no_crash(
+    folder: Path, name: str, content: str
+) -> None:
+    (folder / name).write_text(content)
+
+    found = check_folder(folder, CONFIG, thorough=False)
+    assert any(name in finding.line() for finding in found)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "nul\0byte"])
+def test_a_folder_that_cannot_be_is_no_crash(name: str) -> None:
+    assert sealed(Path(name)) is None
+    with pytest.raises(CardError, match="there is no folder"):
+        load_cards(Path(name))
+
+
 def test_the_daemon_refuses_a_broken_card_at_start(folder: Path) -> None:
     change(folder, add({**TEXT, "text": "${data.nowhere}"}))
     with pytest.raises(CardError, match="notifier cards check"):

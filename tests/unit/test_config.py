@@ -110,6 +110,12 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
         ("", {"REDIS_URL": "localhost:6379"}, ["redis.url", "redis://", "REDIS_URL"]),
         ('[admin]\nbind = "9464"\n', {}, ["admin.bind", "host:port"]),
         (
+            '[vault]\nurl = "https://[::1"\n[links]\nlogs = "https://h:topsecret/"\n',
+            {},
+            ["vault.url", "links.logs", "https://name.example"],
+        ),
+        (f"x = {'[' * 5000}", {}, ["is not valid TOML"]),
+        (
             '[routes]\n"a.b" = { stakeholders = ["nobody"] }\n',
             {},
             ['no channel "nobody"', "sre"],
@@ -259,10 +265,13 @@ def test_passwords_are_never_shown():
         {
             "REDIS_URL": "rediss://user:topsecret@r:1/0?password=topsecret",
             "DATABASE_URL": "postgresql://u:topsecret@p/db",
+            "VAULT_ADDR": "https://u:topsecret@v:8200",
+            "TEAMS_LINKS__LOGS": "https://u:topsecret@logs.example/x",
         },
     )
 
     assert "topsecret" not in str(masked(config))
+    assert masked(config)["links"]["logs"] == "https://u:***@logs.example/x"  # type: ignore[index,call-overload]
     assert mask_url("redis://u:topsecret@h:1/0") == "redis://u:***@h:1/0"
     with pytest.raises(ConfigError) as caught:
         load_config(None, {"REDIS_URL": "http://:topsecret@r"})
@@ -277,6 +286,8 @@ def test_passwords_are_never_shown():
         ("postgresql://utopsecret@h/n", "postgresql://***@h/n"),
         ("redis://u://u:topsecret@h/0", "redis://***"),
         ("redis://u:topsecret@[::1", "***"),
+        ("redis://u:1234?topsecret@h:1/0", "redis://***"),
+        ("postgresql://u:1234#topsecret@h/n", "postgresql://***"),
         ("postgresql://u:topsecret@h1:5432,h2:5433/n", "postgresql://u:***@h1:5432,h2:5433/n"),
         ("postgresql://h1:5432,h2/n", "postgresql://h1:5432,h2/n"),
         ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
@@ -317,7 +328,12 @@ def test_redis_url_names_one_server_sentinels_or_a_cluster(url: str, expected: R
         ("redis+cluster://u:topsecret@h:1/3", "database 0 only"),
         ("redis+cluster://u:topsecret@h:1,h:99999", "must list host:port"),
         ("redis+cluster://", "must list host:port"),
-        ("redis+cluster://[::1", "Invalid IPv6 URL"),
+        ("redis+cluster://[::1", "must be scheme://"),
+        ("redis://u:topsecret#x@h:1", "%23 for #"),
+        ("redis://u:topsecret/x@h:1/0", "%2F for /"),
+        ("redis+sentinel://u:topsecret#x@h/m", "%23 for #"),
+        ("redis://[::1", "must be scheme://"),
+        ("redis://h:99999", "must be scheme://"),
     ],
 )
 def test_redis_url_that_cannot_be_used_is_explained_without_its_password(url: str, fault: str):
