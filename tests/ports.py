@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
 import socket
 
 _FIRST, _LAST = 12_000, 22_000
 """Below those that the kernel gives to outgoing connections (32,768 and above), so that none of these takes one in between."""
+_GIVEN: set[int] = set()
+_WORKERS = 8
+"""Each worker of pytest-xdist has a part of its own: what one has chosen and not opened yet, another must not take."""
 _BUS = 10_000
 """So much higher is the bus of a Redis node's port; these are below them, too."""
 
@@ -14,9 +19,15 @@ _BUS = 10_000
 def quiet_port() -> int:
     """Return a port of 127.0.0.1 that is free, as is the one for the bus of a cluster's node."""
     while True:
-        port = random.randrange(_FIRST, _LAST)
-        if _free(port) and _free(port + _BUS):
+        port = _FIRST + _worker() + _WORKERS * random.randrange((_LAST - _FIRST) // _WORKERS)
+        if port not in _GIVEN and _free(port) and _free(port + _BUS):
+            _GIVEN.add(port)
             return port
+
+
+def _worker() -> int:
+    number = re.search(r"\d+$", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    return int(number[0]) % _WORKERS if number else 0
 
 
 def _free(port: int) -> bool:

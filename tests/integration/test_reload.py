@@ -356,7 +356,7 @@ async def test_key_is_rotated_without_breaking_a_posted_link(
 
 
 async def test_callback_and_its_limit_follow_a_reload(service: Service, daemons: Daemons):
-    bind = f"127.0.0.1:{free_port()}"
+    bind = f"127.0.0.1:{quiet_port()}"
     await service.start(TEAMS_PUBLIC__BIND=bind, TEAMS_PUBLIC__URL=f"http://{bind}")
 
     async def called() -> int:
