@@ -17,10 +17,10 @@ import psycopg
 import pytest
 import redis
 
+from tests.integration.action_pages import get, links_on, post, public
 from tests.integration.commands import notifier
 from tests.integration.daemons import SECRET, Daemons
 from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.integration.test_public_pages import get, links_on, post, public
 from tests.otlp import Collector
 
 PATIENT = {

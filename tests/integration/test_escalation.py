@@ -25,9 +25,9 @@ from notifier.store.escalations import Ledger
 from notifier.store.queries import load_queries
 from notifier.streams.actions import Actions
 from notifier.streams.connection import connect
+from tests.integration.action_pages import get, links_on, post, public
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import rows, until, xadd
-from tests.integration.test_public_pages import get, links_on, post, public
 
 STREAM = "teams:events"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import redis
 
+from tests.integration.action_pages import links, post
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import until
-from tests.integration.test_public_pages import links, post
 
 SOURCE = Path(__file__).parents[2] / "examples" / "action_worker" / "worker.py"
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psycopg
 import pytest
 import redis
 from aiohttp import web
@@ -22,67 +21,19 @@ from notifier.sandbox.servers import start_postgres
 from notifier.signing import action_token
 from notifier.store.migrations import migrate_up
 from notifier.web.bounds import bound_connections
+from tests.integration.action_pages import (
+    acknowledged,
+    get,
+    links,
+    links_on,
+    links_with,
+    post,
+    public,
+    requests,
+)
 from tests.integration.daemons import SECRET, Daemons
-from tests.integration.test_pipeline import rows, until, xadd
+from tests.integration.test_pipeline import rows, until
 from tests.ports import quiet_port
-
-
-async def links(
-    daemons: Daemons, *, env: dict[str, str] | None = None, **fields: str
-) -> dict[str, str]:
-    """Start a daemon with action pages, deliver one event and return the links on its card by title."""
-    await daemons.start(**public(env))
-    xadd(daemons.redis_url, {"stakeholders": "sre", "correlation_id": "corr-7", **fields})
-    [request] = await daemons.receiver.wait_for(1)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
-    return links_on(request.body)
-
-
-def public(env: dict[str, str] | None = None) -> dict[str, str]:
-    """The settings of a daemon with action pages."""
-    port = quiet_port()
-    return {
-        "TEAMS_PUBLIC__BIND": f"127.0.0.1:{port}",
-        "TEAMS_PUBLIC__URL": f"http://127.0.0.1:{port}",
-    } | (env or {})
-
-
-def links_on(body: bytes) -> dict[str, str]:
-    card = json.loads(body)["attachments"][0]["content"]
-    return {
-        action["title"]: action["url"] for action in actions(card) if "/a/" in action["url"]
-    }
-
-
-def actions(node: Any) -> list[dict[str, str]]:
-    if isinstance(node, list):
-        return [found for item in node for found in actions(item)]
-    if isinstance(node, dict):
-        own = [node] if node.get("type") == "Action.OpenUrl" else []
-        return own + [found for item in node.values() for found in actions(item)]
-    return []
-
-
-async def post(url: str, headers: dict[str, str] | None = None, **form: str) -> tuple[int, str]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(url, data=form, headers=headers) as page,
-    ):
-        return page.status, await page.text()
-
-
-async def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as page:
-        return page.status, await page.text()
-
-
-def requests(redis_url: str) -> list[dict[str, str]]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        return [fields for _, fields in client.xrange("teams:actions")]
-
-
-def acknowledged(daemons: Daemons) -> Any:
-    return rows(daemons.database_url)[0]["acknowledged_at"]
 
 
 async def test_opening_the_link_changes_nothing_and_the_form_acknowledges_once(
@@ -373,67 +324,6 @@ async def test_page_speaks_the_language_of_the_event(daemons: Daemons):
     assert 'lang="ar" dir="rtl"' in (await get(found["Acknowledge"]))[1]
 
 
-async def test_a_notification_that_is_not_recorded_yet_is_acknowledged_and_its_row_says_so(
-    daemons: Daemons,
-):
-    settings = public()
-    await daemons.start("--stages", "intake,delivery", **settings)
-    xadd(
-        daemons.redis_url,
-        {
-            "type": "celery.task.failed",
-            "stakeholders": "sre",
-            "task_name": "t",
-            "retry_count": "3",
-            "max_retries": "3",
-        },
-    )
-    [request] = await daemons.receiver.wait_for(1)
-    found = links_on(request.body)
-    [retry] = [found[title] for title in found if re.search("retry", title, re.IGNORECASE)]
-
-    # What a worker would have to know is not there yet.
-    assert (await post(retry, who="Sara"))[0] == 503
-    assert requests(daemons.redis_url) == []
-    status, html = await post(found["Acknowledge"], who="Sara")
-    assert (status, "Recorded" in html) == (200, True)
-    await daemons.start("--stages", "recorder")
-
-    await until(
-        lambda: [row["acknowledged_by"] for row in rows(daemons.database_url)] == ["Sara"]
-    )
-
-
-async def test_acknowledging_works_while_postgres_is_away_and_is_applied_when_it_is_back(
-    daemons: Daemons, open_folder: Path
-):
-    with start_postgres(open_folder, port=quiet_port()) as server:
-        migrate_up(server.url)
-        found = await links_with(daemons, server.url)
-        with psycopg.connect(server.url) as connection:
-            before = connection.execute("SELECT count(*) FROM teams_notifications").fetchone()
-    assert before == (1,)
-
-    status, html = await get(found["Acknowledge"])
-    assert (status, "Details cannot be shown" in html) == (200, True)
-    status, html = await post(found["Acknowledge"], who="Sara")
-    assert (status, "Recorded" in html) == (200, True)
-    assert (await post(found["Acknowledge"], who="Omar"))[0] == 409
-
-    with start_postgres(open_folder, port=server.port) as again:
-        await until(
-            lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"], seconds=60
-        )
-
-
-async def links_with(daemons: Daemons, database_url: str, **env: str) -> dict[str, str]:
-    await daemons.start(**public({"DATABASE_URL": database_url} | env))
-    xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "x"})
-    [request] = await daemons.receiver.wait_for(1)
-    await until(lambda: len(rows(database_url)) == 1)
-    return links_on(request.body)
-
-
 async def test_acknowledgement_is_told_to_the_channel_when_that_is_wanted(daemons: Daemons):
     found = await links(
         daemons,
@@ -450,21 +340,6 @@ async def test_acknowledgement_is_told_to_the_channel_when_that_is_wanted(daemon
     assert "db-7" in body
     assert "Ahmad" not in body
     assert links_on(told.body) == {}
-
-
-async def test_unrecorded_ids_do_not_stop_the_others(daemons: Daemons):
-    found = await links(daemons, type="backup.failed", service="postgres")
-    base = found["Acknowledge"].rpartition("/")[0]
-    lost = action_token(
-        SECRET,
-        notification_id=str(uuid.uuid4()),
-        action="acknowledge",
-        expires_at=9_999_999_999,
-    )
-    assert (await post(f"{base}/{lost}", who="Lina"))[0] == 200
-    assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
-
-    await until(lambda: acknowledged(daemons) is not None)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from standardwebhooks import Webhook
 from notifier import assets
 from notifier.signing import key_id
 from notifier.streams.keys import Keys
+from tests.integration.action_pages import actions
 from tests.integration.daemons import SECRET, Daemons
 from tests.integration.test_outages import readiness
 from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.integration.test_public_pages import actions
 from tests.ports import quiet_port
 from tests.vault_server import ROOT_TOKEN, running_vault
 

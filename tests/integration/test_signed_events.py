@@ -11,10 +11,10 @@ import redis
 
 from notifier.provenance import sign
 from notifier.sandbox.servers import redis_program
+from tests.integration.action_pages import links_on, post, public
 from tests.integration.commands import notifier
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.integration.test_public_pages import links_on, post, public
 
 GUIDE = Path(__file__).parents[2] / "docs" / "producers.md"
 KEY = "claims-worker-key-for-the-example"

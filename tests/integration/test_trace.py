@@ -12,10 +12,10 @@ import redis
 
 from notifier.store.queries import load_queries
 from notifier.streams.keys import Keys
+from tests.integration.action_pages import links_on, post, public
 from tests.integration.commands import notifier
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.integration.test_public_pages import links_on, post, public
 from tests.integration.topologies import cluster
 
 AWAY_REDIS = "redis://127.0.0.1:1/0"

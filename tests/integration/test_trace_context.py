@@ -8,10 +8,10 @@ import redis
 
 from notifier.streams.keys import Keys
 from notifier.tracecontext import TraceContext, parse_traceparent
+from tests.integration.action_pages import links_on, post, public
 from tests.integration.commands import entries, notifier
 from tests.integration.daemons import Daemons
 from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.integration.test_public_pages import links_on, post, public
 from tests.integration.test_trace import trace
 from tests.receiver import Received
 

@@ -1,0 +1,94 @@
+"""A person acts on a notification that Postgres does not know yet, or that it cannot be asked about."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+
+import psycopg
+
+from notifier.sandbox.servers import start_postgres
+from notifier.signing import action_token
+from notifier.store.migrations import migrate_up
+from tests.integration.action_pages import (
+    acknowledged,
+    get,
+    links,
+    links_on,
+    links_with,
+    post,
+    public,
+    requests,
+)
+from tests.integration.daemons import SECRET, Daemons
+from tests.integration.test_pipeline import rows, until, xadd
+from tests.ports import quiet_port
+
+
+async def test_a_notification_that_is_not_recorded_yet_is_acknowledged_and_its_row_says_so(
+    daemons: Daemons,
+):
+    settings = public()
+    await daemons.start("--stages", "intake,delivery", **settings)
+    xadd(
+        daemons.redis_url,
+        {
+            "type": "celery.task.failed",
+            "stakeholders": "sre",
+            "task_name": "t",
+            "retry_count": "3",
+            "max_retries": "3",
+        },
+    )
+    [request] = await daemons.receiver.wait_for(1)
+    found = links_on(request.body)
+    [retry] = [found[title] for title in found if re.search("retry", title, re.IGNORECASE)]
+
+    # What a worker would have to know is not there yet.
+    assert (await post(retry, who="Sara"))[0] == 503
+    assert requests(daemons.redis_url) == []
+    status, html = await post(found["Acknowledge"], who="Sara")
+    assert (status, "Recorded" in html) == (200, True)
+    await daemons.start("--stages", "recorder")
+
+    await until(
+        lambda: [row["acknowledged_by"] for row in rows(daemons.database_url)] == ["Sara"]
+    )
+
+
+async def test_acknowledging_works_while_postgres_is_away_and_is_applied_when_it_is_back(
+    daemons: Daemons, open_folder: Path
+):
+    with start_postgres(open_folder, port=quiet_port()) as server:
+        migrate_up(server.url)
+        found = await links_with(daemons, server.url)
+        with psycopg.connect(server.url) as connection:
+            before = connection.execute("SELECT count(*) FROM teams_notifications").fetchone()
+    assert before == (1,)
+
+    status, html = await get(found["Acknowledge"])
+    assert (status, "Details cannot be shown" in html) == (200, True)
+    status, html = await post(found["Acknowledge"], who="Sara")
+    assert (status, "Recorded" in html) == (200, True)
+    assert (await post(found["Acknowledge"], who="Omar"))[0] == 409
+
+    with start_postgres(open_folder, port=server.port) as again:
+        await until(
+            lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"], seconds=60
+        )
+
+
+async def test_unrecorded_ids_do_not_stop_the_others(daemons: Daemons):
+    found = await links(daemons, type="backup.failed", service="postgres")
+    base = found["Acknowledge"].rpartition("/")[0]
+    lost = action_token(
+        SECRET,
+        notification_id=str(uuid.uuid4()),
+        action="acknowledge",
+        expires_at=9_999_999_999,
+    )
+    assert (await post(f"{base}/{lost}", who="Lina"))[0] == 200
+    assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
+
+    await until(lambda: acknowledged(daemons) is not None)
