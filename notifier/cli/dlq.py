@@ -295,9 +295,9 @@ def _each(
                         raise
                     except NotifierError as exc:
                         failed += 1
-                        typer.echo(f"{letter.id}: stays: {exc}", err=True)
+                        typer.echo(plain(f"{letter.id}: stays: {exc}").plain, err=True)
                     else:
-                        typer.echo(f"{letter.id}: {told.text}")
+                        typer.echo(plain(f"{letter.id}: {told.text}").plain)
                         done += not told.by_another
                         others += told.by_another
                     progress.advance(bar)

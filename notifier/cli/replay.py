@@ -14,7 +14,7 @@ import typer
 
 from notifier.cli.dlq import ByOption, ChannelOption, DryOption, RateOption, TypeOption
 from notifier.cli.filters import require_channel
-from notifier.cli.options import ConfigOption, found_secrets, settings, with_redis
+from notifier.cli.options import ConfigOption, found_secrets, plain, settings, with_redis
 from notifier.cli.times import METAVAR, period
 from notifier.config import Config
 from notifier.errors import NotifierError
@@ -106,9 +106,8 @@ def replay_events(
                 again += len(wait)
                 for notification_id in wait:
                     notification = found[notification_id]
-                    typer.echo(
-                        f"{notification.event_id} {notification.event_type} → {notification.channel}"
-                    )
+                    way = f"{notification.event_type} → {notification.channel}"
+                    typer.echo(plain(f"{notification.event_id} {way}").plain)
                     if dry_run:
                         continue
                     await _put(

@@ -131,3 +131,15 @@ async def test_dead_letters_are_left_to_their_own_command(daemons: Daemons):
     assert (
         "0 replayed, 1 left alone" in replay(daemons, "--since", "2020-01-01", "--force").stdout
     )
+
+
+async def test_an_id_from_a_producer_moves_no_cursor_and_turns_no_line(daemons: Daemons):
+    await daemons.start()
+    event_id = "left\u202eright\u009b2J"
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": event_id})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    assert rows(daemons.database_url)[0]["event_id"] == event_id
+
+    told = replay(daemons, "--since", "1h", "--force", "--dry-run").stdout
+
+    assert "left�right�2J a.b → sre" in told
