@@ -51,6 +51,11 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
             "create it (docs/operators.md), or correct the name at the end of database.url",
         ),
         (
+            r"unsupported startup parameter",
+            "is behind a PgBouncer that refuses startup options",
+            "add options to ignore_startup_parameters in pgbouncer.ini (docs/servers.md)",
+        ),
+        (
             r"too many (connections|clients)|connection slots",
             "has no connection left",
             "raise max_connections of the server, or see who holds them: pg_stat_activity",
