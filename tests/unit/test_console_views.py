@@ -248,6 +248,7 @@ def test_critical_event_at_the_end_of_its_chain_or_answered_has_no_next():
         ({"since": "yesterday"}, "From"),
         ({"since": "2026-11-24T10:00+03:00"}, "From"),
         ({"until": "0001-01-01T00:00"}, "Until"),
+        ({"since": "2026-11-24T10:00", "until": "2026-11-24T10:00"}, "Until"),
         ({"after": "1-1 another:stream"}, "Dead letter"),
         ({"after": "x teams:events"}, "Dead letter"),
     ],

@@ -93,12 +93,15 @@ class LettersAsked:
     @classmethod
     def read(cls, query: Mapping[str, str], streams: Iterable[str]) -> LettersAsked:
         """Read a query; raises AskedError."""
+        since, until = _time(query, "since", "From"), _time(query, "until", "Until")
+        if since is not None and until is not None and since >= until:
+            raise AskedError("Until: give a time after From.")
         wanted = Filter(
             _choice(query, "reason", "Reason", REASONS),
             _text(query, "channel"),
             _text(query, "type"),
-            _time(query, "since", "From"),
-            _time(query, "until", "Until"),
+            since,
+            until,
         )
         after = None
         if query.get("after"):
