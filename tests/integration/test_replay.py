@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 import redis
 from psycopg.rows import dict_row
 
@@ -308,68 +307,6 @@ async def test_letters_of_a_refused_digest_are_shown_replayed_and_discarded_one_
         "delivered": 1,
         "dead_lettered": 7,
     }
-
-
-@pytest.fixture
-def night(tmp_path: Path) -> dict[str, str]:
-    """Settings with a channel more than the shipped ones, which nobody can be posted to."""
-    settings = tmp_path / "night.toml"
-    settings.write_text('[channels]\nnight = { title = "Night" }\n')
-    return {"NOTIFIER_CONFIG": str(settings)}
-
-
-async def test_the_letter_of_a_channel_that_was_removed_stays_and_may_go_to_another(
-    daemons: Daemons, night: dict[str, str]
-):
-    await daemons.start(**night)
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "night", "id": "e0"})
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "night,sre", "id": "e1"})
-    await until(lambda: len(letters(daemons)) == 2)
-    await until(lambda: len(rows(daemons.database_url)) == 3)
-    by_event = {fields["event_id"]: letter_id for letter_id, fields in letters(daemons)}
-
-    gone = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "0")
-    assert gone.returncode == 1
-    assert gone.stderr.count("stays: channel: night is not in the configuration") == 2
-    assert "--to CHANNEL" in gone.stderr
-    assert len(letters(daemons)) == 2
-    assert actions(daemons) == []
-    unknown = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--to", "nobody")
-    assert unknown.returncode == 2
-    assert "nobody is no channel" in unknown.stderr
-
-    moved = await asyncio.to_thread(
-        dlq, daemons, "replay", "--all", "--rate", "0", "--to", "sre"
-    )
-    assert moved.returncode == 1
-    assert f"{by_event['e1']}: stays: channel: has had this event already" in moved.stderr
-    await until(lambda: len(rows(daemons.database_url)) == 4)
-    assert [fields["event_id"] for _, fields in letters(daemons)] == ["e1"]
-    assert [request.path for request in daemons.receiver.requests] == ["/sre", "/sre"]
-    found = {
-        (row["event_id"], row["channel"]): row["status"] for row in rows(daemons.database_url)
-    }
-    assert found == {
-        ("e0", "night"): "dead_lettered", ("e0", "sre"): "delivered",
-        ("e1", "night"): "dead_lettered", ("e1", "sre"): "delivered",
-    }  # fmt: skip
-
-
-async def test_an_event_for_an_unknown_channel_may_go_to_another(daemons: Daemons):
-    await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "nobody", "id": "e0"})
-    await until(lambda: len(letters(daemons)) == 1)
-
-    assert (
-        "no channel: nobody"
-        in (await asyncio.to_thread(dlq, daemons, "replay", "--all")).stderr
-    )
-    moved = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--to", "pmo")
-
-    assert moved.returncode == 0, moved.stderr
-    await until(lambda: len(rows(daemons.database_url)) == 1)
-    assert [request.path for request in daemons.receiver.requests] == ["/pmo"]
-    assert letters(daemons) == []
 
 
 async def test_a_replay_keeps_to_its_rate(daemons: Daemons):

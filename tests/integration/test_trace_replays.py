@@ -1,0 +1,125 @@
+"""The way of a dead letter goes on in what it became, and leads back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis
+
+from notifier.streams.keys import Keys
+from tests.integration.commands import notifier
+from tests.integration.daemons import Daemons
+from tests.integration.test_pipeline import dead, rows, until, xadd
+from tests.integration.test_trace import CLAIM, shown, trace, whats
+
+
+async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):
+    daemons.receiver.answer(400, times=1)
+    await daemons.start()
+    xadd(daemons.redis_url, CLAIM)
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+
+    [journey] = trace(daemons, "CLM-77")["journeys"]
+
+    assert journey["state"] == "dead_lettered"
+    assert [letter["id"] for letter in journey["letters"]] == [letter_id]
+    assert "rejected" in journey["steps"][-1]["detail"]
+    [by_letter] = trace(daemons, letter_id)["journeys"]
+    assert [letter["id"] for letter in by_letter["letters"]] == [letter_id]
+    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    notifier("dlq", "replay", letter_id, "--by", "Lina", "--why", "the flow is on again", **env)
+    await until(lambda: rows(daemons.database_url)[0]["status"] == "delivered")
+
+    for wanted in ("CLM-77", letter_id):
+        found = trace(daemons, wanted)
+        told = json.dumps(found)
+        assert "Lina" in told
+        assert "the flow is on again" in told
+    [journey] = trace(daemons, "CLM-77")["journeys"]
+    assert whats(journey) == [
+        "published", "attempt 1", "recorded", "replayed", "attempt 2", "delivered"
+    ]  # fmt: skip
+
+
+async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Daemons):
+    await daemons.start()
+    entry_id = xadd(daemons.redis_url, {"type": "a b", "claim_id": "CLM-5"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+    corrected = {"type": "nphies.claim.rejected", "data": {"claim_id": "CLM-5"}}
+    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    done = notifier(
+        "dlq", "replay", letter_id, "--edit", "-", "--by", "Lina", "--why", "a type in two words",
+        stdin=json.dumps(corrected), **env,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
+
+    for wanted in (letter_id, entry_id, "CLM-5"):
+        found = trace(daemons, wanted)
+        assert found["journeys"], wanted
+        assert found["revivals"] == [], wanted
+        for journey in found["journeys"]:
+            assert journey["state"] == "delivered"
+            [replayed] = [step for step in journey["steps"] if step["what"] == "replayed"]
+            assert replayed["detail"] == (
+                f"dead letter {letter_id} (invalid_event) by Lina: a type in two words; with a corrected event"
+            )
+            assert journey["revivals"][0]["event_id"] == entry_id
+    assert "with a corrected event" in shown(daemons, letter_id)
+
+
+def replayed_as(daemons: Daemons, event: dict[str, Any]) -> str:
+    """Replay the one dead letter as this event; returns the letter's id."""
+    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
+        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    notifier("dlq", "replay", letter_id, "--edit", "-", stdin=json.dumps(event), **env)
+    return str(letter_id)
+
+
+async def test_a_letter_that_became_another_event_is_found_by_both(daemons: Daemons):
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "no.route", "id": "lost-1"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+
+    for wanted in ("lost-1", "mended-1", letter_id):
+        [journey] = trace(daemons, wanted)["journeys"]
+        assert journey["identity"]["event_id"] == "mended-1"
+        assert [each["letter_id"] for each in journey["revivals"]] == [letter_id], wanted
+
+
+async def test_a_letter_of_another_correlation_id_is_found_by_the_event_id_that_it_had(
+    daemons: Daemons,
+):
+    await daemons.start()
+    xadd(daemons.redis_url, {"type": "no.route", "id": "lost-1", "correlation_id": "corr-9"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    # Later Redis keeps nothing of it any more.
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xtrim("teams:events", 0, approximate=False)
+
+    for wanted in ("lost-1", "corr-9", "mended-1", letter_id):
+        [journey] = trace(daemons, wanted)["journeys"]
+        assert journey["identity"]["event_id"] == "mended-1"
+        assert [each["letter_id"] for each in journey["revivals"]] == [letter_id], wanted
+
+
+async def test_what_a_letter_became_is_found_while_it_waits(daemons: Daemons):
+    await daemons.start("--stages", "intake")
+    xadd(daemons.redis_url, {"type": "a b"})
+    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
+
+    [journey] = trace(daemons, letter_id)["journeys"]
+
+    assert (journey["state"], journey["identity"]["event_id"]) == ("waiting", "mended-1")
+    assert "replayed" in whats(journey)
