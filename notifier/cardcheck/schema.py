@@ -44,6 +44,11 @@ _STAND_INS: dict[str, JsonValue] = {
 """The least element of each kind: a parent is checked with these in place of its children, so each fault is told once."""
 
 
+_NARROWER = frozenset(
+    {"enum", "const", "pattern", "minLength", "maxLength", "anyOf", "allOf", "oneOf", "$ref"}
+)
+
+
 def schema_faults(card: JsonValue) -> Iterator[Fault]:
     """Yield what is wrong with an expanded card."""
     if not isinstance(card, dict) or card.get("type") != "AdaptiveCard":
@@ -90,7 +95,7 @@ def _element_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterato
         yield f"{path}.altText", "is missing; say what the image shows"
     if kind == "TextBlock" and node.get("wrap") is not True:
         yield f"{path}.wrap", "must be true, or long text is cut on a phone"
-    shallow = {key: _stand_in(value) for key, value in node.items()}
+    shallow = {key: _without_text(key, value) for key, value in node.items()}
     for where, message in _messages(kind, json.dumps(shallow, sort_keys=True)):
         yield f"{path}{where}", message
 
@@ -100,7 +105,28 @@ def _stand_in(value: JsonValue) -> JsonValue:
         return [_stand_in(item) for item in value]
     if isinstance(value, dict) and isinstance(value.get("type"), str):
         return _STAND_INS.get(str(value["type"]), value)
+    if isinstance(value, dict):
+        return {key: _without_text(key, item) for key, item in value.items()}
     return value
+
+
+def _without_text(key: str, value: JsonValue) -> JsonValue:
+    """Return what the schema judges of a member: of free text nothing but that it is text."""
+    return "" if isinstance(value, str) and key in _free_texts() else _stand_in(value)
+
+
+@lru_cache(maxsize=1)
+def _free_texts() -> frozenset[str]:
+    """Return the members that may hold any text, in whichever element they are."""
+    free: dict[str, bool] = {}
+    definitions = cast(
+        "dict[str, dict[str, dict[str, dict[str, object]]]]", _schema()["definitions"]
+    )
+    for definition in definitions.values():
+        for name, wanted in definition.get("properties", {}).items():
+            of_any_text = wanted.get("type") == "string" and not _NARROWER & wanted.keys()
+            free[name] = free.get(name, True) and of_any_text
+    return frozenset(name for name, of_any_text in free.items() if of_any_text)
 
 
 @lru_cache(maxsize=8192)

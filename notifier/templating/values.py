@@ -55,6 +55,7 @@ class Ticks(int):
 
 
 _EXACT = 2**53
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 _INTEGER_KEY = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z")
 
 
@@ -197,7 +198,7 @@ def keys_of(value: dict[str, Value]) -> Iterable[str]:
 def to_json(value: Value) -> str:
     """Write a value as JSON.stringify does."""
     if isinstance(value, str | Ticks):
-        return json.dumps(str(value), ensure_ascii=False)
+        return _quoted(str(value))
     if isinstance(value, bool) or is_nothing(value):
         return "null" if is_nothing(value) else "true" if value else "false"
     if isinstance(value, int | float):
@@ -208,7 +209,7 @@ def to_json(value: Value) -> str:
         return f"[{','.join(map(to_json, value))}]"
     if isinstance(value, dict):
         members = (
-            f"{json.dumps(key, ensure_ascii=False)}:{to_json(value[key])}"
+            f"{_quoted(key)}:{to_json(value[key])}"
             for key in keys_of(value)
             if value[key] is not UNDEFINED
         )
