@@ -66,7 +66,8 @@ build_wheel() {
 # The version's name carries a digest of all that it installs: the same is not installed twice, and nothing else ever over it.
 name_version() {
     number=$(basename "$wheel" | cut -d- -f2)
-    version=$number-$({ cat "$wheel" "$source"/systemd/* "$source"/docs/* && printf %s "$extras"; } | sha256sum | cut -c1-8)
+    files=$(cd "$source" && find systemd docs -type f | LC_ALL=C sort)
+    version=$number-$({ cat "$wheel"; (cd "$source" && echo "$files" | while read -r file; do cat "$file"; done); printf %s "$extras"; } | sha256sum | cut -c1-8)
     home=$prefix/versions/$version
 }
 

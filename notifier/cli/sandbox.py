@@ -12,12 +12,18 @@ from notifier.cli.formats import Format, JsonOption, wants_json
 
 def sandbox(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the local Teams; 0 = any free one.")
-    ] = 8765,
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the local Teams; 0 = any free one. Default: 8765, or the next one that is free.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Keep Redis' and Postgres' data here; default: a temporary folder.",
+            help="Keep the data of Redis and Postgres here; default: a temporary folder.",
             show_default=False,
         ),
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -9,6 +10,9 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 _PORTS = {"sentinel": 26379, "cluster": 6379}
 _SENTINEL_OPTIONS = {"sentinel_username", "sentinel_password"}
 
+_URL = re.compile(
+    r"(?P<scheme>[^:/?#]+)://(?P<netloc>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?"
+)
 _WRITTEN = "must be scheme://user:password@host:port; in a password write %23 for #, %2F for /, %3F for ? and %40 for @"
 
 
@@ -50,7 +54,7 @@ def parse_redis_url(url: str) -> RedisAddress:
         )
     base, _, kind = scheme.partition("+")
     tls = base == "rediss"
-    parts = _split(url)
+    parts = _split(url) if not kind else _split_several(url)
     if not kind:
         return RedisAddress(RedisKind.SINGLE, tls)
     userinfo, at, hosts = parts.netloc.rpartition("@")
@@ -70,12 +74,22 @@ def _split(url: str) -> SplitResult:
     """Return the parts of a URL; raises ValueError, whose text is ours: urlsplit's may quote a password that it takes for a port."""
     try:
         parts = urlsplit(url)
-        port = None if "," in parts.netloc else parts.port
+        port = parts.port
     except ValueError:
         raise ValueError(_WRITTEN) from None
     if parts.fragment or port == 0:
         raise ValueError(_WRITTEN)
     return parts
+
+
+def _split_several(url: str) -> SplitResult:
+    """Return the parts of a URL with several hosts (RFC 3986, appendix B): what urlsplit takes differs between Python's versions."""
+    found = _URL.fullmatch(url)
+    if found is None or not url.isprintable():
+        raise ValueError(_WRITTEN)
+    return SplitResult(
+        found["scheme"], found["netloc"], found["path"], found["query"] or "", ""
+    )
 
 
 def _sentinel(
@@ -108,6 +122,8 @@ def _node(text: str, port: int) -> tuple[str, int]:
     host, colon, number = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, number = text, str(port)
+    if host.startswith("[") != host.endswith("]"):
+        raise ValueError(_WRITTEN)
     host = host.removeprefix("[").removesuffix("]")
     if not host or not number.isdigit() or not 0 < int(number) < 65536:
         raise ValueError("must list host:port, with commas between them")

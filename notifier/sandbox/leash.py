@@ -1,7 +1,8 @@
 """Start a server that ends with its parent: `python -m notifier.sandbox.leash PARENT SIGNAL UID GID PROGRAM ARGS…`.
 
 A wrapper that execs the program, not a preexec_fn: the parent may have threads, and the kernel forgets the wish
-(prctl PR_SET_PDEATHSIG, prctl(2)) when the user id changes, so the order matters.
+(prctl PR_SET_PDEATHSIG, prctl(2)) when the user id changes, so the order matters. Where there is no such wish (macOS), a process beside the
+server watches the parent.
 """
 
 from __future__ import annotations
@@ -9,22 +10,56 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
+_LOOK_SECONDS = 0.5
 
 
 def main(arguments: list[str]) -> None:
     """Drop privileges, tie this process to its parent, and become the program."""
     parent, death_signal, uid, gid = (int(argument) for argument in arguments[:4])
+    kernel_does_it = sys.platform == "linux" and "NOTIFIER_LEASH_WATCHES" not in os.environ
+    if not kernel_does_it:
+        _watch_beside(parent, death_signal)  # as the account that may signal both
     if uid >= 0:
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    if sys.platform == "linux":
+    if kernel_does_it:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-        if os.getppid() != parent:
-            sys.exit(1)  # the parent died before the leash was on
+    if os.getppid() != parent:
+        sys.exit(1)  # the parent died before the leash was on
     os.execv(arguments[4], arguments[4:])  # noqa: S606 # nosec B606 - the programs are found by servers.py
+
+
+def _watch_beside(parent: int, death_signal: int) -> None:
+    """Leave a process that signals this one when its parent is gone; forked twice, so that it is nobody's child."""
+    server = os.getpid()
+    if child := os.fork():
+        os.waitpid(child, 0)
+        return
+    if os.fork():
+        os._exit(0)
+    os.closerange(0, 3)  # a reader of the server's output must not wait for this process
+    while _lives(server):
+        if not _lives(parent):
+            with suppress(ProcessLookupError):
+                os.kill(server, death_signal)
+            break
+        time.sleep(_LOOK_SECONDS)
+    os._exit(0)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 if __name__ == "__main__":

