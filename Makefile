@@ -5,12 +5,16 @@ SHELL := /bin/sh
 VENV := .venv
 BIN  := $(VENV)/bin
 ARGS ?=
+# Each worker has servers of its own.
+# More workers than processors, since tests also wait; with compiled files kept, since each worker imports everything.
+WORKERS ?= 3
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
 # The first Python that is new enough; name another with `make PYTHON=/path/to/python3 …`.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup run test unit check lint types imports cards bandit audit fmt cov fuzz chaos bench bench-backlog bench-templates schema clean install uninstall
+.PHONY: help setup run test test-slow unit check lint types imports cards bandit audit fmt cov fuzz chaos bench bench-backlog bench-templates schema pictures clean install uninstall
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,11 +24,14 @@ setup: $(VENV)/.dev ## Make .venv with everything that running, testing and chec
 run: $(VENV)/.run ## Run the sandbox: Redis, Postgres, a local Teams, the daemon (ARGS='--rate 5')
 	@exec $(BIN)/notifier sandbox $(ARGS)
 
-test: $(VENV)/.dev ## Run all tests, on real Redis and Postgres that they start themselves (ARGS='-k lane')
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+test: $(VENV)/.dev ## Run the tests on real Redis and Postgres that they start themselves (ARGS='-k lane')
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-slow: $(VENV)/.dev ## Run the long tests: chaos, fuzz, the reference engine on Node, a small benchmark
+	$(PYTEST) -m slow $(ARGS)
 
 unit: $(VENV)/.dev ## Run the tests without any server
-	$(BIN)/pytest tests/unit $(ARGS)
+	$(BIN)/python -m pytest -m "not server" tests/unit tests/broker $(ARGS)
 
 check: lint types imports cards bandit audit ## Check style, types, layers, cards and security
 
@@ -78,6 +85,9 @@ bench-templates: $(VENV)/.dev ## Measure card templates beside Microsoft's engin
 
 schema: $(VENV)/.run ## Write docs/event.schema.json and docs/asyncapi.json from the model
 	$(BIN)/notifier schema --write docs
+
+pictures: $(VENV)/.dev ## Take the pictures of the documents from a running sandbox (needs Chromium)
+	$(BIN)/python docs/pictures/make.py
 
 # A service cannot see a Python in somebody's home, so the system's comes first.
 SYSTEM_PYTHON = $(shell for p in /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13 /usr/bin/python3.14 /usr/bin/python3; do \

@@ -8,16 +8,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import hypothesis
 import psycopg
 import pytest
 import redis
+from xdist.scheduler import LoadScopeScheduling
 
 from notifier.errors import SandboxError
-from notifier.sandbox.servers import Server, redis_program, start_postgres, start_redis
+from notifier.sandbox.servers import Server, redis_server_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
-from tests.receiver import WebhookReceiver
+from tests.support.daemons import Daemons
+from tests.support.receiver import WebhookReceiver
 
 # How long one example takes says how busy the machine is, and whether the code is right is what is asked.
 hypothesis.settings.register_profile(
@@ -26,14 +29,45 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
+GROUPS = {
+    "browser": ("tests/browser/",),
+    "topologies": (
+        "tests/integration/test_failover.py",
+        "tests/integration/test_redis_tls.py",
+        "tests/integration/test_redis_users.py",
+        "tests/integration/test_server_settings.py",
+        "tests/integration/test_tools_on_topologies.py",
+        "tests/integration/test_trace.py",
+    ),
+    "install": ("tests/integration/test_install.py",),
+    "node": ("tests/integration/test_producers.py",),
+}
+"""Tests that share something slow to start: Chromium, a cluster and Sentinels, an installation, packages of npm."""
+
+
+class _Groups(LoadScopeScheduling):
+    """Gives each group to one worker and every other test to whoever is free.
+
+    The marks of `--dist loadgroup` have no effect with pytest-xdist 3.8 on pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        groups = (name for name, paths in GROUPS.items() if nodeid.startswith(paths))
+        return next(groups, nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Groups:
+    return _Groups(config, log)
+
+
 def pytest_report_header() -> str:
-    """Say which Redis the tests run on: another one is taken from PATH."""
+    """Say which Redis the tests run on."""
     try:
-        program = redis_program("redis-server")
-    except SandboxError:
-        return "redis-server: none, so only tests without servers can pass"
+        program = redis_server_program()
+    except SandboxError as exc:
+        return f"only tests without servers can pass: {exc}"
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-    return f"redis-server: {program}, {said.stdout.strip()}"
+    return f"Redis of the tests: {program}, {said.stdout.strip()}"
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +94,8 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
-    fast = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=50")
+    settings = ("fsync=off", "full_page_writes=off", "autovacuum=off", "wal_level=minimal", "max_wal_senders=0", "max_connections=50")  # fmt: skip
+    fast = [word for setting in settings for word in ("-c", setting)]
     with _open_folder() as folder, start_postgres(folder, extra_args=fast) as server:
         migrate_up(server.url)
         yield server
@@ -78,7 +113,9 @@ def _database(server: Server, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     admin = server.url.removesuffix("/notifier") + "/postgres"
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        connection.execute(
+            f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode()
+        )
         yield server.url.removesuffix("/notifier") + f"/{name}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
@@ -96,8 +133,15 @@ def empty_database_url(postgres_server: Server) -> Iterator[str]:
 
 
 @pytest.fixture
+async def daemons(
+    redis_url: str, database_url: str, webhook_receiver: WebhookReceiver, tmp_path: Path
+) -> AsyncIterator[Daemons]:
+    started = Daemons(redis_url, database_url, webhook_receiver, tmp_path)
+    yield started
+    await started.stop()
+
+
+@pytest.fixture
 async def webhook_receiver() -> AsyncIterator[WebhookReceiver]:
-    receiver = WebhookReceiver()
-    await receiver.start()
-    yield receiver
-    await receiver.stop()
+    async with WebhookReceiver.listening() as receiver:
+        yield receiver

@@ -6,11 +6,13 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Page
 
@@ -20,12 +22,12 @@ from notifier.web.clients import Clients
 from notifier.web.desk import ActionDesk
 from notifier.web.limits import PostLimit
 from notifier.web.public import PublicParts, create_public_app
-from tests.action_memory import FACTS, ID, NOW, Memory
-from tests.browser.test_channel_pages import page
+from tests.support.action_memory import FACTS, ID, NOW, Memory
+from tests.support.browser import MARKS
 
-__all__ = ["page"]
-pytestmark = pytest.mark.browser
+pytestmark = MARKS
 
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SECRET = "a key for the pages of this test"
 EXPIRES = int((NOW + timedelta(days=1)).timestamp())
 LONG = (
@@ -100,7 +102,7 @@ class Site:
         self.memory.first[ID] = Action(ID, "acknowledge", who, "", Via.PAGE, NOW)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site() -> AsyncIterator[Site]:
     memory = Memory()
     parts = PublicParts(
@@ -115,30 +117,29 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def looked_at(page: Page, name: str) -> list[Any]:
-    """Return what is wrong with the page; keeps a picture when a folder for it is named."""
-    found: list[Any] = await page.evaluate(CHECKS)
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+    """Return what is wrong with the page in both themes and widths; keeps pictures when a folder for them is named."""
+    found: list[Any] = []
+    for theme, width in product(THEMES, (320, 1100)):
+        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        await page.set_viewport_size({"width": width, "height": 800})
+        found += [f"{theme} {width}: {fault}" for fault in await page.evaluate(CHECKS)]
+        folder = os.environ.get("SCREENSHOTS")
+        if folder:
+            shot = Path(folder) / f"{name}-{theme}-{width}.png"
+            await page.screenshot(path=shot, full_page=True)
     return found
 
 
 @pytest.mark.parametrize("lang", ["en", "ar"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1100])
-async def test_every_page_is_readable_labelled_and_fits(
-    page: Page, site: Site, lang: str, theme: Any, width: int
-):
+async def test_every_page_is_readable_labelled_and_fits(page: Page, site: Site, lang: str):
     faults: list[str] = []
     page.on(
         "console",
         lambda line: faults.append(line.text) if "Content Security" in line.text else None,
     )
-    await page.emulate_media(color_scheme=theme)
-    await page.set_viewport_size({"width": width, "height": 800})
     await page.set_extra_http_headers({"Accept-Language": lang})
     site.memory.known = {ID: FACTS_BY_LANG[lang]}
-    shot = f"{lang}-{theme}-{width}"
+    shot = lang
     wrong: dict[str, list[Any]] = {}
     for action in ("acknowledge", "escalate", "retry_task", "discard_task", "poll_nphies"):
         await page.goto(site.link(action))

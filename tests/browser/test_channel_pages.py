@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from playwright.async_api import Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Page
 
 from notifier import assets
 from notifier.cards import CardPainter, load_cards
@@ -18,35 +17,16 @@ from notifier.events import to_event
 from notifier.routing import Catalogue
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.local_teams import LocalTeams
+from notifier.sandbox.servers import listen
+from tests.support.browser import MARKS
 
-pytestmark = pytest.mark.browser
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = MARKS
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    program = shutil.which("chromium")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs Chromium")
-        pytest.skip("Chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield await browser.new_page()
-        await browser.close()
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def teams() -> AsyncIterator[LocalTeams]:
     server = LocalTeams({"sre": "SRE", "pmo": "PMO"}, Faults())
-    await server.start(0)
+    await server.start(listen(0, first=0))
     yield server
     await server.stop()
 

@@ -7,29 +7,24 @@ import json
 from typing import Any
 
 import psycopg
-import pytest
 import redis
 from playwright.async_api import Page
 
-from tests.browser.test_channel_pages import page
-from tests.browser.test_console import (
+from tests.support.browser import MARKS
+from tests.support.console import (
     HOSTILE,
     TOKEN,
     Console,
     addresses,
-    console,
     delivered,
     faults_of,
     refused,
     something_of_everything,
 )
-from tests.integration.conftest import daemons
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import xadd
-from tests.integration.test_replay import actions, letters
+from tests.support.daemons import Daemons
+from tests.support.state import actions, letters, xadd
 
-__all__ = ["console", "daemons", "page"]
-pytestmark = pytest.mark.browser
+pytestmark = MARKS
 
 
 async def test_card_is_drawn_and_nobody_can_act_with_what_the_page_holds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ from notifier import assets
 from notifier.cards import load_cards
 from notifier.config import load_config
 from notifier.sandbox.gallery import Drawing, draw_samples, gallery_page
-from tests.browser.test_channel_pages import page
+from tests.support.browser import MARKS
 
-__all__ = ["page"]
-pytestmark = pytest.mark.browser
+pytestmark = MARKS
 
 FAULTS = """
 () => {
@@ -59,6 +59,7 @@ FAULTS = """
 """
 
 
+@functools.cache
 def drawings() -> list[Drawing]:
     folder = assets.cards_dir()
     return list(draw_samples(folder, load_config(None, {}), load_cards(folder)))

@@ -12,11 +12,10 @@ from playwright.async_api import Page
 
 from notifier.reports import Acknowledged, Count, Figures, Latency, Slot, Unacknowledged
 from notifier.reports.page import report_page
-from tests.browser.test_channel_pages import page
-from tests.unit.test_reports import PERIOD, figures
+from tests.support.browser import MARKS
+from tests.support.report_figures import PERIOD, figures
 
-__all__ = ["page"]
-pytestmark = pytest.mark.browser
+pytestmark = MARKS
 
 PALE = """
 () => {

@@ -30,19 +30,27 @@ def chaos(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.timeout(600)
-def test_a_short_run_with_kills_of_everything_keeps_every_promise(open_folder: Path):
-    process = chaos(open_folder / "run", "--events", "1200", "--kills", "16", "--rate", "40")
+@pytest.mark.parametrize(
+    ("events", "kills"), [(240, 6), pytest.param(1200, 16, marks=pytest.mark.slow)]
+)
+def test_a_run_with_kills_of_everything_keeps_every_promise(
+    open_folder: Path, events: int, kills: int
+):
+    process = chaos(
+        open_folder / "run", "--events", str(events), "--kills", str(kills), "--rate", "40"
+    )
     output, _ = process.communicate()
 
     assert process.returncode == 0, output
     figures = json.loads((open_folder / "run" / "verdict.json").read_text())["figures"]
-    assert figures["events published"] == 1200
+    assert figures["events published"] == events
     assert figures["lost"] == 0
     assert re.fullmatch(r"daemon \d+, redis \d+, postgres \d+", figures["kills"])
     assert figures["dead letters of events"] > 0
-    assert figures["entries on the event stream"] > 1200
+    assert figures["entries on the event stream"] > events
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_that_is_killed_goes_on_where_it_was(open_folder: Path):
     arguments = ("--events", "300", "--kills", "3", "--rate", "40", "--daemons", "2")

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from notifier.errors import SandboxError
 from notifier.sandbox import leash
-from notifier.sandbox.servers import Server, redis_program, start_postgres, start_redis
+from notifier.sandbox.servers import Server, redis_server_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from tests.chaos.journal import Journal
 from tests.chaos.plan import CHANNELS, Action, Settings, Target
 from tests.chaos.receiver import ChaosReceiver
-from tests.ports import quiet_port
+from tests.support.ports import quiet_port
 
 IN_FLIGHT = 5
 """Posts in flight of one channel in one daemon."""
@@ -66,7 +66,7 @@ class World:
             for which in range(max(settings.daemons, len(CHANNELS)))
         }
         # Another Redis on the same data may start empty: 6.2 does not see where 7 keeps its AOF.
-        self._redis_program = redis_program("redis-server")
+        self._redis_program = redis_server_program()
         self.redis: Server
         self.postgres: Server
 
@@ -156,7 +156,7 @@ class World:
             )
 
     def _start_redis(self, port: int) -> Server:
-        if redis_program("redis-server") != self._redis_program:
+        if redis_server_program() != self._redis_program:
             raise BrokenOffError(
                 f"{self._redis_program} is gone; begin again with another --folder"
             )

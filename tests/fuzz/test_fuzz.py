@@ -12,6 +12,7 @@ from tests.fuzz.runner import run
 from tests.fuzz.targets import Target, targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"),
     [("decoder", 3000), ("template", 3000), ("card", 500), ("config", 300), ("token", 3000)],

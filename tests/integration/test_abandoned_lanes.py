@@ -11,21 +11,14 @@ from typing import Any
 
 import pytest
 import redis
-import redis.asyncio
 
-from notifier.config import load_config
 from notifier.sandbox.servers import Server, start_redis
-from notifier.streams.abandoned import AbandonedLanes, Drained
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import Move
 from notifier.streams.keys import Keys
-from tests.integration.daemons import Daemons
-from tests.integration.test_failover import command
-from tests.integration.test_outages import readiness
-from tests.integration.test_pipeline import dead, left_over, rows, until, xadd
-from tests.integration.test_readiness import until_state
-from tests.integration.test_replay import dlq
+from tests.support.commands import command, dlq
+from tests.support.daemons import Daemons
+from tests.support.readiness import readiness, until_state
+from tests.support.state import dead, left_over, rows, xadd
+from tests.support.waiting import until
 
 KEYS = Keys("teams:events")
 URGENT, NORMAL = (KEYS.lane("night", urgent=urgent) for urgent in (True, False))
@@ -123,31 +116,6 @@ def drain_sre(daemons: Daemons) -> str:
     with pytest.raises(AssertionError) as caught:
         command(daemons, "lanes", "drain", "sre", "--why", "test")
     return str(caught.value)
-
-
-async def test_what_a_process_has_in_hand_is_not_drained(redis_url: str):
-    config = load_config(None, {"REDIS_URL": redis_url}).redis
-    client = connect(config)
-    assert isinstance(client, redis.asyncio.Redis)
-    group = ConsumerGroup(client, config, "one")
-    await group.ensure([NORMAL])
-    for number in range(3):
-        await client.xadd(NORMAL, {"notification": str(number)})
-    held, stale = await group.read([NORMAL], count=2, block_seconds=0.01)
-    await group.give_up(NORMAL, [stale.id])
-    [*_, (waiting, _)] = await client.xrange(NORMAL)
-    moves = [
-        Move(NORMAL, entry_id, ((KEYS.dead, {"event": entry_id}),))
-        for entry_id in (held.id, stale.id, waiting.decode(), "1-1")
-    ]
-
-    results = await AbandonedLanes(client, config).drain(NORMAL, moves)
-
-    assert results == [Drained.IN_HAND, Drained.DONE, Drained.DONE, Drained.GONE]
-    assert await client.xlen(NORMAL) == 1
-    assert await client.xlen(KEYS.dead) == 2
-    assert (await client.xpending(NORMAL, "notifier"))["pending"] == 1
-    await close(client)
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import aiohttp
 
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import until, xadd
-from tests.integration.test_replay import letters
+from tests.support.daemons import Daemons
+from tests.support.state import letters, xadd
+from tests.support.waiting import until
 
 TOKEN = "f1e2d3c4b5a69788796a5b4c3d2e1f00"
 

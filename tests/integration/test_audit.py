@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+# Each lists the installed packages with pip, which takes seconds.
+pytestmark = pytest.mark.slow
 AUDIT = Path(__file__).parents[2] / ".ci" / "audit.py"
 
 

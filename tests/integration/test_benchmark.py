@@ -10,6 +10,7 @@ import pytest
 from benchmarks.__main__ import main
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_small_run_measures_and_prints_every_part_that_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

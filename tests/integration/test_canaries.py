@@ -17,11 +17,12 @@ import psycopg
 import pytest
 import redis
 
-from tests.integration.action_pages import get, links_on, post, public
-from tests.integration.commands import notifier
-from tests.integration.daemons import SECRET, Daemons
-from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.otlp import Collector
+from tests.support.action_pages import get, links_on, post, public
+from tests.support.commands import notifier
+from tests.support.daemons import SECRET, Daemons
+from tests.support.otlp import Collector
+from tests.support.state import dead, rows, xadd
+from tests.support.waiting import until
 
 PATIENT = {
     "patient_id": "PAT-7351904Q",
@@ -69,13 +70,15 @@ def leaks(places: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (place, canary) of what can be read; the last three characters of a value may be shown."""
     wanted = {name: squeezed(value)[:-3] for name, value in PATIENT.items()}
     wanted |= {secret[:12]: squeezed(secret) for secret in SECRETS}
-    return [
-        (place, name)
-        for place, text in places.items()
-        for name, canary in wanted.items()
-        if (NUMBERS[name].search(text) if name in NUMBERS else canary in squeezed(text))
-        or any(written in text for written in in_base64(PATIENT.get(name, canary)))
-    ]
+    encoded = {name: in_base64(PATIENT.get(name, canary)) for name, canary in wanted.items()}
+    found = []
+    for place, text in places.items():
+        joined = squeezed(text)
+        for name, canary in wanted.items():
+            plain = NUMBERS[name].search(text) if name in NUMBERS else canary in joined
+            if plain or any(written in text for written in encoded[name]):
+                found.append((place, name))
+    return found
 
 
 def patient_event(**fields: str) -> dict[str, str]:

@@ -9,9 +9,10 @@ import redis
 from notifier.events import Priority
 from notifier.notifications import notification_id
 from notifier.streams.keys import Keys
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import dead, left_over, rows, until
-from tests.receiver import Received
+from tests.support.daemons import Daemons
+from tests.support.receiver import Received
+from tests.support.state import dead, left_over, rows
+from tests.support.waiting import until
 
 STREAM = "teams:events"
 KEYS = Keys(STREAM)

@@ -9,19 +9,8 @@ from pathlib import Path
 import pytest
 
 from notifier import assets
-from tests.integration.commands import notifier
-
-
-@pytest.mark.parametrize(
-    "command",
-    [[], ["run"], ["sandbox"], ["publish"], ["migrate", "up"], ["migrate", "down"], ["migrate", "status"], ["dlq", "list"],
-     ["dlq", "show"], ["dlq", "replay"], ["dlq", "discard"], ["doctor"], ["top"], ["report"], ["prune"], ["replay"], ["trace"], ["cards", "preview"], ["cards", "list"], ["cards", "check"], ["cards", "render"], ["schema"], ["config", "check"], ["config", "show"], ["keys", "new"], ["keys", "list"], ["version"]],
-)  # fmt: skip
-def test_every_command_explains_itself(command: list[str]):
-    done = notifier(*command, "--help")
-
-    assert done.returncode == 0
-    assert "Usage" in done.stdout
+from tests.support.card_folder import one_card
+from tests.support.commands import notifier
 
 
 def test_wrong_usage_is_exit_2_and_bad_configuration_3():
@@ -116,8 +105,8 @@ def test_a_file_that_cannot_be_written_is_said_without_a_traceback(
 
 
 def test_a_seal_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Path):
-    shutil.copytree(assets.cards_dir(), tmp_path / "cards")
-    (tmp_path / "cards" / "checked.txt").unlink(missing_ok=True)
+    one_card(tmp_path / "cards", complete=True)
+    (tmp_path / "cards" / "checked.txt").unlink()
     (tmp_path / "cards" / "checked.txt").mkdir()
 
     done = notifier("cards", "check", str(tmp_path / "cards"), "--seal")

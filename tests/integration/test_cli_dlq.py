@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from notifier.streams.keys import Keys
-from tests.integration.commands import notifier
+from tests.support.commands import notifier
 
 
 def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):

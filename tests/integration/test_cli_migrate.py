@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 
 import pytest
 
-from tests.integration.commands import notifier
+from tests.support.commands import notifier
+from tests.support.terminal import terminal
 
 
 def test_migrate_goes_up_and_down_and_says_where_it_stands(empty_database_url: str):
@@ -44,7 +44,7 @@ def test_migrate_down_asks_at_a_terminal_and_names_what_goes(
     database_url: str, answer: str, code: int
 ):
     before = applied(database_url)
-    ours, theirs = pty.openpty()
+    ours, theirs = terminal()
     os.write(ours, f"{answer}\n".encode())
 
     done = subprocess.run(

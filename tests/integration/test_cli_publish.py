@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.commands import SAMPLE, entries, notifier
+from tests.support.commands import SAMPLE, notifier
+from tests.support.state import entries
 
 
 def test_publish_from_flags_is_the_event_meant(redis_url: str):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from notifier import assets
-from tests.integration.commands import notifier
+from tests.support.commands import notifier
 
 
 def own_cards(folder: Path) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from notifier.errors import StoreError
 from notifier.store.console import ConsoleStore, Recorded, Wanted
-from tests.integration.test_escalation import START, STREAM, answer, record
+from tests.support.escalation import START, STREAM, answer, record
 
 
 def escalate(database_url: str, event_id: str, of: str, step: int, channel: str) -> str:

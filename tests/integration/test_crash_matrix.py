@@ -6,10 +6,7 @@ docs/reliability.md shows the matrix.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -17,11 +14,12 @@ import redis
 
 from notifier.streams import keys
 from notifier.streams.keys import Keys
-from tests.integration.daemons import Daemons
-from tests.integration.test_digests import SETTINGS as DIGESTING
-from tests.integration.test_digests import lane_length
-from tests.integration.test_pipeline import dead, left_over, rows, until, xadd
-from tests.integration.test_replay import actions, letters, refused
+from tests.support.daemons import Daemons
+from tests.support.digests import SETTINGS as DIGESTING
+from tests.support.processes import run
+from tests.support.refused import refused
+from tests.support.state import actions, dead, lane_length, left_over, letters, rows, xadd
+from tests.support.waiting import until
 
 STEPS = [
     "intake read", "intake hop",
@@ -33,7 +31,7 @@ REPEATED = {"after delivery post", "before delivery hop"}
 """What was posted and not hopped yet comes twice; with one post at a time that is one."""
 EVENTS = 8
 LEASE = {"TEAMS_REDIS__LEASE_SECONDS": "1", "TEAMS_DELIVERY__IN_FLIGHT": "1"}
-CRASHING = "tests.integration.crashing"
+CRASHING = "tests.support.crashing"
 
 
 async def crash(daemons: Daemons, window: str, **env: str) -> None:
@@ -221,14 +219,8 @@ async def test_a_digest_is_hopped_whole_or_not_at_all(daemons: Daemons, window: 
 
 def command(daemons: Daemons, program: str, *arguments: str, **env: str) -> int:
     """Run a command of the CLI; returns its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", program, *arguments],
-        env={
-            "PATH": os.environ["PATH"], "REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url, **env,
-        },
-        capture_output=True, timeout=60,
-    )  # fmt: skip
-    return done.returncode
+    servers = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
+    return run(*arguments, program=program, env=servers | env).returncode
 
 
 REPLAY_WINDOWS = [

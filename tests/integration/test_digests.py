@@ -8,26 +8,14 @@ from typing import Any
 import redis
 
 from notifier.streams.keys import Keys
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import left_over, rows, until, xadd
-
-SETTINGS = {
-    "TEAMS_RATE_LIMIT_REQUESTS": "1000",
-    "TEAMS_RATE_LIMIT__MIN_INTERVAL_SECONDS": "0.01",
-    "TEAMS_RATE_LIMIT__BURST": "100",
-    "TEAMS_DELIVERY__DIGEST_THRESHOLD": "5",
-    "TEAMS_DELIVERY__DIGEST_SIZE": "10",
-}
+from tests.support.daemons import Daemons
+from tests.support.digests import SETTINGS, burst
+from tests.support.state import lane_length, left_over, rows
+from tests.support.waiting import until
 
 
 def card_of(body: bytes) -> Any:
     return json.loads(body)["attachments"][0]["content"]
-
-
-async def burst(daemons: Daemons, event_type: str, count: int, **fields: str) -> None:
-    for number in range(count):
-        members = {"type": event_type, "stakeholders": "sre", "id": f"{event_type}-{number}"}
-        xadd(daemons.redis_url, {**members, "claim_id": f"CLM-{number}", **fields})
 
 
 async def test_a_burst_shares_cards_and_each_keeps_its_row_with_the_id_of_the_digest(
@@ -85,11 +73,6 @@ async def test_a_digest_that_is_refused_makes_a_dead_letter_of_each(daemons: Dae
 
     assert {row["status"] for row in rows(daemons.database_url)} == {"dead_lettered"}
     assert dead_letters(daemons) == 20
-
-
-def lane_length(daemons: Daemons, *, urgent: bool = False) -> int:
-    with redis.Redis.from_url(daemons.redis_url) as client:
-        return int(client.xlen(Keys("teams:events").lane("sre", urgent=urgent)))
 
 
 def dead_letters(daemons: Daemons) -> int:

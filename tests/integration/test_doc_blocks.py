@@ -10,6 +10,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -17,15 +18,26 @@ import pytest
 import redis
 
 from notifier.config import load_config
-from notifier.sandbox.servers import Server, postgres_program, redis_program
+from notifier.sandbox.servers import Server, postgres_program, redis_server_program
 from notifier.streams.keys import Keys
-from tests.docblocks import PAGES, ROOT, Block, blocks
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import dead, rows, until
+from tests.support.daemons import Daemons
+from tests.support.docblocks import PAGES, ROOT, Block, blocks
+from tests.support.program import program
+from tests.support.state import dead, rows
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
 BLOCK_SECONDS = 90
 DEAD = "{teams:events}:dead"
+CURL = """
+import sys, urllib.error, urllib.request
+try:
+    answer = urllib.request.urlopen(sys.argv[-1], timeout=30)
+except urllib.error.HTTPError as exc:
+    answer = exc
+print(answer.read().decode())
+"""
+"""`curl --silent URL`, for machines without it."""
 NUMBERED = "1769854500000"
 """Milliseconds in the ids that the runbook speaks of."""
 TRACED = {
@@ -42,22 +54,25 @@ class Page:
         self.daemons = daemons
         self.folder = folder
         self.pid = 0
-        self._programs = folder / "bin"
+        self.programs = folder / "bin"
         self.work = folder / "work"
 
     async def prepare(self) -> None:
-        self._programs.mkdir()
+        self.programs.mkdir()
         self.work.mkdir()
         for name in ("cards", "examples"):
             shutil.copytree(ROOT / name, self.work / name)
-        redis_cli = shlex.quote(redis_program("redis-cli"))
+        cli = shutil.which("redis-cli") or str(self.programs / "stand-in-for-redis-cli")
         self._program(
             "redis-cli",
-            f'case " $* " in *" -u "* | *" -p "*) exec {redis_cli} "$@" ;; *) exec {redis_cli} -u "$REDIS_URL" "$@" ;; esac',
+            f'case " $* " in *" -u "* | *" -s "*) exec {cli} "$@" ;; *) exec {cli} -u "$REDIS_URL" "$@" ;; esac',
         )
-        self._program("redis-server", f'exec {shlex.quote(redis_program("redis-server"))} "$@"')
+        self._program("redis-server", f'exec {shlex.quote(redis_server_program())} "$@"')
         self._program("sudo", 'exec "$@"')
-        self._program("notifier", f'exec {shlex.quote(sys.executable)} -m notifier "$@"')
+        if shutil.which("curl") is None:
+            self._program(
+                "curl", f'exec {shlex.quote(sys.executable)} -c {shlex.quote(CURL)} "$@"'
+            )
         process = await self.daemons.start()
         self.pid = process.pid
 
@@ -90,8 +105,7 @@ class Page:
 
     async def _command(self, block: Block, *command: str) -> str | None:
         environment = self.daemons.environment() | {
-            "PATH": f"{self._programs}:{postgres_program('psql').parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
+            "PATH": f"{self.programs}:{postgres_program('psql').parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "PID": str(self.pid),
         }
@@ -121,15 +135,18 @@ class Page:
         return None
 
     def _program(self, name: str, line: str) -> None:
-        path = self._programs / name
+        path = self.programs / name
         path.write_text(f"#!/bin/sh\n{line}\n")
         path.chmod(0o755)
 
 
 @pytest.fixture
-def no_restored_copy(postgres_server: Server) -> Iterator[None]:
-    """The database that the page on restoring makes goes away."""
+def no_restored_copy(postgres_server: Server, tmp_path: Path) -> Iterator[None]:
+    """The servers that the page on restoring makes go away, also when a block of it fails."""
     yield
+    for socket in tmp_path.glob("work/**/redis.sock"):
+        with redis.Redis(unix_socket_path=str(socket)) as client, suppress(redis.RedisError):
+            client.shutdown(nosave=True, force=True)
     admin = postgres_server.url.removesuffix("/notifier") + "/postgres"
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS restored WITH (FORCE)")
@@ -172,8 +189,12 @@ async def test_what_a_page_shows_works(
 ):
     page = Page(daemons, tmp_path)
     await page.prepare()
-    await given(page, path.name)
+    with (
+        program(page.programs / "notifier"),
+        program(page.programs / "stand-in-for-redis-cli", "tests.support.redis_cli"),
+    ):
+        await given(page, path.name)
 
-    faults = [fault for block in to_run(path) if (fault := await page.run(block))]
+        faults = [fault for block in to_run(path) if (fault := await page.run(block))]
 
     assert not faults, "\n\n".join(faults)

@@ -19,9 +19,9 @@ import redis
 from notifier.config import load_config
 from notifier.sandbox.servers import Server, start_redis
 from notifier.streams.keys import Keys
-from tests.integration.commands import notifier
-from tests.integration.daemons import SECRET, Daemons
-from tests.integration.test_pipeline import rows
+from tests.support.commands import notifier
+from tests.support.daemons import SECRET, Daemons
+from tests.support.state import rows
 
 CANARY = "canary-secret-path"
 CHANNELS = tuple(load_config(None, {}).channels)

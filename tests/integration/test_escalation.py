@@ -18,51 +18,19 @@ from notifier.actions import Action, Via
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
 from notifier.escalation import Matrix
-from notifier.notifications import notification_id
 from notifier.stages.escalator import Escalator
 from notifier.store.connection import Connection
 from notifier.store.escalations import Ledger
 from notifier.store.queries import load_queries
 from notifier.streams.actions import Actions
 from notifier.streams.connection import connect
-from tests.integration.action_pages import get, links_on, post, public
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import rows, until, xadd
+from tests.support.action_pages import get, links_on, post, public
+from tests.support.daemons import Daemons
+from tests.support.escalation import START, STREAM, answer, record
+from tests.support.state import rows, xadd
+from tests.support.waiting import until
 
-STREAM = "teams:events"
-START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 VIEW = "SELECT * FROM teams_notifications_unacknowledged_critical"
-
-
-def record(
-    database_url: str,
-    event_id: str,
-    channels: str,
-    *,
-    priority: str = "CRITICAL",
-    event_type: str = "nphies.api.error",
-    at: datetime = START,
-) -> list[str]:
-    """Put the rows of one event into the table, as the recorder would."""
-    names = channels.split()
-    ids = [notification_id(STREAM, event_id, name) for name in names]
-    with psycopg.connect(database_url) as connection:
-        for row_id, name in zip(ids, names, strict=True):
-            connection.execute(
-                "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, stakeholders,"
-                " priority, status, sent_at, escalation_check_at, card_payload)"
-                " VALUES (%s, %s, '1-1', %s, 'corr-1', %s, %s, %s, %s, 'delivered', %s, %s, '{\"fallbackText\": \"It failed.\"}')",
-                (row_id, STREAM, event_id, event_type, name, names, priority, at, at),
-            )  # fmt: skip
-    return ids
-
-
-def answer(database_url: str, row_id: str, action: str = "acknowledge") -> None:
-    with psycopg.connect(database_url) as connection:
-        connection.execute(
-            "UPDATE teams_notifications SET acknowledged_by = 'Sara', acknowledged_at = now(), action_taken = %s WHERE id = %s",
-            (action, row_id),
-        )
 
 
 @dataclass

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.integration.action_pages import links, post
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import until
+from tests.support.action_pages import links, post
+from tests.support.daemons import Daemons
+from tests.support.waiting import until
 
 SOURCE = Path(__file__).parents[2] / "examples" / "action_worker" / "worker.py"
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,58 +17,27 @@ from notifier.errors import StreamError
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.keys import Keys
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import left_over, rows, until, xadd
-from tests.integration.topologies import (
+from tests.support.commands import command
+from tests.support.daemons import Daemons, running
+from tests.support.state import left_over, rows, xadd
+from tests.support.topologies import (
     SERVICE,
     Cluster,
     Replicated,
     cluster,
+    event,
     replicated,
 )
+from tests.support.waiting import until
 
 STREAMS = ("teams:events", "claims:a", "claims:b")
 """Event streams whose slots lie on three different masters."""
 
 
 @pytest.fixture
-def sentinels(tmp_path: Path) -> Iterator[Replicated]:
+def own_sentinels(tmp_path: Path) -> Iterator[Replicated]:
     with replicated(tmp_path / "servers") as servers:
         yield servers
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster(tmp_path_factory.mktemp("cluster")) as servers:
-        yield servers
-
-
-@asynccontextmanager
-async def running(
-    url: str, database_url: str, receiver: Any, folder: Path
-) -> AsyncIterator[Daemons]:
-    daemons = Daemons(url, database_url, receiver, folder)
-    try:
-        yield daemons
-    finally:
-        await daemons.stop()
-
-
-def command(daemons: Daemons, *arguments: str, **env: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "notifier", *arguments],
-        env={
-            "PATH": os.environ["PATH"], "COLUMNS": "200",
-            "REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url,
-        } | env,
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
-
-
-def event(number: int | str) -> dict[str, str]:
-    return {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"}
 
 
 class Producer:
@@ -102,24 +68,31 @@ class Producer:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("how", ["the master is killed", "an operator asks for it"])
+@pytest.mark.parametrize(
+    "how",
+    ["the master is killed", pytest.param("an operator asks for it", marks=pytest.mark.slow)],
+)
 async def test_after_a_promotion_the_daemon_goes_on_and_delivers_what_the_new_master_has(
-    sentinels: Replicated, database_url: str, webhook_receiver: Any, tmp_path: Path, how: str
+    own_sentinels: Replicated,
+    database_url: str,
+    webhook_receiver: Any,
+    tmp_path: Path,
+    how: str,
 ):
-    async with running(sentinels.url, database_url, webhook_receiver, tmp_path) as daemons:
+    async with running(own_sentinels.url, database_url, webhook_receiver, tmp_path) as daemons:
         await daemons.start()
         await daemons.start()
-        producer = Producer(sentinels)
+        producer = Producer(own_sentinels)
         publishing = asyncio.create_task(producer.run())
         await producer.another(30)
         await until(lambda: len(rows(database_url)) >= 10)
 
         if how == "the master is killed":
-            sentinels.master.kill()
+            own_sentinels.master.kill()
         else:
-            await until(sentinels.fail_over, 60)
+            await until(own_sentinels.fail_over, 60)
         # Until it is told, a master that lives takes entries that the promoted one never sees.
-        await until(sentinels.promoted, 100)
+        await until(own_sentinels.promoted, 100)
         # The next one in the list may have been under way to the old master just then.
         await producer.another(1)
         promoted_at = len(producer.published)
@@ -127,12 +100,12 @@ async def test_after_a_promotion_the_daemon_goes_on_and_delivers_what_the_new_ma
         producer.stop.set()
         await publishing
 
-        with redis.Redis.from_url(sentinels.replica.url, decode_responses=True) as client:
+        with redis.Redis.from_url(own_sentinels.replica.url, decode_responses=True) as client:
             kept = {fields["id"] for _, fields in client.xrange("teams:events")}
         assert kept >= set(producer.published[promoted_at:])
         await until(lambda: {row["event_id"] for row in rows(database_url)} >= kept, 60)
         assert {row["status"] for row in rows(database_url)} == {"delivered"}
-        await until(lambda: not left_over(sentinels.replica.url), 60)
+        await until(lambda: not left_over(own_sentinels.replica.url), 60)
         posted = {request.headers["webhook-id"] for request in webhook_receiver.requests}
         assert posted >= {str(row["id"]) for row in rows(database_url)}
 
@@ -155,16 +128,18 @@ async def test_no_sentinel_or_no_such_master_is_a_clear_error(
 async def test_a_login_that_the_sentinels_refuse_is_said_to_be_the_fault(
     sentinels: Replicated, login: str
 ):
-    for port in sentinels.sentinels:
-        with redis.Redis(port=port, protocol=2) as client:
-            client.execute_command("ACL", "SETUSER", "default", "resetpass", ">right")
-    settings = load_config(None, {"REDIS_URL": sentinels.url + login}).redis
-    client_ = connect(settings)
-
-    with pytest.raises(StreamError, match=r"a Sentinel refuses the login.*sentinel_password"):
-        await ConsumerGroup(client_, settings, "one").length("teams:events")
-
-    await close(client_)
+    with ExitStack() as stack:
+        for port in sentinels.sentinels:
+            admin = stack.enter_context(redis.Redis(port=port, protocol=2))
+            admin.execute_command("ACL", "SETUSER", "default", "resetpass", ">right")
+            stack.callback(admin.execute_command, "ACL", "SETUSER", "default", "nopass")
+        settings = load_config(None, {"REDIS_URL": sentinels.url + login}).redis
+        client = connect(settings)
+        with pytest.raises(
+            StreamError, match=r"a Sentinel refuses the login.*sentinel_password"
+        ):
+            await ConsumerGroup(client, settings, "one").length("teams:events")
+        await close(client)
 
 
 async def test_commands_reach_the_master_through_the_sentinels(
@@ -219,6 +194,7 @@ async def test_every_shard_of_a_cluster_has_its_stream_and_commands_reach_all(
         assert "CROSSSLOT" not in daemons.log()
 
 
+@pytest.mark.slow
 async def test_a_cluster_that_loses_a_master_goes_on_with_its_replica(
     tmp_path: Path, database_url: str, webhook_receiver: Any
 ):

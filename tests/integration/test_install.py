@@ -78,7 +78,7 @@ class Machine:
         return {path.name.split("-")[0] for path in (self.home / "versions").iterdir()}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One installation, which takes seconds; tests get copies, since nothing in it names its folder."""
     machine = Machine(tmp_path_factory.mktemp("installed"))
@@ -115,6 +115,7 @@ def test_install_lays_out_program_units_and_closed_folders_for_secrets(machine: 
     }
 
 
+@pytest.mark.slow  # installs again, which takes seconds
 def test_installing_again_keeps_what_the_operator_changed(machine: Machine):
     (machine.etc / "notifier.toml").write_text("[links]\n")
     (machine.etc / "environment").write_text("REDIS_URL=redis://mine\n")
@@ -133,6 +134,7 @@ def test_installing_again_keeps_what_the_operator_changed(machine: Machine):
     assert not (machine.units / "notifier-migrate.service.new").exists()
 
 
+@pytest.mark.slow  # installs again, which takes seconds
 def test_versions_stand_side_by_side_and_switching_is_one_step(machine: Machine):
     first = machine.home / "versions" / os.readlink(machine.home / "current").split("/")[1]
     oldest = machine.home / "versions" / "0.9.0-00000000"
@@ -154,6 +156,7 @@ def test_versions_stand_side_by_side_and_switching_is_one_step(machine: Machine)
     assert machine.current() == "1.0.0"
 
 
+@pytest.mark.slow  # installs again, which takes seconds
 def test_another_prefix_goes_into_units_and_command(machine: Machine):
     shutil.rmtree(machine.root)
     machine.install("1.0.0", "PREFIX=/srv/notifier", "UNITDIR=/lib/units", "BINDIR=/bin")
@@ -188,6 +191,7 @@ def stub_spans(folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow  # installs again, which takes seconds
 def test_an_extra_is_installed_with_the_program_and_again_with_later_versions(machine: Machine):
     links = f"PIP_FIND_LINKS={stub_spans(machine.folder)}"
 

@@ -9,12 +9,11 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from notifier.deadletter import Reason
-from tests.integration.daemons import Daemons
-from tests.integration.test_escalation import answer, record
-from tests.integration.test_pipeline import left_over, rows, until, xadd
-from tests.integration.test_reload import Service, service
-
-__all__ = ["service"]
+from tests.support.daemons import Daemons
+from tests.support.escalation import answer, record
+from tests.support.service import Service
+from tests.support.state import left_over, rows, xadd
+from tests.support.waiting import until
 
 
 async def scrape(url: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

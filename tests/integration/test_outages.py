@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import redis
 
 from notifier.sandbox.servers import start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from notifier.streams.keys import Keys
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import rows, until, xadd
-from tests.ports import quiet_port
+from tests.support.daemons import Daemons
+from tests.support.ports import quiet_port
+from tests.support.readiness import readiness, until_ready
+from tests.support.state import rows, xadd
+from tests.support.waiting import until
 
 SRE_NORMAL = Keys("teams:events").lane("sre", urgent=False)
-
-
-async def until_ready(daemons: Daemons) -> None:
-    async with asyncio.timeout(60):
-        while (await readiness(daemons))["status"] != 200:
-            await asyncio.sleep(0.05)
-
-
-async def readiness(daemons: Daemons) -> dict[str, Any]:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{daemons.admin_urls[0]}/readyz") as answer,
-    ):
-        return {**(await answer.json()), "status": answer.status}
 
 
 async def test_redis_that_is_killed_and_restarted_loses_nothing(

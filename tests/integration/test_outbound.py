@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from notifier.config import HttpSettings, load_config
 from notifier.signing import KeySet
 from notifier.teams.sender import Answer, WebhookSender, utc_now
-from tests.receiver import WebhookReceiver
+from tests.support.receiver import WebhookReceiver
 
 KEYS = KeySet(SecretStr("0f1e2d3c4b5a69788796a5b4c3d2e1f0"))
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -10,51 +9,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import redis
 from standardwebhooks import Webhook
 
 from notifier.streams.keys import Keys
 from notifier.teams.envelope import counted_size
-from tests.integration.daemons import SECRET, Daemons
-
-KEYS = Keys("teams:events")
-LANES = [
-    KEYS.lane(c, urgent=u)
-    for c in ("sre", "devops", "nphies_integration", "pmo", "compliance")
-    for u in (True, False)
-]
-
-
-def xadd(redis_url: str, fields: dict[str, Any]) -> str:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        return str(client.xadd("teams:events", fields))
-
-
-def rows(
-    database_url: str, query: str = "SELECT * FROM teams_notifications ORDER BY channel"
-) -> list[dict[str, Any]]:
-    with psycopg.connect(database_url, row_factory=psycopg.rows.dict_row) as connection:
-        return connection.execute(query.encode()).fetchall()
-
-
-def dead(redis_url: str) -> list[dict[str, str]]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        return [fields for _, fields in client.xrange(KEYS.dead)]
-
-
-def left_over(redis_url: str) -> dict[str, int]:
-    """Count entries in lanes and outcomes, and what is pending on the event stream."""
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        counts = {key: int(client.xlen(key)) for key in [*LANES, KEYS.outcomes]}
-        counts["pending"] = int(client.xpending("teams:events", "notifier")["pending"])
-    return {key: count for key, count in counts.items() if count}
-
-
-async def until(condition: Any, seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
+from tests.support.daemons import SECRET, Daemons
+from tests.support.state import KEYS, dead, left_over, rows, xadd
+from tests.support.waiting import until
 
 
 async def test_claim_event_reaches_three_channels_and_leaves_three_rows(daemons: Daemons):
@@ -369,7 +331,7 @@ async def test_several_event_streams_at_once_have_every_row(daemons: Daemons, tm
         pipeline.execute()
     await daemons.receiver.wait_for(200)
 
+    await until(lambda: len(rows(daemons.database_url)) == 200)
     with redis.Redis.from_url(daemons.redis_url) as client:
         await until(lambda: not any(client.xlen(Keys(name).outcomes) for name in streams))
-    assert len(rows(daemons.database_url)) == 200
     assert "OutOfOrderTransactionNesting" not in daemons.log()

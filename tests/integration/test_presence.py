@@ -10,9 +10,8 @@ import pytest
 
 from notifier.config import load_config
 from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
 from notifier.streams.overview import Lookout, StreamState
-from tests.integration.daemons import Daemons
+from tests.support.daemons import Daemons
 
 STREAM = "teams:events"
 
@@ -20,23 +19,18 @@ Look = Callable[[], Awaitable[list[StreamState]]]
 
 
 @pytest.fixture
-async def group(redis_url: str) -> AsyncIterator[ConsumerGroup]:
+async def look(redis_url: str) -> AsyncIterator[Look]:
+    """Look at the event stream, the outcomes and the lanes of two channels."""
     settings = load_config(None, {"REDIS_URL": redis_url}).redis
     client = connect(settings)
-    yield ConsumerGroup(client, settings, "one")
-    await close(client)
-
-
-@pytest.fixture
-def look(group: ConsumerGroup, redis_url: str) -> Look:
-    """Look at the event stream, the outcomes and the lanes of two channels."""
-    lookout = Lookout(group.client, load_config(None, {"REDIS_URL": redis_url}).redis)
+    lookout = Lookout(client, settings)
 
     async def states() -> list[StreamState]:
         found = await lookout.overview(STREAM, ["sre", "pmo"])
         return [found.events, found.outcomes, *found.lanes.values()]
 
-    return states
+    yield states
+    await close(client)
 
 
 async def once(look: Look, wanted: Callable[[StreamState], bool]) -> list[StreamState]:
@@ -63,23 +57,3 @@ async def test_a_quiet_daemon_is_known_at_each_of_its_streams_until_it_leaves(
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
     assert {(state.consumers, state.silent_seconds) for state in await look()} == {(0, None)}
-
-
-async def test_a_consumer_that_shows_itself_is_silent_no_longer_and_takes_nothing(
-    group: ConsumerGroup, look: Look
-):
-    await group.appear(STREAM)
-    await group.add(STREAM, {"type": "a.b"})
-
-    async def silent() -> float:
-        events = (await look())[0]
-        assert (events.consumers, events.pending, events.waiting) == (1, 0, 1)
-        assert events.silent_seconds is not None
-        return events.silent_seconds
-
-    async with asyncio.timeout(60):
-        while (before := await silent()) < 0.5:
-            await asyncio.sleep(0.05)
-    await group.appear(STREAM)
-
-    assert await silent() < before

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from notifier.events import Event, parse_entry
-from notifier.sandbox.servers import redis_program
+from tests.support.redis_cli import redis_cli
 
 NODE = Path(__file__).parents[1] / "clients" / "node"
 
@@ -26,14 +26,9 @@ def the_event(redis_url: str) -> Event:
 def test_redis_cli_one_liner_of_the_readme_is_a_complete_event(redis_url: str):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     [line] = [line for line in readme.splitlines() if line.startswith("redis-cli XADD")]
-    arguments = line.replace("'*'", "*").split()[1:]
 
-    subprocess.run(
-        [redis_program("redis-cli"), "-u", redis_url, *arguments],
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
+    command = line.replace("redis-cli", f"{redis_cli()} -u {redis_url}", 1)
+    subprocess.run(["/bin/sh", "-c", command], check=True, capture_output=True, timeout=30)
 
     event = the_event(redis_url)
     assert event.type == "nphies.claim.rejected"

@@ -6,7 +6,7 @@ import uuid
 
 import psycopg
 
-from tests.integration.commands import notifier
+from tests.support.commands import notifier
 
 
 def add(url: str, *, priority: str, days: int) -> None:

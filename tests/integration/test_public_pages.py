@@ -21,7 +21,7 @@ from notifier.sandbox.servers import start_postgres
 from notifier.signing import action_token
 from notifier.store.migrations import migrate_up
 from notifier.web.bounds import bound_connections
-from tests.integration.action_pages import (
+from tests.support.action_pages import (
     acknowledged,
     get,
     links,
@@ -31,9 +31,10 @@ from tests.integration.action_pages import (
     public,
     requests,
 )
-from tests.integration.daemons import SECRET, Daemons
-from tests.integration.test_pipeline import rows, until
-from tests.ports import quiet_port
+from tests.support.daemons import SECRET, Daemons
+from tests.support.ports import quiet_port
+from tests.support.state import rows
+from tests.support.waiting import until
 
 
 async def test_opening_the_link_changes_nothing_and_the_form_acknowledges_once(

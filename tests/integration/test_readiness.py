@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,19 +13,11 @@ import pytest
 
 from notifier.sandbox.servers import start_postgres
 from notifier.store.migrations import migrate_down, migrate_up
-from tests.integration.commands import notifier
-from tests.integration.daemons import Daemons
-from tests.integration.test_outages import readiness
-from tests.integration.test_pipeline import xadd
-from tests.integration.test_unanswered import Way
-
-
-async def until_state(daemons: Daemons, wanted: Callable[[Any], bool]) -> Any:
-    """Return the first answer of /readyz that is as wanted."""
-    async with asyncio.timeout(60):
-        while not wanted(state := await readiness(daemons)):
-            await asyncio.sleep(0.1)
-    return state
+from tests.support.commands import notifier
+from tests.support.daemons import Daemons
+from tests.support.proxy import Proxy
+from tests.support.readiness import readiness, until_state
+from tests.support.state import xadd
 
 
 def postgres_fails(state: Any) -> bool:
@@ -143,7 +134,7 @@ async def test_postgres_that_no_longer_answers_at_all_is_said_in_time(
     daemons: Daemons, database_url: str
 ):
     parts = urlsplit(database_url)
-    way = Way(parts.hostname or "", parts.port or 0)
+    way = Proxy(parts.hostname or "", parts.port or 0)
     async with way.serving():
         await daemons.start(
             DATABASE_URL=database_url.replace(f":{parts.port}/", f":{way.port}/")

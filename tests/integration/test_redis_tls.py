@@ -17,9 +17,10 @@ from notifier.config import load_config
 from notifier.errors import ConfigError, StreamError
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import rows, until, xadd
-from tests.integration.topologies import SERVICE, replicated
+from tests.support.daemons import Daemons
+from tests.support.state import rows, xadd
+from tests.support.topologies import SERVICE, Replicated
+from tests.support.waiting import until
 
 Front = Callable[..., Any]
 
@@ -159,18 +160,17 @@ async def test_without_the_client_certificate_that_is_wanted_nothing_is_read(
 
 
 async def test_sentinels_are_asked_over_tls_and_their_certificate_is_checked(
-    authority: Authority, tmp_path: Path
+    authority: Authority, sentinels: Replicated, tmp_path: Path
 ):
     other = Authority(tmp_path, "another")
-    with replicated(tmp_path / "servers") as servers:
-        async with tls_in_front_of(servers.sentinels[0], authority.server_context()) as port:
-            env = {"REDIS_URL": f"rediss+sentinel://127.0.0.1:{port}/{SERVICE}/0"}
-            untrusted = r"a Sentinel's certificate is not trusted .*redis\.tls_ca_file"
-            with pytest.raises(StreamError, match=untrusted):
-                await length(env | {"TEAMS_REDIS__TLS_CA_FILE": str(other.ca_file)})
-            # The master that a trusted Sentinel names speaks no TLS here, so the way ends one step later.
-            with pytest.raises(StreamError) as caught:
-                await length(env | {"TEAMS_REDIS__TLS_CA_FILE": str(authority.ca_file)})
+    async with tls_in_front_of(sentinels.sentinels[0], authority.server_context()) as port:
+        env = {"REDIS_URL": f"rediss+sentinel://127.0.0.1:{port}/{SERVICE}/0"}
+        untrusted = r"a Sentinel's certificate is not trusted .*redis\.tls_ca_file"
+        with pytest.raises(StreamError, match=untrusted):
+            await length(env | {"TEAMS_REDIS__TLS_CA_FILE": str(other.ca_file)})
+        # The master that a trusted Sentinel names speaks no TLS here, so the way ends one step later.
+        with pytest.raises(StreamError) as caught:
+            await length(env | {"TEAMS_REDIS__TLS_CA_FILE": str(authority.ca_file)})
 
     assert "Sentinel" not in str(caught.value).replace("rediss+sentinel", "")
 

@@ -21,10 +21,11 @@ from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
-from tests.integration.daemons import Daemons
-from tests.integration.test_failover import command, event
-from tests.integration.test_pipeline import left_over, rows, until
-from tests.integration.topologies import Cluster, Replicated, cluster, replicated
+from tests.support.commands import command
+from tests.support.daemons import Daemons
+from tests.support.state import left_over, rows
+from tests.support.topologies import Cluster, Replicated, event
+from tests.support.waiting import until
 
 DOCS = (Path(__file__).parents[2] / "docs" / "servers.md").read_text()
 LINES = re.findall(r"^ACL SETUSER .*$", DOCS, flags=re.MULTILINE)
@@ -223,23 +224,22 @@ async def test_actions_of_people_have_their_rights(server: Server):
 
 
 async def test_users_of_a_cluster_have_their_rights(
-    tmp_path: Path, database_url: str, webhook_receiver: Any
+    shards: Cluster, tmp_path: Path, database_url: str, webhook_receiver: Any
 ):
-    with cluster(tmp_path / "servers") as shards:
-        allow_on(shards)
-        url = shards.url.replace("//", "//notifier:PASSWORD@")
-        daemons = Daemons(url, database_url, webhook_receiver, tmp_path)
-        try:
-            await daemons.start()
-            operator = {"REDIS_URL": shards.url.replace("//", "//operator:PASSWORD@")}
-            command(daemons, "publish", "a.b", "--stakeholders", "sre,pmo", **operator)
+    allow_on(shards)
+    url = shards.url.replace("//", "//notifier:PASSWORD@")
+    daemons = Daemons(url, database_url, webhook_receiver, tmp_path)
+    try:
+        await daemons.start()
+        operator = {"REDIS_URL": shards.url.replace("//", "//operator:PASSWORD@")}
+        command(daemons, "publish", "a.b", "--stakeholders", "sre,pmo", **operator)
 
-            await until(lambda: len(rows(database_url)) == 2)
-            assert "[]" in command(daemons, "dlq", "list", "--json", **operator)
-            assert await take_twice(url) == [None, "Sara"]
-            assert "NOPERM" not in daemons.log()
-        finally:
-            await daemons.stop()
+        await until(lambda: len(rows(database_url)) == 2)
+        assert "[]" in command(daemons, "dlq", "list", "--json", **operator)
+        assert await take_twice(url) == [None, "Sara"]
+        assert "NOPERM" not in daemons.log()
+    finally:
+        await daemons.stop()
 
 
 def allow_on(shards: Cluster) -> None:
@@ -250,22 +250,21 @@ def allow_on(shards: Cluster) -> None:
 
 
 async def test_user_of_a_sentinel_has_its_rights(
-    tmp_path: Path, database_url: str, webhook_receiver: Any
+    sentinels: Replicated, tmp_path: Path, database_url: str, webhook_receiver: Any
 ):
-    with replicated(tmp_path / "servers") as servers:
-        for port in servers.sentinels:
-            with redis.Redis(port=port, protocol=2) as client:
-                client.execute_command(*SENTINEL_USER.split())
-        url = sentinel_login(servers)
-        daemons = Daemons(url, database_url, webhook_receiver, tmp_path)
-        try:
-            await daemons.start()
-            command(daemons, "publish", "a.b", "--stakeholders", "sre")
+    for port in sentinels.sentinels:
+        with redis.Redis(port=port, protocol=2) as client:
+            client.execute_command(*SENTINEL_USER.split())
+    url = sentinel_login(sentinels)
+    daemons = Daemons(url, database_url, webhook_receiver, tmp_path)
+    try:
+        await daemons.start()
+        command(daemons, "publish", "a.b", "--stakeholders", "sre")
 
-            await until(lambda: len(rows(database_url)) == 1)
-        finally:
-            await daemons.stop()
-        assert "PASSWORD" not in daemons.log()
+        await until(lambda: len(rows(database_url)) == 1)
+    finally:
+        await daemons.stop()
+    assert "PASSWORD" not in daemons.log()
 
 
 def sentinel_login(servers: Replicated) -> str:

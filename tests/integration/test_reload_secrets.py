@@ -11,15 +11,14 @@ import aiohttp
 from standardwebhooks import Webhook
 
 from notifier.signing import key_id
-from tests.integration.action_pages import actions
-from tests.integration.daemons import SECRET, Daemons
-from tests.integration.test_outages import readiness
-from tests.integration.test_pipeline import rows, until, xadd
-from tests.integration.test_reload import Service, paths, service, until_readiness
-from tests.ports import quiet_port
-from tests.vault_server import ROOT_TOKEN, running_vault
-
-__all__ = ["service"]
+from tests.support.action_pages import actions
+from tests.support.daemons import SECRET, Daemons
+from tests.support.ports import quiet_port
+from tests.support.readiness import readiness, until_readiness
+from tests.support.service import Service, paths
+from tests.support.state import rows, xadd
+from tests.support.vault_server import ROOT_TOKEN, running_vault
+from tests.support.waiting import until
 
 NEW_KEY = "9a8b7c6d5e4f30219a8b7c6d5e4f3021"
 

@@ -5,66 +5,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import redis
-from psycopg.rows import dict_row
 
-from notifier.streams.keys import Keys
-from tests.integration.daemons import Daemons
-from tests.integration.test_digests import SETTINGS as DIGESTING
-from tests.integration.test_digests import burst, lane_length
-from tests.integration.test_pipeline import rows, until, xadd
-
-DEAD = Keys("teams:events").dead
-
-
-def dlq(
-    daemons: Daemons, *arguments: str, stdin: str = "", **more: str
-) -> subprocess.CompletedProcess[str]:
-    env = {
-        "REDIS_URL": daemons.redis_url,
-        "DATABASE_URL": daemons.database_url,
-        "PATH": "/usr/bin:/bin",
-        **more,
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "notifier", "dlq", *arguments],
-        env=env, input=stdin, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-
-
-def letters(daemons: Daemons) -> list[tuple[str, dict[str, str]]]:
-    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
-        return [(entry_id, fields) for entry_id, fields in client.xrange(DEAD)]
-
-
-def actions(daemons: Daemons) -> list[dict[str, Any]]:
-    with psycopg.connect(daemons.database_url, row_factory=dict_row) as connection:
-        return connection.execute(
-            "SELECT * FROM teams_dead_letter_actions ORDER BY at"
-        ).fetchall()
-
-
-async def refused(daemons: Daemons, count: int = 1) -> None:
-    """Let notifications end as dead letters: the webhook answers 400."""
-    daemons.receiver.answer(400, times=count)
-    await daemons.start()
-    for number in range(count):
-        members = {
-            "type": "a.b",
-            "stakeholders": "sre",
-            "id": f"e{number}",
-            "patient_id": "PAT-12345",
-        }
-        xadd(daemons.redis_url, members)
-    await until(lambda: len(letters(daemons)) == count)
-    await until(lambda: len(rows(daemons.database_url)) == count)
+from tests.support.commands import dlq
+from tests.support.daemons import Daemons
+from tests.support.digests import SETTINGS as DIGESTING
+from tests.support.digests import burst
+from tests.support.refused import refused
+from tests.support.state import DEAD, actions, lane_length, letters, rows, xadd
+from tests.support.waiting import until
 
 
 async def test_a_replayed_notification_is_delivered_in_its_own_row(daemons: Daemons):

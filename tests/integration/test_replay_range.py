@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 
 import psycopg
 import redis
 
 from notifier.streams.keys import Keys
-from tests.integration.commands import notifier
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import rows, until, xadd
-from tests.integration.test_replay import actions, refused
+from tests.support.commands import notifier
+from tests.support.daemons import Daemons
+from tests.support.processes import run
+from tests.support.refused import refused
+from tests.support.state import actions, rows, xadd
+from tests.support.waiting import until
 
 
 def replay(daemons: Daemons, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -23,10 +24,7 @@ def replay(daemons: Daemons, *arguments: str) -> subprocess.CompletedProcess[str
         "DATABASE_URL": daemons.database_url,
         "PATH": "/usr/bin:/bin",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "notifier", "replay", *arguments],
-        env=env, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    return run("replay", *arguments, env=env)
 
 
 async def test_a_time_range_is_replayed_where_it_was_not_delivered(daemons: Daemons):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import rows, until, xadd
-from tests.integration.test_replay import actions, dlq, letters
+from tests.support.commands import dlq
+from tests.support.daemons import Daemons
+from tests.support.state import actions, letters, rows, xadd
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ import pytest
 
 from notifier.store.migrations import migrate_down
 from notifier.store.queries import load_queries
-from tests.integration.commands import notifier
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import left_over, rows, until, xadd
+from tests.support.commands import notifier
+from tests.support.daemons import Daemons
+from tests.support.state import left_over, rows, xadd
+from tests.support.waiting import until
 
 SINCE, UNTIL = "2026-11-20", "2026-11-23"
 START = datetime(2026, 11, 20, tzinfo=UTC)

@@ -17,11 +17,12 @@ from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.keys import Keys
 from notifier.streams.scripts import Script
-from tests.integration.resharding import Resharding, resharding
-from tests.integration.test_failover import event, running
-from tests.integration.test_outages import readiness
-from tests.integration.test_pipeline import rows, until
-from tests.integration.topologies import Cluster, cluster
+from tests.support.daemons import running
+from tests.support.readiness import readiness
+from tests.support.resharding import Resharding, resharding
+from tests.support.state import rows
+from tests.support.topologies import Cluster, cluster, event
+from tests.support.waiting import until
 
 STREAM = "teams:events"
 KEYS = Keys(STREAM)
@@ -36,7 +37,12 @@ RENEWALS = 12
 """Of one lease: for four times as long as it lasts nobody but its owner has kept it. Events read and not hopped would be poison by then."""
 
 
-@pytest.fixture(params=["a master with slots", "a master that was added"])
+@pytest.fixture(
+    params=[
+        "a master with slots",
+        pytest.param("a master that was added", marks=pytest.mark.slow),
+    ]
+)
 def move(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[tuple[Cluster, Resharding]]:
@@ -83,6 +89,7 @@ async def renewed(moving: Resharding) -> None:
     await until(enough, 100)
 
 
+@pytest.mark.slow
 async def test_slot_moves_while_events_are_published_and_delivered(
     move: tuple[Cluster, Resharding], database_url: str, webhook_receiver: Any, tmp_path: Path
 ):

@@ -10,11 +10,12 @@ from pathlib import Path
 import redis
 
 from notifier.provenance import sign
-from notifier.sandbox.servers import redis_program
-from tests.integration.action_pages import links_on, post, public
-from tests.integration.commands import notifier
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import dead, rows, until, xadd
+from tests.support.action_pages import links_on, post, public
+from tests.support.commands import notifier
+from tests.support.daemons import Daemons
+from tests.support.redis_cli import redis_cli
+from tests.support.state import dead, rows, xadd
+from tests.support.waiting import until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "producers.md"
 KEY = "claims-worker-key-for-the-example"
@@ -43,7 +44,7 @@ async def test_shell_of_the_guide_and_the_command_line_are_taken_and_others_are_
 ):
     await daemons.start(**REQUIRED)
     [script] = blocks("sh")
-    cli = f"{redis_program('redis-cli')} -u {daemons.redis_url}"
+    cli = f"{redis_cli()} -u {daemons.redis_url}"
     subprocess.run(
         ["/bin/sh", "-ec", script.replace("redis-cli", cli)],
         check=True, timeout=30, env={"PATH": os.environ["PATH"]},

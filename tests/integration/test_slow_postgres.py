@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import psycopg
 
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import rows, until, xadd
+from tests.support.daemons import Daemons
+from tests.support.state import rows, xadd
+from tests.support.waiting import until
 
 _SLOW = """
     CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END $$;

@@ -13,12 +13,13 @@ import aiohttp
 import pytest
 
 from notifier.tracecontext import parse_traceparent
-from tests.integration.commands import notifier
-from tests.integration.daemons import Daemons
-from tests.integration.test_digests import SETTINGS, lane_length
-from tests.integration.test_pipeline import rows, until, xadd
-from tests.integration.test_trace_context import SPAN, TRACE, TRACED
-from tests.otlp import Collector
+from tests.support.commands import notifier
+from tests.support.daemons import Daemons
+from tests.support.digests import SETTINGS
+from tests.support.otlp import Collector
+from tests.support.state import lane_length, rows, xadd
+from tests.support.tracing import SPAN, TRACE, TRACED
+from tests.support.waiting import until
 
 
 @pytest.fixture

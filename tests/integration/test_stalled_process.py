@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 from collections import Counter
 
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import left_over, rows, until, xadd
+from tests.support.daemons import Daemons
+from tests.support.state import left_over, rows, xadd
+from tests.support.waiting import until
 
 EVENTS = 8
 LEASE = {"TEAMS_REDIS__LEASE_SECONDS": "1", "TEAMS_DELIVERY__IN_FLIGHT": "1"}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from notifier.errors import TemplateError
 from notifier.templating import Template
-from tests.unit.test_template_oracle import same
+from tests.support.oracle import same
 
 ORACLE = Path(__file__).resolve().parent.parent / "oracle"
 
@@ -153,6 +153,8 @@ def unusual(template: object) -> bool:
     return "reverse(" in text or '"$data": {' in text or '"$data": [' in text or "1e" in text
 
 
+@pytest.mark.slow
+@pytest.mark.node
 @settings(
     max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import rows, until
-from tests.integration.topologies import cluster, replicated
+from tests.support.daemons import Daemons
+from tests.support.processes import run
+from tests.support.state import rows
+from tests.support.topologies import Cluster, Replicated
+from tests.support.waiting import until
 
 
 @pytest.fixture(params=["cluster", "sentinels"])
-def redis_address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with ExitStack() as stack:
-        start = cluster if request.param == "cluster" else replicated
-        yield stack.enter_context(start(tmp_path / "servers")).url
+def redis_address(
+    request: pytest.FixtureRequest, shards: Cluster, sentinels: Replicated
+) -> str:
+    return shards.url if request.param == "cluster" else sentinels.url
 
 
 def printed(daemons: Daemons, *arguments: str, exits: tuple[int, ...] = (0,)) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "notifier", *arguments],
-        env=daemons.environment() | {"COLUMNS": "200", "HOME": os.environ.get("HOME", "/")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    env = daemons.environment() | {"COLUMNS": "200", "HOME": os.environ.get("HOME", "/")}
+    done = run(*arguments, env=env, seconds=120)
     assert done.returncode in exits, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import signal
 import sys
@@ -21,7 +20,8 @@ from notifier.config import load_config
 from notifier.streams.connection import close, connect
 from notifier.streams.keys import Keys
 from notifier.streams.overview import Lookout
-from tests.integration.commands import notifier
+from tests.support.commands import notifier
+from tests.support.terminal import terminal
 
 KEYS = Keys("teams:events")
 SRE = KEYS.lane("sre", urgent=False)
@@ -123,7 +123,7 @@ async def test_entries_that_went_ahead_of_their_group_do_not_wait(redis_url: str
 @contextmanager
 def on_a_terminal(*arguments: str, **env: str) -> Iterator[tuple[Popen[bytes], int]]:
     """Run a command with a terminal of 80 columns and 24 lines; yields the process and the terminal's other end."""
-    ours, theirs = pty.openpty()
+    ours, theirs = terminal()
     given = {"PATH": os.environ["PATH"], "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
     process = Popen(
         [sys.executable, "-m", "notifier", *arguments],

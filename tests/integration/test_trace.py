@@ -4,55 +4,22 @@ from __future__ import annotations
 
 import json
 import uuid
-from pathlib import Path
-from typing import Any
 
 import psycopg
 import redis
 
 from notifier.store.queries import load_queries
 from notifier.streams.keys import Keys
-from tests.integration.action_pages import links_on, post, public
-from tests.integration.commands import notifier
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.integration.topologies import cluster
+from tests.support.action_pages import links_on, post, public
+from tests.support.commands import notifier
+from tests.support.daemons import Daemons
+from tests.support.state import dead, rows, xadd
+from tests.support.topologies import Cluster
+from tests.support.tracing import CLAIM, shown, trace, whats
+from tests.support.waiting import until
 
 AWAY_REDIS = "redis://127.0.0.1:1/0"
 AWAY_POSTGRES = "postgresql://127.0.0.1:1/notifier"
-CLAIM = {
-    "type": "nphies.claim.rejected",
-    "id": "rejected-1",
-    "correlation_id": "corr-1",
-    "claim_id": "CLM-77",
-    "patient_id": "PAT-9876543",
-    "stakeholders": "sre",
-}
-
-
-def trace(daemons: Daemons, *arguments: str, status: int = 0, **env: str) -> dict[str, Any]:
-    done = notifier(
-        "trace", *arguments, "--format", "json",
-        **({"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url} | env),
-    )  # fmt: skip
-    assert done.returncode == status, done.stdout + done.stderr
-    assert "9876543" not in done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def shown(daemons: Daemons, *arguments: str, status: int = 0, **env: str) -> str:
-    done = notifier(
-        "trace", *arguments,
-        **({"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url, "COLUMNS": "220"} | env),
-    )  # fmt: skip
-    assert done.returncode == status, done.stdout + done.stderr
-    assert "9876543" not in done.stdout + done.stderr
-    return done.stdout
-
-
-def whats(journey: dict[str, Any]) -> list[str]:
-    return [step["what"] for step in journey["steps"]]
 
 
 async def test_every_id_leads_to_the_whole_way_of_a_delivered_card(daemons: Daemons):
@@ -281,13 +248,12 @@ def test_every_way_in_has_an_index(database_url: str):
     assert "Seq Scan" not in plans
 
 
-async def test_it_finds_what_waits_on_a_cluster(tmp_path: Path, database_url: str):
-    with cluster(tmp_path) as servers:
-        with servers.client() as client:
-            entry_id = client.xadd("teams:events", CLAIM)  # type: ignore[arg-type]
-        done = notifier(
-            "trace", "CLM-77", "--format", "json", REDIS_URL=servers.url, DATABASE_URL=database_url
-        )  # fmt: skip
+async def test_it_finds_what_waits_on_a_cluster(shards: Cluster, database_url: str):
+    with shards.client() as client:
+        entry_id = client.xadd("teams:events", CLAIM)  # type: ignore[arg-type]
+    done = notifier(
+        "trace", "CLM-77", "--format", "json", REDIS_URL=shards.url, DATABASE_URL=database_url
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)

@@ -8,21 +8,13 @@ import redis
 
 from notifier.streams.keys import Keys
 from notifier.tracecontext import TraceContext, parse_traceparent
-from tests.integration.action_pages import links_on, post, public
-from tests.integration.commands import entries, notifier
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.integration.test_trace import trace
-from tests.receiver import Received
-
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-TRACED = {
-    "type": "a.b",
-    "id": "e1",
-    "stakeholders": "sre",
-    "traceparent": f"00-{TRACE}-{SPAN}-01",
-    "tracestate": "congo=t61rcWkgMzE",
-}
+from tests.support.action_pages import links_on, post, public
+from tests.support.commands import notifier
+from tests.support.daemons import Daemons
+from tests.support.receiver import Received
+from tests.support.state import dead, entries, rows, xadd
+from tests.support.tracing import SPAN, TRACE, TRACED, trace
+from tests.support.waiting import until
 
 
 def sent(request: Received) -> TraceContext:

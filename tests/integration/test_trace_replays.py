@@ -8,10 +8,11 @@ from typing import Any
 import redis
 
 from notifier.streams.keys import Keys
-from tests.integration.commands import notifier
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import dead, rows, until, xadd
-from tests.integration.test_trace import CLAIM, shown, trace, whats
+from tests.support.commands import notifier
+from tests.support.daemons import Daemons
+from tests.support.state import dead, rows, xadd
+from tests.support.tracing import CLAIM, shown, trace, whats
+from tests.support.waiting import until
 
 
 async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):

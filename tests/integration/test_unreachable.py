@@ -16,7 +16,7 @@ from notifier.errors import StreamError
 from notifier.sandbox.servers import Server
 from notifier.streams.actions import Actions
 from notifier.streams.connection import close, connect
-from tests.integration.commands import notifier
+from tests.support.commands import notifier
 
 UNKNOWN = "no-such-host.invalid"
 

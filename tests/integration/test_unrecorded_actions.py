@@ -11,7 +11,7 @@ import psycopg
 from notifier.sandbox.servers import start_postgres
 from notifier.signing import action_token
 from notifier.store.migrations import migrate_up
-from tests.integration.action_pages import (
+from tests.support.action_pages import (
     acknowledged,
     get,
     links,
@@ -21,9 +21,10 @@ from tests.integration.action_pages import (
     public,
     requests,
 )
-from tests.integration.daemons import SECRET, Daemons
-from tests.integration.test_pipeline import rows, until, xadd
-from tests.ports import quiet_port
+from tests.support.daemons import SECRET, Daemons
+from tests.support.ports import quiet_port
+from tests.support.state import rows, xadd
+from tests.support.waiting import until
 
 
 async def test_a_notification_that_is_not_recorded_yet_is_acknowledged_and_its_row_says_so(

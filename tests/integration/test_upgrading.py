@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,9 +14,11 @@ import psycopg
 import pytest
 import redis
 
-from notifier.sandbox.servers import redis_program, start_redis
-from tests.integration.daemons import Daemons
-from tests.integration.test_pipeline import rows, until, xadd
+from notifier.sandbox.servers import start_redis
+from tests.support.daemons import Daemons
+from tests.support.redis_cli import redis_cli
+from tests.support.state import rows, xadd
+from tests.support.waiting import until
 
 # Restarts take seconds each, more on a busy machine.
 pytestmark = pytest.mark.timeout(300)
@@ -89,12 +92,8 @@ async def test_a_restored_older_redis_repeats_what_waited_then_into_the_same_row
             daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"waiting-{number}"}
         )
     copy = tmp_path / "redis.rdb"
-    subprocess.run(
-        [redis_program("redis-cli"), "-u", daemons.redis_url, "--rdb", str(copy)],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
+    fetch = f"{redis_cli()} -u {daemons.redis_url} --rdb {shlex.quote(str(copy))}"
+    subprocess.run(["/bin/sh", "-c", fetch], check=True, capture_output=True, timeout=60)
     second = await daemons.start()
     await until(lambda: len(rows(daemons.database_url)) == 4, PATIENCE_SECONDS)
     second.send_signal(signal.SIGTERM)

@@ -13,7 +13,7 @@ import trustme
 from notifier.config import VaultSettings, load_config
 from notifier.errors import SecretsError, VaultError
 from notifier.secrets import VaultSource, load_secrets, open_vault, sources
-from tests.vault_server import ROOT_TOKEN, FakeVault, Token, running_vault
+from tests.support.vault_server import ROOT_TOKEN, FakeVault, Token, running_vault
 
 URL = "https://prod-7.westeurope.logic.azure.com:443/workflows/x?sig=vault-canary"
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"

@@ -21,7 +21,7 @@ from notifier.web.callback import CallbackParts, add_callback, signed
 from notifier.web.clients import Clients
 from notifier.web.desk import ActionDesk
 from notifier.web.limits import PostLimit
-from tests.action_memory import FACTS, ID, NOW, Memory
+from tests.support.action_memory import FACTS, ID, NOW, Memory
 
 KEY = bytes(range(32))
 

@@ -22,7 +22,7 @@ from notifier.deadletter import Reason
 from notifier.store.migrations import required_migrations
 from notifier.telemetry.spans import PACKAGES
 from notifier.templating.functions import FUNCTIONS
-from tests.docblocks import PAGES, Block, blocks
+from tests.support.docblocks import PAGES, Block, blocks
 
 ROOT = Path(__file__).parents[2]
 

@@ -235,6 +235,7 @@ def test_prometheus_takes_the_rules_and_the_example():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @needs_promtool
 @pytest.mark.parametrize("file", sorted(path.name for path in PROMETHEUS.glob("*.test.yml")))
 def test_the_cases_of_rules_hold(file: str):
@@ -244,6 +245,7 @@ def test_the_cases_of_rules_hold(file: str):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @needs_promtool
 def test_a_case_that_does_not_hold_is_found(tmp_path: Path):
     for path in PROMETHEUS.glob("*.yml"):

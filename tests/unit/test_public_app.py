@@ -18,7 +18,7 @@ from notifier.web.clients import Clients
 from notifier.web.desk import ActionDesk
 from notifier.web.limits import PostLimit
 from notifier.web.public import PublicParts, create_public_app
-from tests.action_memory import FACTS, ID, NOW, Memory
+from tests.support.action_memory import FACTS, ID, NOW, Memory
 
 KEYS = ["the key of today", "the key of yesterday"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -15,25 +14,13 @@ from notifier.reports import (
     Figures,
     Latency,
     Period,
-    Slot,
     Unacknowledged,
     success_metrics,
 )
 from notifier.reports.charts import Axis, Mark, columns, nice_most, steps
 from notifier.reports.page import report_page
 from notifier.reports.wording import percent, seconds
-
-END = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
-PERIOD = Period(END - timedelta(days=2), END, "Asia/Riyadh")
-
-
-def figures(**changes: object) -> Figures:
-    empty = Figures(
-        period=PERIOD, made_at=END, all=Count("", 0, 0, 0), by_event_type=(), by_channel=(), by_priority=(), dead_letters=(),
-        latency=None, latency_by_channel=(), acknowledged=(), unacknowledged=Unacknowledged(0, None), actions=(), escalations=(),
-        dead_letter_actions=(), trend=tuple(Slot(start) for start in PERIOD.starts()),
-    )  # fmt: skip
-    return replace(empty, **changes)  # type: ignore[arg-type]
+from tests.support.report_figures import END, figures
 
 
 def met(found: Figures) -> dict[str, bool | None]:

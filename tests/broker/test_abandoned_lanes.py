@@ -1,0 +1,65 @@
+"""Notifications for a removed channel are counted and drained, except what is in flight."""
+
+from __future__ import annotations
+
+import pytest
+import redis.asyncio
+
+from notifier.config import Config
+from notifier.streams.abandoned import AbandonedLanes, Drained
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import Move
+from tests.support.backlog import KEYS, STREAM
+
+URGENT, NORMAL = (KEYS.lane("night", urgent=urgent) for urgent in (True, False))
+
+
+@pytest.fixture
+def lanes(client: redis.asyncio.Redis, config: Config) -> AbandonedLanes:
+    return AbandonedLanes(client, config.redis)
+
+
+def bury(entry_id: str) -> Move:
+    return Move(NORMAL, entry_id, ((KEYS.dead, {"event": entry_id}),))
+
+
+async def test_notification_in_flight_is_not_drained(
+    client: redis.asyncio.Redis, group: ConsumerGroup, lanes: AbandonedLanes
+):
+    await group.ensure([NORMAL])
+    for number in range(3):
+        await client.xadd(NORMAL, {"notification": str(number)})
+    held, stale = await group.read([NORMAL], count=2, block_seconds=0.01)
+    await group.give_up(NORMAL, [stale.id])
+    [*_, (waiting, _)] = await client.xrange(NORMAL)
+
+    results = await lanes.drain(
+        NORMAL, [bury(entry_id) for entry_id in (held.id, stale.id, waiting.decode(), "1-1")]
+    )
+
+    assert results == [Drained.IN_HAND, Drained.DONE, Drained.DONE, Drained.GONE]
+    assert await client.xlen(NORMAL) == 1
+    assert await client.xlen(KEYS.dead) == 2
+    assert (await client.xpending(NORMAL, "notifier"))["pending"] == 1
+
+
+async def test_lane_that_never_had_a_group_is_drained_once(
+    client: redis.asyncio.Redis, lanes: AbandonedLanes
+):
+    entry_id = (await client.xadd(NORMAL, {"notification": "1"})).decode()
+
+    assert await lanes.drain(NORMAL, [bury(entry_id)]) == [Drained.DONE]
+    assert await lanes.drain(NORMAL, [bury(entry_id)]) == [Drained.GONE]
+    assert await client.xlen(NORMAL) == 0
+    assert await client.xlen(KEYS.dead) == 1
+
+
+async def test_every_channel_that_ever_was_is_known_with_what_waits_for_it(
+    client: redis.asyncio.Redis, lanes: AbandonedLanes
+):
+    await lanes.remember(STREAM, ["night", "sre"])
+    await lanes.remember(STREAM, ["sre"])
+    for lane in (URGENT, NORMAL, NORMAL):
+        await client.xadd(lane, {"notification": "1"})
+
+    assert await lanes.waiting(STREAM) == {"night": (1, 2), "sre": (0, 0)}

@@ -1,0 +1,191 @@
+"""A dead letter is found, shown, and replayed or discarded once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+import redis.asyncio
+
+from notifier.config import Config
+from notifier.deadletters import (
+    DeadLetter,
+    Filter,
+    NoSuchDeadLetterError,
+    every_dead_letter,
+    list_dead_letters,
+    show_dead_letter,
+)
+from notifier.masking import Masking
+from notifier.replays import Replayer
+from notifier.routing import Catalogue
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import Keys
+from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT, calm, ids, publish, read_all
+from tests.support.broker import Broker
+from tests.support.receiver import WebhookReceiver
+from tests.support.stages import ONE, Stages
+
+MASKING = Masking.of(["patient_id"], [])
+OTHER = "claims:events"
+
+Refuse = Callable[[], Awaitable[DeadLetter]]
+
+
+@pytest.fixture
+def replayer(config: Config) -> Replayer:
+    return Replayer(Catalogue(config.routes, config.channels), MASKING, max_event_bytes=20_000)
+
+
+@pytest.fixture
+def refuse(group: ConsumerGroup, stages: Stages, webhook_receiver: WebhookReceiver) -> Refuse:
+    """Let the webhook refuse a notification; return its dead letter."""
+
+    async def refused() -> DeadLetter:
+        webhook_receiver.answer(400, times=1)
+        await stages.put(ONE)
+        async with stages.lane(webhook_receiver.url("sre"), group=group) as lane:
+            await lane.step()
+        [letter] = await list_dead_letters(group, [STREAM], MASKING, limit=10, wanted=Filter())
+        return letter
+
+    return refused
+
+
+async def bury(
+    client: redis.asyncio.Redis, ms: int, *, stream: str = STREAM, **fields: str
+) -> None:
+    await client.xadd(
+        Keys(stream).dead, {"reason": "rejected", "event": "{}"} | fields, id=f"{ms}-0"
+    )
+
+
+async def test_letters_of_all_streams_are_listed_newest_first(
+    client: redis.asyncio.Redis, group: ConsumerGroup
+):
+    for ms in (1, 4, 5):
+        await bury(client, ms)
+    for ms in (2, 3, 6):
+        await bury(client, ms, stream=OTHER)
+
+    letters = await list_dead_letters(group, [STREAM, OTHER], MASKING, limit=4, wanted=Filter())
+
+    assert [letter.id for letter in letters] == ["6-0", "5-0", "4-0", "3-0"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter(channel="pmo"), ["2000-0"]),
+        (Filter(reason="poison"), ["3000-0"]),
+        (Filter(since=datetime.fromtimestamp(2, UTC)), ["2000-0", "3000-0"]),
+        (Filter(until=datetime.fromtimestamp(2, UTC)), ["1000-0"]),
+    ],
+    ids=["channel", "reason", "since", "until"],
+)
+async def test_only_wanted_letters_are_found(
+    client: redis.asyncio.Redis, group: ConsumerGroup, wanted: Filter, found: list[str]
+):
+    await bury(client, 1000, channel="sre")
+    await bury(client, 2000, channel="pmo")
+    await bury(client, 3000, channel="sre", reason="poison")
+
+    oldest_first = [each async for each in every_dead_letter(group, [STREAM], MASKING, wanted)]
+    newest_first = await list_dead_letters(group, [STREAM], MASKING, limit=10, wanted=wanted)
+
+    assert [letter.id for letter in oldest_first] == found
+    assert [letter.id for letter in newest_first] == found[::-1]
+
+
+async def test_letter_that_is_not_there_is_a_clear_error(group: ConsumerGroup):
+    with pytest.raises(NoSuchDeadLetterError, match="there is no dead letter 1-0"):
+        await show_dead_letter(group, [STREAM], MASKING, "1-0")
+
+
+async def test_replayed_letter_is_in_its_lane_once_with_how_it_ended_before(
+    client: redis.asyncio.Redis, group: ConsumerGroup, replayer: Replayer, refuse: Refuse
+):
+    letter = await refuse()
+    targets = replayer.targets(STREAM, letter.fields, letter.raw)
+
+    assert await group.revive(KEYS.dead, letter.id, targets)
+    assert not await group.revive(KEYS.dead, letter.id, targets)
+
+    assert await ids(client, NORMAL) == ["e0"]
+    assert await client.xlen(KEYS.dead) == 0
+
+
+async def test_letter_that_two_people_replay_at_once_is_replayed_once(
+    client: redis.asyncio.Redis, broker: Broker, replayer: Replayer, refuse: Refuse
+):
+    letter = await refuse()
+    targets = replayer.targets(STREAM, letter.fields, letter.raw)
+
+    done = await asyncio.gather(
+        *(broker.group(who).revive(KEYS.dead, letter.id, targets) for who in ("a", "b", "c"))
+    )
+
+    assert sorted(done) == [False, False, True]
+    assert await client.xlen(NORMAL) == 1
+
+
+async def test_replayed_letter_is_delivered_under_its_own_id_and_counts_its_attempts(
+    group: ConsumerGroup,
+    replayer: Replayer,
+    refuse: Refuse,
+    stages: Stages,
+    webhook_receiver: WebhookReceiver,
+):
+    letter = await refuse()
+    await group.revive(
+        KEYS.dead, letter.id, replayer.targets(STREAM, letter.fields, letter.raw)
+    )
+    async with stages.lane(webhook_receiver.url("sre"), group=group) as lane:
+        await lane.step()
+
+    refused, delivered = await stages.outcomes()
+    assert (refused["id"], refused["status"]) == (delivered["id"], "dead_lettered")
+    assert (delivered["status"], delivered["retry_count"]) == ("delivered", 1)
+
+
+async def test_discarded_letter_is_gone_and_nothing_comes_of_it(
+    client: redis.asyncio.Redis, group: ConsumerGroup, refuse: Refuse
+):
+    letter = await refuse()
+
+    assert await group.revive(KEYS.dead, letter.id, [])
+    assert not await group.revive(KEYS.dead, letter.id, [])
+
+    assert await client.xlen(KEYS.dead) == await client.xlen(NORMAL) == 0
+
+
+async def test_letter_that_another_discarded_is_not_replayed(
+    client: redis.asyncio.Redis, group: ConsumerGroup, replayer: Replayer, refuse: Refuse
+):
+    letter = await refuse()
+    await group.revive(KEYS.dead, letter.id, [])
+
+    assert not await group.revive(
+        KEYS.dead, letter.id, replayer.targets(STREAM, letter.fields, letter.raw)
+    )
+    assert await client.xlen(NORMAL) == 0
+
+
+async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages, replayer: Replayer
+):
+    await group.ensure([STREAM])
+    await publish(client, [{**calm(1), "stakeholders": "nobody", "priority": "HIGH"}])
+    await read_all(stages.intake(group))
+    [letter] = await list_dead_letters(group, [STREAM], MASKING, limit=10, wanted=Filter())
+
+    edited = {"type": "a.b", "id": "n1", "stakeholders": ["sre", "pmo"], "priority": "HIGH"}
+    targets = replayer.targets(STREAM, letter.fields, letter.raw, edited)
+    assert await group.revive(KEYS.dead, letter.id, targets)
+
+    assert (
+        await ids(client, URGENT) == await ids(client, KEYS.lane("pmo", urgent=True)) == ["n1"]
+    )
+    assert await client.xlen(KEYS.dead) == 0

@@ -1,0 +1,82 @@
+"""Where Redis is full, what empties it goes on, and what fills it is held back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import redis.asyncio
+
+from notifier.errors import StreamError
+from notifier.streams.hop import HopResult, Move
+from tests.support.reading import SOURCE, TARGET, Joined, read
+
+pytestmark = pytest.mark.fake_cannot("fill up")
+
+
+@pytest.fixture
+async def full(client: redis.asyncio.Redis) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Fill Redis up to its maxmemory (noeviction)."""
+
+    async def fill() -> None:
+        await client.config_set("maxmemory-policy", "noeviction")
+        await client.config_set("maxmemory", 1)
+        with pytest.raises(redis.exceptions.ResponseError, match="maxmemory"):
+            await client.xadd("other", {"a": "1"})
+
+    yield fill
+    await client.config_set("maxmemory", 0)
+
+
+async def test_a_hop_in_a_full_redis_is_whole_with_its_mark_and_every_target(
+    client: redis.asyncio.Redis, join: Joined, full: Callable[[], Awaitable[None]]
+):
+    group = await join("one")
+    for _ in range(3):
+        await client.xadd(SOURCE, {"a": "1"})
+    first, second, third = await read(group)
+    await client.xack(
+        SOURCE, "notifier", first
+    )  # another process has moved it: the first of the batch moves nothing
+    await client.xdel(SOURCE, first)
+    await full()
+    text = "x" * 50_000
+    moves = [
+        Move(SOURCE, entry_id, ((TARGET, {"b": text}), ("{s}:dead", {"b": text})), mark=f"{{s}}:m{entry_id}", mark_seconds=60)
+        for entry_id in (first, second, third)
+    ]  # fmt: skip
+
+    results = await group.hop(moves)
+
+    assert results == [HopResult.LOST, HopResult.MOVED, HopResult.MOVED]
+    assert await client.xlen(TARGET) == await client.xlen("{s}:dead") == 2
+    assert await client.exists(*(f"{{s}}:m{entry_id}" for entry_id in (second, third))) == 2
+    assert await client.xlen(SOURCE) == 0
+
+
+async def test_a_dead_letter_replayed_in_a_full_redis_is_in_its_lane(
+    client: redis.asyncio.Redis, join: Joined, full: Callable[[], Awaitable[None]]
+):
+    group = await join("one")
+    letter = (await client.xadd("{s}:dead", {"a": "1"})).decode()
+    await full()
+
+    assert await group.revive("{s}:dead", letter, [(TARGET, {"b": "2"})])
+    assert await client.xlen("{s}:dead") == 0
+    assert await client.xlen(TARGET) == 1
+
+
+async def test_rate_limit_goes_on_in_a_full_redis_and_room_is_asked_for(
+    client: redis.asyncio.Redis, join: Joined, full: Callable[[], Awaitable[None]]
+):
+    group = await join("one")
+    await group.require_room("s")
+    await full()
+
+    waits = await group.reserve("sre", 3, seconds_each=10, burst=2, distance_seconds=0)
+    with pytest.raises(StreamError, match="is full"):
+        await group.require_room("s")
+
+    assert waits[:2] == [0, 0]
+    assert waits[2] > 0
+    assert await client.exists("{s}:never") == 0

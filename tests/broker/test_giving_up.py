@@ -1,0 +1,135 @@
+"""What a channel leaves to other processes is really theirs, also when it cannot tell Redis so."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import redis.asyncio
+from typing_extensions import override
+
+from notifier.config import RateLimitSettings
+from notifier.stages.delivery import Waiting
+from notifier.streams.group import ConsumerGroup
+from tests.support.backlog import NORMAL
+from tests.support.broker import Broker
+from tests.support.reading import hand_over
+from tests.support.receiver import WebhookReceiver
+from tests.support.stages import Lane, Stages, notifications
+
+Meanwhile = Callable[[], Awaitable[object]]
+
+
+class InterruptedGroup(ConsumerGroup):
+    """Something happens between the rendering of a card and its post."""
+
+    meanwhile: Meanwhile | None = None
+
+    @override
+    async def reserve(
+        self,
+        channel: str,
+        count: int,
+        *,
+        seconds_each: float,
+        burst: int,
+        distance_seconds: float,
+    ) -> list[float]:
+        waits = await super().reserve(
+            channel, count, seconds_each=seconds_each, burst=burst, distance_seconds=distance_seconds,
+        )  # fmt: skip
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return waits
+
+
+@pytest.fixture
+def group(client: redis.asyncio.Redis, stages: Stages) -> InterruptedGroup:
+    return InterruptedGroup(client, stages.config.redis, "one")
+
+
+@pytest.fixture
+def limit(stages: Stages) -> RateLimitSettings:
+    return stages.config.rate_limit
+
+
+async def digest_of_three(stages: Stages, lane: Lane) -> list[Waiting]:
+    """Three notifications that this process has read and that share a card."""
+    members = notifications(3)
+    await stages.put(*members)
+    entries = await lane.group.read([NORMAL], count=3, block_seconds=0.01)
+    for entry in entries:
+        lane.leases.hold(entry.stream, entry.id)
+    return list(zip(entries, members, strict=True))
+
+
+def held_by(lane: Lane, digest: list[Waiting]) -> list[str]:
+    """Return which of these entries the process still renews."""
+    return [entry.id for entry, _ in digest if not lane.leases.hold(entry.stream, entry.id)]
+
+
+async def test_digest_of_which_one_was_claimed_is_not_posted_and_the_rest_can_be_claimed(
+    broker: Broker,
+    group: InterruptedGroup,
+    stages: Stages,
+    limit: RateLimitSettings,
+    webhook_receiver: WebhookReceiver,
+):
+    async with stages.lane(
+        webhook_receiver.url("sre"), group=group, lease_seconds=0, rate_limit=limit
+    ) as lane:
+        digest = await digest_of_three(stages, lane)
+        first, *rest = [entry.id for entry, _ in digest]
+        quick, other = broker.group("quick"), broker.group("other")
+        group.meanwhile = lambda: hand_over(group, quick, NORMAL, first)
+
+        await lane.delivery.deliver(digest)
+
+        assert webhook_receiver.requests == []
+        assert held_by(lane, digest) == []
+        claimed = await other.claim(NORMAL, idle_seconds=1000, count=10)
+        assert [entry.id for entry in claimed] == rest
+        assert await quick.renew(NORMAL, [first]) == 1
+
+
+async def test_digest_is_no_longer_held_when_redis_goes_away_before_it_is_given_up(
+    broker: Broker,
+    group: InterruptedGroup,
+    stages: Stages,
+    limit: RateLimitSettings,
+    webhook_receiver: WebhookReceiver,
+):
+    async with stages.lane(
+        webhook_receiver.url("sre"), group=group, lease_seconds=0, rate_limit=limit
+    ) as lane:
+        digest = await digest_of_three(stages, lane)
+
+        async def stop_without_redis() -> None:
+            await broker.go_away()
+            lane.stop.set()
+
+        group.meanwhile = stop_without_redis
+
+        await lane.delivery.deliver(digest)
+        await broker.come_back()
+
+        assert webhook_receiver.requests == []
+        assert held_by(lane, digest) == []
+
+
+async def test_stop_while_redis_is_away_is_no_failure_and_holds_nothing(
+    broker: Broker,
+    group: InterruptedGroup,
+    stages: Stages,
+    webhook_receiver: WebhookReceiver,
+):
+    async with stages.lane(webhook_receiver.url("sre"), group=group, lease_seconds=0) as lane:
+        digest = await digest_of_three(stages, lane)
+        await broker.go_away()
+        lane.stop.set()
+
+        await lane.delivery.deliver(digest)
+        await broker.come_back()
+
+        assert webhook_receiver.requests == []
+        assert held_by(lane, digest) == []

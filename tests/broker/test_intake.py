@@ -1,0 +1,238 @@
+"""Intake sends each event once to every channel that it is for, or buries it with its reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import redis.asyncio
+
+from notifier.errors import StreamError
+from notifier.notifications import decode
+from notifier.provenance import Signers
+from notifier.streams.group import ConsumerGroup
+from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT, calm, ids, publish, read_all
+from tests.support.broker import Broker
+from tests.support.stages import Stages
+
+DEVOPS = KEYS.lane("devops", urgent=False)
+
+
+@pytest.fixture
+async def group(broker: Broker) -> ConsumerGroup:
+    group = broker.group("one")
+    await group.ensure([STREAM])
+    return group
+
+
+async def pending(client: redis.asyncio.Redis) -> int:
+    return int((await client.xpending(STREAM, "notifier"))["pending"])
+
+
+async def test_event_goes_to_the_lane_of_each_of_its_channels_and_stays_in_its_stream(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [{**calm(1), "stakeholders": "sre,devops"}])
+
+    assert await stages.intake(group).turn() == 1
+
+    assert await ids(client, NORMAL) == await ids(client, DEVOPS) == ["n1"]
+    assert await client.xlen(STREAM) == 1
+    assert await pending(client) == 0
+
+
+async def test_urgent_and_other_events_go_to_lanes_of_their_own(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [calm(1), {**calm(2), "priority": "CRITICAL"}])
+
+    await stages.intake(group).turn()
+
+    assert (await ids(client, URGENT), await ids(client, NORMAL)) == (["n2"], ["n1"])
+
+
+async def test_event_that_is_published_twice_is_sent_once(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [calm(1), calm(2), calm(1)])
+
+    await read_all(stages.intake(group))
+
+    assert await ids(client, NORMAL) == ["n1", "n2"]
+    assert await pending(client) == 0
+
+
+async def test_two_processes_send_each_event_once(
+    client: redis.asyncio.Redis, broker: Broker, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [calm(number) for number in range(50)])
+
+    await read_all(stages.intake(group), stages.intake(broker.group("two")))
+
+    assert sorted(await ids(client, NORMAL)) == sorted(f"n{number}" for number in range(50))
+
+
+async def test_event_of_a_process_that_died_is_claimed_and_sent_once(
+    client: redis.asyncio.Redis, broker: Broker, group: ConsumerGroup, stages: Stages
+):
+    dead = broker.group("dead")
+    await publish(client, [calm(1), calm(2)])
+    read = await dead.read([STREAM], count=10, block_seconds=0.01)
+    # As if it had been silent for longer than a lease.
+    await dead.give_up(STREAM, [entry.id for entry in read])
+
+    await read_all(stages.intake(group))
+
+    assert await ids(client, NORMAL) == ["n1", "n2"]
+    assert await pending(client) == 0
+
+
+async def test_event_that_no_process_survives_is_buried_as_poison(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [calm(1)])
+    [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
+    await stages.die_of(STREAM, entry.id, times=stages.config.redis.max_deliveries)
+
+    await stages.intake(group).turn()
+
+    [letter] = await stages.dead_letters()
+    assert letter["reason"] == "poison"
+    assert "n1" in letter["event"]
+    assert await client.xlen(NORMAL) == 0
+    assert await pending(client) == 0
+
+
+async def test_event_of_its_last_try_is_still_sent(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [calm(1)])
+    [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
+    await stages.die_of(STREAM, entry.id, times=stages.config.redis.max_deliveries - 1)
+
+    await stages.intake(group).turn()
+
+    assert await ids(client, NORMAL) == ["n1"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"type": "a b", "note": "kept"}, "invalid_event"),
+        ({"type": "a.b", "time": "yesterday", "note": "kept"}, "invalid_event"),
+        ({"type": "a.b", "note": "kept" * 6_000}, "invalid_event"),
+        ({"note": "kept"}, "invalid_event"),
+        ({"type": "a.b", "stakeholders": "nobody", "note": "kept"}, "unknown_channel"),
+    ],
+    ids=["type", "time", "size", "no type", "channel"],
+)
+async def test_entry_that_goes_nowhere_is_buried_with_its_reason_and_its_fields(
+    client: redis.asyncio.Redis,
+    group: ConsumerGroup,
+    stages: Stages,
+    fields: dict[str, str],
+    reason: str,
+):
+    [entry_id] = await publish(client, [fields])
+
+    await stages.intake(group).turn()
+
+    [letter] = await stages.dead_letters()
+    assert (letter["reason"], letter["stage"]) == (reason, "intake")
+    assert letter["source_id"] == entry_id
+    assert "kept" in letter["event"]
+    assert await pending(client) == 0
+
+
+async def test_channel_that_is_unknown_is_buried_and_the_known_one_is_served(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [{**calm(1), "stakeholders": "sre,nobody"}])
+
+    await stages.intake(group).turn()
+
+    assert await ids(client, NORMAL) == ["n1"]
+    [letter] = await stages.dead_letters()
+    assert letter["reason"] == "unknown_channel"
+    assert json.loads(letter["event"])["event"]["stakeholders"] == ["nobody"]
+
+
+async def test_event_without_a_signature_is_buried_where_signatures_are_required(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [calm(1)])
+
+    await stages.intake(group, signers=Signers(required=True)).turn()
+
+    assert [letter["reason"] for letter in await stages.dead_letters()] == ["unsigned"]
+    assert await client.xlen(NORMAL) == 0
+
+
+async def test_patient_is_masked_before_an_event_is_in_a_lane(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [{**calm(1), "patient_id": "PAT-12345", "note": "of PAT-12345"}])
+
+    await stages.intake(group).turn()
+
+    [(_, fields)] = await client.xrange(NORMAL)
+    assert b"12345" not in fields[b"notification"]
+    assert "patient_id" in decode(fields[b"notification"]).data
+
+
+async def test_entry_that_was_trimmed_while_in_flight_is_passed_over(
+    client: redis.asyncio.Redis, broker: Broker, group: ConsumerGroup, stages: Stages
+):
+    dead = broker.group("dead")
+    [gone] = await publish(client, [calm(1)])
+    await dead.read([STREAM], count=1, block_seconds=0.01)
+    await dead.give_up(STREAM, [gone])
+    await client.xdel(STREAM, gone)
+    await publish(client, [calm(2)])
+
+    await read_all(stages.intake(group))
+
+    assert await ids(client, NORMAL) == ["n2"]
+    assert await pending(client) == 0
+
+
+async def test_nothing_is_lost_while_redis_is_away(
+    client: redis.asyncio.Redis, broker: Broker, group: ConsumerGroup, stages: Stages
+):
+    intake = stages.intake(group)
+    await publish(client, [calm(1)])
+    await broker.go_away()
+    with pytest.raises(StreamError):
+        await intake.turn()
+    await broker.come_back()
+
+    await read_all(intake)
+
+    assert await ids(client, NORMAL) == ["n1"]
+
+
+@pytest.mark.fake_cannot("fill up")
+async def test_events_wait_in_their_stream_while_redis_is_full(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [calm(1)])
+    await client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StreamError, match="is full"):
+            await stages.intake(group).turn()
+    finally:
+        await client.config_set("maxmemory", 0)
+
+    assert await pending(client) == await client.xlen(NORMAL) == 0
+
+
+async def test_large_events_are_read_a_few_at_a_time(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    intake = stages.intake(group, batch=1000, max_event_bytes=10**6)
+    await publish(client, [{**calm(number), "note": "x" * 900_000} for number in range(10)])
+
+    assert 1 <= await intake.turn() <= 8
+    await read_all(intake)
+
+    assert await client.xlen(NORMAL) == 10

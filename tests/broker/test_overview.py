@@ -1,0 +1,91 @@
+"""The overview of all streams says how much waits, for how long, and who reads."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import redis.asyncio
+
+from notifier.config import Config
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import Move
+from notifier.streams.overview import Lookout, Overview, StreamState
+from tests.support.backlog import KEYS, NORMAL, STREAM
+
+
+@pytest.fixture
+def lookout(client: redis.asyncio.Redis, config: Config) -> Lookout:
+    return Lookout(client, config.redis)
+
+
+async def overview(lookout: Lookout) -> Overview:
+    return await lookout.overview(STREAM, ["sre"])
+
+
+async def test_streams_that_do_not_exist_hold_nothing_and_have_no_reader(lookout: Lookout):
+    found = await overview(lookout)
+
+    assert {found.events, found.outcomes, found.dead, *found.lanes.values()} == {
+        StreamState(0, 0, 0, False, 0, None, None, 0)
+    }
+
+
+async def test_only_what_is_not_acknowledged_waits_in_an_event_stream(
+    client: redis.asyncio.Redis, group: ConsumerGroup, lookout: Lookout
+):
+    await group.ensure([STREAM])
+    for _ in range(5):
+        await client.xadd(STREAM, {"type": "a.b"})
+    first, *_ = await group.read([STREAM], count=3, block_seconds=0.01)
+    await group.hop([Move(STREAM, first.id, delete=False)])
+
+    events = (await overview(lookout)).events
+
+    assert (events.waiting, events.pending, events.length, events.consumers) == (4, 2, 5, 1)
+
+
+async def test_everything_in_a_lane_waits_and_the_oldest_entry_gives_its_age(
+    client: redis.asyncio.Redis, lookout: Lookout
+):
+    await client.xadd(NORMAL, {"notification": "1"}, id="1000-0")
+    await client.xadd(NORMAL, {"notification": "2"})
+    await client.xadd(KEYS.dead, {"reason": "rejected"})
+
+    found = await overview(lookout)
+
+    lane = found.lanes["sre", "normal"]
+    assert (lane.waiting, lane.group) == (2, False)
+    assert lane.oldest_seconds > 1_000_000_000
+    assert found.dead.waiting == 1
+
+
+@pytest.mark.fake_cannot("read from a stream that is gone")
+async def test_consumer_that_shows_itself_makes_the_group_where_there_is_none(
+    group: ConsumerGroup, lookout: Lookout
+):
+    await group.appear(STREAM)
+
+    events = (await overview(lookout)).events
+    assert (events.group, events.consumers, events.length) == (True, 1, 0)
+
+
+async def test_consumer_that_shows_itself_is_silent_no_longer_and_reads_nothing(
+    group: ConsumerGroup, lookout: Lookout
+):
+    await group.ensure([STREAM])
+    await group.appear(STREAM)
+    await group.add(STREAM, {"type": "a.b"})
+
+    async def silent() -> float:
+        events = (await overview(lookout)).events
+        assert (events.consumers, events.pending, events.waiting) == (1, 0, 1)
+        assert events.silent_seconds is not None
+        return events.silent_seconds
+
+    async with asyncio.timeout(60):
+        while (before := await silent()) < 0.03:
+            await asyncio.sleep(0.005)
+    await group.appear(STREAM)
+
+    assert await silent() < before

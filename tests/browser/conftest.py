@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.support.browser import FLAGS, chromium_program
+from tests.support.console import Console
+from tests.support.daemons import Daemons
+from tests.support.receiver import WebhookReceiver
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    program = chromium_program()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(chromium: Browser) -> AsyncIterator[Page]:
+    """A page of a profile of its own: no cookie, storage or cache of another test."""
+    context = await chromium.new_context()
+    yield await context.new_page()
+    await context.close()
+
+
+# As those of the other tests, but in the event loop of the browser.
+@pytest_asyncio.fixture(loop_scope="session")
+async def webhook_receiver() -> AsyncIterator[WebhookReceiver]:
+    async with WebhookReceiver.listening() as receiver:
+        yield receiver
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def daemons(
+    redis_url: str, database_url: str, webhook_receiver: WebhookReceiver, tmp_path: Path
+) -> AsyncIterator[Daemons]:
+    started = Daemons(redis_url, database_url, webhook_receiver, tmp_path)
+    yield started
+    await started.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def console(daemons: Daemons) -> Console:
+    await daemons.start(
+        TEAMS_PUBLIC__URL="https://notify.example", TEAMS_ESCALATION__ENABLED="true"
+    )
+    return Console(f"{daemons.admin_urls[0]}/console", daemons)

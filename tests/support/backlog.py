@@ -1,0 +1,52 @@
+"""A stream with a backlog, and the lanes that it goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import redis.asyncio
+from pydantic import SecretStr
+
+from notifier.notifications import decode
+from notifier.provenance import ProducerKey
+from notifier.stages.intake import Intake
+from notifier.streams import keys
+from notifier.streams.keys import Keys
+from notifier.telemetry import metrics
+
+STREAM = "teams:events"
+KEYS = Keys(STREAM)
+URGENT, NORMAL = KEYS.lane("sre", urgent=True), KEYS.lane("sre", urgent=False)
+AHEAD = keys.ahead(STREAM, "notifier")
+BATCH = 20
+CROWD = 60
+MOST_TURNS = 500
+KEY = ProducerKey("claims", SecretStr("0123456789abcdef0123456789abcdef"))
+Event = Mapping[str, str]
+
+
+def calm(number: int) -> Event:
+    return {"type": "a.b", "stakeholders": "sre", "id": f"n{number}", "priority": "INFO"}
+
+
+async def publish(client: redis.asyncio.Redis, events: list[Event]) -> list[str]:
+    pipeline = client.pipeline(transaction=False)
+    for event in events:
+        pipeline.xadd(STREAM, dict(event))
+    return [entry_id.decode() for entry_id in await pipeline.execute()]
+
+
+async def read_all(*intakes: Intake) -> None:
+    """Turn each until none has read anything; raise AssertionError if that never ends."""
+    for _ in range(MOST_TURNS):
+        if not any([await intake.turn() for intake in intakes]):
+            return
+    raise AssertionError("the same entries are read again and again")
+
+
+async def ids(client: redis.asyncio.Redis, lane: str) -> list[str]:
+    return [decode(fields[b"notification"]).event_id for _, fields in await client.xrange(lane)]
+
+
+def counted(result: str) -> float:
+    return metrics.EVENTS.labels(STREAM, result)._value.get()

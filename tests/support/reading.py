@@ -1,0 +1,27 @@
+"""What the group's tests read from and move to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from notifier.streams.group import ConsumerGroup, Entry
+
+SOURCE, TARGET = "{s}:in", "{s}:out"
+Joined = Callable[[str], Awaitable[ConsumerGroup]]
+
+
+async def read(group: ConsumerGroup, count: int = 10) -> list[str]:
+    return [entry.id for entry in await group.read([SOURCE], count=count, block_seconds=0.01)]
+
+
+async def hand_over(
+    owner: ConsumerGroup, other: ConsumerGroup, stream: str, entry_id: str
+) -> Entry:
+    """Let another consumer claim an entry, as if its owner had been silent for longer than a lease.
+
+    To claim with an idle time of 0 would not do: fakeredis leaves out what was read in the same millisecond.
+    """
+    await owner.give_up(stream, [entry_id])
+    [claimed] = await other.claim(stream, idle_seconds=1, count=1)
+    assert claimed.id == entry_id
+    return claimed
