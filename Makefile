@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 ARGS ?=
 # Each worker has servers of its own.
 # More workers than processors, since tests also wait; with compiled files kept, since each worker imports everything.
-WORKERS ?= 3
+WORKERS ?= 4
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
 # The first Python that is new enough; name another with `make PYTHON=/path/to/python3 …`.
