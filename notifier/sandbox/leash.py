@@ -1,8 +1,7 @@
 """Start a server that ends with its parent: `python -m notifier.sandbox.leash PARENT SIGNAL UID GID PROGRAM ARGS…`.
 
-A wrapper that execs the program, not a preexec_fn: the parent may have threads, and the kernel forgets the wish
-(prctl PR_SET_PDEATHSIG, prctl(2)) when the user id changes, so the order matters. Where there is no such wish (macOS), a process beside the
-server watches the parent.
+A wrapper that execs the program, not a preexec_fn: the parent may have threads, and the kernel forgets the setting
+(prctl PR_SET_PDEATHSIG, prctl(2)) when the user id changes, so the order matters. macOS has no such setting: there a second process watches the parent.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ _LOOK_SECONDS = 0.5
 def main(arguments: list[str]) -> None:
     """Drop privileges, tie this process to its parent, and become the program."""
     parent, death_signal, uid, gid = (int(argument) for argument in arguments[:4])
+    # The variable lets a test on Linux use what macOS uses.
     kernel_does_it = sys.platform == "linux" and "NOTIFIER_LEASH_WATCHES" not in os.environ
     if not kernel_does_it:
         _watch_beside(parent, death_signal)  # as the account that may signal both
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _watch_beside(parent: int, death_signal: int) -> None:
-    """Leave a process that signals this one when its parent is gone; forked twice, so that it is nobody's child."""
+    """Start a process that signals this one when the parent has ended; it is forked twice, so that the server has no child to reap."""
     server = os.getpid()
     if child := os.fork():
         os.waitpid(child, 0)
@@ -57,8 +57,8 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
+    except PermissionError:  # it lives, and belongs to another account
+        pass
     return True
 
 

@@ -210,7 +210,7 @@ def listen(port: int | None, *, first: int) -> socket.socket:
 
 def _listener(port: int) -> socket.socket:
     listener = socket.socket()
-    # Connections that the last run closed still occupy the port for a minute; they are in nobody's way.
+    # Connections of the last run occupy the port for a minute after their end; they need not stop us.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))

@@ -70,13 +70,12 @@ def leaks(places: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (place, canary) of what can be read; the last three characters of a value may be shown."""
     wanted = {name: squeezed(value)[:-3] for name, value in PATIENT.items()}
     wanted |= {secret[:12]: squeezed(secret) for secret in SECRETS}
-    encoded = {name: in_base64(PATIENT.get(name, canary)) for name, canary in wanted.items()}
-    found = []
+    found: list[tuple[str, str]] = []
     for place, text in places.items():
         joined = squeezed(text)
         for name, canary in wanted.items():
             plain = NUMBERS[name].search(text) if name in NUMBERS else canary in joined
-            if plain or any(written in text for written in encoded[name]):
+            if plain or any(x in text for x in in_base64(PATIENT.get(name, canary))):
                 found.append((place, name))
     return found
 
