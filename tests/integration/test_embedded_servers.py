@@ -155,6 +155,14 @@ def test_port_that_is_taken_is_a_clear_error(open_folder: Path):
         start_redis(open_folder / "two", port=server.port)
 
 
+def test_data_of_another_postgres_are_not_started_with_the_wrong_server(open_folder: Path):
+    (open_folder / "cluster").mkdir()
+    (open_folder / "cluster" / "PG_VERSION").write_text("9\n")
+
+    with pytest.raises(SandboxError, match=r"Postgres 9,.*--data-dir"):
+        start_postgres(open_folder)
+
+
 def test_missing_server_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, open_folder: Path
 ):
