@@ -89,9 +89,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                   ((f"sum by (stage) (notifier:stream_backlog_entries:max{{{_STREAM}}})", "{{stage}}"),)),
             Panel("Notifications waiting by channel", "Urgent and normal lane together.",
                   ((f'sum by (channel) (notifier:stream_backlog_entries:max{{stage="delivery", {_STREAM}, {_CHANNEL}}})', "{{channel}}"),), stacked=True),
-            Panel("Events read", "By what became of them; ahead: urgent ones that were routed before what stood in front of them.",
-                  ((f"sum by (result) (rate(teams_events_total{{{_STREAM}}}[$__rate_interval]))", "{{result}}"),
-                   (f"sum(rate(teams_events_ahead_total{{{_STREAM}}}[$__rate_interval]))", "ahead")), "ops"),
+            Panel("Events read", "By what became of them.",
+                  ((f"sum by (result) (rate(teams_events_total{{{_STREAM}}}[$__rate_interval]))", "{{result}}"),), "ops"),
         ),
     ),
     (

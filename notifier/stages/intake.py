@@ -15,13 +15,12 @@ from pydantic import JsonValue
 
 from notifier.config import IntakeSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry, raw_fields
-from notifier.errors import EventError, StreamError
+from notifier.errors import EventError
 from notifier.events import Event, parse_entry, size_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
 from notifier.provenance import Signers
 from notifier.routing import Catalogue, UnroutableError
-from notifier.stages.lookahead import LookAhead
 from notifier.stages.spanning import intake_span
 from notifier.stages.stage import Every, still_there
 from notifier.streams.group import ConsumerGroup, Entry
@@ -35,7 +34,6 @@ log = structlog.get_logger(__name__)
 
 _BYTES_IN_HAND = 8 * 2**20
 """Of notifications on their way into lanes, and aimed at for one read; an event stands once for each of its channels."""
-_LEAST_LOOK_SECONDS = 0.002
 
 
 class Decision(NamedTuple):
@@ -53,11 +51,6 @@ class Decision(NamedTuple):
     def size_bytes(self) -> int:
         """Return how much it adds to Redis, roughly."""
         return sum([len(value) for _, fields in self.move.targets for value in fields.values()])
-
-    @property
-    def urgent(self) -> bool:
-        """Tell whether at least one of its notifications is."""
-        return any(item.priority.urgent for item in self.notifications)
 
 
 class Intake:
@@ -87,7 +80,6 @@ class Intake:
         self._redis = redis_settings
         self._now = now
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
-        self._ahead = LookAhead(group, stream, clock=time.monotonic)
         self._entry_bytes = float(settings.max_event_bytes)
         """What one entry may have, by those read lately."""
 
@@ -106,7 +98,7 @@ class Intake:
         self._signers = signers
 
     async def turn(self) -> int:
-        """Read one batch and hop it, and what is urgent behind it; returns how many entries were read."""
+        """Read one batch and hop it; returns how many entries were read."""
         # A hop goes on when Redis is full; more lanes must not take what deliveries need to empty them.
         await self._group.require_room(self._stream)
         count = self._count()
@@ -119,13 +111,10 @@ class Intake:
             entries = await self._group.read(
                 [self._stream], count=count, block_seconds=self._redis.block_seconds
             )
-        began = time.monotonic()
         await self._hop(
             self.decide(entry, entry.fields or {}) for entry in still_there(entries)
         )
         self._learn_size(entries)
-        if len(entries) >= count:
-            await self._look_ahead(time.monotonic() - began)
         return len(entries)
 
     def _count(self) -> int:
@@ -137,26 +126,6 @@ class Intake:
         if sizes:
             # A large one is believed at once, that there are none any more only by and by.
             self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
-
-    async def _look_ahead(self, seconds: float) -> None:
-        """Hop urgent events that stand behind others, for about as long as those in front of them took."""
-        until = time.monotonic() + max(seconds, _LEAST_LOOK_SECONDS)
-        more = True
-        while more and time.monotonic() < until:
-            entries, more = await self._ahead.find(
-                self._catalogue, count=self._settings.batch, max_bytes=_BYTES_IN_HAND
-            )
-            decisions = (self.decide(entry, entry.fields or {}) for entry in entries)
-            try:
-                # What is no event, or not urgent after all, waits for its turn.
-                await self._hop(
-                    each._replace(move=each.move._replace(ahead=True))
-                    for each in decisions
-                    if each.urgent
-                )
-            except StreamError:
-                self._ahead.start_over()
-                raise
 
     async def _hop(self, decisions: Iterable[Decision]) -> None:
         """Hop entries in their order, with no more in hand than is allowed; count what became of them."""
@@ -177,15 +146,12 @@ class Intake:
         words: Counter[str] = Counter()
         for decision, result in zip(batch, results, strict=True):
             word = _report(decision, result)
-            if word is not None:
-                words[word] += 1
+            words[word] += 1
             if decision.span is not None:
                 decision.span.end(
-                    {"notifier.result": word or result.name.lower()},
+                    {"notifier.result": word},
                     error=decision.dead.value if decision.dead else None,
                 )
-            if decision.move.ahead and result is HopResult.MOVED:
-                metrics.EVENTS_AHEAD.labels(self._stream).inc()
         for word, count in words.items():
             metrics.EVENTS_BY(self._stream, word).inc(count)
 
@@ -269,11 +235,8 @@ class Intake:
         )
 
 
-def _report(decision: Decision, result: HopResult) -> str | None:
-    """Log what became of an entry; returns the word that metrics have for it, None where it has counted or will."""
-    if decision.move.ahead and result is not HopResult.MOVED:
-        # The group has it, or will come to it and drop it.
-        return None
+def _report(decision: Decision, result: HopResult) -> str:
+    """Log what became of an entry; returns the word that metrics have for it."""
     match result:
         case HopResult.MOVED if decision.dead is not None:
             log.warning(
@@ -283,10 +246,8 @@ def _report(decision: Decision, result: HopResult) -> str | None:
             return "dead_lettered"
         case HopResult.MOVED:
             if log.is_enabled_for(logging.DEBUG):
-                log.debug("event_routed", ahead=decision.move.ahead, **_log_fields(decision))
+                log.debug("event_routed", **_log_fields(decision))
             return "routed"
-        case HopResult.WAS_AHEAD:
-            return None
         case HopResult.DUPLICATE:
             log.info("event_duplicate_dropped", **_log_fields(decision))
             return "duplicate"

@@ -1,7 +1,6 @@
 -- Makes the group where it is missing: at the floor that hop.lua keeps, with what was pending pending again and free to be
 -- taken over, so that nothing acknowledged is read twice. Without a floor, or when the stream is younger than it, from the first entry on.
--- What went ahead in a stream that is younger than its floor was another stream's.
--- KEYS: stream, its floor, what went ahead. ARGV: group, consumer, idle ms. Returns 1 = made, 0 = it was there.
+-- KEYS: stream, its floor. ARGV: group, consumer, idle ms. Returns 1 = made, 0 = it was there.
 local function before(a, b)
   local ms_a, seq_a = string.match(a, '(%d+)-(%d+)')
   local ms_b, seq_b = string.match(b, '(%d+)-(%d+)')
@@ -22,16 +21,12 @@ if floor and redis.call('EXISTS', KEYS[1]) == 1 then
     end
   end
 end
-local another = floor and start == '0'
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
 if made.err then
   if string.find(made.err, 'BUSYGROUP', 1, true) then
     return 0
   end
   return made
-end
-if another then
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '+inf')
 end
 if #pending > 0 then
   local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, cast
 
@@ -14,7 +14,7 @@ from notifier.streams import keys
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import HopResult, Move, pack
 from notifier.streams.scripts import Script
-from notifier.streams.views import Floor, Glance, Glimpse, Outlook, number_of
+from notifier.streams.views import Floor, Glance, number_of
 
 _RESULTS = tuple(HopResult)
 """By number, which is quicker than to ask the enumeration."""
@@ -28,7 +28,6 @@ _SCRIPTS = (
     "reserve",
     "revive",
     "ensure",
-    "scout",
     "letters",
     "spent",
     "room",
@@ -61,11 +60,7 @@ class ConsumerGroup:
         for stream in streams:
             await self._run(
                 "ensure",
-                [
-                    stream,
-                    keys.floor(stream, self._group),
-                    keys.ahead(stream, self._group),
-                ],
+                [stream, keys.floor(stream, self._group)],
                 [self._group, self.consumer, _GIVEN_UP_MS],
             )
 
@@ -123,58 +118,6 @@ class ConsumerGroup:
                 "list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", reply
             )
             for entry_id, fields in entries
-        ]
-
-    async def look_ahead(
-        self,
-        stream: str,
-        after: str,
-        *,
-        calm: Collection[bytes],
-        count: int,
-        max_bytes: int,
-        alone_seconds: float,
-    ) -> Outlook | None:
-        """Look at what kind the entries after this id are that the group has not read; None while another process does so.
-
-        Args:
-            stream: An event stream.
-            after: The last id looked at before.
-            calm: Kinds to pass over.
-            count: Entries to look at, at most.
-            max_bytes: Look at no more after so many bytes.
-            alone_seconds: How long no other process may look, from now on.
-
-        Raises:
-            StreamError: Redis is away.
-        """
-        alone_ms = int(alone_seconds * 1000)
-        reply = await self._run(
-            "scout",
-            [stream, keys.scout(stream, self._group)],
-            [self._group, self.consumer, alone_ms, after, count, max_bytes, *calm],
-        )
-        if reply is None:
-            return None
-        began, last, more, passed, seen = reply
-        glimpses = [Glimpse(each[0].decode(), int(each[1]), *each[2:]) for each in seen]
-        return Outlook(began.decode(), last.decode(), int(passed), glimpses, bool(more))
-
-    async def pick(self, stream: str, entry_ids: Sequence[str]) -> list[Entry]:
-        """Return these entries whole, without those that are gone; they are nobody's for that.
-
-        Raises:
-            StreamError: Redis is away.
-        """
-        async with self._errors():
-            pipeline = self.client.pipeline(transaction=False)
-            for entry_id in entry_ids:
-                pipeline.xrange(stream, min=entry_id, max=entry_id)
-            replies: Any = await pipeline.execute()
-        return [
-            Entry(stream, entry_id.decode(), fields)
-            for reply in replies
-            for entry_id, fields in reply
         ]
 
     async def claim(self, stream: str, *, idle_seconds: float, count: int) -> list[Entry]:

@@ -4,16 +4,12 @@
 -- XACK comes first: it frees memory, and Redis lets a script that has written go on when memory is full.
 -- A source that keeps its entries has a floor, written here: "id pending-id …", everything up to the id is acknowledged except
 -- what is pending. ensure.lua makes a lost group again from it.
--- An urgent entry may go ahead of those that the group has not read yet: its targets are written and its id kept in the sorted set
--- "ahead" (by its milliseconds) until the group comes to it and acknowledges it, however much later. It goes nowhere a second time then.
--- KEYS: every stream, mark, floor and set that is touched. ARGV: group, pending ids kept at most, ids ahead at most, number of entries, then per entry:
---   source key, entry id, how ("delete" or "keep" it once it is acknowledged, or "ahead" of the group), mark key or 0, mark seconds,
---   floor key or 0, ahead key or 0, number of targets, then per target: its key, number of fields and values, fields and values.
---   Keys are indexes into KEYS.
--- Returns per entry 1 = moved, 0 = was not pending (to go ahead: the group has read it, or it is ahead), 2 = dropped: its mark was there already
--- (to go ahead: left to the group, which will drop it), 3 = acknowledged: it had gone ahead.
-local group, kept, most_ahead, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local at = 5
+-- KEYS: every stream, mark and floor that is touched. ARGV: group, pending ids kept at most, number of entries, then per entry:
+--   source key, entry id, 1 = delete it once it is acknowledged / 0 = keep it, mark key or 0, mark seconds, floor key or 0,
+--   number of targets, then per target: its key, number of fields and values, fields and values. Keys are indexes into KEYS.
+-- Returns per entry 1 = moved, 0 = was not pending, 2 = dropped: its mark was there already.
+local group, kept, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local at = 4
 
 local function group_of(source)
   for _, info in ipairs(redis.pcall('XINFO', 'GROUPS', source)) do
@@ -34,46 +30,19 @@ local function unread(source, id)
   return #seq > #last_seq or (#seq == #last_seq and seq > last_seq)
 end
 
-local used = {}
-local function in_use(ahead)
-  if used[ahead] == nil then used[ahead] = redis.call('EXISTS', ahead) == 1 end
-  return used[ahead]
-end
-
-local function may_go_ahead(source, id, ahead)
-  if not group_of(source) or not unread(source, id) then return 0 end
-  if redis.call('ZSCORE', ahead, id) or redis.call('ZCARD', ahead) >= most_ahead then return 0 end
-  return #redis.call('XRANGE', source, id, id)
-end
-
 local results = {}
 local floors = {}
 for i = 1, n do
-  local source, id, how = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
+  local source, id, delete = KEYS[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2] == '1'
   local mark, ttl = tonumber(ARGV[at + 3]), ARGV[at + 4]
-  local floor, ahead, targets = tonumber(ARGV[at + 5]), KEYS[tonumber(ARGV[at + 6])], tonumber(ARGV[at + 7])
-  local delete = how == 'delete'
-  at = at + 8
-  local result
-  if how == 'ahead' then
-    result = may_go_ahead(source, id, ahead)
-  else
-    result = redis.call('XACK', source, group, id)
-    if result == 0 and delete and unread(source, id) then
-      result = #redis.call('XRANGE', source, id, id)
-    end
-    if result == 1 and ahead and in_use(ahead) and redis.call('ZREM', ahead, id) == 1 then
-      result = 3
-      -- A second one of its id may stand further behind than the first mark lasts.
-      if mark > 0 then redis.call('SET', KEYS[mark], id, 'EX', ttl) end
-    end
+  local floor, targets = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
+  at = at + 7
+  local result = redis.call('XACK', source, group, id)
+  if result == 0 and delete and unread(source, id) then
+    result = #redis.call('XRANGE', source, id, id)
   end
   if result == 1 and mark > 0 and not redis.call('SET', KEYS[mark], id, 'NX', 'EX', ttl) then
     result = 2
-  end
-  if result == 1 and how == 'ahead' then
-    redis.call('ZADD', ahead, string.match(id, '^%d+'), id)
-    used[ahead] = true
   end
   for _ = 1, targets do
     local target, width = KEYS[tonumber(ARGV[at])], tonumber(ARGV[at + 1])
@@ -85,13 +54,12 @@ for i = 1, n do
   if result > 0 and delete then
     redis.call('XDEL', source, id)
   end
-  if result > 0 and floor > 0 and how ~= 'ahead' then
-    floors[source] = {KEYS[floor], ahead}
+  if result > 0 and floor > 0 then
+    floors[source] = KEYS[floor]
   end
   results[i] = result
 end
-for source, of in pairs(floors) do
-  local floor, ahead = of[1], of[2]
+for source, floor in pairs(floors) do
   local state = group_of(source)
   local words = {state['last-delivered-id']}
   if state.pending > 0 then
@@ -103,9 +71,5 @@ for source, of in pairs(floors) do
     end
   end
   redis.call('SET', floor, table.concat(words, ' '))
-  if in_use(ahead) then
-    -- Of what was trimmed away the group is never told; it has passed it all the same.
-    redis.call('ZREMRANGEBYSCORE', ahead, '-inf', '(' .. string.match(words[2] or words[1], '^%d+'))
-  end
 end
 return results

@@ -45,16 +45,6 @@ def floor(stream: str, group: str) -> str:
     return f"{_tagged(stream)}:floor:{group}"
 
 
-def ahead(stream: str, group: str) -> str:
-    """Sorted set of the entries that were moved before the group came to them, until it does."""
-    return f"{_tagged(stream)}:ahead:{group}"
-
-
-def scout(stream: str, group: str) -> str:
-    """Consumer that looks ahead in a stream; expires soon after it has stopped."""
-    return f"{_tagged(stream)}:scout:{group}"
-
-
 def _tagged(stream: str) -> str:
     return stream if stream.startswith("{") else f"{{{stream}}}"
 

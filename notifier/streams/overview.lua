@@ -1,6 +1,5 @@
 -- Looks at all streams of one event stream in one step, so that their numbers fit together; changes nothing.
--- KEYS: streams, and last the set of entries that were moved before the group came to them. ARGV: group, how many entries to count at most
--- where the server keeps no lag (before 7.0), then per stream what becomes of acknowledged entries: 1 = deleted, 0 = kept, - = there is
+-- KEYS: streams. ARGV: group, how many entries to count at most where the server keeps no lag (before 7.0), then per stream what becomes of acknowledged entries: 1 = deleted, 0 = kept, - = there is
 -- no group (dead letters).
 -- Returns per stream {waiting, age of the oldest in ms, pending, group there 1/0, consumers, ms since one of them asked, ever added, length}; -1 = not known or none.
 local time = redis.call('TIME')
@@ -37,7 +36,6 @@ local function look(key, kind)
   local waiting = length
   if kind == '0' then
     waiting = pending + (group and group.lag or #redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', ARGV[2]))
-    waiting = math.max(0, waiting - redis.call('ZCARD', KEYS[#KEYS]))
   end
   local oldest
   if pending > 0 then
@@ -52,7 +50,7 @@ local function look(key, kind)
 end
 
 local found = {}
-for i = 1, #KEYS - 1 do
+for i = 1, #KEYS do
   local key = KEYS[i]
   found[i] = redis.call('EXISTS', key) == 1 and look(key, ARGV[i + 2]) or {0, -1, 0, 0, 0, -1, -1, 0}
 end

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from redis.exceptions import NoPermissionError
 
-from notifier.actions import REQUESTS
 from notifier.config import RedisSettings
 from notifier.streams.actions import ACCEPTED
 from notifier.streams.connection import Client, redis_errors
-from notifier.streams.keys import Keys, ahead
+from notifier.streams.keys import Keys
 from notifier.streams.scripts import Script
 from notifier.streams.views import Backlog
 
@@ -88,27 +87,19 @@ class Lookout:
         lanes = [keys.lane(channel, urgent=urgency == "urgent") for channel, urgency in labels]
         events, outcomes, dead, *rest = await self._look(
             [stream, keys.outcomes, keys.dead, *lanes],
-            ahead(stream, self._settings.group),
             [_KEPT, _DELETED, _NO_GROUP, *[_DELETED] * len(lanes)],
         )
         return Overview(stream, events, outcomes, dead, dict(zip(labels, rest, strict=True)))
 
     async def actions(self) -> StreamState:
         """Look at the actions of people that wait for Postgres; raises StreamError."""
-        [state] = await self._look(
-            [ACCEPTED], ahead(REQUESTS, self._settings.group), [_DELETED]
-        )
+        [state] = await self._look([ACCEPTED], [_DELETED])
         return state
 
-    async def _look(
-        self, keys: Sequence[str], moved_ahead: str, kinds: Sequence[str]
-    ) -> list[StreamState]:
+    async def _look(self, keys: Sequence[str], kinds: Sequence[str]) -> list[StreamState]:
         argv = [self._settings.group, _COUNTED_AT_MOST, *kinds]
         async with redis_errors(self._client, self._settings.url):
-            return [
-                _state(row)
-                for row in await self._script.run(self._client, [*keys, moved_ahead], argv)
-            ]
+            return [_state(row) for row in await self._script.run(self._client, keys, argv)]
 
 
 def _state(row: Sequence[int]) -> StreamState:

@@ -1,4 +1,4 @@
-"""What is seen of a stream: what waits in it, what a group has passed, what stands ahead."""
+"""What is seen of a stream: what waits in it, what a group has acknowledged."""
 
 from __future__ import annotations
 
@@ -32,38 +32,6 @@ class Glance:
     """The last entry that was looked at; empty when there was none."""
     found: tuple[tuple[str, dict[str, str]], ...]
     """Ids and fields, without the events."""
-
-
-@dataclass(frozen=True, slots=True)
-class Glimpse:
-    """What kind of entry stands in a stream; a field that it does not have is empty."""
-
-    id: str
-    size_bytes: int
-    priority: bytes
-    type: bytes
-    event: bytes
-
-    @property
-    def kind(self) -> bytes:
-        """Return what tells it from others, unless it has an event field."""
-        return self.priority + b"\n" + self.type
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """A page of what the group has not read yet."""
-
-    after: str
-    """Where it begins: after this id."""
-    last: str
-    """The last id looked at."""
-    passed: int
-    """Entries of the kinds that were to be passed over."""
-    glimpses: list[Glimpse]
-    """The others."""
-    more: bool
-    """More may follow."""
 
 
 @dataclass(frozen=True, slots=True)

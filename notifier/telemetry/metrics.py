@@ -62,12 +62,6 @@ EVENTS = Counter(
     ["stream", "result"],
     registry=REGISTRY,
 )
-EVENTS_AHEAD = Counter(
-    "teams_events_ahead_total",
-    "Urgent events that were routed before others that stood in front of them, while there was a backlog.",
-    ["stream"],
-    registry=REGISTRY,
-)
 DEAD_LETTERS = Counter(
     "teams_dead_letters_total",
     "Dead letters written, by reason.",

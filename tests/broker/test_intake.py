@@ -62,6 +62,21 @@ async def test_event_that_is_published_twice_is_sent_once(
     assert await pending(client) == 0
 
 
+async def test_event_that_an_earlier_version_routed_ahead_of_its_turn_is_not_sent_again(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    [*_, routed] = await publish(client, [calm(1), calm(2)])
+    # As earlier versions left it: in its lane, marked as seen, and remembered until the group acknowledges it.
+    await client.set(KEYS.seen("n2"), routed, ex=86_400)
+    await client.zadd("{teams:events}:ahead:notifier", {routed: int(routed.split("-")[0])})
+
+    await read_all(stages.intake(group))
+
+    assert await ids(client, NORMAL) == ["n1"]
+    assert await pending(client) == 0
+    assert await client.exists(KEYS.dead) == 0
+
+
 async def test_two_processes_send_each_event_once(
     client: redis.asyncio.Redis, broker: Broker, group: ConsumerGroup, stages: Stages
 ):

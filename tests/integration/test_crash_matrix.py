@@ -109,29 +109,6 @@ async def test_an_event_of_several_channels_reaches_each_of_them(daemons: Daemon
         assert repeated == 0
 
 
-@pytest.mark.parametrize("window", ["before intake ahead", "after intake ahead"])
-async def test_what_goes_ahead_of_a_backlog_is_neither_lost_nor_repeated(
-    daemons: Daemons, window: str
-):
-    crowd = 40
-    for number in range(crowd):
-        event = {"type": "a.b", "stakeholders": "pmo", "id": f"n{number}", "priority": "INFO"}
-        xadd(daemons.redis_url, event)
-    for number in range(EVENTS):
-        event = {"type": "a.b", "stakeholders": "sre", "id": f"e{number}", "priority": "HIGH"}
-        xadd(daemons.redis_url, event)
-
-    await crash(daemons, window, TEAMS_INTAKE__BATCH="10")
-
-    await until(lambda: len(rows(daemons.database_url)) == crowd + EVENTS, 60)
-    await until(lambda: not left_over(daemons.redis_url))
-    posts = Counter(request.headers["webhook-id"] for request in daemons.receiver.requests)
-    assert len(posts) == posts.total() == crowd + EVENTS
-    assert dead(daemons.redis_url) == []
-    with redis.Redis.from_url(daemons.redis_url) as client:
-        assert client.zcard(keys.ahead("teams:events", "notifier")) == 0
-
-
 @pytest.mark.parametrize("stage", ["intake", "delivery", "recorder"])
 async def test_who_takes_over_may_be_killed_too(daemons: Daemons, stage: str):
     others = ",".join(name for name in ("intake", "delivery", "recorder") if name != stage)

@@ -105,21 +105,6 @@ async def test_a_look_costs_redis_the_same_however_much_waits(redis_url: str, wa
     assert looked <= 60
 
 
-async def test_entries_that_went_ahead_of_their_group_do_not_wait(redis_url: str):
-    settings = load_config(None, {"REDIS_URL": redis_url}).redis
-    client = connect(settings)
-    try:
-        with redis.Redis.from_url(redis_url) as admin:
-            fill(admin, "teams:events", 5)
-            admin.xgroup_create("teams:events", "notifier", id="0")
-            admin.zadd("{teams:events}:ahead:notifier", {"1-1": 1, "2-1": 2})
-            overview = await Lookout(client, settings).overview("teams:events", ())
-    finally:
-        await close(client)
-
-    assert overview.events.waiting == 3
-
-
 @contextmanager
 def on_a_terminal(*arguments: str, **env: str) -> Iterator[tuple[Popen[bytes], int]]:
     """Run a command with a terminal of 80 columns and 24 lines; yields the process and the terminal's other end."""

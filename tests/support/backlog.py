@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import redis.asyncio
-from pydantic import SecretStr
 
 from notifier.notifications import decode
-from notifier.provenance import ProducerKey
 from notifier.stages.intake import Intake
-from notifier.streams import keys
 from notifier.streams.keys import Keys
-from notifier.telemetry import metrics
 
 STREAM = "teams:events"
 KEYS = Keys(STREAM)
 URGENT, NORMAL = KEYS.lane("sre", urgent=True), KEYS.lane("sre", urgent=False)
-AHEAD = keys.ahead(STREAM, "notifier")
 BATCH = 20
-CROWD = 60
 MOST_TURNS = 500
-KEY = ProducerKey("claims", SecretStr("0123456789abcdef0123456789abcdef"))
 Event = Mapping[str, str]
 
 
@@ -46,7 +39,3 @@ async def read_all(*intakes: Intake) -> None:
 
 async def ids(client: redis.asyncio.Redis, lane: str) -> list[str]:
     return [decode(fields[b"notification"]).event_id for _, fields in await client.xrange(lane)]
-
-
-def counted(result: str) -> float:
-    return metrics.EVENTS.labels(STREAM, result)._value.get()

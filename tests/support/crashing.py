@@ -55,9 +55,7 @@ def patch() -> None:
     )
     group.hop = crashing(
         ConsumerGroup.hop,
-        lambda moves: (
-            f"{stage_of_streams([moves[0].source])} {'ahead' if moves[0].ahead else 'hop'}"
-        ),
+        lambda moves: f"{stage_of_streams([moves[0].source])} hop",
     )
     group.claim = crashing(
         ConsumerGroup.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"
