@@ -12,7 +12,6 @@ from collections import Counter
 import pytest
 import redis
 
-from notifier.streams import keys
 from notifier.streams.keys import Keys
 from tests.support.daemons import Daemons
 from tests.support.digests import SETTINGS as DIGESTING
