@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from notifier.cardcheck import check_folder
 from notifier.cardcheck.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
@@ -34,6 +32,7 @@ from notifier.cli.options import (
     settings,
 )
 from notifier.cli.preview import preview_cards
+from notifier.cli.tables import print_table
 from notifier.errors import CardError, ConfigError, EventError, NotifierError, TemplateError
 from notifier.routing import UnroutableError
 from notifier.sandbox.gallery import draw_samples, gallery_page
@@ -54,15 +53,18 @@ def list_cards(
     if wants_json(form, as_json):
         print_json([{"card": name, "event_types": types} for name, types in used.items()])
         return
-    table = Table("card", "event types")
-    for name, types in used.items():
-        table.add_row(
-            name,
-            "\n".join(types) or "any event type without a route"
-            if name == "generic"
-            else "\n".join(types),
-        )
-    Console().print(table)
+    print_table(
+        ("card", "event types"),
+        [
+            (
+                name,
+                ", ".join(types)
+                or ("any event type without a route" if name == "generic" else ""),
+            )
+            for name, types in used.items()
+        ],
+        whole=("card",),
+    )
 
 
 @app.command()

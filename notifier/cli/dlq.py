@@ -13,11 +13,15 @@ import typer
 from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from notifier import deadletters
 from notifier.cli.files import read_json
-from notifier.cli.filters import letter_filter, require_channel, require_known_channel
+from notifier.cli.filters import (
+    dead_letter_id,
+    letter_filter,
+    require_channel,
+    require_known_channel,
+)
 from notifier.cli.formats import (
     AlwaysJsonOption,
     FormatOption,
@@ -35,6 +39,7 @@ from notifier.cli.options import (
     settings,
     with_redis,
 )
+from notifier.cli.tables import print_table
 from notifier.cli.times import METAVAR
 from notifier.config import Config
 from notifier.deadletter import Reason
@@ -81,7 +86,10 @@ UntilOption = Annotated[
         show_default=False,
     ),
 ]
-IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", show_default=False)]
+IdsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID]...", parser=dead_letter_id, show_default=False),
+]
 AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 RateOption = Annotated[
@@ -122,19 +130,22 @@ def list_letters(
     if wants_json(form, as_json):
         print_json([letter.whole() for letter in found])
         return
-    table = Table("id", "reason", "channel", "event type", "correlation id", "status", "detail")
-    for letter in found:
-        names = ("reason", "channel", "event_type", "correlation_id", "last_status", "detail")
-        table.add_row(letter.id, *(plain(letter.fields.get(name, "")) for name in names))
-    none = (
-        "there are no dead letters" if wanted == Filter() else "of the dead letters none match"
+    if not found:
+        none = "there are no dead letters" if wanted == Filter() else "no dead letter matches"
+        typer.echo(none)
+        return
+    columns = ("reason", "channel", "event type", "correlation id", "status", "detail")
+    names = ("reason", "channel", "event_type", "correlation_id", "last_status", "detail")
+    print_table(
+        ("id", *columns),
+        [(letter.id, *(letter.fields.get(name, "") for name in names)) for letter in found],
+        whole=("id",),
     )
-    Console().print(table if found else none)
 
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID")],
+    letter_id: Annotated[str, typer.Argument(metavar="ID", parser=dead_letter_id)],
     config: ConfigOption = None,
     _form: JsonOnlyOption = JsonOnly.JSON,
     _as_json: AlwaysJsonOption = False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import typer
 
 from notifier import deadletters
@@ -12,6 +14,17 @@ from notifier.deadletters import Filter
 from notifier.masking import Masking
 from notifier.streams.abandoned import AbandonedLanes
 from notifier.streams.group import ConsumerGroup
+
+_ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+def dead_letter_id(text: str) -> str:
+    """Return the id of a dead letter as it was typed; raises typer.BadParameter when it cannot be one."""
+    if _ENTRY_ID.fullmatch(text) and max(map(int, text.split("-"))) < 2**64:
+        return text
+    raise typer.BadParameter(
+        f"{text} is not the id of a dead letter, such as 1764000000000-0; see: notifier dlq list"
+    )
 
 
 def letter_filter(

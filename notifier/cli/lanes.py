@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from notifier.cli.dlq import ByOption, DryOption
 from notifier.cli.filters import removed_channels
@@ -18,11 +16,11 @@ from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import (
     CommandError,
     ConfigOption,
-    plain,
     print_json,
     settings,
     with_redis,
 )
+from notifier.cli.tables import print_table
 from notifier.config import Config
 from notifier.deadletter import Reason, of_entry
 from notifier.notifications import decode
@@ -71,12 +69,18 @@ def list_lanes(
     if wants_json(form, as_json):
         print_json(found)
         return
-    table = Table("stream", "channel", "urgent", "normal", "")
-    for lane in found:
-        note = "" if lane["delivered"] else "no channel any more: nobody delivers these"
-        names = ("stream", "channel", "urgent", "normal")
-        table.add_row(*(plain(str(lane[name])) for name in names), note)
-    Console().print(table)
+    names = ("stream", "channel", "urgent", "normal")
+    print_table(
+        (*names, ""),
+        [
+            (
+                *(str(lane[name]) for name in names),
+                "" if lane["delivered"] else "removed channel: no daemon delivers these",
+            )
+            for lane in found
+        ],
+        whole=("channel",),
+    )
 
 
 @app.command()

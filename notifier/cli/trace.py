@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue, TypeAdapter
 from rich.console import Console
-from rich.table import Table
 
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, plain, print_json, settings
+from notifier.cli.tables import output, print_table
 from notifier.config import Config
 from notifier.journeys import Finder, Found, Journey, Step, steps_of
 from notifier.journeys.models import Intake, Letter, Published, Revival
@@ -81,7 +81,7 @@ def _whole(found: Found) -> JsonValue:
 
 
 def _show(found: Found, *, cards: bool) -> None:
-    console = Console(highlight=False)
+    console = output()
     by_event = groupby(
         found.journeys, key=lambda journey: (journey.identity.stream, journey.identity.event_id)
     )
@@ -97,7 +97,7 @@ def _show(found: Found, *, cards: bool) -> None:
             ) and published.intake is not Intake.TAKEN_IN:
                 console.print(plain(f"  also entry {published.entry_id}: {_intake(published)}"))
         for journey in journeys:
-            console.print(_table(journey))
+            _show_journey(console, journey)
             if cards and journey.ended is not None:
                 print_json(journey.ended.card)
     for published in found.published:
@@ -140,29 +140,21 @@ def _show_event(console: Console, journeys: list[Journey]) -> None:
     console.print(plain(line), style="bold")
 
 
-def _table(journey: Journey) -> Table:
+def _show_journey(console: Console, journey: Journey) -> None:
     identity = journey.identity
-    title = f"{identity.channel}  {journey.state.value.replace('_', ' ')}  notification {identity.id}"
-    table = Table(
-        "time (UTC)",
-        "after",
-        "what",
-        "",
-        title=plain(title),
-        title_justify="left",
-        title_style="",
-    )
+    rows: list[tuple[str, str, str, str]] = []
     before: datetime | None = None
     for step in steps_of(journey):
         after = (step.at - before).total_seconds() if step.at and before else None
-        table.add_row(
-            _time(step.at),
-            "" if after is None else _after(after),
-            plain(step.what),
-            plain(step.detail),
-        )
+        shown = "" if after is None else _after(after)
+        rows.append((_time(step.at), shown, step.what, step.detail))
         before = step.at or before
-    return table
+    print_table(
+        ("time (UTC)", "after", "what", ""),
+        rows,
+        title=f"{identity.channel}  {journey.state.value.replace('_', ' ')}  notification {identity.id}",
+        console=console,
+    )
 
 
 def _time(at: datetime | None) -> str:

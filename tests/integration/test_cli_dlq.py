@@ -75,11 +75,11 @@ def test_a_filter_that_can_match_nothing_is_refused(
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
-        ("dlq list --channel sre", "of the dead letters none match"),
-        ("dlq list --channel night --reason rejected", "of the dead letters none match"),
+        ("dlq list --channel sre", "no dead letter matches"),
+        ("dlq list --channel night --reason rejected", "no dead letter matches"),
         ("dlq list --channel typo", "unknown_channel"),
-        ("dlq list --channel typo --reason rejected", "of the dead letters none match"),
-        ("dlq list --type c.d", "of the dead letters none match"),
+        ("dlq list --channel typo --reason rejected", "no dead letter matches"),
+        ("dlq list --type c.d", "no dead letter matches"),
         ("dlq replay --channel night", "there are no such dead letters"),
         ("lanes drain night --why x", "0 are dead letters now"),
     ],
@@ -93,6 +93,49 @@ def test_a_channel_that_was_removed_may_be_asked_for(
 
     assert done.returncode == 0, done.stderr
     assert shown in done.stdout
+
+
+@pytest.mark.parametrize("command", ["show", "replay", "discard --why x"])
+@pytest.mark.parametrize(
+    "wrong", ["nope", "+", "(1-1", "1", "99999999999999999999-0", "1-1-1", "١-١"]
+)
+def test_what_cannot_be_an_id_is_refused_by_name(redis_url: str, command: str, wrong: str):
+    done = notifier("dlq", *command.split(), wrong, REDIS_URL=redis_url)
+
+    assert done.returncode == 2, done.stderr
+    assert wrong in done.stderr
+
+
+def test_a_pipe_gets_one_line_for_each_dead_letter_with_whole_ids(redis_url: str):
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        letter = {"reason": "rejected", "channel": "sre", "correlation_id": "c" * 90}
+        letter |= {"detail": "x y " * 60, "event_type": "a\nb\tc"}
+        ids = [str(client.xadd(Keys("teams:events").dead, letter)) for _ in range(2)]  # type: ignore[arg-type]
+
+    lines = notifier("dlq", "list", REDIS_URL=redis_url).stdout.splitlines()
+
+    assert [line.split("\t")[0] for line in lines] == ids[::-1]
+    assert {line.split("\t")[4] for line in lines} == {"c" * 90}
+    assert {len(line.split("\t")) for line in lines} == {7}
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_a_terminal_shows_ids_whole(redis_url: str, width: int):
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        letter = {"reason": "retries_exhausted", "channel": "nphies_integration"}
+        letter |= {
+            "detail": "x y " * 60,
+            "event_type": "claim.submitted",
+            "correlation_id": "c" * 90,
+        }
+        letter_id = str(client.xadd(Keys("teams:events").dead, letter))  # type: ignore[arg-type]
+
+    shown = notifier(
+        "dlq", "list", REDIS_URL=redis_url, TTY_COMPATIBLE="1", COLUMNS=str(width), NO_COLOR="1"
+    ).stdout
+
+    assert letter_id in shown
+    assert "\t" not in shown
 
 
 def known_to_redis(url: str) -> None:

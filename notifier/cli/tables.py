@@ -1,0 +1,59 @@
+"""Tables for people on a terminal, tab-separated lines for a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+
+from notifier.cli.options import plain
+
+Row = Sequence[str]
+
+
+def output() -> Console:
+    """Return standard output; in a pipe no line is wrapped."""
+    console = Console(highlight=False)
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    whole: Collection[str] = (),
+    title: str | None = None,
+    console: Console | None = None,
+) -> None:
+    """Print rows; in a pipe one tab-separated line per row, without a heading.
+
+    Args:
+        columns: Headings.
+        rows: As many texts each; what does not print is replaced, as it may move the cursor.
+        whole: Columns that never wrap, such as an id that the next command needs.
+        title: Line above the table.
+        console: Where to print; standard output if None.
+    """
+    out = console or output()
+    if title is not None:
+        out.print(plain(title))
+    if not out.is_terminal:
+        for row in rows:
+            out.file.write("\t".join(plain(cell).plain for cell in row) + "\n")
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, name in enumerate(columns):
+        widest = max((cell_len(row[number]) for row in rows), default=0)
+        table.add_column(
+            name,
+            overflow="fold",
+            no_wrap=name in whole,
+            min_width=widest if name in whole else None,
+        )
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row))
+    out.print(table)
