@@ -27,6 +27,7 @@ class Reason(StrEnum):
     RETRIES_EXHAUSTED = "retries_exhausted"
     POISON = "poison"
     UNRECORDABLE = "unrecordable"
+    INTERNAL_ERROR = "internal_error"
 
 
 def of_notification(

@@ -14,10 +14,16 @@ NotifierError                     exit code 1
 ├── SchemaError                   5  the database is older than the code: run `notifier migrate up`
 ├── OutcomeError                  1  Postgres refuses an outcome's data
 ├── TokenError                    1  an action link is forged, altered or expired
+├── InternalError                 6  something failed that nobody foresaw: the log says where
 └── SandboxError                  1  an embedded server does not start
 """
 
 from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
 
 
 class NotifierError(Exception):
@@ -113,3 +119,21 @@ class TokenError(NotifierError):
 
 class SandboxError(NotifierError):
     """The sandbox cannot start one of its servers."""
+
+
+class InternalError(NotifierError):
+    """Something failed that nobody foresaw; the message says where, never what an exception says: that may hold a patient's data."""
+
+    exit_code = 6
+
+
+def place_of(exc: BaseException) -> str:
+    """Return an exception's class and the innermost line of this package that it passed: what may be logged of the unforeseen."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    frames = traceback.extract_tb(exc.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
+    if not own:
+        return type(exc).__name__
+    file = Path(own[-1].filename).relative_to(_PACKAGE.parent).as_posix()
+    return f"{type(exc).__name__} at {file}:{own[-1].lineno}"

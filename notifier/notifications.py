@@ -63,6 +63,24 @@ def notification_id(stream: str, event_id: str, channel: str) -> str:
 _DEFAULTS = Notification._field_defaults
 _values_of = itemgetter(*Notification._fields)
 _PRIORITIES = {priority.value: priority for priority in Priority}
+_TEXT, _TEXT_OR_NONE = frozenset({str}), frozenset({str, type(None)})
+_KINDS = tuple(
+    {
+        "stakeholders": frozenset({tuple}),
+        "priority": frozenset({Priority}),
+        "source": _TEXT_OR_NONE,
+        "traceparent": _TEXT_OR_NONE,
+        "data": frozenset({dict}),
+        "tried_before": frozenset({int}),
+        "endings": frozenset({tuple}),
+        "tracestate": _TEXT_OR_NONE,
+    }.get(name, _TEXT)
+    for name in Notification._fields
+)
+"""What each field may be, in their order."""
+_MOST_TRIES = 2**31
+"""What Postgres' integer holds."""
+_ENDING = frozenset(Ending.__required_keys__)
 
 
 def encode(notification: Notification) -> bytes:
@@ -77,7 +95,21 @@ def decode(text: bytes) -> Notification:
     """Read what encode wrote; raises ValueError, KeyError or TypeError on anything else."""
     record = from_marked_json(text)
     record["priority"] = _PRIORITIES[record["priority"]]
-    record["stakeholders"] = tuple(record["stakeholders"])
-    record["endings"] = tuple(record.get("endings", ()))
+    record["stakeholders"] = _tuple_of(record["stakeholders"])
+    record["endings"] = _tuple_of(record.get("endings", []))
     # What else there is a process of a later version has written; while versions are changed, both are at work.
-    return Notification._make(_values_of({**_DEFAULTS, **record}))
+    found = Notification._make(_values_of({**_DEFAULTS, **record}))
+    if not (
+        all(type(value) in kinds for value, kinds in zip(found, _KINDS, strict=True))
+        and 0 <= found.tried_before < _MOST_TRIES
+        and all(type(name) is str for name in found.stakeholders)
+        and all(type(ending) is dict and ending.keys() >= _ENDING for ending in found.endings)
+    ):
+        raise TypeError("a field has the wrong type")
+    return found
+
+
+def _tuple_of(value: object) -> tuple[object, ...]:
+    if type(value) is not list:
+        raise TypeError("a field is not a list")
+    return tuple(value)

@@ -13,7 +13,7 @@ from notifier.errors import NotifierError
 
 EPILOG = (
     "Exit codes: 0 done · 1 failed · 2 wrong usage · 3 configuration · 4 Redis, Postgres or another server does not "
-    "answer · 5 the database schema is too old (notifier migrate up) · 130 interrupted."
+    "answer · 5 the database schema is too old (notifier migrate up) · 6 internal error · 130 interrupted."
 )
 
 COMMANDS = (

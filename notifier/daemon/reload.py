@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -17,7 +15,7 @@ from notifier.config import Config
 from notifier.daemon.observing import start_series
 from notifier.daemon.parts import Daemon
 from notifier.daemon.snapshot import Blueprint, Snapshot
-from notifier.errors import NotifierError
+from notifier.errors import NotifierError, place_of
 
 Result = TypeVar("Result")
 
@@ -167,8 +165,8 @@ class Reloader:
                 _tell(loop, lambda: finish(lambda: future.set_exception(refused)))
             except Exception as exc:
                 # Whatever a file holds, the daemon goes on with what it has. The error's own text may hold a secret.
-                unforeseen = ReloadError(f"failed unforeseen ({_where(exc)}); please report it")
-                _tell(loop, lambda: finish(lambda: future.set_exception(unforeseen)))
+                failed = ReloadError(f"failed unforeseen ({place_of(exc)}); report this line")
+                _tell(loop, lambda: finish(lambda: future.set_exception(failed)))
             else:
                 _tell(loop, lambda: finish(lambda: future.set_result(result)))
 
@@ -217,12 +215,6 @@ def _changes(old: Snapshot, new: Snapshot) -> dict[str, list[str]]:
         "webhooks_changed": sorted(webhooks),
         "key_ids": list(new.secrets.keys.ids) if new.secrets.keys else [],
     }
-
-
-def _where(exc: Exception) -> str:
-    """Return the class of an error and the line of code that it comes from."""
-    last = traceback.extract_tb(exc.__traceback__)[-1]
-    return f"{type(exc).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
 def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:

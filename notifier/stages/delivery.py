@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -19,19 +20,21 @@ from notifier.notifications import Notification, decode
 from notifier.outcomes import Tried
 from notifier.stages.channel import ChannelGate, StoppedError
 from notifier.stages.drawing import Drawing
-from notifier.stages.ending import Ended, Refused
-from notifier.stages.posting import Poster, TakenOverError
+from notifier.stages.ending import Ended, Refused, identity
+from notifier.stages.posting import Poster, TakenOverError, UnsureError
 from notifier.stages.settler import Settler
 from notifier.stages.spanning import DeliverySpan
 from notifier.stages.stage import Every, still_there
-from notifier.stages.workers import Workers
+from notifier.stages.workers import Work, Workers
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
 from notifier.teams.response import Verdict
 from notifier.teams.sender import WebhookSender
+from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
+from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.spans import Spans
 
 log = structlog.get_logger(__name__)
@@ -57,6 +60,10 @@ class DeliveryParts:
     health: Health
     now: Callable[[], datetime]
     spans: Spans | None = None
+
+
+class _ApartError(Exception):
+    """Several notifications cannot share a card: each has to go alone."""
 
 
 class ChannelDelivery:
@@ -135,9 +142,29 @@ class ChannelDelivery:
             for entry in still_there(entries)
             if self._parts.leases.hold(entry.stream, entry.id, since=since)
         ]
-        for batch in self._batches(held):
-            self._workers.start(partial(self.deliver, batch))
+        try:
+            batches = self._batches(held)
+        except Exception:
+            self._let_go(held)
+            raise
+        for batch in batches:
+            self._start([entry for entry, _ in batch], partial(self.deliver, batch))
         return len(entries)
+
+    def _start(self, entries: Sequence[Entry], work: Work) -> None:
+        async def kept() -> None:
+            try:
+                await work()
+            except Exception:
+                self._let_go(entries)
+                raise
+
+        self._workers.start(kept)
+
+    def _let_go(self, entries: Sequence[Entry]) -> None:
+        """Renew these leases no longer: whoever comes once they have run out tries again, and buries what fails each time."""
+        for entry in entries:
+            self._parts.leases.drop(entry.stream, entry.id)
 
     async def drain(self) -> None:
         """Wait for everything in hand; raises what a delivery raised."""
@@ -148,22 +175,37 @@ class ChannelDelivery:
         self._workers.abandon()
 
     async def deliver(self, batch: Sequence[Waiting]) -> None:
-        """Deliver what shares one card and hop its outcomes together; on stop, and when one was taken over, leave them to others."""
+        """Deliver what shares one card and hop its outcomes together; on stop, and when one was taken over, leave them to others.
+
+        What fails unforeseen is the end of one notification: each of several is then delivered by itself.
+        """
         try:
-            mine = batch
-            if not self._surely_ours(batch):
-                mine = [each for each in batch if await self._still_ours(each[0])]
-            if not mine:
-                return
-            # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
-            if self._parts.spans is None:
-                await self._settle(mine, await self._delivered(mine))
-                return
-            with DeliverySpan(self._parts.spans, mine) as span:
-                ended = span.seen(await self._delivered(mine, span))
-                await self._settle(mine, ended)
+            await self._deliver(batch)
         except (StoppedError, TakenOverError):
             await self._parts.leases.give_up([entry for entry, _ in batch])
+        except _ApartError:
+            for each in batch:
+                await self.deliver([each])
+
+    async def _deliver(self, batch: Sequence[Waiting]) -> None:
+        mine = batch
+        if not self._surely_ours(batch):
+            mine = [each for each in batch if await self._still_ours(each[0])]
+        if not mine:
+            return
+        # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
+        with self._span(mine) as span:
+            ended = await self._ended(mine, span)
+            await self._settle(mine, ended if span is None else span.seen(ended))
+
+    def _span(self, batch: Sequence[Waiting]) -> AbstractContextManager[DeliverySpan | None]:
+        if self._parts.spans is None:
+            return nullcontext()
+        try:
+            return DeliverySpan(self._parts.spans, batch)
+        except Exception as exc:
+            log_unforeseen("delivery_not_traced", exc, **identity(batch[0][1]))
+            return nullcontext()
 
     def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
         """Tell whether it is known without Redis that nobody has taken any of these over."""
@@ -186,18 +228,26 @@ class ChannelDelivery:
 
     async def _settle(self, batch: Sequence[Waiting], ended: Ended) -> None:
         host, at = self._poster.host, self._parts.now()
-        moves = [
-            ended.move(entry, notification, self._keys, host=host, at=at)
-            for entry, notification in batch
-        ]
-        leases = self._parts.leases
 
         def report(results: Sequence[HopResult]) -> None:
-            for (entry, notification), result in zip(batch, results, strict=True):
-                leases.drop(entry.stream, entry.id)
+            self._let_go([entry for entry, _ in batch])
+            for (_, notification), result in zip(batch, results, strict=True):
                 ended.report(notification, result)
 
-        await self._settler.settle(moves, report)
+        try:
+            moves = [
+                ended.move(entry, notification, self._keys, host=host, at=at)
+                for entry, notification in batch
+            ]
+            await self._settler.settle(moves, report)
+        except Exception as exc:
+            if len(batch) > 1:
+                for each in batch:
+                    await self._settle([each], ended)
+                return
+            [(entry, notification)] = batch
+            why = log_unforeseen("outcome_failed", exc, **identity(notification))
+            await self._bury(entry, Reason.INTERNAL_ERROR, why)
 
     async def _read(self, room: int) -> list[Entry]:
         """Read up to `room` urgent entries if there are any, else what comes first."""
@@ -235,7 +285,7 @@ class ChannelDelivery:
             try:
                 waiting.append((entry, decode((entry.fields or {}).get(b"notification", b""))))
             except (ValueError, KeyError, TypeError):
-                self._workers.start(partial(self._bury_unreadable, entry))
+                self._start([entry], partial(self._bury_unreadable, entry))
         if not self._gathering:
             return [[each] for each in waiting]
         alone = [each for each in waiting if each[0].deliveries > 1 or each[1].priority.urgent]
@@ -263,6 +313,18 @@ class ChannelDelivery:
             )
         return entries
 
+    async def _ended(self, batch: Sequence[Waiting], span: DeliverySpan | None) -> Ended:
+        """Return how all of a batch ended; raises _ApartError if something failed unforeseen before the card of several was posted."""
+        try:
+            return await self._delivered(batch, span)
+        except (StoppedError, TakenOverError):
+            raise
+        except Exception as exc:
+            why = log_unforeseen("delivery_failed", exc, **identity(batch[0][1]))
+            if len(batch) > 1:
+                raise _ApartError from exc
+            return Ended(Tried(), Refused(Reason.INTERNAL_ERROR, why))
+
     async def _delivered(
         self, batch: Sequence[Waiting], span: DeliverySpan | None = None
     ) -> Ended:
@@ -283,7 +345,12 @@ class ChannelDelivery:
                 [await self._still_ours(entry) for entry, _ in batch]
             )
 
-        tried, verdict = await self._poster.post(subject, drawn.body, still_ours=still_ours)
+        try:
+            tried, verdict = await self._poster.post(subject, drawn.body, still_ours=still_ours)
+        except UnsureError as exc:
+            why = log_unforeseen("delivery_failed", exc.__cause__ or exc, **identity(subject))
+            refused = Refused(Reason.INTERNAL_ERROR, why)
+            return Ended(exc.tried, refused, drawn.template, drawn.body, digest_id)
         if verdict is None:
             name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
             detail = f"channel {subject.channel} has no webhook; set {name} and replay"
@@ -292,18 +359,24 @@ class ChannelDelivery:
         return Ended(tried, _refusal(tried, verdict), drawn.template, drawn.body, digest_id)
 
     async def _bury_unreadable(self, entry: Entry) -> None:
+        detail = "the lane entry is not a notification; only notifier may write to lanes"
+        await self._bury(entry, Reason.INVALID_EVENT, detail)
+        log.error("notification_unreadable", entry_id=entry.id, channel=self._gate.channel)
+
+    async def _bury(self, entry: Entry, reason: Reason, detail: str) -> None:
+        """Make a dead letter of a lane's entry as it is, without an outcome."""
         letter = of_entry(
             "delivery",
-            Reason.INVALID_EVENT,
-            "the lane entry is not a notification; only notifier may write to lanes",
+            reason,
+            detail,
             event=(entry.fields or {}).get(b"notification", b""),
             source=(entry.stream, entry.id),
             at=self._parts.now(),
             known={"channel": self._gate.channel},
         )
         await self._settler.settle([Move(entry.stream, entry.id, ((self._keys.dead, letter),))])
-        self._parts.leases.drop(entry.stream, entry.id)
-        log.error("notification_unreadable", entry_id=entry.id, channel=self._gate.channel)
+        self._let_go([entry])
+        metrics.DEAD_LETTERS.labels(reason.value).inc()
 
 
 def _drawing(parts: DeliveryParts) -> Drawing:

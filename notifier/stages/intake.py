@@ -27,6 +27,7 @@ from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.telemetry import metrics
+from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.spans import Span, Spans
 from notifier.tracecontext import trace_fields
 
@@ -157,6 +158,13 @@ class Intake:
 
     def decide(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
         """Say where an entry goes; no I/O and no exception, whatever the entry holds."""
+        try:
+            return self._decided(entry, fields)
+        except Exception as exc:
+            why = log_unforeseen("event_failed", exc, entry_id=entry.id, stream=self._stream)
+            return self._bury(entry, Reason.INTERNAL_ERROR, why, raw_fields(fields))
+
+    def _decided(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
         if entry.deliveries > self._redis.max_deliveries:
             detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
             return self._bury(entry, Reason.POISON, detail, raw_fields(fields))

@@ -19,14 +19,15 @@ from tenacity import (
 from notifier.config import RetrySettings
 from notifier.notifications import Notification
 from notifier.outcomes import Attempt, Tried
-from notifier.stages.channel import ChannelGate
+from notifier.stages.channel import ChannelGate, StoppedError
 from notifier.stages.ending import identity
 from notifier.stages.spanning import end_post_span, post_span
 from notifier.teams.response import Verdict, judge, misconfigured, retry_delay
 from notifier.teams.sender import Answer, WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
-from notifier.telemetry.spans import Spans
+from notifier.telemetry.logs import log_unforeseen
+from notifier.telemetry.spans import Span, Spans
 from notifier.tracecontext import new_span_id, parse_traceparent
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,14 @@ class _NoWebhookError(Exception):
 
 class TakenOverError(Exception):
     """Another process has taken the notification over: leave it to that one."""
+
+
+class UnsureError(Exception):
+    """A post failed unforeseen once it had begun: the card may be in the channel. Its cause says where."""
+
+    def __init__(self, tried: Tried) -> None:
+        super().__init__()
+        self.tried = tried
 
 
 class Poster:
@@ -88,6 +97,7 @@ class Poster:
         Raises:
             StoppedError: The daemon stops.
             TakenOverError: `still_ours`, which is asked before each attempt, said no.
+            UnsureError: Something failed unforeseen after an attempt had begun; before that, it is raised as it is.
         """
         if self._sender is None:
             return Tried(), None
@@ -101,10 +111,11 @@ class Poster:
         if context is not None and notification.tracestate:
             headers["tracestate"] = notification.tracestate
         tried = Tried()
+        begun = False
         probe = await self._gate.admit()
 
         async def attempt() -> _Result:
-            nonlocal tried
+            nonlocal tried, begun
             await self._gate.reserve()
             if not await still_ours():
                 raise TakenOverError
@@ -119,24 +130,21 @@ class Poster:
             elif context is not None:
                 # Each attempt is a span of its own, also where nobody records it.
                 headers["traceparent"] = context.child(new_span_id()).traceparent
+            begun = True
             answer = await sender.post(body, headers, message_id=notification.id, now=self._now)
-            if span is not None:
-                end_post_span(span, answer)
             tried = tried.plus(
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
             )
-            metrics.SEND_SECONDS_BY(notification.channel).observe(answer.duration_seconds)
-            if tried.count > 1:
-                metrics.RETRIES.labels(notification.channel).inc()
             verdict = (
                 Verdict.TRANSIENT
                 if answer.status is None
                 else judge(answer.status, attempt=tried.count)
             )
-            if verdict is Verdict.ACCEPTED:
-                self._accepted()
-            else:
-                await self._failed(notification, answer, verdict)
+            try:
+                await self._note(notification, answer, verdict, tried.count, span)
+            except Exception as exc:
+                # The card is in the channel, or is not, whatever fails at saying so.
+                log_unforeseen("attempt_not_noted", exc, **identity(notification))
             return verdict, answer
 
         try:
@@ -145,6 +153,12 @@ class Poster:
                 result = await self._again(attempt, result, probe=probe)
         except _NoWebhookError:
             return tried, None
+        except (StoppedError, TakenOverError):
+            raise
+        except Exception as exc:
+            if begun:
+                raise UnsureError(tried) from exc
+            raise
         finally:
             if probe:
                 self._gate.breaker.probe_ended()
@@ -172,6 +186,25 @@ class Poster:
         )
         result: _Result = await retrying(next_attempt)
         return result
+
+    async def _note(
+        self,
+        notification: Notification,
+        answer: Answer,
+        verdict: Verdict,
+        attempts: int,
+        span: Span | None,
+    ) -> None:
+        """Let trace, metrics, breaker, pause, readiness and log know of an attempt."""
+        if verdict is Verdict.ACCEPTED:
+            self._accepted()
+        else:
+            await self._failed(notification, answer, verdict)
+        if span is not None:
+            end_post_span(span, answer)
+        metrics.SEND_SECONDS_BY(notification.channel).observe(answer.duration_seconds)
+        if attempts > 1:
+            metrics.RETRIES.labels(notification.channel).inc()
 
     def _accepted(self) -> None:
         """Let breaker and readiness know that the channel works."""

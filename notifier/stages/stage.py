@@ -8,18 +8,32 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from notifier.errors import UnreachableError
+from notifier.errors import InternalError, UnreachableError
 from notifier.streams.group import Entry
 from notifier.telemetry.health import Health
+from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
+MOST_UNFORESEEN = 10
+"""After so many failures in a row that are no server's a loop gives up, and the process ends: some 25 seconds."""
+
+
+def leave_if_cancelled() -> None:
+    """Raise CancelledError if this task is to end, though something below has swallowed that.
+
+    Before Python 3.12 asyncio.wait_for() may: it returns what came at the same moment.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
     """Wait; returns True at once when `stop` is or becomes set."""
+    leave_if_cancelled()
     if stop.is_set() or seconds <= 0:
         return stop.is_set()
     try:
@@ -33,10 +47,16 @@ async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
 async def keep_turning(
     turn: Callable[[], Awaitable[object]], *, part: str, stop: asyncio.Event, health: Health
 ) -> None:
-    """Call `turn` until `stop`; while a server is away, wait with growing pauses and say so once."""
+    """Call `turn` until `stop`; while a server is away, wait with growing pauses and say so once.
+
+    Raises:
+        InternalError: A turn has failed unforeseen MOST_UNFORESEEN times in a row.
+    """
     health.expect(part)
     wait = FIRST_WAIT_SECONDS
+    in_a_row = 0
     while not stop.is_set():
+        leave_if_cancelled()
         health.beat(part, time.monotonic())
         try:
             await turn()
@@ -45,8 +65,16 @@ async def keep_turning(
                 log.warning("stage_waiting", stage=part, reason=str(exc))
             await sleep_unless(stop, wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+        except Exception as exc:
+            in_a_row += 1
+            why = log_unforeseen("stage_failed", exc, stage=part, in_a_row=in_a_row)
+            health.fails(part, why)
+            if in_a_row >= MOST_UNFORESEEN:
+                raise InternalError(f"{part} {why}") from exc
+            await sleep_unless(stop, wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         else:
-            wait = FIRST_WAIT_SECONDS
+            wait, in_a_row = FIRST_WAIT_SECONDS, 0
             if health.works(part):
                 log.info("stage_working", stage=part)
     health.rests(part)

@@ -50,11 +50,13 @@ def retry_after(header: str | None, now: datetime) -> float | None:
         return min(float(text), MAX_PAUSE_SECONDS)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        seconds = (when - now).total_seconds()
+    except (ValueError, OverflowError, TypeError):
+        # Years and zones have any number of digits here, and datetime has bounds.
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return min(max(0.0, (when - now).total_seconds()), MAX_PAUSE_SECONDS)
+    return min(max(0.0, seconds), MAX_PAUSE_SECONDS)
 
 
 def fault(status: int, body: bytes) -> str:
@@ -75,5 +77,9 @@ def retry_delay(
         max_seconds: Longest wait, but for `asked`.
         jitter: From 0 to 1; spreads the wait by up to a quarter so that processes do not retry in step.
     """
-    wait = min(max_seconds, factor ** (attempt - 1) * (1 + 0.25 * jitter))
+    try:
+        wait = min(max_seconds, factor ** (attempt - 1) * (1 + 0.25 * jitter))
+    except OverflowError:
+        # A probe of a long outage comes to attempts whose power no float holds.
+        wait = max_seconds
     return max(wait, asked) if asked is not None else wait

@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from notifier.config import LoggingSettings
+from notifier.errors import place_of
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """sd-daemon(3): levels of syslog, which journalctl -p asks for."""
@@ -57,6 +58,13 @@ _STREAM = _Stream()
 def lines_together() -> AbstractContextManager[None]:
     """Write what is logged within at its end, at once: many lines cost as much as one. Not for what waits for anything."""
     return _STREAM.together()
+
+
+def log_unforeseen(event: str, exc: BaseException, **fields: object) -> str:
+    """Log that something failed which nobody foresaw, and where, never what the exception says; returns it for people."""
+    where = place_of(exc)
+    structlog.get_logger(__name__).error(event, where=where, **fields)
+    return f"failed unforeseen ({where}); report this line"
 
 
 def configure(settings: LoggingSettings) -> None:

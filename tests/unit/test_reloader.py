@@ -26,7 +26,7 @@ async def test_a_reload_that_fails_unforeseen_is_refused_and_shows_no_value() ->
     await Reloader(daemon, blueprint).reload()
 
     why = daemon.health.warnings["configuration"]
-    assert "AttributeError at test_reloader.py" in why
+    assert "AttributeError at notifier/daemon/reload.py" in why
     assert "topsecret" not in why
     assert daemon.snapshot == "what runs"
     assert told == ["ended"]

@@ -53,7 +53,16 @@ def test_unusable_retry_after_says_nothing(header: str | None):
     assert retry_after(header, NOW) is None
 
 
-@given(st.text(max_size=40))
+@given(
+    st.text(max_size=40)
+    | st.builds(
+        "Thu, {} Aug {} 15:37:13 {}".format,
+        st.integers(0, 10**12),
+        st.integers(-1, 10**12),
+        st.sampled_from(["GMT", "+2359", "-2359", "+99999999999999999999", ""]),
+    )
+    | st.integers(0, 10**30).map(str)
+)
 def test_any_retry_after_gives_nothing_or_a_bounded_wait(header: str):
     wait = retry_after(header, NOW)
 
@@ -88,3 +97,14 @@ def test_fault_quotes_the_error_code_and_nothing_else_of_the_answer():
 
     assert fault(400, body) == "HTTP 400 TriggerInputSchemaMismatch"
     assert fault(500, b"<html>PAT-12345</html>") == "HTTP 500"
+
+
+@given(
+    attempt=st.integers(1, 10**6),
+    factor=st.floats(1, 100) | st.integers(1, 100),
+    asked=st.none() | st.floats(0, MAX_PAUSE_SECONDS),
+)
+def test_any_attempt_waits_for_a_bounded_time(attempt: int, factor: float, asked: float | None):
+    wait = retry_delay(attempt, asked=asked, factor=factor, max_seconds=30, jitter=1)
+
+    assert 1 <= wait <= max(30, asked or 0)

@@ -73,6 +73,11 @@ REASONS: Mapping[str, ReasonWords] = {
         "The card was dealt with, but Postgres refused the record.",
         "See the log of Postgres, then replay: only the record is written again, nothing is posted.",
     ),
+    Reason.INTERNAL_ERROR: ReasonWords(
+        "Internal error",
+        "notifier failed at it in a way that nobody foresaw; the detail says where in its code.",
+        "Report the detail, which holds no data. Replay it once a version with the fix runs; if it was attempted, see first whether the card is in the channel.",
+    ),
 }
 
 PRIORITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFO")

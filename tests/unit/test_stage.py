@@ -1,0 +1,92 @@
+"""A loop goes on through whatever a turn raises, says so, and gives up only when nothing else happens any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from notifier.errors import InternalError, StreamError
+from notifier.stages import stage
+from notifier.stages.stage import MOST_UNFORESEEN, keep_turning
+from notifier.telemetry.health import Health
+
+
+class Turns:
+    """A loop whose turns raise what a test says, then stop."""
+
+    def __init__(self, raised: Iterable[Exception | None]) -> None:
+        self._raised = iter(raised)
+        self.health = Health()
+        self.stop = asyncio.Event()
+        self.states: list[str] = []
+
+    async def turn(self) -> None:
+        self.states.append(self.health.parts["loop"])
+        await asyncio.sleep(0)
+        try:
+            raised = next(self._raised)
+        except StopIteration:
+            self.stop.set()
+            return
+        if raised is not None:
+            raise raised
+
+    async def run(self) -> None:
+        await keep_turning(self.turn, part="loop", stop=self.stop, health=self.health)
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "FIRST_WAIT_SECONDS", 0.0)
+
+
+async def test_whatever_a_turn_raises_the_loop_goes_on_and_readiness_says_so_meanwhile():
+    turns = Turns([None, LookupError("Sara"), None])
+
+    await turns.run()
+
+    assert [turns.states[1], turns.states[3]] == ["ok", "ok"]
+    assert "LookupError at" not in turns.states[1]
+    assert "LookupError" in turns.states[2]
+    assert "Sara" not in turns.states[2]
+
+
+async def test_failures_without_a_good_turn_between_them_end_the_loop():
+    turns = Turns([LookupError()] * (MOST_UNFORESEEN - 1) + [None] + [LookupError()] * 100)
+
+    with pytest.raises(InternalError):
+        await turns.run()
+
+    assert len(turns.states) == 2 * MOST_UNFORESEEN
+
+
+async def test_a_server_that_is_away_never_ends_a_loop():
+    turns = Turns([StreamError("away")] * (3 * MOST_UNFORESEEN))
+
+    await turns.run()
+
+    assert len(turns.states) == 3 * MOST_UNFORESEEN + 1
+
+
+async def test_a_loop_that_is_to_end_ends_though_something_has_swallowed_that():
+    """asyncio.wait_for() did before Python 3.12."""
+
+    async def turn() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise StreamError("away") from None
+
+    begun = asyncio.Event()
+    task = asyncio.create_task(
+        keep_turning(turn, part="loop", stop=asyncio.Event(), health=Health())
+    )
+    await begun.wait()
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=10)
+
+    assert done
+    assert task.cancelled()
