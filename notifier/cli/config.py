@@ -13,6 +13,7 @@ from notifier.config import masked, overrides
 from notifier.doctor import Level
 from notifier.doctor.names import unused_names
 from notifier.doctor.pages import look_at_public
+from notifier.errors import SecretsError
 from notifier.secrets import State
 from notifier.streams.group import ConsumerGroup
 from notifier.telemetry.spans import check_installed
@@ -33,6 +34,11 @@ def check(config: ConfigOption = None) -> None:
     loaded, secrets = snapshot.config, snapshot.secrets
     check_installed(loaded.tracing)
     with_redis(loaded, _nothing)
+    if secrets.webhook_faults:
+        raise SecretsError(
+            "the daemon starts, but these channels cannot deliver:\n"
+            + "\n".join(secrets.webhook_faults.values())
+        )
     typer.echo(
         f"configuration is sound: {len(loaded.routes)} routes, {len(loaded.channels)} channels, {len(snapshot.cards.templates)} cards"
     )

@@ -241,7 +241,9 @@ async def _drain(lane: ChannelDelivery, part: str) -> None:
 def warn_of_missing(snapshot: Snapshot) -> None:
     """Log which channels cannot be posted to and what makes posts unsigned or links weak."""
     for channel, webhook in snapshot.secrets.found.items():
-        if webhook.state is not State.CONFIGURED:
+        if webhook.state is State.UNUSABLE:
+            log.error("channel_webhook_unusable", channel=channel, reason=webhook.fault)
+        elif webhook.state is not State.CONFIGURED:
             log.warning(
                 "channel_without_webhook",
                 channel=channel,

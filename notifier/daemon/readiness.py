@@ -111,13 +111,13 @@ def _secrets(daemon: Daemon) -> SecretsState:
 def _webhooks_missing(daemon: Daemon) -> dict[str, str]:
     """Return what a process that delivers has no webhook for: it makes dead letters of all cards for these channels."""
     without = [
-        f"{name} ({webhook.state.value})"
+        f"{name} ({webhook.fault or webhook.state.value})"
         for name, webhook in daemon.secrets.found.items()
         if webhook.state is not State.CONFIGURED
     ]
     if not without or "delivery" not in daemon.stages:
         return {}
-    why = f"none for {', '.join(without)}: each card for them becomes a dead letter (not_configured); set their webhooks, then reload"
+    why = f"none for {', '.join(without)}: each card for them becomes a dead letter (not_configured); set their webhooks, then reload, or restart after changing a credential file"
     return {"webhooks": why}
 
 

@@ -72,7 +72,7 @@ class Blueprint:
         faults: list[str] = []
         secrets: Secrets | None = None
         try:
-            secrets = self._secrets(config, vault)
+            secrets = self._secrets(config, vault, running)
         except SecretsError as exc:
             faults.append(str(exc))
         directory = (
@@ -108,7 +108,7 @@ class Blueprint:
         usable = vault.read_values()
         try:
             vault.refresh()
-            secrets = self._secrets(running.config, vault)
+            secrets = self._secrets(running.config, vault, running)
         except VaultError as exc:
             return replace(running, vault_away=str(exc))
         except SecretsError:
@@ -124,8 +124,19 @@ class Blueprint:
             vault_away=None,
         )
 
-    def _secrets(self, config: Config, vault: VaultSource | None) -> Secrets:
+    def _secrets(
+        self, config: Config, vault: VaultSource | None, running: Snapshot | None
+    ) -> Secrets:
         secrets = load_secrets(config, sources(self._env, vault))
+        if running is not None:
+            # A channel that delivers goes on with its old webhook until the new one can be used.
+            worse = [
+                fault
+                for channel, fault in secrets.webhook_faults.items()
+                if channel in running.secrets.webhooks
+            ]
+            if worse:
+                raise SecretsError("\n".join(worse))
         if config.public.bind and secrets.keys is None:
             raise SecretsError(
                 "public.bind: action links need a key; set TEAMS_HMAC_SECRET_KEY (make one with: notifier keys new)"

@@ -8,16 +8,17 @@ from pathlib import Path
 
 from notifier.config import Config, environment_names
 from notifier.doctor.findings import Finding, fine, told, warning
+from notifier.secrets.credentials import bare_name
 from notifier.secrets.names import Shelf, known_names
 
 NAME = "secrets"
 SETTINGS = "settings"
 _OURS = "TEAMS_"
 _WEBHOOK = "TEAMS_WEBHOOK_"
-_CREDENTIAL = "teams_"
+_CREDENTIALS = ("teams_", "webhook_")
 _PRODUCERS = {"TEAMS_PRODUCER_KEY", "TEAMS_EVENTS_STREAM"}
 """What commands and the examples of producers read, and the daemon does not."""
-_VAULTS = {"teams_vault_token", "teams_vault_secret_id"}
+_VAULTS = {"vault_token", "vault_secret_id"}
 
 
 def name_findings(
@@ -33,7 +34,7 @@ def name_findings(
     redis_files = {Path(config.redis.tls_key_file).name, Path(config.redis.tls_cert_file).name, Path(config.redis.tls_ca_file).name}  # fmt: skip
     places = [
         ("environment", {name for name in variables if name.startswith(_WEBHOOK)} - settings, {name.env for name in known}),
-        ("credential", {name for name in credentials if name.startswith(_CREDENTIAL)} - _VAULTS - redis_files, {name.credential for name in known}),
+        ("credential", {bare_name(name) for name in set(credentials) - redis_files if name.startswith(_CREDENTIALS)} - _VAULTS, {bare_name(name.credential) for name in known}),
         *(
             (f"Vault ({shelf.value}) key", set(keys), {name.key for name in known if name.shelf is shelf})
             for shelf, keys in vault.items()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from notifier.cards import missing_cards
 from notifier.config import Config
-from notifier.doctor.findings import Finding, fault, fine, warning
+from notifier.doctor.findings import Finding, fault, fine, told, warning
 from notifier.events import Priority
 from notifier.secrets import Secrets, State
 
@@ -50,7 +50,7 @@ def look_at_routes(config: Config, cards: Collection[str]) -> list[Finding]:
 
 
 def look_at_channels(config: Config, secrets: Secrets) -> list[Finding]:
-    """Return which channels have no webhook, and how many event types that concerns."""
+    """Return which channels have no usable webhook, and how many event types that concerns."""
     found = []
     for channel, webhook in secrets.found.items():
         if webhook.state is State.CONFIGURED:
@@ -66,6 +66,8 @@ def look_at_channels(config: Config, secrets: Secrets) -> list[Finding]:
             found.append(
                 warning(CHANNELS, f"the webhook of {channel} is a placeholder{lost}", fix)
             )
+        elif webhook.state is State.UNUSABLE:
+            found.append(told(CHANNELS, webhook.fault))
         else:
             judged = fault if types else warning
             found.append(judged(CHANNELS, f"{channel} has no webhook{lost}", fix))

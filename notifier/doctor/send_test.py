@@ -38,6 +38,8 @@ async def send_test(
             f"--send-test: no channel {channel}; channels are {', '.join(config.channels)}"
         )
     webhook = secrets.found[channel]
+    if webhook.fault:
+        raise ConfigError(f"--send-test: {webhook.fault}")
     url = secrets.webhooks.get(channel)
     if url is None or webhook.state is not State.CONFIGURED:
         raise ConfigError(

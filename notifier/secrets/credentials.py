@@ -15,8 +15,8 @@ _PREFIX = "teams_"
 class CredentialSource:
     """Reads LoadCredential files; each look-up reads the file anew, so that a reload sees what changed.
 
-    Names count with and without `teams_` before them: a unit that loads a whole folder puts it there (teams_vault_token), and
-    the folder itself, which commands read, has the names without it (webhook_sre).
+    Names count with and without `teams_` before them: the folder that an operator fills and that commands read has names without it
+    (webhook_sre), and a unit that loads the folder puts it before each name, also before one that has it already.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,10 +28,12 @@ class CredentialSource:
 
     def read(self, file_name: str) -> str | None:
         """Return a credential's text without the newline at its end; raises SecretsError."""
-        bare = file_name.removeprefix(_PREFIX)
-        other = bare if bare != file_name else _PREFIX + file_name
-        found = self._text(file_name)
-        return found if found is not None else self._text(other)
+        bare = bare_name(file_name)
+        for name in (_PREFIX + bare, bare, _PREFIX + _PREFIX + bare):
+            text = self._text(name)
+            if text is not None:
+                return text
+        return None
 
     def _text(self, file_name: str) -> str | None:
         try:
@@ -46,4 +48,11 @@ class CredentialSource:
 
     def where(self, name: SecretName) -> str:
         """Say where a secret would stand here."""
-        return f"credential {name.credential}"
+        return f"credential {bare_name(name.credential)} (a file; restart after a change)"
+
+
+def bare_name(file_name: str) -> str:
+    """Return a credential's name as an operator writes its file."""
+    while file_name.startswith(_PREFIX):
+        file_name = file_name.removeprefix(_PREFIX)
+    return file_name

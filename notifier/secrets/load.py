@@ -50,6 +50,8 @@ class State(StrEnum):
     CONFIGURED = "configured"
     PLACEHOLDER = "placeholder"
     MISSING = "missing"
+    UNUSABLE = "unusable"
+    """It is set, but cannot be posted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Webhook:
     state: State
     where: str
     host: str = ""
+    fault: str = ""
+    """Why it is unusable and what to do, never with its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,11 @@ class Secrets:
     admin_token: SecretStr | None = None
     """What opens the console."""
 
+    @property
+    def webhook_faults(self) -> dict[str, str]:
+        """Return what is wrong with webhooks that are set, by channel."""
+        return {name: each.fault for name, each in self.found.items() if each.fault}
+
 
 def sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
     """Return the sources in their order: credentials, Vault, environment."""
@@ -91,6 +100,8 @@ def sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSo
 def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
     """Find the secrets of the configured channels; the first place that knows one wins.
 
+    An unusable webhook concerns its channel alone: see `Secrets.webhook_faults`.
+
     Raises:
         SecretsError: Secrets cannot be used; names each with its place and fix, never its value.
     """
@@ -101,7 +112,7 @@ def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
 
 
 def survey_secrets(config: Config, places: Sequence[SecretSource]) -> tuple[Secrets, list[str]]:
-    """Return what can be used, and what is wrong with the rest; a channel at fault counts as missing."""
+    """Return what can be used, and what is wrong with secrets other than webhooks."""
     faults: list[str] = []
     webhooks: dict[str, SecretStr] = {}
     found: dict[str, Webhook] = {}
@@ -111,8 +122,7 @@ def survey_secrets(config: Config, places: Sequence[SecretSource]) -> tuple[Secr
             where, url = _find(name, places)
             found[channel] = _webhook(where, url, name, places, config.http)
         except SecretsError as exc:
-            faults.append(str(exc))
-            found[channel] = Webhook(State.MISSING, name.env)
+            found[channel] = Webhook(State.UNUSABLE, name.env, fault=str(exc))
             continue
         if url is not None and found[channel].state is State.CONFIGURED:
             webhooks[channel] = SecretStr(url)

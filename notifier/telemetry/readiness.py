@@ -33,7 +33,7 @@ class ChannelState:
     """A channel as this process sees it."""
 
     webhook: str
-    """configured, placeholder or missing."""
+    """configured, placeholder, missing or unusable."""
     detail: str = ""
     """What its webhook answered that people have to mend."""
     breaker: str = "unused"

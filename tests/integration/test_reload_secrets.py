@@ -16,7 +16,7 @@ from tests.support.daemons import SECRET, Daemons
 from tests.support.ports import quiet_port
 from tests.support.readiness import readiness, until_readiness
 from tests.support.service import Service, paths
-from tests.support.state import rows, xadd
+from tests.support.state import letters, rows, xadd
 from tests.support.vault_server import ROOT_TOKEN, running_vault
 from tests.support.waiting import until
 
@@ -135,4 +135,17 @@ async def test_vault_away_at_start_is_an_exit_with_the_reason(daemons: Daemons):
 
     assert await process.wait() == 4
     assert "Vault at 127.0.0.1:9" in daemons.log()
+    assert "canary" not in daemons.log()
+
+
+async def test_an_unusable_webhook_stops_no_other_channel(service: Service, daemons: Daemons):
+    await service.start(TEAMS_WEBHOOK_PMO="https://evil.example/?sig=canary")
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "pmo,sre"})
+    await daemons.receiver.wait_for(1)
+    await until(lambda: letters(daemons))
+
+    state = await readiness(daemons)
+    assert (state["status"], state["channels"]["pmo"]["webhook"]) == (200, "unusable")
+    assert [letter["channel"] for _, letter in letters(daemons)] == ["pmo"]
+    assert [line["channel"] for line in service.lines("channel_webhook_unusable")] == ["pmo"]
     assert "canary" not in daemons.log()

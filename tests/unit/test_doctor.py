@@ -369,4 +369,4 @@ def test_credentials_of_vault_and_of_redis_are_no_unknown_secrets():
     [found] = name_findings(
         settings, variables=[], credentials=["teams_webhook_sree"], vault={}
     )
-    assert "write teams_webhook_sre," in found.fix
+    assert "write webhook_sre," in found.fix

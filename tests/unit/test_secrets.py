@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from notifier.config import load_config
+from notifier.doctor.names import name_findings
 from notifier.errors import SecretsError
 from notifier.secrets import Secrets, State, load_secrets, sources
 from notifier.signing import key_id
@@ -34,7 +35,7 @@ def test_credentials_come_before_the_environment(tmp_path: Path):
     assert (
         secrets.webhooks["sre"].get_secret_value() == "https://a.logic.azure.com/w?sig=canary"
     )
-    assert secrets.found["sre"].where == "credential teams_webhook_sre"
+    assert secrets.found["sre"].where.startswith("credential webhook_sre")
     assert secrets.found["devops"].where == "environment TEAMS_WEBHOOK_DEVOPS"
     assert "canary" not in repr(secrets)
     assert KEY not in repr(secrets)
@@ -70,9 +71,9 @@ def test_empty_credential_hides_the_environment(tmp_path: Path):
 
 
 def test_credential_that_cannot_be_read_is_named(tmp_path: Path):
-    (tmp_path / "teams_webhook_sre").write_bytes(b"\xff\xfe canary")
+    (tmp_path / "teams_hmac_secret_key").write_bytes(b"\xff\xfe canary")
 
-    with pytest.raises(SecretsError, match="credential teams_webhook_sre cannot be read"):
+    with pytest.raises(SecretsError, match="hmac_secret_key cannot be read"):
         load({"CREDENTIALS_DIRECTORY": str(tmp_path)})
 
 
@@ -80,18 +81,57 @@ def test_every_unusable_secret_is_named_at_once_and_none_is_shown():
     with pytest.raises(SecretsError) as caught:
         load(
             {
-                "TEAMS_WEBHOOK_SRE": "https://evil.example/hook?sig=canary",
-                "TEAMS_WEBHOOK_PMO": "http://x.logic.azure.com/hook?sig=canary",
+                "TEAMS_OUTGOING_WEBHOOK_TOKEN": "canary",
+                "TEAMS_PRODUCER_KEYS": "canary",
                 "TEAMS_HMAC_SECRET_KEY": "canary",
             }
         )
 
     text = str(caught.value)
-    assert "TEAMS_WEBHOOK_SRE has host evil.example" in text
-    assert "TEAMS_WEBHOOK_PMO is not https" in text
+    assert "TEAMS_OUTGOING_WEBHOOK_TOKEN must hold" in text
+    assert "TEAMS_PRODUCER_KEYS: must be name:key" in text
     assert "TEAMS_HMAC_SECRET_KEY has 6 bytes" in text
     assert "canary" not in text
     assert caught.value.__cause__ is None
+
+
+def test_an_unusable_webhook_concerns_its_channel_alone(tmp_path: Path):
+    (tmp_path / "webhook_devops").write_bytes(b"\xff\xfe canary")
+    secrets = load(
+        {
+            "CREDENTIALS_DIRECTORY": str(tmp_path),
+            "TEAMS_WEBHOOK_SRE": "https://evil.example/hook?sig=canary",
+            "TEAMS_WEBHOOK_PMO": "http://x.logic.azure.com/hook?sig=canary",
+            "TEAMS_WEBHOOK_CLOUDOPS": "https://x.logic.azure.com/hook?sig=canary",
+        }
+    )
+
+    assert [*secrets.webhooks] == ["cloudops"]
+    assert [*secrets.webhook_faults] == ["devops", "sre", "pmo"]
+    assert {secrets.found[name].state for name in secrets.webhook_faults} == {State.UNUSABLE}
+    assert "evil.example" in secrets.webhook_faults["sre"]
+    assert "canary" not in repr(secrets)
+
+
+@pytest.mark.parametrize(
+    "name", ["webhook_sre", "teams_webhook_sre", "teams_teams_webhook_sre"]
+)
+def test_a_credential_counts_with_and_without_its_prefix(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("https://x.logic.azure.com/hook?sig=canary")
+
+    secrets = load({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+    assert secrets.found["sre"].state is State.CONFIGURED
+    [unknown] = [
+        finding.what
+        for finding in name_findings(
+            load_config(None, {}),
+            variables=(),
+            vault={},
+            credentials=[name, name.replace("sre", "srre")],
+        )
+    ]
+    assert "webhook_srre" in unknown
 
 
 @pytest.mark.parametrize(
