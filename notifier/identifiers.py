@@ -1,175 +1,285 @@
 """Finds identifying values in texts however they are written: PAT-12345 is pat 12345, and 1098 765 432 is one number.
 
-The work grows with the text and the number of values, not with their product of lengths: a text that a pattern would try
-at every place, such as a hundred thousand times the same digit, costs no more than another.
+All values are looked for in one pass over all texts: the work grows with their length, whatever the number of values.
+What would make it grow otherwise, such as thousands of values that begin alike in a text that repeats their beginning,
+is counted; past the bound the texts concerned are hidden whole.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
-from itertools import accumulate, pairwise
-from typing import NamedTuple
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
+
+from notifier.lettershapes import SEPARATORS, each_folded, folded, squeezed
 
 SHORTEST = 4
 """Characters of a value, separators aside; shorter ones are found only as they are, for every amount would contain them."""
+PIECE = 32
+"""Characters of a longer value that are looked for at a time: each such piece of it counts as found."""
+MOST_LOOKS = 50_000
+"""Values compared with places of texts where one of them may begin, in one search; an event that people wrote needs some hundreds."""
 _APART = 3
 """Separators that may stand where a value has one, or none."""
-LIKE_ASCII = str.maketrans("\u0130\u0131\u017f\u212a", "iisk")
-"""The four letters beyond ASCII that count as ASCII ones in any case (Python's re, IGNORECASE)."""
+_FEW = 8
+"""Values up to which each is looked for by itself first: mostly none of them is there."""
 _LONGEST_END = 2_000
 """Characters at the end of a text in which the beginning of a value is looked for."""
-_LAST_SPACE = 0x3000
-_SEPARATORS = frozenset(
-    {"_", "-", *(chr(code) for code in range(_LAST_SPACE + 1) if chr(code).isspace())}
-)
-_WITHOUT_SEPARATORS = {ord(separator): None for separator in _SEPARATORS}
-_GROUPED_NUMBER = re.compile(r"\+?[0-9]{6,}")
+_BETWEEN = "\ud800"
+"""Parts texts that are searched together; no folded text holds it."""
+_NUMBER = re.compile(r"\+?[0-9]{6,}")
+_GAP = re.compile(r"[ _-]+")
+_ASCII_GAP = re.compile(r"[\t-\r\x1c-\x1f _-]+")
 
 Span = tuple[int, int]
 """Where something begins and ends in a text."""
-
-
-class _Sought(NamedTuple):
-    text: str
-    """In one case; without separators, unless it is found only as it is."""
-    as_it_is: bool
-    gaps: frozenset[int] | None
-    """How many characters stand before a place where separators may stand; None: at every place."""
-    widest: int
-    """Separators that may stand together."""
+_Origin = tuple[str, int]
+"""A value as it is written, folded, and how many of its characters stand before the piece."""
 
 
 class Identifiers:
     """Some values, and where they stand."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        self._sought = tuple(dict.fromkeys(_sought(value) for value in values if value))
+        self._loose: dict[str, list[_Origin]] = {}
+        """Pieces of values without separators, and where they come from."""
+        self._exact: dict[str, list[_Origin]] = {}
+        """Pieces of values that are found only as they are."""
+        self._whole: set[str] = set()
+        self._gaps: dict[str, tuple[frozenset[int] | None, int]] = {}
+        for value in dict.fromkeys(values):
+            self._add(value)
+        self._sorted: list[str] | None = None
+
+    def _add(self, value: str) -> None:
+        text, written = squeezed(value), folded(value)
+        if len(text) < SHORTEST:
+            for at in _pieces(len(written)):
+                self._exact.setdefault(written[at : at + PIECE], [])
+            return
+        if text[0] == "+" and _NUMBER.fullmatch(text):
+            # +966 50 … is 966 50 …, also where a number stands as such.
+            text = text[1:]
+        self._whole.add(text)
+        for at in _pieces(len(text)):
+            self._loose.setdefault(text[at : at + PIECE], []).append((written, at))
 
     def spans(self, text: str) -> list[Span]:
         """Return where they stand, in order; what overlaps is one."""
-        folded = _folded(text)
-        squeezed = folded.translate(_WITHOUT_SEPARATORS)
-        there = [
-            sought
-            for sought in self._sought
-            if sought.text in (folded if sought.as_it_is else squeezed)
-        ]
-        if not there:
-            return []
-        written = _Written(folded, squeezed)
-        return _united([span for sought in there for span in written.spans(sought)])
+        return self._found([text]).get(0, [])
 
     def replaced(self, text: str, replacement: Callable[[str], str]) -> str:
         """Return the text with something else in their place."""
-        spans = self.spans(text)
-        if not spans:
-            return text
-        parts: list[str] = []
-        end = 0
-        for begin, after in spans:
-            parts += text[end:begin], replacement(text[begin:after])
-            end = after
-        return "".join((*parts, text[end:]))
+        return self.replacements([text], replacement).get(text, text)
 
-    def is_one(self, text: str) -> bool:
-        """Tell whether the whole text is one of them."""
-        return self.spans(text) == [(0, len(text))]
+    def replacements(
+        self, texts: Iterable[str], replacement: Callable[[str], str]
+    ) -> dict[str, str]:
+        """Return the texts that hold some of them, each with the text that has something else in their place."""
+        distinct = list(dict.fromkeys(texts))
+        return {
+            distinct[number]: _replaced(distinct[number], spans, replacement)
+            for number, spans in self._found(distinct).items()
+        }
+
+    def are_one(self, number: str) -> bool:
+        """Tell whether the whole of a number, as it is written, is one of them."""
+        return number.replace("-", "") in self._whole
 
     def begun_at_end(self, text: str) -> int:
         """Return where a value begins that the text breaks off in, after SHORTEST characters of it or more; else its length."""
+        if self._sorted is None:
+            self._sorted = sorted(self._whole)
         start = max(0, len(text) - _LONGEST_END)
-        folded = _folded(text[start:])
-        tail = folded.translate(_WITHOUT_SEPARATORS)
-        longest = max(
-            (_overlap(tail, sought.text) for sought in self._sought if not sought.as_it_is),
-            default=0,
+        tail = squeezed(text[start:])
+        for at in range(len(tail) - SHORTEST + 1):
+            end = tail[at:]
+            after = bisect_left(self._sorted, end)
+            if after < len(self._sorted) and self._sorted[after].startswith(end):
+                return start + _Written(text[start:]).span(at, 1)[0]
+        return len(text)
+
+    def _found(self, texts: Sequence[str]) -> dict[int, list[Span]]:
+        """Return where they stand in each text that holds some, by its number."""
+        found: dict[int, list[Span]] = {}
+        for values, written, exact in (
+            (self._loose, squeezed, False),
+            (self._exact, folded, True),
+        ):
+            if not values or (len(values) <= _FEW and not _may_hold(texts, values, written)):
+                continue
+            search = _Search(self, values, list(map(written, texts)), exact=exact)
+            for number, spans in search.found(texts):
+                found.setdefault(number, []).extend(spans)
+        return {number: _united(spans) for number, spans in found.items()}
+
+    def allows(self, origin: _Origin, gaps: Iterable[Span]) -> bool:
+        """Tell whether a piece of a value may be written with such gaps (characters before, width)."""
+        written, start = origin
+        known = self._gaps.get(written)
+        if known is None:
+            known = self._gaps[written] = _gaps_of(written)
+        places, widest = known
+        return all(
+            width <= widest and (places is None or start + before in places)
+            for before, width in gaps
         )
-        return start + _places(folded)[-longest] if longest else len(text)
+
+
+class _Search:
+    """All values in all texts, which are folded."""
+
+    def __init__(
+        self, owner: Identifiers, values: Mapping[str, list[_Origin]], texts: list[str], *, exact: bool
+    ) -> None:  # fmt: skip
+        self._owner = owner
+        self._values = values
+        self._texts = texts
+        self._exact = exact
+        self._size = min(SHORTEST, min(map(len, values)))
+        lengths: dict[str, set[int]] = {}
+        for value in values:
+            lengths.setdefault(value[: self._size], set()).add(len(value))
+        self._lengths = {begin: sorted(found, reverse=True) for begin, found in lengths.items()}
+        self._looks = 0
+
+    def found(self, originals: Sequence[str]) -> Iterator[tuple[int, list[Span]]]:
+        """Yield the number of each text that holds some, and where."""
+        joined, size, lengths = _BETWEEN.join(self._texts), self._size, self._lengths
+        places = [at for at in range(len(joined)) if joined[at : at + size] in lengths]
+        self._looks = len(places)
+        for number, starts in _by_text(places, self._texts):
+            spans = self._spans(originals[number], self._texts[number], starts)
+            if spans:
+                yield number, spans
+
+    def _spans(self, original: str, text: str, starts: list[int]) -> list[Span]:
+        spans: list[Span] = []
+        written: _Written | None = None
+        size, lengths, values = self._size, self._lengths, self._values
+        for at in starts:
+            for length in lengths[text[at : at + size]]:
+                self._looks += 1
+                if self._looks > MOST_LOOKS:
+                    return [(0, len(original))]
+                origins = values.get(text[at : at + length])
+                if origins is None or at + length > len(text):
+                    continue
+                if written is None:
+                    written = _Written(original, exact=self._exact)
+                if self._exact or self._joined(written, at, length, origins):
+                    spans.append(written.span(at, length))
+                    break
+        return spans
+
+    def _joined(self, written: _Written, at: int, length: int, origins: list[_Origin]) -> bool:
+        gaps = written.gaps(at, length)
+        if not gaps:
+            return True
+        self._looks += len(origins) * len(gaps)
+        return self._looks > MOST_LOOKS or any(
+            self._owner.allows(origin, gaps) for origin in origins
+        )
 
 
 class _Written:
     """A text in which something stands, and where its characters and its gaps are."""
 
-    def __init__(self, folded: str, squeezed: str) -> None:
-        self._folded = folded
-        self._squeezed = squeezed
-        self._places = _places(folded)
-        self._gaps = [
-            (number, place - before - 1)
-            for number, (before, place) in enumerate(pairwise(self._places), start=1)
-            if place - before > 1
-        ]
+    def __init__(self, text: str, *, exact: bool = False) -> None:
+        self._text = text
+        self._places: list[int] | None = None
+        self._numbers: list[int] = []
+        """How many characters stand before each gap."""
+        self._widths: list[int] = []
+        if exact or not (text.isascii() and text.isprintable()):
+            self._places = self._mapped(exact=exact)
+        else:
+            before = 0
+            for gap in _ASCII_GAP.finditer(text):
+                begin, end = gap.span()
+                self._numbers.append(begin - before)
+                self._widths.append(end - begin)
+                before += end - begin
+        self._before = list(accumulate(self._widths, initial=0))
 
-    def spans(self, sought: _Sought) -> list[Span]:
-        """Return where one value stands."""
-        text, length = sought.text, len(sought.text)
-        if sought.as_it_is:
-            return [(at, at + length) for at in _occurrences(self._folded, text)]
-        found: list[Span] = []
-        at = self._squeezed.find(text)
-        while at >= 0:
-            if self._joined(at, sought):
-                found.append((self._places[at], self._places[at + length - 1] + 1))
-                at = self._squeezed.find(text, at + length)
-            else:
-                at = self._squeezed.find(text, at + 1)
-        return found
+    def _mapped(self, *, exact: bool) -> list[int]:
+        places: list[int] = []
+        width = 0
+        for place, shown in enumerate(each_folded(self._text)):
+            for character in shown:
+                if not exact and character in SEPARATORS:
+                    width += 1
+                    continue
+                if width:
+                    self._numbers.append(len(places))
+                    self._widths.append(width)
+                    width = 0
+                places.append(place)
+        return places
 
-    def _joined(self, at: int, sought: _Sought) -> bool:
-        """Tell whether separators stand only where the value may have them."""
-        for index in range(bisect_left(self._gaps, (at + 1, 0)), len(self._gaps)):
-            number, width = self._gaps[index]
-            if number >= at + len(sought.text):
-                break
-            allowed = sought.gaps is None or number - at in sought.gaps
-            if width > sought.widest or not allowed:
-                return False
-        return True
+    def gaps(self, at: int, length: int) -> list[Span]:
+        """Return the gaps within so many characters from here on: characters before, and width."""
+        first = bisect_right(self._numbers, at)
+        end = bisect_left(self._numbers, at + length)
+        return [(self._numbers[each] - at, self._widths[each]) for each in range(first, end)]
 
+    def span(self, at: int, length: int) -> Span:
+        """Return where so many characters stand, with the marks on the last one."""
+        if self._places is None:
+            return self._place(at), self._place(at + length - 1) + 1
+        end = self._places[at + length - 1] + 1
+        while end < len(self._text) and not folded(self._text[end]):
+            end += 1
+        return self._places[at], end
 
-def _sought(value: str) -> _Sought:
-    folded = _folded(value)
-    parts = [part for part in re.split(r"[\s_\-]+", folded) if part]
-    text = "".join(parts)
-    if len(text) < SHORTEST:
-        return _Sought(folded, True, None, 0)
-    between = [len(gap) for gap in re.findall(r"[\s_\-]+", folded.strip())]
-    gaps = None
-    if _GROUPED_NUMBER.fullmatch(text):
-        # +966 50 … is 966 50 …, also where a number stands as such.
-        text = text.removeprefix("+")
-    else:
-        gaps = frozenset(accumulate(map(len, parts[:-1])))
-    return _Sought(text, False, gaps, max(_APART, *between, 0))
+    def _place(self, at: int) -> int:
+        return at + self._before[bisect_right(self._numbers, at)]
 
 
-def _folded(text: str) -> str:
-    """Return a text in one case, character by character."""
-    if text.isascii():
-        return text.lower()
-    text = text.translate(LIKE_ASCII)
-    folded = text.casefold()
-    return folded if len(folded) == len(text) else "".join(map(_folded_character, text))
+def _may_hold(
+    texts: Iterable[str], values: Iterable[str], written: Callable[[str], str]
+) -> bool:
+    """Tell whether a value may stand in the texts; quicker than to look for where, and never a no too much."""
+    text = written("\n".join(texts))
+    return any(value in text for value in values)
 
 
-def _folded_character(character: str) -> str:
-    folded = character.casefold()
-    return folded if len(folded) == 1 else character
+def _by_text(places: list[int], texts: list[str]) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number of each text and the places in it, of places in the texts joined."""
+    begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
+    first = 0
+    while first < len(places):
+        number = bisect_right(begins, places[first]) - 1
+        end = bisect_left(places, begins[number + 1], first)
+        yield number, [place - begins[number] for place in places[first:end]]
+        first = end
 
 
-def _places(folded: str) -> list[int]:
-    return [place for place, each in enumerate(folded) if each not in _SEPARATORS]
+def _gaps_of(written: str) -> tuple[frozenset[int] | None, int]:
+    """Return where a value may have separators, None for everywhere, and how many together."""
+    gaps = _GAP.findall(written.strip(" _-"))
+    widest = max(_APART, *map(len, gaps), 0)
+    parts = [part for part in _GAP.split(written) if part]
+    if _NUMBER.fullmatch("".join(parts)):
+        return None, widest
+    return frozenset(accumulate(map(len, parts[:-1]))), widest
 
 
-def _occurrences(text: str, wanted: str) -> list[int]:
-    found: list[int] = []
-    at = text.find(wanted)
-    while at >= 0:
-        found.append(at)
-        at = text.find(wanted, at + len(wanted))
-    return found
+def _pieces(length: int) -> Sequence[int]:
+    """Return where the pieces of a value begin; each shares a character with the next, so that together they are one."""
+    if length <= PIECE:
+        return (0,) if length else ()
+    return list(chain(range(0, length - PIECE, PIECE - 1), (length - PIECE,)))
+
+
+def _replaced(text: str, spans: Iterable[Span], replacement: Callable[[str], str]) -> str:
+    parts: list[str] = []
+    end = 0
+    for begin, after in spans:
+        parts += text[end:begin], replacement(text[begin:after])
+        end = after
+    return "".join((*parts, text[end:]))
 
 
 def _united(spans: list[Span]) -> list[Span]:
@@ -180,11 +290,3 @@ def _united(spans: list[Span]) -> list[Span]:
         else:
             united.append((begin, end))
     return united
-
-
-def _overlap(text: str, value: str) -> int:
-    """Return the length of the longest beginning of the value that the text ends with, 0 if that is too short."""
-    at = text.find(value[:SHORTEST], max(0, len(text) - len(value)))
-    while at >= 0 and not value.startswith(text[at:]):
-        at = text.find(value[:SHORTEST], at + 1)
-    return len(text) - at if at >= 0 else 0

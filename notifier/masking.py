@@ -8,11 +8,17 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from notifier.identifiers import LIKE_ASCII, SHORTEST, Identifiers
+from notifier.identifiers import SHORTEST, Identifiers
 
 _SHOWN = 3
-_ASCII_SEPARATORS = b" \t\n\v\f\r\x1c\x1d\x1e\x1f_-"
-_IN_NO_NUMBER = re.compile(r"[^0-9.eE+\-_\s]")
+_IN_NO_NUMBER = re.compile(r"[A-DF-Za-df-z]")
+_STRUCTURE = frozenset({
+    "ar", "assigner", "city", "code", "country", "district", "en", "end", "extension",
+    "family", "first", "full", "given", "id", "last", "line", "middle", "number", "period",
+    "postalcode", "prefix", "rank", "region", "reference", "second", "start", "state",
+    "street", "suffix", "system", "text", "third", "title", "type", "unit", "use", "value",
+})  # fmt: skip
+"""Names of members that are common under a name, an address or an identifier (FHIR), and are never a person's."""
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 
 
@@ -48,64 +54,47 @@ def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str
             masked[key] = value
         else:
             masked[key] = _mask(value, path, masking, found)
-    if not found or not _may_occur(found, masked):
+    if not found:
         return masked
-    return _scan_members(masked, Identifiers(found))
-
-
-def _may_occur(values: Collection[str], data: dict[str, JsonValue]) -> bool:
-    """Tell whether a value may stand in the data somewhere; quicker than to look for where, and never a no too much."""
     texts: list[str] = []
-    _gather(data, texts, numbers=not all(_IN_NO_NUMBER.search(value) for value in values))
-    text = _squeezed("\n".join(texts))
-    return any(
-        not value.isascii() or _squeezed(value).removeprefix(b"+") in text for value in values
-    )
+    numbers: set[float] | None = None if all(map(_IN_NO_NUMBER.search, found)) else set()
+    _gather(masked, texts, numbers)
+    identifiers = Identifiers(found)
+    masks = identifiers.replacements(texts, mask_value)
+    hidden = {
+        each for each in numbers or () if any(map(identifiers.are_one, _number_texts(each)))
+    }
+    return _scan_members(masked, masks, hidden) if masks or hidden else masked
 
 
-def _gather(value: JsonValue, texts: list[str], *, numbers: bool) -> None:
+def _gather(value: JsonValue, texts: list[str], numbers: set[float] | None) -> None:
     """Add every name and text, and every number if wanted."""
     if isinstance(value, dict):
         texts += value
         value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            if type(item) is str:
-                texts.append(item)
-            elif numbers or type(item) is not float:
-                _gather(item, texts, numbers=numbers)
-    elif isinstance(value, str):
-        texts.append(value)
-    elif numbers and value is not None:
-        texts += _number_texts(value)
+    if not isinstance(value, list):
+        return
+    for item in value:
+        if isinstance(item, str):
+            texts.append(item)
+        elif isinstance(item, (dict, list)):
+            _gather(item, texts, numbers)
+        elif item is None or isinstance(item, bool):
+            continue
+        elif numbers is not None:
+            numbers.add(item)
 
 
 def _number_texts(value: float) -> tuple[str, ...]:
     """Return how a number may be written; the last is the plainest."""
-    if type(value) is float and value.is_integer():
+    if type(value) is not int and value.is_integer():
         return str(value), str(int(value))
     return (str(value),)
 
 
-def _squeezed(text: str) -> bytes:
-    """Return text without separators, in lower case, so that a value in ASCII that is found in the text is found here."""
-    written = text.encode(errors="replace")
-    if not text.isascii() and _is_odd(written):
-        written = "".join(text.split()).translate(LIKE_ASCII).encode(errors="replace")
-    return written.translate(None, _ASCII_SEPARATORS).lower()
-
-
-def _is_odd(written: bytes) -> bool:
-    """Tell whether there may be a space beyond ASCII, or a letter like one of ASCII: by their first bytes in UTF-8."""
-    return (
-        b"\xc2" in written or b"\xc4" in written or b"\xc5" in written
-        or b"\xe1" in written or b"\xe2" in written or b"\xe3" in written
-    )  # fmt: skip
-
-
 def _mask(value: JsonValue, path: str, masking: Masking, found: set[str]) -> JsonValue:
     if path.rpartition(".")[2] in masking.fields and path not in masking.exempt:
-        return _mask_leaves(value, found)
+        return _mask_leaves(value, masking, found)
     if isinstance(value, dict):
         return {
             key: _mask(item, f"{path}.{key.lower()}", masking, found)
@@ -116,44 +105,61 @@ def _mask(value: JsonValue, path: str, masking: Masking, found: set[str]) -> Jso
     return value
 
 
-def _mask_leaves(value: JsonValue, found: set[str]) -> JsonValue:
+def _mask_leaves(value: JsonValue, masking: Masking, found: set[str]) -> JsonValue:
     if isinstance(value, dict):
-        return {key: _mask_leaves(item, found) for key, item in value.items()}
+        return _unalike(
+            (
+                key if _is_structure(key, masking) else _masked(key, found),
+                _mask_leaves(item, masking, found),
+            )
+            for key, item in value.items()
+        )
     if isinstance(value, list):
-        return [_mask_leaves(item, found) for item in value]
+        return [_mask_leaves(item, masking, found) for item in value]
     if value is None or isinstance(value, bool):
         return value
-    raw = value if isinstance(value, str) else _number_texts(value)[-1]
+    return _masked(value if isinstance(value, str) else _number_texts(value)[-1], found)
+
+
+def _is_structure(name: str, masking: Masking) -> bool:
+    """Tell whether the name of a member under a masked field says what it holds, and not about whom."""
+    return name.lower() in _STRUCTURE or name.lower() in masking.fields
+
+
+def _masked(raw: str, found: set[str]) -> str:
     if len(raw) >= SHORTEST:
         found.add(raw)
     return mask_value(raw)
 
 
-def _scan(value: JsonValue, identifiers: Identifiers) -> JsonValue:
+def _scan(value: JsonValue, masks: Mapping[str, str], hidden: Collection[float]) -> JsonValue:
     if isinstance(value, str):
-        return identifiers.replaced(value, mask_value)
+        return masks.get(value, value)
     if isinstance(value, dict):
-        return _scan_members(value, identifiers)
+        return _scan_members(value, masks, hidden)
     if isinstance(value, list):
-        return [_scan(item, identifiers) for item in value]
-    if value is None or isinstance(value, bool):
+        return [_scan(item, masks, hidden) for item in value]
+    if value is None or isinstance(value, bool) or value not in hidden:
         return value
-    for text in _number_texts(value):
-        if identifiers.is_one(text):
-            return mask_value(text)
-    return value
+    return mask_value(_number_texts(value)[-1])
 
 
 def _scan_members(
-    members: Mapping[str, JsonValue], identifiers: Identifiers
+    members: Mapping[str, JsonValue], masks: Mapping[str, str], hidden: Collection[float]
 ) -> dict[str, JsonValue]:
-    scanned: dict[str, JsonValue] = {}
+    return _unalike(
+        (masks.get(key, key), _scan(value, masks, hidden)) for key, value in members.items()
+    )
+
+
+def _unalike(members: Iterable[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    """Return members by name; two names may look alike once they are masked, and neither member may be lost."""
+    kept: dict[str, JsonValue] = {}
     alike: dict[str, int] = {}
-    for key, value in members.items():
-        name = masked = identifiers.replaced(key, mask_value)
-        # Two names may look alike once they are masked, and neither member may be lost.
-        while name in scanned:
+    for masked, value in members:
+        name = masked
+        while name in kept:
             alike[masked] = alike.get(masked, 1) + 1
             name = f"{masked} ({alike[masked]})"
-        scanned[name] = _scan(value, identifiers)
-    return scanned
+        kept[name] = value
+    return kept

@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 _BYTES_IN_HAND = 8 * 2**20
 """Of notifications on their way into lanes, and aimed at for one read; an event stands once for each of its channels."""
 
+_BYTES_AT_ONCE = 128 * 2**10
+"""Of entries that are decided before they are hopped: deciding goes on without a pause, and takes longer the more there is."""
+
 
 class Decision(NamedTuple):
     """Where an entry goes, and what the log says about it."""
@@ -112,9 +115,7 @@ class Intake:
             entries = await self._group.read(
                 [self._stream], count=count, block_seconds=self._redis.block_seconds
             )
-        await self._hop(
-            self.decide(entry, entry.fields or {}) for entry in still_there(entries)
-        )
+        await self._hop(still_there(entries))
         self._learn_size(entries)
         return len(entries)
 
@@ -128,11 +129,18 @@ class Intake:
             # A large one is believed at once, that there are none any more only by and by.
             self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
 
-    async def _hop(self, decisions: Iterable[Decision]) -> None:
+    async def _hop(self, entries: Iterable[Entry]) -> None:
         """Hop entries in their order, with no more in hand than is allowed; count what became of them."""
         batch: list[Decision] = []
-        size = 0
-        for decision in decisions:
+        size = read = 0
+        for entry in entries:
+            fields = entry.fields or {}
+            read += size_bytes(fields)
+            if batch and read > _BYTES_AT_ONCE:
+                # Before another is decided: the loop has other work than large events.
+                await self._hop_batch(batch)
+                batch, size, read = [], 0, size_bytes(fields)
+            decision = self.decide(entry, fields)
             added = decision.size_bytes
             if batch and size + added > _BYTES_IN_HAND:
                 await self._hop_batch(batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 import redis.asyncio
@@ -11,6 +12,7 @@ from notifier.errors import StreamError
 from notifier.notifications import decode
 from notifier.provenance import Signers
 from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import HopResult, Move
 from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT, calm, ids, publish, read_all
 from tests.support.broker import Broker
 from tests.support.stages import Stages
@@ -251,3 +253,23 @@ async def test_large_events_are_read_a_few_at_a_time(
     await read_all(intake)
 
     assert await client.xlen(NORMAL) == 10
+
+
+async def test_a_large_event_is_hopped_before_the_next_is_decided(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages, monkeypatch: pytest.MonkeyPatch
+):  # fmt: skip
+    sizes = [200_000, 200_000, 100, 100, 200_000, 100]
+    events = [{**calm(number), "text": "x" * size} for number, size in enumerate(sizes, 1)]
+    await publish(client, events)
+    hops: list[int] = []
+    hop = group.hop
+
+    async def counted(moves: Sequence[Move]) -> Sequence[HopResult]:
+        hops.append(len(moves))
+        return await hop(moves)
+
+    monkeypatch.setattr(group, "hop", counted)
+    await read_all(stages.intake(group, max_event_bytes=10**6))
+
+    assert hops == [1, 1, 2, 1, 1]
+    assert await ids(client, NORMAL) == [f"n{number}" for number in range(1, 7)]

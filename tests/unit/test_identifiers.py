@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,22 @@ def hidden(values: list[str], text: str) -> str:
         ("KIS-77", "\u212a\u0131\u017f 77", "#"),
         ("ΣΟΦΟΣ", "σοφος", "#"),
         ("سارة العتيبي", "عن سارة  العتيبي اليوم", "عن # اليوم"),
+        ("سارة العتيبي", "عن سارَة\u200f العتيبـــي اليوم", "عن # اليوم"),
+        ("أحمد الزهراني", "احمد\u00a0الزهراني", "#"),
+        ("PAT-12345", "PAT\u201312345, PAT\u00ad12345; PAT\u221212345!", "#, #; #!"),
+        ("PAT-12345", "\uff30\uff21\uff34\uff0d\uff11\uff12\uff13\uff14\uff15.", "#."),
+        (
+            "1098765432",
+            "رقم ١٠٩٨ ٧٦٥ ٤٣٢، و\u06f1\u06f0\u06f9\u06f8\u06f7\u06f6\u06f5\u06f4\u06f3\u06f2",
+            "رقم #، و#",
+        ),
+        ("Ren\u00e9e Stra\u00dfer", "Rene\u0301e STRASSER", "#"),
+        ("Rene\u0301e", "ren\u00e9e, \u200bR\u200bEN\u00c9E\u200d", "#, \u200b#"),
+        (
+            "\ud55c\uad6d\uc0ac\ub78c",
+            "\u1112\u1161\u11ab\u1100\u116e\u11a8\u1109\u1161\u1105\u1161\u11b7",
+            "#",
+        ),
     ],
 )
 def test_a_value_is_found_as_people_write_it(value: str, text: str, shown: str) -> None:
@@ -51,6 +68,58 @@ def test_the_beginning_of_a_value_at_the_end_of_a_text_is_found() -> None:
         ("about 12345", "about 12345"),
     ):
         assert text[: identifiers.begun_at_end(text)] == kept
+
+
+DISGUISES = {
+    "-": "-\u2010\u2011\u2012\u2013\u2014\u2212\uff0d\ufe58\ufe63", " ": " \u00a0\u2009\u202f\u3000\t",
+    "1": "1\u0661\u06f1\uff11\u00b9", "a": "aA\uff41\u00e0\u1d43", "b": "bB\uff22", "_": "_\uff3f",
+}  # fmt: skip
+
+
+@given(
+    st.lists(st.text(alphabet="ab1- ", min_size=4, max_size=8), max_size=4),
+    st.text(alphabet="ab1- _", max_size=40),
+    st.data(),
+)
+def test_a_disguise_changes_nothing_of_what_is_found(
+    values: list[str], text: str, data: st.DataObject
+) -> None:
+    unseen = st.sampled_from(["", "", "", "\u00ad", "\u200b", "\u0301", "\u2060"])
+    shown = [data.draw(st.sampled_from(DISGUISES[each])) + data.draw(unseen) for each in text]
+    places = [place for place, each in enumerate(shown) for _ in each]
+
+    found = Identifiers(values).spans("".join(shown))
+
+    hidden_places = {places[at] for begin, end in found for at in range(begin, end)}
+    plainly = Identifiers(values).spans(text)
+    assert hidden_places == {at for begin, end in plainly for at in range(begin, end)}
+
+
+def test_a_long_value_is_found_also_where_a_piece_of_it_stands() -> None:
+    address = "King Fahd Road, Al Olaya District, Riyadh 12213, Saudi Arabia"
+
+    assert hidden([address], f"at {address.upper()}.") == "at #."
+    assert "Olaya" not in hidden([address], f"at {address[:40]} it ends")
+
+
+def test_thousands_of_values_are_found_at_once() -> None:
+    values = [f"{number:05d}-{number * 7:06d}" for number in range(8_000)]
+
+    assert hidden(values, " x ".join(values)) == " x ".join("#" * len(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (["a" * size for size in range(4, 33)], "a" * 100_000),
+        ([f"{number:04d}" for number in range(10_000)], "0123456789" * 10_000),
+        (["".join(parts) for parts in product(("a", "a-"), repeat=11)], "a a-" * 20_000),
+        ([f"a - {number % 10}" + " " * number for number in range(100)], "a - " * 20_000),
+    ],
+)
+def test_a_text_that_takes_too_much_work_is_hidden_whole(values: list[str], text: str) -> None:
+    assert hidden(values, text) == "#"
+    assert hidden(values, "x") == "x"
 
 
 @given(st.data())

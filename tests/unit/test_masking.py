@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
+from notifier.identifiers import Identifiers
 from notifier.masking import Masking, mask_event_data, mask_value
 
 MASKING = Masking.of(
@@ -146,3 +150,151 @@ def test_letters_beyond_ascii_elsewhere_hide_nothing():
     masked = mask_event_data({"patient_id": "PAT-12345", "note": note}, MASKING)
 
     assert masked["note"] == "راجع ***345 اليوم"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(f"PAT{dash}12345" for dash in "\u2010\u2011\u2012\u2013\u2014\u2212\uff0d\ufe58\ufe63"),
+        "PA\u00adT-12\u00ad345", "P\u200bA\u200cT\u2060-\ufeff12345", "PAT-\u0661\u0662\u0663\u0664\u0665",
+        "PAT-\uff11\uff12\uff13\uff14\uff15", "\uff50\uff41\uff54\u300012345",
+    ],
+)  # fmt: skip
+def test_a_value_is_masked_however_it_is_typed_and_the_rest_stays_as_sent(written: str):
+    note = f"re\u0301sume\u0301 \u2013 \u200f{written}\u00a0\u2014 \u0661 \uff21"
+
+    masked = mask_event_data({"patient_id": "PAT-12345", "note": note, written: 1}, MASKING)
+
+    assert str(masked["note"]).startswith("re\u0301sume\u0301 \u2013 \u200f***")
+    assert str(masked["note"]).endswith("\u00a0\u2014 \u0661 \uff21")
+    assert written not in masked
+    assert written not in json.dumps(masked, ensure_ascii=False)
+
+
+def test_names_of_members_under_a_masked_field_are_values_too():
+    masked = mask_event_data(
+        {
+            "patient_id": {"PAT-12345": {"seen": True}, "PAT-99345": {"seen": False}},
+            "name": {"given": "Sara", "use": "official"},
+            "note": "PAT 12345 and PAT-99345, no reason given",
+        },
+        MASKING,
+    )
+
+    assert masked["note"] == "***345 and ***345, no reason given"
+    assert masked["name"] == {"given": "***", "use": "***ial"}
+    assert "PAT" not in json.dumps(masked)
+
+
+def test_a_number_is_masked_whatever_its_sign():
+    assert mask_event_data({"patient_id": 1098765, "ref": [-1098765]}, MASKING)["ref"] == [
+        "***765"
+    ]
+
+
+LEAVES = st.text(alphabet="abc12\u0661- ", max_size=8) | st.integers(0, 99_999) | st.booleans()
+NAMES = st.sampled_from(["patient_id", "name", "note", "list"]) | st.text(
+    alphabet="abc12-", min_size=1, max_size=6
+)
+DATA = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(NAMES, DATA, max_size=5))
+def test_each_text_is_masked_as_a_search_for_each_value_alone_would(data: dict[str, JsonValue]):
+    values: set[str] = set()
+    for value in values_of(data):
+        values |= {value} if len(value) >= 4 else set()
+
+    assert texts_of(mask_event_data(data, MASKING)) == texts_of(one_by_one(data, values))
+
+
+def values_of(value: JsonValue, *, inside: bool = False) -> Iterator[str]:
+    """Yield what identifies a person, by the plainest reading of the rule."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if inside and key not in MASKING.fields:
+                yield key
+            yield from values_of(item, inside=inside or key in MASKING.fields)
+    elif isinstance(value, list):
+        for item in value:
+            yield from values_of(item, inside=inside)
+    elif inside and not isinstance(value, bool):
+        yield str(value)
+
+
+def one_by_one(value: JsonValue, values: set[str], *, inside: bool = False) -> JsonValue:
+    if isinstance(value, dict):
+        shown: dict[str, JsonValue] = {}
+        for key, item in value.items():
+            known = key in MASKING.fields
+            name = mask_value(key) if inside and not known else hidden_in(key, values)
+            while name in shown:
+                name += "'"
+            shown[name] = one_by_one(item, values, inside=inside or known)
+        return shown
+    if isinstance(value, list):
+        return [one_by_one(item, values, inside=inside) for item in value]
+    if isinstance(value, bool):
+        return value
+    if inside:
+        return mask_value(str(value))
+    if isinstance(value, int):
+        alone = any(Identifiers([each]).spans(str(value)) == [(0, len(str(value)))] for each in values)  # fmt: skip
+        return mask_value(str(value)) if alone else value
+    return hidden_in(str(value), values)
+
+
+def hidden_in(text: str, values: set[str]) -> str:
+    spans: list[list[int]] = []
+    for begin, end in sorted(
+        span for value in values for span in Identifiers([value]).spans(text)
+    ):
+        if spans and begin < spans[-1][1]:
+            spans[-1][1] = max(end, spans[-1][1])
+        else:
+            spans.append([begin, end])
+    for begin, end in reversed(spans):
+        text = text[:begin] + mask_value(text[begin:end]) + text[end:]
+    return text
+
+
+def texts_of(value: JsonValue) -> list[JsonValue]:
+    """Return names and leaves in their order; names that were alike without what tells them apart."""
+    if isinstance(value, dict):
+        return [
+            each
+            for key, item in value.items()
+            for each in (re.sub(r" \([0-9]+\)$|'+$", "", key), *texts_of(item))
+        ]
+    if isinstance(value, list):
+        return [each for item in value for each in texts_of(item)]
+    return [value]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"name": [f"Name {number:05d}" for number in range(4_000)]},
+        {"patient_id": {f"PAT-{number:05d}": number for number in range(4_000)}},
+        {"patients": [{"name": f"N{number:05d}"} for number in range(4_000)]},
+    ],
+)
+def test_no_value_of_thousands_is_left(data: dict[str, JsonValue]):
+    names = sorted({*values_of(data)} - {*map(str, range(4_000))})
+    masked = mask_event_data({**data, "seen": names, "text": ", ".join(names)}, MASKING)
+
+    shown = json.dumps(masked)
+    assert not any(name in shown for name in names)
+
+
+def test_one_value_in_deep_and_many_members_is_left_nowhere():
+    deep: JsonValue = "PAT-12345"
+    for _ in range(30):
+        deep = [{"PAT 12345": deep}]
+    data: dict[str, JsonValue] = {"patient_id": "PAT-12345", "deep": deep, "PAT12345" * 500: 1}
+
+    assert "12345" not in json.dumps(mask_event_data(data, MASKING))

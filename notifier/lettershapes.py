@@ -1,0 +1,86 @@
+"""Texts as people compare them: case, accents, widths, kinds of digits and invisible characters do not count."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+SEPARATORS = frozenset(" -_")
+"""What stands for a space, a dash or a low line in a folded text."""
+_OTHER_DASHES = frozenset("\u02d7\u2043\u2212")
+_UNSEEN = frozenset({"Mn", "Me", "Cf", "Cc"})
+_ALSO_UNSEEN = frozenset("\u0640\u115f\u1160\u3164\uffa0")
+"""The Arabic stroke that lengthens a word, and Hangul fillers."""
+_LIKE_ASCII = {"\u0131": "i"}
+_MOST_KEPT = 2**16
+_DROPPED_ASCII = bytes(code for code in range(128) if code <= 32 or code == 127) + b"-_"
+
+
+class _Folds(dict[int, str]):
+    """What each character counts as; worked out when first met."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _MOST_KEPT:
+            self.clear()
+        found = self[code] = _fold(chr(code))
+        return found
+
+
+class _Squeezes(dict[int, str]):
+    """The same of what is no separator."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _MOST_KEPT:
+            self.clear()
+        shown = _FOLDS[code]
+        found = self[code] = "".join(each for each in shown if each not in SEPARATORS)
+        return found
+
+
+_FOLDS = _Folds()
+_SQUEEZES = _Squeezes()
+
+
+def folded(text: str) -> str:
+    """Return text in one case, without marks and what nobody sees; every space is " ", every dash "-", every digit ASCII."""
+    return text.translate(_FOLDS)
+
+
+def each_folded(text: str) -> Iterator[str]:
+    """Yield what each character of a text becomes by `folded`: nothing, one character or several."""
+    return map(_FOLDS.__getitem__, map(ord, text))
+
+
+def squeezed(text: str) -> str:
+    """Return text as `folded` does, and without separators."""
+    if text.isascii():
+        return text.encode().translate(None, _DROPPED_ASCII).lower().decode()
+    return text.translate(_SQUEEZES)
+
+
+def _fold(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Lo" and unicodedata.is_normalized("NFKD", character):
+        return "" if character in _ALSO_UNSEEN else character
+    if character.isspace() or category[0] == "Z":
+        return " "
+    if category == "Pd" or character in _OTHER_DASHES:
+        return "-"
+    if category == "Pc":
+        return "_"
+    if category in _UNSEEN or character in _ALSO_UNSEEN:
+        return ""
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category == "Cs":
+        return "\ufffd"
+    return _simplest(character)
+
+
+def _simplest(character: str) -> str:
+    if character in _LIKE_ASCII:
+        return _LIKE_ASCII[character]
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
+    if plain == character:
+        return character
+    return "".join(each if each == character else _fold(each) for each in plain)
