@@ -11,7 +11,6 @@ from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
-from uuid import UUID
 
 from pydantic import JsonValue
 from typing_extensions import override
@@ -210,7 +209,7 @@ class CardPainter:
         link = self._action_link
         if link is None or "acknowledge" not in _offered(notification):
             return None
-        return link(_answered_by(notification), "acknowledge")
+        return link(notification.id, "acknowledge")
 
     def context(
         self, notification: Notification, *, facts: bool = True
@@ -258,19 +257,7 @@ class CardPainter:
         link = self._action_link
         if link is None:
             return {}
-        target = _answered_by(notification)
-        return {action: link(target, action) for action in _offered(notification)}
-
-
-def _answered_by(notification: Notification) -> str:
-    """Return the notification that the links act on: for an escalation the one that it escalates."""
-    answer_id = notification.data.get("answer_id")
-    if notification.card == ESCALATION_CARD and isinstance(answer_id, str):
-        try:
-            return str(UUID(answer_id))
-        except ValueError:
-            pass
-    return notification.id
+        return {action: link(notification.id, action) for action in _offered(notification)}
 
 
 def _offered(notification: Notification) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def escalation_event(
     Args:
         subject: The notification that was not answered.
         lead_id: Notification that names the event; with the step it makes the event id.
-        answer_id: Notification that the card's link acknowledges; the escalation itself when it is empty.
+        answer_id: Notification to name on the card; empty when it was escalated by hand.
         step: Number of the step.
         channel: Who is told.
         by: Who escalated by hand.

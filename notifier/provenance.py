@@ -6,14 +6,27 @@ import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 
-from notifier.events import SIGNATURE_FIELD
+from notifier.events import SIGNATURE_FIELD, Event
 from notifier.signing import KeySet, key_fault
 
 OWN_NAME = "notifier"
 """Signs what the daemon itself publishes; no producer may have this name."""
+
+OWN_PREFIX = "notifier."
+"""Types of events that only the daemon publishes begin with this, in any case."""
+
+STREAM_MEMBER = "signed_for"
+"""Member of an own event's data: the stream that it was signed for, so that a copy counts in no other."""
+
+_OWN_ID = re.compile(
+    r"(?:escalation|escalated|acknowledged):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Ids of own events can be worked out by anybody: who used one first would have the daemon's own event dropped as a duplicate."""
 
 _FIELD = SIGNATURE_FIELD.encode()
 _SIGNATURE = re.compile(rb"([a-z0-9][a-z0-9_.-]{0,63}):([0-9a-f]{64})")
@@ -60,11 +73,16 @@ def sign(name: str, key: bytes, fields: Mapping[str, str]) -> dict[str, str]:
     return {**fields, SIGNATURE_FIELD: f"{name}:{_digest(key, raw)}"}
 
 
-def sign_own(keys: KeySet | None, fields: Mapping[str, str]) -> dict[str, str]:
-    """Sign an entry of the daemon itself with a key made from the HMAC key; without one it stays as it is."""
+def sign_own(keys: KeySet | None, stream: str, fields: Mapping[str, str]) -> dict[str, str]:
+    """Sign an entry of the daemon itself for one stream with a key made from the HMAC key; without one it stays as it is."""
     if keys is None:
         return dict(fields)
-    return sign(OWN_NAME, _own_key(keys.texts[0]), fields)
+    return sign(OWN_NAME, _own_key(keys.texts[0]), {**fields, STREAM_MEMBER: stream})
+
+
+def is_own(event: Event) -> bool:
+    """Tell whether only the daemon itself may publish such an event."""
+    return event.type.lower().startswith(OWN_PREFIX) or _OWN_ID.fullmatch(event.id) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +107,50 @@ class Signers:
         match = _SIGNATURE.fullmatch(signature)
         if match is None:
             return "signature: must be name:, then 64 hexadecimal digits in lower case"
-        keys = list(self._keys(match[1].decode()))
-        if not keys:
+        if not any(True for _ in self._keys(match[1].decode())):
             return "signature: no key of this producer is known; add it to TEAMS_PRODUCER_KEYS"
-        if not any(
-            hmac.compare_digest(_digest(key, fields).encode(), match[2]) for key in keys
-        ):
+        if not self._signed(match, fields):
             return (
                 "signature: does not fit the entry; it was altered, or signed with another key"
             )
         return None
+
+    def own_fault(
+        self,
+        event: Event,
+        fields: Mapping[bytes, bytes],
+        *,
+        added: datetime,
+        fresh_seconds: float,
+    ) -> str | None:
+        """Return why an event that only the daemon may publish is not taken, None when it is.
+
+        Without an HMAC key nothing can be told, so all are taken; their cards have no links that act then.
+
+        Args:
+            event: What the entry says.
+            fields: The entry.
+            added: When it was added to its stream.
+            fresh_seconds: How long its id keeps a copy out; a copy that comes later still is refused by its age.
+        """
+        if self.own is None:
+            return None
+        match = _SIGNATURE.fullmatch(fields.get(_FIELD, b""))
+        if match is None or match[1] != OWN_NAME.encode() or not self._signed(match, fields):
+            return f"signature: types {OWN_PREFIX}… and ids of escalations are notifier's own and need its signature; use another type and id"
+        if event.data.get(STREAM_MEMBER, event.stream) != event.stream:
+            return "signature: is for another stream; an entry of notifier's own was copied"
+        if added - event.time > timedelta(seconds=fresh_seconds):
+            return (
+                "signature: is much older than the entry; an entry of notifier's own was copied"
+            )
+        return None
+
+    def _signed(self, match: re.Match[bytes], fields: Mapping[bytes, bytes]) -> bool:
+        return any(
+            hmac.compare_digest(_digest(key, fields).encode(), match[2])
+            for key in self._keys(match[1].decode())
+        )
 
     def _keys(self, name: str) -> Iterator[bytes]:
         if name == OWN_NAME:

@@ -14,6 +14,7 @@ from notifier.errors import EventError
 from notifier.events import Event, parse_entry, to_event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Ending, Notification, decode, encode, notification_id
+from notifier.provenance import is_own
 from notifier.routing import Catalogue
 from notifier.streams.keys import Keys
 
@@ -110,7 +111,13 @@ class Replayer:
             return to_event(stream, entry_id, letter["event"])
         if isinstance(letter, dict) and isinstance(letter.get("fields"), dict):
             raw = {name.encode(): _bytes(value) for name, value in letter["fields"].items()}
-            return parse_entry(stream, entry_id, raw, max_bytes=self.max_event_bytes)
+            event = parse_entry(stream, entry_id, raw, max_bytes=self.max_event_bytes)
+            if is_own(event):
+                raise EventError(
+                    "signature",
+                    "was not looked at, and only notifier itself publishes such events; vouch for it: replay with --edit",
+                )
+            return event
         raise EventError("event", "is not the event of an entry; replay it with --edit")
 
 

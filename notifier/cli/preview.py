@@ -13,6 +13,7 @@ from notifier.errors import EventError
 from notifier.events import Event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
+from notifier.provenance import OWN_PREFIX, is_own
 from notifier.routing import Catalogue, UnroutableError
 
 
@@ -55,6 +56,8 @@ def doubts(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
 
 
 def _why_lost(catalogue: Catalogue, event: Event) -> str | None:
+    if is_own(event):
+        return f"it becomes a dead letter (unsigned): types {OWN_PREFIX}… and ids of escalations are notifier's own; use another type and id"
     try:
         unknown = catalogue.route(event, {}).unknown_channels
     except UnroutableError as exc:

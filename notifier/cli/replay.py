@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -18,10 +18,10 @@ from notifier.cli.options import ConfigOption, found_secrets, plain, settings, w
 from notifier.cli.times import METAVAR, period
 from notifier.config import Config
 from notifier.errors import NotifierError
-from notifier.events import parse_entry
+from notifier.events import Event, entry_time, parse_entry
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
-from notifier.provenance import Signers
+from notifier.provenance import STREAM_MEMBER, Signers, is_own
 from notifier.routing import Catalogue
 from notifier.secrets import signers
 from notifier.store.dead_letters import DeadLetterLog
@@ -150,6 +150,7 @@ async def _notifications(
     catalogue = Catalogue(config.routes, config.channels)
     masking = Masking.of(config.masking.fields, config.masking.exempt)
     trusted = _signers(config)
+    own: Signers | None = None
     floor = await group.floor(stream)
     async for entry in entries_between(group, stream, wanted.since, wanted.until):
         fields = entry.fields or {}
@@ -160,6 +161,11 @@ async def _notifications(
             event = parse_entry(
                 stream, entry.id, fields, max_bytes=config.intake.max_event_bytes
             )
+            if is_own(event):
+                own = own or _known_signers(config)
+                if _is_forged(own, config, event, fields):
+                    continue
+                event.data.pop(STREAM_MEMBER, None)
             routed = catalogue.route(event, mask_event_data(event.data, masking))
         except NotifierError:
             # It is a dead letter, which has a command of its own.
@@ -177,7 +183,25 @@ def _signers(config: Config) -> Signers:
     """Return whose events may be replayed; secrets are looked for only when signatures are required."""
     if not config.intake.require_signature:
         return Signers(required=False)
+    return _known_signers(config)
+
+
+def _known_signers(config: Config) -> Signers:
     return signers(config, found_secrets(config))
+
+
+def _is_forged(
+    trusted: Signers, config: Config, event: Event, fields: Mapping[bytes, bytes]
+) -> bool:
+    """Tell whether an event of notifier's own does not have its signature, or no key is at hand to see it."""
+    return trusted.own is None or bool(
+        trusted.own_fault(
+            event,
+            fields,
+            added=entry_time(event.entry_id),
+            fresh_seconds=config.intake.event_ttl_seconds,
+        )
+    )
 
 
 async def _undelivered(

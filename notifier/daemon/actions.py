@@ -83,7 +83,7 @@ def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Add the recording of actions and the escalation scheduler."""
 
     def publish(stream: str, fields: Mapping[str, str]) -> Awaitable[object]:
-        return daemon.group.add(stream, sign_own(daemon.secrets.keys, fields))
+        return daemon.group.add(stream, sign_own(daemon.secrets.keys, stream, fields))
 
     escalator = Escalator(
         _ledger(daemon, stack),

@@ -16,10 +16,10 @@ from pydantic import JsonValue
 from notifier.config import IntakeSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry, raw_fields
 from notifier.errors import EventError
-from notifier.events import Event, parse_entry, size_bytes
+from notifier.events import Event, entry_time, parse_entry, size_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
-from notifier.provenance import Signers
+from notifier.provenance import STREAM_MEMBER, Signers, is_own
 from notifier.routing import Catalogue, UnroutableError
 from notifier.stages.spanning import intake_span
 from notifier.stages.stage import Every, still_there
@@ -173,23 +173,38 @@ class Intake:
             return self._bury(entry, Reason.INTERNAL_ERROR, why, raw_fields(fields))
 
     def _decided(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
-        if entry.deliveries > self._redis.max_deliveries:
-            detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
-            return self._bury(entry, Reason.POISON, detail, raw_fields(fields))
+        # Before all else: a dead letter of another reason can be replayed without its signature.
         unsigned = self._signers.fault(fields)
         if unsigned:
             return self._bury(entry, Reason.UNSIGNED, unsigned, raw_fields(fields))
+        if entry.deliveries > self._redis.max_deliveries:
+            detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
+            return self._bury(entry, Reason.POISON, detail, raw_fields(fields))
         try:
             event = parse_entry(
                 self._stream, entry.id, fields, max_bytes=self._settings.max_event_bytes
             )
         except EventError as exc:
             return self._bury(entry, Reason.INVALID_EVENT, str(exc), raw_fields(fields))
+        if is_own(event):
+            forged = self._own_fault(entry, event, fields)
+            if forged:
+                return self._bury(entry, Reason.UNSIGNED, forged, raw_fields(fields), event)
+            event.data.pop(STREAM_MEMBER, None)
         if self._spans is None:
             return self._routed(entry, event)
         span = intake_span(self._spans, event)
         traced = event._replace(traceparent=span.traceparent)
         return self._routed(entry, traced)._replace(span=span)
+
+    def _own_fault(
+        self, entry: Entry, event: Event, fields: Mapping[bytes, bytes]
+    ) -> str | None:
+        # A producer can choose an entry's id, but not for an entry of the past.
+        added = min(entry_time(entry.id), self._now())
+        return self._signers.own_fault(
+            event, fields, added=added, fresh_seconds=self._settings.event_ttl_seconds
+        )
 
     def _routed(self, entry: Entry, event: Event) -> Decision:
         """Say where an event goes."""

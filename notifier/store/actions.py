@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,11 +35,24 @@ class NotificationFacts:
     sent_at: datetime
     lang: str
     acknowledged_by: str | None
+    """Who acknowledged the event, or had the workers do something about it, in whichever channel."""
     acknowledged_at: datetime | None
     action_taken: str | None
     summary: str | None
     """The card in one sentence; None when the card was not kept."""
     subject: Mapping[str, JsonValue]
+    stream: str = ""
+    channels: Sequence[str] = ()
+    """Who had the event's card from the beginning."""
+    is_escalation: bool = False
+    """The notification tells a further channel of the event that all other facts are of."""
+    escalation_ids: Sequence[str] = ()
+    acknowledged_in: str | None = None
+    """The channel of the card that was acted on."""
+    escalated_by: str | None = None
+    """Who escalated it by hand last."""
+    escalated_at: datetime | None = None
+    escalated_to: str | None = None
 
 
 class PostgresFacts:

@@ -1,8 +1,41 @@
 -- name: facts
--- A digest's card speaks of many notifications, so its members have no summary. The id of an escalation stands for itself.
-SELECT id::text, event_id, correlation_id, event_type, priority, channel, sent_at, coalesce(lang, 'en'), acknowledged_by, acknowledged_at, action_taken,
-    CASE WHEN digest_id IS NULL THEN left(card_payload ->> 'fallbackText', 400) END, coalesce(subject, '{}')
-FROM teams_notifications WHERE id = %(id)s::uuid;
+-- Of an escalation they are of the event that it escalates; only the channel is its own. Who acted on any card of the event, and on none but to
+-- escalate it, has answered it; the row that was acted on comes before those that the answer was copied to.
+-- A digest's card speaks of many notifications, so its members have no summary.
+WITH root AS (
+    SELECT stream, event_id, channel, true AS escalation FROM teams_escalations WHERE escalation_id = %(id)s::uuid
+    UNION ALL
+    SELECT stream, event_id, channel, false FROM teams_notifications WHERE id = %(id)s::uuid
+    ORDER BY escalation DESC LIMIT 1
+)
+SELECT %(id)s::text, n.event_id, n.correlation_id, n.event_type, n.priority, root.channel, n.sent_at, coalesce(n.lang, 'en'),
+    answer.acknowledged_by, answer.acknowledged_at, answer.action_taken,
+    CASE WHEN n.digest_id IS NULL THEN left(n.card_payload ->> 'fallbackText', 400) END, coalesce(n.subject, '{}'),
+    n.stream, CASE WHEN n.stakeholders = '{}' THEN ARRAY[n.channel] ELSE n.stakeholders END, root.escalation,
+    ARRAY(SELECT e.escalation_id::text FROM teams_escalations e WHERE e.stream = root.stream AND e.event_id = root.event_id ORDER BY e.step),
+    answer.channel, by_hand.who, by_hand.at, by_hand.channel
+FROM root
+CROSS JOIN LATERAL (
+    SELECT * FROM teams_notifications o WHERE o.stream = root.stream AND o.event_id = root.event_id
+    ORDER BY o.id <> %(id)s::uuid, o.sent_at, o.id LIMIT 1
+) n
+LEFT JOIN LATERAL (
+    SELECT m.acknowledged_by, m.acknowledged_at, m.action_taken, m.channel FROM (
+        SELECT o.id, o.acknowledged_by, o.acknowledged_at, o.action_taken, o.channel FROM teams_notifications o
+        WHERE o.stream = root.stream AND o.event_id = root.event_id
+        UNION ALL
+        SELECT o.id, o.acknowledged_by, o.acknowledged_at, o.action_taken, o.channel
+        FROM teams_escalations e JOIN teams_notifications o ON o.id = e.escalation_id
+        WHERE e.stream = root.stream AND e.event_id = root.event_id
+    ) m LEFT JOIN teams_actions t ON t.notification_id = m.id
+    WHERE m.acknowledged_at IS NOT NULL AND m.action_taken IS DISTINCT FROM 'escalate'
+    ORDER BY m.acknowledged_at, t.notification_id IS NULL, m.id LIMIT 1
+) answer ON true
+LEFT JOIN LATERAL (
+    SELECT e.who, e.at, e.channel FROM teams_escalations e
+    WHERE e.stream = root.stream AND e.event_id = root.event_id AND e.cause = 'by_hand'
+    ORDER BY e.step DESC LIMIT 1
+) by_hand ON true;
 
 -- name: accept
 INSERT INTO teams_actions (notification_id, action, who, note, via, at)

@@ -10,6 +10,7 @@ import pytest
 import redis.asyncio
 
 from notifier.config import Config
+from notifier.deadletter import raw_fields
 from notifier.deadletters import (
     DeadLetter,
     Filter,
@@ -18,6 +19,7 @@ from notifier.deadletters import (
     list_dead_letters,
     show_dead_letter,
 )
+from notifier.errors import EventError
 from notifier.masking import Masking
 from notifier.replays import Replayer
 from notifier.routing import Catalogue
@@ -189,3 +191,14 @@ async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels
         await ids(client, URGENT) == await ids(client, KEYS.lane("pmo", urgent=True)) == ["n1"]
     )
     assert await client.xlen(KEYS.dead) == 0
+
+
+def test_an_event_that_only_notifier_publishes_is_not_replayed_unread(replayer: Replayer):
+    fields = {"type": "notifier.escalation", "stakeholders": "sre", "signature": "notifier:0"}
+    raw = raw_fields({name.encode(): text.encode() for name, text in fields.items()})
+    letter = {"reason": "invalid_event", "stage": "intake", "source_id": "1-1"}
+
+    with pytest.raises(EventError, match="signature"):
+        replayer.targets(STREAM, letter, raw)
+    edited = {"type": "notifier.escalation", "stakeholders": ["sre"]}
+    assert len(replayer.targets(STREAM, letter, raw, edited)) == 1

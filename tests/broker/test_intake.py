@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 import redis.asyncio
+from pydantic import SecretStr
 
 from notifier.errors import StreamError
 from notifier.notifications import decode
-from notifier.provenance import Signers
+from notifier.provenance import Signers, sign_own
+from notifier.signing import KeySet
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
 from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT, calm, ids, publish, read_all
@@ -183,6 +185,36 @@ async def test_event_without_a_signature_is_buried_where_signatures_are_required
 
     assert [letter["reason"] for letter in await stages.dead_letters()] == ["unsigned"]
     assert await client.xlen(NORMAL) == 0
+
+
+OWN = KeySet(SecretStr("k3y-of-the-daemon-0123456789"))
+ESCALATION = {
+    "type": "notifier.escalation", "stakeholders": "sre", "data": '{"answer_id": "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07"}',
+}  # fmt: skip
+
+
+async def test_an_escalation_that_notifier_did_not_sign_is_buried_though_none_need_a_signature(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [ESCALATION, sign_own(OWN, STREAM, {**ESCALATION, "id": "e1"})])
+
+    await stages.intake(group, signers=Signers(required=False, own=OWN)).turn()
+
+    [letter] = await stages.dead_letters()
+    assert (letter["reason"], letter["event_type"]) == ("unsigned", "notifier.escalation")
+    assert await ids(client, URGENT) == ["e1"]
+
+
+async def test_poison_that_nobody_signed_stays_unsigned_so_that_no_replay_vouches_for_it(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await publish(client, [calm(1)])
+    [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
+    await stages.die_of(STREAM, entry.id, times=stages.config.redis.max_deliveries)
+
+    await stages.intake(group, signers=Signers(required=True)).turn()
+
+    assert [letter["reason"] for letter in await stages.dead_letters()] == ["unsigned"]
 
 
 async def test_patient_is_masked_before_an_event_is_in_a_lane(

@@ -113,3 +113,20 @@ async def test_required_without_any_key_is_refused_at_start(daemons: Daemons):
     assert refused.returncode != 0
     assert "TEAMS_PRODUCER_KEYS" in refused.stderr
     assert "TEAMS_HMAC_SECRET_KEY" in refused.stderr
+
+
+async def test_a_forged_escalation_is_no_card_and_its_id_keeps_no_real_one_out(
+    daemons: Daemons,
+):
+    await daemons.start(**public())
+    lead = "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07"
+    xadd(daemons.redis_url, {"type": "notifier.escalation", "stakeholders": "sre", "data": f'{{"answer_id":"{lead}"}}'})  # fmt: skip
+    xadd(
+        daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"escalation:{lead}:1"}
+    )
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    assert [letter["reason"] for letter in dead(daemons.redis_url)] == ["unsigned"] * 2
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        assert list(client.scan_iter("*:seen:escalation:*")) == []

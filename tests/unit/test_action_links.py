@@ -36,24 +36,17 @@ def links(of: Notification) -> dict[str, Any]:
     return {name: url for name, url in found.items() if "n.example" in url}
 
 
-def test_an_escalation_s_link_acknowledges_the_original() -> None:
-    escalation = notification("notifier.escalation", answer_id=ORIGINAL)
+@pytest.mark.parametrize("event_type", ["a.b", "notifier.escalation"])
+@pytest.mark.parametrize("answer_id", [ORIGINAL, None, "", "../x", 7, ["x"]])
+def test_another_event_cannot_point_its_links_elsewhere(
+    event_type: str, answer_id: Any
+) -> None:
+    card = notification(event_type, answer_id=answer_id)
 
-    assert links(escalation) == {"acknowledge": f"https://n.example/acknowledge/{ORIGINAL}"}
-    assert PAINTER.acknowledge_link(escalation) == f"https://n.example/acknowledge/{ORIGINAL}"
-
-
-@pytest.mark.parametrize("answer_id", [None, "", "../x", 7, ["x"]])
-def test_an_escalation_by_hand_or_with_nonsense_acknowledges_itself(answer_id: Any) -> None:
-    escalation = notification("notifier.escalation", answer_id=answer_id)
-    assert links(escalation) == {
-        "acknowledge": f"https://n.example/acknowledge/{escalation.id}"
-    }
-
-
-def test_another_event_cannot_point_its_links_elsewhere() -> None:
-    other = notification("a.b", answer_id=ORIGINAL)
-    assert links(other)["acknowledge"].endswith(other.id)
+    own = f"https://n.example/acknowledge/{card.id}"
+    assert links(card)["acknowledge"] == own
+    assert PAINTER.acknowledge_link(card) == own
+    assert all(url.endswith(card.id) for url in links(card).values())
 
 
 def test_who_took_what_offers_no_action() -> None:

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import hmac
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from notifier.events import parse_entry
 from notifier.provenance import (
     ProducerKey,
     Signers,
     canonical,
+    is_own,
     parse_producer_key,
     sign,
     sign_own,
 )
 from notifier.signing import KeySet
 
+STREAM = "teams:events"
+AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+LEAD = "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07"
+ESCALATION = {
+    "type": "notifier.escalation",
+    "id": f"escalation:{LEAD}:1",
+    "time": AT.isoformat(),
+}
 KEY, OTHER = "a key of the claims worker 01", "another key, made for rotation"
 ENTRY = {"type": "a.b", "claim_id": "CLM-1"}
+OWN = KeySet(SecretStr(KEY))
+
+
+def own_key() -> bytes:
+    return hmac.digest(KEY.encode(), b"notifier own events", "sha256")
 
 
 def raw(fields: dict[str, str]) -> dict[bytes, bytes]:
@@ -80,8 +98,79 @@ def test_own_entries_pass_with_the_current_and_with_earlier_keys():
     old, new = KeySet(SecretStr(KEY)), KeySet(SecretStr(OTHER), (SecretStr(KEY),))
 
     for keys in (old, new):
-        assert signers(own=new).fault(raw(sign_own(keys, ENTRY))) is None
-    assert signers(own=old).fault(raw(sign_own(new, ENTRY))) is not None
+        assert signers(own=new).fault(raw(sign_own(keys, STREAM, ENTRY))) is None
+    assert signers(own=old).fault(raw(sign_own(new, STREAM, ENTRY))) is not None
+
+
+def own_fault(
+    fields: dict[str, str],
+    *,
+    keys: KeySet | None = OWN,
+    stream: str = STREAM,
+    hours_later: float = 0,
+) -> str | None:
+    event = parse_entry(stream, "1-1", raw(fields), max_bytes=10_000)
+    return Signers(required=False, own=keys).own_fault(
+        event, raw(fields), added=AT + timedelta(hours=hours_later), fresh_seconds=86_400
+    )
+
+
+def test_an_own_event_is_taken_from_its_stream_while_its_id_keeps_copies_out():
+    signed = sign_own(OWN, STREAM, ESCALATION)
+
+    assert own_fault(signed) is None
+    assert own_fault(signed, keys=KeySet(SecretStr(OTHER), (SecretStr(KEY),))) is None
+    assert own_fault(signed, hours_later=23) is None
+    assert own_fault(sign("notifier", own_key(), ESCALATION)) is None  # by an earlier version
+    assert own_fault(ESCALATION, keys=None) is None
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        ESCALATION,
+        ESCALATION | {"signature": ""},
+        ESCALATION | {"signature": "notifier:" + "0" * 64},
+        sign("notifier", KEY.encode(), ESCALATION),
+        sign("claims", KEY.encode(), ESCALATION),
+        sign_own(KeySet(SecretStr(OTHER)), STREAM, ESCALATION),
+        sign_own(OWN, STREAM, ESCALATION) | {"priority": "LOW"},
+        sign_own(OWN, "teams:others", ESCALATION),
+    ],
+)
+def test_an_event_that_only_notifier_publishes_needs_its_signature(forged: dict[str, str]):
+    assert own_fault(forged) is not None
+
+
+def test_a_copy_of_an_own_event_is_refused_by_its_age_or_in_another_stream():
+    signed = sign_own(OWN, STREAM, ESCALATION)
+
+    assert own_fault(signed, hours_later=25) is not None
+    assert own_fault(signed, stream="teams:others") is not None
+
+
+@pytest.mark.parametrize(
+    ("members", "own"),
+    [
+        ({"type": "notifier.escalation"}, True),
+        ({"type": "Notifier.Escalation"}, True),
+        ({"type": "NOTIFIER.anything"}, True),
+        ({"event": '{"type":"\\u006eotifier.escalation"}'}, True),
+        ({"event": '{"specversion":"1.0","type":"notifier.acknowledged","id":"1","source":"x"}'}, True),
+        ({"event": '{"id":"x"}', "type": "notifier.escalation"}, True),
+        ({"type": "a.b", "id": ESCALATION["id"]}, True),
+        ({"type": "a.b", "id": ESCALATION["id"].upper()}, True),
+        ({"type": "a.b", "id": "acknowledged:" + LEAD}, True),
+        ({"type": "a.b", "id": "escalation:of my own"}, False),
+        ({"type": "notifier"}, False),
+        ({"type": "notifiers.a"}, False),
+        ({"type": "my.notifier.escalation"}, False),
+    ],
+)  # fmt: skip
+def test_what_only_notifier_publishes_is_known_in_every_form(
+    members: dict[str, str], own: bool
+):
+    assert is_own(parse_entry(STREAM, "1-1", raw(members), max_bytes=10_000)) is own
 
 
 @given(
