@@ -60,10 +60,25 @@ class Escalate:
 Decision = Finished | Wait | Escalate
 
 
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """When the scheduler looks at new rows of one priority: after a time, or at a moment."""
+
+    priority: Priority
+    after_seconds: float | None = None
+    at: datetime | None = None
+
+    def fields(self) -> dict[str, str | float | None]:
+        """Return it as JSON."""
+        at = self.at.isoformat() if self.at else None
+        return {"priority": self.priority.value, "after_seconds": self.after_seconds, "at": at}
+
+
 class BusinessHours:
     """When people work."""
 
     def __init__(self, settings: BusinessHoursSettings) -> None:
+        self.settings = settings
         self._zone = ZoneInfo(settings.time_zone)
         self._days = frozenset(_DAYS.index(day) for day in settings.days)
         self._start = time.fromisoformat(settings.start)
@@ -125,7 +140,7 @@ class Matrix:
     def decide(self, case: Case, now: datetime) -> Decision:
         """Say what follows now; the same case at the same time always gives the same."""
         rule = self.rules.get(case.priority)
-        if case.answered or rule is None or now - case.since > self.forget_after:
+        if case.answered or rule is None or self.forgets(case.since, now):
             return Finished()
         told = len(case.steps)
         chain = chain_of(rule, case.channels)
@@ -137,6 +152,27 @@ class Matrix:
         if now < due:
             return Wait(due)
         return Escalate(_next_number(case.steps), chain[told], self._due(rule, now))
+
+    @property
+    def rules_and_hours(
+        self,
+    ) -> tuple[Mapping[Priority, EscalationRule], BusinessHoursSettings]:
+        """Return what the times of looks follow from."""
+        return self.rules, self.hours.settings
+
+    def forgets(self, since: datetime, now: datetime) -> bool:
+        """Tell whether an event has waited for so long that it is left alone."""
+        return now - since > self.forget_after
+
+    def first_looks(self, since: datetime) -> list[FirstLook]:
+        """Return when to look at rows that wait since then or later; a priority that never escalates is left out."""
+        return [
+            FirstLook(priority, at=self.hours.opening_after_day_of(since))
+            if rule.next_business_day
+            else FirstLook(priority, after_seconds=rule.after_seconds)
+            for priority, rule in self.rules.items()
+            if rule.chain
+        ]
 
     def by_hand(self, case: Case) -> tuple[int, str]:
         """Return the number and the channel of the step that a person asks for now.

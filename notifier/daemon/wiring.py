@@ -10,6 +10,7 @@ import structlog
 from notifier.daemon.channels import Channels
 from notifier.daemon.parts import Daemon, Loop
 from notifier.errors import StoreError
+from notifier.escalation import Matrix
 from notifier.stages.intake import Intake
 from notifier.stages.recorder import Recorder
 from notifier.stages.settler import Settler
@@ -69,12 +70,17 @@ async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
             leases=daemon.leases,
             settings=config.recorder,
             redis_settings=config.redis,
+            looks=lambda since: _matrix(daemon).first_looks(since),
             now=utc_now,
             spans=daemon.spans,
         )
         daemon.recorders.append(recorder)
         daemon.expect_recording(f"recorder {stream}")
         daemon.working.append(_turning(daemon, recorder.turn, f"recorder {stream}"))
+
+
+def _matrix(daemon: Daemon) -> Matrix:
+    return Matrix.of(daemon.config.escalation, daemon.config.business_hours)
 
 
 async def _require_schema(store: Store) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol, assert_never
 
 import structlog
 
+from notifier.errors import UnreachableError
 from notifier.escalation import (
     Case,
+    Decision,
     Escalate,
     Finished,
+    FirstLook,
     Matrix,
     Step,
     Wait,
@@ -21,11 +26,23 @@ from notifier.escalation import (
 from notifier.notices import Subject, escalation_event
 from notifier.notifications import notification_id
 from notifier.stages.stage import sleep_unless
-from notifier.store.escalations import DueRow, Family, Ledger, Original, Told, Work
+from notifier.store.escalations import (
+    DueRow,
+    Family,
+    Ledger,
+    NewStep,
+    Original,
+    Page,
+    Told,
+    Work,
+)
 
 log = structlog.get_logger(__name__)
 
-_ROWS_PER_TURN = 200
+_BATCH = 100
+_PLANNED_AT_ONCE = 2_000
+_PUT_OFF = timedelta(hours=1)
+_CLOCKS_AGREE = timedelta(minutes=1)
 _ON_ITS_WAY = timedelta(seconds=30)
 """How long an answer that Redis knows may take to reach Postgres before it is looked for again."""
 
@@ -43,8 +60,8 @@ class TakenActions(Protocol):
 class Escalator:
     """The scheduler of escalations.
 
-    A step is written down, published and its row set to its next look in one transaction. Ends a process between
-    publishing and commit, the step is taken again under the same event id, and intake drops the second.
+    Steps are written down and published, and their rows set to their next look, in one transaction. If a process ends
+    between publishing and commit, its steps are taken again under the same event ids, and intake drops the second.
     """
 
     def __init__(
@@ -66,93 +83,166 @@ class Escalator:
         self._stop = stop
         self._now = now
         self._looked = False
+        self._plan: list[tuple[FirstLook, Page]] = []
+        self._planned: object = None
 
     async def turn(self) -> None:
-        """Look at every row that is due, then wait; not after the first look, so that it is known at once that it works."""
+        """Look at a batch of rows that are due, then wait, unless more are due.
+
+        Not after the first look, so that it is known at once that it works.
+        """
         matrix = self._matrix()
+        more = False
         if matrix.enabled:
-            await self.look()
-        if self._looked:
+            more = await self._plan_again(matrix)
+            more = await self.look() or more
+        if self._looked and not more:
             await sleep_unless(self._stop, matrix.poll_seconds)
         self._looked = True
 
-    async def look(self) -> int:
-        """Look at the rows that are due; returns how many there were. Raises StoreError or StreamError."""
-        for count in range(_ROWS_PER_TURN):
-            async with self._ledger.due_row(self._now()) as held:
-                if held is None:
-                    return count
-                await self._decide(*held)
-        return _ROWS_PER_TURN
+    async def look(self) -> bool:
+        """Look at the rows that are due, up to a batch; returns whether more may be due.
 
-    async def _decide(self, row: DueRow, work: Work) -> None:
-        family, now = row.family, self._now()
-        if not family.originals:
-            await work.look_again(row.id, None)  # pruned
-            return
-        answer = family.answer
-        if answer is not None:
-            await work.look_again(row.id, None)
-            if row.is_escalation:
-                await work.answered(row.id, answer)
-            return
-        taken = await self._taken.first_taken(_members(family))
-        if taken.keys() - _recorded(family):
-            await work.look_again(row.id, now + _ON_ITS_WAY)
-            return
-        decision = self._matrix().decide(case_of(family), now)
-        match decision:
-            case Finished():
-                await work.look_again(row.id, None)
-            case Wait():
-                await work.look_again(row.id, decision.until)
-            case Escalate():
-                lead = lead_of(family)
-                answer_id = row.id if lead in taken else lead
-                step = Step(decision.step, decision.channel, now)
-                await self.escalate(work, family, step, answer_id=answer_id)
-                await work.look_again(row.id, decision.look_again)
-            case _:
-                assert_never(decision)
+        A row that makes trouble is noted and left for an hour; the others go on.
+
+        Raises:
+            StoreError: Postgres is away; nothing of the batch has happened.
+            StreamError: Redis is away; nothing of the batch is written, and what was published comes again under the same id.
+        """
+        try:
+            return await self._look(_BATCH, [])
+        except UnreachableError:
+            raise
+        except Exception as exc:
+            log.info("escalation_batch_split", error=type(exc).__name__)
+        for _ in range(_BATCH):
+            if not await self._look_at_one():
+                return False
+        return True
+
+    async def _look_at_one(self) -> bool:
+        held: list[str] = []
+        try:
+            return await self._look(1, held)
+        except UnreachableError:
+            raise
+        except Exception as exc:
+            last = traceback.extract_tb(exc.__traceback__)[-1]
+            # Without the error's own text, which may hold a patient's data.
+            log.error(  # noqa: TRY400
+                "escalation_row_left",
+                notification_id=held[0] if held else "",
+                error=type(exc).__name__,
+                place=f"{Path(last.filename).name}:{last.lineno}",
+                fix="correct the row in teams_notifications; it is tried again in an hour",
+            )
+            if not held:
+                raise
+            await self._ledger.put_off(held[0], _PUT_OFF.total_seconds())
+            return True
+
+    async def _look(self, limit: int, held: list[str]) -> bool:
+        async with self._ledger.due(limit) as (rows, work):
+            held += [row.id for row in rows]
+            by_event: dict[tuple[str, str], list[DueRow]] = {}
+            for row in rows:
+                by_event.setdefault((row.stream, row.event_id), []).append(row)
+            families = await work.lock(list(by_event))
+            due = [(family, by_event[family.stream, family.event_id]) for family in families]
+            await self._decide(due, work)
+        # Rows of events that another process works on stay due: looking at once would meet them again.
+        return len(rows) == limit and bool(due)
+
+    async def _decide(self, due: Sequence[tuple[Family, list[DueRow]]], work: Work) -> None:
+        matrix = self._matrix()
+        looks: dict[str, datetime | None] = {}
+        escalating: list[tuple[Family, list[DueRow], Escalate]] = []
+        for family, rows in due:
+            answer = family.answer
+            for row in rows:
+                looks[row.id] = None
+                if answer is not None and row.is_escalation:
+                    await work.answered(row.id, answer)
+            if answer is not None or not family.originals:  # answered, or pruned
+                continue
+            decision = self._decision(matrix, family, work.now)
+            match decision:
+                case Finished():
+                    pass
+                case Wait():
+                    looks |= _next_look(family, rows, decision.until)
+                case Escalate():
+                    escalating.append((family, rows, decision))
+                case _:
+                    assert_never(decision)
+        taken = await self._known_to_redis([family for family, _, _ in escalating])
+        planned = []
+        for family, rows, escalate in escalating:
+            if taken.keys() & set(_members(family)) - _recorded(family):
+                looks |= _next_look(family, rows, work.now + _ON_ITS_WAY)
+                continue
+            looks |= _next_look(family, rows, escalate.look_again)
+            lead = lead_of(family)
+            answer_id = rows[0].id if lead in taken else lead
+            step = Step(escalate.step, escalate.channel, work.now)
+            planned.append(self._planned_step(family, step, answer_id=answer_id))
+        await self._take(work, planned)
+        await work.look_again(looks)
+
+    def _decision(self, matrix: Matrix, family: Family, now: datetime) -> Decision:
+        case = case_of(family)
+        if matrix.forgets(case.since, now) and abs(self._now() - now) > _CLOCKS_AGREE:
+            # One of the two clocks is wrong: it must not end what somebody may still wait for.
+            return Wait(now + _PUT_OFF)
+        return matrix.decide(case, now)
+
+    async def _known_to_redis(self, families: Sequence[Family]) -> dict[str, str]:
+        members = [member for family in families for member in _members(family)]
+        return await self._taken.first_taken(members) if members else {}
+
+    async def _plan_again(self, matrix: Matrix) -> bool:
+        """Look earlier at rows for which other rules held when they were planned; returns whether there is more to do."""
+        if self._planned != matrix.rules_and_hours:
+            self._planned = matrix.rules_and_hours
+            looks = matrix.first_looks(await self._ledger.now())
+            self._plan = [(look, Page()) for look in looks]
+        if not self._plan:
+            return False
+        look, page = self._plan[-1]
+        further = await self._ledger.plan_again(look, page, _PLANNED_AT_ONCE)
+        self._plan[-1:] = [(look, further)] if further else []
+        return True
 
     async def by_hand(self, work: Work, family: Family, notification_id: str, who: str) -> None:
         """Tell the next channel now because a person wants it. Raises StoreError or StreamError."""
         if not family.originals:
             return
         number, channel = self._matrix().by_hand(case_of(family))
-        await self.escalate(
-            work,
-            family,
-            Step(number, channel, self._now()),
-            answer_id="",
-            of=notification_id,
-            who=who,
-        )
+        step = Step(number, channel, work.now)
+        planned = self._planned_step(family, step, answer_id="", of=notification_id, who=who)
+        await self._take(work, [planned])
 
-    async def escalate(
+    def _planned_step(
         self,
-        work: Work,
         family: Family,
         step: Step,
         *,
         answer_id: str,
         of: str | None = None,
         who: str | None = None,
-    ) -> None:
-        """Write a step down and publish it."""
+    ) -> tuple[NewStep, dict[str, str]]:
+        """Return a step and the entry that tells its channel."""
         lead, first = lead_of(family), family.originals[0]
-        cause = "by_hand" if who else "unanswered"
-        event_id = escalation_event_id(lead, step.number)
-        taken = await work.take_step(
+        new = NewStep(
             family,
             step,
-            cause=cause,
+            cause="by_hand" if who else "unanswered",
             notification_id=of or answer_id,
-            escalation_id=notification_id(family.stream, event_id, step.channel),
+            escalation_id=notification_id(
+                family.stream, escalation_event_id(lead, step.number), step.channel
+            ),
             who=who,
         )
-        if not taken:
-            return
         titles = self._titles()
         told = [*first.channels, *(each.step.channel for each in family.steps)]
         entry = escalation_event(
@@ -169,19 +259,29 @@ class Escalator:
             channel=step.channel,
             by=who,
             priority=first.priority,
-            since=first.sent_at,
+            since=first.since,
             told=[titles.get(name, name) for name in dict.fromkeys(told)],
             at=step.at,
         )
-        await self._publish(family.stream, entry)
-        log.info(
-            "event_escalated",
-            event_id=family.event_id,
-            correlation_id=first.correlation_id,
-            step=step.number,
-            channel=step.channel,
-            cause=cause,
-        )
+        return new, entry
+
+    async def _take(
+        self, work: Work, planned: Sequence[tuple[NewStep, dict[str, str]]]
+    ) -> None:
+        """Write steps down and publish those that nobody took before."""
+        taken = await work.take_steps([new for new, _ in planned])
+        for new, entry in planned:
+            if new.escalation_id not in taken:
+                continue
+            await self._publish(new.family.stream, entry)
+            log.info(
+                "event_escalated",
+                event_id=new.family.event_id,
+                correlation_id=new.family.originals[0].correlation_id,
+                step=new.step.number,
+                channel=new.step.channel,
+                cause=new.cause,
+            )
 
 
 def case_of(family: Family) -> Case:
@@ -189,13 +289,26 @@ def case_of(family: Family) -> Case:
     first = family.originals[0]
     steps = tuple(each.step for each in family.steps)
     return Case(
-        first.priority, first.sent_at, first.channels, steps, answered=family.answer is not None
+        first.priority, first.since, first.channels, steps, answered=family.answer is not None
     )
 
 
 def lead_of(family: Family) -> str:
     """Return the id of the event's first notification, which may not be recorded yet."""
     return notification_id(family.stream, family.event_id, family.originals[0].channels[0])
+
+
+def _next_look(
+    family: Family, rows: Sequence[DueRow], at: datetime
+) -> dict[str, datetime | None]:
+    """Return when to look at the rows of one event next: one of them drives it on."""
+    looks: dict[str, datetime | None] = {row.id: None for row in rows}
+    driver = next((row for row in rows if not row.is_escalation), None)
+    if driver is None and not any(each.drives for each in family.originals):
+        driver = rows[0]
+    if driver is not None:
+        looks[driver.id] = at
+    return looks
 
 
 def _members(family: Family) -> list[str]:

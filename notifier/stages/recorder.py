@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from notifier.config import RecorderSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry
 from notifier.errors import OutcomeError, StatementTimeoutError
+from notifier.escalation import FirstLook
 from notifier.stages.spanning import record_spans
 from notifier.stages.stage import Every, still_there
 from notifier.streams.group import ConsumerGroup, Entry
@@ -25,13 +26,23 @@ from notifier.telemetry.spans import Spans
 _GATHER_SECONDS = 0.05
 """After a batch that was not full: what ends meanwhile shares the next transaction. Nobody waits for a row."""
 
+_LATEST_SECONDS = 4e9
+"""In the year 2096: an id beyond it was made up, and no calendar can hold the highest."""
+
 log = structlog.get_logger(__name__)
 
 
 class OutcomeStore(Protocol):
     """What the recorder needs of Postgres."""
 
-    async def record(self, outcomes: Sequence[bytes], *, store_cards: bool) -> None:
+    async def record(
+        self,
+        outcomes: Sequence[bytes],
+        *,
+        store_cards: bool,
+        arrived: Sequence[float],
+        looks: Sequence[FirstLook],
+    ) -> None:
         """Write all in one transaction, idempotently.
 
         Raises StoreError (away; StatementTimeoutError: too slow for so many) or OutcomeError (refused).
@@ -50,15 +61,18 @@ class Recorder:
         leases: Leases,
         settings: RecorderSettings,
         redis_settings: RedisSettings,
+        looks: Callable[[datetime], Sequence[FirstLook]],
         now: Callable[[], datetime],
         spans: Spans | None = None,
     ) -> None:
+        """`looks` says when the escalation scheduler looks at rows that wait since then or later."""
         self._group = group
         self._keys = Keys(stream)
         self._store = store
         self._leases = leases
         self._settings = settings
         self._redis = redis_settings
+        self._looks = looks
         self._now = now
         self._spans = spans
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
@@ -108,8 +122,7 @@ class Recorder:
         now_ms = self._now().timestamp() * 1000
         delays = metrics.RECORDER_DELAY.labels(self._keys.stream)
         for entry in entries:
-            # Redis gives the ids of outcomes: milliseconds since 1970, and a number.
-            delays.observe(max(0.0, (now_ms - int(entry.id.partition("-")[0])) / 1000))
+            delays.observe(max(0.0, now_ms / 1000 - _arrived(entry)))
 
     async def _next(self) -> list[Entry]:
         stream, batch = self._keys.outcomes, self._settings.batch
@@ -125,9 +138,13 @@ class Recorder:
         return still_there(entries)
 
     async def _record(self, entries: Sequence[Entry]) -> list[Move]:
+        arrived = [_arrived(entry) for entry in entries]
         try:
             await self._store.record(
-                [_outcome(entry) for entry in entries], store_cards=self._settings.store_cards
+                [_outcome(entry) for entry in entries],
+                store_cards=self._settings.store_cards,
+                arrived=arrived,
+                looks=self._looks(datetime.fromtimestamp(min(arrived), UTC)),
             )
         except OutcomeError:
             if len(entries) == 1:
@@ -150,6 +167,11 @@ class Recorder:
         metrics.DEAD_LETTERS.labels(Reason.UNRECORDABLE.value).inc()
         log.error("outcome_dead_lettered", entry_id=entry.id, reason=Reason.UNRECORDABLE.value)
         return Move(entry.stream, entry.id, ((self._keys.dead, letter),))
+
+
+def _arrived(entry: Entry) -> float:
+    """Return when Redis took an outcome, in Unix seconds: its ids are milliseconds since 1970, and a number."""
+    return min(int(entry.id.partition("-")[0]) / 1000, _LATEST_SECONDS)
 
 
 def _outcome(entry: Entry) -> bytes:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from notifier.actions import Action, Via
-from notifier.escalation import Step
+from notifier.errors import NotifierError
+from notifier.escalation import FirstLook, Step
 from notifier.events import Priority
 from notifier.store.connection import Connection
 from notifier.store.queries import load_queries
@@ -31,12 +33,15 @@ class Original:
     lang: str
     correlation_id: str
     event_type: str
-    sent_at: datetime
+    since: datetime
+    """When it ended up in its channel, or failed to, by the clocks of the servers."""
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     action_taken: str | None
     summary: str | None
     traceparent: str | None
+    drives: bool = False
+    """Whether the scheduler looks at the event because of this row."""
 
     @property
     def answered(self) -> bool:
@@ -79,11 +84,36 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class DueRow:
-    """A notification that the scheduler looks at."""
+    """A row that the scheduler looks at, and the event that it is looked at for."""
 
     id: str
+    stream: str
+    event_id: str
     is_escalation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewStep:
+    """A step to be written down."""
+
     family: Family
+    step: Step
+    cause: str
+    notification_id: str
+    escalation_id: str
+    who: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How far planning rows again has come."""
+
+    at: str = "-infinity"
+    id: str = "00000000-0000-0000-0000-000000000000"
+
+
+class UnreadableRowError(NotifierError):
+    """A row holds what no version of this program writes, such as an endless time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +166,44 @@ class Ledger:
                 family,
                 row[16],
             )
-            yield waiting, Work(connection)
+            yield waiting, await _work(connection)
 
     @asynccontextmanager
-    async def due_row(self, now: datetime) -> AsyncIterator[tuple[DueRow, Work] | None]:
-        """Hold one row that the scheduler is to look at, until the body ends.
+    async def due(self, limit: int) -> AsyncIterator[tuple[list[DueRow], Work]]:
+        """Hold rows that the scheduler is to look at, until the body ends; urgent ones first.
 
-        None: there is none, or another process works on its event.
+        Rows that another process holds are passed over.
 
         Raises:
             StoreError: Postgres is away.
         """
         async with self._connection.transaction() as connection:
-            row = await _one(connection, "due", {"now": now, "limit": 1})
-            if row is None:
-                yield None
-                return
-            key = {"stream": row[3], "event_id": row[4]}
-            locked = await _one(connection, "try_lock_event", key)
-            if not (locked and locked[0]):
-                # Waiting here while holding the row could be a deadlock with who holds the event.
-                yield None
-                return
-            family = await _family(connection, row[3], row[4])
-            yield DueRow(row[0], row[5], family), Work(connection)
+            found = await _all(connection, "due", {"limit": limit})
+            yield [DueRow(*row) for row in found], await _work(connection)
+
+    async def put_off(self, row_id: str, seconds: float) -> None:
+        """Look at a row later; raises StoreError."""
+        async with self._connection.transaction() as connection:
+            await connection.execute(_QUERIES["put_off"], {"id": row_id, "seconds": seconds})
+
+    async def now(self) -> datetime:
+        """Return the time that decides; raises StoreError."""
+        async with self._connection.transaction() as connection:
+            return (await _work(connection)).now
+
+    async def plan_again(self, look: FirstLook, page: Page, limit: int) -> Page | None:
+        """Have rows looked at now that would be looked at later than `look` says; None: there are no more pages.
+
+        Raises:
+            StoreError: Postgres is away.
+        """
+        async with self._connection.transaction() as connection:
+            values = {
+                "priority": look.priority.value, "latest": look.at, "after_seconds": look.after_seconds,
+                "at": page.at, "id": page.id, "limit": limit,
+            }  # fmt: skip
+            row = await _one(connection, "plan_again", values)
+            return Page(*row) if row else None
 
     async def _family_of(
         self,
@@ -175,14 +219,30 @@ class Ledger:
         await connection.execute(
             _QUERIES["lock_event"], {"stream": stream, "event_id": event_id}
         )
-        return await _family(connection, stream, event_id)
+        [family] = await _families(connection, [(stream, event_id)])
+        return family
 
 
 class Work:
     """What may be done inside a transaction of the ledger."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> None:
+    def __init__(
+        self, connection: psycopg.AsyncConnection[tuple[Any, ...]], now: datetime
+    ) -> None:
         self._connection = connection
+        self.now = now
+        """The server's time, which decides."""
+
+    async def lock(self, events: Sequence[tuple[str, str]]) -> list[Family]:
+        """Lock events by stream and id, and read them; those that another process works on are left out.
+
+        Raises:
+            UnreadableRowError: A row of one of them holds what cannot be.
+        """
+        # Waiting here while holding their rows could be a deadlock with who holds an event.
+        locked = await _all(self._connection, "try_lock_events", _keys(events))
+        held = [event for event, (got,) in zip(events, locked, strict=True) if got]
+        return await _families(self._connection, held)
 
     async def apply(self, waiting: WaitingAction) -> bool:
         """Write the action into its row; False when the row was taken in another way before."""
@@ -199,26 +259,28 @@ class Work:
         await self._connection.execute(_QUERIES["applied"], values)
         return first
 
-    async def take_step(
-        self,
-        family: Family,
-        step: Step,
-        *,
-        cause: str,
-        notification_id: str,
-        escalation_id: str,
-        who: str | None,
-    ) -> bool:
-        """Write a step down; False when it is taken already."""
-        values = {
-            "stream": family.stream, "event_id": family.event_id, "step": step.number, "channel": step.channel,
-            "cause": cause, "notification_id": notification_id, "escalation_id": escalation_id, "who": who, "at": step.at,
-        }  # fmt: skip
-        return await _one(self._connection, "step", values) is not None
+    async def take_steps(self, steps: Sequence[NewStep]) -> set[str]:
+        """Write steps down; returns the ids of the escalations that were not taken already."""
+        if not steps:
+            return set()
+        values = [
+            {
+                "stream": each.family.stream, "event_id": each.family.event_id, "step": each.step.number,
+                "channel": each.step.channel, "cause": each.cause, "notification_id": each.notification_id,
+                "escalation_id": each.escalation_id, "who": each.who, "at": each.step.at.isoformat(),
+            }
+            for each in steps
+        ]  # fmt: skip
+        with _row_at_fault():
+            taken = await _all(self._connection, "take_steps", {"steps": Jsonb(values)})
+        return {str(row[0]) for row in taken}
 
-    async def look_again(self, row_id: str, at: datetime | None) -> None:
-        """Set when the scheduler looks at a row next; None: not any more."""
-        await self._connection.execute(_QUERIES["look_again"], {"id": row_id, "at": at})
+    async def look_again(self, looks: Mapping[str, datetime | None]) -> None:
+        """Set when the scheduler looks at rows next; None: not any more."""
+        if looks:
+            values = {"ids": list(looks), "ats": list(looks.values())}
+            with _row_at_fault():
+                await self._connection.execute(_QUERIES["look_again"], values)
 
     async def answered(self, row_id: str, answer: Original | Told) -> None:
         """Copy an answer to the row of an escalation."""
@@ -229,21 +291,51 @@ class Work:
         await self._connection.execute(_QUERIES["answered"], values)
 
 
-async def _family(
-    connection: psycopg.AsyncConnection[tuple[Any, ...]], stream: str, event_id: str
-) -> Family:
-    key = {"stream": stream, "event_id": event_id}
-    originals = await (await connection.execute(_QUERIES["originals"], key)).fetchall()
-    steps = await (await connection.execute(_QUERIES["steps"], key)).fetchall()
-    return Family(
-        stream,
-        event_id,
-        tuple(
-            Original(row[0], row[1], tuple(row[2]) or (row[1],), Priority(row[3]), *row[4:])
-            for row in originals
-        ),
-        tuple(Told(Step(row[0], row[1], row[2]), *row[3:]) for row in steps),
-    )
+@contextmanager
+def _row_at_fault() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.DataError, psycopg.IntegrityError, ValueError) as exc:
+        # The driver's text quotes values; the class says enough.
+        raise UnreadableRowError(type(exc).__name__) from None
+
+
+async def _work(connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> Work:
+    [[now]] = await _all(connection, "clock", {})
+    return Work(connection, now)
+
+
+async def _families(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], events: Sequence[tuple[str, str]]
+) -> list[Family]:
+    if not events:
+        return []
+    originals: list[list[Original]] = [[] for _ in events]
+    steps: list[list[Told]] = [[] for _ in events]
+    with _row_at_fault():
+        for number, *row in await _all(connection, "originals", _keys(events)):
+            channels = tuple(row[2]) or (row[1],)
+            original = Original(row[0], row[1], channels, Priority(row[3]), *row[4:])
+            originals[number - 1].append(original)
+        for number, *row in await _all(connection, "steps", _keys(events)):
+            steps[number - 1].append(Told(Step(row[0], row[1], row[2]), *row[3:]))
+    return [
+        Family(stream, event_id, tuple(originals[number]), tuple(steps[number]))
+        for number, (stream, event_id) in enumerate(events)
+    ]
+
+
+def _keys(events: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    return {
+        "streams": [stream for stream, _ in events],
+        "event_ids": [event_id for _, event_id in events],
+    }
+
+
+async def _all(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], query: str, values: dict[str, Any]
+) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(_QUERIES[query], values)).fetchall()
 
 
 async def _one(

@@ -1,32 +1,44 @@
 -- name: record
 -- Takes a JSON array of outcomes. Of several of one notification, within the batch and in the row that is there already, what was
 -- delivered counts before what was not, then the latest, so recording twice or out of order ends in the same row.
+-- A row waits for an answer since the middle one of three clocks: the daemon's, Redis' when it took the outcome, and this server's. One
+-- that is wrong decides nothing. The first row of an event is looked at for all of them; an escalation at once, for its answer may be there.
 WITH given AS (
-    SELECT *
-    FROM jsonb_to_recordset(%(outcomes)s) AS o (
+    SELECT o.*, to_timestamp((%(arrived)s::double precision[])[o.ordinality]) AS arrived_at
+    FROM ROWS FROM (jsonb_to_recordset(%(outcomes)s) AS (
         id uuid, stream text, entry_id text, event_id text, correlation_id text, event_type text, event_time timestamptz,
         lang text, channel text, stakeholders text[], priority text, status text, status_code integer, retry_count integer,
         error_message text, sent_at timestamptz, webhook_host text, template text, card_payload jsonb,
         digest_id uuid, subject jsonb, traceparent text, dead_letter_reason text, attempts jsonb
-    )
+    )) WITH ORDINALITY AS o
 ), outcome AS (
-    SELECT DISTINCT ON (id) * FROM given ORDER BY id, status = 'delivered' DESC, sent_at DESC
+    SELECT DISTINCT ON (id) *, greatest(least(sent_at, arrived_at), least(greatest(sent_at, arrived_at), now())) AS waiting_since
+    FROM given ORDER BY id, status = 'delivered' DESC, sent_at DESC
+), planned AS (
+    SELECT outcome.*, CASE
+        WHEN event_type = 'notifier.escalation' AND priority <> 'INFO' THEN now()
+        WHEN row_number() OVER (PARTITION BY stream, event_id ORDER BY id) > 1 THEN NULL
+        WHEN (SELECT true FROM teams_notifications t WHERE t.event_id = outcome.event_id AND t.stream = outcome.stream LIMIT 1) THEN NULL
+        ELSE coalesce(look.at, waiting_since + make_interval(secs => look.after_seconds))
+    END AS escalation_check_at
+    FROM outcome LEFT JOIN jsonb_to_recordset(%(looks)s) AS look (priority text, after_seconds double precision, at timestamptz) USING (priority)
 ), recorded AS (
     INSERT INTO teams_notifications AS n (
         id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
         status_code, retry_count, error_message, sent_at, webhook_host, template, card_payload,
-        digest_id, subject, traceparent, dead_letter_reason
+        digest_id, subject, traceparent, dead_letter_reason, waiting_since, escalation_check_at
     )
     SELECT
         id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,
         status_code, retry_count, error_message, sent_at, webhook_host, template,
-        CASE WHEN %(store_cards)s AND card_payload <> 'null'::jsonb THEN card_payload END, digest_id, subject, traceparent, dead_letter_reason
-    FROM outcome
+        CASE WHEN %(store_cards)s AND card_payload <> 'null'::jsonb THEN card_payload END, digest_id, subject, traceparent, dead_letter_reason,
+        waiting_since, escalation_check_at
+    FROM planned
     ON CONFLICT (id) DO UPDATE SET
         status = excluded.status, status_code = excluded.status_code, retry_count = excluded.retry_count,
         error_message = excluded.error_message, sent_at = excluded.sent_at, webhook_host = excluded.webhook_host,
         template = excluded.template, card_payload = excluded.card_payload, digest_id = excluded.digest_id,
-        dead_letter_reason = excluded.dead_letter_reason
+        dead_letter_reason = excluded.dead_letter_reason, waiting_since = excluded.waiting_since
     WHERE ROW(excluded.status = 'delivered', excluded.sent_at) > ROW(n.status = 'delivered', n.sent_at)
 )
 INSERT INTO teams_notification_attempts (notification_id, attempt, started_at, duration_seconds, status_code, error)

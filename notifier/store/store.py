@@ -9,6 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from notifier.errors import OutcomeError, SchemaError
+from notifier.escalation import FirstLook
 from notifier.jsontext import without_nul
 from notifier.store.connection import Connection
 from notifier.store.migrations import required_migrations
@@ -69,15 +70,33 @@ class Store:
                 f"the database at {self._connection.shown} lacks {', '.join(missing)}; run: notifier migrate up"
             )
 
-    async def record(self, outcomes: Sequence[bytes], *, store_cards: bool) -> None:
+    async def record(
+        self,
+        outcomes: Sequence[bytes],
+        *,
+        store_cards: bool,
+        arrived: Sequence[float],
+        looks: Sequence[FirstLook],
+    ) -> None:
         """Write a batch of outcomes in one transaction; safe to repeat and in any order.
+
+        Args:
+            outcomes: Each is a JSON text.
+            store_cards: Whether the cards are kept.
+            arrived: When Redis took each outcome, in Unix seconds.
+            looks: When the escalation scheduler looks at new rows.
 
         Raises:
             StoreError: Postgres is away; try the same batch again.
             OutcomeError: Postgres refuses the data of one of them, or all of them together are too much for it.
         """
         array = without_nul(b"[" + b",".join(outcomes) + b"]")
-        parameters = {"outcomes": Jsonb(array, dumps=_as_it_is), "store_cards": store_cards}
+        parameters = {
+            "outcomes": Jsonb(array, dumps=_as_it_is),
+            "store_cards": store_cards,
+            "arrived": list(arrived),
+            "looks": Jsonb([look.fields() for look in looks]),
+        }
         async with self._errors():
             await (await self._connection.connected()).execute(_QUERIES["record"], parameters)
 

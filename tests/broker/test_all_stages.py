@@ -19,7 +19,7 @@ class Records:
     def __init__(self) -> None:
         self.statuses: list[tuple[str, str]] = []
 
-    async def record(self, outcomes: Sequence[bytes], *, store_cards: bool) -> None:
+    async def record(self, outcomes: Sequence[bytes], **_: object) -> None:
         parsed = [json.loads(outcome) for outcome in outcomes]
         self.statuses += [(each["event_id"], each["status"]) for each in parsed]
 

@@ -20,7 +20,7 @@ def test_migrate_goes_up_and_down_and_says_where_it_stands(empty_database_url: s
     assert done.returncode == 0
     assert json.loads(done.stdout)[0]["applied_at"]
     down = notifier("migrate", "down", "--yes", DATABASE_URL=empty_database_url)
-    assert "rolled back 0009" in down.stdout
+    assert "rolled back 0010" in down.stdout
 
 
 def applied(url: str) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,29 +19,87 @@ from notifier.actions import Action, Via
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
 from notifier.escalation import Matrix
+from notifier.notifications import notification_id
 from notifier.stages.escalator import Escalator
 from notifier.store.connection import Connection
 from notifier.store.escalations import Ledger
 from notifier.store.queries import load_queries
+from notifier.store.store import Store
 from notifier.streams.actions import Actions
 from notifier.streams.connection import connect
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.daemons import Daemons
-from tests.support.escalation import START, STREAM, answer, record
+from tests.support.escalation import STREAM, age, answer, record
 from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
+CONFIG = load_config(None, {})
 VIEW = "SELECT * FROM teams_notifications_unacknowledged_critical"
+
+
+def waiting(
+    database_url: str,
+    event_id: str,
+    channels: str,
+    *,
+    priority: str = "CRITICAL",
+    event_type: str = "nphies.api.error",
+) -> list[str]:
+    """Record an event now."""
+    return record(
+        database_url,
+        event_id,
+        channels,
+        priority=priority,
+        event_type=event_type,
+        at=datetime.now(UTC),
+    )
+
+
+async def recorded(
+    database_url: str, *outcomes: dict[str, Any], arrived: datetime | None = None
+) -> dict[str, dict[str, Any]]:
+    """Let the store record outcomes under the shipped rules; returns the rows by id."""
+    now = datetime.now(UTC)
+    matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
+    texts = [
+        json.dumps(
+            {
+                "id": notification_id(STREAM, each["event_id"], each["channel"]), "stream": STREAM, "entry_id": "1-1",
+                "correlation_id": "c", "event_type": "a.b", "stakeholders": ["sre"], "priority": "CRITICAL",
+                "status": "delivered", "retry_count": 0, "sent_at": now.isoformat(), "attempts": [], **each,
+            }
+        ).encode()
+        for each in outcomes
+    ]  # fmt: skip
+    store = Store(database_url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+    try:
+        await store.record(
+            texts,
+            store_cards=True,
+            arrived=[(arrived or now).timestamp()] * len(texts),
+            looks=matrix.first_looks(now),
+        )
+    finally:
+        await store.close()
+    return {row["event_id"] + " " + row["channel"]: row for row in rows(database_url)}
+
+
+def seconds_to_look(row: dict[str, Any]) -> float | None:
+    at = row["escalation_check_at"]
+    return at and (at - row["waiting_since"]).total_seconds()
 
 
 @dataclass
 class World:
-    """Schedulers with a fake clock over real servers."""
+    """Schedulers over real servers; time passes by what they find having happened earlier."""
 
     config: Config
     actions: Actions
     connections: list[Connection]
-    now: datetime = START
+    database_url: str
+    ahead: timedelta = timedelta()
+    """How far this machine's clock is ahead of the servers'."""
     published: list[dict[str, str]] = field(default_factory=list)
     faults: int = 0
     fault_after: bool = False
@@ -59,14 +118,15 @@ class World:
         return Escalator(
             Ledger(self.connections[number]), self.actions, self.publish,
             lambda: Matrix.of(self.config.escalation, self.config.business_hours), titles=lambda: {"devops": "DevOps"},
-            stop=asyncio.Event(), now=lambda: self.now,
+            stop=asyncio.Event(), now=lambda: datetime.now(UTC) + self.ahead,
         )  # fmt: skip
 
     async def minutes(self, minutes: float) -> list[tuple[str, str]]:
-        """Move the clock and look; returns (id, channel) of what is published by that."""
-        self.now += timedelta(minutes=minutes)
+        """Let time pass and look; returns (id, channel) of what is published by that."""
+        age(self.database_url, minutes)
         before = len(self.published)
-        await self.escalator().look()
+        while await self.escalator().look():
+            pass
         return [(each["id"], each["stakeholders"]) for each in self.published[before:]]
 
 
@@ -79,7 +139,12 @@ async def world(redis_url: str, database_url: str) -> AsyncIterator[World]:
         for _ in range(6)
     ]
     try:
-        yield World(config, Actions(client, config.redis, remember_seconds=1000), connections)
+        yield World(
+            config,
+            Actions(client, config.redis, remember_seconds=1000),
+            connections,
+            database_url,
+        )
     finally:
         for connection in connections:
             await connection.close()
@@ -87,7 +152,7 @@ async def world(redis_url: str, database_url: str) -> AsyncIterator[World]:
 
 
 async def test_each_channel_of_the_chain_is_told_in_its_time(redis_url: str, database_url: str):
-    [lead, _] = record(database_url, "e1", "security_eng cloudops")
+    [lead, _] = waiting(database_url, "e1", "security_eng cloudops")
     async with world(redis_url, database_url) as w:
         assert await w.minutes(4.9) == []
         assert await w.minutes(0.2) == [(f"escalation:{lead}:1", "nphies_integration")]
@@ -116,13 +181,13 @@ async def test_an_answer_to_any_of_it_stops_the_chain(
     redis_url: str, database_url: str, who: str
 ):
     ids = dict(
-        zip(("lead", "sibling"), record(database_url, "e1", "pmo compliance"), strict=True)
+        zip(("lead", "sibling"), waiting(database_url, "e1", "pmo compliance"), strict=True)
     )
     async with world(redis_url, database_url) as w:
         [(event_id, channel)] = await w.minutes(6)
         # The escalation arrives in its channel and in the table.
-        [ids["escalation"]] = record(
-            database_url, event_id, channel, event_type="notifier.escalation", at=w.now
+        [ids["escalation"]] = waiting(
+            database_url, event_id, channel, event_type="notifier.escalation"
         )
         answer(database_url, ids[who])
 
@@ -133,10 +198,10 @@ async def test_an_answer_to_any_of_it_stops_the_chain(
 async def test_escalating_by_hand_is_no_answer_the_chain_goes_on(
     redis_url: str, database_url: str
 ):
-    [lead] = record(database_url, "e1", "pmo")
+    [lead] = waiting(database_url, "e1", "pmo")
     async with world(redis_url, database_url) as w:
         [(event_id, channel)] = await w.minutes(6)
-        record(database_url, event_id, channel, event_type="notifier.escalation", at=w.now)
+        waiting(database_url, event_id, channel, event_type="notifier.escalation")
         answer(database_url, lead, "escalate")
 
         assert [channel for _, channel in await w.minutes(6)] == ["devops"]
@@ -145,11 +210,11 @@ async def test_escalating_by_hand_is_no_answer_the_chain_goes_on(
 async def test_an_escalation_that_arrives_after_the_answer_is_answered_too(
     redis_url: str, database_url: str
 ):
-    [lead] = record(database_url, "e1", "pmo")
+    [lead] = waiting(database_url, "e1", "pmo")
     async with world(redis_url, database_url) as w:
         [(event_id, channel)] = await w.minutes(6)
         answer(database_url, lead)
-        record(database_url, event_id, channel, event_type="notifier.escalation", at=w.now)
+        waiting(database_url, event_id, channel, event_type="notifier.escalation")
         await w.minutes(1)
 
     assert {row["acknowledged_by"] for row in rows(database_url)} == {"Sara"}
@@ -159,9 +224,11 @@ async def test_an_escalation_that_arrives_after_the_answer_is_answered_too(
 async def test_an_answer_that_postgres_does_not_know_yet_holds_the_chain(
     redis_url: str, database_url: str
 ):
-    [lead] = record(database_url, "e1", "pmo")
+    [lead] = waiting(database_url, "e1", "pmo")
     async with world(redis_url, database_url) as w:
-        await w.actions.take(Action(lead, "acknowledge", "Sara", "", Via.PAGE, START), None)
+        await w.actions.take(
+            Action(lead, "acknowledge", "Sara", "", Via.PAGE, datetime.now(UTC)), None
+        )
         assert await w.minutes(60) == []
         answer(database_url, lead)
         assert await w.minutes(60) == []
@@ -169,10 +236,10 @@ async def test_an_answer_that_postgres_does_not_know_yet_holds_the_chain(
 
 async def test_many_schedulers_take_each_step_once(redis_url: str, database_url: str):
     for number in range(30):
-        record(database_url, f"e{number}", "pmo compliance security_eng")
+        waiting(database_url, f"e{number}", "pmo compliance security_eng")
     async with world(redis_url, database_url) as w:
         for _ in range(3):
-            w.now += timedelta(minutes=6)
+            age(database_url, 6)
             for _ in range(4):
                 await asyncio.gather(*(w.escalator(number).look() for number in range(6)))
 
@@ -184,7 +251,7 @@ async def test_many_schedulers_take_each_step_once(redis_url: str, database_url:
 async def test_redis_away_delays_a_step_and_a_broken_answer_repeats_it_under_the_same_id(
     redis_url: str, database_url: str
 ):
-    [lead] = record(database_url, "e1", "pmo")
+    [lead] = waiting(database_url, "e1", "pmo")
     async with world(redis_url, database_url) as w:
         w.faults = 1
         with pytest.raises(StreamError):
@@ -205,14 +272,15 @@ async def test_redis_away_delays_a_step_and_a_broken_answer_repeats_it_under_the
 async def test_what_was_there_before_the_scheduler_wakes_nobody(
     redis_url: str, database_url: str
 ):
-    record(database_url, "e1", "pmo")
+    waiting(database_url, "e1", "pmo")
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE teams_notifications SET escalation_check_at = NULL")
     async with world(redis_url, database_url) as w:
         assert await w.minutes(60) == []
 
 
-def test_the_scheduler_s_query_goes_by_index(database_url: str):
+def test_the_scheduler_s_queries_go_by_index(database_url: str):
+    queries = load_queries("escalations.sql")
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, priority, status,"
@@ -221,14 +289,152 @@ def test_the_scheduler_s_query_goes_by_index(database_url: str):
             " FROM generate_series(1, 20000) n", ()
         )  # fmt: skip
         connection.execute("ANALYZE teams_notifications")
-        query = b"EXPLAIN " + load_queries("escalations.sql")["due"]
-        plan = connection.execute(query, {"now": datetime.now(UTC), "limit": 1}).fetchall()
-        family = b"EXPLAIN " + load_queries("escalations.sql")["originals"]
-        members = connection.execute(family, {"stream": "s", "event_id": "7"}).fetchall()
+        plan = connection.execute(b"EXPLAIN " + queries["due"], {"limit": 100}).fetchall()
+        keys = {"streams": ["s"] * 100, "event_ids": [str(number) for number in range(100)]}
+        members = connection.execute(b"EXPLAIN " + queries["originals"], keys).fetchall()
 
-    assert "teams_notifications_escalation_idx" in str(plan)
+    assert "teams_notifications_escalation_due_idx" in str(plan)
     assert "teams_notifications_event_id_idx" in str(members)
     assert "Seq Scan on teams_notifications" not in str(plan) + str(members)
+
+
+async def test_a_critical_event_goes_before_all_others_that_became_due_earlier(
+    redis_url: str, database_url: str
+):
+    for number in range(150):
+        waiting(database_url, f"m{number}", "runtime_eng", priority="MEDIUM")
+    age(database_url, 240)
+    [lead] = waiting(database_url, "e1", "pmo")
+    age(database_url, 6)
+
+    async with world(redis_url, database_url) as w:
+        assert await w.escalator().look()
+        assert w.published[0]["id"] == f"escalation:{lead}:1"
+        await w.minutes(0)
+        assert len(w.published) == 151
+
+
+async def test_a_new_event_is_looked_at_once_for_all_its_channels_and_when_it_is_due(
+    database_url: str,
+):
+    both = await recorded(
+        database_url,
+        {"event_id": "e1", "channel": "sre"},
+        {"event_id": "e1", "channel": "pmo"},
+        {"event_id": "m1", "channel": "sre", "priority": "MEDIUM"},
+        {"event_id": "l1", "channel": "sre", "priority": "LOW"},
+        {"event_id": "i1", "channel": "sre", "priority": "INFO"},
+        {"event_id": "escalation:x:1", "channel": "sre", "event_type": "notifier.escalation"},
+    )
+    looks = {name: seconds_to_look(row) for name, row in both.items()}
+    opening = looks.pop("l1 sre")
+    told = looks.pop("escalation:x:1 sre")
+
+    assert sorted([looks.pop("e1 sre"), looks.pop("e1 pmo")], key=str) == [300, None]
+    assert looks == {"m1 sre": 7200, "i1 sre": None}
+    assert opening is not None
+    assert opening > 0
+    # Its event may have been answered meanwhile.
+    assert told is not None
+    assert told < 60
+
+    later = await recorded(database_url, {"event_id": "e1", "channel": "devops"})
+    assert seconds_to_look(later["e1 devops"]) is None
+
+
+@pytest.mark.parametrize("days", [-30, 30])
+@pytest.mark.parametrize("wrong", ["daemon", "redis"])
+async def test_no_clock_that_is_wrong_decides_since_when_an_event_waits(
+    database_url: str, wrong: str, days: int
+):
+    now = datetime.now(UTC)
+    away = now + timedelta(days=days)
+    sent = {"sent_at": away.isoformat()} if wrong == "daemon" else {}
+
+    found = await recorded(
+        database_url,
+        {"event_id": "e1", "channel": "sre", **sent},
+        arrived=away if wrong == "redis" else now,
+    )
+
+    assert abs(found["e1 sre"]["waiting_since"] - now) < timedelta(minutes=1)
+    assert abs(found["e1 sre"]["escalation_check_at"] - now) < timedelta(minutes=6)
+
+
+async def test_a_daemon_whose_clock_is_wrong_escalates_in_time_and_ends_nothing(
+    redis_url: str, database_url: str
+):
+    [lead] = waiting(database_url, "e1", "pmo")
+    async with world(redis_url, database_url) as w:
+        w.ahead = timedelta(days=30)
+        assert await w.minutes(4.5) == []
+        assert await w.minutes(1) == [(f"escalation:{lead}:1", "nphies_integration")]
+        await w.minutes(8 * 24 * 60)
+        assert [row["escalation_check_at"] is None for row in rows(database_url)] == [False]
+
+        w.ahead = timedelta()
+        await w.minutes(61)
+        assert [row["escalation_check_at"] is None for row in rows(database_url)] == [True]
+
+
+async def test_shorter_times_hold_for_events_that_wait_already(
+    redis_url: str, database_url: str
+):
+    found = await recorded(
+        database_url,
+        *({"event_id": f"m{n}", "channel": "sre", "priority": "MEDIUM"} for n in range(3)),
+    )
+    assert {seconds_to_look(row) for row in found.values()} == {7200}
+    age(database_url, 30)
+    async with world(redis_url, database_url) as w:
+        shorter = w.config.escalation.MEDIUM.model_copy(update={"after_seconds": 600})
+        escalator = w.escalator()
+        await escalator.turn()
+        assert w.published == []
+
+        changed = w.config.escalation.model_copy(
+            update={"MEDIUM": shorter, "poll_seconds": 0.05}
+        )
+        w.config = w.config.model_copy(update={"escalation": changed})
+        for _ in range(9):
+            await escalator.turn()
+        assert len(w.published) == 3
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "sent_at = '-infinity'",
+        "sent_at = '20000-01-01', created_at = '20000-01-01'",
+    ],
+)
+async def test_a_row_that_cannot_be_is_left_and_the_others_escalate(
+    redis_url: str, database_url: str, spoil: str
+):
+    for number in range(5):
+        waiting(database_url, f"e{number}", "pmo")
+    age(database_url, 6)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            f"UPDATE teams_notifications SET {spoil} WHERE event_id = 'e2'".encode()
+        )
+    async with world(redis_url, database_url) as w:
+        assert len(await w.minutes(0)) == 4
+        [left] = [row for row in rows(database_url, BAD) if row["event_id"] == "e2"]
+        assert 0.9 < left["hours"] <= 1
+
+
+BAD = "SELECT event_id, extract(epoch FROM escalation_check_at - now())::float8 / 3600 AS hours FROM teams_notifications"
+
+
+async def test_of_all_rows_that_the_version_before_has_looked_at_one_drives_the_event(
+    redis_url: str, database_url: str
+):
+    waiting(database_url, "e1", "pmo compliance security_eng")
+    async with world(redis_url, database_url) as w:
+        await w.minutes(0)
+
+    assert [row["escalation_check_at"] is None for row in rows(database_url)].count(False) == 1
 
 
 FAST = """

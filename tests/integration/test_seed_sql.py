@@ -81,7 +81,9 @@ def store_at(url: str) -> Store:
 async def record(url: str, *outcomes: bytes) -> None:
     store = store_at(url)
     try:
-        await store.record(outcomes, store_cards=True)
+        await store.record(
+            outcomes, store_cards=True, arrived=[NOW.timestamp()] * len(outcomes), looks=[]
+        )
     finally:
         await store.close()
 

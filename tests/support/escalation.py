@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
 from notifier.notifications import notification_id
 
 STREAM = "teams:events"
-
-
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
@@ -22,8 +20,9 @@ def record(
     priority: str = "CRITICAL",
     event_type: str = "nphies.api.error",
     at: datetime = START,
+    due_after: timedelta = timedelta(),
 ) -> list[str]:
-    """Put the rows of one event into the table, as the recorder would."""
+    """Put the rows of one event into the table as the version before migration 0010 did, which has all of them looked at at once."""
     names = channels.split()
     ids = [notification_id(STREAM, event_id, name) for name in names]
     with psycopg.connect(database_url) as connection:
@@ -32,7 +31,7 @@ def record(
                 "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, stakeholders,"
                 " priority, status, sent_at, escalation_check_at, card_payload)"
                 " VALUES (%s, %s, '1-1', %s, 'corr-1', %s, %s, %s, %s, 'delivered', %s, %s, '{\"fallbackText\": \"It failed.\"}')",
-                (row_id, STREAM, event_id, event_type, name, names, priority, at, at),
+                (row_id, STREAM, event_id, event_type, name, names, priority, at, at + due_after),
             )  # fmt: skip
     return ids
 
@@ -43,3 +42,19 @@ def answer(database_url: str, row_id: str, action: str = "acknowledge") -> None:
             "UPDATE teams_notifications SET acknowledged_by = 'Sara', acknowledged_at = now(), action_taken = %s WHERE id = %s",
             (action, row_id),
         )
+
+
+def age(database_url: str, minutes: float) -> None:
+    """Let everything in the tables have happened earlier, as if time had passed."""
+    with psycopg.connect(database_url) as connection:
+        for table, columns in (
+            (
+                "teams_notifications",
+                ("sent_at", "created_at", "waiting_since", "escalation_check_at"),
+            ),
+            ("teams_escalations", ("at",)),
+        ):
+            earlier = ", ".join(f"{name} = {name} - %(by)s" for name in columns)
+            connection.execute(
+                f"UPDATE {table} SET {earlier}".encode(), {"by": timedelta(minutes=minutes)}
+            )
