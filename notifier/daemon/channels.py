@@ -127,6 +127,7 @@ class Channels:
         gate = ChannelGate(
             name,
             self._daemon.group,
+            streams=tuple(self._settlers),
             rate_limit=snapshot.config.rate_limit,
             breaker=snapshot.config.breaker,
             stop=stop,

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, warning
 from notifier.streams.abandoned import AbandonedLanes
+from notifier.streams.channel_state import Failing, described
 from notifier.streams.connection import Client
 from notifier.streams.overview import Lookout, Overview, StreamState
+from notifier.streams.peek import Peek
+from notifier.teams.hints import hint
 from notifier.telemetry.durations import written
 
 NAME = "stages"
@@ -23,11 +26,23 @@ _START = "start a process with this stage: systemctl start notifier, or notifier
 async def look_at_stages(client: Client, config: Config) -> list[Finding]:
     """Return the findings about readers and backlogs of every event stream; raises StreamError."""
     lookout = Lookout(client, config.redis)
+    peek = Peek(client, config.redis)
     found = []
+    failing: dict[str, Failing] = {}
     for stream in config.streams:
         overview = await lookout.overview(stream, tuple(config.channels))
         found += stage_findings(overview)
-    return found
+        failing |= await peek.failing(stream)
+    return [*found, *failing_findings(failing, tuple(config.channels))]
+
+
+def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) -> list[Finding]:
+    """Judge what the processes that deliver say of channels."""
+    return [
+        fault(NAME, f"channel {name} is {described(each)}", hint(each.status))
+        for name, each in failing.items()
+        if name in channels
+    ]
 
 
 async def look_for_old_lanes(client: Client, config: Config) -> list[Finding]:

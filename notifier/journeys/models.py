@@ -59,6 +59,8 @@ class Waiting:
     """Since the consumer read it or last renewed its lease."""
     deliveries: int
     """How often a consumer took it in hand."""
+    channel: str = ""
+    """What keeps its channel from taking posts; empty if nothing is known to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,8 +184,10 @@ def identity_of(notification: Notification) -> Identity:
     )
 
 
-def waiting_of(lane: str, spotted: Spotted, length: int, hand: Hand | None) -> Waiting:
-    """Return how a notification waits."""
+def waiting_of(
+    lane: str, spotted: Spotted, length: int, hand: Hand | None, channel: str
+) -> Waiting:
+    """Return how a notification waits, and what its channel says."""
     return Waiting(
         lane,
         entry_time(spotted.id),
@@ -194,6 +196,7 @@ def waiting_of(lane: str, spotted: Spotted, length: int, hand: Hand | None) -> W
         hand.consumer if hand else None,
         hand.idle_seconds if hand else None,
         hand.deliveries if hand else 0,
+        channel,
     )
 
 

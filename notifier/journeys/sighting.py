@@ -20,6 +20,7 @@ from notifier.journeys.reading import (
     outcome_in,
     waiting_of,
 )
+from notifier.streams.channel_state import described
 from notifier.streams.keys import Keys
 from notifier.streams.peek import Fields, Look, Peek, Spotted, order
 
@@ -115,11 +116,20 @@ class _Looker:
                     notification = notification_in(spotted.fields)
                     if notification is not None:
                         hand = await self.peek.in_hand(lane, spotted.id)
-                        waiting = waiting_of(lane, spotted, look.length, hand)
+                        state = await self._channel_state(channel)
+                        waiting = waiting_of(lane, spotted, look.length, hand, state)
                         self.search.sightings.waiting.append(
                             (identity_of(notification), waiting)
                         )
         self._note(f"{len(looks)} lanes of {self.stream}", looks)
+
+    async def _channel_state(self, channel: str) -> str:
+        failing = (await self.peek.failing(self.stream)).get(channel)
+        pause = await self.peek.pause_seconds(channel)
+        states = [described(failing)] if failing else []
+        if pause:
+            states.append(f"asked for a pause, {pause:.0f} s left")
+        return " ".join([channel, ", ".join(states)]) if states else ""
 
     async def outcomes(self) -> None:
         key = Keys(self.stream).outcomes

@@ -111,10 +111,11 @@ def _waiting(waiting: Waiting) -> list[Step]:
         else f"somewhere among {waiting.length}"
     )
     came = Step(waiting.since, "into its lane", waiting.lane)
+    held = f", channel {waiting.channel}" if waiting.channel else ""
     if waiting.consumer is None:
-        return [came, Step(None, "waits", f"{place} in its lane, in nobody's hand")]
+        return [came, Step(None, "waits", f"{place} in its lane{held or ', not read yet'}")]
     idle = waiting.idle_seconds or 0.0
     detail = f"of {waiting.consumer}, {place} in its lane, lease renewed {idle:.1f} s ago"
     if waiting.deliveries > 1:
-        detail += f", taken in hand {waiting.deliveries} times"
-    return [came, Step(None, "in hand", detail)]
+        detail += f", read {waiting.deliveries} times"
+    return [came, Step(None, "in flight", detail + held)]

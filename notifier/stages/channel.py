@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 import structlog
 
 from notifier.config import BreakerSettings, RateLimitSettings
 from notifier.errors import StreamError
 from notifier.stages.stage import sleep_unless
+from notifier.streams.channel_state import Failing
 from notifier.streams.group import ConsumerGroup
 from notifier.teams.breaker import Admission, Breaker
+from notifier.teams.hints import hint
 from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
+_LEAST_NOTE_SECONDS = 5.0
 
 
 class StoppedError(Exception):
@@ -31,6 +36,7 @@ class ChannelGate:
         channel: str,
         group: ConsumerGroup,
         *,
+        streams: Sequence[str],
         rate_limit: RateLimitSettings,
         breaker: BreakerSettings,
         stop: asyncio.Event,
@@ -39,6 +45,10 @@ class ChannelGate:
         self.channel = channel
         self.breaker = Breaker(breaker.failures, breaker.open_seconds)
         self._group = group
+        self._streams = streams
+        self._failing: Failing | None = None
+        self._noted: float | None = None
+        """When Redis was last told how the channel is."""
         self._limit = rate_limit
         self._stop = stop
         self._clock = clock
@@ -80,6 +90,44 @@ class ChannelGate:
         except StreamError as exc:
             # The pause holds here; the other processes will be told by the receiver themselves.
             log.warning("channel_pause_not_shared", channel=self.channel, reason=str(exc))
+
+    async def works(self) -> None:
+        """Note an answer that shows that the channel works, whatever it was before."""
+        self.breaker.succeeded()
+        failing, self._failing = self._failing, None
+        if failing is not None:
+            log.info("channel_recovered", channel=self.channel, since=failing.since.isoformat())
+        if failing is not None or self._noted is None:
+            await self._note(None)
+
+    async def fails(self, error: str, status: int | None, *, at: datetime) -> None:
+        """Note a post that shows that the channel fails; the breaker has been told."""
+        open_until = self.breaker.open_until
+        wait = None if open_until is None else timedelta(seconds=open_until - self._clock())
+        before = self._failing
+        self._failing = Failing(
+            since=before.since if before else at,
+            at=at,
+            error=error,
+            status=status,
+            next_try=None if wait is None else at + wait,
+        )
+        if before is None:
+            log.error(
+                "channel_failing",
+                channel=self.channel,
+                error=error,
+                fix=hint(status),
+            )
+        lately = self._noted is not None and self._clock() - self._noted < _LEAST_NOTE_SECONDS
+        if before is None or before.error != error or not lately:
+            await self._note(self._failing)
+
+    async def _note(self, failing: Failing | None) -> None:
+        self._noted = self._clock()
+        with suppress(StreamError):
+            for stream in self._streams:
+                await self._group.note_failing(stream, self.channel, failing)
 
     async def opens_soon(self) -> bool:
         """Wait for a second at most; tell whether posts may start. Raises StoppedError."""

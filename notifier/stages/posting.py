@@ -197,7 +197,7 @@ class Poster:
     ) -> None:
         """Let trace, metrics, breaker, pause, readiness and log know of an attempt."""
         if verdict is Verdict.ACCEPTED:
-            self._accepted()
+            await self._accepted()
         else:
             await self._failed(notification, answer, verdict)
         if span is not None:
@@ -206,9 +206,9 @@ class Poster:
         if attempts > 1:
             metrics.RETRIES.labels(notification.channel).inc()
 
-    def _accepted(self) -> None:
+    async def _accepted(self) -> None:
         """Let breaker and readiness know that the channel works."""
-        self._gate.breaker.succeeded()
+        await self._gate.works()
         if self._part in self._health.parts:
             self._health.works(self._part)
 
@@ -221,8 +221,10 @@ class Poster:
             if answer.retry_after_seconds:
                 await self._gate.pause_everywhere(answer.retry_after_seconds)
             log.info("attempt_failed", error=answer.error, **identity(notification))
-        else:
+        elif misconfigured(answer.status):
             self._gate.breaker.succeeded()
+        else:
+            await self._gate.works()
         if misconfigured(answer.status):
             self._health.fails(
                 self._part,
@@ -230,6 +232,9 @@ class Poster:
             )
         elif answer.setup_fault:
             self._health.fails(self._part, f"its webhook cannot be used: {answer.error}")
+        elif self._gate.breaker.closed:
+            return
+        await self._gate.fails(answer.error or "no answer", answer.status, at=self._now())
 
     def _wait(self, state: RetryCallState) -> float:
         result = state.outcome.result() if state.outcome else None

@@ -11,8 +11,10 @@ from redis.exceptions import ResponseError
 from notifier.config import RedisSettings
 from notifier.errors import StreamError
 from notifier.streams import keys
+from notifier.streams.channel_state import Failing
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import HopResult, Move, pack
+from notifier.streams.keys import Keys
 from notifier.streams.scripts import Script
 from notifier.streams.views import Floor, Glance, number_of
 
@@ -79,7 +81,7 @@ class ConsumerGroup:
         Raises:
             StreamError: Redis is full (maxmemory), away, or a cluster that is moving this stream.
         """
-        await self._run("room", [stream, keys.Keys(stream).never], [])
+        await self._run("room", [stream, Keys(stream).never], [])
 
     async def read(
         self, streams: Sequence[str], *, count: int, block_seconds: float
@@ -239,6 +241,16 @@ class ConsumerGroup:
         async with self._errors():
             if await self.client.pttl(keys.pause(channel)) < pause_ms:
                 await self.client.set(keys.pause(channel), "1", px=pause_ms)
+
+    async def note_failing(self, stream: str, channel: str, failing: Failing | None) -> None:
+        """Let trace and doctor know that a channel fails, or that it recovered (None).
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        text = "" if failing is None else failing.model_dump_json()
+        async with self._errors():
+            await cast("Any", self.client.hset(Keys(stream).failing, channel, text))
 
     async def pauses(self, channels: Sequence[str]) -> list[float]:
         """Return for each channel how many seconds it is to be left alone."""

@@ -31,6 +31,11 @@ class Keys:
         return f"{{{self.stream}}}:channels"
 
     @property
+    def failing(self) -> str:
+        """Hash of channels that fail, each with since when and why; empty for one that recovered."""
+        return f"{{{self.stream}}}:failing"
+
+    @property
     def never(self) -> str:
         """A stream that never exists: adding to it without making it tells whether Redis has room."""
         return f"{{{self.stream}}}:never"

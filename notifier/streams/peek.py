@@ -10,6 +10,8 @@ from typing import Any, cast
 from redis.exceptions import ResponseError
 
 from notifier.config import RedisSettings
+from notifier.streams import keys
+from notifier.streams.channel_state import Failing, failing_channels
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.keys import Keys
 
@@ -110,6 +112,18 @@ class Peek:
             pending["time_since_delivered"] / 1000,
             int(pending["times_delivered"]),
         )
+
+    async def failing(self, stream: str) -> dict[str, Failing]:
+        """Return which channels fail, as the processes that deliver this stream say."""
+        async with self._errors():
+            written: Any = await cast("Any", self._client.hgetall(Keys(stream).failing))
+        return failing_channels(written)
+
+    async def pause_seconds(self, channel: str) -> float:
+        """Return for how long a channel is to be left alone because its webhook asked for it."""
+        async with self._errors():
+            left: Any = await self._client.pttl(keys.pause(channel))
+        return max(0, int(left)) / 1000
 
     async def search(
         self,

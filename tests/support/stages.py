@@ -125,7 +125,7 @@ class Stages:
         )  # fmt: skip
         unlimited = config.rate_limit.model_copy(update={"requests": 0})
         gate = ChannelGate(
-            "sre", group, rate_limit=rate_limit or unlimited, breaker=config.breaker, stop=stop, clock=time.monotonic,
+            "sre", group, streams=(STREAM,), rate_limit=rate_limit or unlimited, breaker=config.breaker, stop=stop, clock=time.monotonic,
         )  # fmt: skip
         http = config.http.model_copy(update={"allow_loopback_webhooks": True})
         sender = WebhookSender(url, http, keys=_KEYS, channels=1)
