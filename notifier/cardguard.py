@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pydantic import JsonValue
 
-from notifier.templating.texts import Clean
+from notifier.templating.texts import ANY_VALUE, Clean, Without
 from notifier.templating.values import DROP, UNDEFINED, Value, to_json, to_text
 
 GAP = "—"
@@ -19,58 +20,93 @@ _UNSEEN = re.compile(
 """Bidi controls (Unicode TR9), invisible characters and C0 controls."""
 
 _MARKDOWN = re.compile(
-    r"[\\`*\[\]<>~]|&(?=#?\w+;)"
-    r"|_(?:(?<![^\W_]_)|(?![^\W_]))"
-    r"|^(?=[ \t]*(?:[-+](?![\w.])|[#=|:]|\d+[.)](?:\s|$))| {4}| {0,3}\t)[ \t]*"
+    r"[*]|_(?:(?<![^\W_]_)|(?![^\W_]))"
+    r"|\A\\"
+    r"|\\(?![A-Za-z0-9\x80-\U0010ffff ])"
+    r"|\](?=[(:\[])|<(?=[A-Za-z/!?])|~(?=~)|&(?=#?\w+;)|\{(?=\{?(?:DATE|TIME)\()"
+    r"|^(?=[ \t]*(?:[-+](?![\w.])|[#=|:>]|\d+[.)](?:\s|$)|`{3})| {4}| {0,3}\t)[ \t]*"
+    r"|(?<=[\])])(?=[-+] |\d+\. )"
     r"|://",
     re.MULTILINE,
 )
+"""What some client of Teams may take for Markdown, a mention, a date or a link.
+
+The desktop reads CommonMark. Phones take a backslash for an escape before `*` and `_` only, show it anywhere else, and
+begin a list after `)` and `]` too (MarkDownBlockParser.cpp of microsoft/Teams-AdaptiveCards-Mobile).
+"""
+_WORDS = r"A-Za-z0-9 .,:;(+%!?@#=|'\"$}^-"
 _PLAIN = re.compile(
-    r"(?:[A-Za-z]|[0-9]++(?![.)](?:\s|\Z)))[A-Za-z0-9 .,:;()+%!?@#=|'\"${}^-]*+"
+    rf"(?:[A-Za-z]|[0-9]++(?![.)](?:\s|\Z)))[{_WORDS}]*+(?:\)(?![-+0-9])[{_WORDS}]*+)*+"
 )
 """Most texts: ASCII without a sign that may be Markdown anywhere, or at the beginning."""
+_QUIET = r"[^\\`*\[\]<>_~&){\x00-\x1f\x7f]*+"
 _HARMLESS = re.compile(
-    r"(?:[A-Za-z]|(?!\s*(?:[-+#=|:]|\d+[.)](?:\s|\Z))| {4}))[^\\`*\[\]<>_~&\x00-\x1f\x7f]*+"
+    rf"(?:[A-Za-z]|(?!\s*(?:[-+#=|:]|\d+[.)](?:\s|\Z))| {{4}})[^\\`*\[\]<>_~&){{\x00-\x1f\x7f])"
+    rf"{_QUIET}(?:\)(?![-+0-9]){_QUIET})*+"
 )
 """The same of any text that is printable; "://" has to be looked for as well."""
 _DATE_MACRO = re.compile(
     r"\{\{(?:DATE|TIME)\([0-9T:Z+-]{16,25}(?:, ?(?:SHORT|LONG|COMPACT))?\)\}\}"
 )
 _WORD_JOINER = "\u2060"
-_ADDRESS = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s\\]++")
+_LINE_ENDS = re.compile("[\r\n\x85\u2028\u2029]+")
+_ADDRESS = re.compile(r"(?i:https?://|mailto:)[^\s\\]++")
 
 _SCHEMES = ("https://", "http://")
+_NO_LINK = "\ue000"
+"""Stands for a destination that must not be linked to, until the whole text is known."""
+_UNLINKED = re.compile(rf"!?\[((?:[^\[\]\\]|\\.|\[[^\[\]]*\])*+)\]\(<?{_NO_LINK}[^()]*\)")
+_DESTINATION = re.compile(r"\]\(\s*+<?([^()<>\s]*)\Z")
+_IN_LABEL = re.compile(r"\[[^\[\]]*\Z")
+_LABEL_END = re.compile(r"[^\[\]]*\]\(")
+_BREAKING_AN_ADDRESS = re.compile(r"[\s()<>\[\]{}\\*\"`|^~]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_")
 
-_MARKDOWN_MEMBERS = {
-    ("TextBlock", "text"), ("Fact", "title"), ("Fact", "value"), (None, "title"), (None, "value"),
-}  # fmt: skip
+_NOT_MARKDOWN = frozenset({"TextRun"})
+_FACT_MEMBERS = frozenset({"title", "value"})
+_FACTS = frozenset({"Fact", None})
 _TEXT_MEMBERS = frozenset(
     {"text", "title", "value", "altText", "speak", "fallbackText", "tooltip"}
 )
-_LISTS = frozenset({"facts", "items", "body", "columns", "inlines", "actions"})
+_CONTENTS = {
+    ("FactSet", "facts"), ("Container", "items"), ("ColumnSet", "columns"), ("RichTextBlock", "inlines"),
+    ("ActionSet", "actions"), ("ImageSet", "images"), ("Table", "rows"), ("Media", "sources"),
+}  # fmt: skip
+"""What an element is there for: without any it is not shown."""
+_PAINTED = ("backgroundImage", "minHeight")
+"""Members for which an empty container is shown all the same."""
+_LISTS = frozenset({"body", "items", *(key for _, key in _CONTENTS)})
 """Whole lists that a template takes from the data."""
-_ADDRESS_MEMBERS = frozenset({"url", "iconUrl", "backgroundImage"})
+_ADDRESS_MEMBERS = frozenset({"url", "iconUrl", "backgroundImage", "poster"})
 
 
 def guard(element: Mapping[str, JsonValue], key: str) -> Clean:
     """Tell how values from the data are made harmless in a member of an element.
 
     Text that Teams reads as Markdown is escaped (TextBlock.text, and title and value of a fact); an address must
-    be http(s), or its element is not shown; from all other text bidi controls and invisible characters are taken.
+    be http(s) or mailto, or its member is not shown, for `url` its element; an element is not shown without its
+    contents, nor any other member that is empty; bidi controls and invisible characters are taken from all text.
     """
+    kind = element.get("type")
+    if kind is not None and not isinstance(kind, str):
+        kind = ""
     if key in _ADDRESS_MEMBERS:
-        return _ADDRESS_CLEAN
-    if (element.get("type"), key) in _MARKDOWN_MEMBERS:
+        return _URL_CLEAN if key == "url" else _ADDRESS_CLEAN
+    if (key == "text" and kind not in _NOT_MARKDOWN) or (
+        key in _FACT_MEMBERS and kind in _FACTS
+    ):
         return _MARKDOWN_CLEAN
     if key in _TEXT_MEMBERS:
         return _PLAIN_CLEAN
+    if (kind, key) in _CONTENTS and not any(name in element for name in _PAINTED):
+        return _CONTENTS_CLEAN
     return _LIST_CLEAN if key in _LISTS else _OTHER_CLEAN
 
 
 def escape_markdown(text: str) -> str:
-    """Return text that Teams shows as it is: Markdown is escaped, mentions and bare addresses are broken.
+    """Return text that Teams shows as it is, on the desktop and on phones.
 
-    `{{DATE(…)}}` and `{{TIME(…)}}` that a template has built stay what they are.
+    Markdown, mentions, bare addresses and date macros are broken by a word joiner, which nobody sees; `*` and `_` by a
+    backslash, since every client takes it there. A line end becomes an empty line: the desktop ignores a single one.
     """
     return text if _PLAIN.fullmatch(text) else _escape_unusual(text)
 
@@ -78,30 +114,38 @@ def escape_markdown(text: str) -> str:
 def _escape_unusual(text: str) -> str:
     if _HARMLESS.fullmatch(text) and "://" not in text and text.isprintable():
         return text
-    text = visible(text)
-    if "{{" not in text:
-        return _MARKDOWN.sub(_escaped, text)
+    return _MARKDOWN.sub(_escaped, _paragraphs(visible(text)))
+
+
+def _escape_but_macros(text: str) -> str:
+    """Escape what an expression made that writes `{{DATE(…)}}` or `{{TIME(…)}}` itself."""
     parts: list[str] = []
     at = 0
     for macro in _DATE_MACRO.finditer(text):
-        parts += (_MARKDOWN.sub(_escaped, text[at : macro.start()]), macro[0])
+        parts += (escape_markdown(text[at : macro.start()]), macro[0])
         at = macro.end()
-    parts.append(_MARKDOWN.sub(_escaped, text[at:]))
+    parts.append(escape_markdown(text[at:]))
     return "".join(parts)
+
+
+def _paragraphs(text: str) -> str:
+    if not _LINE_ENDS.search(text):
+        return text
+    lines = (line.rstrip(" \t") for line in _LINE_ENDS.split(text))
+    return "\n\n".join(line for line in lines if line)
 
 
 def _escaped(match: re.Match[str]) -> str:
     found = match[0]
-    if found == "://":
-        # Teams makes a link of any bare address; a word joiner before the colon keeps it text.
-        return f"{_WORD_JOINER}://"
-    if found == "<":
-        # A mention is `<at>`; a backslash alone would not stop Teams from reading one.
-        return f"\\<{_WORD_JOINER}"
-    if found == "" or found.isspace():
-        # At the start of a line: a list, a heading or a quotation.
+    if found in ("*", "_"):
+        return f"\\{found}"
+    if found == "\\" and match.start() == 0:
+        # After emphasis of the template phones take it for an escape.
+        return f"{_WORD_JOINER}\\{_WORD_JOINER}"
+    if found == "://" or found == "" or found.isspace():
+        # A bare address, which Teams makes a link of; or a list, a heading, a quotation or code.
         return f"{_WORD_JOINER}{found}"
-    return f"\\{found}"
+    return f"{found}{_WORD_JOINER}"
 
 
 def visible(text: str) -> str:
@@ -110,13 +154,73 @@ def visible(text: str) -> str:
 
 
 def safe_address(value: Value) -> Value:
-    """Return an http(s) address as it is, DROP for anything else."""
+    """Return an http(s) or mailto address as it is, DROP for anything else."""
     if not isinstance(value, str):
         return DROP
     if value.startswith(_SCHEMES) and value.isprintable():
         # What is printable is no space but " ", and seen; a pattern would look at each sign.
         return DROP if value in _SCHEMES or " " in value or "\\" in value else value
     return value if _ADDRESS.fullmatch(value) and visible(value) == value else DROP
+
+
+def _destination(value: Value) -> str:
+    """Return the destination of a link, written so that nothing in it ends the link; a mark if it must not be one."""
+    encoded = _encoded(visible(value).strip()) if isinstance(value, str) else ""
+    return encoded if _ADDRESS.fullmatch(encoded) else _NO_LINK
+
+
+def _encoded(text: str) -> str:
+    return _BREAKING_AN_ADDRESS.sub(_percent, text)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+def _label(text: str) -> str:
+    """Escape the text of a link: an empty line or a bracket without its partner would end it."""
+    line = " ".join(_LINE_ENDS.split(text.strip()))
+    if not _balanced(line):
+        line = line.replace("[", "(").replace("]", ")")
+    return escape_markdown(line)
+
+
+def _balanced(text: str) -> bool:
+    depth = 0
+    for bracket in re.findall(r"[\[\]]", text):
+        depth += 1 if bracket == "[" else -1
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _without_links(text: str) -> str:
+    """Leave of each link whose destination must not be one its text alone."""
+    return _UNLINKED.sub(r"\1", text).replace(_NO_LINK, GAP) if _NO_LINK in text else text
+
+
+def _markdown_at(before: str, after: str, expression: str) -> Clean:
+    """Return how a value is made harmless within a text of Markdown."""
+    destination = _DESTINATION.search(before)
+    if destination is not None:
+        return _PART_CLEAN if destination[1] else _DESTINATION_CLEAN
+    if _IN_LABEL.search(before) and _LABEL_END.match(after):
+        return _LABEL_CLEAN
+    if "{{DATE(" in expression or "{{TIME(" in expression:
+        return _MACRO_CLEAN
+    joined = (after and after[0] in _JOINING) or (before and before[-1] in f"]{ANY_VALUE}")
+    return _JOINED_CLEAN if joined else _MARKDOWN_CLEAN
+
+
+_JOINING = f"[(:!~{ANY_VALUE}"
+"""What the template writes after a value and a link, an image or the like may be made of."""
+
+
+def _escape_joined(text: str) -> str:
+    """Escape a value that what stands beside it may make Markdown of."""
+    escaped = escape_markdown(text)
+    begin = _WORD_JOINER if escaped[:1] in ("(", ":", "[") else ""
+    return f"{begin}{escaped}{_WORD_JOINER if escaped[-1:] in (']', '!', '~') else ''}"
 
 
 def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:
@@ -151,10 +255,25 @@ def _as_text(clean: Callable[[str], str]) -> Callable[[Value], Value]:
     return written
 
 
-_ADDRESS_CLEAN = Clean(safe_address, whole=True)
+_ADDRESS_CLEAN = Clean(safe_address, whole=True, without=Without.MEMBER)
+_URL_CLEAN = Clean(safe_address, whole=True, without=Without.ELEMENT)
 _MARKDOWN_CLEAN = Clean(
-    _as_text(escape_markdown), text=_escape_unusual, harmless=_PLAIN.fullmatch
+    _as_text(escape_markdown),
+    text=_escape_unusual,
+    harmless=_PLAIN.fullmatch,
+    within=_markdown_at,
+    finish=_without_links,
 )
+_MACRO_CLEAN = Clean(
+    _as_text(_escape_but_macros), text=_escape_but_macros, harmless=_PLAIN.fullmatch
+)
+_JOINED_CLEAN = Clean(_as_text(_escape_joined), text=_escape_joined)
+_LABEL_CLEAN = Clean(_as_text(_label), text=_label, harmless=_PLAIN.fullmatch)
+_DESTINATION_CLEAN = Clean(_destination, text=_destination)
+_PART_CLEAN = Clean(_as_text(_encoded), text=_encoded)
 _PLAIN_CLEAN = Clean(_as_text(visible), text=visible, harmless=str.isprintable)
 _LIST_CLEAN = Clean(_deep(escape_markdown), text=_escape_unusual, harmless=_PLAIN.fullmatch)
-_OTHER_CLEAN = Clean(_deep(visible), text=visible, harmless=str.isprintable)
+_CONTENTS_CLEAN = replace(_LIST_CLEAN, without=Without.ELEMENT)
+_OTHER_CLEAN = Clean(
+    _deep(visible), text=visible, harmless=str.isprintable, without=Without.MEMBER
+)

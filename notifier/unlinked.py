@@ -5,7 +5,9 @@ from __future__ import annotations
 import re2
 from pydantic import JsonValue
 
-_MARKDOWN_LINK = re2.compile(r"!?\[((?:\\.|[^\\\[\]])*)\]\([^()\s]*(?:\s[^()]*)?\)")
+_MARKDOWN_LINK = re2.compile(
+    r"!?\[((?:\\.|[^\\\[\]]|\[[^\[\]]*\])*)\]\([^()\s]*(?:\s[^()]*)?\)"
+)
 _SIGNED = re2.compile(r"(?:https?://[^\s\"'<>()]*)?/a/[A-Za-z0-9_.\-]+")
 _TOKEN = re2.compile(r"[A-Za-z0-9_-]{8}\.[0-9a-f]{32}\.[0-9]\.[0-9]{1,12}\.[A-Za-z0-9_-]{43}")
 _DROPPED = frozenset(

@@ -23,6 +23,9 @@ class May(Flag):
     BE_ANYTHING = auto()
 
 
+_NOTHING = ((May.BE_NONE, "None"), (May.BE_DROPPED, "DROP"))
+
+
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """A node that is always the same."""
@@ -75,8 +78,9 @@ def write_array(items: Iterable[Part], source: Source) -> Part:
             waiting.append(item.name)
             continue
         array = write_waiting()
-        if item.may is May.BE_NONE:
-            source.add(f"if {item.name} is not None: {array}.append({item.name})")
+        if not item.may & (May.BE_ANYTHING | May.BE_UNDEFINED):
+            nothing = [f"{item.name} is not {name}" for may, name in _NOTHING if item.may & may]
+            source.add(f"if {' and '.join(nothing)}: {array}.append({item.name})")
         else:
             source.add(f"{source.constant(_extend)}({array}, {item.name})")
     if not changes:
@@ -91,8 +95,10 @@ def _extend(array: list[object], value: object) -> None:
         array.append(None if value is UNDEFINED else value)
 
 
-def write_object(name: str, members: Mapping[str, Part], source: Source) -> Part:
-    """Write an object under this name, without members that are undefined."""
+def write_object(
+    name: str, members: Mapping[str, Part], source: Source, leaving: Mapping[str, str]
+) -> Part:
+    """Write an object under this name, without members that are undefined or for which a condition of `leaving` holds."""
     if all(isinstance(part, Fixed) for part in members.values()):
         return Fixed(
             {key: part.value for key, part in members.items() if isinstance(part, Fixed)}
@@ -100,8 +106,11 @@ def write_object(name: str, members: Mapping[str, Part], source: Source) -> Part
     shown = ", ".join(f"{key!r}: {part.atom(source)}" for key, part in members.items())
     source.add(f"{name} = {{{shown}}}")
     for key, part in members.items():
+        conditions = [leaving[key]] if key in leaving else []
         if isinstance(part, Atom) and May.BE_UNDEFINED in part.may:
-            source.add(f"if {part.name} is UNDEFINED: del {name}[{key!r}]")
+            conditions.append(f"{part.name} is UNDEFINED")
+        if conditions:
+            source.add(f"if {' or '.join(conditions)}: del {name}[{key!r}]")
     return Atom(name)
 
 
@@ -115,7 +124,7 @@ def repeated(body: Evaluate, weight: int) -> Callable[[Scope, object], object]:
         results: list[object] = []
         for index, item in enumerate(data):
             built = body(scope.at(scope.data if item is UNDEFINED else item, index))
-            if built is not None:
+            if built is not None and built is not DROP:
                 results.append(built)
         if not results:
             return None

@@ -29,6 +29,7 @@ _KNOWN: dict[str, object] = {
     "member": member,
     "DROP": DROP,
     "UNDEFINED": UNDEFINED,
+    "CONTENTS": frozenset({list, dict}),
     "AbortError": AbortError,
     "EvaluationError": EvaluationError,
 }

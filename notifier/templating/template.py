@@ -24,8 +24,8 @@ from notifier.templating.reads import paths_in, paths_meant
 from notifier.templating.scope import Scope
 from notifier.templating.source import MAX_BLOCKS, Source
 from notifier.templating.syntax import Call, Constant, Index, Node, show
-from notifier.templating.texts import Clean, Piece, write_interpolated, write_single
-from notifier.templating.values import UNDEFINED, AbortError, EvaluationError, plain
+from notifier.templating.texts import Clean, Piece, Without, write_interpolated, write_single
+from notifier.templating.values import DROP, UNDEFINED, AbortError, EvaluationError, plain
 
 MAX_DEPTH = 64
 """Deepest nesting of a template."""
@@ -105,7 +105,7 @@ class Template:
             raise TemplateError(str(exc)) from None
         except RecursionError:
             raise TemplateError("the data are nested too deeply") from None
-        return None if result is UNDEFINED else result  # type: ignore[return-value]
+        return None if result is UNDEFINED or result is DROP else result  # type: ignore[return-value]
 
     def _write(
         self, node: JsonValue, path: str, depth: int, clean: Clean | None, source: Source
@@ -140,7 +140,9 @@ class Template:
         else:
             context = Fixed(raw)
         each = repeated(body.function(element.atom(body)), 1 + len(_shown(node)))
-        return Atom(source.call(each, "scope", context.atom(source)), May.BE_ANYTHING)
+        return Atom(
+            source.call(each, "scope", context.atom(source)), May.BE_ANYTHING | May.BE_DROPPED
+        )
 
     def _write_element(
         self, node: dict[str, JsonValue], path: str, depth: int, source: Source
@@ -154,7 +156,8 @@ class Template:
             source.add(f"{element} = {members.atom(source)}")
         with source.block("else"):
             source.add(f"{element} = None")
-        return Atom(element, May.BE_NONE)
+        dropped = isinstance(members, Atom) and May.BE_DROPPED in members.may
+        return Atom(element, May.BE_NONE | May.BE_DROPPED if dropped else May.BE_NONE)
 
     def _write_members(
         self, node: dict[str, JsonValue], path: str, depth: int, source: Source
@@ -162,12 +165,18 @@ class Template:
         if source.blocks > MAX_BLOCKS:
             inner = Source()
             members = self._write_members(node, path, depth, inner)
-            return Atom(source.call(inner.function(members.atom(inner)), "scope"), May.BE_NONE)
+            return Atom(
+                source.call(inner.function(members.atom(inner)), "scope"), May.BE_DROPPED
+            )
         for key in _RESERVED.intersection(node) - {"$data", "$when"}:
             # What is reserved is not shown, yet it has to be right, as in the reference.
             self._write(node[key], f"{path}.{key}", depth + 1, self._guard(node, key), Source())
         guards = {key: self._guard(node, key) for key in _shown(node)}
-        first = [key for key, clean in guards.items() if clean is not None and clean.whole]
+        needed = [
+            key
+            for key, clean in guards.items()
+            if clean is not None and clean.without is Without.ELEMENT
+        ]
 
         def write(keys: Iterable[str]) -> dict[str, Part]:
             return {
@@ -175,22 +184,31 @@ class Template:
                 for key in keys
             }
 
+        def absences(written: Mapping[str, Part]) -> dict[str, str]:
+            found = {
+                key: _absence(part, node[key], guards[key]) for key, part in written.items()
+            }
+            return {key: condition for key, condition in found.items() if condition}
+
         element = source.name()
-        parts = write(first)
-        dropping = [
-            f"{part.name} is DROP"
-            for part in parts.values()
-            if isinstance(part, Atom) and May.BE_DROPPED in part.may
-        ]
+        parts = write(needed)
+        dropping = absences(parts).values()
+
+        def write_rest() -> Part:
+            rest = write(key for key in guards if key not in parts)
+            parts.update(rest)
+            shown = {key: parts[key] for key in guards}
+            return write_object(element, shown, source, absences(rest))
+
         if not dropping:
-            parts |= write(key for key in guards if key not in parts)
-            return write_object(element, {key: parts[key] for key in guards}, source)
+            return write_rest()
         with source.block(f"if {' or '.join(dropping)}"):
-            source.add(f"{element} = None")
+            source.add(f"{element} = DROP")
         with source.block("else"):
-            parts |= write(key for key in guards if key not in parts)
-            write_object(element, {key: parts[key] for key in guards}, source)
-        return Atom(element, May.BE_NONE)
+            written = write_rest()
+            if isinstance(written, Fixed):
+                source.add(f"{element} = {written.atom(source)}")
+        return Atom(element, May.BE_DROPPED)
 
     def _write_when(self, raw: JsonValue, path: str, source: Source) -> str:
         if not isinstance(raw, str) or "${" not in raw:
@@ -251,6 +269,20 @@ class Template:
             return write_node(node, place, source)
         except (TemplateError, EvaluationError) as exc:
             raise TemplateError(f"{path}: {exc}") from None
+
+
+def _absence(part: Part, node: JsonValue, clean: Clean | None) -> str:
+    """Return the condition under which a member has no value that may be shown; none where that does not matter."""
+    if clean is None or clean.without is Without.NOTHING or not isinstance(part, Atom):
+        return ""
+    name = part.name
+    if clean.whole:
+        return f"{name} is DROP"
+    if clean.without is Without.ELEMENT:
+        return f"not {name}" if isinstance(node, list) else f"not {name} or type({name}) not in CONTENTS"  # fmt: skip
+    if isinstance(node, str):
+        return f"not {name} and ({name} is None or {name} == '')"
+    return f"{name} is DROP or {name} is None"
 
 
 def _shown(node: Mapping[str, JsonValue]) -> list[str]:

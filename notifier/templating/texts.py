@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 
 from notifier.templating.parts import Atom, May
@@ -19,6 +20,17 @@ from notifier.templating.values import (
     to_text,
 )
 
+ANY_VALUE = "\ue001"
+"""Stands for a value of the data in the text around another one."""
+
+
+class Without(Enum):
+    """What is left out when a member has no value that may be shown."""
+
+    NOTHING = "nothing"
+    MEMBER = "member"
+    ELEMENT = "element"
+
 
 @dataclass(frozen=True, slots=True)
 class Clean:
@@ -32,6 +44,16 @@ class Clean:
     """What `change` does to text, where that is always text again: most values are."""
     harmless: Callable[[str], object] | None = None
     """Tells quickly, without a call of Python, of most text that `text` would leave it as it is."""
+    without: Without = Without.NOTHING
+    """What is not shown if the member comes out empty, or dropped."""
+    within: Callable[[str, str, str], Clean] | None = None
+    """Tells how a value within text is made harmless, from the text before and after it and from its expression."""
+    finish: Callable[[str], str] | None = None
+    """Has the last word on text whose template writes a link."""
+
+    def of(self, piece: Piece, before: str = "", after: str = "") -> Clean:
+        """Return how a piece of text is made harmless where it stands."""
+        return self.within(before, after, piece.shown) if self.within is not None else self
 
     def of_text(self, name: str, source: Source) -> str | None:
         """Return the expression for what `change` does to text of this name; None where it is not always text."""
@@ -65,6 +87,7 @@ def write_single(
     """Write the binding of a whole value, which keeps its type; one that is shown becomes JSON."""
     value, write = source.name(), piece.write
     assert write is not None  # noqa: S101 # nosec B101 - a lone literal is no binding
+    clean = clean.of(piece) if clean is not None else None
 
     def attempt() -> None:
         source.add(f"{value} = {write()}")
@@ -117,21 +140,33 @@ def write_interpolated(
     pieces: Sequence[Piece], path: str, clean: Clean | None, source: Source
 ) -> Atom:
     """Write text that has expressions in it."""
-    each = clean if clean is not None and not clean.whole else None
-    atoms = [
-        source.once(
-            ("text", piece.shown, each), partial(_write_piece, piece, path, each, source)
+    written = [_literal(piece) for piece in pieces]
+    atoms: list[str] = []
+    for number, piece in enumerate(pieces):
+        each = None
+        if clean is not None and not clean.whole:
+            each = clean.of(piece, "".join(written[:number]), "".join(written[number + 1 :]))
+        atoms.append(
+            source.once(
+                ("text", piece.shown, each), partial(_write_piece, piece, path, each, source)
+            )
         )
-        for piece in pieces
-    ]
     text = source.keep(
         f"{atoms[0]} + {atoms[1]}" if len(atoms) == 2 else f"''.join(({', '.join(atoms)},))"
     )
+    if clean is not None and clean.finish is not None and "](" in "".join(written):
+        source.add(f"{text} = {source.constant(clean.finish)}({text})")
     source.add(f"if len({text}) > {LONG}: scope.weigh({text})")
     if clean is None or not clean.whole:
         return Atom(text)
     source.add(f"{text} = {source.constant(clean.change)}({text})")
     return Atom(text, May.BE_ANYTHING | May.BE_DROPPED)
+
+
+def _literal(piece: Piece) -> str:
+    """Return the text of a piece as far as the template writes it."""
+    nothing = piece.literal is None or piece.literal is UNDEFINED
+    return ANY_VALUE if piece.write is not None or nothing else to_text(piece.literal)
 
 
 def _write_piece(piece: Piece, path: str, each: Clean | None, source: Source) -> str:
@@ -171,7 +206,7 @@ def _text_of(shown: str, path: str, each: Clean | None) -> Callable[[Scope, Valu
             if not scope.lenient:
                 raise EvaluationError(f"{path}: {shown} is null, which text cannot show")
             value = scope.missing(shown)
-        elif each is not None:
+        if each is not None:
             value = each.change(value)
         if isinstance(value, list):
             scope.weigh_all(value)

@@ -109,3 +109,17 @@ async def test_no_sample_card_is_wider_than_the_page(teams: LocalTeams, page: Pa
     await page.locator(".message .ac-adaptiveCard").nth(3).wait_for()
 
     assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+async def test_line_ends_and_arabic_dates_are_as_in_teams(teams: LocalTeams, page: Page):
+    text = {"type": "TextBlock", "text": "one\ntwo {{DATE(2026-11-24T10:15:00Z,SHORT)}}"}
+    card = {"type": "AdaptiveCard", "version": "1.5", "lang": "ar", "body": [text]}
+    for _ in range(3):
+        await send(teams, card)
+    await page.goto(f"{teams.url}/channel/sre")
+    await page.locator(".message .ac-adaptiveCard").nth(2).wait_for()
+
+    shown = await page.locator(".message .ac-textBlock").all_inner_texts()
+    assert len(set(shown)) == 1
+    assert shown[0].startswith("one two")
+    assert "نوفمبر" in shown[0]

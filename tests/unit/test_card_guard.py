@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
-from pathlib import Path
+from html import unescape
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 
 from notifier import cardguard
 from notifier.cardguard import escape_markdown, guard, safe_address, visible
+from notifier.errors import TemplateError
 from notifier.templating import Template
 from notifier.templating.values import DROP
+from notifier.web import renderer
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 
@@ -29,15 +32,20 @@ def drawn(text: str, value: object, **more: object) -> Any:
     [
         ("**bold**", r"\*\*bold\*\*"),
         ("_em_", r"\_em\_"),
-        ("[pay here](http://evil.example)", "\\[pay here\\](http\u2060://evil.example)"),
-        ("<at>Everyone</at>", "\\<\u2060at\\>Everyone\\<\u2060/at\\>"),
+        ("[pay here](http://evil.example)", "[pay here]\u2060(http\u2060://evil.example)"),
+        ("[a]: http://evil.example", "[a]\u2060: http\u2060://evil.example"),
+        ("<at>Everyone</at>", "<\u2060at>Everyone<\u2060/at>"),
         ("https://evil.example", "https\u2060://evil.example"),
         ("- item", "\u2060- item"),
         ("# head", "\u2060# head"),
-        ("line\n1. one", "line\n\u20601. one"),
-        ("`code`", r"\`code\`"),
-        ("a\\*b", r"a\\\*b"),
-        ("&lt;at&gt;", r"\&lt;at\&gt;"),
+        ("> quote", "\u2060> quote"),
+        ("~~gone~~", "~\u2060~gone~\u2060~"),
+        ("(a)- b", "(a)\u2060- b"),
+        ("line\n1. one", "line\n\n\u20601. one"),
+        ("a\\*b", "a\\\u2060\\*b"),
+        ("\\\\server\\share", "\u2060\\\u2060\\server\\share"),
+        ("C:\\", "C:\\\u2060"),
+        ("&lt;at&gt;", "&\u2060lt;at&\u2060gt;"),
         ("total\u202e0001", "total0001"),
     ],
 )
@@ -57,6 +65,12 @@ def test_text_that_teams_would_read_is_escaped(hostile: str, shown: str) -> None
         "3 + 4",
         "-5.00",
         "+966 11 000",
+        "amount > 500 SAR",
+        "C:\\claims",
+        "[INV-001]",
+        "limit < 5 (SAR)",
+        "wow!",
+        "a | b ~ c `d` #1",
     ],
 )
 def test_ordinary_text_stays_as_it_is(plain: str) -> None:
@@ -70,6 +84,99 @@ def test_markdown_of_the_template_stays_markdown() -> None:
 def test_a_date_macro_of_the_template_stays_a_macro() -> None:
     built = drawn("${concat('{{DATE(', x, ', SHORT)}}')}", "2026-11-24T10:15:00Z")
     assert built["text"] == "{{DATE(2026-11-24T10:15:00Z, SHORT)}}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["${if(exists(x), concat('{{DATE(', x, ',SHORT)}} *'), '—')}", "{{DATE(${x},SHORT)}} \\*"],
+)
+def test_a_date_macro_that_an_expression_writes_stays_one(text: str) -> None:
+    assert (
+        drawn(text, "2026-11-24T10:15:00Z")["text"]
+        == "{{DATE(2026-11-24T10:15:00Z,SHORT)}} \\*"
+    )
+
+
+@pytest.mark.parametrize(
+    "macro", ["{{DATE(2026-11-24T10:15:00Z,SHORT)}}", "{{TIME(2026-11-24T10:15:00Z)}}"]
+)
+@pytest.mark.parametrize("around", ["", "due "])
+@pytest.mark.parametrize("text", ["${x}", "Due: ${x}"])
+def test_a_date_macro_in_event_text_stays_text(text: str, around: str, macro: str) -> None:
+    shown = drawn(text, around + macro)["text"]
+
+    assert "{{" not in shown
+    assert seen(shown).endswith(around + macro)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("a\nb", "a\n\nb"),
+        ("a\r\nb\rc", "a\n\nb\n\nc"),
+        ("a \n \n\n\tb\u2028c\n", "a\n\n\u2060\tb\n\nc"),
+    ],
+)
+def test_a_line_end_in_a_value_begins_a_paragraph(sent: str, shown: str) -> None:
+    assert drawn("${x}", sent)["text"] == shown
+    fact = Template({"title": "Error", "value": "${x}"}, guard).expand({"x": sent})
+    assert fact == {"title": "Error", "value": shown}
+    plain = Template({"type": "Image", "url": "https://a", "altText": "${x}"}, guard)
+    assert "\n\n\n" not in str(plain.expand({"x": "a\nb"}))
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://t.example/INC_1?a=1&b=2#c", "https://t.example/INC_1?a=1&b=2#c"),
+        ("https://t.example/a (b)", "https://t.example/a%20%28b%29"),
+        ("https://t.example/[*_x_*]", "https://t.example/%5B%2A%5Fx%5F%2A%5D"),
+        ("mailto:sre@example.com", "mailto:sre@example.com"),
+    ],
+)
+@pytest.mark.parametrize("text", ["[Ticket](${x})", 'See [**T**](<${x}>), [a](${x} "b") now'])
+def test_a_value_that_is_the_destination_of_a_link_stays_an_address(
+    text: str, address: str, shown: str
+) -> None:
+    assert drawn(text, address)["text"] == text.replace("${x}", shown)
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "", None, 5, "//evil.example", "data:text/html,x"]
+)
+def test_a_link_without_a_destination_that_may_be_one_is_its_text(address: object) -> None:
+    card = Template({"type": "TextBlock", "text": "See [the ${y} ticket](${x}) now"}, guard)
+    shown: Any = card.expand({"x": address, "y": "[INC]"}, missing=lambda _: "—")
+
+    assert shown["text"] == "See the [INC] ticket now"
+
+
+def test_a_value_within_a_destination_cannot_end_it() -> None:
+    shown = drawn("[Claim](https://claims.example/${x}/edit)", "a) [b](c")
+    assert shown["text"] == "[Claim](https://claims.example/a%29%20%5Bb%5D%28c/edit)"
+
+
+@pytest.mark.parametrize("subject", ["a](https://evil.example) b", "a\n\nb", "[a", "a]", "*a*"])
+def test_the_text_of_a_link_cannot_end_it(subject: str) -> None:
+    card = {"type": "TextBlock", "text": "[${data.subject}](${data.ticket_url})"}
+    data = {"subject": subject, "ticket_url": "https://t.example/1"}
+    shown: Any = Template(card, guard).expand({"data": data})
+
+    assert shown["text"].endswith("](https://t.example/1)")
+    assert rendered([shown["text"]])[0].count('<a href="https://t.example/1">') == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["${x}(${y})", "[a]${y}", "${x}[b](https://b.example)", "${x}: ${y}"]
+)
+def test_values_beside_each_other_or_the_template_make_no_link(text: str) -> None:
+    card = Template({"type": "TextBlock", "text": text}, guard)
+    shown: Any = card.expand({"x": "[pay]", "y": "(https://evil.example)"})
+    other: Any = card.expand({"x": "pay!", "y": "x"})
+
+    html = rendered([shown["text"], other["text"]])
+    assert 'evil.example"' not in html[0]
+    assert "<img" not in html[1]
 
 
 @pytest.mark.parametrize("value", [5, 2.5, True, None, {"a": 1}, ["*"]])
@@ -123,11 +230,112 @@ def test_an_address_is_taken_whole_or_not_at_all(text: str) -> None:
     assert safe_address(text) in (text, DROP)
 
 
+@pytest.mark.parametrize("empty", ["", None, "javascript:x"])
+def test_of_an_element_only_the_member_without_a_value_goes(empty: object) -> None:
+    card = {
+        "type": "Container",
+        "backgroundImage": "${if(empty(x),'',x)}",
+        "style": "${if(empty(x),'',x)}",
+        "selectAction": {"type": "Action.OpenUrl", "url": "${x}"},
+        "items": [
+            {"type": "TextBlock", "text": "here", "color": "${if(isString(x),'',x)}"},
+            {"type": "Image", "url": "${x}", "altText": "gone"},
+            {"type": "ActionSet", "actions": [{"type": "Action.OpenUrl", "url": "https://a.example", "iconUrl": "${x}"}]},
+            {"type": "Container", "backgroundImage": {"url": "${x}", "fillMode": "Cover"}, "items": [{"type": "TextBlock", "text": "too"}]},
+        ],
+    }  # fmt: skip
+    shown: Any = Template(card, guard).expand({"x": empty}, missing=lambda _: "—")
+
+    shown.pop("style", None)
+    assert shown == {
+        "type": "Container",
+        "items": [
+            {"type": "TextBlock", "text": "here"},
+            {"type": "ActionSet", "actions": [{"type": "Action.OpenUrl", "url": "https://a.example"}]},
+            {"type": "Container", "items": [{"type": "TextBlock", "text": "too"}]},
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"type": "FactSet", "facts": [{"$data": "${x}", "title": "a", "value": "b"}]},
+        {"type": "FactSet", "facts": "${x}"},
+        {"type": "FactSet", "facts": "${nowhere}"},
+        {"type": "ActionSet", "actions": [{"type": "Action.OpenUrl", "url": "${nowhere}"}]},
+        {"type": "ColumnSet", "columns": [{"$when": "${false}", "type": "Column"}]},
+        {"type": "RichTextBlock", "inlines": "${x}"},
+        {"type": "ImageSet", "images": [{"type": "Image", "url": "${nowhere}"}]},
+        {"type": "Container", "items": [{"type": "FactSet", "facts": [{"$when": "${false}", "title": "a"}]}]},
+    ],
+)  # fmt: skip
+def test_an_element_that_became_empty_is_left_out(element: Any) -> None:
+    kept = {"type": "TextBlock", "text": "here"}
+    card = Template({"type": "AdaptiveCard", "body": [element, kept]}, guard)
+
+    assert card.expand({"x": []}, missing=lambda _: "—") == {
+        "type": "AdaptiveCard",
+        "body": [kept],
+    }
+
+
+def test_an_empty_box_that_the_template_paints_stays() -> None:
+    box: Any = {"type": "Container", "minHeight": "20px", "items": [{"$when": "${false}"}]}
+    assert Template(box, guard).expand({}) == {**box, "items": []}
+
+
+ANY_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["${x}", "TextBlock", "", "a ${x}"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["type", "text", "url", "facts", "items", "style", "$data", "$when"]), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANY_JSON, ANY_JSON)
+@example({"type": ["x"], "text": "${x}"}, "a")
+def test_any_json_is_a_template_or_is_refused_by_name(card: Any, value: Any) -> None:
+    with contextlib.suppress(TemplateError):
+        Template(card, guard).expand({"x": value}, missing=lambda _: "—")
+
+
+def seen(escaped: str) -> str:
+    """Return what phones show: they take a backslash before `*` and `_` only, and nobody sees a word joiner."""
+    return re.sub(r"\\([*_])", r"\1", escaped).replace("\u2060", "")
+
+
+@given(st.text(alphabet="*_[]()<>`~#-+1. \\ab!&;=|:/{}DATE", max_size=40))
+def test_phones_show_the_text_as_it_was_sent(text: str) -> None:
+    assert seen(escape_markdown(text)) == text
+
+
 RENDERED = """
-const md = new (require(process.argv[1]))({html: false});
-const lines = require("node:fs").readFileSync(0, "utf8").trim().split("\\n").map((line) => JSON.parse(line));
+const context = {}; context.window = context.self = context;
+const {readFileSync} = require("node:fs");
+const vm = require("node:vm");
+vm.createContext(context);
+for (const file of ["vendor/markdown-it-15.0.3.min.js", "vendor/adaptivecards-3.0.6.min.js", "host.js"])
+  vm.runInContext(readFileSync(`${process.argv[1]}/${file}`, "utf8"), context);
+context.strict = process.argv[2] === "strict";
+const md = vm.runInContext("strict ? window.markdownit({html: false}).disable('backticks') : teamsMarkdown()", context);
+const lines = readFileSync(0, "utf8").trim().split("\\n").map((line) => JSON.parse(line));
 console.log(JSON.stringify(lines.map((text) => md.render(text))));
 """
+
+
+def rendered(texts: list[str], how: str = "teams") -> list[str]:
+    """Return the HTML that the local Teams makes of texts, or the whole of CommonMark if `how` is strict."""
+    try:
+        done = subprocess.run(
+            ["node", "-e", RENDERED, str(renderer.FOLDER), how],
+            input="\n".join(map(json.dumps, texts)),
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("needs Node")
+    return list(json.loads(done.stdout))
 
 
 @settings(max_examples=30, deadline=None)
@@ -136,21 +344,18 @@ console.log(JSON.stringify(lines.map((text) => md.render(text))));
         st.text(alphabet="*_[]()<>`~#-+1. \\ab!&;=|:\n\t", min_size=1, max_size=30), min_size=20
     )
 )
-def test_the_renderer_makes_no_markup_of_it(texts: list[str]) -> None:
-    library = (
-        Path(__file__).resolve().parents[2]
-        / "notifier/web/renderer/vendor/markdown-it-15.0.3.min.js"
-    )
-    try:
-        done = subprocess.run(
-            ["node", "-e", RENDERED, str(library)],
-            input="\n".join(json.dumps(escape_markdown(text)) for text in texts),
-            capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        pytest.skip("needs Node")
-    for source, html in zip(texts, json.loads(done.stdout), strict=True):
+def test_the_desktop_makes_no_markup_of_it_and_shows_it_as_it_was_sent(
+    texts: list[str],
+) -> None:
+    escaped = [escape_markdown(text) for text in texts]
+    for source, html in zip(texts, rendered(escaped, "strict"), strict=True):
         assert not re.search(r"<(?!/?p>|br)", html), (source, html)
+        shown = unescape(re.sub(r"</?p>|<br>", " ", html)).replace("\u2060", "")
+        assert shown.split() == source.split()
+
+
+def test_a_line_end_of_the_template_is_a_space_as_on_the_desktop() -> None:
+    assert rendered(["a\nb"])[0] == "<p>a\nb</p>\n"
 
 
 @given(st.text("aZ0 9١\u200b\u00a0.)(:/-+#=|^$'\"{}_*\n\té", max_size=12))
