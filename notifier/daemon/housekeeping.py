@@ -11,6 +11,7 @@ from notifier.daemon.parts import Daemon
 from notifier.errors import UnreachableError
 from notifier.streams.actions import ACCEPTED
 from notifier.streams.keys import Keys
+from notifier.streams.server_vitals import clock_ahead
 
 _HOUSEKEEPING_SECONDS = 60.0
 _CONSUMER_FORGOTTEN_SECONDS = 3600.0
@@ -23,8 +24,11 @@ async def housekeeping(daemon: Daemon) -> None:
     while True:
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
         try:
+            # Redis' clock made the ids that the age is counted by: a wrong clock of this machine must trim nothing.
+            ahead = await clock_ahead(daemon.client, daemon.config.redis, now=time.time)
+            now = time.time() + (ahead or 0.0)
             for stream in daemon.config.streams:
-                cutoff = int((time.time() - daemon.config.intake.retention_seconds) * 1000)
+                cutoff = int((now - daemon.config.intake.retention_seconds) * 1000)
                 trimmed = (
                     await daemon.group.trim(stream, older_than_ms=cutoff)
                     if "intake" in daemon.stages

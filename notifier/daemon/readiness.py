@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
 
 from notifier.daemon.parts import Daemon
 from notifier.errors import UnreachableError
@@ -12,6 +14,7 @@ from notifier.secrets import State
 from notifier.stages.stage import Every
 from notifier.store.patience import within
 from notifier.store.store import Store
+from notifier.streams.server_vitals import clock_ahead
 from notifier.telemetry.readiness import (
     ChannelState,
     Readiness,
@@ -22,6 +25,9 @@ from notifier.telemetry.readiness import (
 
 _LEAST_INTERVAL_SECONDS = 2.0
 _TIMEOUT_SECONDS = 2.0
+_CLOCKS_DIFFER_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
 
 
 class ReadinessChecks:
@@ -39,6 +45,7 @@ class ReadinessChecks:
         )
         self._redis = Server(ServerState.OK)
         self._postgres = Server(ServerState.UNUSED)
+        self._ahead: dict[str, float] = {}
 
     async def close(self) -> None:
         """Close the connection to Postgres; safe to repeat."""
@@ -51,6 +58,7 @@ class ReadinessChecks:
                 self._redis, self._postgres = await asyncio.gather(
                     _asked("Redis", self._ask_redis), _asked("Postgres", self._ask_postgres)
                 )
+                self._judge_clocks()
         daemon, health = self._daemon, self._daemon.health
         warnings = {**health.worries, **_webhooks_missing(daemon)}
         if self._postgres.state is ServerState.FAULT:
@@ -70,6 +78,8 @@ class ReadinessChecks:
         # Not PING: on a cluster only the nodes count that hold our streams.
         for stream in self._daemon.config.streams:
             await self._daemon.group.length(stream)
+        ahead = await clock_ahead(self._daemon.client, self._daemon.config.redis, now=time.time)
+        self._ahead["Redis"] = ahead or 0.0
         return Server(ServerState.OK)
 
     async def _ask_postgres(self) -> Server:
@@ -77,6 +87,7 @@ class ReadinessChecks:
             return Server(ServerState.UNUSED)
         try:
             missing = await self._store.missing_migrations()
+            self._ahead["Postgres"] = await self._store.clock_ahead(time.time)
         except asyncio.CancelledError:
             # Too slow: what was asked may still be on its way, so the connection is of no more use.
             await self._store.close()
@@ -85,6 +96,25 @@ class ReadinessChecks:
             why = f"the schema lacks {', '.join(missing)}; run: notifier migrate up"
             return Server(ServerState.FAULT, why, missing)
         return Server(ServerState.OK)
+
+    def _judge_clocks(self) -> None:
+        why = clocks_differ(self._ahead)
+        begins = "clock" not in self._daemon.health.warnings
+        self._daemon.health.warns("clock", why)
+        if why and begins:
+            log.warning("clock_differs", reason=why)
+
+
+def clocks_differ(ahead_seconds: Mapping[str, float]) -> str | None:
+    """Return what to say of servers whose clocks are more than a minute away from ours; None: they all agree."""
+    away = [
+        f"{abs(ahead) / 60:.0f} min {'behind' if ahead > 0 else 'ahead of'} {server}"
+        for server, ahead in ahead_seconds.items()
+        if abs(ahead) > _CLOCKS_DIFFER_SECONDS
+    ]
+    if not away:
+        return None
+    return f"this machine's clock is {' and '.join(away)}; let all follow NTP, see: timedatectl timesync-status"
 
 
 async def _asked(name: str, ask: Callable[[], Awaitable[Server]]) -> Server:

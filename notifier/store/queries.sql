@@ -49,3 +49,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: ping
 SELECT 1;
+
+-- name: clock
+-- Not now(), which is when the transaction began.
+SELECT extract(epoch FROM clock_timestamp())::double precision;

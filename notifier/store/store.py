@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -49,6 +49,14 @@ class Store:
         """Ask for an answer; raises StoreError."""
         async with self._errors():
             await (await self._connection.connected()).execute(_QUERIES["ping"])
+
+    async def clock_ahead(self, now: Callable[[], float]) -> float:
+        """Return how many seconds the server's clock is ahead of ours, which `now` gives as Unix seconds; raises StoreError."""
+        async with self._errors():
+            connection = await self._connection.connected()
+            before = now()
+            row = await (await connection.execute(_QUERIES["clock"])).fetchone()
+            return float(row[0]) - (before + now()) / 2 if row else 0.0
 
     async def missing_migrations(self) -> list[str]:
         """Return the migrations that this version needs and the database lacks; raises StoreError when Postgres is away."""

@@ -47,6 +47,21 @@ async def read_vitals(
         ]
 
 
+async def clock_ahead(
+    client: Client, settings: RedisSettings, *, now: Callable[[], float]
+) -> float | None:
+    """Return how many seconds the clock of the server, or of a cluster's first master, is ahead of ours; None: it does not say.
+
+    Raises:
+        StreamError: Redis is away.
+    """
+    async with redis_errors(client, settings.url):
+        if not isinstance(client, RedisCluster):
+            return await _clock(client, {}, now)
+        await client.initialize()
+        return await _clock(client, {"target_nodes": client.get_primaries()[:1]}, now)
+
+
 async def _ask(
     client: Client, node: str, target: Mapping[str, Any], now: Callable[[], float]
 ) -> Vitals:

@@ -30,6 +30,7 @@ from notifier.streams.connection import connect
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.daemons import Daemons
 from tests.support.escalation import STREAM, age, answer, record
+from tests.support.readiness import readiness
 from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
@@ -489,6 +490,25 @@ async def test_escalation_card_acknowledges_the_original_and_nothing_is_left_ope
 
     await until(all_answered)
     assert rows(daemons.database_url, VIEW) == []
+
+
+@pytest.mark.parametrize("days", [-30, 30])
+async def test_on_a_machine_whose_clock_is_wrong_events_escalate_in_time_and_readyz_warns(
+    daemons: Daemons, tmp_path: Path, days: int
+):
+    path = tmp_path / "mine.toml"
+    path.write_text(FAST)
+    ahead = str(days * 86_400)
+    await daemons.start(
+        "--config", str(path), program="tests.support.wrong_clock", CLOCK_AHEAD=ahead
+    )
+    event(daemons)
+
+    requests = await daemons.receiver.wait_for(3)
+    assert [request.path for request in requests] == ["/sre", "/nphies_integration", "/devops"]
+    state = await readiness(daemons)
+    assert state["status"] == 200
+    assert "clock" in state["warnings"]
 
 
 async def test_escalating_by_hand_tells_the_next_channel_at_once_and_it_can_acknowledge(
