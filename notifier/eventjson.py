@@ -20,8 +20,13 @@ class NoSuchNumberError(ValueError):
 MAX_DEPTH = 32
 """Deepest nesting of `data` that is accepted; cards show two levels."""
 
+MAX_VALUES = 30_000
+"""Most values in `data`, lists and objects among them: what goes through them all must not hold others up."""
 
-def json_object(field: str, text: str) -> dict[str, JsonValue]:
+
+def json_object(
+    field: str, text: str, *, most_values: int = MAX_VALUES
+) -> dict[str, JsonValue]:
     """Read the JSON object that a field holds; numbers keep their value, whatever their size.
 
     Raises:
@@ -40,6 +45,10 @@ def json_object(field: str, text: str) -> dict[str, JsonValue]:
         raise EventError(field, "is not valid JSON; send one JSON object") from None
     if not isinstance(parsed, dict):
         raise EventError(field, "is JSON but not an object; send {...}")
+    if text.count(",") + text.count("[") + text.count("{") > most_values and (
+        more_values_than(parsed, most_values)
+    ):
+        raise EventError(field, f"holds more than {MAX_VALUES} values; send fewer, or a link")
     if text.count("{") + text.count("[") > MAX_DEPTH and nested_deeper(parsed, MAX_DEPTH):
         raise EventError(field, f"is nested too deeply; the limit is {MAX_DEPTH}")
     if "\\u" in text and _LONE_SURROGATE.search(json.dumps(parsed, ensure_ascii=False)):
@@ -114,3 +123,17 @@ def nested_deeper(value: JsonValue, limit: int) -> bool:
             return False
         level = below
     return True
+
+
+def more_values_than(value: JsonValue, limit: int) -> bool:
+    """Tell whether there are more values within lists and objects; looks at no more than it needs to know."""
+    waiting: list[JsonValue] = [value]
+    count = 0
+    while waiting and count <= limit:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        count += 1
+    return count + len(waiting) > limit + 1

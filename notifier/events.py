@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from notifier.errors import EventError
-from notifier.eventjson import json_object
+from notifier.eventjson import MAX_VALUES, json_object
 from notifier.tracecontext import TRACEPARENT_PATTERN, clean_tracestate, parse_traceparent
 
 _Word = Annotated[
@@ -179,6 +179,8 @@ def parse_entry(
             "entry",
             f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",
         )
+    if len(fields) > MAX_VALUES:
+        raise EventError("entry", f"has more than {MAX_VALUES} fields; send fewer, or a link")
     texts = _decode(fields)
     members = _from_event_field(texts) if "event" in texts else _from_flat_fields(texts)
     return to_event(stream, entry_id, members)
@@ -285,7 +287,7 @@ def _from_flat_fields(texts: dict[str, str]) -> dict[str, JsonValue]:
             members[name] = text
     if texts.get("data"):
         # The JSON object wins over a flat field of the same name: it is the more deliberate of the two.
-        data.update(json_object("data", texts["data"]))
+        data.update(json_object("data", texts["data"], most_values=MAX_VALUES - len(texts)))
     members["data"] = data
     return members
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from pydantic import JsonValue
 
@@ -38,6 +38,11 @@ class _Long:
     owner: dict[str, JsonValue]
     key: str
     size: int
+    within: tuple[_Place, ...] = ()
+
+
+_Place = tuple[int, int]
+"""Identity of a list that something is in, and the index there."""
 
 
 def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
@@ -46,61 +51,76 @@ def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> 
     The longest lists (facts of a FactSet, like items of a container) are shortened first, then the longest texts;
     a note says how much is missing and links to it. A card that nothing more can be taken from comes back too large.
     """
-    fitted = copy.deepcopy(card)
+    fitted = _copied(card)
     arabic = isinstance(card, dict) and card.get("lang") == "ar"
-    while (over := _size(fitted) - max_card_bytes) > 0 and _shorten_list(
-        fitted, over, more_link, arabic
-    ):
-        pass
-    originals: dict[tuple[int, str], str] = {}
-    while (over := _size(fitted) - max_card_bytes) > 0 and _shorten_text(
-        fitted, over, originals, arabic
-    ):
-        pass
+    over = _shorten_lists(fitted, _size(fitted) - max_card_bytes, more_link, arabic)
+    _shorten_texts(fitted, over, arabic)
     return fitted
+
+
+def _copied(node: JsonValue) -> JsonValue:
+    if isinstance(node, dict):
+        return {key: _copied(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_copied(item) for item in node]
+    return node
 
 
 def _size(node: JsonValue) -> int:
     return counted_size(to_json_bytes(node))
 
 
-def _shorten_list(card: JsonValue, over: int, more_link: str | None, arabic: bool) -> bool:
-    longest = max(_lists(card), key=lambda found: found.size, default=None)
-    if longest is None:
-        return False
-    items = longest.owner[longest.key]
-    assert isinstance(items, list)  # noqa: S101 - _lists yields nothing else
-    removed = 0
+def _shorten_lists(card: JsonValue, over: int, more_link: str | None, arabic: bool) -> int:
+    """Shorten lists, the longest first, until so many bytes are gone; returns how many are still over."""
+    kept: dict[int, int] = {}
+    if over <= 0:
+        return over
+    # Sizes add up, so that nothing is counted twice; a list within another comes after it.
+    for longest in sorted(_lists(card), key=lambda found: found.size, reverse=True):
+        if over <= 0:
+            break
+        if any(index >= kept.get(outer, index + 1) for outer, index in longest.within):
+            continue
+        items = longest.owner[longest.key]
+        assert isinstance(items, list)  # noqa: S101 # nosec B101 - _lists yields nothing else
+        size, count = _kept(items, longest.size - over - _NOTE_BYTES)
+        note = _more_items(len(items) - count, longest.key, more_link, arabic)
+        del items[count:]
+        items.append(note)
+        kept[id(items)] = count
+        over -= longest.size - size - (_size(note) - _QUOTES + _COMMA)
+    return over
+
+
+def _kept(items: list[JsonValue], room: int) -> tuple[int, int]:
+    """Return the size of as many items as have room, KEPT_ITEMS and all but one at least, as a list; and their number."""
+    size = _QUOTES + len("[]") - _COMMA
     count = 0
-    while len(items) > KEPT_ITEMS and removed < over + _NOTE_BYTES:
-        removed += _size(items.pop()) - _QUOTES + _COMMA
+    for item in items[:-1]:
+        added = _size(item) - _QUOTES + _COMMA
+        if count >= KEPT_ITEMS and size + added > room:
+            break
+        size += added
         count += 1
-    items.append(_more_items(count, longest.key, more_link, arabic))
-    return True
+    return size, count
 
 
-def _lists(node: JsonValue) -> Iterator[_Long]:
-    """Yield the lists whose entries are all of one kind and that have no note yet."""
-    for owner in _objects(node):
-        for key in _LIST_MEMBERS:
-            items = owner.get(key)
-            if isinstance(items, list) and len(items) > KEPT_ITEMS + 1 and _alike(items):
-                yield _Long(owner, key, _size(items))
+def _lists(node: JsonValue, within: tuple[_Place, ...] = ()) -> Iterator[_Long]:
+    """Yield the lists whose entries are all of one kind."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in _LIST_MEMBERS and isinstance(value, list) and len(value) > KEPT_ITEMS + 1 and _alike(value):  # fmt: skip
+                yield _Long(node, key, _size(value), within)
+            yield from _lists(value, within)
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            if isinstance(item, dict | list):
+                yield from _lists(item, (*within, (id(node), index)))
 
 
 def _alike(items: list[JsonValue]) -> bool:
     kinds = {item.get("type") if isinstance(item, dict) else None for item in items}
-    return (
-        len(kinds) == 1
-        and not any(
-            isinstance(item, dict) and item.get("id") == "notifier-more" for item in items
-        )
-        and not _noted(items[-1])
-    )
-
-
-def _noted(item: JsonValue) -> bool:
-    return isinstance(item, dict) and item.get("title") == "…"
+    return len(kinds) == 1
 
 
 def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> JsonValue:
@@ -118,18 +138,23 @@ def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> Js
     }
 
 
-def _shorten_text(
-    card: JsonValue, over: int, originals: dict[tuple[int, str], str], arabic: bool
-) -> bool:
-    longest = max(_texts(card), key=lambda found: found.size, default=None)
-    if longest is None:
-        return False
-    text = str(longest.owner[longest.key])
-    original = originals.setdefault((id(longest.owner), longest.key), text)
-    surplus = (over + _NOTE_BYTES // 4) * len(text) // longest.size
-    keep = max(KEPT_CHARACTERS, len(text) - surplus - _LEAST_CUT)
-    longest.owner[longest.key] = _cut(original, keep, arabic)
-    return True
+def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> None:
+    """Shorten texts, the longest first, until so many bytes are gone."""
+    if over <= 0:
+        return
+    waiting = [(-found.size, number, found) for number, found in enumerate(_texts(card))]
+    originals = {number: str(found.owner[found.key]) for _, number, found in waiting}
+    heapify(waiting)
+    while over > 0 and waiting:
+        negative_size, number, longest = heappop(waiting)
+        text = str(longest.owner[longest.key])
+        surplus = (over + _NOTE_BYTES // 4) * len(text) // -negative_size
+        keep = max(KEPT_CHARACTERS, len(text) - surplus - _LEAST_CUT)
+        longest.owner[longest.key] = cut = _cut(originals[number], keep, arabic)
+        size = _size(cut)
+        over += negative_size + size
+        if _is_long(cut):
+            heappush(waiting, (-size, number, longest))
 
 
 def _cut(text: str, keep: int, arabic: bool) -> str:
@@ -149,8 +174,12 @@ def _texts(node: JsonValue) -> Iterator[_Long]:
     for owner in _objects(node):
         for key in _TEXT_MEMBERS:
             text = owner.get(key)
-            if isinstance(text, str) and len(text) > KEPT_CHARACTERS + 80:
+            if isinstance(text, str) and _is_long(text):
                 yield _Long(owner, key, _size(text))
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > KEPT_CHARACTERS + 80
 
 
 def _objects(node: JsonValue) -> Iterator[dict[str, JsonValue]]:

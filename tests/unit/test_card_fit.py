@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.cardcheck.schema import schema_faults
+from notifier.jsontext import to_json_bytes
+from notifier.teams import fit
 from notifier.teams.envelope import counted_size
 from notifier.teams.fit import fit_card
 
@@ -96,6 +99,33 @@ def test_what_cannot_be_shrunk_comes_back_too_large_and_whole() -> None:
         *({"type": "Image", "url": "https://x/" + "y" * 90, "altText": "a"} for _ in range(500))
     )
     assert fitted(full) == full
+
+
+@pytest.mark.parametrize(
+    "given_card",
+    [
+        card(*({"type": "Container", "items": [text_block("a" * 20)] * 9} for _ in range(900))),
+        card(*({"type": "Container", "items": [text_block("a" * 30), *[text_block("b")] * 9]} for _ in range(900)), *[text_block("t" * 300)] * 30),
+        card({"type": "Container", "items": [{"type": "Container", "items": [text_block("x")] * 6}] * 900}),
+        card(*({"type": f"T{number}", "text": "t" * 300} for number in range(800))),
+        card(facts(12_000, 1)),
+    ],
+)  # fmt: skip
+def test_the_work_grows_with_the_card_alone(
+    given_card: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+
+    def counted(value: object) -> bytes:
+        nonlocal written
+        text = to_json_bytes(value)
+        written += len(text)
+        return text
+
+    monkeypatch.setattr(fit, "to_json_bytes", counted)
+    fitted(given_card)
+
+    assert written < 6 * size(given_card)
 
 
 def test_the_card_given_is_not_changed() -> None:

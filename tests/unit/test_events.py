@@ -37,6 +37,30 @@ def test_type_alone_is_a_complete_event():
     assert event.time == datetime.fromtimestamp(1769854500, UTC)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"data": json.dumps({"list": [1] * 30_000})},
+        {"data": json.dumps({"list": [[{}]] * 15_000})},
+        {"event": json.dumps({"type": "a.b", "data": {"list": [[]] * 30_000}})},
+        {str(number): "" for number in range(30_000)},
+        {"data": json.dumps({"list": [1] * 20_000}), **{str(number): "" for number in range(15_000)}},
+    ],
+)  # fmt: skip
+def test_an_event_of_too_many_values_is_refused(fields: dict[str, str]):
+    sent = {key.encode(): value.encode() for key, value in {"type": "a.b", **fields}.items()}
+
+    with pytest.raises(EventError, match="30000"):
+        parse_entry("teams:events", ENTRY_ID, sent, max_bytes=262_144)
+
+
+def test_an_event_of_many_values_is_none_too_many():
+    data = {"list": [1] * 29_000, "text": "[{,:" * 20_000}
+    sent = {b"type": b"a.b", b"data": json.dumps(data).encode()}
+
+    assert parse_entry("teams:events", ENTRY_ID, sent, max_bytes=262_144).data == data
+
+
 def test_unknown_fields_become_data_and_known_ones_do_not():
     event = parse(
         {
