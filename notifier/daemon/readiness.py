@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
 
 import structlog
 
@@ -72,6 +73,7 @@ class ReadinessChecks:
             self._postgres,
             _secrets(daemon),
             _channels(daemon),
+            version("notifier"),
         )
 
     async def _ask_redis(self) -> Server:
@@ -135,6 +137,7 @@ def _secrets(daemon: Daemon) -> SecretsState:
         vault,
         "configured" if snapshot.secrets.keys else "missing",
         "configured" if snapshot.secrets.admin_token else "missing",
+        snapshot.secrets.keys.ids if snapshot.secrets.keys else (),
     )
 
 

@@ -103,7 +103,7 @@ def checklist(config: Config, env: Mapping[str, str], config_file: Path | None) 
         Check(LINKS, pure(look_at_links)),
         Check(PUBLIC, partial(ground.on_secrets, PUBLIC, partial(look_at_public, config))),
         Check(ADMIN, partial(ground.on_secrets, ADMIN, partial(look_at_admin, config))),
-        Check(DAEMON, partial(look_at_daemon, config)),
+        Check(DAEMON, ground.daemon),
         Check(SERVICE, partial(look_at_units, config, env)),
         Check(FILES, partial(look_at_files, config, env, config_file)),
     ]  # fmt: skip
@@ -175,6 +175,12 @@ class Ground:
         secrets, _ = self._survey()
         found = look(secrets)
         return await found if isinstance(found, Awaitable) else found
+
+    async def daemon(self) -> Sequence[Finding]:
+        """Look at the daemon on this machine, which may have other secrets than this command finds."""
+        await self._ask_vault()
+        secrets = None if self._vault_fault is not None else self._survey()[0]
+        return await look_at_daemon(self._config, secrets)
 
     def _survey(self) -> tuple[Secrets, list[str]]:
         return survey_secrets(self._config, sources(self._env, self._vault))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import aiohttp
 
 from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, warning
+from notifier.secrets import Secrets
 
 NAME = "daemon"
 _SECONDS = 5.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 # nosec B104 - where to look, not where to listen
 
 
-async def look_at_daemon(config: Config) -> list[Finding]:
-    """Return what /readyz on admin.bind says."""
+async def look_at_daemon(config: Config, secrets: Secrets | None) -> list[Finding]:
+    """Return what /readyz on admin.bind says, and where it differs from this command.
+
+    Args:
+        config: Settings of this command.
+        secrets: What this command finds; None when it cannot read them.
+    """
     host, _, port = config.admin.bind.rpartition(":")
     if not config.admin.bind or port == "0":
         return [fine(NAME, "not asked: admin.bind names no port")]
@@ -25,7 +33,7 @@ async def look_at_daemon(config: Config) -> list[Finding]:
             session.get(f"http://{address}/readyz", allow_redirects=False) as answer,
         ):
             state = await answer.json()
-            return ready_findings(address, state)
+            return [*ready_findings(address, state), *differences(state, secrets)]
     except aiohttp.ClientConnectorError:
         what = f"none answers on {address}"
         fix = "start it: systemctl start notifier, or notifier run (another instance may have another admin.bind)"
@@ -33,6 +41,34 @@ async def look_at_daemon(config: Config) -> list[Finding]:
     except (aiohttp.ClientError, TimeoutError, ValueError):
         what = f"what answers on {address} is no daemon, or hangs"
         return [fault(NAME, what, "see which process listens there, or restart it")]
+
+
+def differences(state: object, secrets: Secrets | None) -> list[Finding]:
+    """Return where a daemon runs with another version or other keys than this command."""
+    if not isinstance(state, dict) or not isinstance(state.get("secrets"), dict):
+        return []
+    found = []
+    here, there = version("notifier"), state.get("version")
+    if there and there != here:
+        what = f"the daemon is version {there}, this command {here}"
+        found.append(warning(NAME, what, "restart the daemon: systemctl restart notifier"))
+    keys = state["secrets"].get("key_ids")
+    if secrets is None or keys is None:
+        return found
+    ours = list(secrets.keys.ids) if secrets.keys else []
+    if keys != ours:
+        found.append(
+            warning(
+                NAME,
+                f"the daemon has the signing keys {_listed(keys)}, this command finds {_listed(ours)}",
+                "reload the daemon, or restart it after changing a credential file or the environment",
+            )
+        )
+    return found
+
+
+def _listed(ids: list[str]) -> str:
+    return ", ".join(ids) or "(none)"
 
 
 def ready_findings(address: str, state: object) -> list[Finding]:

@@ -51,6 +51,8 @@ class SecretsState:
     """configured or missing."""
     admin_token: str
     """configured or missing."""
+    key_ids: Sequence[str] = ()
+    """Ids of the signing keys, the current one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,14 @@ class Readiness:
     postgres: Server
     secrets: SecretsState
     channels: Mapping[str, ChannelState]
+    version: str = ""
 
     def body(self) -> dict[str, JsonValue]:
         """Return it as JSON."""
         return {
             "status": "ready" if self.ready else "not ready",
             "instance": self.instance,
+            "version": self.version,
             "redis": {"state": self.redis.state.value, "detail": self.redis.detail},
             "postgres": {
                 "state": self.postgres.state.value,
@@ -81,6 +85,7 @@ class Readiness:
                 "vault": self.secrets.vault,
                 "signing_key": self.secrets.signing_key,
                 "admin_token": self.secrets.admin_token,
+                "key_ids": list(self.secrets.key_ids),
             },
             "channels": {
                 name: {

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from notifier.doctor.names import look_at_settings, name_findings
 from notifier.doctor.pages import look_at_admin, look_at_keys, look_at_links, look_at_public
 from notifier.doctor.redis_server import vitals_findings
 from notifier.doctor.routing import look_at_channels, look_at_escalation, look_at_routes
-from notifier.doctor.running import ready_findings
+from notifier.doctor.running import differences, ready_findings
 from notifier.doctor.stages import stage_findings
 from notifier.doctor.webhooks import look_at_webhooks
 from notifier.errors import StreamError
@@ -285,6 +286,26 @@ def test_an_answer_of_readyz_becomes_findings():
     [found] = ready_findings("h:1", away)
     assert (found.level, found.what) == (Level.FAULT, "not ready: intake x: Redis is away")
     assert levels(ready_findings("h:1", ["something else"])) == ["fault"]
+
+
+def test_a_daemon_of_another_version_or_with_other_keys_is_warned_of():
+    own = load_secrets(
+        config(), sources({"TEAMS_HMAC_SECRET_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}, None)
+    )
+    ids = list(own.keys.ids) if own.keys else []
+
+    def found(state: object) -> list[str]:
+        return [finding.what for finding in differences(state, own)]
+
+    same = {"version": version("notifier"), "secrets": {"key_ids": ids}}
+    assert found(same) == []
+    [other] = found({**same, "version": "0.0.1"})
+    assert "0.0.1" in other
+    [keys] = found({**same, "secrets": {"key_ids": ["other"]}})
+    assert "other" in keys
+    assert ids[0] in keys
+    assert found({"secrets": {}}) == []  # a daemon from before says neither
+    assert differences({**same, "secrets": {"key_ids": []}}, None) == []
 
 
 @pytest.mark.parametrize(
