@@ -235,4 +235,4 @@ async def _answers(client: Client, config: Config) -> Sequence[Finding]:
 
 
 def _not_looked_at(name: str, why: str) -> Finding:
-    return warning(name, f"not looked at: {why}", "mend that first")
+    return warning(name, f"not looked at: {why}", "fix that first")

@@ -67,6 +67,11 @@ def differences(state: object, secrets: Secrets | None) -> list[Finding]:
     return found
 
 
+def _parts(names: list[str]) -> str:
+    """Name the first of those that have one cause, and count the others."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
 def _listed(ids: list[str]) -> str:
     return ", ".join(ids) or "(none)"
 
@@ -77,7 +82,11 @@ def ready_findings(address: str, state: object) -> list[Finding]:
         return [
             fault(NAME, f"what answers on {address} is no daemon of this version", "restart it")
         ]
-    failing = [f"{part}: {why}" for part, why in state["parts"].items() if why != "ok"]
+    by_cause: dict[str, list[str]] = {}
+    for part, why in state["parts"].items():
+        if why != "ok":
+            by_cause.setdefault(str(why), []).append(part)
+    failing = [f"{_parts(parts)}: {why}" for why, parts in by_cause.items()]
     warnings = [f"{part}: {why}" for part, why in state.get("warnings", {}).items()]
     if state.get("status") != "ready":
         return [

@@ -288,6 +288,18 @@ def test_an_answer_of_readyz_becomes_findings():
     assert levels(ready_findings("h:1", ["something else"])) == ["fault"]
 
 
+def test_one_cause_is_one_fault_however_many_parts_wait_for_it():
+    parts = {
+        f"delivery teams:events c{number}": "Redis refuses the login" for number in range(12)
+    }
+    state = {"status": "not ready", "parts": {**parts, "recorder": "Postgres is away"}}
+
+    found = ready_findings("h:1", state)
+
+    assert levels(found) == ["fault", "fault"]
+    assert sum("Redis refuses the login" in finding.what for finding in found) == 1
+
+
 def test_a_daemon_of_another_version_or_with_other_keys_is_warned_of():
     own = load_secrets(
         config(), sources({"TEAMS_HMAC_SECRET_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}, None)
