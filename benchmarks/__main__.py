@@ -18,6 +18,7 @@ from benchmarks.field import Contender, Notifier, contenders
 from benchmarks.parts import (
     backlog_cost,
     crash,
+    escalation,
     idle,
     latency,
     receiver_rate,
@@ -32,7 +33,17 @@ from benchmarks.world import World, open_world
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
 RESULTS = HERE / "results" / "bench.json"
-PARTS = ("throughput", "latency", "start", "idle", "backlog", "crash", "replay", "two")
+PARTS = (
+    "throughput",
+    "latency",
+    "start",
+    "idle",
+    "backlog",
+    "crash",
+    "replay",
+    "two",
+    "escalation",
+)
 FIELD = ("notifier", "floor", "faststream", "taskiq", "celery")
 
 
@@ -91,6 +102,9 @@ def _parts(
             world, field, events=given.events // 2, patience_seconds=22
         ),
         "replay": lambda: replay.measure(world, Notifier(), letters=given.events // 2),
+        "escalation": lambda: escalation.measure(
+            world, events=given.events, rounds=given.rounds, waiting=max(sizes) * 2
+        ),
         "two": lambda: two.measure(world, events=given.events, rounds=given.rounds),
     }
 

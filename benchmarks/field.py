@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from urllib.request import urlopen
@@ -107,13 +107,17 @@ class Notifier(Contender):
         return super().env(world) | {
             "REDIS_URL": world.redis.url, "DATABASE_URL": world.postgres.url, "TEAMS_ADMIN__BIND": f"127.0.0.1:{self.admin}",
             "TEAMS_PUBLIC__BIND": "127.0.0.1:0", "TEAMS_PUBLIC__URL": "https://notify.example.com", "TEAMS_HMAC_SECRET_KEY": _KEY,
-            "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1", "TEAMS_RATE_LIMIT_REQUESTS": "0", "TEAMS_ESCALATION__ENABLED": "0",
+            "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1", "TEAMS_RATE_LIMIT_REQUESTS": "0",
             **{f"TEAMS_WEBHOOK_{name.upper()}": f"{world.receiver.url}/{name}" for name in CHANNELS},
         }  # fmt: skip
 
     @override
     def publish(self, world: World, numbers: Iterable[int]) -> None:
-        _add(world.client, self.stream, (fields(number) for number in numbers))
+        self.add(world, (fields(number) for number in numbers))
+
+    def add(self, world: World, entries: Iterable[dict[str, str]]) -> None:
+        """Add entries to its stream."""
+        _add(world.client, self.stream, entries)
 
     @override
     def waiting(self, world: World) -> int:
@@ -282,7 +286,7 @@ def contenders(names: Sequence[str]) -> list[Contender]:
     return [known[name]() for name in names]
 
 
-def _add(client: redis.Redis, stream: str, entries: Iterable[dict[str, object]]) -> None:
+def _add(client: redis.Redis, stream: str, entries: Iterable[Mapping[str, object]]) -> None:
     pipeline = client.pipeline(transaction=False)
     for entry in entries:
         pipeline.xadd(stream, entry)

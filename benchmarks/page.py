@@ -79,19 +79,31 @@ def _more(results: Results) -> str:
             f"`notifier dlq replay --all` puts {replay['replayed_per_second']:,} dead letters a second back to work ({replay['letters']:,} of them, the command's "
             f"start included)."
         )
+    if "escalation" in results:
+        part = results["escalation"]
+        lines.append(
+            f"Escalation: {part['cpu_on_us']:.0f} µs of daemon and Postgres per notification with it, {part['cpu_off_us']:.0f} µs without. Behind {part['waiting']:,} MEDIUM "
+            f"events that wait, a CRITICAL one escalates {part['late_behind_waiting_s']:.1f} s after it is due, behind as many that are all due {part['late_behind_due_s']:.1f} s "
+            f"(the scheduler looks every 5 s); {part['steps_per_second']} due events escalate a second."
+        )
     if "two" in results:
         two = results["two"]
         lines.append(
             f"Two processes deliver {two['two_per_second']:.0f} notifications a second, one {two['one_per_second']:.0f}: {two['ratio']} times as many, on "
             f"{two['cpus']} cores that they share with Redis, Postgres and the receiver."
         )
-    return "## Replay, and a second process\n\n" + " ".join(lines) if lines else ""
+    return "## Replay, escalation, and a second process\n\n" + " ".join(lines) if lines else ""
 
 
 def _contenders(results: Results) -> str:
     lines = [f"- **{results['titles'][name]}**: {how}." for name, how in results["how"].items()]
+    settings = (
+        "notifier runs with its settings as shipped: escalation, signing and masking are on."
+        if "escalation" in results
+        else "Escalation was switched off for notifier in this run."
+    )
     note = (
-        "Escalation is switched off for notifier, since it would add notifications of its own. The peers draw the floor's string card and log nothing for "
+        f"{settings} The peers draw the floor's string card and log nothing for "
         "a task that succeeds; notifier draws its template, signs it, and writes its line. arq is not among them: it needs redis-py below 6."
     )
     return "\n".join(lines) + "\n\n" + note

@@ -12,7 +12,7 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _FIELDS_AFTER_NAME = 2
-_STATE, _SESSION, _UTIME, _CSTIME = 2, 5, 13, 16
+_STATE, _PARENT, _SESSION, _UTIME, _CSTIME = 2, 3, 5, 13, 16
 """Positions in /proc/PID/stat, counted from 0."""
 
 
@@ -81,6 +81,26 @@ class Program:
         self._process.wait()
         while self.processes():
             self.signal(signal.SIGKILL)
+
+
+def cpu_seconds_below(ancestor: int, name: str) -> float:
+    """Return user and system time of all processes of this name below another one, those that they have waited for included."""
+    stats = dict(_stats())
+    ticks = 0
+    for pid, stat in stats.items():
+        parent = pid
+        while parent in stats and parent != ancestor:
+            parent = int(stats[parent][_PARENT])
+        if parent == ancestor and _name(pid) == name:
+            ticks += sum(map(int, stat[_UTIME : _CSTIME + 1]))
+    return ticks / _TICKS
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _stats() -> Iterator[tuple[int, list[str]]]:

@@ -41,6 +41,16 @@ def verdicts(results: Results) -> list[Verdict]:
         found.append(
             _most(f"memory with {largest['waiting']:,} waiting, in MB", largest["highest_mb"], 120)
         )  # fmt: skip
+    if "escalation" in results:
+        part = results["escalation"]
+        found += [
+            _most("escalation's part of a delivery's processor time", part["share"], 0.1),
+            _most(
+                f"seconds that a CRITICAL event escalates late behind {part['waiting']:,} that are due",
+                max(part["late_behind_due_s"], part["late_behind_waiting_s"]),
+                5,
+            ),
+        ]
     if "two" in results:
         found.append(_two(results["two"]))
     return found

@@ -20,7 +20,7 @@ from benchmarks.contenders.string_card import TABLE
 from notifier.sandbox.servers import Server, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 
-_TABLES = "teams_notifications, teams_notification_attempts, bench_rows"
+_TABLES = "teams_notifications, teams_notification_attempts, teams_escalations, teams_actions, bench_rows"
 
 
 class TooSlowError(Exception):

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 100
 _PLANNED_AT_ONCE = 2_000
+_LEAST_PAUSE_SECONDS = 0.5
+"""What becomes due meanwhile shares a batch."""
 _PUT_OFF = timedelta(hours=1)
 _CLOCKS_AGREE = timedelta(minutes=1)
 _ON_ITS_WAY = timedelta(seconds=30)
@@ -97,8 +99,17 @@ class Escalator:
             more = await self._plan_again(matrix)
             more = await self.look() or more
         if self._looked and not more:
-            await sleep_unless(self._stop, matrix.poll_seconds)
+            await sleep_unless(self._stop, await self._pause_seconds(matrix))
         self._looked = True
+
+    async def _pause_seconds(self, matrix: Matrix) -> float:
+        """Return how long to wait: until the next row is due, but no longer than settings say."""
+        if not matrix.enabled:
+            return matrix.poll_seconds
+        following = await self._ledger.seconds_to_next()
+        if following is None:
+            return matrix.poll_seconds
+        return min(matrix.poll_seconds, max(_LEAST_PAUSE_SECONDS, following))
 
     async def look(self) -> bool:
         """Look at the rows that are due, up to a batch; returns whether more may be due.

@@ -191,6 +191,12 @@ class Ledger:
         async with self._connection.transaction() as connection:
             return (await _work(connection)).now
 
+    async def seconds_to_next(self) -> float | None:
+        """Return when the next row is due; None: none waits. Raises StoreError."""
+        async with self._connection.transaction() as connection:
+            [[seconds]] = await _all(connection, "next_due", {})
+            return None if seconds is None else float(seconds)
+
     async def plan_again(self, look: FirstLook, page: Page, limit: int) -> Page | None:
         """Have rows looked at now that would be looked at later than `look` says; None: there are no more pages.
 

@@ -22,6 +22,17 @@ FROM unnest(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW']) AS p (priority), LATERAL
 ) n LEFT JOIN teams_escalations e ON e.escalation_id = n.id
 LIMIT %(limit)s;
 
+-- name: next_due
+-- Seconds until the next row is due: the first of each priority by the index.
+SELECT extract(epoch FROM min(n.at) - now())::double precision
+FROM unnest(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW']) AS p (priority), LATERAL (
+    SELECT escalation_check_at AS at FROM teams_notifications
+    WHERE priority = p.priority AND escalation_check_at IS NOT NULL AND acknowledged_at IS NULL AND priority <> 'INFO'
+    ORDER BY escalation_check_at
+    LIMIT 1
+) n
+WHERE isfinite(n.at);
+
 -- name: originals
 SELECT f.number, n.id::text, n.channel, n.stakeholders, n.priority, coalesce(n.lang, 'en'), n.correlation_id, n.event_type,
     coalesce(n.waiting_since, least(n.sent_at, n.created_at)) AS since, n.acknowledged_by, n.acknowledged_at, n.action_taken,

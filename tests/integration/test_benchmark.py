@@ -17,7 +17,7 @@ def test_a_small_run_measures_and_prints_every_part_that_is_asked_for(
 ):
     kept = tmp_path / "bench.json"
     code = main(
-        ["--only", "throughput,latency,start,replay", "--field", "notifier,floor", "--events", "60", "--rounds", "1", "--rate", "20",
+        ["--only", "throughput,latency,start,replay,escalation", "--backlog", "100", "--field", "notifier,floor", "--events", "60", "--rounds", "1", "--rate", "20",
          "--seconds", "2", "--json", str(kept)]
     )  # fmt: skip
 
@@ -32,6 +32,8 @@ def test_a_small_run_measures_and_prints_every_part_that_is_asked_for(
     assert results["receiver"]["per_second"] > 0
     assert results["start"]["notifier_ready_s"] > 0
     assert results["replay"]["replayed_per_second"] > 0
+    assert results["escalation"]["cpu_on_us"] > 0
+    assert results["escalation"]["steps_per_second"] > 0
     assert "processor time per notification, times the floor's" in capsys.readouterr().out
 
 

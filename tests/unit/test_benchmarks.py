@@ -72,6 +72,20 @@ def test_targets_are_met_at_their_bound_and_missed_beyond():
 
 
 @pytest.mark.parametrize(
+    ("share", "late", "met"), [(0.1, 5.0, [True, True]), (0.11, 5.1, [False, False])]
+)
+def test_escalation_has_its_targets(share: float, late: float, met: list[bool]):
+    part = {
+        "share": share,
+        "waiting": 100_000,
+        "late_behind_waiting_s": 0.1,
+        "late_behind_due_s": late,
+    }
+
+    assert [verdict.met for verdict in verdicts({"escalation": part})] == met
+
+
+@pytest.mark.parametrize(
     ("cpus", "ratio", "met"), [(2, 1.1, None), (2, 1.8, True), (8, 1.1, False), (8, 1.7, True)]
 )
 def test_two_processes_are_judged_only_where_there_are_cores_for_them(
