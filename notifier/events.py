@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -27,6 +27,8 @@ from notifier.tracecontext import TRACEPARENT_PATTERN, clean_tracestate, parse_t
 _Word = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
+_DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+_MOST_AHEAD = timedelta(minutes=5)
 _Channel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -108,6 +110,14 @@ class EventEntry(BaseModel):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.strip().upper() if isinstance(value, str) else value
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _written_as_date(cls, value: object) -> object:
+        # Pydantic takes a bare number for seconds or milliseconds since 1970.
+        if value is None or (isinstance(value, str) and _DATE.match(value)):
+            return value
+        raise ValueError
 
     @field_validator("stakeholders", mode="before")
     @classmethod
@@ -234,6 +244,15 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
     )
 
 
+def ahead_of(time: datetime, now: datetime) -> timedelta | None:
+    """Return by how much an event's time is ahead of `now`, None up to five minutes.
+
+    More is usually a local time written as UTC, such as Riyadh's with a Z.
+    """
+    ahead = time - now
+    return ahead if ahead > _MOST_AHEAD else None
+
+
 def entry_time(entry_id: str) -> datetime:
     """Return the time in a stream entry's id (milliseconds since 1970, Redis XADD)."""
     try:
@@ -335,7 +354,7 @@ def _from_cloudevent(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
 _FAULTS = {
     "type": "must be letters, digits, dots, dashes and underscores, at most 128, such as nphies.claim.rejected",
     "priority": f"must be one of {', '.join(Priority)}",
-    "time": "must be RFC 3339 with an offset, such as 2026-01-31T10:15:00Z",
+    "time": "must be RFC 3339 with an offset, such as 2026-01-31T10:15:00Z, and not a number",
     "stakeholders": "must be a list of channel names, such as sre,devops",
     "lang": "must be a language tag such as en or ar",
     "data": "must be a JSON object",

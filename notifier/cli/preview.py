@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from pydantic import JsonValue
 
@@ -10,7 +11,7 @@ from notifier.cards import CardPainter, Cards
 from notifier.cli.event_input import accepted
 from notifier.config import Config
 from notifier.errors import EventError
-from notifier.events import Event
+from notifier.events import Event, ahead_of
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
 from notifier.provenance import OWN_PREFIX, is_own
@@ -44,15 +45,31 @@ def preview_cards(
 def doubts(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
     """Return in words, by their places, which events become dead letters by the routes of this configuration."""
     catalogue = Catalogue(config.routes, config.channels)
+    return _by_place((place, _why_lost(catalogue, event)) for place, event in events)
+
+
+def time_doubts(events: Iterable[tuple[str, Event]], now: datetime) -> list[str]:
+    """Return in words, by their places, which events have a time to come."""
+    return _by_place((place, _why_early(event, now)) for place, event in events)
+
+
+def _by_place(doubted: Iterable[tuple[str, str | None]]) -> list[str]:
     places: dict[str, list[str]] = {}
-    for place, event in events:
-        why = _why_lost(catalogue, event)
+    for place, why in doubted:
         if why is not None:
             places.setdefault(why, []).append(place)
     return [
         f"{found[0]}{f' and {len(found) - 1} more' if found[1:] else ''}: {why}"
         for why, found in places.items()
     ]
+
+
+def _why_early(event: Event, now: datetime) -> str | None:
+    ahead = ahead_of(event.time, now)
+    if ahead is None:
+        return None
+    hours = ahead.total_seconds() / 3600
+    return f"time: is {hours:.1f} h ahead; write a local time with its offset, such as +03:00"
 
 
 def _why_lost(catalogue: Catalogue, event: Event) -> str | None:

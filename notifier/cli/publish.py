@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from notifier.cli.options import (
     settings,
     with_redis,
 )
-from notifier.cli.preview import doubts, preview_cards
+from notifier.cli.preview import doubts, preview_cards, time_doubts
 from notifier.cli.producer_key import signature_doubt, signed, signing_key
 from notifier.config import Config
 from notifier.errors import EventError, NotifierError
@@ -128,6 +129,8 @@ def publish(
     doubt = signature_doubt(loaded, key, os.environ)
     if good and doubt:
         typer.echo(f"warning: {doubt}", err=True)
+    for warning in time_doubts(((item.place, item.event) for item in good), datetime.now(UTC)):
+        typer.echo(f"warning: {warning}", err=True)
     if dry_run:
         _preview(loaded, good, faults)
     elif good:

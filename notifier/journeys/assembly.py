@@ -132,6 +132,7 @@ def _identity(row: JourneyRow) -> Identity:
         row.channel,
         row.priority,
         row.trace_id,
+        row.event_time,
     )
 
 

@@ -164,6 +164,8 @@ class Identity:
     priority: str
     trace_id: str | None
     """Of its producer's trace (W3C Trace Context)."""
+    event_time: datetime | None = None
+    """When it happened, as its producer says."""
 
 
 @dataclass(frozen=True, slots=True)

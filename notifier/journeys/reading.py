@@ -53,6 +53,7 @@ class OutcomeRecord(BaseModel):
     template: str | None
     digest_id: str | None = None
     traceparent: str | None = None
+    event_time: AwareDatetime | None = None
     subject: dict[str, JsonValue] = {}
     attempts: tuple[_Attempt, ...] = ()
     card_payload: dict[str, JsonValue] | None = None
@@ -181,7 +182,16 @@ def identity_of(notification: Notification) -> Identity:
         notification.channel,
         notification.priority.value,
         trace_id(notification.traceparent),
+        _time(notification.event_time),
     )
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def waiting_of(
@@ -214,6 +224,7 @@ def ended_of(
         record.channel,
         record.priority,
         trace_id(record.traceparent),
+        record.event_time,
     )
     title = record.card_payload.get("fallbackText") if record.card_payload else None
     ended = Ended(

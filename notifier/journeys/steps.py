@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from notifier.events import ahead_of
 from notifier.journeys.models import Attempt, Escalation, Journey, Revival, Waiting
 
 
@@ -19,9 +20,8 @@ class Step:
 
 def steps_of(journey: Journey) -> list[Step]:
     """Return what happened to a notification, oldest first."""
-    identity = journey.identity
     steps = [
-        Step(journey.published_at, "published", f"{identity.stream} entry {identity.entry_id}"),
+        _published(journey),
         *(_attempt(attempt) for attempt in journey.attempts),
         *(_revival(revival) for revival in journey.revivals),
         *(_escalation(step) for step in journey.escalations),
@@ -36,6 +36,15 @@ def steps_of(journey: Journey) -> list[Step]:
     if journey.waiting is not None:
         steps += _waiting(journey.waiting)
     return sorted(steps, key=lambda step: (step.at is None, step.at or journey.published_at))
+
+
+def _published(journey: Journey) -> Step:
+    identity = journey.identity
+    detail = f"{identity.stream} entry {identity.entry_id}"
+    time = identity.event_time
+    if time is not None and ahead_of(time, journey.published_at):
+        detail += f"; its time is {time:%Y-%m-%d %H:%M} UTC, later than it was published"
+    return Step(journey.published_at, "published", detail)
 
 
 def _attempt(attempt: Attempt) -> Step:

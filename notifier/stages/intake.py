@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from notifier.config import IntakeSettings, RedisSettings
 from notifier.deadletter import Reason, of_entry, raw_fields
 from notifier.errors import EventError
-from notifier.events import Event, entry_time, parse_entry, size_bytes
+from notifier.events import Event, ahead_of, entry_time, parse_entry, size_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
 from notifier.provenance import STREAM_MEMBER, Signers, is_own
@@ -152,9 +152,10 @@ class Intake:
 
     async def _hop_batch(self, batch: list[Decision]) -> None:
         results = await self._group.hop([decision.move for decision in batch])
+        now = self._now()
         words: Counter[str] = Counter()
         for decision, result in zip(batch, results, strict=True):
-            word = _report(decision, result)
+            word = _report(decision, result, now)
             words[word] += 1
             if decision.span is not None:
                 decision.span.end(
@@ -266,7 +267,7 @@ class Intake:
         )
 
 
-def _report(decision: Decision, result: HopResult) -> str:
+def _report(decision: Decision, result: HopResult, now: datetime) -> str:
     """Log what became of an entry; returns the word that metrics have for it."""
     match result:
         case HopResult.MOVED if decision.dead is not None:
@@ -276,6 +277,13 @@ def _report(decision: Decision, result: HopResult) -> str:
             metrics.DEAD_LETTERS.labels(decision.dead.value).inc()
             return "dead_lettered"
         case HopResult.MOVED:
+            ahead = decision.event and ahead_of(decision.event.time, now)
+            if ahead:
+                log.warning(
+                    "event_time_ahead",
+                    ahead_seconds=round(ahead.total_seconds()),
+                    **_log_fields(decision),
+                )
             if log.is_enabled_for(logging.DEBUG):
                 log.debug("event_routed", **_log_fields(decision))
             return "routed"

@@ -50,6 +50,7 @@ class JourneyRow:
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     trace_id: str | None
+    event_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ SELECT n.id::text, n.stream, n.entry_id, n.event_id, n.correlation_id, n.event_t
     n.status, n.status_code, n.error_message, n.sent_at, n.retry_count, n.webhook_host, n.template,
     left(n.card_payload ->> 'fallbackText', 400), n.digest_id::text, n.created_at,
     CASE WHEN %(cards)s THEN n.card_payload END,
-    n.action_taken, n.acknowledged_by, n.acknowledged_at, substr(n.traceparent, 4, 32)
+    n.action_taken, n.acknowledged_by, n.acknowledged_at, substr(n.traceparent, 4, 32), n.event_time
 FROM matched JOIN teams_notifications n USING (id)
 ORDER BY n.sent_at DESC, n.id
 LIMIT %(limit)s;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,14 @@ def test_publish_dry_run_shows_route_and_card_and_publishes_nothing(redis_url: s
     assert "nphies_integration, pmo, compliance" in done.stdout
     assert '"AdaptiveCard"' in done.stdout
     assert entries(redis_url) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_publish_warns_of_a_time_to_come(redis_url: str, options: tuple[str, ...]):
+    hours = datetime.now(UTC) + timedelta(hours=3)
+    event = ("a.b", "--stakeholders", "sre", "--time", f"{hours:%Y-%m-%dT%H:%M:%SZ}")
+
+    done = notifier("publish", *event, *options, REDIS_URL=redis_url)
+
+    assert done.returncode == 0
+    assert "3.0 h ahead" in done.stderr or "2.9 h ahead" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import redis
@@ -85,6 +86,18 @@ async def test_what_waits_shows_its_place_and_then_who_has_it_in_hand(daemons: D
 
     assert journey["state"] == "in_hand"
     assert journey["waiting"]["consumer"].startswith("test1.")
+
+
+async def test_an_event_of_a_time_to_come_is_named_in_log_and_trace(daemons: Daemons):
+    await daemons.start()
+    later = f"{datetime.now(UTC) + timedelta(hours=3):%Y-%m-%dT%H:%M:00Z}"
+    xadd(daemons.redis_url, {**CLAIM, "id": "early", "time": later})
+    await until(lambda: rows(daemons.database_url))
+
+    [journey] = trace(daemons, "early")["journeys"]
+
+    assert later[:-4].replace("T", " ") in journey["steps"][0]["detail"]
+    assert '"event_time_ahead"' in daemons.log()
 
 
 async def test_without_postgres_the_outcome_that_waits_is_shown(daemons: Daemons):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isinf
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.errors import EventError
-from notifier.events import Event, Priority, parse_entry
+from notifier.events import Event, Priority, ahead_of, parse_entry
 from notifier.notifications import decode, encode
 from notifier.routing import Catalogue
 
@@ -233,6 +233,22 @@ def test_data_arrives_as_it_was_sent(value: Any):
     sent = json.dumps({"value": value})
 
     assert parse({"type": "a.b", "data": sent}).data == {"value": value}
+
+
+@pytest.mark.parametrize("time", ["1", "1764000000", "1764000000000", "1e9", "-5", "20261124"])
+def test_a_bare_number_is_no_time(time: str):
+    for entry in ({"time": time}, {"event": json.dumps({"type": "a.b", "time": float(time)})}):
+        with pytest.raises(EventError, match=r"^time: "):
+            parse({"type": "a.b", **entry} if "time" in entry else entry)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "warned"), [(-600, False), (0, False), (5, False), (6, True), (300, True)]
+)
+def test_a_time_over_five_minutes_ahead_is_noticed(minutes: int, warned: bool):
+    now = datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
+
+    assert (ahead_of(now + timedelta(minutes=minutes), now) is not None) == warned
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
