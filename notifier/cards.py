@@ -129,7 +129,7 @@ def load_cards(directory: Path) -> Cards:
     templates: dict[str, Template] = {}
     for path in sorted(directory.glob("*.json")):
         try:
-            templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")), guard)
+            templates[path.stem] = Template(json.loads(path.read_bytes()), guard)
         except (ValueError, OSError, RecursionError) as exc:
             raise CardError(f"{path}: is not readable JSON: {exc}") from None
         except TemplateError as exc:

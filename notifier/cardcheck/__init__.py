@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from notifier.cardcheck.schema import schema_faults
+from notifier.cardcheck.schema import card_faults
 from notifier.cardcheck.variants import Fields, read_fields, variants
 from notifier.cardguard import guard
 from notifier.cards import CardPainter, Cards, DrawnCard
@@ -26,6 +26,9 @@ from notifier.teams.fit import fit_card
 from notifier.templating import Template
 
 _SHOWN_FAULTS = 10
+_SHOWN_PLACES = 3
+_DRAWN = "{drawn}"
+"""Stands in a message for what the card was drawn with."""
 _AT_START = {"the sample", "no data"}
 _KNOWN_ROOTS = {
     "event": {"type", "id", "correlation_id", "time", "source", "lang", "stream"},
@@ -50,10 +53,39 @@ class Finding:
     message: str
     warning: bool = False
     """Whether the card works all the same."""
+    drawn: str = ""
+    """What the card was drawn with."""
+    also: tuple[str, ...] = ()
+    """Where else in the file the same is wrong."""
 
     def line(self) -> str:
         """Write it on one line."""
-        return f"{'warning: ' if self.warning else ''}{self.file}: {self.path}: {self.message}"
+        kind = "warning: " if self.warning else ""
+        message = self.message.replace(_DRAWN, self.drawn)
+        return f"{kind}{self.file}: {self.path}: {message}{_also(self.also)}"
+
+
+def _also(places: tuple[str, ...]) -> str:
+    if not places:
+        return ""
+    more = f" and {len(places) - _SHOWN_PLACES} more" if len(places) > _SHOWN_PLACES else ""
+    return f" (also at {', '.join(places[:_SHOWN_PLACES])}{more})"
+
+
+def _one_of_each(findings: Iterable[Finding]) -> list[Finding]:
+    """Return one finding for each kind of fault in a file, with all places: the same is seen with many data."""
+    firsts: dict[tuple[Path, str], Finding] = {}
+    places: dict[tuple[Path, str], dict[str, None]] = {}
+    for finding in findings:
+        kind = (finding.file, finding.message)
+        first = firsts.setdefault(kind, finding)
+        # With other data the same element has another path; an expression stays the same.
+        if finding.drawn == first.drawn or finding.path.startswith("${"):
+            places.setdefault(kind, {})[finding.path] = None
+    return [
+        replace(first, also=tuple(place for place in places[kind] if place != first.path))
+        for kind, first in firsts.items()
+    ]
 
 
 def check_folder(folder: Path, config: Config, *, thorough: bool = True) -> list[Finding]:
@@ -68,7 +100,7 @@ def check_folder(folder: Path, config: Config, *, thorough: bool = True) -> list
     templates: dict[str, Template] = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            templates[path.stem] = Template(json.loads(path.read_text(encoding="utf-8")), guard)
+            templates[path.stem] = Template(json.loads(path.read_bytes()), guard)
         except (ValueError, OSError, RecursionError) as exc:
             findings.append(Finding(path, "$", f"is not readable JSON: {exc}"))
         except TemplateError as exc:
@@ -77,11 +109,11 @@ def check_folder(folder: Path, config: Config, *, thorough: bool = True) -> list
     try:
         fields = read_fields(folder)
     except ValueError as exc:
-        return [*findings, Finding(folder / "fields.toml", "$", f"is not TOML: {exc}")]
+        return [*findings, Finding(folder / "fields.toml", "$", f"cannot be used: {exc}")]
     for name, template in templates.items():
         findings += _unknown_paths(folder / f"{name}.json", template, fields)
     check = _Check(folder, config, Cards(templates), fields, thorough=thorough)
-    return [*findings, *check.findings()]
+    return _one_of_each([*findings, *check.findings()])
 
 
 def refuse_broken(folder: Path, config: Config) -> None:
@@ -170,7 +202,7 @@ class _Check:
 
     def _notifications(self, path: Path) -> Iterator[Notification | Finding]:
         try:
-            members = json_object("event", path.read_text(encoding="utf-8"))
+            members = json_object("event", path.read_text(encoding="utf-8-sig"))
             event = to_event(self._config.streams[0], "0-0", members)
             data = mask_event_data(event.data, self._masking)
             [first, *_] = self._catalogue.route(event, data).notifications
@@ -207,16 +239,14 @@ class _Check:
             self._seen_templates.add(drawn.template)
             file = self._folder / f"{drawn.template}.json"
             for gap in drawn.gaps:
-                yield Finding(
-                    file,
-                    f"${{{gap}}}",
-                    f"has no value {what}; guard it with exists() or if()",
-                )
+                message = f"has no value {_DRAWN}; guard it with exists() or if()"
+                yield Finding(file, f"${{{gap}}}", message, drawn=what)
             if name == "the sample":
                 for where in _unclosed(card, "$"):
                     yield Finding(file, where, "shows ${; close it with } or write \\${")
-            for where, message in schema_faults(card):
-                yield Finding(file, where, f"{message} ({what})")
+            for fault in card_faults(card):
+                message = f"{fault.message} ({_DRAWN})"
+                yield Finding(file, fault.path, message, fault.warning, what)
 
     def _fitted(self, drawn: DrawnCard) -> JsonValue:
         limit = self._config.delivery.max_card_bytes

@@ -4,29 +4,60 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pydantic import JsonValue
 
 if TYPE_CHECKING:
     from jsonschema import Draft6Validator
+    from jsonschema.exceptions import ValidationError
 
-ELEMENTS = frozenset({
+SHOWN = frozenset({
     "AdaptiveCard", "TextBlock", "RichTextBlock", "TextRun", "Image", "ImageSet", "Container", "ColumnSet", "Column", "FactSet",
-    "ActionSet", "Action.OpenUrl", "Action.ShowCard", "Action.ToggleVisibility",
+    "ActionSet", "Table", "TableRow", "TableCell", "Media",
+    "Action.OpenUrl", "Action.ShowCard", "Action.ToggleVisibility",
 })  # fmt: skip
-"""What a card posted by a workflow may hold (Microsoft: Adaptive Cards for Teams); inputs and other actions need a bot."""
+"""What Teams shows of a card from a workflow, and what works in it (Microsoft: "Types of cards", incoming webhooks)."""
+
+INPUTS = frozenset({
+    "Input.Text", "Input.Number", "Input.Date", "Input.Time", "Input.Toggle", "Input.ChoiceSet",
+})  # fmt: skip
+
+NEWER = frozenset({
+    "ActionRun", "Badge", "Carousel", "CarouselPage", "CitationRun", "CodeBlock", "CompoundButton", "Icon", "IconRun", "ImageRun", "ProgressBar",
+    "ProgressRing", "Rating", "Input.Rating", "Action.Popover", "Action.ResetInputs", "Action.OpenUrlDialog", "Action.InsertImage",
+    "Chart.Donut", "Chart.Pie", "Chart.Gauge", "Chart.Line", "Chart.HorizontalBar", "Chart.HorizontalBar.Stacked",
+    "Chart.VerticalBar", "Chart.VerticalBar.Grouped", "Layout.Stack", "Layout.Flow", "Layout.AreaGrid",
+})  # fmt: skip
+"""What newer clients of Teams show beyond Adaptive Cards 1.5 (adaptivecards.microsoft.com); nothing here knows its properties."""
 
 MAX_ACTIONS = 6
 """Actions that Teams shows in one row (Microsoft: Adaptive Cards for Teams, "a maximum of six primary actions")."""
 
-Fault = tuple[str, str]
-"""JSON path, and what is wrong with the fix."""
+_LISTS_OF_ELEMENTS = frozenset({"body", "items", "actions", "images"})
+"""Members whose entries have to say what they are."""
 
+_OPENED = ("https://", "http://", "mailto:", "tel:")
+"""Addresses that a button of Teams opens."""
+
+
+class Fault(NamedTuple):
+    """What is wrong at a place."""
+
+    path: str
+    """JSON path."""
+    message: str
+    """What is wrong, and the fix."""
+    warning: bool = False
+    """Whether Teams takes the card all the same."""
+
+
+_TEXT_STAND_IN: JsonValue = {"type": "TextBlock", "text": ""}
 _STAND_INS: dict[str, JsonValue] = {
-    "TextBlock": {"type": "TextBlock", "text": ""},
+    "TextBlock": _TEXT_STAND_IN,
     "RichTextBlock": {"type": "RichTextBlock", "inlines": []},
     "TextRun": {"type": "TextRun", "text": ""},
     "Image": {"type": "Image", "url": ""},
@@ -36,10 +67,15 @@ _STAND_INS: dict[str, JsonValue] = {
     "Column": {"type": "Column"},
     "FactSet": {"type": "FactSet", "facts": []},
     "ActionSet": {"type": "ActionSet", "actions": []},
+    "Table": {"type": "Table"},
+    "TableRow": {"type": "TableRow"},
+    "TableCell": {"type": "TableCell", "items": []},
+    "Media": {"type": "Media", "sources": []},
     "Action.OpenUrl": {"type": "Action.OpenUrl", "url": ""},
     "Action.ShowCard": {"type": "Action.ShowCard"},
     "Action.ToggleVisibility": {"type": "Action.ToggleVisibility", "targetElements": []},
     "AdaptiveCard": {"type": "AdaptiveCard"},
+    "BackgroundImage": {"type": "BackgroundImage", "url": ""},
 }
 """The least element of each kind: a parent is checked with these in place of its children, so each fault is told once."""
 
@@ -50,69 +86,139 @@ _NARROWER = frozenset(
 
 
 def schema_faults(card: JsonValue) -> Iterator[Fault]:
-    """Yield what is wrong with an expanded card."""
+    """Yield why Teams would not show an expanded card, or not all of it."""
+    return (fault for fault in card_faults(card) if not fault.warning)
+
+
+def card_faults(card: JsonValue) -> Iterator[Fault]:
+    """Yield what is wrong with an expanded card, also where Teams takes it all the same."""
     if not isinstance(card, dict) or card.get("type") != "AdaptiveCard":
-        yield "$.type", 'must be "AdaptiveCard"'
+        yield Fault("$.type", 'must be "AdaptiveCard"')
         return
     if card.get("version") not in ("1.0", "1.1", "1.2", "1.3", "1.4", "1.5"):
-        yield "$.version", "Teams shows Adaptive Cards up to 1.5; set it to 1.5"
-    yield from _walk(card, "$")
+        yield Fault("$.version", "Teams shows Adaptive Cards up to 1.5; set it to 1.5")
+    yield from _walk(card, "$", element=True)
 
 
-def _walk(node: JsonValue, path: str) -> Iterator[Fault]:
-    if isinstance(node, list):
-        for number, item in enumerate(node):
-            yield from _walk(item, f"{path}[{number}]")
+def _walk(node: JsonValue, path: str, *, element: bool = False) -> Iterator[Fault]:
     if not isinstance(node, dict):
+        if element:
+            yield Fault(path, "is not an element; write an object with a type")
         return
     kind = node.get("type")
-    if isinstance(kind, str) and path != "$.msteams":
+    if isinstance(kind, str):
         yield from _element_faults(node, kind, path)
+    elif element or kind is not None:
+        yield Fault(f"{path}.type", 'must be the name of an element, such as "TextBlock"')
     for key, value in node.items():
-        if key not in ("msteams", "requires"):
+        if key in ("msteams", "requires", "data"):
+            continue
+        if isinstance(value, list):
+            for number, item in enumerate(value):
+                inner = f"{path}.{key}[{number}]"
+                if isinstance(item, dict) or key in _LISTS_OF_ELEMENTS:
+                    yield from _walk(item, inner, element=key in _LISTS_OF_ELEMENTS)
+        elif isinstance(value, dict):
             yield from _walk(value, f"{path}.{key}")
 
 
 def _element_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterator[Fault]:
-    if kind not in ELEMENTS:
-        yield (
-            f"{path}.type",
-            f"{kind} does not work in a card posted by a workflow; use one of {', '.join(sorted(ELEMENTS))}",
-        )
+    if kind in _validated():
+        yield from _own_faults(node, kind, path)
+        shallow = {key: _without_text(key, value) for key, value in node.items()}
+        for where, message, warning in _messages(kind, json.dumps(shallow, sort_keys=True)):
+            yield Fault(f"{path}{where}", message, warning)
+    if kind in SHOWN or _kind_of_data(kind):
         return
+    if kind in INPUTS:
+        yield Fault(
+            f"{path}.type",
+            f"{kind}: what is typed into it goes nowhere in a card posted by a workflow; leave it out",
+            warning=True,
+        )
+    elif kind in NEWER:
+        yield Fault(
+            f"{path}.type",
+            f"{kind} is newer than Adaptive Cards 1.5: not every Teams shows it, and its properties are not checked",
+            warning=True,
+        )
+    elif kind in ("Action.Submit", "Action.Execute"):
+        yield Fault(
+            f"{path}.type",
+            f"{kind} does not work in a card posted by a workflow, for nobody answers it; use Action.OpenUrl",
+        )
+    elif "fallback" not in node:
+        near = get_close_matches(kind, SHOWN, 1)
+        meant = f"; did you mean {near[0]}?" if near else "; docs/cards.md lists what it shows"
+        yield Fault(f"{path}.type", f"{kind} is not shown by Teams{meant}")
+
+
+def _own_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterator[Fault]:
+    """Yield what no schema says."""
     actions = node.get("actions")
     if isinstance(actions, list) and len(actions) > MAX_ACTIONS:
-        yield (
+        yield Fault(
             f"{path}.actions",
             f"Teams shows {MAX_ACTIONS} actions; put others into an Action.ShowCard",
+            warning=True,
         )
     url = node.get("url")
-    if isinstance(url, str) and not url.startswith(
-        ("https://",) if kind == "Image" else ("https://", "http://")
-    ):
-        yield f"{path}.url", "must be an https address"
+    if kind == "Image" and isinstance(url, str) and not url.startswith(("https://", "data:image/")):  # fmt: skip
+        yield Fault(f"{path}.url", "Teams loads images from https addresses only", warning=True)
+    if kind == "Action.OpenUrl" and isinstance(url, str) and not url.startswith(_OPENED):
+        yield Fault(f"{path}.url", "must be an https address, or Teams does not open it")
     if kind == "Image" and not node.get("altText"):
-        yield f"{path}.altText", "is missing; say what the image shows"
+        yield Fault(f"{path}.altText", "is missing; say what the image shows", warning=True)
     if kind == "TextBlock" and node.get("wrap") is not True:
-        yield f"{path}.wrap", "must be true, or long text is cut on a phone"
-    shallow = {key: _without_text(key, value) for key, value in node.items()}
-    for where, message in _messages(kind, json.dumps(shallow, sort_keys=True)):
-        yield f"{path}{where}", message
+        yield Fault(f"{path}.wrap", "is not true, so long text is cut on a phone", warning=True)
+    if kind == "Table":
+        yield Fault(
+            f"{path}.type",
+            "Table: phones may leave it blank (AdaptiveCards issue 8853); a FactSet or ColumnSet is shown everywhere",
+            warning=True,
+        )
+    if kind == "Media":
+        yield Fault(
+            f"{path}.type",
+            "Media: Teams plays files of OneDrive and SharePoint, YouTube, Vimeo and Dailymotion only",
+            warning=True,
+        )
 
 
-def _stand_in(value: JsonValue) -> JsonValue:
+def _kind_of_data(kind: str) -> bool:
+    """Tell whether a type is one of an object that is no element, such as BackgroundImage."""
+    return kind == "Input.Choice" or (
+        kind in _validated() and not kind.startswith(("Action.", "Input."))
+    )
+
+
+@lru_cache(maxsize=1)
+def _validated() -> frozenset[str]:
+    """Return the types whose members the schema knows."""
+    definitions = cast("dict[str, dict[str, object]]", _schema()["definitions"])
+    return frozenset(name for name, wanted in definitions.items() if "properties" in wanted)
+
+
+def _stand_in(value: JsonValue, key: str) -> JsonValue:
     if isinstance(value, list):
-        return [_stand_in(item) for item in value]
-    if isinstance(value, dict) and isinstance(value.get("type"), str):
-        return _STAND_INS.get(str(value["type"]), value)
-    if isinstance(value, dict):
-        return {key: _without_text(key, item) for key, item in value.items()}
-    return value
+        return [_stand_in(item, key) for item in value]
+    if not isinstance(value, dict):
+        return _TEXT_STAND_IN if key in _LISTS_OF_ELEMENTS and key != "actions" else value
+    kind = value.get("type")
+    if kind is None and key not in _LISTS_OF_ELEMENTS:
+        return {name: _without_text(name, item) for name, item in value.items()}
+    if isinstance(kind, str) and kind in _STAND_INS:
+        return _STAND_INS[kind]
+    if key == "inlines":
+        return _STAND_INS["TextRun"]
+    if key in ("actions", "selectAction") or (isinstance(kind, str) and kind.startswith("Action.")):  # fmt: skip
+        return _STAND_INS["Action.OpenUrl"]
+    return _STAND_INS["Image"] if key == "images" else _TEXT_STAND_IN
 
 
 def _without_text(key: str, value: JsonValue) -> JsonValue:
     """Return what the schema judges of a member: of free text nothing but that it is text."""
-    return "" if isinstance(value, str) and key in _free_texts() else _stand_in(value)
+    return "" if isinstance(value, str) and key in _free_texts() else _stand_in(value, key)
 
 
 @lru_cache(maxsize=1)
@@ -132,21 +238,32 @@ def _free_texts() -> frozenset[str]:
 @lru_cache(maxsize=8192)
 def _messages(kind: str, element: str) -> tuple[Fault, ...]:
     """Return the schema's faults of one element; most elements of a folder look like others, so answers are kept."""
-    found = _validator(kind).iter_errors(json.loads(element))
-    return tuple(
-        (
-            "".join(
-                f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path
-            ),
-            _readable(str(error.message)),
+    members = json.loads(element)
+    if kind == "TableCell":
+        members.setdefault(
+            "items", []
+        )  # the schema wants it, Teams and Microsoft's own samples do not
+    return tuple(_readable(kind, error) for error in _validator(kind).iter_errors(members))
+
+
+def _readable(kind: str, error: ValidationError) -> Fault:
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.path)
+    if error.validator == "additionalProperties":
+        known = cast("dict[str, dict[str, object]]", error.schema).get("properties", {})
+        unknown = sorted(set(cast("dict[str, object]", error.instance)) - set(known))
+        near = get_close_matches(unknown[0], known, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        names = ", ".join(unknown)
+        return Fault(
+            path, f"Teams ignores {names}, which {kind} does not have{meant}", warning=True
         )
-        for error in found
-    )
-
-
-def _readable(message: str) -> str:
+    message = str(error.message)
     short = message if len(message) <= 200 else f"{message[:200]}…"
-    return f"{short} (Adaptive Cards 1.5 schema; see adaptivecards.io/explorer)"
+    # Of a word that it does not know, every client takes the default instead.
+    word = isinstance(error.instance, str) and error.validator in ("enum", "anyOf", "pattern")
+    return Fault(
+        path, f"{short} (Adaptive Cards 1.5 schema; see adaptivecards.io/explorer)", word
+    )
 
 
 @lru_cache(maxsize=32)

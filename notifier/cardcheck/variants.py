@@ -20,12 +20,28 @@ def read_fields(folder: Path) -> Fields:
     """Return the documented data fields of each card; none when the folder has no fields.toml.
 
     Raises:
-        ValueError: The file is not TOML.
+        ValueError: The file is not TOML, or a field of it is not a table.
     """
     path = folder / "fields.toml"
     if not path.is_file():
         return {}
-    return cast("Fields", tomllib.loads(path.read_text(encoding="utf-8")))
+    found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    strays = [
+        name
+        for card, fields in found.items()
+        for name in (
+            [
+                f"{card}.{field}"
+                for field, about in fields.items()
+                if not isinstance(about, dict)
+            ]
+            if isinstance(fields, dict)
+            else [card]
+        )
+    ]
+    if strays:
+        raise ValueError(f"{strays[0]} is not a table; write [card.field]")
+    return cast("Fields", found)
 
 
 def variants(

@@ -22,8 +22,10 @@ def read_text(path: Path) -> str:
     """
     try:
         if str(path) == "-":
-            return typer.get_text_stream("stdin", encoding="utf-8").read()
-        return path.read_text(encoding="utf-8")
+            return (
+                typer.get_text_stream("stdin", encoding="utf-8").read().removeprefix("\ufeff")
+            )
+        return path.read_text(encoding="utf-8-sig")
     except OSError as exc:
         raise CommandError(f"{path}: cannot be read: {exc.strerror}") from None
     except UnicodeDecodeError:

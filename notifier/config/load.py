@@ -128,7 +128,7 @@ def mask_url(url: str) -> str:
 
 def _read_toml(path: Path) -> dict[str, JsonValue]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: there is no such file; name an existing one with --config"

@@ -56,7 +56,7 @@ def draw_samples(folder: Path, config: Config, cards: Cards) -> Iterator[Drawing
     first: Notification | None = None
     for path in sorted((folder / "samples").glob("*.json")):
         with _naming(path):
-            members = json_object("event", path.read_text(encoding="utf-8"))
+            members = json_object("event", path.read_text(encoding="utf-8-sig"))
             event = to_event(config.streams[0], "1764000000000-0", members)
             routed = catalogue.route(event, mask_event_data(event.data, masking))
             drawings: list[Drawing] = []

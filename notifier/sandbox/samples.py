@@ -20,7 +20,7 @@ def sample_events() -> Iterator[str]:
         ),
         key=lambda path: ("claim" not in path.stem, path.stem),
     )
-    samples = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    samples = [json.loads(path.read_bytes()) for path in paths]
     for sample in itertools.cycle(samples):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         yield json.dumps({**sample, "time": now}, ensure_ascii=False)

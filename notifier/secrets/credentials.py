@@ -37,7 +37,7 @@ class CredentialSource:
 
     def _text(self, file_name: str) -> str | None:
         try:
-            with (self._folder / file_name).open(encoding="utf-8") as file:
+            with (self._folder / file_name).open(encoding="utf-8-sig") as file:
                 return file.read(_MAX_BYTES).strip()
         except FileNotFoundError:
             return None

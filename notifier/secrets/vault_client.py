@@ -215,7 +215,7 @@ class _BoundedAdapter(HTTPAdapter):
 
 def _read_token(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError):
         raise VaultError(
             f"vault.kubernetes_token_file: {path} cannot be read; mount a service account token there"

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from notifier import assets
 from notifier.cardcheck import check_folder, refuse_broken
+from notifier.cardcheck.schema import card_faults
 from notifier.cardcheck.seal import Folder, sealed, write_seal
 from notifier.cards import checked_cards, load_cards
 from notifier.config import Config, load_config
 from notifier.errors import CardError
+from notifier.teams.fit import fit_card
 from tests.support.card_folder import one_card
 
 CONFIG: Config = load_config(assets.config_file(), {})
@@ -42,6 +46,16 @@ def add(element: dict[str, Any]) -> Any:
 TEXT = {"type": "TextBlock", "wrap": True}
 
 
+SUBMIT = {"type": "Action.Submit", "title": "x"}
+OPEN = {"type": "Action.OpenUrl", "title": "x", "url": "https://x"}
+CELL = {"type": "TableCell", "items": [{**TEXT, "text": "x"}]}
+TABLE = {
+    "type": "Table",
+    "columns": [{"width": 1}, {"width": 2}],
+    "rows": [{"type": "TableRow", "cells": [CELL, {"type": "TableCell"}]}] * 5,
+}
+
+
 @pytest.mark.parametrize(
     ("alter", "where", "what"),
     [
@@ -49,27 +63,97 @@ TEXT = {"type": "TextBlock", "wrap": True}
         (add({**TEXT, "text": "${toUppper(data.claim_id)}"}), "].text", "there is no function toUppper"),
         (add({**TEXT, "text": "${data.claim_id"}), "$", "${"),
         (add({**TEXT, "text": "${rand(1,2)}"}), "].text", "rand is refused"),
-        (add({"type": "Input.Text", "id": "x"}), "].type", "Input.Text does not work"),
-        (add({"type": "Table"}), "].type", "Table does not work"),
-        (add({**TEXT, "txet": "x", "text": "x"}), "]", "txet"),
-        (add({"type": "TextBlock", "text": "x"}), "].wrap", "must be true"),
-        (add({**TEXT, "text": "x", "color": "red"}), "].color", "red"),
-        (add({"type": "Image", "url": "http://x/y.png", "altText": "x"}), "].url", "https"),
-        (add({"type": "Image", "url": "https://x/y.png"}), "].altText", "say what the image shows"),
         (add({"type": "FactSet"}), "]", "facts"),
+        (add({"type": "TextBlok", "text": "x"}), "].type", "TextBlock"),
+        (add({"type": ["x"], "text": "${data.claim_id}"}), "].type", "TextBlock"),
+        (add({"type": None}), "].type", "TextBlock"),
+        (add({"text": "x"}), "].type", "TextBlock"),
+        (add(["x"]), "]", "not an element"),
+        (add(5), "]", "not an element"),
+        (add({**TEXT, "text": {"a": 1}}), "].text", "string"),
+        (add({"type": "Image", "altText": "x"}), "]", "url"),
         (lambda card: card.update(version="1.6"), "$.version", "up to 1.5"),
         (lambda card: card.update(type="Card"), "$.type", "AdaptiveCard"),
-        (lambda card: card.update(actions=[{"type": "Action.Submit", "title": "x"}]), "$.actions[0].type", "Action.Submit"),
-        (lambda card: card.update(actions=[{"type": "Action.OpenUrl", "title": "x", "url": "https://x"}] * 7), "$.actions", "6"),
+        (lambda card: card.update(body={"a": 1}), "$.body", "array"),
+        (lambda card: card.update(actions=[SUBMIT]), "$.actions[0].type", "Action.Submit"),
+        (lambda card: card.update(actions=[{**OPEN, "url": "javascript:x"}]), "$.actions[0].url", "https"),
     ],
 )  # fmt: skip
-def test_a_fault_is_told_with_file_place_and_fix(
+def test_what_teams_would_not_show_is_a_fault_with_file_place_and_fix(
     folder: Path, alter: Any, where: str, what: str
 ) -> None:
     change(folder, alter)
     found = [line for line in lines(folder) if where in line and what in line]
     assert found, lines(folder)
     assert found[0].startswith(f"{folder / 'claim_approved.json'}: ")
+    with pytest.raises(CardError):
+        refuse_broken(folder, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("alter", "where", "what"),
+    [
+        (add({"type": "TextBlock", "text": "x"}), "].wrap", "phone"),
+        (add({**TEXT, "txet": "x", "text": "x"}), "]", "txet"),
+        (add({**TEXT, "text": "x", "color": "red"}), "].color", "red"),
+        (add({"type": "Image", "url": "http://x/y.png", "altText": "x"}), "].url", "https"),
+        (add({"type": "Image", "url": "https://x/y.png"}), "].altText", "say what the image shows"),
+        (add({"type": "Input.Text", "id": "x"}), "].type", "Input.Text"),
+        (add({"type": "CodeBlock", "codeSnippet": "x"}), "].type", "CodeBlock"),
+        (add({"type": "Media", "sources": [{"mimeType": "video/mp4", "url": "https://x"}]}), "].type", "Media"),
+        (add(TABLE), "].type", "Table"),
+        (lambda card: card.update(actions=[OPEN] * 7), "$.actions", "6"),
+    ],
+)  # fmt: skip
+def test_what_teams_takes_is_a_warning_at_most(
+    folder: Path, alter: Any, where: str, what: str
+) -> None:
+    change(folder, alter)
+    [line] = lines(folder)
+    assert line.startswith(f"warning: {folder / 'claim_approved.json'}: ")
+    assert where in line
+    assert what in line
+    refuse_broken(folder, CONFIG)
+
+
+def test_an_element_that_says_what_to_show_instead_is_taken(folder: Path) -> None:
+    change(folder, add({"type": "Hologram", "fallback": {**TEXT, "text": "x"}}))
+    assert lines(folder) == []
+
+
+def test_the_same_fault_at_many_places_is_told_once(folder: Path) -> None:
+    change(
+        folder, add({"type": "Container", "items": [{"type": "TextBlock", "text": "x"}] * 9})
+    )
+    change(folder, lambda card: card.update(actions=[SUBMIT] * 4))
+
+    told = lines(folder, thorough=True)
+    assert len(told) == 2
+    assert "$.actions[0].type" in told[0] + told[1]
+    assert "5 more" in told[0] + told[1]
+
+
+ANYTHING: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
+    | st.sampled_from(["TextBlock", "Container", "Action.OpenUrl", "Table", "1.5", "https://x"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["type", "text", "body", "items", "actions", "rows", "cells", "columns", "facts", "url", "card", "fallback", "version"]),
+        inner, max_size=5,
+    ),
+    max_leaves=15,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANYTHING)
+@example({"type": "AdaptiveCard", "version": ["1.5"], "body": [{"type": ["x"]}, None, [[]]]})
+def test_any_json_is_judged_and_shortened_without_an_error(card: Any) -> None:
+    for whole in (card, {"type": "AdaptiveCard", "version": "1.5", "body": card}):
+        for fault in card_faults(whole):
+            assert fault.path.startswith("$")
+            assert fault.message
+        fit_card(whole, max_card_bytes=100, more_link=None)
 
 
 def test_an_unknown_path_is_a_warning_and_names_the_fix(folder: Path) -> None:
@@ -208,3 +292,14 @@ def test_cards_of_a_sealed_folder_are_those_that_were_sealed() -> None:
     assert cards.templates["claim_approved"].paths == loaded.templates["claim_approved"].paths
     with pytest.raises(CardError, match=r"no card nothing\.json"):
         cards.find("nothing", "en")
+
+
+@pytest.mark.parametrize(
+    "text", ["claim_approved = 5", "[claim_approved]\nclaim_id = []", "x = ["]
+)
+def test_fields_that_are_anything_are_a_fault_and_no_crash(folder: Path, text: str) -> None:
+    (folder / "fields.toml").write_text(text, "utf-8")
+
+    assert [
+        line for line in lines(folder) if "fields.toml" in line and not line.startswith("w")
+    ]
