@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Annotated
 
 import typer
 
+from notifier import assets
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings, with_redis
-from notifier.config import masked, overrides
+from notifier.config import load_config, masked, overrides
 from notifier.doctor import Level
 from notifier.doctor.names import unused_names
 from notifier.doctor.pages import look_at_public
@@ -73,10 +75,21 @@ async def _nothing(group: ConsumerGroup) -> None:
 
 @app.command()
 def show(
-    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
+    config: ConfigOption = None,
+    form: FormatOption = None,
+    as_json: JsonOption = False,
+    defaults: Annotated[
+        bool,
+        typer.Option(
+            "--defaults", help="Print the shipped config.toml, in which each is explained."
+        ),
+    ] = False,
 ) -> None:
     """Print every setting in force, passwords as ***; webhook URLs and keys are never part of it."""
-    data = masked(settings(config))
+    if defaults and not wants_json(form, as_json):
+        typer.echo(assets.config_file().read_text(encoding="utf-8"), nl=False)
+        return
+    data = masked(load_config(None, {}) if defaults else settings(config))
     if wants_json(form, as_json):
         print_json(data)
         return

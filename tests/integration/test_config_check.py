@@ -89,3 +89,15 @@ def test_action_pages_that_no_card_links_to_are_warned_of():
 
     assert done.returncode == 0
     assert "warning: public.url is empty" in done.stdout
+
+
+def test_the_shipped_settings_are_printed_whole(tmp_path: Path):
+    shown = notifier("config", "show", "--defaults", TEAMS_MAX_RETRIES="9").stdout
+    mine = tmp_path / "mine.toml"
+    mine.write_text(shown)
+
+    as_json = notifier("config", "show", "--defaults", "--json", TEAMS_MAX_RETRIES="9").stdout
+    in_force = notifier("config", "show", "--json", "--config", str(mine)).stdout
+
+    assert as_json == in_force
+    assert "# " in shown
