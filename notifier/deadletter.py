@@ -30,6 +30,10 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+RECORDER = "recorder"
+"""Stage of a dead letter that holds an outcome: what it tells of is over, only the record is missing."""
+
+
 def of_notification(
     notification: Notification,
     reason: Reason,

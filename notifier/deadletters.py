@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from notifier.deadletter import Reason
+from notifier.deadletter import RECORDER
 from notifier.errors import NotifierError
 from notifier.eventjson import nested_deeper
 from notifier.masking import Masking, mask_event_data
@@ -265,7 +265,7 @@ def _letter(
     texts = {key.decode(errors="replace"): value for key, value in fields.items()}
     raw = texts.pop("event", b"").decode(errors="replace")
     event = _shown_event(raw, masking)
-    if texts.get("reason") == Reason.UNRECORDABLE.value.encode():
+    if texts.get("stage") == RECORDER.encode():
         # Such a letter holds the card as it was posted.
         event = without_links(event)
     return DeadLetter(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from notifier.deadletter import Reason
+from notifier.deadletter import RECORDER, Reason
 from notifier.errors import EventError
 from notifier.events import Event, parse_entry, to_event
 from notifier.masking import Masking, mask_event_data
@@ -47,7 +47,7 @@ class Replayer:
             UnroutableError: It still goes nowhere.
         """
         keys = Keys(stream)
-        if edited is None and fields.get("reason") == Reason.UNRECORDABLE:
+        if edited is None and fields.get("stage") == RECORDER:
             if to is not None:
                 raise EventError(
                     "channel",

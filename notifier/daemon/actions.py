@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from notifier.daemon.loops import Loop
 from notifier.daemon.parts import Daemon
 from notifier.escalation import Matrix
 from notifier.provenance import sign_own
@@ -137,5 +138,7 @@ def _ledger(daemon: Daemon, stack: AsyncExitStack) -> Ledger:
 def _add_loop(daemon: Daemon, part: str, turn: Callable[[], Awaitable[object]]) -> None:
     daemon.expect_recording(part)
     daemon.working.append(
-        lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
+        Loop(
+            part, lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
+        )
     )

@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from pydantic import SecretStr
 
 from notifier.config import HttpSettings
+from notifier.daemon.loops import Loop, Loops
 from notifier.daemon.parts import Daemon
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
@@ -21,6 +23,7 @@ from notifier.stages.delivery import ChannelDelivery, DeliveryParts
 from notifier.stages.settler import Settler
 from notifier.stages.stage import keep_turning
 from notifier.teams.sender import WebhookSender, utc_now
+from notifier.telemetry.logs import log_unforeseen
 
 _PAUSE_POLL_SECONDS = 1.0
 
@@ -59,7 +62,7 @@ class Channels:
         self._retired: list[_Open] = []
         """Channels that were taken away and still finish what is in flight."""
         self._closing: list[WebhookSender] = []
-        self._tasks: asyncio.TaskGroup | None = None
+        self._loops: Loops | None = None
         for channel in daemon.config.channels:
             self._add(channel, daemon.snapshot)
         warn_of_missing(daemon.snapshot)
@@ -74,9 +77,9 @@ class Channels:
         """Return the gates of the open channels."""
         return [channel.gate for channel in self._open.values()]
 
-    def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin to deliver; the lanes' tasks belong to `tasks`."""
-        self._tasks = tasks
+    def start(self, loops: Loops) -> None:
+        """Begin to deliver; the lanes' tasks belong to `loops`."""
+        self._loops = loops
         for name, channel in self._open.items():
             self._start(name, channel)
 
@@ -176,15 +179,14 @@ class Channels:
             await sender.close()
             self._closing.remove(sender)
 
-        if self._tasks is not None:
-            self._tasks.create_task(close())
+        if self._loops is not None:
+            self._loops.spawn("close connections", close())
 
     def _start(self, name: str, channel: _Open) -> None:
-        assert self._tasks is not None  # noqa: S101 - started before anything is added
+        assert self._loops is not None  # noqa: S101 - started before anything is added
         for lane, part in zip(channel.lanes, self._part_names(name), strict=True):
-            channel.tasks.append(
-                self._tasks.create_task(self._deliver(lane, part, channel.stop))
-            )
+            loop = Loop(part, partial(self._deliver, lane, part, channel.stop))
+            channel.tasks.append(self._loops.start(loop, may_end=channel.stop.is_set))
 
     def _retire(self, name: str) -> None:
         channel = self._open.pop(name)
@@ -202,8 +204,8 @@ class Channels:
             if channel.sender is not None:
                 await channel.sender.close()
 
-        assert self._tasks is not None  # noqa: S101 - only a running daemon reloads
-        self._tasks.create_task(retire())
+        assert self._loops is not None  # noqa: S101 - only a running daemon reloads
+        self._loops.spawn(f"retire {name}", retire())
 
     async def _deliver(self, lane: ChannelDelivery, part: str, stop: asyncio.Event) -> None:
         try:
@@ -231,12 +233,14 @@ class Channels:
 
 
 async def _drain(lane: ChannelDelivery, part: str) -> None:
-    """Wait for what is in hand; one that Redis's absence ended is left to others and keeps none of the rest from its end."""
+    """Wait for what is in hand; one that failed is left to others and keeps none of the rest from its end."""
     while True:
         try:
             return await lane.drain()
         except UnreachableError as exc:
             log.warning("delivery_left", stage=part, reason=str(exc))
+        except Exception as exc:
+            log_unforeseen("delivery_left", exc, stage=part)
 
 
 def warn_of_missing(snapshot: Snapshot) -> None:

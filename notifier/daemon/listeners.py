@@ -9,6 +9,7 @@ import structlog
 
 from notifier.daemon.actions import public_app
 from notifier.daemon.console import add_console_to
+from notifier.daemon.loops import Loop
 from notifier.daemon.observing import Observer
 from notifier.daemon.parts import Daemon
 from notifier.daemon.readiness import ReadinessChecks
@@ -46,7 +47,7 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
         )
         server = runner.server
         assert server is not None  # noqa: S101 - it listens
-        daemon.serving.append(lambda: bound_connections(server))
+        daemon.serving.append(Loop("public listener", lambda: bound_connections(server)))
 
 
 def _access(daemon: Daemon) -> AdminAccess:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from notifier.config import Config
+from notifier.daemon.loops import Loop
 from notifier.daemon.snapshot import Snapshot
 from notifier.secrets import Secrets
 from notifier.stages.channel import ChannelGate
@@ -22,9 +23,6 @@ from notifier.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from notifier.daemon.channels import Channels
-
-Loop = Callable[[], Awaitable[None]]
-"""A coroutine that runs until the daemon stops."""
 
 
 @dataclass

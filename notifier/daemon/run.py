@@ -9,7 +9,8 @@ import secrets as random_source
 import signal
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 import structlog
 
@@ -18,24 +19,32 @@ from notifier.daemon.actions import add_actions
 from notifier.daemon.housekeeping import housekeeping, read_streams
 from notifier.daemon.inspection import Inspector
 from notifier.daemon.listeners import add_listeners
+from notifier.daemon.loops import LastResort, Loop, Loops, kept
 from notifier.daemon.observing import start_series
-from notifier.daemon.parts import Daemon, Loop
+from notifier.daemon.parts import Daemon
 from notifier.daemon.presence import presence
 from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.daemon.supervisor import Supervisor
 from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
-from notifier.errors import NotifierError, UnreachableError
+from notifier.errors import InternalError, NotifierError, UnreachableError
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
 from notifier.telemetry import logs
+from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.spans import Spans, open_spans
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
 
 _YOUNG_OBJECTS = 10_000
 """New objects from which the garbage collector looks for cycles; Python's own 700 make a tenth of the daemon's work."""
+
+_LEAVE_SECONDS = 5.0
+_END_SECONDS = 5.0
+"""How long what was cancelled may take to end."""
+_LAST_SECONDS = 15.0
+"""How long after stop_timeout_seconds the process may still be there, whatever hangs."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +75,7 @@ def run(
         ConfigError: A secret, a card or a listener's address is unusable, a route names no card,
             OpenTelemetry is wanted and missing.
         SchemaError: The database is older than the code.
+        InternalError: A loop ended that nobody asked to end, or something failed unforeseen; the log says where.
     """
     unknown = stages - STAGES
     if unknown or not stages:
@@ -81,17 +91,11 @@ def run(
     spans = open_spans(snapshot.config.tracing, instance=instance)
     try:
         asyncio.run(_main(snapshot, blueprint, instance, stages, spans))
-    except* NotifierError as group:
-        raise _first(group) from None
+    except NotifierError:
+        raise
+    except Exception as exc:
+        raise InternalError(f"the daemon {log_unforeseen('daemon_failed', exc)}") from None
     return 0
-
-
-def _first(group: BaseExceptionGroup[NotifierError]) -> NotifierError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, NotifierError)  # noqa: S101 - except* has sorted them
-    return error
 
 
 async def _main(
@@ -129,13 +133,14 @@ async def _main(
         inspector = Inspector(daemon)
         daemon.after_reload.append(inspector.request)
         daemon.serving += [
-            leases.run,
-            inspector.run,
-            lambda: housekeeping(daemon),
-            lambda: presence(daemon),
-            reloader.run,
-            lambda: supervisor.watch(daemon.health),
+            Loop("leases", leases.run),
+            Loop("inspection", inspector.run),
+            Loop("housekeeping", lambda: housekeeping(daemon)),
+            Loop("presence", lambda: presence(daemon)),
+            Loop("reload", reloader.run),
         ]
+        if supervisor.watches:
+            daemon.serving.append(Loop("watchdog", lambda: supervisor.watch(daemon.health)))
         log.info(
             "daemon_started",
             instance=instance,
@@ -147,38 +152,60 @@ async def _main(
 
 
 async def _serve(daemon: Daemon, supervisor: Supervisor) -> None:
+    """Run all loops until `stop`, then finish what is in flight; raises InternalError when a loop ended unasked."""
+    loops, last_resort = Loops(daemon.health, daemon.stop), LastResort()
+    _stop_on_signals(daemon, last_resort)
+    try:
+        await _run(daemon, supervisor, loops, last_resort)
+    finally:
+        last_resort.arm(_LAST_SECONDS)
+        await loops.end(seconds=_END_SECONDS)
+    if loops.failed is not None:
+        raise loops.failed
+
+
+def _stop_on_signals(daemon: Daemon, last_resort: LastResort) -> None:
+    """Stop on SIGTERM and SIGINT, also when the event loop does not run any more: then after the time that a stop may take."""
     loop = asyncio.get_running_loop()
+
+    def stop(_signal: int, _frame: object) -> None:
+        last_resort.arm(daemon.config.delivery.stop_timeout_seconds + _LAST_SECONDS)
+        with suppress(RuntimeError):  # it has ended already
+            loop.call_soon_threadsafe(daemon.stop.set)
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, daemon.stop.set)
-    async with asyncio.TaskGroup() as tasks:
-        serving = [tasks.create_task(_once(part)) for part in daemon.serving]
-        working = {tasks.create_task(_once(part)) for part in daemon.working}
-        if daemon.channels is not None:
-            daemon.channels.start(tasks)
-        supervisor.ready()
-        _spare_what_stays()
-        await daemon.stop.wait()
-        supervisor.stopping()
-        if daemon.channels is not None:
-            working |= daemon.channels.stop()
-        log.info(
-            "daemon_stopping", stop_timeout_seconds=daemon.config.delivery.stop_timeout_seconds
-        )
-        if working:
-            _, late = await asyncio.wait(
-                working, timeout=daemon.config.delivery.stop_timeout_seconds
-            )
-            for task in late:
-                task.cancel()
-            if late:
-                log.warning(
-                    "stop_timeout_passed",
-                    fix="what was in flight is taken over and may be posted twice",
-                )
-                await asyncio.wait(late)
-        await _leave(daemon)
-        for task in serving:
+        signal.signal(name, stop)
+
+
+async def _run(
+    daemon: Daemon, supervisor: Supervisor, loops: Loops, last_resort: LastResort
+) -> None:
+    for loop in daemon.serving:
+        again = Loop(loop.name, partial(kept, loop, daemon.health))
+        loops.start(again, may_end=daemon.stop.is_set)
+    working = {loops.start(loop, may_end=daemon.stop.is_set) for loop in daemon.working}
+    if daemon.channels is not None:
+        daemon.channels.start(loops)
+    supervisor.ready()
+    _spare_what_stays()
+    await daemon.stop.wait()
+    supervisor.stopping()
+    if daemon.channels is not None:
+        working |= daemon.channels.stop()
+    seconds = daemon.config.delivery.stop_timeout_seconds
+    last_resort.arm(seconds + _LAST_SECONDS)
+    log.info("daemon_stopping", stop_timeout_seconds=seconds)
+    if working:
+        _, late = await asyncio.wait(working, timeout=seconds)
+        for task in late:
             task.cancel()
+        if late:
+            log.warning(
+                "stop_timeout_passed",
+                fix="what was in flight is taken over and may be posted twice",
+            )
+            await asyncio.wait(late, timeout=_END_SECONDS)
+    await _leave(daemon)
 
 
 def _spare_what_stays() -> None:
@@ -187,14 +214,10 @@ def _spare_what_stays() -> None:
     gc.set_threshold(_YOUNG_OBJECTS)
 
 
-async def _once(part: Loop) -> None:
-    await part()
-
-
 async def _leave(daemon: Daemon) -> None:
     """Hand over what is still in hand and take this consumer off the streams."""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_LEAVE_SECONDS):
             await daemon.leases.give_up_all()
             for stream in read_streams(daemon):
                 await daemon.group.leave(stream)
@@ -204,3 +227,5 @@ async def _leave(daemon: Daemon) -> None:
             reason=str(exc) or "timed out",
             fix="none needed: leases run out by themselves",
         )
+    except Exception as exc:
+        log_unforeseen("not_signed_off", exc)

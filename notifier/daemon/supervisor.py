@@ -36,11 +36,14 @@ class Supervisor:
         """Say that the daemon drains."""
         self._send("STOPPING=1\nSTATUS=finishing what is in flight")
 
+    @property
+    def watches(self) -> bool:
+        """Tell whether the service manager wants keep-alives."""
+        return self._watchdog_seconds > 0
+
     async def watch(self, health: Health) -> None:
         """Send keep-alives while every loop makes progress, until cancelled; a hung one lets systemd restart the daemon."""
-        if not self._watchdog_seconds:
-            return
-        while True:
+        while self.watches:
             stalled = health.stalled(time.monotonic(), self._watchdog_seconds)
             if stalled:
                 log.error("loops_hang", parts=stalled, fix="systemd restarts the daemon")

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 import structlog
 
 from notifier.daemon.channels import Channels
-from notifier.daemon.parts import Daemon, Loop
+from notifier.daemon.loops import Loop
+from notifier.daemon.parts import Daemon
 from notifier.errors import StoreError
 from notifier.escalation import Matrix
 from notifier.stages.intake import Intake
@@ -43,11 +44,13 @@ def add_intake(daemon: Daemon) -> None:
 def add_delivery(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Add the second stage of every channel and event stream."""
     settlers = {stream: Settler(daemon.group) for stream in daemon.config.streams}
-    daemon.serving += [settler.run for settler in settlers.values()]
+    daemon.serving += [
+        Loop(f"outcomes {stream}", settler.run) for stream, settler in settlers.items()
+    ]
     channels = Channels(daemon, settlers)
     stack.push_async_callback(channels.close)
     daemon.channels = channels
-    daemon.serving.append(channels.follow_pauses)
+    daemon.serving.append(Loop("pauses", channels.follow_pauses))
 
 
 async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
@@ -94,4 +97,6 @@ async def _require_schema(store: Store) -> None:
 
 def _turning(daemon: Daemon, turn: Callable[[], Awaitable[object]], part: str) -> Loop:
     daemon.health.expect(part)
-    return lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
+    return Loop(
+        part, lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
+    )

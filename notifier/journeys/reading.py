@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
 
-from notifier.deadletter import Reason
+from notifier.deadletter import RECORDER
 from notifier.errors import EventError
 from notifier.events import entry_time, parse_entry
 from notifier.journeys.models import Attempt, Ended, Identity, Letter, Waiting
@@ -281,7 +281,7 @@ def letter_of(
     event = fields.get(b"event", b"")
     if letter.stage == "delivery":
         return letter, notification_in({b"notification": event}), None
-    if letter.reason == Reason.UNRECORDABLE:
+    if letter.stage == RECORDER:
         return letter, None, outcome_in({b"outcome": event})
     return letter, None, None
 

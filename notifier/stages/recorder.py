@@ -11,8 +11,8 @@ from typing import Protocol
 import structlog
 
 from notifier.config import RecorderSettings, RedisSettings
-from notifier.deadletter import Reason, of_entry
-from notifier.errors import OutcomeError, StatementTimeoutError
+from notifier.deadletter import RECORDER, Reason, of_entry
+from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
 from notifier.escalation import FirstLook
 from notifier.stages.spanning import record_spans
 from notifier.stages.stage import Every, still_there
@@ -21,6 +21,7 @@ from notifier.streams.hop import Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
 from notifier.telemetry import metrics
+from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.spans import Spans
 
 _GATHER_SECONDS = 0.05
@@ -105,11 +106,11 @@ class Recorder:
             self._most = max(1, len(entries) // 2)
             raise
         await self._group.hop(moves)
-        if self._spans is not None:
-            record_spans(self._spans, entries, began_ns=began_ns)
         for entry in entries:
             self._leases.drop(entry.stream, entry.id)
         self._in_hand = self._in_hand[len(entries) :]
+        if self._spans is not None:
+            record_spans(self._spans, entries, began_ns=began_ns)
         self._most = min(self._settings.batch, self._most + 1 + self._most // 10)
         self._measure(entries)
         log.debug("outcomes_recorded", count=len(entries))
@@ -146,26 +147,33 @@ class Recorder:
                 arrived=arrived,
                 looks=self._looks(datetime.fromtimestamp(min(arrived), UTC)),
             )
-        except OutcomeError:
+        except UnreachableError:
+            raise
+        except Exception as exc:
             if len(entries) == 1:
-                return [self._bury(entries[0])]
+                return [self._bury(entries[0], exc)]
             # One is at fault, or they are too much together: halves find that out in few statements.
             half = len(entries) // 2
             return [*await self._record(entries[:half]), *await self._record(entries[half:])]
         return [Move(entry.stream, entry.id) for entry in entries]
 
-    def _bury(self, entry: Entry) -> Move:
-        detail = "Postgres refused this outcome; see the log of the database"
+    def _bury(self, entry: Entry, exc: Exception) -> Move:
+        if isinstance(exc, OutcomeError):
+            reason = Reason.UNRECORDABLE
+            detail = "Postgres refused this outcome; see the log of the database"
+        else:
+            reason = Reason.INTERNAL_ERROR
+            detail = log_unforeseen("outcome_failed", exc, entry_id=entry.id)
         letter = of_entry(
-            "recorder",
-            Reason.UNRECORDABLE,
+            RECORDER,
+            reason,
             detail,
             event=_outcome(entry),
             source=(entry.stream, entry.id),
             at=self._now(),
         )
-        metrics.DEAD_LETTERS.labels(Reason.UNRECORDABLE.value).inc()
-        log.error("outcome_dead_lettered", entry_id=entry.id, reason=Reason.UNRECORDABLE.value)
+        metrics.DEAD_LETTERS.labels(reason.value).inc()
+        log.error("outcome_dead_lettered", entry_id=entry.id, reason=reason.value)
         return Move(entry.stream, entry.id, ((self._keys.dead, letter),))
 
 

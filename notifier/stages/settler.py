@@ -10,10 +10,10 @@ from typing import NamedTuple
 import structlog
 
 from notifier.errors import StreamError
-from notifier.stages.stage import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
+from notifier.stages.stage import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, leave_if_cancelled
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
-from notifier.telemetry.logs import lines_together
+from notifier.telemetry.logs import lines_together, log_unforeseen
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,8 @@ class Settler:
     async def settle(self, moves: Sequence[Move], report: Report | None = None) -> None:
         """Hop entries in one step; returns when it has happened, however long Redis is away.
 
+        What fails for another reason is raised here, and only here: moves that others settle hop without it.
+
         Args:
             moves: What to hop.
             report: Told what became of each: beside the reports of others, so that all lines in the log are one write.
@@ -52,22 +54,40 @@ class Settler:
     async def run(self) -> None:
         """Hop what is waiting, until cancelled."""
         while True:
+            leave_if_cancelled()
             await self._filled.wait()
             batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
             if not self._waiting:
                 self._filled.clear()
-            results = iter(await self._hop([move for each in batch for move in each.moves]))
-            with lines_together():
-                for moves, report, done in batch:
-                    own = list(islice(results, len(moves)))
-                    if not done.done():
-                        done.set_result(None)
+            await self._settle(batch)
+
+    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            hopped = await self._hop([move for each in batch for move in each.moves])
+        except Exception as exc:
+            if len(batch) > 1:
+                half = len(batch) // 2
+                await self._settle(batch[:half])
+                await self._settle(batch[half:])
+            elif not batch[0].done.done():
+                batch[0].done.set_exception(exc)
+            return
+        results = iter(hopped)
+        with lines_together():
+            for moves, report, done in batch:
+                own = list(islice(results, len(moves)))
+                if not done.done():
+                    done.set_result(None)
+                try:
                     if report is not None:
                         report(own)
+                except Exception as exc:
+                    log_unforeseen("outcome_not_reported", exc, entry_id=moves[0].entry_id)
 
     async def _hop(self, moves: list[Move]) -> list[HopResult]:
         wait = FIRST_WAIT_SECONDS
         while True:
+            leave_if_cancelled()
             try:
                 return await self._group.hop(moves)
             except StreamError as exc:

@@ -53,6 +53,12 @@ class Health:
         self.parts[part] = why
         return news
 
+    def ended(self, part: str, why: str) -> None:
+        """Note that a loop is gone for good: without it the process is not ready, whatever it did."""
+        self.parts[part] = why
+        self.aside.discard(part)
+        self.rests(part)
+
     def forget(self, part: str) -> None:
         """Expect a part no longer: it was taken away, or what is known of it is out of date."""
         self.parts.pop(part, None)

@@ -9,6 +9,9 @@ from aiohttp import web
 
 from notifier.errors import ConfigError
 
+_SHUTDOWN_SECONDS = 3.0
+"""How long a request in progress may keep the daemon from ending."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -26,7 +29,7 @@ async def listen(
         ConfigError: The address cannot be listened on; names the setting.
     """
     host, _, port = bind.rpartition(":")
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

@@ -1,0 +1,161 @@
+"""Own the loops of one process: one that ends unasked is logged, makes the process unready, and ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, NamedTuple
+
+import structlog
+
+from notifier.errors import InternalError, UnreachableError
+from notifier.stages.stage import (
+    FIRST_WAIT_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    MOST_UNFORESEEN,
+    leave_if_cancelled,
+)
+from notifier.telemetry.health import Health
+from notifier.telemetry.logs import log_unforeseen
+
+log = structlog.get_logger(__name__)
+
+_LASTED_SECONDS = 60.0
+"""A loop that ran for so long has worked: what it raises then is the first failure of a row."""
+
+
+class Loop(NamedTuple):
+    """A coroutine that runs until the daemon stops."""
+
+    name: str
+    """As /readyz and the log say it."""
+    run: Callable[[], Awaitable[None]]
+
+
+class Loops:
+    """The tasks of one process."""
+
+    def __init__(self, health: Health, stop: asyncio.Event) -> None:
+        self._health = health
+        self._stop = stop
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = False
+        self.failed: InternalError | None = None
+        """Why the process cannot go on; `stop` is set then."""
+
+    def start(self, loop: Loop, *, may_end: Callable[[], bool]) -> asyncio.Task[None]:
+        """Run a loop; if it ends before `may_end`, or raises, the daemon stops."""
+        task = asyncio.create_task(_awaited(loop.run), name=loop.name)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, loop.name, may_end))
+        return task
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that ends by itself; what it raises is logged."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def end(self, *, seconds: float) -> None:
+        """Cancel what still runs and wait for it, so long at most."""
+        self._ending = True
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            return
+        _, left = await asyncio.wait(tasks, timeout=seconds)
+        if left:
+            log.error("loops_left", loops=sorted(task.get_name() for task in left))
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            log_unforeseen("task_failed", exc, task=task.get_name())
+
+    def _ended(self, name: str, may_end: Callable[[], bool], task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        exc = None if task.cancelled() else task.exception()
+        if exc is None and (self._ending or may_end()):
+            return
+        match exc:
+            case InternalError():
+                why = str(exc)
+            case None:
+                why = f"{name} ended though nobody asked it to; report this line"
+            case _:
+                why = f"{name} {log_unforeseen('loop_failed', exc, loop=name)}"
+        log.error(
+            "loop_ended",
+            loop=name,
+            reason=why,
+            fix="the daemon finishes what is in flight, then exits 6",
+        )
+        self._health.ended(name, why)
+        self.failed = self.failed or InternalError(why)
+        self._stop.set()
+
+
+async def kept(loop: Loop, health: Health) -> None:
+    """Run a loop, and again after whatever it raises.
+
+    Raises:
+        InternalError: It has failed unforeseen MOST_UNFORESEEN times in a row.
+    """
+    wait, in_a_row = FIRST_WAIT_SECONDS, 0
+    while True:
+        leave_if_cancelled()
+        began = time.monotonic()
+        try:
+            return await loop.run()
+        except UnreachableError as exc:
+            why = str(exc)
+            log.warning("loop_waiting", loop=loop.name, reason=why)
+        except Exception as exc:
+            if time.monotonic() - began > _LASTED_SECONDS:
+                wait, in_a_row = FIRST_WAIT_SECONDS, 0
+            in_a_row += 1
+            why = log_unforeseen("loop_failed", exc, loop=loop.name, in_a_row=in_a_row)
+            if in_a_row >= MOST_UNFORESEEN:
+                raise InternalError(f"{loop.name} {why}") from exc
+        health.expect(loop.name)
+        health.fails(loop.name, why)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+        health.forget(loop.name)
+
+
+async def _awaited(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+
+
+class LastResort:
+    """The end of a process that does not end: a thread, which needs nothing of the event loop."""
+
+    def __init__(self) -> None:
+        self._armed = False
+        self._disarmed = threading.Event()
+
+    def arm(self, seconds: float) -> None:
+        """End the process after so many seconds, if it is still there; the first call counts."""
+        if self._armed:
+            return
+        self._armed = True
+        threading.Thread(
+            target=self._wait, args=(seconds,), name="last resort", daemon=True
+        ).start()
+
+    def disarm(self) -> None:
+        """Let the process live."""
+        self._disarmed.set()
+
+    def _wait(self, seconds: float) -> None:
+        if self._disarmed.wait(seconds):
+            return
+        log.critical("process_does_not_end", seconds=seconds, fix="it is ended now; report it")
+        os._exit(InternalError.exit_code)
