@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol, assert_never
 
 import structlog
@@ -36,6 +34,7 @@ from notifier.store.escalations import (
     Told,
     Work,
 )
+from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)
 
@@ -138,13 +137,10 @@ class Escalator:
         except UnreachableError:
             raise
         except Exception as exc:
-            last = traceback.extract_tb(exc.__traceback__)[-1]
-            # Without the error's own text, which may hold a patient's data.
-            log.error(  # noqa: TRY400
+            log_unforeseen(
                 "escalation_row_left",
+                exc,
                 notification_id=held[0] if held else "",
-                error=type(exc).__name__,
-                place=f"{Path(last.filename).name}:{last.lineno}",
                 fix="correct the row in teams_notifications; it is tried again in an hour",
             )
             if not held:
