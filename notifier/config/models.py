@@ -74,7 +74,7 @@ class IntakeSettings(Section):
     """Bounds of the first stage."""
 
     batch: Annotated[int, Field(ge=1, le=10_000)]
-    event_ttl_seconds: Annotated[int, Field(ge=1)]
+    event_ttl_seconds: Annotated[int, Field(ge=1, le=3650 * 86400)]
     max_event_bytes: Annotated[int, Field(ge=1024)]
     retention_seconds: PositiveSeconds
     require_signature: bool

@@ -18,9 +18,9 @@ async def presence(daemon: Daemon) -> None:
     Before Redis 7.2 a read that finds nothing leaves no trace, so a process without work could not be told from none.
     """
     while not daemon.stop.is_set():
-        # That Redis is away is told by whoever has work there.
-        with suppress(UnreachableError):
-            for stream in read_streams(daemon):
+        for stream in read_streams(daemon):
+            # Whoever has work there reports it.
+            with suppress(UnreachableError):
                 if not daemon.stop.is_set():
                     await daemon.group.appear(stream)
         with suppress(TimeoutError):

@@ -112,6 +112,7 @@ async def _main(
     group = ConsumerGroup(client, config.redis, consumer)
     leases = Leases(group, lease_seconds=config.redis.lease_seconds)
     daemon = Daemon(snapshot, instance, stages, asyncio.Event(), client, group, leases, spans)
+    group.refusals.listener = partial(_key_refused, daemon)
     supervisor = Supervisor(os.environ)
     daemon.before_reload.append(supervisor.reloading)
     daemon.after_reload.append(supervisor.ready)
@@ -229,3 +230,11 @@ async def _leave(daemon: Daemon) -> None:
         )
     except Exception as exc:
         log_unforeseen("not_signed_off", exc)
+
+
+def _key_refused(daemon: Daemon, key: str, why: str | None) -> None:
+    daemon.health.warns(f"key {key}", why)
+    if why is None:
+        log.info("redis_key_works", key=key)
+    else:
+        log.error("redis_key_refused", key=key, reason=why)

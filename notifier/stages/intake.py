@@ -153,6 +153,13 @@ class Intake:
     async def _hop_batch(self, batch: list[Decision]) -> None:
         results = await self._group.hop([decision.move for decision in batch])
         now = self._now()
+        refused = [
+            decision.move.entry_id
+            for decision, result in zip(batch, results, strict=True)
+            if result is HopResult.REFUSED
+        ]
+        if refused:
+            await self._group.put_back(self._stream, refused)
         words: Counter[str] = Counter()
         for decision, result in zip(batch, results, strict=True):
             word = _report(decision, result, now)
@@ -293,6 +300,10 @@ def _report(decision: Decision, result: HopResult, now: datetime) -> str:
         case HopResult.LOST:
             log.info("event_moved_by_another_process", **_log_fields(decision))
             return "moved_elsewhere"
+        case HopResult.REFUSED:
+            # The daemon's log names the key once; there may be thousands of these.
+            log.debug("event_refused", **_log_fields(decision))
+            return "refused"
 
 
 def _log_fields(decision: Decision) -> dict[str, object]:

@@ -17,7 +17,7 @@ from notifier.escalation import FirstLook
 from notifier.stages.spanning import record_spans
 from notifier.stages.stage import Every, still_there
 from notifier.streams.group import ConsumerGroup, Entry
-from notifier.streams.hop import Move
+from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
 from notifier.telemetry import metrics
@@ -105,9 +105,17 @@ class Recorder:
         except StatementTimeoutError:
             self._most = max(1, len(entries) // 2)
             raise
-        await self._group.hop(moves)
+        results = await self._group.hop(moves)
         for entry in entries:
             self._leases.drop(entry.stream, entry.id)
+        refused = [
+            move.entry_id
+            for move, result in zip(moves, results, strict=True)
+            if result is HopResult.REFUSED
+        ]
+        if refused:
+            # A dead letter, for whose key Redis refuses it; it is tried again after a lease.
+            await self._group.put_back(self._keys.outcomes, refused)
         self._in_hand = self._in_hand[len(entries) :]
         if self._spans is not None:
             record_spans(self._spans, entries, began_ns=began_ns)

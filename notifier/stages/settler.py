@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -27,6 +26,21 @@ class _Waiting(NamedTuple):
     moves: Sequence[Move]
     report: Report | None
     done: asyncio.Future[None]
+    results: list[HopResult]
+    """What has become of them so far; one that is refused is tried again."""
+
+    @property
+    def left(self) -> list[Move]:
+        """Return what is to be hopped."""
+        pairs = zip(self.moves, self.results, strict=True)
+        return [move for move, result in pairs if result is HopResult.REFUSED]
+
+    def note(self, results: Iterator[HopResult]) -> bool:
+        """Take what became of those that were left; returns whether none is left."""
+        for number, result in enumerate(self.results):
+            if result is HopResult.REFUSED:
+                self.results[number] = next(results)
+        return HopResult.REFUSED not in self.results
 
 
 class Settler:
@@ -38,7 +52,7 @@ class Settler:
         self._filled = asyncio.Event()
 
     async def settle(self, moves: Sequence[Move], report: Report | None = None) -> None:
-        """Hop entries in one step; returns when it has happened, however long Redis is away.
+        """Hop entries in one step; returns when it has happened, however long Redis is away or refuses one.
 
         What fails for another reason is raised here, and only here: moves that others settle hop without it.
 
@@ -47,9 +61,12 @@ class Settler:
             report: Told what became of each: beside the reports of others, so that all lines in the log are one write.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(moves, report, done))
-        self._filled.set()
+        self._add(_Waiting(moves, report, done, [HopResult.REFUSED] * len(moves)))
         await done
+
+    def _add(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        self._filled.set()
 
     async def run(self) -> None:
         """Hop what is waiting, until cancelled."""
@@ -63,7 +80,7 @@ class Settler:
 
     async def _settle(self, batch: Sequence[_Waiting]) -> None:
         try:
-            hopped = await self._hop([move for each in batch for move in each.moves])
+            results = iter(await self._hop([move for each in batch for move in each.left]))
         except Exception as exc:
             if len(batch) > 1:
                 half = len(batch) // 2
@@ -72,17 +89,13 @@ class Settler:
             elif not batch[0].done.done():
                 batch[0].done.set_exception(exc)
             return
-        results = iter(hopped)
         with lines_together():
-            for moves, report, done in batch:
-                own = list(islice(results, len(moves)))
-                if not done.done():
-                    done.set_result(None)
-                try:
-                    if report is not None:
-                        report(own)
-                except Exception as exc:
-                    log_unforeseen("outcome_not_reported", exc, entry_id=moves[0].entry_id)
+            for each in batch:
+                if each.note(results):
+                    _end(each)
+                else:
+                    # Others do not wait for it.
+                    asyncio.get_running_loop().call_later(LONGEST_WAIT_SECONDS, self._add, each)
 
     async def _hop(self, moves: list[Move]) -> list[HopResult]:
         wait = FIRST_WAIT_SECONDS
@@ -95,3 +108,13 @@ class Settler:
                 log.warning("hop_waiting", notifications=len(moves), reason=str(exc))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+
+def _end(waiting: _Waiting) -> None:
+    if not waiting.done.done():
+        waiting.done.set_result(None)
+    try:
+        if waiting.report is not None:
+            waiting.report(waiting.results)
+    except Exception as exc:
+        log_unforeseen("outcome_not_reported", exc, entry_id=waiting.moves[0].entry_id)

@@ -6,10 +6,13 @@ from collections.abc import Collection, Sequence
 from enum import IntEnum
 from typing import Any, cast
 
+from redis.exceptions import ResponseError
+
 from notifier.config import RedisSettings
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import Move
 from notifier.streams.keys import Keys
+from notifier.streams.refusals import refusal
 from notifier.streams.scripts import Script
 
 
@@ -46,14 +49,26 @@ class AbandonedLanes:
             known: Any = await cast("Any", self._client.hgetall(keys.channels))
             for name in sorted(each.decode() for each in known):
                 urgent, normal = [
-                    int(await self._client.xlen(keys.lane(name, urgent=urgent)))
+                    await self._length(keys.lane(name, urgent=urgent))
                     for urgent in (True, False)
                 ]
                 found[name] = (urgent, normal)
         return found
 
+    async def _length(self, lane: str) -> int:
+        try:
+            return int(await self._client.xlen(lane))
+        except ResponseError as exc:
+            if "WRONGTYPE" not in str(exc):
+                raise
+            return 0
+
     async def drain(self, lane: str, moves: Sequence[Move]) -> list[Drained]:
-        """Do these moves out of a lane in one step, except what a process has in hand."""
+        """Do these moves out of a lane in one step, except what a process has in hand.
+
+        Raises:
+            StreamError: Redis is away, or refuses one of them, which is where it was; asking again is safe.
+        """
         keys = [lane]
         idle_ms = int(self._settings.lease_seconds * 1000)
         argv: list[object] = [self._settings.group, idle_ms, len(moves)]
@@ -67,4 +82,7 @@ class AbandonedLanes:
                     argv += (name, value)
         async with redis_errors(self._client, self._settings.url):
             results = await self._drain.run(self._client, keys, argv)
+        for result in results:
+            if isinstance(result, bytes):
+                raise refusal(self._settings.url, result)
         return [Drained(result) for result in results]

@@ -1,5 +1,6 @@
 -- Makes the group where it is missing: at the floor that hop.lua keeps, with what was pending pending again and free to be
 -- taken over, so that nothing acknowledged is read twice. Without a floor, or when the stream is younger than it, from the first entry on.
+-- A group without what was pending would never deliver it, so XCLAIM is tried first: it must fail for want of the group alone.
 -- KEYS: stream, its floor. ARGV: group, consumer, idle ms. Returns 1 = made, 0 = it was there.
 local function before(a, b)
   local ms_a, seq_a = string.match(a, '(%d+)-(%d+)')
@@ -21,9 +22,15 @@ if floor and redis.call('EXISTS', KEYS[1]) == 1 then
     end
   end
 end
+if #pending > 0 then
+  local tried = redis.pcall('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, '0-1', 'JUSTID')
+  if tried.err and not string.find(tostring(tried.err), 'NOGROUP', 1, true) then
+    return tried
+  end
+end
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
 if made.err then
-  if string.find(made.err, 'BUSYGROUP', 1, true) then
+  if string.find(tostring(made.err), 'BUSYGROUP', 1, true) then
     return 0
   end
   return made

@@ -14,6 +14,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterError,
     InvalidResponse,
+    NoPermissionError,
     RedisClusterException,
     ResponseError,
     TryAgainError,
@@ -26,6 +27,9 @@ from notifier.errors import StreamError
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
 """What Redis 6.2 puts before the error of a script's command."""
 _CHECK = "check redis.url and that the server is up"
+_RIGHTS = (
+    "give this user its rights (docs/servers.md); notifier doctor names those that are missing"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,8 @@ def reason(exc: BaseException) -> Reason:
             "is full: it reached its maxmemory",
             "raise it, or see what fills it (notifier's keys are in docs/servers.md)",
         )
-    if isinstance(exc, ResponseError) and "permission" in str(exc).lower():
-        return Reason(f"refuses: {_word(exc)}", "give this user its rights (docs/servers.md)")
+    if isinstance(exc, ResponseError) and _refused(exc):
+        return Reason(f"refuses: {_word(exc)}", _RIGHTS)
     # Its keys stand on both, and the driver has tried often enough.
     if isinstance(exc, TryAgainError) or type(exc) is ClusterError:
         return _MOVING
@@ -82,6 +86,15 @@ def reason(exc: BaseException) -> Reason:
     if isinstance(exc, ResponseError):
         return _responding(exc)
     return Reason(f"failed: {type(exc).__name__}")
+
+
+def _refused(exc: ResponseError) -> bool:
+    # Redis 6.2 and 7.0 say of a command in a script only that the user "can't run this command".
+    return (
+        isinstance(exc, NoPermissionError)
+        or "permission" in str(exc).lower()
+        or "can't run" in str(exc)
+    )
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

@@ -15,11 +15,10 @@ from notifier.streams.channel_state import Failing
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.hop import HopResult, Move, pack
 from notifier.streams.keys import Keys
+from notifier.streams.refusals import Refusals, refusal
 from notifier.streams.scripts import Script
 from notifier.streams.views import Floor, Glance, number_of
 
-_RESULTS = tuple(HopResult)
-"""By number, which is quicker than to ask the enumeration."""
 _GIVEN_UP_MS = 10**9
 _LATEST_ID = "18446744073709551615-0"  # the very last one stands for new entries
 _SCRIPTS = (
@@ -50,6 +49,7 @@ class ConsumerGroup:
 
     def __init__(self, client: Client, settings: RedisSettings, consumer: str) -> None:
         self.client = client
+        self.refusals = Refusals(settings.url)
         self.consumer = consumer
         self._group = settings.group
         self._url = settings.url
@@ -107,6 +107,9 @@ class ConsumerGroup:
                     block=max(1, patience_ms),
                 )
             except ResponseError as exc:
+                if "WRONGTYPE" in str(exc):
+                    rest = await self.refusals.without_wrong_types(self.client, streams)
+                    return await self.read(rest, count=count, block_seconds=block_seconds)
                 # Redis 7.0 says UNBLOCKED when a stream goes while a read waits; the next read meets what became of it.
                 if not str(exc).startswith(("NOGROUP", "UNBLOCKED")):
                     raise
@@ -114,6 +117,7 @@ class ConsumerGroup:
                     await self.ensure(streams)
                 return []
         self._answered.add(asked)
+        self.refusals.forget_types(streams)
         return [
             Entry(stream.decode(), entry_id.decode(), fields)
             for stream, entries in cast(
@@ -128,6 +132,9 @@ class ConsumerGroup:
         try:
             reply = await self._run("claim", [stream], argv)
         except StreamError as exc:
+            if "WRONGTYPE" in str(exc.__cause__):
+                self.refusals.note(f"xclaim {stream} {exc.__cause__}".encode())
+                return []
             if "NOGROUP" not in str(exc.__cause__):
                 raise
             await self.ensure([stream])
@@ -155,9 +162,27 @@ class ConsumerGroup:
         )
 
     async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
-        """Move entries of one event stream's keys, each all or nothing; safe to repeat."""
+        """Move entries of one event stream's keys, each all or nothing; safe to repeat.
+
+        One that Redis refuses, such as for a lane whose key holds another type, is REFUSED and holds up no other: nothing of it has happened, so keep it
+        in flight and try it again later, or `put_back` it. Log and /readyz name the key and what to do (`refusals`).
+
+        Raises:
+            StreamError: Redis is away, full or read-only, or this user lacks a right: nothing has happened. After a lost connection
+                all or nothing has happened. What has happened is LOST the next time.
+        """
+        if not moves:
+            return []
         keys_, argv = pack(self._group, moves)
-        return [_RESULTS[result] for result in await self._run("hop", keys_, argv)]
+        return self.refusals.results(moves, await self._run("hop", keys_, argv))
+
+    async def put_back(self, stream: str, entry_ids: Sequence[str]) -> None:
+        """Let entries be claimed when a lease has passed, as if they had not been delivered this time: they never become poison for that.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        await self._run("lease", [stream], [self._group, self.consumer, 1, *entry_ids])
 
     async def appear(self, stream: str) -> None:
         """Let the group know that this consumer is there; reads nothing. A group that is not there yet is made.
@@ -277,7 +302,10 @@ class ConsumerGroup:
             argv += (keys_.index(target) + 1, 2 * len(fields))
             for name, value in fields.items():
                 argv += (name, value)
-        return bool(await self._run("revive", keys_, argv))
+        reply = await self._run("revive", keys_, argv)
+        if isinstance(reply, bytes):
+            raise refusal(self._url, reply)
+        return bool(reply)
 
     async def newest(
         self, stream: str, *, before: str, count: int

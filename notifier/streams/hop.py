@@ -20,6 +20,8 @@ class HopResult(IntEnum):
     MOVED = 1
     DUPLICATE = 2
     """Its event id was seen before; it is acknowledged and goes nowhere."""
+    REFUSED = 3
+    """Redis refuses it, for a key that it goes to or comes from: it is where it was, and can be tried again."""
 
 
 class Move(NamedTuple):

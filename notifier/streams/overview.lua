@@ -1,6 +1,6 @@
 -- Looks at all streams of one event stream in one step, so that their numbers fit together; changes nothing.
--- KEYS: streams. ARGV: group, how many entries to count at most where the server keeps no lag (before 7.0), then per stream what becomes of acknowledged entries: 1 = deleted, 0 = kept, - = there is
--- no group (dead letters).
+-- KEYS: streams. ARGV: group, how many entries to count at most where the server keeps no lag (before 7.0), then per stream what becomes of
+-- acknowledged entries: 1 = deleted, 0 = kept, - = there is no group (dead letters).
 -- Returns per stream {waiting, age of the oldest in ms, pending, group there 1/0, consumers, ms since one of them asked, ever added, length}; -1 = not known or none.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -19,8 +19,7 @@ local function group_of(key)
   return false
 end
 
-local function look(key, kind)
-  local length = redis.call('XLEN', key)
+local function look(key, kind, length)
   local added = members(redis.call('XINFO', 'STREAM', key))['entries-added'] or -1
   local group = kind ~= '-' and group_of(key)
   local last, pending, consumers, silent = '0-0', 0, 0, -1
@@ -33,16 +32,21 @@ local function look(key, kind)
       end
     end
   end
-  local waiting = length
-  if kind == '0' then
-    waiting = pending + (group and group.lag or #redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', ARGV[2]))
-  end
-  local oldest
-  if pending > 0 then
-    oldest = redis.call('XPENDING', key, ARGV[1])[2]
-  else
+  local waiting, oldest = length, nil
+  if kind == '0' or pending == 0 then
     local first = redis.call('XRANGE', key, kind == '0' and '(' .. last or '-', '+', 'COUNT', 1)[1]
     oldest = first and first[1]
+    if kind == '0' then
+      waiting = pending
+      if first then
+        -- Redis counts entries that were trimmed before the group read them into its lag.
+        local behind = group and group.lag or #redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', ARGV[2])
+        waiting = pending + math.min(behind, length)
+      end
+    end
+  end
+  if pending > 0 then
+    oldest = redis.call('XPENDING', key, ARGV[1])[2]
   end
   local age = -1
   if oldest then age = math.max(0, now - tonumber(string.match(oldest, '^%d+'))) end
@@ -52,6 +56,13 @@ end
 local found = {}
 for i = 1, #KEYS do
   local key = KEYS[i]
-  found[i] = redis.call('EXISTS', key) == 1 and look(key, ARGV[i + 2]) or {0, -1, 0, 0, 0, -1, -1, 0}
+  local length = redis.pcall('XLEN', key)
+  found[i] = {0, -1, 0, 0, 0, -1, -1, 0}
+  if type(length) == 'table' then
+    -- A key that another program took holds nothing of ours; whoever has work with it reports it.
+    if not string.find(tostring(length.err), 'WRONGTYPE', 1, true) then return length end
+  elseif length > 0 or redis.call('EXISTS', key) == 1 then
+    found[i] = look(key, ARGV[i + 2], length)
+  end
 end
 return found

@@ -58,7 +58,7 @@ ACKNOWLEDGMENT_SECONDS = Histogram(
 )
 EVENTS = Counter(
     "teams_events_total",
-    "Entries read from event streams: result is routed, duplicate, dead_lettered or moved_elsewhere.",
+    "Entries read from event streams: result is routed, duplicate, dead_lettered, moved_elsewhere or refused (by Redis; it waits).",
     ["stream", "result"],
     registry=REGISTRY,
 )

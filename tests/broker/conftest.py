@@ -44,10 +44,6 @@ FAKE_CANNOT = {
     "read from a stream that is gone": Lack(
         "XREADGROUP names XGROUP and MKSTREAM in its error, not NOGROUP", StreamError
     ),
-    "give a script the text of an error": Lack(
-        "what redis.pcall returns in err is not a Lua string, so string.find raises",
-        StreamError,
-    ),
     "check a connection": Lack(
         "a read never postpones the next health check, so a new connection takes another reply for PONG",
         redis.exceptions.ConnectionError,

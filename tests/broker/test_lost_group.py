@@ -155,7 +155,6 @@ async def test_stream_that_is_gone_is_made_again_with_its_group(
     assert await read(group) == [entry_id.decode()]
 
 
-@pytest.mark.fake_cannot("give a script the text of an error")
 async def test_group_that_is_there_is_left_as_it_is(client: redis.asyncio.Redis, join: Joined):
     group = await join("one")
     await client.xadd(SOURCE, {"a": "1"})

@@ -89,3 +89,30 @@ async def test_consumer_that_shows_itself_is_silent_no_longer_and_reads_nothing(
     await group.appear(STREAM)
 
     assert await silent() < before
+
+
+async def test_entries_that_were_trimmed_before_the_group_read_them_do_not_wait(
+    client: redis.asyncio.Redis, group: ConsumerGroup, lookout: Lookout
+):
+    await group.ensure([STREAM])
+    for _ in range(5):
+        await client.xadd(STREAM, {"type": "a.b"})
+    await group.read([STREAM], count=1, block_seconds=0.01)
+    await client.xtrim(STREAM, maxlen=0, approximate=False)
+
+    assert (await overview(lookout)).events.waiting == 1  # the one in flight
+
+    await client.xadd(STREAM, {"type": "a.b"})
+    assert (await overview(lookout)).events.waiting == 2
+
+
+async def test_a_key_of_another_type_does_not_hide_the_others(
+    client: redis.asyncio.Redis, lookout: Lookout
+):
+    await client.set(KEYS.outcomes, "x")
+    await client.xadd(NORMAL, {"notification": "1"})
+
+    found = await overview(lookout)
+
+    assert found.lanes["sre", "normal"].waiting == 1
+    assert found.outcomes == StreamState(0, 0, 0, False, 0, None, None, 0)

@@ -1,0 +1,223 @@
+"""What Redis refuses for one key has not happened, holds up nothing else, and goes on once the key is as it must be."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import redis.asyncio
+
+from notifier.config import Config
+from notifier.errors import StreamError
+from notifier.stages import settler as settling
+from notifier.stages.settler import Settler
+from notifier.streams.abandoned import AbandonedLanes, Drained
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import HopResult, Move
+from tests.support.backlog import KEYS, NORMAL, STREAM, calm, ids, publish, read_all
+from tests.support.reading import SOURCE, TARGET, Joined, read
+from tests.support.stages import Stages
+
+OTHER = "{s}:dead"
+LAST = "18446744073709551615-18446744073709551615"
+
+
+async def wrong_type(client: redis.asyncio.Redis, key: str) -> None:
+    await client.hset(key, "a", "1")  # type: ignore[misc]
+
+
+async def used_up(client: redis.asyncio.Redis, key: str) -> None:
+    await client.xadd(key, {"a": "1"}, id=LAST)
+    await client.xdel(key, LAST)
+
+
+def move(entry_id: str, *keys: str, **more: object) -> Move:
+    targets = tuple((key, {"of": entry_id}) for key in keys)
+    return Move(SOURCE, entry_id, targets)._replace(**more)
+
+
+async def published(client: redis.asyncio.Redis, group: ConsumerGroup, count: int) -> list[str]:
+    for _ in range(count):
+        await client.xadd(SOURCE, {"a": "1"})
+    return await read(group)
+
+
+async def pending(client: redis.asyncio.Redis, stream: str) -> int:
+    return int((await client.xpending(stream, "notifier"))["pending"])
+
+
+@pytest.mark.parametrize("spoil", [wrong_type, used_up])
+async def test_only_the_move_to_a_key_that_is_refused_waits_and_it_is_whole_later(
+    client: redis.asyncio.Redis, join: Joined, spoil
+):
+    group = await join("one")
+    heard: list[tuple[str, bool]] = []
+    group.refusals.listener = lambda key, why: heard.append((key, why is not None))
+    first, second, third = await published(client, group, 3)
+    await spoil(client, OTHER)
+    moves = [
+        move(first, TARGET, mark="{s}:seen:1", mark_seconds=60),
+        move(second, TARGET, OTHER, mark="{s}:seen:2", mark_seconds=60),
+        move(third, TARGET, mark="{s}:seen:3", mark_seconds=60),
+    ]
+
+    results = await group.hop(moves)
+
+    assert results == [HopResult.MOVED, HopResult.REFUSED, HopResult.MOVED]
+    assert [each[1][b"of"].decode() for each in await client.xrange(TARGET)] == [first, third]
+    assert await client.exists("{s}:seen:2") == 0
+    assert [each[0].decode() for each in await client.xrange(SOURCE)] == [second]
+    assert await pending(client, SOURCE) == 1
+
+    await client.delete(OTHER)
+    assert await group.hop([moves[1]]) == [HopResult.MOVED]
+    assert await client.xlen(TARGET) == 3
+    assert await client.xlen(OTHER) == 1
+    assert await client.exists("{s}:seen:2") == 1
+    assert await client.xlen(SOURCE) == 0
+    assert heard == [(OTHER, True), (OTHER, False)]
+
+
+async def test_a_time_to_live_that_redis_cannot_count_moves_nothing(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+    entry_ids = await published(client, group, 1)
+    moves = [
+        move(entry_ids[0], TARGET, mark="{s}:seen:PAT-1", mark_seconds=2**62, delete=False)
+    ]
+    heard: list[str] = []
+    group.refusals.listener = lambda key, why: heard.append(f"{key} {why}")
+
+    assert await group.hop(moves) == [HopResult.REFUSED]
+
+    assert await client.exists(TARGET, "{s}:seen:PAT-1") == 0
+    assert await pending(client, SOURCE) == 1
+    assert "PAT-1" not in "".join(heard)
+
+
+async def test_what_another_process_has_moved_leaves_neither_mark_nor_targets(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+    [entry_id] = await published(client, group, 1)
+    await client.xack(SOURCE, "notifier", entry_id)
+    moves = [move(entry_id, TARGET, OTHER, mark="{s}:seen:1", mark_seconds=60, delete=False)]
+
+    assert await group.hop(moves) == [HopResult.LOST]
+
+    assert await client.exists("{s}:seen:1") == 0
+    assert await client.xlen(TARGET) == await client.xlen(OTHER) == 0
+
+
+async def test_a_mark_that_was_there_before_stays_when_its_event_is_moved_elsewhere(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+    [entry_id] = await published(client, group, 1)
+    await client.xack(SOURCE, "notifier", entry_id)
+    await client.set("{s}:seen:1", "1-1", ex=60)
+
+    [result] = await group.hop(
+        [move(entry_id, TARGET, mark="{s}:seen:1", mark_seconds=60, delete=False)]
+    )
+
+    assert result is HopResult.LOST
+    assert await client.get("{s}:seen:1") == b"1-1"
+
+
+async def test_a_source_of_another_type_is_refused_and_the_others_move(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+    [entry_id] = await published(client, group, 1)
+    await wrong_type(client, OTHER)
+
+    results = await group.hop(
+        [Move(OTHER, "1-1", ((TARGET, {"a": "1"}),)), move(entry_id, TARGET)]
+    )
+
+    assert results == [HopResult.REFUSED, HopResult.MOVED]
+    assert await client.xlen(TARGET) == 1
+
+
+async def test_a_dead_letter_stays_when_a_key_that_it_goes_to_is_refused(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+    letter = (await client.xadd(OTHER, {"a": "1"})).decode()
+    await wrong_type(client, "{s}:lane")
+
+    with pytest.raises(StreamError, match=r"\{s\}:lane"):
+        await group.revive(OTHER, letter, [(TARGET, {"b": "2"}), ("{s}:lane", {"b": "2"})])
+
+    assert await client.xlen(OTHER) == 1
+    assert await client.xlen(TARGET) == 0
+
+
+async def test_a_drained_notification_stays_in_its_lane_when_dead_letters_are_refused(
+    client: redis.asyncio.Redis, config: Config
+):
+    lanes = AbandonedLanes(client, config.redis)
+    entry_id = (await client.xadd(NORMAL, {"notification": "1"})).decode()
+    moves = [Move(NORMAL, entry_id, ((KEYS.outcomes, {"a": "1"}), (KEYS.dead, {"a": "1"})))]
+    await wrong_type(client, KEYS.dead)
+
+    with pytest.raises(StreamError, match=KEYS.dead):
+        await lanes.drain(NORMAL, moves)
+
+    assert await client.xlen(NORMAL) == 1
+    assert await client.xlen(KEYS.outcomes) == 0
+    await client.delete(KEYS.dead)
+    assert await lanes.drain(NORMAL, moves) == [Drained.DONE]
+
+
+async def test_events_for_a_refused_lane_wait_in_their_stream_while_others_go_on(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await group.ensure([STREAM])
+    lane = KEYS.lane("devops", urgent=False)
+    await wrong_type(client, lane)
+    await publish(client, [calm(1), {**calm(2), "stakeholders": "sre,devops"}, calm(3)])
+    intake = stages.intake(group)
+
+    await read_all(intake)
+
+    assert await ids(client, NORMAL) == ["n1", "n3"]
+    # Taken over as often as it may be, and more: it never becomes a dead letter for that.
+    for _ in range(stages.config.redis.max_deliveries + 2):
+        [waiting] = await client.xpending_range(STREAM, "notifier", "-", "+", 10)
+        await client.xclaim(
+            STREAM, "notifier", "gone", 0, [waiting["message_id"]], idle=10**9, retrycount=waiting["times_delivered"],
+        )  # fmt: skip
+        await read_all(stages.intake(group))
+    assert await client.exists(KEYS.dead) == 0
+
+    await client.delete(lane)
+    await client.xclaim(STREAM, "notifier", "gone", 0, [waiting["message_id"]], idle=10**9)
+    await read_all(stages.intake(group))
+    assert await ids(client, lane) == ["n2"]
+    assert await ids(client, NORMAL) == ["n1", "n3", "n2"]
+    assert await pending(client, STREAM) == 0
+
+
+async def test_a_delivery_whose_hop_is_refused_waits_alone(
+    client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(settling, "LONGEST_WAIT_SECONDS", 0.01)
+    group = await join("one")
+    first, second = await published(client, group, 2)
+    await wrong_type(client, OTHER)
+    settler = Settler(group)
+    running = asyncio.create_task(settler.run())
+    reported: list[list[HopResult]] = []
+    refused = asyncio.create_task(settler.settle([move(first, OTHER)], reported.append))
+
+    await settler.settle([move(second, TARGET)])
+
+    assert not refused.done()
+    await client.delete(OTHER)
+    await refused
+    running.cancel()
+    assert reported == [[HopResult.MOVED]]
+    assert await client.xlen(OTHER) == await client.xlen(TARGET) == 1

@@ -1,0 +1,57 @@
+"""A key of notifier's that another program took: its channel waits and is named, everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import redis
+
+from notifier.streams.keys import Keys
+from tests.support.daemons import Daemons
+from tests.support.state import rows, xadd
+from tests.support.waiting import until
+
+LANE = Keys("teams:events").lane("sre", urgent=False)
+
+
+async def readiness(daemons: Daemons) -> dict[str, Any]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{daemons.admin_urls[0]}/readyz") as answer,
+    ):
+        return dict(json.loads(await answer.text()))
+
+
+async def test_a_lane_of_another_type_is_named_and_its_event_is_delivered_once_it_is_gone(
+    daemons: Daemons,
+):
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.set(LANE, "x")
+        await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
+        for number, channels in enumerate(("pmo", "sre,pmo", "devops")):
+            event = {
+                "type": "a.b",
+                "id": f"e{number}",
+                "stakeholders": channels,
+                "priority": "LOW",
+            }
+            xadd(daemons.redis_url, event)
+
+        await until(
+            lambda: {row["event_id"] for row in rows(daemons.database_url)} == {"e0", "e2"}
+        )
+        found = await readiness(daemons)
+        assert found["status"] == "ready"
+        assert LANE in " ".join(found["warnings"])
+        assert client.xpending("teams:events", "notifier")["pending"] == 1
+
+        client.delete(LANE)
+        await until(lambda: len(rows(daemons.database_url)) == 4)
+        assert client.xpending("teams:events", "notifier")["pending"] == 0
+
+    async with asyncio.timeout(60):
+        while LANE in json.dumps(await readiness(daemons)):
+            await asyncio.sleep(0.05)
