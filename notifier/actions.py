@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal, cast, get_args
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -19,7 +20,8 @@ REQUESTS = "teams:actions"
 Work = Literal["retry_task", "discard_task", "poll_nphies"]
 WORK: frozenset[str] = frozenset(get_args(Work))
 """Actions that the claims workers do; the others are done here."""
-WORDS = WORK | {"acknowledge", "escalate"}
+ACKNOWLEDGE, ESCALATE = "acknowledge", "escalate"
+WORDS = WORK | {ACKNOWLEDGE, ESCALATE}
 """All that a person can do from a card."""
 
 SUBJECT = ("claim_id", "poll_id", "task_id", "task_name", "queue", "batch_no", "service")
@@ -27,6 +29,23 @@ SUBJECT = ("claim_id", "poll_id", "task_id", "task_name", "queue", "batch_no", "
 
 _MAX_SUBJECT_TEXT = 200
 _SHORT = frozenset({str, int})
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What an action is about, as far as it is known: a notification, its event, and the event's other notifications."""
+
+    notification_id: str
+    event_key: str | None = None
+    others: tuple[str, ...] = ()
+    is_escalation: bool = False
+    """The notification is one that a further channel got; its event may be escalated once more from it."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return under which ids Redis may know of an action, the notification's first and the event's second."""
+        event = () if self.event_key is None else (self.event_key,)
+        return tuple(dict.fromkeys((self.notification_id, *event, *self.others)))
 
 
 class Via(StrEnum):
@@ -42,14 +61,17 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """The action that takes a notification; there is at most one."""
+    """What one person did about a notification. The first on any card of an event settles it; to escalate it settles nothing."""
 
     notification_id: str
     action: str
     who: str
     note: str
-    via: Via
+    via: str
+    """A Via, or what a later version has added to it."""
     at: datetime
+    channel: str = ""
+    """Where the card was; empty while Postgres could not be asked."""
 
     def fields(self) -> dict[str, str]:
         """Write it as the fields of a stream entry or hash."""
@@ -58,8 +80,9 @@ class Action:
             "action": self.action,
             "who": self.who,
             "note": self.note,
-            "via": self.via.value,
+            "via": str(self.via),
             "at": self.at.isoformat(timespec="milliseconds"),
+            "channel": self.channel,
         }
 
 
@@ -69,7 +92,7 @@ class WorkRequest(BaseModel):
     model_config = ConfigDict(frozen=True, title="WorkRequest", use_attribute_docstrings=True)
 
     id: str
-    """`<notification_id>:<action>`; do a request with the same id once."""
+    """`<key of the event>:<action>`, the same whichever card of the event it was; do a request with the same id once."""
     action: Work
     """What to do."""
     notification_id: str
@@ -95,16 +118,27 @@ class WorkRequest(BaseModel):
 
 
 def read_action(fields: Mapping[bytes, bytes]) -> Action:
-    """Read what Action.fields wrote; raises ValueError or KeyError on anything else."""
+    """Read what Action.fields wrote, of later versions too; raises ValueError or KeyError on anything else."""
     text = {name.decode(): value.decode() for name, value in fields.items()}
     return Action(
         text["notification_id"],
         text["action"],
         text["who"],
         text["note"],
-        Via(text["via"]),
+        text["via"],
         datetime.fromisoformat(text["at"]),
+        text.get("channel", ""),
     )
+
+
+def is_recordable(action: Action) -> bool:
+    """Tell whether Postgres takes it; what it refuses would hold up all others."""
+    try:
+        UUID(action.notification_id)
+        action.at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return False
+    return "\x00" not in action.action + action.who + action.note + action.via
 
 
 def clean_line(text: str, limit: int) -> str:
@@ -130,6 +164,7 @@ def subject_of(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 def request_fields(
     action: Action,
     *,
+    event_key: str,
     event_id: str,
     event_type: str,
     correlation_id: str,
@@ -138,7 +173,7 @@ def request_fields(
 ) -> dict[str, str]:
     """Write the entry of `teams:actions`; docs/producers.md is its contract."""
     request = WorkRequest(
-        id=f"{action.notification_id}:{action.action}",
+        id=f"{event_key}:{action.action}",
         action=cast("Work", action.action),
         notification_id=action.notification_id,
         event_id=event_id,
@@ -147,7 +182,7 @@ def request_fields(
         channel=channel,
         subject=json.dumps(dict(subject), ensure_ascii=False, separators=(",", ":")),
         requested_by=action.who,
-        via=action.via,
+        via=Via(action.via),
         note=action.note,
         requested_at=action.at.isoformat(timespec="seconds"),
     )

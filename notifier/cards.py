@@ -46,8 +46,8 @@ _PRIORITY_LOOKS: dict[Priority, tuple[str, str]] = {
     Priority.INFO: ("⚪", "default"),
 }
 
-ActionLink = Callable[[str, str], str]
-"""(notification id, action) → signed URL."""
+ActionLink = Callable[[str, str, str], str]
+"""(notification id, action, key of the event) → signed URL."""
 
 
 _NPHIES_LINKS = {"nphies_portal", "nphies_status", "nphies_docs"}
@@ -209,7 +209,7 @@ class CardPainter:
         link = self._action_link
         if link is None or "acknowledge" not in _offered(notification):
             return None
-        return link(notification.id, "acknowledge")
+        return link(notification.id, "acknowledge", notification.acts_on)
 
     def context(
         self, notification: Notification, *, facts: bool = True
@@ -257,7 +257,10 @@ class CardPainter:
         link = self._action_link
         if link is None:
             return {}
-        return {action: link(notification.id, action) for action in _offered(notification)}
+        event = notification.acts_on
+        return {
+            action: link(notification.id, action, event) for action in _offered(notification)
+        }
 
 
 def _offered(notification: Notification) -> tuple[str, ...]:

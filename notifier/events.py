@@ -142,6 +142,9 @@ class EventEntry(BaseModel):
 SIGNATURE_FIELD = "signature"
 """Field of an entry that says who signed it; it is no part of the event."""
 
+EVENT_KEY_MEMBER = "event_key"
+"""Member of an escalation's data: the key of the event that it escalates."""
+
 _SIGNATURE_KEY = SIGNATURE_FIELD.encode()
 
 ENVELOPE = frozenset(EventEntry.model_fields)
@@ -173,6 +176,8 @@ class Event(NamedTuple):
     tracestate: str | None = None
     trace_ignored: bool = False
     """The entry named a place in a trace that is not valid."""
+    of_event: str | None = None
+    """Key of the event that this one escalates; of notifier's own events alone."""
 
 
 def parse_entry(

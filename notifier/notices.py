@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from notifier.actions import Action
+from notifier.actions import ESCALATE, Action
 from notifier.escalation import ACKNOWLEDGED_TYPE, ESCALATION_TYPE, escalation_event_id
-from notifier.events import Priority
+from notifier.events import EVENT_KEY_MEMBER, Priority
 
 SOURCE = "notifier"
 
@@ -33,6 +33,7 @@ def escalation_event(
     *,
     lead_id: str,
     answer_id: str,
+    event_key: str,
     step: int,
     channel: str,
     by: str | None,
@@ -47,6 +48,7 @@ def escalation_event(
         subject: The notification that was not answered.
         lead_id: Notification that names the event; with the step it makes the event id.
         answer_id: Notification to name on the card; empty when it was escalated by hand.
+        event_key: Key of the event, which the card's link is about.
         step: Number of the step.
         channel: Who is told.
         by: Who escalated by hand.
@@ -64,6 +66,7 @@ def escalation_event(
         "step": step,
         "escalated_by": by,
         "answer_id": answer_id,
+        EVENT_KEY_MEMBER: event_key,
     }
     return _entry(
         escalation_event_id(lead_id, step), ESCALATION_TYPE, subject, data, [channel], at
@@ -82,7 +85,9 @@ def acknowledged_event(
         "taken_at": _text(action.at),
         "original_id": action.notification_id,
     }
-    event_id = f"acknowledged:{action.notification_id}"
+    # The same card may be escalated first and acknowledged later.
+    what = "escalated" if action.action == ESCALATE else "acknowledged"
+    event_id = f"{what}:{action.notification_id}"
     return _entry(event_id, ACKNOWLEDGED_TYPE, subject, data, channels, at)
 
 

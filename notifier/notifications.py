@@ -47,17 +47,34 @@ class Notification(NamedTuple):
     """How it ended each time before it was replayed, oldest first; at most ten are kept."""
     tracestate: str | None = None
     """Goes with traceparent."""
+    of_event: str | None = None
+    """Key of the event that this one escalates, as notifier signed it; None: it is of its own event."""
+
+    @property
+    def acts_on(self) -> str:
+        """Return the key of the event that people act on from its card."""
+        return self.of_event or event_key(self.stream, self.event_id)
 
 
 def notification_id(stream: str, event_id: str, channel: str) -> str:
     """Return the UUIDv5 that every retry and replay of this notification shares (RFC 9562)."""
-    name = f"{stream}\x1f{event_id}\x1f{channel}".encode()
+    return _uuid(f"{stream}\x1f{event_id}\x1f{channel}")
+
+
+def event_key(stream: str, event_id: str) -> str:
+    """Return the UUIDv5 that all notifications of an event have in common; it is the id of none."""
+    return _uuid(f"{stream}\x1f{event_id}")
+
+
+def _uuid(text: str) -> str:
     # As uuid.uuid5, which makes and checks an object on the way to this text.
-    raw = bytearray(hashlib.sha1(_NAMESPACE + name, usedforsecurity=False).digest()[:16])
+    raw = bytearray(
+        hashlib.sha1(_NAMESPACE + text.encode(), usedforsecurity=False).digest()[:16]
+    )
     raw[6] = raw[6] & 0x0F | 0x50
     raw[8] = raw[8] & 0x3F | 0x80
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 _DEFAULTS = Notification._field_defaults
@@ -74,6 +91,7 @@ _KINDS = tuple(
         "tried_before": frozenset({int}),
         "endings": frozenset({tuple}),
         "tracestate": _TEXT_OR_NONE,
+        "of_event": _TEXT_OR_NONE,
     }.get(name, _TEXT)
     for name in Notification._fields
 )
@@ -88,6 +106,8 @@ def encode(notification: Notification) -> bytes:
     record = notification._asdict()
     if notification.tracestate is None:
         del record["tracestate"]
+    if notification.of_event is None:
+        del record["of_event"]
     return to_marked_json(record)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 
-from notifier.events import SIGNATURE_FIELD, Event
+from notifier.events import EVENT_KEY_MEMBER, SIGNATURE_FIELD, Event
 from notifier.signing import KeySet, key_fault
 
 OWN_NAME = "notifier"
@@ -22,6 +22,7 @@ OWN_PREFIX = "notifier."
 STREAM_MEMBER = "signed_for"
 """Member of an own event's data: the stream that it was signed for, so that a copy counts in no other."""
 
+_KEY = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OWN_ID = re.compile(
     r"(?:escalation|escalated|acknowledged):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b.*",
     re.IGNORECASE | re.DOTALL,
@@ -83,6 +84,15 @@ def sign_own(keys: KeySet | None, stream: str, fields: Mapping[str, str]) -> dic
 def is_own(event: Event) -> bool:
     """Tell whether only the daemon itself may publish such an event."""
     return event.type.lower().startswith(OWN_PREFIX) or _OWN_ID.fullmatch(event.id) is not None
+
+
+def unpacked(event: Event, *, believed: bool) -> Event:
+    """Return an own event without what it says to notifier alone; that is kept only where the signature was verified."""
+    event.data.pop(STREAM_MEMBER, None)
+    key = event.data.pop(EVENT_KEY_MEMBER, None)
+    if believed and isinstance(key, str) and _KEY.fullmatch(key):
+        return event._replace(of_event=key)
+    return event
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ class Catalogue:
                 source=event.source,
                 traceparent=event.traceparent,
                 tracestate=event.tracestate,
+                of_event=event.of_event,
                 data=data,
             )
             for channel in known

@@ -8,7 +8,9 @@ from pydantic import JsonValue
 _MARKDOWN_LINK = re2.compile(
     r"!?\[((?:\\.|[^\\\[\]]|\[[^\[\]]*\])*)\]\([^()\s]*(?:\s[^()]*)?\)"
 )
-_SIGNED = re2.compile(r"(?:https?://[^\s\"'<>()]*)?/a/[A-Za-z0-9_.\-]+")
+_SIGNED = re2.compile(
+    r"(?:https?://[^\s\"'<>()]*)?/a/[A-Za-z0-9_.\-]+(?:\?[A-Za-z0-9_.=&\-]*)?"
+)
 _TOKEN = re2.compile(r"[A-Za-z0-9_-]{8}\.[0-9a-f]{32}\.[0-9]\.[0-9]{1,12}\.[A-Za-z0-9_-]{43}")
 _DROPPED = frozenset(
     {"selectAction", "refresh", "authentication", "backgroundImage", "iconUrl"}

@@ -165,7 +165,7 @@ class _Check:
         self._painter = CardPainter(
             cards,
             config,
-            lambda notification_id, action: (
+            lambda notification_id, action, _: (
                 f"https://notify.invalid/a/{action}/{notification_id}"
             ),
         )

@@ -21,7 +21,7 @@ from notifier.errors import NotifierError
 from notifier.events import Event, entry_time, parse_entry
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
-from notifier.provenance import STREAM_MEMBER, Signers, is_own
+from notifier.provenance import Signers, is_own, unpacked
 from notifier.routing import Catalogue
 from notifier.secrets import signers
 from notifier.store.dead_letters import DeadLetterLog
@@ -165,7 +165,7 @@ async def _notifications(
                 own = own or _known_signers(config)
                 if _is_forged(own, config, event, fields):
                     continue
-                event.data.pop(STREAM_MEMBER, None)
+                event = unpacked(event, believed=True)
             routed = catalogue.route(event, mask_event_data(event.data, masking))
         except NotifierError:
             # It is a dead letter, which has a command of its own.

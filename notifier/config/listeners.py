@@ -9,10 +9,13 @@ from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
 
 from notifier.config.patterns import HEADER
 from notifier.config.section import PositiveSeconds, Section, check_web_url
+from notifier.events import Priority
 
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
+
+_ALL, _NONE = frozenset({"1", "TRUE", "YES", "ON"}), frozenset({"0", "FALSE", "NO", "OFF"})
 
 
 class _Listener(Section):
@@ -59,7 +62,20 @@ class PublicSettings(_Listener):
     url: str
     link_ttl_seconds: PositiveSeconds
     posts_per_minute: Annotated[int, Field(ge=1, le=10_000)]
-    announce_acknowledgements: bool
+    announce_acknowledgements: tuple[Priority, ...]
+
+    @field_validator("announce_acknowledgements", mode="before")
+    @classmethod
+    def _priorities(cls, told: object) -> object:
+        # An environment variable arrives as a list of its words.
+        words = [str(each).upper() for each in told] if isinstance(told, (list, tuple)) else []
+        if told is True or (len(words) == 1 and words[0] in _ALL):
+            return tuple(Priority)
+        if told is False or (len(words) == 1 and words[0] in _NONE):
+            return ()
+        if not isinstance(told, (list, tuple)) or not set(words) <= set(Priority):
+            raise ValueError('must be true, false, or priorities such as ["CRITICAL", "HIGH"]')
+        return tuple(words)
 
     @field_validator("url")
     @classmethod

@@ -102,7 +102,7 @@ def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
         publish,
         leases=daemon.leases,
         redis_settings=daemon.config.redis,
-        announce=lambda: daemon.config.public.announce_acknowledgements,
+        announced=lambda: daemon.config.public.announce_acknowledgements,
         now=utc_now,
     )
     _add_loop(daemon, "recorder actions", recorder.turn)

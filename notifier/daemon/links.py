@@ -7,7 +7,7 @@ import time
 from notifier.cards import ActionLink
 from notifier.config import Config
 from notifier.secrets import Secrets
-from notifier.signing import action_token
+from notifier.signing import EVENT_PARAMETER, action_token, event_mark
 
 
 def action_link(config: Config, secrets: Secrets) -> ActionLink | None:
@@ -18,14 +18,15 @@ def action_link(config: Config, secrets: Secrets) -> ActionLink | None:
         return None
     signing = keys.current
 
-    def link(notification_id: str, action: str) -> str:
+    def link(notification_id: str, action: str, event_key: str) -> str:
         expires_at = int(time.time() + config.public.link_ttl_seconds)
+        secret = signing.get_secret_value()
         token = action_token(
-            signing.get_secret_value(),
+            secret,
             notification_id=notification_id,
             action=action,
             expires_at=expires_at,
         )
-        return f"{base}/a/{token}"
+        return f"{base}/a/{token}?{EVENT_PARAMETER}={event_mark(secret, token, event_key)}"
 
     return link

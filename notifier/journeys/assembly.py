@@ -184,4 +184,4 @@ def _taken(
     first = known_to_redis.get(notification_id)
     if first is None:
         return None
-    return Taken(first.action, first.who, first.at, first.via.value, recorded=False)
+    return Taken(first.action, first.who, first.at, str(first.via), recorded=False)

@@ -85,7 +85,8 @@ class Finder:
         await look_through(search, self._peek, known)
         for notification_id in list(identities(recorded, search.sightings))[: search.limit]:
             action = await self._actions.taken(notification_id)
-            if action is not None:
+            # What somebody did on another card of the event is known under this one's id too.
+            if action is not None and action.notification_id == notification_id:
                 search.sightings.taken[notification_id] = action
 
     async def _in_redis(self, search: Search, look: Coroutine[None, None, None]) -> bool:

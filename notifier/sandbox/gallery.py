@@ -49,7 +49,7 @@ def draw_samples(folder: Path, config: Config, cards: Cards) -> Iterator[Drawing
         CardError: A sample is no event, or its card cannot be drawn; names its file.
     """
     painter = CardPainter(
-        cards, config, lambda number, action: f"https://notify.invalid/a/{action}/{number}"
+        cards, config, lambda number, action, _: f"https://notify.invalid/a/{action}/{number}"
     )
     catalogue = Catalogue(config.routes, config.channels)
     masking = Masking.of(config.masking.fields, config.masking.exempt)

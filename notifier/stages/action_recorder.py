@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from uuid import UUID
 
 import structlog
 
-from notifier.actions import WORDS, Action, read_action
+from notifier.actions import WORDS, Action, is_recordable, read_action
 from notifier.config import RedisSettings
 from notifier.escalation import ACKNOWLEDGED_TYPE
 from notifier.notices import Subject, acknowledged_event
 from notifier.stages.escalator import Escalator, Publish
 from notifier.stages.stage import Every, still_there
 from notifier.store.escalations import Ledger, WaitingAction
-from notifier.streams.actions import ACCEPTED
+from notifier.streams.actions import ACCEPTED, UNREADABLE
 from notifier.streams.group import ConsumerGroup, Entry
 from notifier.streams.hop import Move
 from notifier.streams.leases import Leases
@@ -40,7 +39,7 @@ class ActionRecorder:
         *,
         leases: Leases,
         redis_settings: RedisSettings,
-        announce: Callable[[], bool],
+        announced: Callable[[], Collection[str]],
         now: Callable[[], datetime],
     ) -> None:
         self._group = group
@@ -49,11 +48,12 @@ class ActionRecorder:
         self._publish = publish
         self._leases = leases
         self._redis = redis_settings
-        self._announce = announce
+        self._announced = announced
         self._now = now
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
         self._apply = Every(_APPLY_SECONDS, time.monotonic)
         self._in_hand: list[Entry] = []
+        self._looked_at_unreadable = False
 
     async def turn(self) -> int:
         """Record one batch of actions and apply what can be; returns how many were recorded.
@@ -62,6 +62,9 @@ class ActionRecorder:
             StreamError: Redis is away.
             StoreError: Postgres is away; the batch stays in hand for the next turn.
         """
+        if not self._looked_at_unreadable:
+            await self._put_back()
+            self._looked_at_unreadable = True
         if not self._in_hand:
             self._in_hand = [
                 entry
@@ -70,8 +73,10 @@ class ActionRecorder:
             ]
         count = len(self._in_hand)
         if count:
-            await self._ledger.accept(_actions(self._in_hand))
-            await self._group.hop([Move(entry.stream, entry.id) for entry in self._in_hand])
+            found = [_action(entry) for entry in self._in_hand]
+            await self._ledger.accept([action for action in found if action is not None])
+            moves = [_move(*each) for each in zip(self._in_hand, found, strict=True)]
+            await self._group.hop(moves)
             for entry in self._in_hand:
                 self._leases.drop(entry.stream, entry.id)
             self._in_hand = []
@@ -93,8 +98,9 @@ class ActionRecorder:
                     await self._escalator.by_hand(
                         work, waiting.family, action.notification_id, action.who
                     )
-                if self._announce() and waiting.event_type != ACKNOWLEDGED_TYPE:
-                    await self._announced(waiting)
+                told = waiting.event_type != ACKNOWLEDGED_TYPE
+                if told and waiting.priority in self._announced():
+                    await self._tell(waiting)
             metrics.ACKNOWLEDGMENTS.labels(action.action).inc()
             taken_after = (action.at - waiting.sent_at).total_seconds()
             metrics.ACKNOWLEDGMENT_SECONDS.labels(waiting.priority).observe(
@@ -103,23 +109,37 @@ class ActionRecorder:
             log.info(
                 "action_recorded",
                 action=action.action,
-                via=action.via.value,
+                via=str(action.via),
                 notification_id=action.notification_id,
                 correlation_id=waiting.correlation_id,
                 channel=waiting.channel,
             )
 
-    async def _announced(self, waiting: WaitingAction) -> None:
-        channels = [waiting.channel, *(each.step.channel for each in waiting.family.steps)]
+    async def _tell(self, waiting: WaitingAction) -> None:
+        """Tell all channels that have a card of the event."""
+        family = waiting.family
+        event = family.originals[0] if family.originals else waiting
+        channels = [
+            waiting.channel,
+            *(name for each in family.originals for name in each.channels),
+            *(each.step.channel for each in family.steps),
+        ]
         subject = Subject(
-            waiting.event_type,
+            event.event_type,
             waiting.correlation_id,
-            waiting.lang,
-            waiting.summary,
+            event.lang,
+            event.summary,
             waiting.traceparent,
         )
         entry = acknowledged_event(subject, waiting.action, channels=channels, at=self._now())
         await self._publish(waiting.family.stream, entry)
+
+    async def _put_back(self) -> None:
+        """Accept again what another version could not read and this one can. Raises StreamError."""
+        for entry_id, fields in await self._group.between(UNREADABLE, "-", "+", count=_BATCH):
+            if _action(Entry(UNREADABLE, entry_id, fields)) is not None:
+                target = (ACCEPTED, _texts(fields))
+                await self._group.revive(UNREADABLE, entry_id, [target])
 
     async def _next(self) -> list[Entry]:
         entries: list[Entry] = []
@@ -134,26 +154,26 @@ class ActionRecorder:
         return still_there(entries)
 
 
-def _actions(entries: list[Entry]) -> list[Action]:
-    found: list[Action] = []
-    for entry in entries:
-        action = _action(entry)
-        if action is None:
-            log.error(
-                "action_unreadable",
-                entry_id=entry.id,
-                fix="only notifier may write to this stream",
-            )
-        else:
-            found.append(action)
-    return found
+def _move(entry: Entry, action: Action | None) -> Move:
+    """Return where an entry goes once its action is written down; what could not be read is kept."""
+    if action is not None and action.action in WORDS:
+        return Move(entry.stream, entry.id)
+    log.error(
+        "action_unreadable",
+        entry_id=entry.id,
+        fix=f"a later version wrote it, or somebody else: a version that knows it takes it from {'teams_actions' if action else UNREADABLE}",
+    )
+    kept = () if action else ((UNREADABLE, _texts(entry.fields or {})),)
+    return Move(entry.stream, entry.id, kept)
 
 
 def _action(entry: Entry) -> Action | None:
-    """Return the action of an entry; None for what Postgres would refuse: it would hold up all others."""
     try:
         action = read_action(entry.fields or {})
-        UUID(action.notification_id)
     except (ValueError, KeyError):
         return None
-    return action if action.action in WORDS and "\x00" not in action.who + action.note else None
+    return action if is_recordable(action) else None
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str | bytes]:
+    return {name.decode(errors="backslashreplace"): value for name, value in fields.items()}

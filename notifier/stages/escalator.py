@@ -9,6 +9,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
+from notifier.actions import ESCALATE, Action, is_recordable
 from notifier.errors import UnreachableError
 from notifier.escalation import (
     Case,
@@ -22,7 +23,7 @@ from notifier.escalation import (
     escalation_event_id,
 )
 from notifier.notices import Subject, escalation_event
-from notifier.notifications import notification_id
+from notifier.notifications import event_key, notification_id
 from notifier.stages.stage import sleep_unless
 from notifier.store.escalations import (
     DueRow,
@@ -56,6 +57,9 @@ class TakenActions(Protocol):
 
     async def first_taken(self, notification_ids: Sequence[str]) -> dict[str, str]:
         """Return the action word by notification, of those that somebody took; raises StreamError."""
+
+    async def acted(self, keys: Sequence[str]) -> list[Action]:
+        """Return the actions that are known under these ids; raises StreamError."""
 
 
 class Escalator:
@@ -185,7 +189,13 @@ class Escalator:
         taken = await self._known_to_redis([family for family, _, _ in escalating])
         planned = []
         for family, rows, escalate in escalating:
-            if taken.keys() & set(_members(family)) - _recorded(family):
+            known = {each: taken[each] for each in _members(family) if each in taken}
+            settled = [each for each, word in known.items() if word != ESCALATE]
+            if settled or known.keys() - _recorded(family):
+                # A version that could not read it may have dropped the entry that brings it here.
+                await work.accept(
+                    [each for each in await self._taken.acted(settled) if is_recordable(each)]
+                )
                 looks |= _next_look(family, rows, work.now + _ON_ITS_WAY)
                 continue
             looks |= _next_look(family, rows, escalate.look_again)
@@ -262,6 +272,7 @@ class Escalator:
             ),
             lead_id=lead,
             answer_id=answer_id,
+            event_key=event_key(family.stream, family.event_id),
             step=step.number,
             channel=step.channel,
             by=who,

@@ -19,7 +19,7 @@ from notifier.errors import EventError
 from notifier.events import Event, ahead_of, entry_time, parse_entry, size_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
-from notifier.provenance import STREAM_MEMBER, Signers, is_own
+from notifier.provenance import Signers, is_own, unpacked
 from notifier.routing import Catalogue, UnroutableError
 from notifier.stages.spanning import intake_span
 from notifier.stages.stage import Every, still_there
@@ -198,7 +198,7 @@ class Intake:
             forged = self._own_fault(entry, event, fields)
             if forged:
                 return self._bury(entry, Reason.UNSIGNED, forged, raw_fields(fields), event)
-            event.data.pop(STREAM_MEMBER, None)
+            event = unpacked(event, believed=self._signers.own is not None)
         if self._spans is None:
             return self._routed(entry, event)
         span = intake_span(self._spans, event)

@@ -11,8 +11,10 @@ from typing import Any
 import psycopg
 from pydantic import JsonValue
 
+from notifier.actions import Matter
 from notifier.config import mask_url
 from notifier.errors import StoreError
+from notifier.notifications import event_key, notification_id
 from notifier.store.failures import reason
 from notifier.store.patience import within
 from notifier.store.queries import load_queries
@@ -53,6 +55,17 @@ class NotificationFacts:
     """Who escalated it by hand last."""
     escalated_at: datetime | None = None
     escalated_to: str | None = None
+
+    @property
+    def matter(self) -> Matter:
+        """Return what an action on it is about."""
+        others = [notification_id(self.stream, self.event_id, name) for name in self.channels]
+        return Matter(
+            self.id,
+            event_key(self.stream, self.event_id),
+            (*others, *self.escalation_ids),
+            self.is_escalation,
+        )
 
 
 class PostgresFacts:

@@ -38,26 +38,32 @@ LEFT JOIN LATERAL (
 ) by_hand ON true;
 
 -- name: accept
-INSERT INTO teams_actions (notification_id, action, who, note, via, at)
+-- To escalate settles nothing: what comes after it takes its place, and it stays beside it.
+INSERT INTO teams_actions AS a (notification_id, action, who, note, via, at)
 VALUES (%(notification_id)s::uuid, %(action)s, %(who)s, %(note)s, %(via)s, %(at)s)
-ON CONFLICT (notification_id) DO NOTHING;
+ON CONFLICT (notification_id) DO UPDATE
+SET action = excluded.action, who = excluded.who, note = excluded.note, via = excluded.via, at = excluded.at, applied_at = NULL,
+    escalated = jsonb_build_object('who', a.who, 'note', a.note, 'via', a.via, 'at', a.at)
+WHERE a.action = 'escalate' AND excluded.action <> 'escalate';
 
 -- name: waiting
--- Actions whose row is there by now. Locked, so that two processes do not do the same; what the first one locks the second one skips.
+-- Actions whose row is there by now. One that only a later version knows waits for it. Locked, so that two processes do not do the same; what the first one locks the second one skips.
 SELECT a.notification_id::text, a.action, a.who, a.note, a.via, a.at,
     n.stream, n.event_id, n.event_type, n.correlation_id, n.channel, n.stakeholders, n.priority, coalesce(n.lang, 'en'), n.sent_at,
     CASE WHEN n.digest_id IS NULL THEN left(n.card_payload ->> 'fallbackText', 400) END, n.traceparent
 FROM teams_actions a JOIN teams_notifications n ON n.id = a.notification_id
-WHERE a.applied_at IS NULL
+WHERE a.applied_at IS NULL AND a.action = ANY(%(words)s)
 ORDER BY a.at
 LIMIT %(limit)s
 FOR UPDATE OF a SKIP LOCKED;
 
 -- name: apply
--- A row that somebody has taken in another way keeps who was first.
+-- A row that somebody has taken in another way keeps who was first, unless that was to escalate it.
 UPDATE teams_notifications
-SET acknowledged_by = %(who)s, acknowledged_at = %(at)s, action_taken = %(action)s, action_data = %(data)s::jsonb
-WHERE id = %(notification_id)s::uuid AND acknowledged_at IS NULL
+SET acknowledged_by = %(who)s, acknowledged_at = %(at)s, action_taken = %(action)s,
+    action_data = %(data)s::jsonb || coalesce(
+        (SELECT jsonb_build_object('escalated', escalated) FROM teams_actions WHERE notification_id = %(notification_id)s::uuid AND escalated IS NOT NULL), '{}')
+WHERE id = %(notification_id)s::uuid AND (acknowledged_at IS NULL OR (action_taken = 'escalate' AND %(action)s <> 'escalate'))
 RETURNING id;
 
 -- name: applied

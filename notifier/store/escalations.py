@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from notifier.actions import Action, Via
+from notifier.actions import WORDS, Action
 from notifier.errors import NotifierError
 from notifier.escalation import FirstLook, Step
 from notifier.events import Priority
@@ -141,18 +141,17 @@ class Ledger:
     async def accept(self, actions: Sequence[Action]) -> None:
         """Write accepted actions down; safe to repeat. Raises StoreError."""
         async with self._connection.transaction() as connection:
-            for action in actions:
-                await connection.execute(_QUERIES["accept"], action.fields())
+            await _accept(connection, actions)
 
     @asynccontextmanager
     async def waiting_action(self) -> AsyncIterator[tuple[WaitingAction, Work] | None]:
         """Hold one action that is to be applied, until the body ends. None: there is none. Raises StoreError."""
         async with self._connection.transaction() as connection:
-            row = await _one(connection, "waiting", {"limit": 1})
+            row = await _one(connection, "waiting", {"limit": 1, "words": sorted(WORDS)})
             if row is None:
                 yield None
                 return
-            action = Action(row[0], row[1], row[2], row[3], Via(row[4]), row[5])
+            action = Action(row[0], row[1], row[2], row[3], row[4], row[5])
             family = await self._family_of(connection, action.notification_id, row[6], row[7])
             waiting = WaitingAction(
                 action,
@@ -250,10 +249,14 @@ class Work:
         held = [event for event, (got,) in zip(events, locked, strict=True) if got]
         return await _families(self._connection, held)
 
+    async def accept(self, actions: Sequence[Action]) -> None:
+        """Write actions down that Redis has accepted; safe to repeat."""
+        await _accept(self._connection, actions)
+
     async def apply(self, waiting: WaitingAction) -> bool:
         """Write the action into its row; False when the row was taken in another way before."""
         action = waiting.action
-        data = {"via": action.via.value} | ({"note": action.note} if action.note else {})
+        data = {"via": str(action.via)} | ({"note": action.note} if action.note else {})
         values = action.fields() | {
             "data": json.dumps(data, ensure_ascii=False),
             "stream": waiting.family.stream,
@@ -295,6 +298,13 @@ class Work:
             "action": answer.action_taken,
         }  # fmt: skip
         await self._connection.execute(_QUERIES["answered"], values)
+
+
+async def _accept(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], actions: Sequence[Action]
+) -> None:
+    for action in actions:
+        await connection.execute(_QUERIES["accept"], action.fields())
 
 
 @contextmanager

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any
 
-from notifier.actions import REQUESTS, Action, read_action
+from notifier.actions import ACKNOWLEDGE, ESCALATE, REQUESTS, Action, Matter, read_action
 from notifier.config import RedisSettings
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.scripts import Script
@@ -13,13 +14,16 @@ from notifier.streams.scripts import Script
 ACCEPTED = "{teams:actions}:accepted"
 """Stream of accepted actions that wait for Postgres; like all keys here it shares the cluster slot of the requests by its hash tag."""
 
+UNREADABLE = "{teams:actions}:unreadable"
+"""Stream of accepted actions that this version cannot read; one that can puts them back."""
+
 _KEPT_REQUESTS = 100_000
 _CALLBACK_SECONDS = 900
 """Longer than a callback's timestamp may differ from now, to both sides."""
 
 
 def taken_key(notification_id: str) -> str:
-    """Hash with the action that took a notification."""
+    """Hash with the action that settled a notification, or by its key an event, or that escalated it as long as none did."""
     return f"{{teams:actions}}:taken:{notification_id}"
 
 
@@ -44,28 +48,46 @@ class Actions:
         """Remember from now on for another time."""
         self._remember_seconds = int(remember_seconds)
 
-    async def take(self, action: Action, request: Mapping[str, str] | None) -> Action | None:
-        """Take a notification, and ask the claims workers if there is a `request`, in one step.
+    async def take(
+        self, action: Action, request: Mapping[str, str] | None, matter: Matter | None = None
+    ) -> Action | None:
+        """Settle an event by an action on one of its notifications, and ask the claims workers if there is a `request`, in one step.
+
+        The notifications are looked at beside the event: an earlier version knows no events.
 
         Returns:
-            None when it is taken now, else the action that was first.
+            None when it is settled now, else the action that was first.
 
         Raises:
             StreamError: Redis is away or refuses; nothing has happened, or all of it: asking again is safe.
         """
+        matter = matter or Matter(action.notification_id)
+        known = 1 if matter.event_key is None else 2
+        if action.action == ESCALATE:
+            once, marked = (1, 1) if matter.is_escalation else (len(matter.keys), known)
+        else:
+            once, marked = 0, len(matter.keys)
         flat = [part for pair in action.fields().items() for part in pair]
         asked = [part for pair in (request or {}).items() for part in pair]
-        argv = [str(self._remember_seconds), str(len(flat)), *flat, str(_KEPT_REQUESTS), *asked]
-        keys = [taken_key(action.notification_id), ACCEPTED, REQUESTS]
+        counts = [self._remember_seconds, once, marked, len(flat)]
+        argv = [*map(str, counts), *flat, str(_KEPT_REQUESTS), *asked]
+        keys = [ACCEPTED, REQUESTS, *map(taken_key, matter.keys)]
         async with redis_errors(self._client, self._url):
             reply: Any = await self._take.run(self._client, keys, argv)
         return _action(dict(zip(reply[::2], reply[1::2], strict=True)))
 
     async def taken(self, notification_id: str) -> Action | None:
-        """Return who took a notification. Raises StreamError."""
+        """Return who acted on a notification, or on its event if this is the event's key. Raises StreamError."""
+        return next(iter(await self.acted([notification_id])), None)
+
+    async def acted(self, keys: Sequence[str]) -> list[Action]:
+        """Return the actions that are known under these ids of notifications and keys of events. Raises StreamError."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hgetall(taken_key(key))
         async with redis_errors(self._client, self._url):
-            fields: Any = await cast("Any", self._client.hgetall(taken_key(notification_id)))
-        return _action(fields)
+            found: Any = await pipeline.execute()
+        return [action for fields in found if (action := _action(fields)) is not None]
 
     async def first_taken(self, notification_ids: Sequence[str]) -> dict[str, str]:
         """Return the action word by notification, of those that somebody took. Raises StreamError."""
@@ -92,4 +114,18 @@ class Actions:
 
 
 def _action(fields: Mapping[bytes, bytes]) -> Action | None:
-    return read_action(fields) if fields else None
+    if not fields:
+        return None
+    try:
+        return read_action(fields)
+    except (ValueError, KeyError):
+        # However a later version may write it: somebody acted.
+        text = {key.decode(): value.decode(errors="replace") for key, value in fields.items()}
+        return Action(
+            text.get("notification_id", ""),
+            text.get("action", ACKNOWLEDGE),
+            text.get("who", "—"),
+            "",
+            text.get("via", ""),
+            datetime.fromtimestamp(0, UTC),
+        )

@@ -227,7 +227,8 @@ class _Callback:
         if status == 200:
             return _say(f"Recorded: {answer['acknowledged_by']}, {answer['action']}.")
         if status == 409:
-            return _say(f"{answer['acknowledged_by']} was first: {answer['action']}.")
+            where = f" in {answer['channel']}" if answer["channel"] else ""
+            return _say(f"{answer['acknowledged_by']} was first{where}: {answer['action']}.")
         return _say(str(answer["error"]))
 
     def _action(self, notification_id: str, word: str, who: str, note: str, via: Via) -> Action:
@@ -250,6 +251,7 @@ class _Callback:
             "acknowledged_by": result.taken.who,
             "acknowledged_at": result.taken.at,
             "action": result.taken.action,
+            "channel": result.taken.channel,
         }
 
     def _fresh(self, timestamp: datetime) -> bool:

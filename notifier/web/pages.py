@@ -11,7 +11,7 @@ from html import escape
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from notifier.actions import MAX_NOTE, MAX_WHO
+from notifier.actions import ESCALATE, MAX_NOTE, MAX_WHO
 from notifier.store.actions import NotificationFacts
 from notifier.web.desk import Taken
 from notifier.web.words import words_of
@@ -39,6 +39,10 @@ class View:
     zone: ZoneInfo
     titles: Mapping[str, str]
 
+    def channel(self, name: str) -> str:
+        """Write a channel by its title."""
+        return f"<bdi>{escape(self.titles.get(name, name))}</bdi>"
+
     def time(self, moment: datetime) -> str:
         """Write a moment in the page's time zone."""
         local = moment.astimezone(self.zone)
@@ -49,9 +53,15 @@ class View:
 
 
 def action_page(
-    action: str, notification_id: str, facts: NotificationFacts | None, form: Form, view: View
+    action: str,
+    notification_id: str,
+    facts: NotificationFacts | None,
+    form: Form,
+    view: View,
+    *,
+    escalated: Taken | None = None,
 ) -> str:
-    """Return the page with the facts and the form of one action."""
+    """Return the page with the facts and the form of one action; it says so if the event was escalated by hand."""
     words = words_of(view.lang)
     problem = ""
     if form.name_missing:
@@ -60,7 +70,7 @@ def action_page(
             f'<h2 id="problem">{words["problem"]}</h2><p><a href="#who">{words["need_who"]}</a></p></div>'
         )
     body = (
-        f"{problem}<h1>{words[action]}</h1>{_summary(facts)}<p>{words[f'about_{action}']}</p>"
+        f"{problem}<h1>{words[action]}</h1>{_summary(facts)}{_open(escalated, view)}<p>{words[f'about_{action}']}</p>"
         f"{_form(action, form, words)}{_facts(notification_id, facts, view, acting=True)}"
     )
     title = f"{words['error']}: {words[action]}" if form.name_missing else words[action]
@@ -89,12 +99,14 @@ def taken_page(
 ) -> str:
     """Return the page that says who was first."""
     words = words_of(view.lang)
-    text = words["taken_text" if tried else "taken_shown"]
+    escalated = taken.action == ESCALATE
+    title = words["escalated" if escalated else "taken"]
+    text = words["taken_text" if tried else "escalated_shown" if escalated else "taken_shown"]
     body = (
-        f"<h1>{words['taken']}</h1>{_summary(facts)}<p>{text}</p>"
+        f"<h1>{title}</h1>{_summary(facts)}{_open(taken if escalated else None, view)}<p>{text}</p>"
         f"{_taken(taken, view)}{_facts(notification_id, facts, view)}"
     )
-    return _html(words["taken"], body, view.lang, kind="done")
+    return _html(title, body, view.lang, kind="done")
 
 
 def message_page(message: str, lang: str) -> str:
@@ -136,14 +148,28 @@ def _summary(facts: NotificationFacts | None) -> str:
     return f'<p class="lead" dir="auto">{escape(facts.summary)}</p>'
 
 
+def _open(escalated: Taken | None, view: View) -> str:
+    """Return who escalated an event that nobody has acknowledged yet, and to which channel."""
+    if escalated is None:
+        return ""
+    text = words_of(view.lang)["escalated_to" if escalated.to else "escalated_on"]
+    return f"<p>{text.format(who=_name(escalated.who), to=view.channel(escalated.to))}</p>"
+
+
 def _taken(taken: Taken, view: View) -> str:
     words = words_of(view.lang)
     rows = [
-        (words["by"], f'<bdi dir="auto">{escape(taken.who)}</bdi>'),
+        (words["by"], _name(taken.who)),
         (words["action"], escape(words.get(taken.action, taken.action))),
         (words["at"], view.time(datetime.fromisoformat(taken.at))),
     ]
+    if taken.channel:
+        rows.append((words["in"], view.channel(taken.channel)))
     return _list(rows)
+
+
+def _name(who: str) -> str:
+    return f'<bdi dir="auto">{escape(who)}</bdi>'
 
 
 def _facts(
@@ -152,11 +178,10 @@ def _facts(
     words = words_of(view.lang)
     rows: list[tuple[str, str]] = []
     if facts is not None:
-        title = view.titles.get(facts.channel, facts.channel)
         rows = [
             (words["priority"], words.get(facts.priority, facts.priority)),
             (words["event_type"], _code(facts.event_type)),
-            (words["channel"], f"<bdi>{escape(title)}</bdi>"),
+            (words["channel"], view.channel(facts.channel)),
             (words["sent_at"], view.time(facts.sent_at)),
             (words["correlation_id"], _code(facts.correlation_id)),
         ]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from notifier.actions import MAX_WHO, WORK, Action, Via, clean_line, clean_note
+from notifier.actions import ESCALATE, MAX_WHO, WORK, Action, Via, clean_line, clean_note
 from notifier.errors import TokenError, UnreachableError
-from notifier.signing import ActionClaim, verify_action_token
+from notifier.signing import (
+    EVENT_PARAMETER,
+    ActionClaim,
+    verify_action_token,
+    verify_event_mark,
+)
 from notifier.web.clients import Clients
 from notifier.web.desk import ActionDesk, AlreadyTaken, NotNow, Recorded, Situation
 from notifier.web.limits import PostLimit
@@ -113,19 +118,27 @@ class _ActionPages:
         claim = self._claim(request)
         if isinstance(claim, web.Response):
             return claim
-        situation = await self._parts.desk.situation(claim.notification_id)
+        situation = await self._parts.desk.situation(claim.notification_id, claim.event_key)
         view = self._view(request, situation)
-        if situation.taken is not None:
+        first = situation.taken
+        if first is None and claim.action == ESCALATE:
+            first = situation.escalated_before
+        if first is not None:
             return _page(
-                taken_page(
-                    situation.taken, claim.notification_id, situation.facts, view, tried=False
-                )
+                taken_page(first, claim.notification_id, situation.facts, view, tried=False)
             )
         if claim.action in WORK and situation.facts is None:
             return _page(message_page("not_now", view.lang), 503)
         form = Form(self._parts.clients().user(request))
         return _page(
-            action_page(claim.action, claim.notification_id, situation.facts, form, view)
+            action_page(
+                claim.action,
+                claim.notification_id,
+                situation.facts,
+                form,
+                view,
+                escalated=situation.escalated,
+            )
         )
 
     async def act(self, request: web.Request) -> web.Response:
@@ -145,12 +158,17 @@ class _ActionPages:
         user = self._parts.clients().user(request)
         who = user or clean_line(form.get("who", ""), MAX_WHO)
         note = clean_note(form.get("note", ""))
-        situation = await self._parts.desk.situation(claim.notification_id)
+        situation = await self._parts.desk.situation(claim.notification_id, claim.event_key)
         view = self._view(request, situation)
         if not who and situation.taken is None:
             entered = Form(user, note, name_missing=True)
             html = action_page(
-                claim.action, claim.notification_id, situation.facts, entered, view
+                claim.action,
+                claim.notification_id,
+                situation.facts,
+                entered,
+                view,
+                escalated=situation.escalated,
             )
             return _page(html, 422)
         via = Via.SIGN_ON if user else Via.PAGE
@@ -170,12 +188,13 @@ class _ActionPages:
 
     def _claim(self, request: web.Request) -> ActionClaim | web.Response:
         lang = preferred_language(request.headers.get("Accept-Language", ""))
+        secrets, token = self._parts.secrets(), request.match_info["token"]
         try:
-            return verify_action_token(
-                self._parts.secrets(),
-                request.match_info["token"],
-                now=int(self._parts.now().timestamp()),
-            )
+            claim = verify_action_token(secrets, token, now=int(self._parts.now().timestamp()))
+            mark = request.query.get(EVENT_PARAMETER)
+            if mark is None:
+                return claim
+            return replace(claim, event_key=verify_event_mark(secrets, token, mark))
         except TokenError as exc:
             message, status = ("expired", 410) if exc.expired else ("invalid", 404)
             return _page(message_page(message, lang), status)

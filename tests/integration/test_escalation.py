@@ -543,6 +543,67 @@ async def test_escalating_by_hand_tells_the_next_channel_at_once_and_it_can_ackn
     assert (step["cause"], step["who"], step["step"]) == ("by_hand", "Omar", 1)
 
 
+async def test_what_was_escalated_by_hand_can_be_acknowledged_on_the_same_card_once(
+    daemons: Daemons, tmp_path: Path
+):
+    slow = FAST.replace("1.5", "3000")
+    await start(daemons, tmp_path, slow, TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS="0")
+    event(daemons, type="system.redis.connection_lost", service="redis")
+    [request] = await daemons.receiver.wait_for(1)
+    found = links_on(request.body)
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    assert (await post(found["Escalate"], who="Omar", note="not ours"))[0] == 200
+    await until(lambda: len(rows(daemons.database_url)) == 2)
+
+    status, html = await get(found["Acknowledge"])
+    assert (status, "Omar" in html, "NPHIES Integration" in html, "<form" in html) == (
+        200,
+        True,
+        True,
+        True,
+    )
+    assert (await post(found["Escalate"], who="Lina"))[0] == 409
+    assert (await post(found["Acknowledge"], who="Sara", note="ours after all"))[0] == 200
+    assert (await post(found["Acknowledge"], who="Lina"))[0] == 409
+
+    def settled() -> list[tuple[str, str]]:
+        return sorted(
+            (row["acknowledged_by"], row["action_taken"])
+            for row in rows(daemons.database_url)
+            if row["acknowledged_by"]
+        )
+
+    await until(lambda: settled() == [("Sara", "acknowledge")] * 2)
+    [data] = [
+        row["action_data"] for row in rows(daemons.database_url) if row["channel"] == "sre"
+    ]
+    assert data["note"] == "ours after all"
+    assert (data["escalated"]["who"], data["escalated"]["note"]) == ("Omar", "not ours")
+    assert rows(daemons.database_url, VIEW) == []
+    assert [
+        row["step"] for row in rows(daemons.database_url, "SELECT * FROM teams_escalations")
+    ] == [1]
+
+
+async def test_an_acknowledgement_whose_entry_was_dropped_is_brought_to_postgres_all_the_same(
+    redis_url: str, database_url: str
+):
+    [lead, _] = record(database_url, "e1", "pmo compliance")
+    async with world(redis_url, database_url) as w:
+        await w.actions.take(
+            Action(lead, "escalate", "Omar", "", Via.PAGE, datetime.now(UTC)), None
+        )
+        await w.actions.take(
+            Action(lead, "acknowledge", "Sara", "", Via.PAGE, datetime.now(UTC)), None
+        )
+        answer(database_url, lead, "escalate")
+
+        assert await w.minutes(6) == []
+
+    [kept] = rows(database_url, "SELECT * FROM teams_actions")
+    assert (kept["who"], kept["action"]) == ("Sara", "acknowledge")
+
+
 async def test_a_killed_daemon_s_escalations_are_taken_up_by_the_next(
     daemons: Daemons, tmp_path: Path
 ):

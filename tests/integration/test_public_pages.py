@@ -17,6 +17,8 @@ import pytest
 import redis
 from aiohttp import web
 
+from notifier.config import load_config
+from notifier.notifications import event_key
 from notifier.sandbox.servers import start_postgres
 from notifier.signing import action_token
 from notifier.store.migrations import migrate_up
@@ -33,7 +35,7 @@ from tests.support.action_pages import (
 )
 from tests.support.daemons import SECRET, Daemons
 from tests.support.ports import quiet_port
-from tests.support.state import rows
+from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
 
@@ -177,7 +179,7 @@ async def test_retry_goes_to_the_claims_workers_with_what_and_who_asked(daemons:
     assert json.loads(request.pop("subject")) == {"task_name": "submit", "task_id": "task-9"}
     assert request.pop("requested_at")
     assert request == {
-        "id": f"{row['id']}:retry_task", "action": "retry_task", "notification_id": str(row["id"]), "event_id": row["event_id"],
+        "id": f"{event_key('teams:events', row['event_id'])}:retry_task", "action": "retry_task", "notification_id": str(row["id"]), "event_id": row["event_id"],
         "event_type": "celery.task.failed", "correlation_id": "corr-7", "channel": "sre", "requested_by": "Sara", "via": "page",
         "note": "again please",
     }  # fmt: skip
@@ -225,7 +227,14 @@ async def test_action_in_the_hands_of_a_process_that_is_killed_reaches_postgres(
 
 
 @pytest.mark.parametrize(
-    "fault", [{"notification_id": "x"}, {"action": "pay"}, {"who": "a\0b"}, {"at": "soon"}]
+    "fault",
+    [
+        {"notification_id": "x"},
+        {"action": "pay"},
+        {"who": "a\0b"},
+        {"at": "soon"},
+        {"at": "0001-01-01T00:00+14:00"},
+    ],
 )
 async def test_what_is_no_action_does_not_hold_up_those_of_people(
     daemons: Daemons, fault: dict[str, str]
@@ -244,6 +253,80 @@ async def test_what_is_no_action_does_not_hold_up_those_of_people(
         lambda: [row["acknowledged_by"] for row in rows(daemons.database_url)] == ["Sara"], 10
     )
     assert "action_unreadable" in daemons.log()
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        kept = client.xlen("{teams:actions}:unreadable")
+    written = rows(daemons.database_url, "SELECT action FROM teams_actions ORDER BY action")
+    expected = (0, ["acknowledge", "pay"]) if "action" in fault else (1, ["acknowledge"])
+    assert (kept, [row["action"] for row in written]) == expected
+
+
+async def test_an_acknowledgement_of_a_later_version_is_recorded(daemons: Daemons):
+    await links(daemons, type="backup.failed", service="postgres")
+    later = {
+        "notification_id": str(rows(daemons.database_url)[0]["id"]), "action": "acknowledge", "who": "Sara", "note": "",
+        "via": "watch", "at": "2026-11-24T10:15:00+00:00", "device": "7",
+    }  # fmt: skip
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xadd("{teams:actions}:accepted", later)  # type: ignore[arg-type]
+
+    await until(lambda: acknowledged(daemons) is not None)
+    assert rows(daemons.database_url)[0]["action_data"] == {"via": "watch"}
+
+
+async def test_what_another_version_could_not_read_is_taken_up_at_the_next_start(
+    daemons: Daemons,
+):
+    await links(daemons, type="backup.failed", service="postgres")
+    kept = {
+        "notification_id": str(rows(daemons.database_url)[0]["id"]), "action": "acknowledge", "who": "Sara", "note": "",
+        "via": "page", "at": "2026-11-24T10:15:00+00:00",
+    }  # fmt: skip
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xadd("{teams:actions}:unreadable", kept)  # type: ignore[arg-type]
+    await daemons.start("--stages", "recorder")
+
+    await until(lambda: acknowledged(daemons) is not None)
+
+
+async def test_three_people_in_three_channels_make_one_request_and_hear_of_the_first(
+    daemons: Daemons,
+):
+    await daemons.start(**public())
+    xadd(daemons.redis_url, {
+        "type": "celery.task.failed", "stakeholders": "sre,devops,cloudops", "task_name": "submit", "task_id": "t-1",
+        "retry_count": "3", "max_retries": "3",
+    })  # fmt: skip
+    cards = await daemons.receiver.wait_for(3)
+    await until(lambda: len(rows(daemons.database_url)) == 3)
+    found = {card.path: links_on(card.body) for card in cards}
+    wanted = {"/sre": "Retry", "/devops": "Discard", "/cloudops": "Retry"}
+    urls = [
+        next(url for title, url in found[path].items() if word in title)
+        for path, word in wanted.items()
+    ]
+
+    answers = [
+        await post(url, who=who) for url, who in zip(urls, ("A1", "B2", "C3"), strict=True)
+    ]
+
+    assert [status for status, _ in answers] == [200, 409, 409]
+    assert all(">A1<" in html and "Retry the task" in html for _, html in answers)
+    [request] = requests(daemons.redis_url)
+    assert (request["requested_by"], request["channel"]) == ("A1", "sre")
+    assert (await post(found["/devops"]["Acknowledge"], who="D4"))[0] == 409
+
+    def by_channel() -> dict[str, Any]:
+        return {
+            row["channel"]: row["acknowledged_by"]
+            for row in rows(daemons.database_url)
+            if row["event_type"] == "celery.task.failed"
+        }
+
+    await until(lambda: by_channel() == {"sre": "A1", "devops": None, "cloudops": None})
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.delete(*client.keys("{teams:actions}:taken:*"))  # type: ignore[misc]
+    status, html = await post(found["/devops"]["Acknowledge"], who="D4")
+    assert (status, ">A1<" in html) == (409, True)
 
 
 async def test_forged_expired_and_foreign_requests_change_nothing(daemons: Daemons):
@@ -325,22 +408,26 @@ async def test_page_speaks_the_language_of_the_event(daemons: Daemons):
     assert 'lang="ar" dir="rtl"' in (await get(found["Acknowledge"]))[1]
 
 
-async def test_acknowledgement_is_told_to_the_channel_when_that_is_wanted(daemons: Daemons):
-    found = await links(
-        daemons,
-        env={"TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": "1"},
-        type="backup.failed",
-        service="db-7",
-    )
-    await post(found["Acknowledge"], who="Sara", note="patient Ahmad")
+async def test_an_acknowledgement_is_told_to_every_channel_of_the_event(daemons: Daemons):
+    shipped = ",".join(load_config(None, {}).public.announce_acknowledgements)
+    await daemons.start(**public({"TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": shipped}))
+    for priority, service in (("LOW", "db-6"), ("CRITICAL", "db-7")):
+        fields = {"type": "backup.failed", "stakeholders": "sre,devops", "service": service}
+        xadd(daemons.redis_url, fields | {"priority": priority})
+    cards = await daemons.receiver.wait_for(4)
+    await until(lambda: len(rows(daemons.database_url)) == 4)
+    for card in cards:
+        if card.path == "/sre":
+            await post(links_on(card.body)["Acknowledge"], who="Sara", note="patient Ahmad")
 
-    [_, told] = await daemons.receiver.wait_for(2)
-    body = told.body.decode()
-    assert told.path == "/sre"
-    assert "Sara" in body
-    assert "db-7" in body
-    assert "Ahmad" not in body
-    assert links_on(told.body) == {}
+    told = (await daemons.receiver.wait_for(6))[4:]
+    assert sorted(card.path for card in told) == ["/devops", "/sre"]
+    for card in told:
+        body = card.body.decode()
+        assert ("Sara" in body, "db-7" in body, "Ahmad" in body) == (True, True, False)
+        assert links_on(card.body) == {}
+    await until(lambda: len(rows(daemons.database_url)) == 6)
+    assert len(daemons.receiver.requests) == 6
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from notifier.actions import Action
+from notifier.actions import Action, Matter
 from notifier.errors import StoreError, StreamError
 from notifier.store.actions import NotificationFacts
 
@@ -31,18 +32,21 @@ class Memory:
             raise StoreError("away")
         return self.known.get(notification_id)
 
-    async def take(self, action: Action, request: Any) -> Action | None:
+    async def take(self, action: Action, request: Any, matter: Matter) -> Action | None:
         if self.redis_away:
             raise StreamError("away")
-        if action.notification_id in self.first:
-            return self.first[action.notification_id]
-        self.first[action.notification_id] = action
+        found = [self.first[key] for key in matter.keys if key in self.first]
+        for first in found:
+            if action.action == "escalate" or first.action != "escalate":
+                return first
+        for key in matter.keys:
+            self.first[key] = action
         if request:
             self.requests.append(dict(request))
         return None
 
-    async def taken(self, notification_id: str) -> Action | None:
-        return self.first.get(notification_id)
+    async def acted(self, keys: Sequence[str]) -> list[Action]:
+        return [self.first[key] for key in keys if key in self.first]
 
     async def callback_seen(self, digest: str) -> bool:
         return digest in self.seen

@@ -20,7 +20,7 @@ CONFIG = load_config(None, {})
 PAINTER = CardPainter(
     load_cards(assets.cards_dir()),
     CONFIG,
-    lambda notification_id, action: f"https://n.example/{action}/{notification_id}",
+    lambda notification_id, action, event: f"https://n.example/{action}/{notification_id}",
 )
 ORIGINAL = "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07"
 

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -156,7 +157,8 @@ async def test_request_that_could_not_be_done_may_be_sent_again(
     memory.postgres_away = True
     retry = request(notification_id="b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a08", action="retry_task")
     assert (await send(client, retry))[0] == 503
-    memory.known[retry["notification_id"]] = FACTS
+    other = replace(FACTS, id=retry["notification_id"], event_id="e-2")
+    memory.known[other.id] = other
     memory.postgres_away = False
     assert (await send(client, retry))[0] == 200
     assert [each["action"] for each in memory.requests] == ["retry_task"]

@@ -38,6 +38,7 @@ from notifier.web.console.words import REASONS, duration
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 CONFIG = load_config(None, {})
 NONE = Backlog(0, 0.0)
+MARK = "4f1c2a5452a65c0ca1f41a4f28d41a07.c2lnbmF0dXJlb2Z0aGVldg"
 QUIET = StreamsNow(NONE, NONE, {}, {}, {}, 0)
 
 
@@ -53,7 +54,9 @@ def token() -> str:
 def drawn(*, digest: bool) -> JsonValue:
     """A card with signed links, as it would be sent."""
     painter = CardPainter(
-        load_cards(assets.cards_dir()), CONFIG, lambda _, __: f"https://n.example/a/{token()}"
+        load_cards(assets.cards_dir()),
+        CONFIG,
+        lambda _, __, ___: f"https://n.example/a/{token()}?e={MARK}",
     )
     event = to_event(
         "teams:events",
@@ -77,6 +80,7 @@ def test_no_signed_link_of_a_card_is_left(digest: bool):
     shown = json.dumps(without_links(card), ensure_ascii=False)
 
     assert token() not in shown
+    assert MARK not in shown
     assert "n.example" not in shown
     assert "CLM-1" in shown
 

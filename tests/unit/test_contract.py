@@ -55,6 +55,7 @@ def test_what_a_worker_reads_fits_the_contract():
             Via.PAGE,
             datetime(2026, 11, 24, 10, 15, tzinfo=UTC),
         ),
+        event_key="4f1c2a54-52a6-5c0c-a1f4-1a4f28d41a07",
         event_id="e-1",
         event_type="celery.task.failed",
         correlation_id="",

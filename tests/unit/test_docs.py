@@ -183,7 +183,13 @@ def test_every_environment_name_dead_letter_reason_and_function_is_explained():
 def test_every_field_of_a_request_to_the_workers_is_explained():
     action = Action("n", "retry_task", "Sara", "", Via.PAGE, datetime.now(UTC))
     written = request_fields(
-        action, event_id="", event_type="", correlation_id="", channel="", subject={}
+        action,
+        event_key="",
+        event_id="",
+        event_type="",
+        correlation_id="",
+        channel="",
+        subject={},
     )
     section = (
         (ROOT / "docs" / "producers.md").read_text().partition("## Requests from people")[2]

@@ -1,0 +1,129 @@
+"""Redis knows who acted first on an event, whichever of its cards it was, beside versions that know notifications only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import redis.asyncio
+
+from notifier.actions import REQUESTS, Action, Matter, Via
+from notifier.config import Config
+from notifier.errors import StreamError
+from notifier.streams.actions import ACCEPTED, Actions, taken_key
+
+AT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
+EVENT, A, B = "event", "card-a", "card-b"
+REQUEST = {"id": "event:retry_task"}
+
+
+@pytest.fixture
+def actions(client: redis.asyncio.Redis, config: Config) -> Actions:
+    return Actions(client, config.redis, remember_seconds=1000)
+
+
+def matter(of: str, *others: str, event: str | None = EVENT) -> Matter:
+    return Matter(of, event, others)
+
+
+def by(who: str, of: str, action: str = "acknowledge") -> Action:
+    return Action(of, action, who, "", Via.PAGE, AT)
+
+
+async def as_before(client: redis.asyncio.Redis, action: Action) -> None:
+    """Settle a notification as the version before did, which knew no events."""
+    await client.hset(taken_key(action.notification_id), mapping=action.fields())  # type: ignore[misc]
+
+
+async def test_one_action_of_an_event_is_accepted_and_asked_for_once(
+    client: redis.asyncio.Redis, actions: Actions
+):
+    first = await actions.take(by("Sara", A, "retry_task"), REQUEST, matter(A))
+    second = await actions.take(by("Omar", B, "discard_task"), REQUEST, matter(B))
+
+    assert first is None
+    assert second is not None
+    assert (second.who, second.action, second.notification_id) == ("Sara", "retry_task", A)
+    assert await client.xlen(ACCEPTED) == await client.xlen(REQUESTS) == 1
+    assert 0 < await client.ttl(taken_key(EVENT)) <= 1000
+
+
+async def test_an_escalation_comes_once_and_anything_else_after_it(actions: Actions):
+    assert await actions.take(by("Omar", A, "escalate"), None, matter(A)) is None
+    again = await actions.take(by("Lina", B, "escalate"), None, matter(B))
+    assert again is not None
+    assert again.who == "Omar"
+    assert await actions.take(by("Sara", A), None, matter(A)) is None
+    for action in ("acknowledge", "escalate"):
+        late = await actions.take(by("Lina", B, action), None, matter(B))
+        assert late is not None
+        assert late.who == "Sara"
+
+
+async def test_an_escalation_may_be_escalated_once_more(actions: Actions):
+    assert await actions.take(by("Omar", A, "escalate"), None, matter(A, B)) is None
+    told = Matter(B, EVENT, (A,), is_escalation=True)
+
+    assert await actions.take(by("Lina", B, "escalate"), None, told) is None
+    assert await actions.take(by("Sara", B, "escalate"), None, told) is not None
+    assert await actions.take(by("Sara", B), None, told) is None
+
+
+@pytest.mark.parametrize("known", [EVENT, None])
+async def test_what_an_earlier_version_settled_stays_settled(
+    client: redis.asyncio.Redis, actions: Actions, known: str | None
+):
+    await as_before(client, by("Sara", B))
+
+    first = await actions.take(by("Omar", A), None, matter(A, A, B, event=known))
+    own = await actions.take(by("Omar", B), None, matter(B, event=known))
+
+    assert first is not None
+    assert own is not None
+    assert first.who == own.who == "Sara"
+
+
+async def test_an_earlier_version_finds_what_was_settled_under_every_card(actions: Actions):
+    await actions.take(by("Sara", A), None, matter(A, A, B))
+
+    assert await actions.first_taken([A, B]) == {A: "acknowledge", B: "acknowledge"}
+
+
+async def test_what_an_earlier_version_escalated_can_be_acknowledged(
+    client: redis.asyncio.Redis, actions: Actions
+):
+    await as_before(client, by("Omar", A, "escalate"))
+
+    assert await actions.take(by("Sara", A), None, matter(A, A, B)) is None
+
+
+@pytest.mark.parametrize(
+    "key", [REQUESTS, ACCEPTED, taken_key(A), taken_key(EVENT), taken_key(B)]
+)
+async def test_nothing_is_written_when_a_key_has_another_type(
+    client: redis.asyncio.Redis, actions: Actions, key: str
+):
+    await client.set(key, "x")
+
+    with pytest.raises(StreamError):
+        await actions.take(by("Sara", A, "retry_task"), REQUEST, matter(A, A, B))
+
+    assert await client.keys("*") == [key.encode()]
+
+
+async def test_what_a_later_version_wrote_is_an_action_all_the_same(
+    client: redis.asyncio.Redis, actions: Actions
+):
+    await client.hset(
+        taken_key(A), mapping={"who": "Sara", "action": "snooze", "moment": "now"}
+    )  # type: ignore[misc]
+    await client.hset(
+        taken_key(B), mapping=by("Omar", B).fields() | {"via": "watch", "new": "1"}
+    )  # type: ignore[misc]
+
+    found = await actions.acted([A, B, EVENT])
+
+    assert [(each.who, each.action) for each in found] == [
+        ("Sara", "snooze"),
+        ("Omar", "acknowledge"),
+    ]
