@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 
 from pydantic import JsonValue
 
+from notifier.errors import EventError
+from notifier.eventjson import json_object
 from notifier.notifications import Notification, encode
 
 
@@ -66,6 +70,17 @@ def of_notification(
     }
 
 
+_WORD = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_LEGIBLE = {
+    "type": ("event_type", re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")),
+    "id": ("event_id", _WORD),
+    "correlation_id": ("correlation_id", _WORD),
+    "source": ("source", _WORD),
+}
+"""Members of an event: what a dead letter calls them, and which texts they may be."""
+_MOST_LEGIBLE_BYTES = 262_144
+
+
 def of_entry(
     stage: str,
     reason: Reason,
@@ -76,7 +91,10 @@ def of_entry(
     at: datetime,
     known: Mapping[str, str] | None = None,
 ) -> dict[str, str | bytes]:
-    """Make the dead letter of an entry that never became a notification."""
+    """Make the dead letter of an entry that never became a notification.
+
+    Source and signer are kept only where they could be read.
+    """
     known = known or {}
     return {
         "reason": reason.value,
@@ -98,8 +116,28 @@ def of_entry(
         "dead_at": at.isoformat(timespec="milliseconds"),
         "source_stream": source[0],
         "source_id": source[1],
+        **{name: known[name] for name in ("source", "signer") if name in known},
         "event": event,
     }
+
+
+def legible(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return what can be read of an entry that is not an event: its type, ids and source, each only if it is sound."""
+    texts: dict[str, object] = {
+        name: fields[name.encode()].decode(errors="replace")
+        for name in _LEGIBLE
+        if name.encode() in fields
+    }
+    if b"event" in fields and len(fields[b"event"]) <= _MOST_LEGIBLE_BYTES:
+        with suppress(EventError, UnicodeDecodeError):
+            members = json_object("event", fields[b"event"].decode())
+            texts = {"correlation_id": members.get("correlationid"), **members, **texts}
+    found = {}
+    for name, (member, sound) in _LEGIBLE.items():
+        text = texts.get(name)
+        if isinstance(text, str) and sound.fullmatch(text):
+            found[member] = text
+    return found
 
 
 def raw_fields(fields: Mapping[bytes, bytes]) -> str:

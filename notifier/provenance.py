@@ -125,6 +125,11 @@ class Signers:
             )
         return None
 
+    def signer(self, fields: Mapping[bytes, bytes]) -> str | None:
+        """Return whose signature an entry claims to have, which may be forged."""
+        match = _SIGNATURE.fullmatch(fields.get(_FIELD, b""))
+        return match[1].decode() if match else None
+
     def own_fault(
         self,
         event: Event,

@@ -14,7 +14,7 @@ import structlog
 from pydantic import JsonValue
 
 from notifier.config import IntakeSettings, RedisSettings
-from notifier.deadletter import Reason, of_entry, raw_fields
+from notifier.deadletter import Reason, legible, of_entry, raw_fields
 from notifier.errors import EventError
 from notifier.events import Event, ahead_of, entry_time, parse_entry, size_bytes
 from notifier.masking import Masking, mask_event_data
@@ -178,22 +178,22 @@ class Intake:
             return self._decided(entry, fields)
         except Exception as exc:
             why = log_unforeseen("event_failed", exc, entry_id=entry.id, stream=self._stream)
-            return self._bury(entry, Reason.INTERNAL_ERROR, why, raw_fields(fields))
+            return self._bury_unread(entry, Reason.INTERNAL_ERROR, why, fields)
 
     def _decided(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
         # Before all else: a dead letter of another reason can be replayed without its signature.
         unsigned = self._signers.fault(fields)
         if unsigned:
-            return self._bury(entry, Reason.UNSIGNED, unsigned, raw_fields(fields))
+            return self._bury_unread(entry, Reason.UNSIGNED, unsigned, fields)
         if entry.deliveries > self._redis.max_deliveries:
             detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
-            return self._bury(entry, Reason.POISON, detail, raw_fields(fields))
+            return self._bury_unread(entry, Reason.POISON, detail, fields)
         try:
             event = parse_entry(
                 self._stream, entry.id, fields, max_bytes=self._settings.max_event_bytes
             )
         except EventError as exc:
-            return self._bury(entry, Reason.INVALID_EVENT, str(exc), raw_fields(fields))
+            return self._bury_unread(entry, Reason.INVALID_EVENT, str(exc), fields)
         if is_own(event):
             forged = self._own_fault(entry, event, fields)
             if forged:
@@ -253,10 +253,28 @@ class Intake:
         move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
         return Decision(move, event, reason, detail)
 
+    def _bury_unread(
+        self, entry: Entry, reason: Reason, detail: str, fields: Mapping[bytes, bytes]
+    ) -> Decision:
+        """Bury an entry that did not become an event, with what can be read of it."""
+        known = legible(fields)
+        signer = self._signers.signer(fields)
+        if signer is not None:
+            known["signer"] = signer
+        letter = self._letter(entry, reason, detail, raw_fields(fields), None, known)
+        move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
+        return Decision(move, None, reason, detail)
+
     def _letter(
-        self, entry: Entry, reason: Reason, detail: str, body: str, event: Event | None
+        self,
+        entry: Entry,
+        reason: Reason,
+        detail: str,
+        body: str,
+        event: Event | None,
+        read: Mapping[str, str] | None = None,
     ) -> dict[str, str | bytes]:
-        known: dict[str, str] = {}
+        known = dict(read or {})
         if event is not None:
             known = {
                 "event_type": event.type,

@@ -176,14 +176,17 @@ async def test_channel_that_is_unknown_is_buried_and_the_known_one_is_served(
     assert json.loads(letter["event"])["event"]["stakeholders"] == ["nobody"]
 
 
-async def test_event_without_a_signature_is_buried_where_signatures_are_required(
+async def test_event_without_a_known_signature_is_buried_where_signatures_are_required(
     client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
 ):
-    await publish(client, [calm(1)])
+    await publish(client, [calm(1), {**calm(2), "signature": f"claims-api:{'0' * 64}"}])
 
     await stages.intake(group, signers=Signers(required=True)).turn()
 
-    assert [letter["reason"] for letter in await stages.dead_letters()] == ["unsigned"]
+    letters = await stages.dead_letters()
+    assert [letter["reason"] for letter in letters] == ["unsigned", "unsigned"]
+    assert [letter["event_id"] for letter in letters] == ["n1", "n2"]
+    assert [letter.get("signer") for letter in letters] == [None, "claims-api"]
     assert await client.xlen(NORMAL) == 0
 
 

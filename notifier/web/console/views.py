@@ -41,6 +41,9 @@ class LetterView:
     event_id: str
     notification_id: str
     last_status: str
+    source: str
+    signer: str
+    """Whose signature its entry had, which may be forged."""
     attempts: int
     """Over all of its lives."""
     history: tuple[Ending, ...]
@@ -63,6 +66,8 @@ def letter_view(letter: Listed) -> LetterView:
         get("event_id", ""),
         get("notification_id", ""),
         get("last_status", ""),
+        get("source", ""),
+        get("signer", ""),
         _count(get("attempts", "")) + _count(get("attempts_before", "")),
         _history(get("history", "")),
     )
