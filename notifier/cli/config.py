@@ -58,7 +58,8 @@ def check(config: ConfigOption = None) -> None:
         typer.echo("  posts are not signed; make a key with: notifier keys new")
     else:
         typer.echo(f"  posts and links are signed with key {secrets.keys.ids[0]}")
-    for warning in secrets.warnings:
+    doubts = [webhook.doubt for webhook in secrets.found.values() if webhook.doubt]
+    for warning in (*doubts, *secrets.warnings):
         typer.echo(f"  warning: {warning}")
     vault = snapshot.vault.keys if snapshot.vault is not None else {}
     for found in (

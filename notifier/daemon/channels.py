@@ -248,6 +248,8 @@ def warn_of_missing(snapshot: Snapshot) -> None:
     for channel, webhook in snapshot.secrets.found.items():
         if webhook.state is State.UNUSABLE:
             log.error("channel_webhook_unusable", channel=channel, reason=webhook.fault)
+        elif webhook.doubt:
+            log.warning("channel_webhook_doubtful", channel=channel, reason=webhook.doubt)
         elif webhook.state is not State.CONFIGURED:
             log.warning(
                 "channel_without_webhook",

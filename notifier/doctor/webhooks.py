@@ -9,6 +9,7 @@ from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, warning
 from notifier.secrets import Secrets
 from notifier.teams.reach import Endpoint, unreachable_reason
+from notifier.teams.webhooks import url_doubt
 
 NAME = "webhooks"
 _REACH_SECONDS = 6.0
@@ -35,7 +36,12 @@ async def look_at_webhooks(config: Config, secrets: Secrets) -> list[Finding]:
     for endpoint in distinct:
         channels = [name for name, each in endpoints.items() if each == endpoint]
         found.append(_reached(endpoint, channels, unreachable[endpoint], config.http.proxy))
-    return [*found, *retired_findings(endpoints), *shared_findings(secrets)]
+    return [
+        *found,
+        *retired_findings(endpoints),
+        *doubtful_findings(secrets),
+        *shared_findings(secrets),
+    ]
 
 
 def retired_findings(endpoints: Mapping[str, Endpoint]) -> list[Finding]:
@@ -47,6 +53,17 @@ def retired_findings(endpoints: Mapping[str, Endpoint]) -> list[Finding]:
             fix = "open each flow in Workflows, copy its new URL (…api.powerplatform.com) and set it"
             found.append(warning(NAME, f"{why}: {', '.join(channels)}", fix))
     return found
+
+
+def doubtful_findings(secrets: Secrets) -> list[Finding]:
+    """Return which channels have a URL that looks like a bad copy."""
+    doubts = {name: url_doubt(url.get_secret_value()) for name, url in secrets.webhooks.items()}
+    return [
+        warning(NAME, f"the URL of {channel} {what}", fix)
+        for channel, doubt in doubts.items()
+        if doubt is not None
+        for what, _, fix in [doubt.partition("; ")]
+    ]
 
 
 def shared_findings(secrets: Secrets) -> list[Finding]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from notifier.errors import SandboxError
 
-KINDS = ("429", "500", "timeout")
+KINDS = ("429", "500", "timeout", "text429")
 
 
 class FaultsError(SandboxError):

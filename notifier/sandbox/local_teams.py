@@ -24,6 +24,7 @@ from notifier.web import renderer
 MAX_CARD_BYTES = 28_672
 """What Teams takes (28 KB), counted on the escaped form; a larger one gets its 202 all the same and never shows."""
 
+_FAILED_IN_TEXT = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0,server=local,cv=0.."
 _KEPT = 200
 _RATE_PER_SECOND = 4
 _MAX_REQUEST_BYTES = 1_000_000
@@ -112,6 +113,8 @@ class LocalTeams:
         fault = self.faults.pick(self._random.random())
         if fault == "429":
             return _throttled()
+        if fault == "text429":
+            return web.Response(text=_FAILED_IN_TEXT)
         if fault == "500":
             return web.json_response(
                 {"error": {"code": "InternalServerError", "message": ""}}, status=500

@@ -26,7 +26,7 @@ from notifier.secrets.names import (
 )
 from notifier.secrets.tokens import admin_token, callback_tokens
 from notifier.signing import KeySet, key_fault, key_id
-from notifier.teams.webhooks import parse, refuse_reason
+from notifier.teams.webhooks import parse, refuse_reason, url_doubt
 
 Result = TypeVar("Result")
 
@@ -63,6 +63,8 @@ class Webhook:
     host: str = ""
     fault: str = ""
     """Why it is unusable and what to do, never with its value."""
+    doubt: str = ""
+    """What makes it look like a bad copy, though it is posted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,13 @@ def _webhook(
     if reason:
         raise SecretsError(f"{name.env} {reason} (it comes from {where})")
     parsed = parse(url)
-    return Webhook(State.CONFIGURED, where, (parsed and parsed.host) or "")
+    doubt = url_doubt(url)
+    return Webhook(
+        State.CONFIGURED,
+        where,
+        (parsed and parsed.host) or "",
+        doubt=f"{name.env} {doubt} (it comes from {where})" if doubt else "",
+    )
 
 
 def _keys(places: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ...]]:

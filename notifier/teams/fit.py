@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from itertools import groupby
 
 from pydantic import JsonValue
 
@@ -27,18 +28,32 @@ _COMMA = 1
 _LEAST_CUT = 60
 """Characters that each round of cutting takes at least: more than the note adds."""
 
-_LIST_MEMBERS = ("facts", "items")
+_LONG_RUN = 8
+"""Like elements from which on a run of them is a list of the data, not the paragraphs of a card."""
+
+_LIST_MEMBERS = ("facts", "items", "body", "columns", "rows", "cells", "inlines", "actions")
 _TEXT_MEMBERS = ("text", "value", "title", "speak", "fallbackText", "altText")
 
 
 @dataclass(frozen=True, slots=True)
+class _Run:
+    """Entries beside each other in a list that can be shortened, and where the list is."""
+
+    items: list[JsonValue]
+    start: int
+    end: int
+    key: str
+    size: int
+    within: tuple[_Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Long:
-    """A list or text that can be shortened, and where it stands."""
+    """A text that can be shortened, and where it stands."""
 
     owner: dict[str, JsonValue]
     key: str
     size: int
-    within: tuple[_Place, ...] = ()
 
 
 _Place = tuple[int, int]
@@ -48,13 +63,18 @@ _Place = tuple[int, int]
 def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
     """Return the card, shortened until it has at most `max_card_bytes` as Teams counts them.
 
-    The longest lists (facts of a FactSet, like items of a container) are shortened first, then the longest texts;
-    a note says how much is missing and links to it. A card that nothing more can be taken from comes back too large.
+    The longest runs of like entries (facts, rows, elements) are shortened first, then the longest texts, at last lists of
+    all kinds of entries; a note says how much is missing and links to it. A card that nothing more can be taken from
+    comes back too large.
     """
     fitted = _copied(card)
     arabic = isinstance(card, dict) and card.get("lang") == "ar"
-    over = _shorten_lists(fitted, _size(fitted) - max_card_bytes, more_link, arabic)
-    _shorten_texts(fitted, over, arabic)
+    over = _size(fitted) - max_card_bytes
+    if over > 0:
+        over = _shorten_lists(list(_runs(fitted)), over, more_link, arabic)
+    over = _shorten_texts(fitted, over, arabic)
+    if over > 0:
+        _shorten_lists(list(_runs(fitted, mixed=True)), over, more_link, arabic)
     return fitted
 
 
@@ -70,34 +90,35 @@ def _size(node: JsonValue) -> int:
     return counted_size(to_json_bytes(node))
 
 
-def _shorten_lists(card: JsonValue, over: int, more_link: str | None, arabic: bool) -> int:
+def _shorten_lists(runs: list[_Run], over: int, more_link: str | None, arabic: bool) -> int:
     """Shorten lists, the longest first, until so many bytes are gone; returns how many are still over."""
-    kept: dict[int, int] = {}
-    if over <= 0:
-        return over
+    removed: dict[int, list[tuple[_Run, int, JsonValue]]] = {}
     # Sizes add up, so that nothing is counted twice; a list within another comes after it.
-    for longest in sorted(_lists(card), key=lambda found: found.size, reverse=True):
+    for run in sorted(runs, key=lambda found: found.size, reverse=True):
         if over <= 0:
             break
-        if any(index >= kept.get(outer, index + 1) for outer, index in longest.within):
+        if any(
+            outer.start + count <= index < outer.end
+            for place, index in run.within
+            for outer, count, _ in removed.get(place, ())
+        ):
             continue
-        items = longest.owner[longest.key]
-        assert isinstance(items, list)  # noqa: S101 # nosec B101 - _lists yields nothing else
-        size, count = _kept(items, longest.size - over - _NOTE_BYTES)
-        note = _more_items(len(items) - count, longest.key, more_link, arabic)
-        del items[count:]
-        items.append(note)
-        kept[id(items)] = count
-        over -= longest.size - size - (_size(note) - _QUOTES + _COMMA)
+        size, count = _kept(run, run.size - over - _NOTE_BYTES)
+        note = _more_items(run.end - run.start - count, run.key, more_link, arabic)
+        removed.setdefault(id(run.items), []).append((run, count, note))
+        over -= run.size - size - (_size(note) - _QUOTES + _COMMA)
+    for changes in removed.values():
+        for run, count, note in sorted(changes, key=lambda change: -change[0].start):
+            run.items[run.start + count : run.end] = [note]
     return over
 
 
-def _kept(items: list[JsonValue], room: int) -> tuple[int, int]:
-    """Return the size of as many items as have room, KEPT_ITEMS and all but one at least, as a list; and their number."""
+def _kept(run: _Run, room: int) -> tuple[int, int]:
+    """Return the size of as many entries as have room, KEPT_ITEMS and all but one at least, as a list; and their number."""
     size = _QUOTES + len("[]") - _COMMA
     count = 0
-    for item in items[:-1]:
-        added = _size(item) - _QUOTES + _COMMA
+    for index in range(run.start, run.end - 1):
+        added = _size(run.items[index]) - _QUOTES + _COMMA
         if count >= KEPT_ITEMS and size + added > room:
             break
         size += added
@@ -105,43 +126,69 @@ def _kept(items: list[JsonValue], room: int) -> tuple[int, int]:
     return size, count
 
 
-def _lists(node: JsonValue, within: tuple[_Place, ...] = ()) -> Iterator[_Long]:
-    """Yield the lists whose entries are all of one kind."""
+def _runs(
+    node: JsonValue, within: tuple[_Place, ...] = (), *, mixed: bool = False
+) -> Iterator[_Run]:
+    """Yield the runs of like entries, or whole lists if `mixed`."""
     if isinstance(node, dict):
         for key, value in node.items():
-            if key in _LIST_MEMBERS and isinstance(value, list) and len(value) > KEPT_ITEMS + 1 and _alike(value):  # fmt: skip
-                yield _Long(node, key, _size(value), within)
-            yield from _lists(value, within)
+            if key in _LIST_MEMBERS and isinstance(value, list):
+                least = KEPT_ITEMS + 2 if mixed or key == "facts" else _LONG_RUN
+                for start, end in [(0, len(value))] if mixed else _alike(value):
+                    if end - start >= least:
+                        yield _Run(value, start, end, key, _size(value[start:end]), within)
+            yield from _runs(value, within, mixed=mixed)
     elif isinstance(node, list):
         for index, item in enumerate(node):
             if isinstance(item, dict | list):
-                yield from _lists(item, (*within, (id(node), index)))
+                yield from _runs(item, (*within, (id(node), index)), mixed=mixed)
 
 
-def _alike(items: list[JsonValue]) -> bool:
-    kinds = {item.get("type") if isinstance(item, dict) else None for item in items}
-    return len(kinds) == 1
+def _alike(items: list[JsonValue]) -> Iterator[tuple[int, int]]:
+    """Yield where entries of one kind begin and end."""
+    at = 0
+    for _, run in groupby(items, _kind):
+        start, at = at, at + sum(1 for _ in run)
+        yield start, at
+
+
+def _kind(item: JsonValue) -> str:
+    return str(item.get("type")) if isinstance(item, dict) else ""
 
 
 def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> JsonValue:
-    text = f"و{count} أخرى" if arabic else f"and {count} more"
-    if more_link:
-        text = f"[{text}]({more_link})"
-    if key == "facts":
-        return {"title": "…", "value": text}
-    return {
+    words = f"و{count} أخرى" if arabic else f"and {count} more"
+    text = f"[{words}]({more_link})" if more_link else words
+    block: JsonValue = {
         "type": "TextBlock",
         "id": "notifier-more",
         "text": text,
         "wrap": True,
         "isSubtle": True,
     }
+    match key:
+        case "facts":
+            return {"title": "…", "value": text}
+        case "columns":
+            return {"type": "Column", "width": "auto", "items": [block]}
+        case "rows":
+            return {"type": "TableRow", "cells": [{"type": "TableCell", "items": [block]}]}
+        case "cells":
+            return {"type": "TableCell", "items": [block]}
+        case "inlines":
+            return {"type": "TextRun", "text": f" … {words}"}
+        case "actions" if more_link:
+            return {"type": "Action.OpenUrl", "title": words, "url": more_link}
+        case "actions":
+            return {"type": "Action.ToggleVisibility", "title": words, "targetElements": []}
+        case _:
+            return block
 
 
-def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> None:
-    """Shorten texts, the longest first, until so many bytes are gone."""
+def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> int:
+    """Shorten texts, the longest first, until so many bytes are gone; returns how many are still over."""
     if over <= 0:
-        return
+        return over
     waiting = [(-found.size, number, found) for number, found in enumerate(_texts(card))]
     originals = {number: str(found.owner[found.key]) for _, number, found in waiting}
     heapify(waiting)
@@ -155,6 +202,7 @@ def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> None:
         over += negative_size + size
         if _is_long(cut):
             heappush(waiting, (-size, number, longest))
+    return over
 
 
 def _cut(text: str, keep: int, arabic: bool) -> str:

@@ -11,7 +11,14 @@ MAX_PAUSE_SECONDS = 3600.0
 """A longer Retry-After is cut to this: a mistaken header must not silence a channel for days."""
 
 _FORBIDDEN_TRIES = 2
+_UNSTATED_STATUS = 502
+"""What a failure without a status counts as: what is behind the webhook failed."""
 _RETRY_STATUSES = frozenset({408, 425, 429})
+_DELIVERY_FAILED = re.compile(
+    rb"webhook message delivery failed(?:[^<>{}]*?http (?:error|status(?: code)?):? (\d{3}))?",
+    re.I,
+)
+"""How Teams words a failure behind its webhook, also in an HTTP 200 (atc0005/go-teams-notify, symfony/symfony)."""
 _ERROR_CODE = re.compile(rb'"code"\s*:\s*"([A-Za-z0-9_.]{1,64})"')
 
 
@@ -21,6 +28,20 @@ class Verdict(Enum):
     ACCEPTED = "accepted"
     TRANSIENT = "transient"
     PERMANENT = "permanent"
+
+
+def stated_status(status: int, body: bytes) -> int:
+    """Return the status that counts: a failure in the text of an answer counts more than the status of the answer.
+
+    Teams answers 200 and writes "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429".
+    """
+    failed = _DELIVERY_FAILED.search(body) if status < 500 else None
+    if failed is None:
+        return status
+    stated = int(failed[1] or 0)
+    if 400 <= stated <= 599:
+        return stated
+    return status if status >= 400 else _UNSTATED_STATUS
 
 
 def judge(status: int, *, attempt: int) -> Verdict:

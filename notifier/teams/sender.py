@@ -15,7 +15,7 @@ from yarl import URL
 
 from notifier.config import HttpSettings
 from notifier.signing import KeySet, body_signature, webhook_headers
-from notifier.teams.response import fault, retry_after
+from notifier.teams.response import fault, retry_after, stated_status
 from notifier.teams.webhooks import forbidden_address, is_loopback
 
 _MAX_ANSWER_BYTES = 8192
@@ -117,9 +117,11 @@ class WebhookSender:
                 allow_redirects=False,
                 proxy=self._settings.proxy or None,
             ) as response:
-                status = response.status
                 answer = b"" if response.content.at_eof() else await _read_some(response)
+                status = stated_status(response.status, answer)
                 error = None if 200 <= status < 300 else fault(status, answer)
+                if status != response.status:
+                    error = f"{error} in the text of an HTTP {response.status}"
                 header = response.headers.get("Retry-After")
                 asked = None if header is None else retry_after(header, now())
                 return Answer(status, error, asked, started, clock() - begin)

@@ -12,6 +12,9 @@ _SPACE_OR_TRICK = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
 _DEFAULT_PORT = 443
+_HTML_ENTITY = re.compile(r"&(?:amp|#0*38|#x0*26);", re.IGNORECASE)
+_SIGNED_HOSTS = (".logic.azure.com", ".api.powerplatform.com", ".powerautomate.com", ".logic.azure.us", ".logic.azure.cn")  # fmt: skip
+"""Where a flow is triggered by a URL that carries its own signature."""
 _COPY_AGAIN = "copy it again from the Teams workflow"
 
 
@@ -41,6 +44,19 @@ def refuse_reason(
         return f"is not https (host {_shown(host)}); {_COPY_AGAIN}"
     port = _DEFAULT_PORT if parsed.port is None else parsed.port
     return _host_fault(host, port, allowed_hosts)
+
+
+def url_doubt(url: str) -> str | None:
+    """Return what makes a webhook URL look like a bad copy, without the URL itself; None when nothing does."""
+    if _HTML_ENTITY.search(url):
+        return f"holds &amp; where a & belongs, as in HTML; {_COPY_AGAIN}"
+    parsed = parse(url)
+    host = (parsed.raw_host or "").lower() if parsed is not None else ""
+    if parsed is None or not host.endswith(_SIGNED_HOSTS):
+        return None
+    if any(parsed.query.getall("sig", ())):
+        return None
+    return f"has no sig= in its query, so Teams will refuse it with 401; {_COPY_AGAIN}, whole and in quotes"
 
 
 def parse(url: str) -> URL | None:

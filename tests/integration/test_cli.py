@@ -152,6 +152,15 @@ def test_config_check_shows_each_channels_state_source_and_host_but_no_url():
     assert "canary" not in done.stdout + done.stderr
 
 
+def test_config_check_warns_of_a_webhook_that_was_copied_badly():
+    done = notifier("config", "check", TEAMS_WEBHOOK_SRE="https://a.logic.azure.com/w?canary=1")
+
+    assert done.returncode == 0
+    assert "warning: TEAMS_WEBHOOK_SRE" in done.stdout
+    assert "sig=" in done.stdout
+    assert "canary" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("form", ["whsec", "hex"])
 def test_new_key_is_accepted_and_listed_by_its_id_only(form: str):
     made = notifier("keys", "new", "--format", form)

@@ -204,6 +204,16 @@ async def test_answer_of_any_kind_ends_and_its_status_counts(answer: Peer, statu
     assert "canary" not in f"{met!r}{logs}"
 
 
+async def test_failure_in_the_text_of_a_success_is_no_success():
+    text = b"Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0"
+    head = f"HTTP/1.1 200 OK\r\nRetry-After: 7\r\nContent-Length: {len(text)}\r\n\r\n".encode()
+    async with peer(says(head + text)) as url:
+        answer = await post(url)
+
+    assert (answer.status, answer.retry_after_seconds) == (429, 7)
+    assert answer.error == "HTTP 429 in the text of an HTTP 200"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -95,10 +96,68 @@ def test_an_arabic_card_says_it_in_arabic() -> None:
 
 
 def test_what_cannot_be_shrunk_comes_back_too_large_and_whole() -> None:
-    full = card(
-        *({"type": "Image", "url": "https://x/" + "y" * 90, "altText": "a"} for _ in range(500))
-    )
+    full = card({"type": "Image", "url": "https://x/" + "y" * 40_000, "altText": "a"})
     assert fitted(full) == full
+
+
+def row(number: int, kind: str = "Container") -> dict[str, Any]:
+    members = {
+        "Container": "items", "ColumnSet": "columns", "TableRow": "cells", "RichTextBlock": "inlines", "FactSet": "facts",
+    }  # fmt: skip
+    within: dict[str, Any] = {
+        "Container": text_block(f"{number}" + "x" * 80),
+        "ColumnSet": {"type": "Column", "width": "stretch", "items": [text_block("x" * 80)]},
+        "TableRow": {"type": "TableCell", "items": [text_block("x" * 80)]},
+        "RichTextBlock": {"type": "TextRun", "text": "x" * 80},
+        "FactSet": {"title": "x", "value": "x" * 80},
+    }
+    return {"type": kind, members[kind]: [within[kind]] * 2}
+
+
+HEADER = text_block("Rows")
+FOOTER = {
+    "type": "ActionSet",
+    "actions": [{"type": "Action.OpenUrl", "title": "x", "url": LINK}],
+}
+TABLE = {"type": "Table", "columns": [{"width": 1}, {"width": 1}]}
+
+
+@pytest.mark.parametrize(
+    "given_card",
+    [
+        card(*map(row, range(190))),
+        card(HEADER, *map(row, range(190)), FOOTER),
+        card({"type": "Container", "items": [HEADER, *map(row, range(190)), FOOTER]}),
+        card(HEADER, *(row(number, "ColumnSet") for number in range(190))),
+        card(HEADER, *(row(number, "FactSet") for number in range(190))),
+        card({"type": "ColumnSet", "columns": [{"type": "Column", "items": [HEADER, *map(row, range(190))]}]}),
+        card(HEADER, {**TABLE, "rows": [row(number, "TableRow") for number in range(190)]}),
+        card({"type": "ColumnSet", "columns": [{"type": "Column", "items": [text_block("x" * 80)]}] * 300}),
+        card({"type": "ActionSet", "actions": FOOTER["actions"] * 700}),
+        card({"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": "x" * 80}] * 400}),
+        card(HEADER, actions=[{"type": "Action.ShowCard", "title": "x", "card": card(*map(row, range(190)))}]),
+        card(*(each for number in range(190) for each in (text_block(f"{number}"), row(number)))),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("link", [LINK, None])
+def test_rows_of_any_kind_are_shortened_wherever_they_are(
+    given_card: dict[str, Any], link: str | None
+) -> None:
+    result: Any = fit_card(given_card, max_card_bytes=LIMIT, more_link=link)
+
+    assert LIMIT - 2_000 < size(result) <= LIMIT
+    assert re.search(r"and \d+ more", json.dumps(result))
+    assert not list(schema_faults(result))
+    if given_card["body"][-1] == FOOTER:
+        assert result["body"][-1] == FOOTER
+    if given_card["body"][0] == HEADER:
+        assert result["body"][0] == HEADER
+
+
+def test_the_paragraphs_of_a_card_are_cut_not_left_out() -> None:
+    result = fitted(card(*[text_block("word " * 2000)] * 6))
+    assert size(result) <= LIMIT
+    assert len(result["body"]) == 6
 
 
 @pytest.mark.parametrize(

@@ -379,6 +379,21 @@ async def test_hosts_that_microsoft_takes_away_are_named_without_the_url():
     assert "canary" not in str(found)
 
 
+async def test_urls_that_were_copied_badly_are_named_without_the_url():
+    given = replace(
+        secrets(),
+        webhooks={
+            "sre": SecretStr("https://a.api.powerplatform.com/canary?a=1&amp;sig=x"),
+            "pmo": SecretStr("https://b.api.powerplatform.com/canary?a=1"),
+        },
+    )
+    found = await look_at_webhooks(config(TEAMS_HTTP__PROXY="http://127.0.0.1:1"), given)
+
+    doubts = [each for each in found if each.level is Level.WARNING]
+    assert [each.what.split()[3] for each in doubts] == ["sre", "pmo"]
+    assert "canary" not in str(found)
+
+
 def test_variables_that_belong_to_nothing_are_named_and_all_others_are_fine():
     right = {"TEAMS_MAX_RETRIES": "1", "TEAMS_LOGGING__LEVEL": "info", "TEAMS_ADMIN_TOKEN": "x", "TEAMS_WEBHOOK_SRE": "x",
              "TEAMS_WEBHOOK_VAULT_PATH": "a/b", "TEAMS_PRODUCER_KEY": "x", "HOME": "/"}  # fmt: skip

@@ -14,6 +14,7 @@ from notifier.teams.response import (
     judge,
     retry_after,
     retry_delay,
+    stated_status,
 )
 
 NOW = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
@@ -32,6 +33,30 @@ def test_passing_trouble_is_tried_again(status: int):
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 404, 410, 413, 422])
 def test_lasting_refusal_is_not_tried_again(status: int):
     assert judge(status, attempt=1) is Verdict.PERMANENT
+
+
+FAILED = b"Webhook message delivery failed with error: "
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "counts"),
+    [
+        (200, FAILED + b"Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0,server=a,cv=b..", 429),
+        (200, FAILED + b"Microsoft Teams endpoint returned HTTP error 413 with ContextId MS-CV=x/0.", 413),
+        (200, b'"' + FAILED.upper() + b'MICROSOFT TEAMS ENDPOINT RETURNED HTTP ERROR 500"', 500),
+        (400, FAILED + b"Microsoft Teams endpoint returned HTTP error 429", 429),
+        (202, FAILED + b"Microsoft Teams endpoint returned HTTP status code 403", 403),
+        (200, FAILED + b"Connection reset", 502),
+        (200, FAILED + b"Microsoft Teams endpoint returned HTTP error 200", 502),
+        (400, FAILED + b"Bad payload", 400),
+        (503, FAILED + b"Microsoft Teams endpoint returned HTTP error 400", 503),
+        (200, b"1", 200),
+        (202, b"", 202),
+        (200, b"HTTP error 429", 200),
+    ],
+)  # fmt: skip
+def test_a_failure_in_the_text_of_an_answer_counts(status: int, body: bytes, counts: int):
+    assert stated_status(status, body) == counts
 
 
 def test_forbidden_is_tried_twice_more_before_it_counts():

@@ -7,7 +7,7 @@ from yarl import URL
 
 from notifier.config import load_config
 from notifier.errors import ConfigError
-from notifier.teams.webhooks import forbidden_address, refuse_reason
+from notifier.teams.webhooks import forbidden_address, refuse_reason, url_doubt
 
 HOSTS = ("*.logic.azure.com", "hooks.example.org", "*.other.example:8443")
 
@@ -160,3 +160,40 @@ def test_allowing_loopback_opens_only_loopback():
 def test_pattern_that_would_let_anything_through_is_refused(pattern: str):
     with pytest.raises(ConfigError, match="allowed_hosts"):
         load_config(None, {"TEAMS_HTTP__ALLOWED_HOSTS": f'["{pattern}"]'})
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        ("https://a.logic.azure.com/w?api-version=1&amp;sp=%2F&amp;sig=canary", "&amp;"),
+        (
+            "https://a.environment.api.powerplatform.com:443/powerautomate/w?a=1&#38;sig=canary",
+            "&amp;",
+        ),
+        ("https://hooks.example.org/w?canary=1&AMP;b=2", "&amp;"),
+        ("https://a.logic.azure.com/w?api-version=1", "sig="),
+        ("https://a.logic.azure.com/canary", "sig="),
+        (
+            "https://a.environment.api.powerplatform.com:443/powerautomate/w?api-version=1&sig=",
+            "sig=",
+        ),
+    ],
+)
+def test_a_url_that_was_copied_badly_is_doubted(url: str, word: str):
+    doubt = url_doubt(url)
+    assert doubt is not None
+    assert word in doubt
+    assert "canary" not in doubt
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.logic.azure.com/w?api-version=1&sp=%2F&sv=1.0&sig=s",
+        "https://a.environment.api.powerplatform.com:443/powerautomate/w?sig=s",
+        "https://hooks.example.org/w",
+        "http://127.0.0.1:8080/webhook/sre",
+    ],
+)
+def test_a_url_that_is_whole_is_not_doubted(url: str):
+    assert url_doubt(url) is None
