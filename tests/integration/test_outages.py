@@ -138,3 +138,19 @@ async def test_full_redis_is_seen_while_deliveries_empty_it_and_nothing_is_lost(
         "delivered",
         "dead_lettered",
     }
+
+
+async def test_a_lost_answer_repeats_the_card_under_its_id(daemons: Daemons):
+    daemons.receiver.answer(202, delay=60, times=2)
+    await daemons.start(
+        TEAMS_CONNECTION_TIMEOUT="1", TEAMS_MAX_RETRIES="3", TEAMS_MAX_RETRY_DELAY="0.1"
+    )
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: rows(daemons.database_url))
+
+    posts = daemons.receiver.requests
+    [row] = rows(daemons.database_url)
+
+    assert (row["status"], row["retry_count"]) == ("delivered", 2)
+    assert [post.headers["webhook-id"] for post in posts] == [str(row["id"])] * 3
+    assert all(str(row["id"]).encode() in post.body for post in posts)
