@@ -140,6 +140,13 @@ def legible(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     return found
 
 
+def poison_detail(deliveries: int) -> str:
+    """Say of what was delivered this often why it is buried."""
+    return (
+        f"was taken over {deliveries - 1} times without an end; a process may have died of it"
+    )
+
+
 def raw_fields(fields: Mapping[bytes, bytes]) -> str:
     """Write an entry's own fields as JSON, losing nothing: what is not UTF-8 becomes {"base64": …}."""
     written: dict[str, JsonValue] = {}
@@ -150,3 +157,14 @@ def raw_fields(fields: Mapping[bytes, bytes]) -> str:
         except UnicodeDecodeError:
             written[name] = {"base64": base64.b64encode(value).decode()}
     return json.dumps({"fields": written}, ensure_ascii=False, separators=(",", ":"))
+
+
+_SHOWN_FIELDS = 50
+_SHOWN_NAME = 100
+
+
+def shortened_fields(fields: Mapping[bytes, bytes], size_bytes: int) -> str:
+    """Write of an entry that is too large to be kept how large it is and which fields it has."""
+    names = [name.decode(errors="backslashreplace")[:_SHOWN_NAME] for name in fields]
+    shortened: JsonValue = {"bytes": size_bytes, "names": [*names[:_SHOWN_FIELDS]]}
+    return json.dumps({"shortened": shortened}, ensure_ascii=False, separators=(",", ":"))

@@ -190,10 +190,7 @@ def parse_entry(
     """
     size = size_bytes(fields)
     if size > max_bytes:
-        raise EventError(
-            "entry",
-            f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",
-        )
+        raise too_large(size, max_bytes)
     if len(fields) > MAX_VALUES:
         raise EventError("entry", f"has more than {MAX_VALUES} fields; send fewer, or a link")
     texts = _decode(fields)
@@ -204,6 +201,14 @@ def parse_entry(
 def size_bytes(fields: Mapping[bytes, bytes]) -> int:
     """Return the bytes of an entry's names and values."""
     return sum(map(len, fields)) + sum(map(len, fields.values()))
+
+
+def too_large(size: int, max_bytes: int) -> EventError:
+    """Return the error of an entry that has more than max_bytes."""
+    return EventError(
+        "entry",
+        f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",
+    )
 
 
 def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Event:

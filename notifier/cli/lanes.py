@@ -27,7 +27,8 @@ from notifier.notifications import decode
 from notifier.outcomes import Tried
 from notifier.stages.ending import Ended, Refused
 from notifier.streams.abandoned import AbandonedLanes, Drained
-from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.entries import Entry
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.history import entries_between
 from notifier.streams.hop import Move
 from notifier.streams.keys import Keys

@@ -75,7 +75,7 @@ class IntakeSettings(Section):
 
     batch: Annotated[int, Field(ge=1, le=10_000)]
     event_ttl_seconds: Annotated[int, Field(ge=1, le=3650 * 86400)]
-    max_event_bytes: Annotated[int, Field(ge=1024)]
+    max_event_bytes: Annotated[int, Field(ge=1024, le=2**20)]
     retention_seconds: PositiveSeconds
     require_signature: bool
 

@@ -16,7 +16,8 @@ from notifier.stages.escalator import Escalator, Publish
 from notifier.stages.stage import Every, still_there
 from notifier.store.escalations import Ledger, WaitingAction
 from notifier.streams.actions import ACCEPTED, UNREADABLE
-from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.entries import Entry
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import Move
 from notifier.streams.leases import Leases
 from notifier.telemetry import metrics

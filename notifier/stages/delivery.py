@@ -18,19 +18,20 @@ from notifier.digests import digest_of, gather, kind_of
 from notifier.errors import StreamError
 from notifier.notifications import Notification, decode
 from notifier.outcomes import Tried
+from notifier.stages.alone import Alone, TakenOverError
 from notifier.stages.channel import ChannelGate, StoppedError
-from notifier.stages.drawing import Drawing
-from notifier.stages.ending import Ended, Refused, identity
-from notifier.stages.posting import Poster, TakenOverError, UnsureError
+from notifier.stages.drawing import Drawing, Drawn
+from notifier.stages.ending import Ended, Refused, identity, refusal
+from notifier.stages.posting import Poster, UnsureError
 from notifier.stages.settler import Settler
 from notifier.stages.spanning import DeliverySpan
 from notifier.stages.stage import Every, still_there
 from notifier.stages.workers import Work, Workers
-from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.entries import Entry
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
-from notifier.teams.response import Verdict
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
@@ -336,7 +337,14 @@ class ChannelDelivery:
             digest_id = subject.id
         if span is not None:
             subject = subject._replace(traceparent=span.traceparent)
-        drawn = self._drawing.draw(batch[0][0], subject)
+        entry, alone = batch[0][0], None
+        if entry.goes_alone(self._parts.redis.max_deliveries):
+            alone = Alone(self._parts.group, entry, self._gate.sleep)
+
+        async def draw() -> Drawn | Refused:
+            return self._drawing.draw(entry, subject)
+
+        drawn = await (draw() if alone is None else alone.do(draw))
         if isinstance(drawn, Refused):
             return Ended(Tried(), drawn, digest_id=digest_id)
 
@@ -346,7 +354,9 @@ class ChannelDelivery:
             )
 
         try:
-            tried, verdict = await self._poster.post(subject, drawn.body, still_ours=still_ours)
+            tried, verdict = await self._poster.post(
+                subject, drawn.body, still_ours=still_ours, alone=alone
+            )
         except UnsureError as exc:
             why = log_unforeseen("delivery_failed", exc.__cause__ or exc, **identity(subject))
             refused = Refused(Reason.INTERNAL_ERROR, why)
@@ -356,7 +366,7 @@ class ChannelDelivery:
             detail = f"channel {subject.channel} has no webhook; set {name} and replay"
             refused = Refused(Reason.NOT_CONFIGURED, detail)
             return Ended(tried, refused, drawn.template, drawn.body, digest_id)
-        return Ended(tried, _refusal(tried, verdict), drawn.template, drawn.body, digest_id)
+        return Ended(tried, refusal(tried, verdict), drawn.template, drawn.body, digest_id)
 
     async def _bury_unreadable(self, entry: Entry) -> None:
         detail = "the lane entry is not a notification; only notifier may write to lanes"
@@ -381,15 +391,3 @@ class ChannelDelivery:
 
 def _drawing(parts: DeliveryParts) -> Drawing:
     return Drawing(parts.painter, parts.delivery.max_card_bytes, parts.redis.max_deliveries)
-
-
-def _refusal(tried: Tried, verdict: Verdict) -> Refused | None:
-    error = tried.last.error if tried.last else None
-    match verdict:
-        case Verdict.ACCEPTED:
-            return None
-        case Verdict.TRANSIENT:
-            detail = f"failed {tried.count} times, at last: {error}"
-            return Refused(Reason.RETRIES_EXHAUSTED, detail)
-        case Verdict.PERMANENT:
-            return Refused(Reason.REJECTED, f"the webhook refused it: {error}")

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import structlog
 
 from notifier.cards import CardPainter, DrawnCard
-from notifier.deadletter import Reason
+from notifier.deadletter import Reason, poison_detail
 from notifier.errors import CardError, CardTooLargeError, TemplateError
 from notifier.notifications import Notification
 from notifier.stages.ending import Refused, identity
-from notifier.streams.group import Entry
+from notifier.streams.entries import Entry
 from notifier.teams.envelope import build_body
 from notifier.teams.fit import fit_card
 from notifier.telemetry import metrics
@@ -37,8 +37,8 @@ class Drawing:
 
     def draw(self, entry: Entry, notification: Notification) -> Drawn | Refused:
         """Return the body to post, or why there is none; raises nothing."""
-        if entry.deliveries > self.max_deliveries:
-            detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
+        if entry.is_poison(self.max_deliveries):
+            detail = poison_detail(entry.deliveries)
             return Refused(Reason.POISON, detail)
         try:
             drawn = self.painter.draw(notification)

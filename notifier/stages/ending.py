@@ -11,10 +11,11 @@ import structlog
 from notifier.deadletter import Reason, of_notification
 from notifier.notifications import Notification
 from notifier.outcomes import Status, Tried, encode_outcome
-from notifier.streams.group import Entry
+from notifier.streams.entries import Entry
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.teams.envelope import card_json
+from notifier.teams.response import Verdict
 from notifier.telemetry import metrics
 from notifier.tracecontext import trace_fields
 
@@ -127,3 +128,16 @@ def identity(notification: Notification) -> dict[str, object]:
     if notification.traceparent:
         found |= trace_fields(notification.traceparent)
     return found
+
+
+def refusal(tried: Tried, verdict: Verdict) -> Refused | None:
+    """Return why what came of the last attempt is the end without a card; None for a card that was accepted."""
+    error = tried.last.error if tried.last else None
+    match verdict:
+        case Verdict.ACCEPTED:
+            return None
+        case Verdict.TRANSIENT:
+            detail = f"failed {tried.count} times, at last: {error}"
+            return Refused(Reason.RETRIES_EXHAUSTED, detail)
+        case Verdict.PERMANENT:
+            return Refused(Reason.REJECTED, f"the webhook refused it: {error}")

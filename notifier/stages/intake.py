@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -14,16 +14,24 @@ import structlog
 from pydantic import JsonValue
 
 from notifier.config import IntakeSettings, RedisSettings
-from notifier.deadletter import Reason, legible, of_entry, raw_fields
+from notifier.deadletter import (
+    Reason,
+    legible,
+    of_entry,
+    poison_detail,
+    raw_fields,
+    shortened_fields,
+)
 from notifier.errors import EventError
-from notifier.events import Event, ahead_of, entry_time, parse_entry, size_bytes
+from notifier.events import Event, ahead_of, entry_time, parse_entry, size_bytes, too_large
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
 from notifier.provenance import Signers, is_own, unpacked
 from notifier.routing import Catalogue, UnroutableError
 from notifier.stages.spanning import intake_span
-from notifier.stages.stage import Every, still_there
-from notifier.streams.group import ConsumerGroup, Entry
+from notifier.stages.stage import Every, in_order, still_there
+from notifier.streams.entries import Entry
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.telemetry import metrics
@@ -35,6 +43,8 @@ log = structlog.get_logger(__name__)
 
 _BYTES_IN_HAND = 8 * 2**20
 """Of notifications on their way into lanes, and aimed at for one read; an event stands once for each of its channels."""
+_LARGEST_KEPT = 4
+"""Times intake.max_event_bytes: what a dead letter keeps whole."""
 
 _BYTES_AT_ONCE = 128 * 2**10
 """Of entries that are decided before they are hopped: deciding goes on without a pause, and takes longer the more there is."""
@@ -84,6 +94,10 @@ class Intake:
         self._redis = redis_settings
         self._now = now
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+        self._entries: deque[Entry] = deque()
+        """Read, not decided."""
+        self._batch: list[Decision] = []
+        """Decided, not hopped."""
         self._entry_bytes = float(settings.max_event_bytes)
         """What one entry may have, by those read lately."""
 
@@ -105,19 +119,36 @@ class Intake:
         """Read one batch and hop it; returns how many entries were read."""
         # A hop goes on when Redis is full; more lanes must not take what deliveries need to empty them.
         await self._group.require_room(self._stream)
-        count = self._count()
         entries: list[Entry] = []
-        if self._claim.due():
-            entries = await self._group.claim(
-                self._stream, idle_seconds=self._redis.lease_seconds, count=count
-            )
-        if not entries:
-            entries = await self._group.read(
-                [self._stream], count=count, block_seconds=self._redis.block_seconds
-            )
-        await self._hop(still_there(entries))
-        self._learn_size(entries)
+        if not self._batch and not self._entries:
+            entries = await self._next(self._count())
+            self._entries.extend(in_order(still_there(entries)))
+            self._learn_size(entries)
+        await self._work()
         return len(entries)
+
+    async def _next(self, count: int) -> list[Entry]:
+        if self._claim.due():
+            claimed = await self._group.claim(
+                self._stream,
+                idle_seconds=self._redis.lease_seconds,
+                count=count,
+                largest_bytes=self._largest_bytes,
+            )
+            if claimed:
+                self._claim.again()
+                return claimed
+        return await self._group.read(
+            [self._stream],
+            count=count,
+            block_seconds=self._redis.block_seconds,
+            largest_bytes=self._largest_bytes,
+        )
+
+    @property
+    def _largest_bytes(self) -> int:
+        """Return the size up to which a dead letter keeps an entry that is too large, for a replay under another limit."""
+        return _LARGEST_KEPT * self._settings.max_event_bytes
 
     def _count(self) -> int:
         """Return how many entries to read, so that they are probably no more than may be in hand."""
@@ -129,29 +160,43 @@ class Intake:
             # A large one is believed at once, that there are none any more only by and by.
             self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
 
-    async def _hop(self, entries: Iterable[Entry]) -> None:
-        """Hop entries in their order, with no more in hand than is allowed; count what became of them."""
-        batch: list[Decision] = []
+    async def _work(self) -> None:
+        """Decide and hop what was read, in its order; what a failing hop leaves is hopped first the next time."""
+        while self._batch or self._entries:
+            if not self._batch and self._entries[0].goes_alone(self._redis.max_deliveries):
+                await self._try_alone(self._entries[0])
+                self._entries.popleft()
+                continue
+            if not self._batch:
+                self._decide_batch()
+            await self._hop_batch()
+
+    def _decide_batch(self) -> None:
         size = read = 0
-        for entry in entries:
+        while self._entries and size < _BYTES_IN_HAND:
+            entry = self._entries[0]
             fields = entry.fields or {}
             read += size_bytes(fields)
-            if batch and read > _BYTES_AT_ONCE:
-                # Before another is decided: the loop has other work than large events.
-                await self._hop_batch(batch)
-                batch, size, read = [], 0, size_bytes(fields)
+            # The loop has other work than large events.
+            if self._batch and (
+                read > _BYTES_AT_ONCE or entry.goes_alone(self._redis.max_deliveries)
+            ):
+                return
+            self._entries.popleft()
             decision = self.decide(entry, fields)
-            added = decision.size_bytes
-            if batch and size + added > _BYTES_IN_HAND:
-                await self._hop_batch(batch)
-                batch, size = [], 0
-            batch.append(decision)
-            size += added
-        if batch:
-            await self._hop_batch(batch)
+            self._batch.append(decision)
+            size += decision.size_bytes
 
-    async def _hop_batch(self, batch: list[Decision]) -> None:
+    async def _try_alone(self, entry: Entry) -> None:
+        async with self._group.trial(entry) as ours:
+            if ours:
+                self._batch.append(self.decide(entry, entry.fields or {}))
+                await self._hop_batch()
+
+    async def _hop_batch(self) -> None:
+        batch = self._batch
         results = await self._group.hop([decision.move for decision in batch])
+        self._batch = []
         now = self._now()
         refused = [
             decision.move.entry_id
@@ -181,12 +226,15 @@ class Intake:
             return self._bury_unread(entry, Reason.INTERNAL_ERROR, why, fields)
 
     def _decided(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
+        size = entry.withheld_bytes or size_bytes(fields)
+        if size > self._largest_bytes:
+            return self._bury_large(entry, fields, size)
         # Before all else: a dead letter of another reason can be replayed without its signature.
         unsigned = self._signers.fault(fields)
         if unsigned:
             return self._bury_unread(entry, Reason.UNSIGNED, unsigned, fields)
-        if entry.deliveries > self._redis.max_deliveries:
-            detail = f"was taken over {entry.deliveries - 1} times without an end; a process may have died of it"
+        if entry.is_poison(self._redis.max_deliveries):
+            detail = poison_detail(entry.deliveries)
             return self._bury_unread(entry, Reason.POISON, detail, fields)
         try:
             event = parse_entry(
@@ -262,6 +310,17 @@ class Intake:
         if signer is not None:
             known["signer"] = signer
         letter = self._letter(entry, reason, detail, raw_fields(fields), None, known)
+        move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
+        return Decision(move, None, reason, detail)
+
+    def _bury_large(self, entry: Entry, fields: Mapping[bytes, bytes], size: int) -> Decision:
+        """Bury an entry that no dead letter may hold."""
+        reason, detail = (
+            Reason.INVALID_EVENT,
+            str(too_large(size, self._settings.max_event_bytes)),
+        )
+        body = shortened_fields(fields, size)
+        letter = self._letter(entry, reason, detail, body, None, legible(fields))
         move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
         return Decision(move, None, reason, detail)
 

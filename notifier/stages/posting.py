@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import structlog
 from tenacity import (
@@ -19,6 +20,7 @@ from tenacity import (
 from notifier.config import RetrySettings
 from notifier.notifications import Notification
 from notifier.outcomes import Attempt, Tried
+from notifier.stages.alone import Alone, TakenOverError
 from notifier.stages.channel import ChannelGate, StoppedError
 from notifier.stages.ending import identity
 from notifier.stages.spanning import end_post_span, post_span
@@ -38,10 +40,6 @@ _Result = tuple[Verdict, Answer]
 
 class _NoWebhookError(Exception):
     """The channel's webhook was taken away while a notification was being retried."""
-
-
-class TakenOverError(Exception):
-    """Another process has taken the notification over: leave it to that one."""
 
 
 class UnsureError(Exception):
@@ -89,8 +87,11 @@ class Poster:
         body: bytes,
         *,
         still_ours: Callable[[], Awaitable[bool]],
+        alone: Alone | None = None,
     ) -> tuple[Tried, Verdict | None]:
         """Post until accepted, refused or out of retries; the probe of an open breaker tries until it knows.
+
+        `alone` makes an attempt whose death would count for the notification.
 
         The verdict is None when the channel has no webhook, or it was taken away in between.
 
@@ -131,7 +132,10 @@ class Poster:
                 # Each attempt is a span of its own, also where nobody records it.
                 headers["traceparent"] = context.child(new_span_id()).traceparent
             begun = True
-            answer = await sender.post(body, headers, message_id=notification.id, now=self._now)
+            post = partial(
+                sender.post, body, headers, message_id=notification.id, now=self._now
+            )
+            answer = await (post() if alone is None else alone.do(post))
             tried = tried.plus(
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
             )

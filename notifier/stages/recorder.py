@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from notifier.config import RecorderSettings, RedisSettings
-from notifier.deadletter import RECORDER, Reason, of_entry
+from notifier.deadletter import RECORDER, Reason, of_entry, poison_detail
 from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
 from notifier.escalation import FirstLook
+from notifier.stages.alone import Alone, TakenOverError
 from notifier.stages.spanning import record_spans
-from notifier.stages.stage import Every, still_there
-from notifier.streams.group import ConsumerGroup, Entry
+from notifier.stages.stage import Every, in_order, still_there
+from notifier.streams.entries import ALONE, Entry
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.streams.leases import Leases
@@ -96,12 +99,12 @@ class Recorder:
                 for entry in await self._next()
                 if self._leases.hold(entry.stream, entry.id)
             ]
-        entries = self._in_hand[: self._most]
+        entries = self._batch()
         if not entries:
             return 0
         began_ns = time.time_ns() if self._spans is not None else 0
         try:
-            moves = await self._record(entries)
+            moves = await self._moves(entries)
         except StatementTimeoutError:
             self._most = max(1, len(entries) // 2)
             raise
@@ -126,6 +129,24 @@ class Recorder:
             await asyncio.sleep(_GATHER_SECONDS)
         return len(entries)
 
+    def _batch(self) -> list[Entry]:
+        """Return what goes into the next transaction: one that goes alone, or those before the first that does."""
+        entries = self._in_hand[: self._most]
+        alone = [each.deliveries >= ALONE for each in entries]
+        return entries[: max(1, alone.index(True))] if any(alone) else entries
+
+    async def _moves(self, entries: Sequence[Entry]) -> list[Move]:
+        """Record entries; returns how they leave their stream."""
+        first, most = entries[0], self._redis.max_deliveries
+        if first.is_poison(most):
+            return [self._bury(first, Reason.POISON, poison_detail(first.deliveries))]
+        if not first.goes_alone(most):
+            return await self._record(entries)
+        try:
+            return await Alone(self._group, first).do(partial(self._record, entries))
+        except TakenOverError:
+            return []
+
     def _measure(self, entries: Sequence[Entry]) -> None:
         metrics.RECORDED.labels(self._keys.stream).inc(len(entries))
         now_ms = self._now().timestamp() * 1000
@@ -140,13 +161,23 @@ class Recorder:
             entries = await self._group.claim(
                 stream, idle_seconds=self._redis.lease_seconds, count=batch
             )
-        if not entries:
+        if entries:
+            self._claim.again()
+        else:
             entries = await self._group.read(
                 [stream], count=batch, block_seconds=self._redis.block_seconds
             )
-        return still_there(entries)
+        return in_order(still_there(entries))
 
     async def _record(self, entries: Sequence[Entry]) -> list[Move]:
+        large = [
+            self._bury(each, Reason.UNRECORDABLE, f"has {each.withheld_bytes} bytes")
+            for each in entries
+            if each.withheld_bytes
+        ]
+        if large:
+            small = [each for each in entries if not each.withheld_bytes]
+            return [*large, *(await self._record(small) if small else [])]
         arrived = [_arrived(entry) for entry in entries]
         try:
             await self._store.record(
@@ -159,19 +190,13 @@ class Recorder:
             raise
         except Exception as exc:
             if len(entries) == 1:
-                return [self._bury(entries[0], exc)]
+                return [self._bury(entries[0], *_refusal(entries[0], exc))]
             # One is at fault, or they are too much together: halves find that out in few statements.
             half = len(entries) // 2
             return [*await self._record(entries[:half]), *await self._record(entries[half:])]
         return [Move(entry.stream, entry.id) for entry in entries]
 
-    def _bury(self, entry: Entry, exc: Exception) -> Move:
-        if isinstance(exc, OutcomeError):
-            reason = Reason.UNRECORDABLE
-            detail = "Postgres refused this outcome; see the log of the database"
-        else:
-            reason = Reason.INTERNAL_ERROR
-            detail = log_unforeseen("outcome_failed", exc, entry_id=entry.id)
+    def _bury(self, entry: Entry, reason: Reason, detail: str) -> Move:
         letter = of_entry(
             RECORDER,
             reason,
@@ -183,6 +208,16 @@ class Recorder:
         metrics.DEAD_LETTERS.labels(reason.value).inc()
         log.error("outcome_dead_lettered", entry_id=entry.id, reason=reason.value)
         return Move(entry.stream, entry.id, ((self._keys.dead, letter),))
+
+
+def _refusal(entry: Entry, exc: Exception) -> tuple[Reason, str]:
+    """Say why one outcome cannot be recorded."""
+    if isinstance(exc, OutcomeError):
+        return (
+            Reason.UNRECORDABLE,
+            "Postgres refused this outcome; see the log of the database",
+        )
+    return Reason.INTERNAL_ERROR, log_unforeseen("outcome_failed", exc, entry_id=entry.id)
 
 
 def _arrived(entry: Entry) -> float:

@@ -12,7 +12,7 @@ from typing import Self
 from notifier.events import Event
 from notifier.notifications import Notification
 from notifier.stages.ending import Ended
-from notifier.streams.group import Entry
+from notifier.streams.entries import Entry
 from notifier.teams.sender import Address, Answer
 from notifier.telemetry.spans import Kind, Span, Spans, Value
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from notifier.errors import InternalError, UnreachableError
-from notifier.streams.group import Entry
+from notifier.streams.entries import ALONE, Entry
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
 
@@ -92,6 +92,11 @@ def still_there(entries: Sequence[Entry]) -> list[Entry]:
     return found
 
 
+def in_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries in their order, but those that go alone behind the others, the likeliest to kill the process last."""
+    return sorted(entries, key=lambda each: each.deliveries if each.deliveries >= ALONE else 0)
+
+
 class Every:
     """True once per interval; `clock` gives monotonic seconds."""
 
@@ -107,3 +112,7 @@ class Every:
             return False
         self._next = now + self._seconds
         return True
+
+    def again(self) -> None:
+        """Be due at once: there may be more."""
+        self._next = 0.0

@@ -14,6 +14,13 @@ from typing_extensions import override
 class ClusterClient(RedisCluster):
     """A cluster's client that many tasks share."""
 
+    def connect_with(self, **options: Any) -> None:
+        """Give every connection of every node these options, of which the driver's constructor knows nothing."""
+        manager = self.nodes_manager
+        manager.connection_kwargs.update(options)
+        for node in manager.startup_nodes.values():
+            node.connection_kwargs.update(options)
+
     @override
     async def execute_command(self, *args: EncodableT, **kwargs: Any) -> Any:
         # Before it knows the slots the driver asks random nodes.

@@ -21,6 +21,7 @@ from notifier.config import RedisKind, RedisSettings, parse_redis_url
 from notifier.errors import ConfigError
 from notifier.streams.cluster import ClusterClient
 from notifier.streams.failures import stream_error
+from notifier.streams.replies import BoundedParser
 
 Client = redis.asyncio.Redis | RedisCluster
 
@@ -85,18 +86,23 @@ def connect(settings: RedisSettings) -> Client:
         "socket_connect_timeout": settings.connect_timeout_seconds,
         "health_check_interval": 30,
     }
+    bounded: dict[str, Any] = {"parser_class": BoundedParser}
     tls = _tls(settings)
     if address.kind is RedisKind.SINGLE:
-        return _packing_in_c(redis.asyncio.Redis.from_url(settings.url, **options, **tls))
+        return _packing_in_c(
+            redis.asyncio.Redis.from_url(settings.url, **options, **bounded, **tls)
+        )
     if address.tls:
         tls["ssl"] = True
     login: dict[str, Any] = {"username": address.username, "password": address.password}
     if address.kind is RedisKind.CLUSTER:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
         # A slot that moved is learnt from its redirection; the driver's way, to start all over, would close connections in use.
-        return ClusterClient(
+        cluster = ClusterClient(
             startup_nodes=nodes, reinitialize_steps=0, **login, **options, **tls
         )
+        cluster.connect_with(**bounded)
+        return cluster
     sentinel = _Sentinels(
         address.nodes,
         {
@@ -111,7 +117,13 @@ def connect(settings: RedisSettings) -> Client:
         },
     )
     client: redis.asyncio.Redis = sentinel.master_for(
-        address.service, redis_class=_SentinelMaster, db=address.db, **login, **options, **tls
+        address.service,
+        redis_class=_SentinelMaster,
+        db=address.db,
+        **login,
+        **options,
+        **bounded,
+        **tls,
     )
     return _packing_in_c(client)
 

@@ -23,6 +23,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from notifier.config import mask_url
 from notifier.errors import StreamError
+from notifier.streams.replies import ReplyTooLargeError
 
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
 """What Redis 6.2 puts before the error of a script's command."""
@@ -85,6 +86,11 @@ def reason(exc: BaseException) -> Reason:
         return Reason("failed: no Sentinel answers that knows a working master of this name")
     if isinstance(exc, ResponseError):
         return _responding(exc)
+    if isinstance(exc, ReplyTooLargeError):
+        return Reason(
+            "holds more in one reply than this process takes",
+            "see which entries are too large, and who adds them",
+        )
     return Reason(f"failed: {type(exc).__name__}")
 
 

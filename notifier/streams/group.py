@@ -3,68 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
-from notifier.config import RedisSettings
-from notifier.errors import StreamError
 from notifier.streams import keys
 from notifier.streams.channel_state import Failing
-from notifier.streams.connection import Client, redis_errors
+from notifier.streams.consumer import GIVEN_UP_MS, Consumer
+from notifier.streams.entries import ALONE
 from notifier.streams.hop import HopResult, Move, pack
 from notifier.streams.keys import Keys
-from notifier.streams.refusals import Refusals, refusal
-from notifier.streams.scripts import Script
+from notifier.streams.pages import Page, Span, read_page
+from notifier.streams.refusals import refusal
 from notifier.streams.views import Floor, Glance, number_of
 
-_GIVEN_UP_MS = 10**9
 _LATEST_ID = "18446744073709551615-0"  # the very last one stands for new entries
-_SCRIPTS = (
-    "hop",
-    "claim",
-    "lease",
-    "forget",
-    "reserve",
-    "revive",
-    "ensure",
-    "letters",
-    "spent",
-    "room",
-)
 
 
-class Entry(NamedTuple):
-    """One stream entry in hand; `fields` is None when it was trimmed while pending."""
-
-    stream: str
-    id: str
-    fields: Mapping[bytes, bytes] | None
-    deliveries: int = 1
-
-
-class ConsumerGroup:
+class ConsumerGroup(Consumer):
     """This process's consumer in the group; safe to use from many tasks."""
-
-    def __init__(self, client: Client, settings: RedisSettings, consumer: str) -> None:
-        self.client = client
-        self.refusals = Refusals(settings.url)
-        self.consumer = consumer
-        self._group = settings.group
-        self._url = settings.url
-        self._scripts = {name: Script.read(name) for name in _SCRIPTS}
-        self._answered: set[tuple[str, ...]] = set()
-        """Streams that were read together before."""
-
-    async def ensure(self, streams: Sequence[str]) -> None:
-        """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
-        for stream in streams:
-            await self._run(
-                "ensure",
-                [stream, keys.floor(stream, self._group)],
-                [self._group, self.consumer, _GIVEN_UP_MS],
-            )
 
     async def length(self, stream: str) -> int:
         """Return how many entries a stream holds (XLEN); of a lane these are the ones not delivered yet.
@@ -83,82 +40,18 @@ class ConsumerGroup:
         """
         await self._run("room", [stream, Keys(stream).never], [])
 
-    async def read(
-        self, streams: Sequence[str], *, count: int, block_seconds: float
-    ) -> list[Entry]:
-        """Read new entries, up to `count` of each stream, in the order of `streams`; wait for the first.
-
-        The first read of these streams does not wait, so that a stage is known to work at once.
-
-        A group that was lost (FLUSHALL, a fresh replica) is made again and nothing is returned this time.
-
-        Raises:
-            StreamError: Redis is away.
-        """
-        asked = tuple(streams)
-        patience_ms = int(block_seconds * 1000) if asked in self._answered else 0
-        async with self._errors():
-            try:
-                reply = await self.client.xreadgroup(
-                    self._group,
-                    self.consumer,
-                    dict.fromkeys(streams, ">"),
-                    count=count,
-                    block=max(1, patience_ms),
-                )
-            except ResponseError as exc:
-                if "WRONGTYPE" in str(exc):
-                    rest = await self.refusals.without_wrong_types(self.client, streams)
-                    return await self.read(rest, count=count, block_seconds=block_seconds)
-                # Redis 7.0 says UNBLOCKED when a stream goes while a read waits; the next read meets what became of it.
-                if not str(exc).startswith(("NOGROUP", "UNBLOCKED")):
-                    raise
-                if str(exc).startswith("NOGROUP"):
-                    await self.ensure(streams)
-                return []
-        self._answered.add(asked)
-        self.refusals.forget_types(streams)
-        return [
-            Entry(stream.decode(), entry_id.decode(), fields)
-            for stream, entries in cast(
-                "list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", reply
-            )
-            for entry_id, fields in entries
-        ]
-
-    async def claim(self, stream: str, *, idle_seconds: float, count: int) -> list[Entry]:
-        """Take over entries whose consumer has been silent for `idle_seconds`."""
-        argv = [self._group, self.consumer, int(idle_seconds * 1000), count]
-        try:
-            reply = await self._run("claim", [stream], argv)
-        except StreamError as exc:
-            if "WRONGTYPE" in str(exc.__cause__):
-                self.refusals.note(f"xclaim {stream} {exc.__cause__}".encode())
-                return []
-            if "NOGROUP" not in str(exc.__cause__):
-                raise
-            await self.ensure([stream])
-            return []
-        return [
-            Entry(
-                stream,
-                entry_id.decode(),
-                None if fields is None else dict(zip(fields[::2], fields[1::2], strict=True)),
-                int(deliveries),
-            )
-            for entry_id, deliveries, fields in reply
-        ]
-
     async def renew(self, stream: str, entry_ids: Sequence[str]) -> int:
         """Keep entries in hand from being taken over; returns how many are still ours."""
         return int(
-            await self._run("lease", [stream], [self._group, self.consumer, 0, *entry_ids])
+            await self._run(
+                "lease", [stream], [self._group, self.consumer, 0, ALONE, *entry_ids]
+            )
         )
 
     async def give_up(self, stream: str, entry_ids: Sequence[str]) -> None:
         """Let others take over these entries at once."""
         await self._run(
-            "lease", [stream], [self._group, self.consumer, _GIVEN_UP_MS, *entry_ids]
+            "lease", [stream], [self._group, self.consumer, GIVEN_UP_MS, ALONE, *entry_ids]
         )
 
     async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
@@ -182,7 +75,7 @@ class ConsumerGroup:
         Raises:
             StreamError: Redis is away.
         """
-        await self._run("lease", [stream], [self._group, self.consumer, 1, *entry_ids])
+        await self._run("lease", [stream], [self._group, self.consumer, 1, ALONE, *entry_ids])
 
     async def appear(self, stream: str) -> None:
         """Let the group know that this consumer is there; reads nothing. A group that is not there yet is made.
@@ -205,7 +98,7 @@ class ConsumerGroup:
 
     async def leave(self, stream: str) -> None:
         """Remove this consumer, unless something of it is pending."""
-        await self._run("forget", [stream], [self._group, self.consumer, _GIVEN_UP_MS])
+        await self._run("forget", [stream], [self._group, self.consumer, GIVEN_UP_MS])
 
     async def forget_consumers(self, stream: str, *, idle_seconds: float) -> int:
         """Remove consumers silent for `idle_seconds` that have nothing pending."""
@@ -307,25 +200,20 @@ class ConsumerGroup:
             raise refusal(self._url, reply)
         return bool(reply)
 
-    async def newest(
-        self, stream: str, *, before: str, count: int
-    ) -> list[tuple[str, dict[bytes, bytes]]]:
+    async def newest(self, stream: str, *, before: str, count: int) -> Page:
         """Return entries of any stream, newest first, from the id `before` down ("+" = the newest, "(id" = without it)."""
         async with self._errors():
-            reply: Any = await self.client.xrevrange(stream, max=before, min="-", count=count)
-        return [(entry_id.decode(), fields) for entry_id, fields in reply]
+            span = Span(before, "-", newest_first=True)
+            return await read_page(self.client, stream, span, count=count)
 
-    async def between(
-        self, stream: str, start: str, end: str, *, count: int
-    ) -> list[tuple[str, dict[bytes, bytes]]]:
+    async def between(self, stream: str, start: str, end: str, *, count: int) -> Page:
         """Return entries of any stream, oldest first (XRANGE; "-", "+" and "(id" as there).
 
         Raises:
             StreamError: Redis is away.
         """
         async with self._errors():
-            reply: Any = await self.client.xrange(stream, min=start, max=end, count=count)
-        return [(entry_id.decode(), fields) for entry_id, fields in reply]
+            return await read_page(self.client, stream, Span(start, end), count=count)
 
     async def floor(self, stream: str) -> Floor:
         """Return what the group has acknowledged of an event stream.
@@ -360,13 +248,6 @@ class ConsumerGroup:
                     stream, minid=f"{oldest_wanted[0]}-{oldest_wanted[1]}", approximate=False
                 )
             )
-
-    def _errors(self) -> AbstractAsyncContextManager[None]:
-        return redis_errors(self.client, self._url)
-
-    async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
-        async with self._errors():
-            return await self._scripts[script].run(self.client, keys_, argv)
 
 
 def _texts(fields: Sequence[bytes]) -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.entries import Entry
+from notifier.streams.group import ConsumerGroup
 
 _PAGE = 200
 

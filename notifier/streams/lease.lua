@@ -1,13 +1,13 @@
 -- Sets the idle time of entries that still belong to the consumer: 0 renews its lease, a long time gives them up at once.
 -- What is given up in good order does not count as a delivery that came to no end: only those make an entry poison. One stays noted,
--- so that whoever takes it over knows that it may have been posted.
--- KEYS: stream. ARGV: group, consumer, idle ms, ids. Returns how many were still its own.
+-- so that whoever takes it over knows that it may have been posted. What goes alone is counted by trial.lua only.
+-- KEYS: stream. ARGV: group, consumer, idle ms, deliveries from which an entry goes alone, ids. Returns how many were still its own.
 local kept = 0
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
   if pending and pending[2] == ARGV[2] then
     local deliveries = pending[4]
-    if ARGV[3] ~= '0' then deliveries = math.max(1, deliveries - 1) end
+    if ARGV[3] ~= '0' and deliveries < tonumber(ARGV[4]) then deliveries = math.max(1, deliveries - 1) end
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'IDLE', ARGV[3], 'RETRYCOUNT', deliveries, 'JUSTID')
     kept = kept + 1
   end

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from notifier.errors import StreamError
-from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.entries import Entry
+from notifier.streams.group import ConsumerGroup
 
 _RENEWED_AT_ONCE = 500
 

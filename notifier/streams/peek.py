@@ -14,6 +14,7 @@ from notifier.streams import keys
 from notifier.streams.channel_state import Failing, failing_channels
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.keys import Keys
+from notifier.streams.pages import Page, Span, read_page
 
 Fields = Mapping[bytes, bytes]
 
@@ -70,8 +71,8 @@ class Peek:
     async def entry(self, stream: str, entry_id: str) -> Fields | None:
         """Return one entry, None when the stream has no such entry (any more)."""
         async with self._errors():
-            reply: Any = await self._client.xrange(stream, min=entry_id, max=entry_id, count=1)
-        return cast("Fields", reply[0][1]) if reply else None
+            page = await read_page(self._client, stream, Span(entry_id, entry_id), count=1)
+        return page[0][1] if page else None
 
     async def accepted_entry(self, stream: str, event_id: str) -> str | None:
         """Return the entry by which an event id was accepted, None when none was within the event TTL."""
@@ -184,16 +185,10 @@ class Peek:
                 return
             start = f"({entries[-1][0]}"
 
-    async def _page(
-        self, stream: str, start: str, *, newest_first: bool, count: int
-    ) -> list[tuple[str, Fields]]:
+    async def _page(self, stream: str, start: str, *, newest_first: bool, count: int) -> Page:
+        span = Span(start, "-" if newest_first else "+", newest_first)
         async with self._errors():
-            reply: Any = (
-                await self._client.xrevrange(stream, max=start, min="-", count=count)
-                if newest_first
-                else await self._client.xrange(stream, min=start, max="+", count=count)
-            )
-        return [(entry_id.decode(), fields) for entry_id, fields in reply]
+            return await read_page(self._client, stream, span, count=count)
 
     def _errors(self) -> AbstractAsyncContextManager[None]:
         return redis_errors(self._client, self._url)

@@ -21,9 +21,12 @@ class Script:
     sha: str
 
     @classmethod
-    def read(cls, name: str) -> Script:
-        """Read `name`.lua of this package."""
-        text = files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    def read(cls, *names: str) -> Script:
+        """Read a script of this package: `name`.lua, behind the parts that it needs."""
+        package = files(__package__)
+        text = "".join(
+            package.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names
+        )
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     async def run(self, client: Client, keys: Sequence[str], argv: Sequence[object]) -> Any:

@@ -30,7 +30,8 @@ from notifier.replays import Replayer
 from notifier.routing import Catalogue
 from notifier.signing import ACTIONS, action_token, verify_action_token
 from notifier.stages.intake import Intake
-from notifier.streams.group import ConsumerGroup, Entry
+from notifier.streams.entries import Entry
+from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import pack
 from notifier.teams.envelope import build_body, counted_size
 from notifier.teams.fit import fit_card

@@ -1,4 +1,7 @@
-"""`notifier` that kills itself (SIGKILL) before or after the first call of one step, named by CRASH_AT, or after CRASH_SKIP calls more."""
+"""`notifier` that kills itself (SIGKILL) before or after the first call of one step, named by CRASH_AT, or after CRASH_SKIP calls more.
+
+Or while it parses, renders, posts or records what holds the text CRASH_OF, in the step that CRASH_AT names.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from notifier.cards import CardPainter
 from notifier.cli import main
+from notifier.stages import intake
 from notifier.store.dead_letters import DeadLetterLog
 from notifier.store.store import Store
 from notifier.streams.group import ConsumerGroup
@@ -70,6 +75,33 @@ def patch() -> None:
     store.record = crashing(Store.record, lambda *_, **__: "recorder commit")
 
 
+def crashing_of(step: Any, name: str) -> Any:
+    """Return the step with a crash when what it is given holds the text CRASH_OF."""
+    text = os.environ.get("CRASH_OF", "")
+
+    def stepped(*args: Any, **kwargs: Any) -> Any:
+        if text and os.environ["CRASH_AT"] == name and text in repr((args, kwargs)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(*args, **kwargs)
+
+    return stepped
+
+
+def patch_of() -> None:
+    """Put the crashes by content in."""
+    events: Any = intake
+    events.parse_entry = crashing_of(intake.parse_entry, "parse")
+    painter: Any = CardPainter
+    painter.draw = crashing_of(CardPainter.draw, "render")
+    sender: Any = WebhookSender
+    sender.post = crashing_of(WebhookSender.post, "post")
+    store: Any = Store
+    store.record = crashing_of(Store.record, "record")
+
+
 if __name__ == "__main__":
-    patch()
+    if "CRASH_OF" in os.environ:
+        patch_of()
+    else:
+        patch()
     main()

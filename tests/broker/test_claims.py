@@ -1,0 +1,207 @@
+"""Who claims what a dead process left, how often that is counted, and what is too large to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import redis.asyncio
+from typing_extensions import override
+
+from notifier.errors import StreamError
+from notifier.stages.stage import in_order
+from notifier.streams import replies
+from notifier.streams.entries import Entry
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import HopResult, Move
+from tests.support.backlog import BATCH, KEYS, NORMAL, STREAM, calm, ids, publish, read_all
+from tests.support.broker import Broker
+from tests.support.reading import SOURCE, Joined, read
+from tests.support.stages import Stages
+
+LONG_AGO_MS = 10**9
+
+
+async def die(client: redis.asyncio.Redis, entry_id: str) -> None:
+    """Let an entry look as if its process had died a long time ago."""
+    [pending] = await client.xpending_range(SOURCE, "notifier", entry_id, entry_id, 1)
+    await client.xclaim(
+        SOURCE, "notifier", "dead", 0, [entry_id],
+        idle=LONG_AGO_MS, retrycount=pending["times_delivered"], justid=True,
+    )  # fmt: skip
+
+
+async def claimed(group: ConsumerGroup, **limits: int) -> list[Entry]:
+    return await group.claim(SOURCE, idle_seconds=1, count=10, **limits)
+
+
+async def test_deaths_beside_others_are_counted_twice_and_no_more(
+    client: redis.asyncio.Redis, join: Joined
+):
+    one = await join("one")
+    await client.xadd(SOURCE, {"a": "1"})
+    [entry_id] = await read(one)
+    counted = []
+    for _ in range(4):
+        await die(client, entry_id)
+        [entry] = await claimed(one)
+        counted.append(entry.deliveries)
+
+    assert counted == [2, 3, 3, 3]
+    assert entry.goes_alone(10)
+    assert not entry.is_poison(2)
+
+
+async def test_death_while_tried_alone_is_counted_and_its_end_takes_it_back(
+    client: redis.asyncio.Redis, join: Joined
+):
+    one = await join("one")
+    await client.xadd(SOURCE, {"a": "1"})
+    [entry_id] = await read(one)
+    for _ in range(2):
+        await die(client, entry_id)
+        [entry] = await claimed(one)
+    async with one.trial(entry) as ours:
+        assert ours
+    await die(client, entry_id)
+    [entry] = await claimed(one)
+    survived = entry.deliveries
+
+    async with one.trial(entry):
+        await die(client, entry_id)
+    [entry] = await claimed(one)
+
+    assert (survived, entry.deliveries) == (3, 4)
+    assert entry.is_poison(3)
+    assert not entry.is_poison(10)
+
+
+async def test_what_was_tried_alone_is_given_up_with_its_deaths(
+    client: redis.asyncio.Redis, join: Joined
+):
+    one, other = await join("one"), await join("other")
+    entry_id = (await client.xadd(SOURCE, {"a": "1"})).decode()
+    await read(one)
+    await client.xclaim(SOURCE, "notifier", "one", 0, [entry_id], retrycount=7, justid=True)
+
+    await one.give_up(SOURCE, [entry_id])
+
+    [entry] = await claimed(other)
+    assert entry.deliveries == 8
+
+
+async def test_nobody_tries_what_another_has_claimed(client: redis.asyncio.Redis, join: Joined):
+    one, other = await join("one"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    [entry_id] = await read(one)
+    await die(client, entry_id)
+    await claimed(other)
+
+    async with one.trial(Entry(SOURCE, entry_id, {}, 3)) as ours:
+        assert not ours
+
+
+async def test_claimed_entry_that_is_too_large_comes_without_its_content(
+    client: redis.asyncio.Redis, join: Joined
+):
+    one, other = await join("one"), await join("other")
+    await client.xadd(SOURCE, {"type": "a.b", "note": "x" * 5000})
+    await client.xadd(SOURCE, {"type": "a.c"})
+    await one.give_up(SOURCE, await read(one))
+
+    large, small = await claimed(other, largest_bytes=1000)
+
+    assert large.fields == {b"type": b"a.b", b"note": b""}
+    assert large.withheld_bytes == 5011
+    assert (small.fields, small.withheld_bytes) == ({b"type": b"a.c"}, 0)
+
+
+@pytest.mark.fake_cannot("bound a reply")
+async def test_reply_that_is_too_large_is_asked_for_again_in_pieces(
+    client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
+):
+    one = await join("one")
+    await client.xadd(SOURCE, {"a": "1"})
+    assert len(await read(one)) == 1
+    for size in (10, 2_000_000, 20):
+        await client.xadd(SOURCE, {"a": "x" * size})
+    monkeypatch.setattr(replies, "MAX_REPLY_BYTES", 1_000_000)
+
+    entries = await one.read([SOURCE], count=10, block_seconds=0.01, largest_bytes=1000)
+
+    assert [entry.withheld_bytes for entry in entries] == [0, 2_000_001, 0]
+    assert {entry.deliveries for entry in entries} == {1}
+    assert await read(one) == []
+
+
+def test_the_likeliest_to_kill_goes_last():
+    deliveries = [1, 5, 3, 2, 1, 4]
+    entries = [Entry(SOURCE, f"{n}-0", {}, times) for n, times in enumerate(deliveries)]
+
+    assert [entry.deliveries for entry in in_order(entries)] == [1, 2, 1, 3, 4, 5]
+
+
+class Failing(ConsumerGroup):
+    """Some hops fail, in the order of `fails`."""
+
+    fails: Sequence[bool] = ()
+
+    @override
+    async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
+        fails, self.fails = self.fails[:1], self.fails[1:]
+        if fails == [True]:
+            raise StreamError("connection lost")
+        return await super().hop(moves)
+
+
+@pytest.mark.parametrize("fails", [[True], [False, True], [True, True], [False, False, True]])
+async def test_batch_whose_hop_failed_is_hopped_again_at_once(
+    client: redis.asyncio.Redis, broker: Broker, stages: Stages, fails: list[bool]
+):
+    group = Failing(client, broker.config.redis, "one")
+    group.fails = fails
+    intake = stages.intake(group, max_event_bytes=10**6)
+    # Of this size they are hopped one by one.
+    await publish(client, [{**calm(number), "note": "x" * 100_000} for number in range(4)])
+
+    for _ in range(sum(fails)):
+        with pytest.raises(StreamError):
+            await intake.turn()
+    await intake.turn()
+
+    assert await ids(client, NORMAL) == [f"n{number}" for number in range(4)]
+
+
+async def test_all_that_a_process_left_is_claimed_before_anything_new_is_read(
+    client: redis.asyncio.Redis, broker: Broker, stages: Stages
+):
+    dead = broker.group("dead")
+    await dead.ensure([STREAM])
+    left = [calm(number) for number in range(2 * BATCH)]
+    await publish(client, left)
+    entries = await dead.read([STREAM], count=2 * BATCH, block_seconds=0.01)
+    await dead.give_up(STREAM, [entry.id for entry in entries])
+    await publish(client, [calm(99)])
+
+    await read_all(stages.intake(broker.group("one")))
+
+    assert await ids(client, NORMAL) == [*(event["id"] for event in left), "n99"]
+
+
+async def test_entry_too_large_to_be_kept_leaves_its_size_and_names(
+    client: redis.asyncio.Redis, stages: Stages
+):
+    await publish(
+        client, [{"type": "a.b", "patient_id": "PAT-12345", "note": "x" * 100_000}, calm(1)]
+    )
+
+    await read_all(stages.intake())
+
+    [letter] = await stages.dead_letters()
+    assert letter["reason"] == "invalid_event"
+    assert len(letter["event"]) < 1000
+    assert "PAT-12345" not in letter["event"]
+    assert letter["event_type"] == "a.b"
+    assert "patient_id" in letter["event"]
+    assert await ids(client, NORMAL) == ["n1"]
+    assert await client.xlen(KEYS.dead) == 1

@@ -1,0 +1,77 @@
+"""Whoever may add an entry cannot end the daemon with a large one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.daemons import Daemons
+from tests.support.processes import Process
+from tests.support.state import dead, left_over, xadd
+from tests.support.waiting import until
+
+STREAM = "teams:events"
+MB = 10**6
+MOST_MB = 250
+"""Half of MemoryMax in the unit file."""
+
+
+@pytest.fixture
+def client(daemons: Daemons) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        yield client
+        client.flushall()
+
+
+def most_memory_mb(process: Process) -> float:
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1000
+    raise AssertionError("no VmHWM")
+
+
+def add_huge(client: redis.Redis, *sizes_mb: int) -> None:
+    """Add entries of these sizes at once, so that one read finds all of them."""
+    with client.pipeline(transaction=True) as pipeline:
+        for size in sizes_mb:
+            pipeline.xadd(STREAM, {"type": "a.b", "claim_id": b"x" * (size * MB)})
+        pipeline.execute()
+
+
+@pytest.mark.parametrize("sizes_mb", [[100], [5] * 32], ids=["one of 100 MB", "32 of 5 MB"])
+async def test_entries_that_fill_the_memory_are_buried_and_the_others_delivered(
+    daemons: Daemons, client: redis.Redis, sizes_mb: list[int]
+):
+    process = await daemons.start()
+
+    add_huge(client, *sizes_mb)
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: len(dead(daemons.redis_url)) == len(sizes_mb), 60)
+    await until(lambda: len(daemons.receiver.requests) == 1, 60)
+    await until(lambda: not left_over(daemons.redis_url), 60)
+
+    assert process.returncode is None
+    assert most_memory_mb(process) < MOST_MB
+    letters = dead(daemons.redis_url)
+    assert {letter["reason"] for letter in letters} == {"invalid_event"}
+    assert [json.loads(letter["event"])["shortened"]["bytes"] // MB for letter in letters] == (
+        sizes_mb
+    )
+
+
+async def test_entry_of_which_a_process_died_is_claimed_without_its_content(
+    daemons: Daemons, client: redis.Redis
+):
+    client.xgroup_create(STREAM, "notifier", id="0", mkstream=True)
+    add_huge(client, 100)
+    [[_, [(entry_id, _)]]] = client.xreadgroup("notifier", "gone", {STREAM: ">"})
+    client.xclaim(STREAM, "notifier", "gone", 0, [entry_id], idle=10**9, justid=True)
+
+    process = await daemons.start()
+    await until(lambda: len(dead(daemons.redis_url)) == 1, 60)
+
+    assert most_memory_mb(process) < MOST_MB
