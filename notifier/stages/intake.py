@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 import structlog
 from pydantic import JsonValue
@@ -23,11 +21,12 @@ from notifier.deadletter import (
     shortened_fields,
 )
 from notifier.errors import EventError
-from notifier.events import Event, ahead_of, entry_time, parse_entry, size_bytes, too_large
+from notifier.events import Event, entry_time, parse_entry, size_bytes, too_large
 from notifier.masking import Masking, mask_event_data
-from notifier.notifications import Notification, encode
+from notifier.notifications import encode
 from notifier.provenance import Signers, is_own, unpacked
 from notifier.routing import Catalogue, UnroutableError
+from notifier.stages.decision import Decision, report
 from notifier.stages.spanning import intake_span
 from notifier.stages.stage import Every, in_order, still_there
 from notifier.streams.entries import Entry
@@ -36,8 +35,7 @@ from notifier.streams.hop import HopResult, Move
 from notifier.streams.keys import Keys
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.spans import Span, Spans
-from notifier.tracecontext import trace_fields
+from notifier.telemetry.spans import Spans
 
 log = structlog.get_logger(__name__)
 
@@ -48,23 +46,6 @@ _LARGEST_KEPT = 4
 
 _BYTES_AT_ONCE = 128 * 2**10
 """Of entries that are decided before they are hopped: deciding goes on without a pause, and takes longer the more there is."""
-
-
-class Decision(NamedTuple):
-    """Where an entry goes, and what the log says about it."""
-
-    move: Move
-    event: Event | None
-    dead: Reason | None = None
-    detail: str | None = None
-    """Why it is buried whole."""
-    notifications: tuple[Notification, ...] = ()
-    span: Span | None = None
-
-    @property
-    def size_bytes(self) -> int:
-        """Return how much it adds to Redis, roughly."""
-        return sum([len(value) for _, fields in self.move.targets for value in fields.values()])
 
 
 class Intake:
@@ -207,7 +188,7 @@ class Intake:
             await self._group.put_back(self._stream, refused)
         words: Counter[str] = Counter()
         for decision, result in zip(batch, results, strict=True):
-            word = _report(decision, result, now)
+            word = report(decision, result, now)
             words[word] += 1
             if decision.span is not None:
                 decision.span.end(
@@ -349,60 +330,6 @@ class Intake:
             at=self._now(),
             known=known,
         )
-
-
-def _report(decision: Decision, result: HopResult, now: datetime) -> str:
-    """Log what became of an entry; returns the word that metrics have for it."""
-    match result:
-        case HopResult.MOVED if decision.dead is not None:
-            log.warning(
-                "event_dead_lettered", reason=decision.dead.value, **_log_fields(decision)
-            )
-            metrics.DEAD_LETTERS.labels(decision.dead.value).inc()
-            return "dead_lettered"
-        case HopResult.MOVED:
-            ahead = decision.event and ahead_of(decision.event.time, now)
-            if ahead:
-                log.warning(
-                    "event_time_ahead",
-                    ahead_seconds=round(ahead.total_seconds()),
-                    **_log_fields(decision),
-                )
-            if log.is_enabled_for(logging.DEBUG):
-                log.debug("event_routed", **_log_fields(decision))
-            return "routed"
-        case HopResult.DUPLICATE:
-            log.info("event_duplicate_dropped", **_log_fields(decision))
-            return "duplicate"
-        case HopResult.LOST:
-            log.info("event_moved_by_another_process", **_log_fields(decision))
-            return "moved_elsewhere"
-        case HopResult.REFUSED:
-            # The daemon's log names the key once; there may be thousands of these.
-            log.debug("event_refused", **_log_fields(decision))
-            return "refused"
-
-
-def _log_fields(decision: Decision) -> dict[str, object]:
-    entry_id, event = decision.move.entry_id, decision.event
-    fields: dict[str, object] = {
-        "entry_id": entry_id,
-        "event_id": event.id if event else entry_id,
-        "correlation_id": event.correlation_id if event else entry_id,
-        "channel": None,
-    }
-    if decision.detail is not None:
-        fields["detail"] = decision.detail
-    else:
-        fields["channels"] = [item.channel for item in decision.notifications]
-    if event is None:
-        return fields
-    fields["event_type"] = event.type
-    if event.traceparent:
-        fields |= trace_fields(event.traceparent)
-    if event.trace_ignored:
-        fields["traceparent"] = "not valid (W3C Trace Context), ignored"
-    return fields
 
 
 def _event_json(
