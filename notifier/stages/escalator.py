@@ -12,6 +12,7 @@ import structlog
 from notifier.actions import ESCALATE, Action, is_recordable
 from notifier.errors import UnreachableError
 from notifier.escalation import (
+    ESCALATION_TYPE,
     Case,
     Decision,
     Escalate,
@@ -208,6 +209,10 @@ class Escalator:
 
     def _decision(self, matrix: Matrix, family: Family, now: datetime) -> Decision:
         case = case_of(family)
+        if family.originals[0].event_type == ESCALATION_TYPE:
+            # What it escalates is not recorded yet. An escalation itself never escalates.
+            forgotten = matrix.forgets(case.since, now)
+            return Finished() if forgotten else Wait(now + _ON_ITS_WAY)
         if matrix.forgets(case.since, now) and abs(self._now() - now) > _CLOCKS_AGREE:
             # One of the two clocks is wrong: it must not end what somebody may still wait for.
             return Wait(now + _PUT_OFF)
@@ -322,7 +327,9 @@ def _next_look(
     """Return when to look at the rows of one event next: one of them drives it on."""
     looks: dict[str, datetime | None] = {row.id: None for row in rows}
     driver = next((row for row in rows if not row.is_escalation), None)
-    if driver is None and not any(each.drives for each in family.originals):
+    if driver is None and not any(
+        each.drives and each.id not in looks for each in family.originals
+    ):
         driver = rows[0]
     if driver is not None:
         looks[driver.id] = at

@@ -11,15 +11,21 @@ SELECT now();
 
 -- name: due
 -- Rows to look at now, the urgent ones first: the loop ends, and locks no more, as soon as there are enough. An escalation's own row drives
--- on the event that it escalates.
-SELECT n.id::text, coalesce(e.stream, n.stream), coalesce(e.event_id, n.event_id), e.escalation_id IS NOT NULL
+-- on the event that it escalates. While its step is not written down, since the process that published it has died, its id names the event.
+SELECT n.id::text, coalesce(e.stream, lead.stream, n.stream), coalesce(e.event_id, lead.event_id, n.event_id), n.event_type = 'notifier.escalation'
 FROM unnest(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW']) AS p (priority), LATERAL (
-    SELECT id, stream, event_id FROM teams_notifications
+    SELECT id, stream, event_id, event_type FROM teams_notifications
     WHERE priority = p.priority AND escalation_check_at <= now() AND acknowledged_at IS NULL AND priority <> 'INFO'
     ORDER BY escalation_check_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ) n LEFT JOIN teams_escalations e ON e.escalation_id = n.id
+    LEFT JOIN LATERAL (
+        SELECT stream, event_id FROM teams_notifications o
+        WHERE e.escalation_id IS NULL AND n.event_type = 'notifier.escalation'
+            AND o.id = substring(n.event_id FROM '^escalation:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):')::uuid
+        LIMIT 1
+    ) lead ON true
 LIMIT %(limit)s;
 
 -- name: next_due

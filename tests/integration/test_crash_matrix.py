@@ -8,14 +8,18 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 
+import aiohttp
 import pytest
 import redis
 
 from notifier.streams.keys import Keys
+from tests.support.action_pages import links_on, post, public, requests
 from tests.support.daemons import Daemons
 from tests.support.digests import SETTINGS as DIGESTING
-from tests.support.processes import run
+from tests.support.processes import Process, run
 from tests.support.refused import refused
 from tests.support.state import actions, dead, lane_length, left_over, letters, rows, xadd
 from tests.support.waiting import until
@@ -31,6 +35,8 @@ REPEATED = {"after delivery post", "before delivery hop"}
 EVENTS = 8
 LEASE = {"TEAMS_REDIS__LEASE_SECONDS": "1", "TEAMS_DELIVERY__IN_FLIGHT": "1"}
 CRASHING = "tests.support.crashing"
+RECORDING = {"escalation": "recorder", "action": "recorder"}
+"""Which stage does what is no stage of its own."""
 
 
 async def crash(daemons: Daemons, window: str, **env: str) -> None:
@@ -42,11 +48,27 @@ async def crash(daemons: Daemons, window: str, **env: str) -> None:
     await daemons.start("--stages", stage, **LEASE, **env)
 
 
-async def killed(daemons: Daemons, window: str, **env: str) -> None:
-    stage = window.split()[1]
-    process = await daemons.start(
-        "--stages", stage, ready=False, program=CRASHING, CRASH_AT=window, **LEASE, **env
+async def killed(daemons: Daemons, window: str, *arguments: str, **env: str) -> None:
+    process = await crashing(daemons, window, *arguments, **env)
+    await died(process)
+
+
+async def crashing(daemons: Daemons, window: str, *arguments: str, **env: str) -> Process:
+    """Start the window's stage, which kills itself there."""
+    stage = RECORDING.get(window.split()[1], window.split()[1])
+    return await daemons.start(
+        "--stages",
+        stage,
+        *arguments,
+        ready=False,
+        program=CRASHING,
+        CRASH_AT=window,
+        **LEASE,
+        **env,
     )
+
+
+async def died(process: Process) -> None:
     async with asyncio.timeout(60):
         assert await process.wait() == -signal.SIGKILL
 
@@ -164,12 +186,7 @@ async def test_killed_between_two_attempts_it_is_tried_again(daemons: Daemons):
 
 @pytest.mark.parametrize(
     "window",
-    [
-        "before delivery post",
-        "after delivery post",
-        "before delivery hop",
-        "after delivery hop",
-    ],
+    [window for window in WINDOWS if "delivery" in window],
 )
 async def test_a_digest_is_hopped_whole_or_not_at_all(daemons: Daemons, window: str):
     await daemons.start("--stages", "intake,recorder", **LEASE, **DIGESTING)
@@ -185,12 +202,120 @@ async def test_a_digest_is_hopped_whole_or_not_at_all(daemons: Daemons, window: 
     assert {row["status"] for row in found} == {"delivered"}
     digests = {row["digest_id"] for row in found}
     posts = [request.headers["webhook-id"] for request in daemons.receiver.requests]
-    if window == "after delivery hop":
+    if window in {"before delivery read", "after delivery hop"}:
         assert posts == [str(digest) for digest in digests]
+    elif window == "after delivery read":
+        # What had been read is posted alone, the rest as a digest again.
+        alone = [row for row in found if row["digest_id"] is None]
+        assert alone
+        assert len(posts) == len(set(posts)) == len(alone) + len(digests - {None})
     else:
         # What was taken over is posted alone: it may have been in a digest that is out already.
         assert digests == {None}
         assert len(posts) == EVENTS + (1 if window in REPEATED else 0)
+
+
+async def test_digests_are_recorded_once_though_their_recorder_is_killed_in_every_window(
+    daemons: Daemons,
+):
+    await daemons.start("--stages", "intake", **LEASE, **DIGESTING)
+    windows = [window for window in WINDOWS if "recorder" in window]
+    for number in range(EVENTS * len(windows)):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+    await until(lambda: lane_length(daemons) == EVENTS * len(windows))
+    await daemons.start("--stages", "delivery", **LEASE, **DIGESTING)
+
+    for window in windows:
+        await killed(daemons, window, TEAMS_RECORDER__BATCH="2")
+    await daemons.start("--stages", "recorder", **LEASE)
+
+    await until(lambda: len(rows(daemons.database_url)) == EVENTS * len(windows), 60)
+    await until(lambda: not left_over(daemons.redis_url))
+    posts = Counter(request.headers["webhook-id"] for request in daemons.receiver.requests)
+    assert posts == Counter({str(row["digest_id"]) for row in rows(daemons.database_url)})
+
+
+ESCALATION_WINDOWS = [
+    "before escalation take", "after escalation take", "before escalation publish", "after escalation publish",
+    "before escalation plan", "after escalation plan", "after escalation commit",
+]  # fmt: skip
+ESCALATING = """
+[escalation]
+poll_seconds = 0.05
+CRITICAL = { after_seconds = 0.3, chain = ["nphies_integration", "devops"] }
+"""
+
+
+async def test_each_step_is_told_once_though_its_scheduler_is_killed_in_every_window(
+    daemons: Daemons, tmp_path: Path
+):
+    path = tmp_path / "mine.toml"
+    path.write_text(ESCALATING)
+    await daemons.start("--stages", "intake,delivery", "--config", str(path), **LEASE)
+    for number, window in enumerate(ESCALATION_WINDOWS):
+        event = {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"}
+        xadd(daemons.redis_url, event | {"priority": "CRITICAL"})
+        await killed(daemons, window, "--config", str(path))
+    await daemons.start("--stages", "recorder", "--config", str(path), **LEASE)
+
+    count = len(ESCALATION_WINDOWS)
+    await until(lambda: len(rows(daemons.database_url)) >= 3 * count, 60)
+    await until(lambda: not left_over(daemons.redis_url))
+    found = rows(daemons.database_url)
+    told = {"sre": count, "nphies_integration": count, "devops": count}
+    assert Counter(row["channel"] for row in found) == told
+    assert Counter(each.path for each in daemons.receiver.requests) == {
+        f"/{channel}": times for channel, times in told.items()
+    }
+    steps = rows(daemons.database_url, "SELECT event_id, step FROM teams_escalations")
+    assert Counter((row["event_id"], row["step"]) for row in steps) == Counter(
+        (f"e{number}", step) for number in range(count) for step in (1, 2)
+    )
+
+
+ACTION_WINDOWS = [
+    f"{when} action {step}" for step in ("take", "accept", "hop", "apply") for when in ("before", "after")
+] + ["after action commit"]  # fmt: skip
+
+
+async def test_each_action_is_done_once_though_its_process_is_killed_in_every_window(
+    daemons: Daemons,
+):
+    pages = public() | {"TEAMS_DELIVERY__DIGEST_THRESHOLD": "0"}
+    await daemons.start("--stages", "intake,delivery", **LEASE, **without_listener(pages))
+    for number in range(len(ACTION_WINDOWS)):
+        failed = {"type": "celery.task.failed", "stakeholders": "sre", "id": f"e{number}"}
+        xadd(
+            daemons.redis_url,
+            failed | {"task_id": f"t{number}", "retry_count": "3", "max_retries": "3"},
+        )
+    cards = await daemons.receiver.wait_for(len(ACTION_WINDOWS))
+    urls = [links_on(card.body)["Retry task"] for card in cards]
+
+    for window, url in zip(ACTION_WINDOWS, urls, strict=True):
+        process = await crashing(daemons, window, **pages)
+        while process.returncode is None:
+            with suppress(aiohttp.ClientError):
+                await post(url, who="Sara")
+            await asyncio.sleep(0.02)
+        await died(process)
+    await daemons.start("--stages", "recorder", **LEASE, **pages)
+    # Whoever had no answer presses again; it was done already, but where the process died before.
+    again = [(await post(url, who="Omar"))[0] for url in urls]
+    assert again[0] == 200
+    assert set(again) == {200, 409}
+
+    def takers() -> Counter[str]:
+        return Counter(row["acknowledged_by"] for row in rows(daemons.database_url))
+
+    await until(lambda: takers() == {"Omar": again.count(200), "Sara": again.count(409)})
+    asked = [request["notification_id"] for request in requests(daemons.redis_url)]
+    assert len(asked) == len(set(asked)) == len(urls)
+
+
+def without_listener(pages: dict[str, str]) -> dict[str, str]:
+    """Return the settings of a process that puts links on cards and answers none."""
+    return {name: value for name, value in pages.items() if not name.endswith("BIND")}
 
 
 def command(daemons: Daemons, program: str, *arguments: str, **env: str) -> int:

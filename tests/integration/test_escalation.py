@@ -249,6 +249,23 @@ async def test_many_schedulers_take_each_step_once(redis_url: str, database_url:
         assert len(set(ids)) == 90
 
 
+@pytest.mark.parametrize("original_is_recorded", [True, False])
+async def test_an_escalation_whose_step_is_not_written_down_belongs_to_its_event_all_the_same(
+    redis_url: str, database_url: str, original_is_recorded: bool
+):
+    lead = notification_id(STREAM, "e1", "pmo")
+    if original_is_recorded:
+        waiting(database_url, "e1", "pmo")
+        answer(database_url, lead)
+    # Its process died between publishing and commit.
+    waiting(database_url, f"escalation:{lead}:1", "devops", event_type="notifier.escalation")
+    async with world(redis_url, database_url) as w:
+        assert await w.minutes(6) == []
+        assert await w.minutes(6) == []
+
+    assert (rows(database_url, VIEW) == []) is original_is_recorded
+
+
 async def test_redis_away_delays_a_step_and_a_broken_answer_repeats_it_under_the_same_id(
     redis_url: str, database_url: str
 ):

@@ -13,8 +13,12 @@ from typing import Any
 from notifier.cards import CardPainter
 from notifier.cli import main
 from notifier.stages import intake
+from notifier.stages.action_recorder import ActionRecorder
+from notifier.stages.escalator import Escalator
 from notifier.store.dead_letters import DeadLetterLog
+from notifier.store.escalations import Ledger, Work
 from notifier.store.store import Store
+from notifier.streams.actions import ACCEPTED, Actions
 from notifier.streams.group import ConsumerGroup
 from notifier.teams.sender import WebhookSender
 
@@ -25,6 +29,8 @@ def stage_of_streams(names: list[str]) -> str:
     """Tell which stage reads or empties these streams."""
     if any(":lane:" in name for name in names):
         return "delivery"
+    if ACCEPTED in names:
+        return "action"
     return "recorder" if any(name.endswith(":outcomes") for name in names) else "intake"
 
 
@@ -44,12 +50,30 @@ def crashing(step: Step, name: Callable[..., str]) -> Step:
         if os.environ["CRASH_AT"] == f"before {here}":
             crash()
         result = await step(self, *args, **kwargs)
+        if result:
+            _done.add(here)
         did_something = bool(result) or not here.endswith(("read", "claim"))
         if os.environ["CRASH_AT"] == f"after {here}" and did_something:
             crash()
         return result
 
     return stepped
+
+
+def committing(step: Step, what: str) -> Step:
+    """Return what ends with the commit of a transaction, with a crash after it if `what` was done in it."""
+
+    async def stepped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = await step(self, *args, **kwargs)
+        if what in _done and os.environ["CRASH_AT"] == f"after {what.split()[0]} commit":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    return stepped
+
+
+_done: set[str] = set()
+"""Steps that have done something."""
 
 
 def patch() -> None:
@@ -66,13 +90,37 @@ def patch() -> None:
         ConsumerGroup.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"
     )
     group.revive = crashing(ConsumerGroup.revive, lambda *_, **__: "replay revive")
-    group.add = crashing(ConsumerGroup.add, lambda *_, **__: "replay add")
+    group.add = crashing(
+        ConsumerGroup.add,
+        lambda _, fields: "escalation publish" if "escalation" in str(fields) else "replay add",
+    )
     noted: Any = DeadLetterLog
     noted.note = crashing(DeadLetterLog.note, lambda *_, **__: "replay note")
     sender: Any = WebhookSender
     sender.post = crashing(WebhookSender.post, lambda *_, **__: "delivery post")
     store: Any = Store
     store.record = crashing(Store.record, lambda *_, **__: "recorder commit")
+    patch_what_people_do()
+
+
+def patch_what_people_do() -> None:
+    """Put in the crashes of actions and of what follows when there are none; looks that find nothing are no steps."""
+    work: Any = Work
+    work.take_steps = crashing(
+        Work.take_steps, lambda steps: "escalation take" if steps else ""
+    )
+    work.look_again = crashing(
+        Work.look_again, lambda looks: "escalation plan" if looks else ""
+    )
+    work.apply = crashing(Work.apply, lambda *_: "action apply")
+    escalator: Any = Escalator
+    escalator.look = committing(Escalator.look, "escalation take")
+    actions: Any = Actions
+    actions.take = crashing(Actions.take, lambda *_: "action take")
+    ledger: Any = Ledger
+    ledger.accept = crashing(Ledger.accept, lambda given: "action accept" if given else "")
+    recorder: Any = ActionRecorder
+    recorder.apply_waiting = committing(ActionRecorder.apply_waiting, "action apply")
 
 
 def crashing_of(step: Any, name: str) -> Any:
