@@ -10,6 +10,7 @@ NotifierError                     exit code 1
 ├── UnreachableError              4  Redis, Postgres or another service does not answer
 │   ├── StreamError               4
 │   ├── StoreError                4
+│   │   └── EncodingError         5  the database's encoding cannot hold every text
 │   └── VaultError                4  Vault is away, sealed, or refuses us
 ├── SchemaError                   5  the database is older than the code: run `notifier migrate up`
 ├── OutcomeError                  1  Postgres refuses an outcome's data
@@ -84,6 +85,12 @@ class StoreError(UnreachableError):
 
 class StatementTimeoutError(StoreError):
     """Postgres ended a statement that ran longer than database.statement_timeout_seconds."""
+
+
+class EncodingError(StoreError):
+    """The database's encoding cannot hold every text; only another database helps."""
+
+    exit_code = 5
 
 
 class VaultError(UnreachableError):

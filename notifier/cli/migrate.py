@@ -10,15 +10,19 @@ from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings
 from notifier.store import migrations
 
+TimeoutOption = Annotated[
+    float, typer.Option(min=1, max=86_400, help="Seconds that one statement may take.")
+]
+
 app = typer.Typer(
     help="Bring the database schema up or down, or say where it stands.", no_args_is_help=True
 )
 
 
 @app.command()
-def up(config: ConfigOption = None) -> None:
-    """Apply the migrations that are missing; safe to repeat."""
-    applied = migrations.migrate_up(settings(config).database.url)
+def up(config: ConfigOption = None, timeout: TimeoutOption = 3600.0) -> None:
+    """Apply the migrations that are missing; safe to repeat, to interrupt, and to run twice at once."""
+    applied = migrations.migrate_up(settings(config).database.url, statement_seconds=timeout)
     typer.echo("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
 
 
@@ -27,6 +31,7 @@ def down(
     config: ConfigOption = None,
     steps: Annotated[int, typer.Option(min=1, help="How many migrations to roll back.")] = 1,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    timeout: TimeoutOption = 3600.0,
 ) -> None:
     """Roll back the latest migrations; the data in what they made are lost.
 
@@ -36,7 +41,11 @@ def down(
     latest = _latest(url, steps)
     if latest and not yes:
         _agree(", ".join(latest))
-    gone = migrations.migrate_down(url, steps=len(latest)) if latest else []
+    gone = (
+        migrations.migrate_down(url, steps=len(latest), statement_seconds=timeout)
+        if latest
+        else []
+    )
     typer.echo(
         "\n".join(f"rolled back {name}" for name in gone) or "there is nothing to roll back"
     )

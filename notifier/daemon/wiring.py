@@ -10,7 +10,7 @@ import structlog
 from notifier.daemon.channels import Channels
 from notifier.daemon.loops import Loop
 from notifier.daemon.parts import Daemon
-from notifier.errors import StoreError
+from notifier.errors import EncodingError, StoreError
 from notifier.escalation import Matrix
 from notifier.stages.intake import Intake
 from notifier.stages.recorder import Recorder
@@ -90,6 +90,8 @@ async def _require_schema(store: Store) -> None:
     try:
         await store.open()
         await store.check_schema()
+    except EncodingError:
+        raise  # waiting helps as little as with an older schema
     except StoreError as exc:
         # Deliveries go on without Postgres; outcomes wait in Redis.
         log.warning("database_away", reason=str(exc))

@@ -6,7 +6,7 @@ import time
 
 from notifier.config import DatabaseSettings, mask_url
 from notifier.doctor.clocks import clock_findings
-from notifier.doctor.findings import Finding, fault, fine, warning
+from notifier.doctor.findings import Finding, fault, fine, told, warning
 from notifier.store.inspection import DatabaseState, inspect
 
 NAME = "postgres"
@@ -31,6 +31,8 @@ def database_findings(state: DatabaseState) -> list[Finding]:
     if state.missing_migrations:
         what = f"the schema lacks {', '.join(state.missing_migrations)}"
         found.append(fault(NAME, what, "run: notifier migrate up"))
+    if state.cannot_migrate:
+        found.append(told(NAME, f"Postgres {state.cannot_migrate}"))
     if state.read_only:
         what = "it takes no writes (a replica, or default_transaction_read_only)"
         found.append(fault(NAME, what, "set database.url to the primary"))

@@ -6,17 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import psycopg
 from pydantic import JsonValue
 
 from notifier.actions import Matter
-from notifier.config import mask_url
-from notifier.errors import StoreError
 from notifier.notifications import event_key, notification_id
-from notifier.store.failures import reason
-from notifier.store.patience import within
+from notifier.store.connection import connected
+from notifier.store.failures import store_error
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("actions.sql")
@@ -79,19 +75,18 @@ class PostgresFacts:
     async def facts(self, notification_id: str) -> NotificationFacts | None:
         """Return the facts, None when the notification is not recorded (yet). Raises StoreError, in time."""
         try:
-            row = await within(self._timeout_seconds, self._row(notification_id))
-        except (psycopg.Error, TimeoutError) as exc:
-            raise StoreError(f"Postgres at {mask_url(self._url)} {reason(exc).what}") from None
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._slots,
+                connected(
+                    self._url,
+                    name="notifier pages",
+                    connect_seconds=self._timeout_seconds,
+                    statement_seconds=self._timeout_seconds,
+                ) as connection,
+            ):
+                cursor = await connection.execute(_QUERIES["facts"], {"id": notification_id})
+                row = await cursor.fetchone()
+        except TimeoutError as exc:
+            raise store_error(self._url, exc) from None
         return None if row is None else NotificationFacts(*row)
-
-    async def _row(self, notification_id: str) -> tuple[Any, ...] | None:
-        async with (
-            self._slots,
-            await psycopg.AsyncConnection.connect(
-                self._url,
-                options="-c statement_timeout=5000",
-                application_name="notifier pages",
-            ) as connection,
-        ):
-            cursor = await connection.execute(_QUERIES["facts"], {"id": notification_id})
-            return await cursor.fetchone()

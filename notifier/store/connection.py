@@ -1,17 +1,30 @@
-"""One connection to Postgres that is opened again after a loss."""
+"""Connections to Postgres. No statement, commit or connect waits longer than its limit, whatever the server does."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, TypeVar
 
 import psycopg
+from psycopg import waiting
+from psycopg.abc import AdaptContext, Buffer, PQGen
+from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Format
+from psycopg.types import TypeInfo
+from typing_extensions import override
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
-from notifier.store.failures import store_error
+from notifier.store.failures import UnfitEncoding, store_error
+
+T = TypeVar("T")
+
+Rows = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _VANISHED: dict[str, int] = {
     "keepalives_idle": 20,
@@ -21,42 +34,210 @@ _VANISHED: dict[str, int] = {
 }
 """When a server counts as away that vanished without a word, as its host or a firewall may: the system's own times are up to two hours."""
 
+_LONGEST_SLACK_SECONDS = 5.0
+"""Beyond the limit that Postgres itself holds: its own word is worth waiting for."""
+
+_SESSION = (
+    b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET standard_conforming_strings = on;"
+    b"SET default_transaction_isolation = 'read committed'; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '5min';"
+)
+"""What the queries rely on, whatever a role or database says. SET, since a PgBouncer refuses or drops options of the start."""
+_NEVER_ENDS_IDLE = {140_000: b"SET idle_session_timeout = 0;", 170_000: b"SET transaction_timeout = 0;"}  # fmt: skip
+"""By the version that has it."""
+
+_EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+class Access(Enum):
+    """What a connection is for."""
+
+    WRITE = "write"
+    """Only a server that takes writes is good enough: of several hosts, or addresses of a name, the primary is sought."""
+    READ = "read"
+    """Changes nothing. Of several hosts the primary is sought; a single one may be a replica."""
+    LOOK = "look"
+    """As READ, and shows whether the server takes writes."""
+
+
+class _Bounded(psycopg.AsyncConnection[Any]):
+    """Ends itself when an answer takes longer than the limit, or when nobody waits for it any more.
+
+    psycopg would ask the server to end the statement, and wait for one that hangs.
+    """
+
+    limit_seconds = _LONGEST_SLACK_SECONDS
+
+    @override
+    async def wait(self, gen: PQGen[T], *_: Any, **__: Any) -> T:
+        try:
+            async with asyncio.timeout(self.limit_seconds):
+                return await waiting.wait_async(gen, self.pgconn.socket)
+        except TimeoutError:
+            self.pgconn.finish()
+            raise psycopg.errors.ConnectionTimeout("no answer within the limit") from None
+        except asyncio.CancelledError:
+            self.pgconn.finish()
+            raise
+
+
+async def open_connection(
+    url: str,
+    *,
+    name: str,
+    connect_seconds: float,
+    statement_seconds: float,
+    access: Access = Access.WRITE,
+) -> Rows:
+    """Return a connection, in autocommit mode.
+
+    Args:
+        url: Where Postgres is.
+        name: Who this is, for pg_stat_activity.
+        connect_seconds: Longest wait for one host.
+        statement_seconds: Longest run of one statement.
+        access: What it is for.
+
+    Raises:
+        psycopg.Error: Postgres is away or refuses, also when it takes too long.
+    """
+    given = conninfo_to_dict(url)
+    hosts = str(given.get("host") or "").count(",") + 1
+    wanted: dict[str, Any] = {
+        key: value for key, value in _VANISHED.items() if key not in given
+    }
+    if access is Access.WRITE or hosts > 1:
+        target = "read-write" if access is Access.WRITE else "primary"
+        wanted.setdefault("target_session_attrs", given.get("target_session_attrs") or target)
+    wanted |= {"client_encoding": "UTF8", "application_name": name}
+    connection: _Bounded | None = None
+    try:
+        # The driver's own limit is for each address by itself, and none for looking up a name.
+        async with asyncio.timeout(connect_seconds * (hosts + 1)):
+            connection = await _Bounded.connect(
+                make_conninfo(url, **wanted),
+                autocommit=True,
+                connect_timeout=max(1, int(connect_seconds)),
+            )
+            await _prepare(connection, statement_seconds, access)
+    except TimeoutError:
+        raise psycopg.errors.ConnectionTimeout("no connection within the limit") from None
+    except BaseException:
+        if connection is not None:
+            connection.pgconn.finish()
+        raise
+    return connection
+
+
+async def _prepare(connection: _Bounded, statement_seconds: float, access: Access) -> None:
+    """Set what the queries rely on; raises psycopg.Error."""
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    if encoding != "UTF8":
+        raise UnfitEncoding(encoding)
+    connection.limit_seconds = statement_seconds + min(
+        statement_seconds, _LONGEST_SLACK_SECONDS
+    )
+    version = connection.info.server_version
+    later = [query for since, query in _NEVER_ENDS_IDLE.items() if version >= since]
+    bound = b"SET statement_timeout = %d;" % int(statement_seconds * 1000)
+    read_only = b"SET default_transaction_read_only = on;" if access is Access.READ else b""
+    await connection.execute(b"".join((_SESSION, *later, bound, read_only)))
+    if access is not Access.WRITE:  # whoever changes rows has to know which cannot be
+        connection.adapters.register_loader("timestamptz", _TimeLoader)
+
+
+class _TimeLoader(Loader):
+    """Reads a time that Postgres has and Python has not (infinity, years before 1 and after 9999) as the nearest that can be reckoned with."""
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        of_driver = psycopg.adapters.get_loader(_TIMESTAMPTZ.oid, Format.TEXT)
+        assert of_driver is not None  # noqa: S101 - the driver has it built in
+        self._load = of_driver(oid, context).load
+
+    @override
+    def load(self, data: Buffer) -> datetime:
+        try:
+            at: datetime = self._load(data)
+        except psycopg.DataError:
+            early = bytes(data).startswith(b"-") or bytes(data).endswith(b"BC")
+            return _EARLIEST if early else _LATEST
+        return min(max(at, _EARLIEST), _LATEST)
+
+
+def _type(name: str) -> TypeInfo:
+    found = psycopg.adapters.types.get(name)
+    assert found is not None  # noqa: S101 - the driver has it built in
+    return found
+
+
+_TIMESTAMPTZ = _type("timestamptz")
+
+
+@asynccontextmanager
+async def connected(
+    url: str,
+    *,
+    name: str,
+    connect_seconds: float,
+    statement_seconds: float,
+    access: Access = Access.READ,
+) -> AsyncIterator[Rows]:
+    """Connect for as long as the body runs; raises StoreError for whatever Postgres does not do, also in the body."""
+    try:
+        connection = await open_connection(
+            url,
+            name=name,
+            connect_seconds=connect_seconds,
+            statement_seconds=statement_seconds,
+            access=access,
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    except psycopg.Error as exc:
+        raise store_error(url, exc) from None
+
 
 class Connection:
-    """Not for use by two tasks at once."""
+    """One connection that is opened again after a loss; not for use by two tasks at once."""
 
     def __init__(
-        self, url: str, *, connect_timeout_seconds: int, statement_timeout_seconds: float
+        self,
+        url: str,
+        *,
+        connect_timeout_seconds: int,
+        statement_timeout_seconds: float,
+        access: Access = Access.WRITE,
     ) -> None:
         self.shown = mask_url(url)
         self._url = url
         self._connect_timeout = connect_timeout_seconds
-        self._statement_timeout_ms = int(statement_timeout_seconds * 1000)
-        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._statement_timeout = statement_timeout_seconds
+        self._access = access
+        self._connection: Rows | None = None
 
     async def close(self) -> None:
         """Close the connection; safe to repeat."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        self._drop()
 
-    async def connected(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    async def connected(self) -> Rows:
         """Return the connection, opened if need be; raises StoreError."""
         if self._connection is None or self._connection.closed:
             try:
-                self._connection = await psycopg.AsyncConnection.connect(
-                    _noticing_loss(self._url),
-                    autocommit=True,
-                    connect_timeout=self._connect_timeout,
-                    options=f"-c statement_timeout={self._statement_timeout_ms} -c timezone=UTC",
-                    application_name="notifier",
+                self._connection = await open_connection(
+                    self._url,
+                    name="notifier",
+                    connect_seconds=self._connect_timeout,
+                    statement_seconds=self._statement_timeout,
+                    access=self._access,
                 )
             except psycopg.Error as exc:
-                raise self.failed(exc) from None
+                raise store_error(self._url, exc) from None
         return self._connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[Any, ...]]]:
+    async def transaction(self) -> AsyncIterator[Rows]:
         """Commit when the body ends, roll back when it raises. Raises StoreError when Postgres is away or refuses."""
         connection = await self.connected()
         try:
@@ -66,13 +247,17 @@ class Connection:
             raise self.failed(exc) from None
 
     def failed(self, exc: psycopg.Error) -> StoreError:
-        """Return the error to raise."""
+        """Return the error to raise; the next statement gets a new connection, unless this one only refused data or ran out of time.
+
+        A server that has become a replica keeps its connections, and its name may have another address by now.
+        """
+        if not isinstance(
+            exc, psycopg.DataError | psycopg.IntegrityError | psycopg.errors.QueryCanceled
+        ):
+            self._drop()
         return store_error(self._url, exc)
 
-
-def _noticing_loss(url: str) -> str:
-    """Return how to connect, with _VANISHED where the URL does not say otherwise; raises psycopg.Error."""
-    given = conninfo_to_dict(url)
-    return make_conninfo(
-        url, **{name: value for name, value in _VANISHED.items() if name not in given}
-    )
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.pgconn.finish()
+            self._connection = None

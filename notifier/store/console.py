@@ -13,8 +13,8 @@ import psycopg
 from pydantic import JsonValue
 
 from notifier.config import mask_url
-from notifier.errors import StoreError
-from notifier.store.failures import store_error
+from notifier.errors import StatementTimeoutError, StoreError
+from notifier.store.connection import connected
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("console.sql")
@@ -217,27 +217,22 @@ class ConsoleStore:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
-        timeout_ms = int(self._timeout_seconds * 1000)
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._slots:
-                connection = await psycopg.AsyncConnection.connect(
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._slots,
+                connected(
                     self._url,
-                    autocommit=True,
-                    options=f"-c statement_timeout={timeout_ms} -c timezone=UTC -c default_transaction_read_only=on",
-                    application_name="notifier console",
-                )
-                async with connection:
-                    yield connection
-        except psycopg.errors.UndefinedTable:
-            raise StoreError(
-                "the database is older than this version; run: notifier migrate up"
-            ) from None
-        except (psycopg.errors.QueryCanceled, TimeoutError):
+                    name="notifier console",
+                    connect_seconds=self._timeout_seconds,
+                    statement_seconds=self._timeout_seconds,
+                ) as connection,
+            ):
+                yield connection
+        except (StatementTimeoutError, TimeoutError):
             raise StoreError(
                 f"Postgres at {mask_url(self._url)} took longer than {self._timeout_seconds:g} s; narrow the filter or try again"
             ) from None
-        except psycopg.Error as exc:
-            raise store_error(self._url, exc) from None
 
 
 async def _all(

@@ -13,10 +13,12 @@ from pydantic import JsonValue
 from notifier.config import mask_url
 from notifier.errors import StoreError
 from notifier.jsontext import to_json_bytes, without_nul
+from notifier.store.connection import Rows, open_connection
 from notifier.store.failures import reason
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("dead_letters.sql")
+_STATEMENT_SECONDS = 10.0
 _COLUMNS = (
     "reason",
     "detail",
@@ -50,7 +52,7 @@ class DeadLetterLog:
     def __init__(self, url: str, *, connect_timeout_seconds: int) -> None:
         self._url = url
         self._connect_timeout = connect_timeout_seconds
-        self._connection: psycopg.AsyncConnection[tuple[object, ...]] | None = None
+        self._connection: Rows | None = None
 
     async def note(
         self,
@@ -111,11 +113,13 @@ class DeadLetterLog:
         self, query: str, values: Mapping[str, object], *, so: str = "so nothing was done"
     ) -> list[tuple[object, ...]]:
         try:
-            if self._connection is None:
-                self._connection = await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=self._connect_timeout,
-                    options="-c statement_timeout=10000", application_name="notifier dlq",
-                )  # fmt: skip
+            if self._connection is None or self._connection.closed:
+                self._connection = await open_connection(
+                    self._url,
+                    name="notifier dlq",
+                    connect_seconds=self._connect_timeout,
+                    statement_seconds=_STATEMENT_SECONDS,
+                )
             cursor = await self._connection.execute(_QUERIES[query], values)
             return await cursor.fetchall() if cursor.description else []
         except psycopg.errors.UndefinedTable:

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 import psycopg
 
 from notifier.config import mask_url
-from notifier.errors import SchemaError, StatementTimeoutError, StoreError
+from notifier.errors import EncodingError, SchemaError, StatementTimeoutError, StoreError
+
+
+class UnfitEncoding(psycopg.NotSupportedError):
+    """The database has an encoding that cannot hold every text.
+
+    Args:
+        encoding: Its name, as Postgres has it.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(encoding)
+        self.encoding = encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +37,28 @@ _LATE = Reason(
     "check host and port in database.url, that the server is up, and firewalls",
 )
 _LOST = Reason("ended the connection", "check database.url and that the server is up")
+_STARTS = Reason("is starting or stopping", "try again in a moment")
+_REPLICA = Reason(
+    "takes no writes: it is a replica, or default_transaction_read_only is on",
+    "set database.url to the primary; where its name moves, nothing: it is looked up again",
+)
+_FULL = Reason(
+    "has no connection left",
+    "raise max_connections of the server or of the role, or see who holds them: pg_stat_activity",
+)
+_LOGIN = Reason(
+    "refuses the login",
+    "check user name and password in database.url, and the server's pg_hba.conf",
+)
+_NO_DATABASE = Reason(
+    "has no database of this name",
+    "create it (docs/operators.md), or correct the name at the end of database.url",
+)
 _OLDER = Reason("has an older schema than this version", "run: notifier migrate up")
+_HALF = Reason(
+    "has something already that a migration is to make",
+    "see which with notifier migrate status, and whether other tables of that name were there before; restore a backup if in doubt",
+)
 _NO_RIGHT = Reason(
     "does not allow this user that", "see which rights it lacks: notifier doctor"
 )
@@ -40,15 +73,20 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
             "correct the host in database.url, or mend DNS",
         ),
         (
+            r"session is read-only|server is in hot standby mode",
+            _REPLICA.what,
+            _REPLICA.fix,
+        ),
+        (
             r"password authentication failed|no password supplied|role \".*\" does not exist|no pg_hba\.conf entry"
             r"|authentication failed for user|not permitted to log in",
-            "refuses the login",
-            "check user name and password in database.url, and the server's pg_hba.conf",
+            _LOGIN.what,
+            _LOGIN.fix,
         ),
         (
             r"database \".*\" does not exist",
-            "has no database of this name",
-            "create it (docs/operators.md), or correct the name at the end of database.url",
+            _NO_DATABASE.what,
+            _NO_DATABASE.fix,
         ),
         (
             r"unsupported startup parameter",
@@ -57,13 +95,13 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
         ),
         (
             r"too many (connections|clients)|connection slots",
-            "has no connection left",
-            "raise max_connections of the server, or see who holds them: pg_stat_activity",
+            _FULL.what,
+            _FULL.fix,
         ),
         (
             r"starting up|shutting down|not yet accepting|recovery mode",
-            "is starting or stopping",
-            "try again in a moment",
+            _STARTS.what,
+            _STARTS.fix,
         ),
         (
             r"\bSSL\b|certificate|\bTLS\b",
@@ -82,32 +120,61 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
 )  # fmt: skip
 
 
+_BY_STATE: tuple[tuple[str, Reason], ...] = (
+    ("25006", _REPLICA),
+    ("57014", Reason("took too long", "see what it is busy with, or raise database.statement_timeout_seconds")),
+    ("57P03", _STARTS),
+    ("57P04", _NO_DATABASE),
+    ("57P05", Reason("ended an idle connection", "nothing: a new one is opened; or set idle_session_timeout = 0")),
+    ("57P", _LOST),
+    ("25P03", Reason("ended a transaction that was idle", "set idle_in_transaction_session_timeout of this user to 5min or more")),
+    ("25P04", Reason("ended a transaction that took long", "set transaction_timeout of this user to 5min or more")),
+    ("28", _LOGIN),
+    ("3D000", _NO_DATABASE),
+    ("3F000", Reason("has no schema for the tables", "create the one that search_path names, or correct options in database.url")),
+    ("40", Reason("gave way to another transaction", "nothing: it is tried again")),
+    ("42501", _NO_RIGHT),
+    ("42P01", _OLDER),
+    ("42703", _OLDER),
+    ("26000", Reason("is behind a PgBouncer that pools by transaction", "set pool_mode = session for this database (docs/servers.md)")),
+    ("42P05", Reason("is behind a PgBouncer that pools by transaction", "set pool_mode = session for this database (docs/servers.md)")),
+    ("42P07", _HALF),
+    ("42701", _HALF),
+    ("42710", _HALF),
+    ("53100", Reason("has no room on its disk", "make room there")),
+    ("53200", Reason("has no memory left", "see what takes it there: pg_stat_activity, work_mem")),
+    ("53300", _FULL),
+    ("53400", Reason("is at one of its limits", "see its log, and temp_file_limit")),
+    ("55P03", Reason("keeps waiting for a lock of another session", "see who holds it: pg_stat_activity, pg_locks")),
+    ("58", Reason("cannot read or write its files", "see its log and its disk")),
+    ("XX", Reason("has an internal error", "see its log: data or an index may be damaged")),
+)  # fmt: skip
+"""By SQLSTATE, or what it begins with; the first that fits."""
+
+
 def reason(exc: BaseException) -> Reason:
-    """Return why, from what the driver or yoyo raised; of what is not known only the class is said."""
-    match exc:
-        case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
-            return _OLDER
-        case psycopg.errors.InsufficientPrivilege():
-            return _NO_RIGHT
-        case psycopg.errors.ReadOnlySqlTransaction():
-            return Reason("takes no writes: it is a replica", "set database.url to the primary")
-        case psycopg.errors.QueryCanceled():
-            return Reason(
-                "took too long", "see what it is busy with, or raise database.statement_timeout_seconds"
-            )  # fmt: skip
-        case psycopg.errors.DiskFull():
-            return Reason("has no room on its disk", "make room there")
-        case psycopg.errors.ConnectionTimeout() | TimeoutError():
-            return _LATE
-        case psycopg.errors.AdminShutdown() | psycopg.errors.CrashShutdown():
-            return _LOST
-        case psycopg.OperationalError() if exc.sqlstate is None:
+    """Return why, from what the driver raised; of what is not known only the class is said."""
+    if isinstance(exc, UnfitEncoding):
+        return Reason(
+            f"has a database of the encoding {exc.encoding}, which cannot hold every text",
+            "make one with the encoding UTF8 (docs/servers.md) and name it in database.url",
+        )
+    if isinstance(exc, psycopg.errors.ConnectionTimeout | TimeoutError):
+        return _LATE
+    if isinstance(exc, psycopg.Error):
+        if exc.sqlstate is not None:
+            found = next(
+                (why for state, why in _BY_STATE if exc.sqlstate.startswith(state)), None
+            )
+        elif isinstance(exc, psycopg.OperationalError):
             text = str(exc)
             found = next((why for known, why in _CONNECTING if known.search(text)), None)
-            if found is not None:
-                return found
-    if type(exc).__name__ == "LockTimeout":  # yoyo's, which is imported only to migrate
-        return Reason("is being migrated by another process", "wait for it, and try again")
+            if found is None and "FATAL:" in text:  # in the server's own language
+                found = Reason("refuses this connection", "see the log of Postgres")
+        else:
+            found = None
+        if found is not None:
+            return found
     return Reason(
         f"failed: {type(exc).__name__}", "check database.url and that the server is up"
     )
@@ -116,14 +183,17 @@ def reason(exc: BaseException) -> Reason:
 def store_error(url: str, exc: BaseException) -> StoreError:
     """Return the error to raise for what came of this address, which is masked."""
     why = reason(exc)
-    error = (
-        StatementTimeoutError if isinstance(exc, psycopg.errors.QueryCanceled) else StoreError
-    )
+    error: type[StoreError] = StoreError
+    if isinstance(exc, UnfitEncoding):
+        error = EncodingError
+    elif isinstance(exc, psycopg.errors.QueryCanceled):
+        error = StatementTimeoutError
     return error(f"Postgres at {mask_url(url)} {why.what}; {why.fix}")
 
 
 def command_error(url: str, exc: BaseException) -> StoreError | SchemaError:
     """Return the error for a command that ends with it: a schema that is older has an exit code of its own."""
     why = reason(exc)
-    error = SchemaError if why is _OLDER else StoreError
-    return error(f"Postgres at {mask_url(url)} {why.what}; {why.fix}")
+    if why is _OLDER:
+        return SchemaError(f"Postgres at {mask_url(url)} {why.what}; {why.fix}")
+    return store_error(url, exc)

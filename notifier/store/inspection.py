@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import psycopg
 
 from notifier.config import DatabaseSettings
-from notifier.store.connection import Connection
-from notifier.store.migrations import required_migrations
+from notifier.store.connection import Access, Rows, connected
+from notifier.store.migrations import lacking_right, required_migrations
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("inspection.sql")
@@ -43,6 +43,8 @@ class DatabaseState:
     """How far its clock is ahead of ours."""
     read_only: bool
     missing_migrations: tuple[str, ...]
+    cannot_migrate: str | None
+    """Why this user could not apply them, and what grants it."""
     daemon_lacks: tuple[tuple[str, str], ...]
     """Table and right."""
     commands_lack: tuple[tuple[str, str], ...]
@@ -54,34 +56,32 @@ async def inspect(settings: DatabaseSettings, *, now: Callable[[], float]) -> Da
     Raises:
         StoreError: Postgres is away or refuses.
     """
-    connection = Connection(
+    async with connected(
         settings.url,
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-        statement_timeout_seconds=_STATEMENT_SECONDS,
-    )
-    try:
-        opened = await connection.connected()
+        name="notifier doctor",
+        connect_seconds=settings.connect_timeout_seconds,
+        statement_seconds=_STATEMENT_SECONDS,
+        access=Access.LOOK,
+    ) as opened:
         before = now()
         cursor = await opened.execute(_QUERIES["server"])
         row = await cursor.fetchone()
         assert row is not None  # noqa: S101 - such a query has one row
         version, clock, read_only = row
         ahead = float(clock) - (before + now()) / 2
+        missing = await _missing(opened)
         return DatabaseState(
             int(version),
             ahead,
             bool(read_only),
-            await _missing(opened),
+            missing,
+            await lacking_right(opened) if missing else None,
             await _lacking(opened, DAEMON_RIGHTS),
             await _lacking(opened, COMMAND_RIGHTS),
         )
-    except psycopg.Error as exc:
-        raise connection.failed(exc) from None
-    finally:
-        await connection.close()
 
 
-async def _missing(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> tuple[str, ...]:
+async def _missing(connection: Rows) -> tuple[str, ...]:
     try:
         cursor = await connection.execute(_QUERIES["migrations"])
         applied = {str(row[0]) for row in await cursor.fetchall()}
@@ -94,7 +94,7 @@ async def _missing(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> t
 
 
 async def _lacking(
-    connection: psycopg.AsyncConnection[tuple[object, ...]],
+    connection: Rows,
     rights: Mapping[str, tuple[str, ...]],
 ) -> tuple[tuple[str, str], ...]:
     wanted = [

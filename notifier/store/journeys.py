@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg
 from pydantic import JsonValue
 
 from notifier.config import DatabaseSettings
-from notifier.errors import StoreError
+from notifier.store.connection import connected
 from notifier.store.failures import store_error
-from notifier.store.patience import within
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("journeys.sql")
@@ -99,23 +97,19 @@ class JourneyStore:
         }  # fmt: skip
         seconds = self._settings.connect_timeout_seconds + 4 * _STATEMENT_SECONDS
         try:
-            return await within(seconds, self._read(values, streams))
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-            raise StoreError(
-                "the database is older than this version; run: notifier migrate up"
-            ) from None
-        except (psycopg.Error, TimeoutError) as exc:
+            async with asyncio.timeout(seconds):
+                return await self._read(values, streams)
+        except TimeoutError as exc:
             raise store_error(self._settings.url, exc) from None
 
     async def _read(self, values: Mapping[str, Any], streams: Sequence[str]) -> Recorded:
         async with (
             self._slots,
-            await psycopg.AsyncConnection.connect(
+            connected(
                 self._settings.url,
-                autocommit=True,
-                connect_timeout=self._settings.connect_timeout_seconds,
-                options=f"-c statement_timeout={_STATEMENT_SECONDS * 1000} -c timezone=UTC -c default_transaction_read_only=on",
-                application_name="notifier trace",
+                name="notifier trace",
+                connect_seconds=self._settings.connect_timeout_seconds,
+                statement_seconds=_STATEMENT_SECONDS,
             ) as connection,
         ):
 

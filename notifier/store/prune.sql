@@ -1,3 +1,6 @@
+-- name: clock
+SELECT clock_timestamp();
+
 -- name: count
 SELECT
     count(*) FILTER (WHERE priority <> 'CRITICAL' AND sent_at < %(before)s),

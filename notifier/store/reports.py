@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg
 
 from notifier.config import mask_url
-from notifier.errors import SchemaError, StoreError
+from notifier.errors import StoreError
 from notifier.reports import (
     Acknowledged,
     Count,
@@ -19,7 +20,8 @@ from notifier.reports import (
     Slot,
     Unacknowledged,
 )
-from notifier.store.failures import store_error
+from notifier.store.connection import Access, open_connection
+from notifier.store.failures import command_error
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("reports.sql")
@@ -49,34 +51,37 @@ def read_figures(
         StoreError: Postgres is away, or takes longer than the timeout for one query.
         SchemaError: The schema is older than this version.
     """
-    options = f"-c statement_timeout={int(statement_timeout_seconds * 1000)} -c default_transaction_read_only=on"
-    try:
-        with psycopg.connect(
+    parameters = {
+        "since": period.since, "until": period.until, "slot": period.slot, "time_zone": period.time_zone,
+        "known_types": list(known_types),
+    }  # fmt: skip
+
+    async def read() -> dict[str, _Rows]:
+        connection = await open_connection(
             url,
-            connect_timeout=connect_timeout_seconds,
-            options=options,
-            application_name="notifier report",
-        ) as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            parameters = {
-                "since": period.since, "until": period.until, "slot": period.slot, "time_zone": period.time_zone,
-                "known_types": list(known_types),
-            }  # fmt: skip
-            answers = {
-                name: connection.execute(query, parameters).fetchall()
-                for name, query in _QUERIES.items()
-            }
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-        raise SchemaError(
-            "the database is older than this version; run: notifier migrate up"
-        ) from None
+            name="notifier report",
+            connect_seconds=connect_timeout_seconds,
+            statement_seconds=statement_timeout_seconds,
+            access=Access.READ,
+        )
+        try:
+            await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+            async with connection.transaction():
+                return {
+                    name: await (await connection.execute(query, parameters)).fetchall()
+                    for name, query in _QUERIES.items()
+                }
+        finally:
+            await connection.close()
+
+    try:
+        return _figures(period, made_at, asyncio.run(read()))
     except psycopg.errors.QueryCanceled:
         raise StoreError(
             f"Postgres at {mask_url(url)} took more than {statement_timeout_seconds:g} s; choose a shorter period, or give --timeout"
         ) from None
     except psycopg.Error as exc:
-        raise store_error(url, exc) from None
-    return _figures(period, made_at, answers)
+        raise command_error(url, exc) from None
 
 
 def _figures(period: Period, made_at: datetime, answers: Mapping[str, _Rows]) -> Figures:

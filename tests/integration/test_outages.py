@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ async def test_postgres_that_goes_away_does_not_stop_deliveries_and_nothing_is_p
     open_folder: Path, redis_url: str, webhook_receiver: Any, tmp_path: Path
 ):
     server = start_postgres(open_folder, port=quiet_port())
-    migrate_up(server.url)
+    await asyncio.to_thread(migrate_up, server.url)
     daemons = Daemons(redis_url, server.url, webhook_receiver, tmp_path)
     try:
         await daemons.start()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pytest
 
+from notifier.errors import StoreError
+from notifier.store.prune import Retention, count_old, prune
 from tests.support.commands import notifier
 
 
@@ -73,3 +78,21 @@ def test_postgres_that_is_away_is_named_with_the_fix() -> None:
     assert done.returncode == 4
     assert "database.url" in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("apart", [timedelta(days=3650), timedelta(days=-3650), timedelta(seconds=90)])  # fmt: skip
+@pytest.mark.parametrize("work", [prune, count_old])
+def test_nothing_goes_while_the_clocks_of_server_and_machine_differ(
+    database_url: str, apart: timedelta, work: Callable[..., object]
+) -> None:
+    add(database_url, priority="LOW", days=400)
+
+    with pytest.raises(StoreError, match="clock"):
+        work(
+            database_url,
+            Retention(90, 365),
+            now=lambda: datetime.now(UTC) + apart,
+            statement_seconds=10,
+        )
+
+    assert len(left(database_url)) == 1

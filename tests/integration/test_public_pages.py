@@ -210,7 +210,7 @@ async def test_action_in_the_hands_of_a_process_that_is_killed_reaches_postgres(
 ):
     lease = {"TEAMS_REDIS__LEASE_SECONDS": "1"}
     with start_postgres(open_folder, port=quiet_port()) as server:
-        migrate_up(server.url)
+        await asyncio.to_thread(migrate_up, server.url)
         found = await links_with(daemons, server.url, **lease)
     assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
 

@@ -87,7 +87,7 @@ async def test_process_that_delivers_is_ready_without_postgres_and_one_that_only
     open_folder: Path, redis_url: str, webhook_receiver: Any, tmp_path: Path
 ):
     server = start_postgres(open_folder)
-    migrate_up(server.url)
+    await asyncio.to_thread(migrate_up, server.url)
     daemons = Daemons(redis_url, server.url, webhook_receiver, tmp_path)
     recording = Daemons(redis_url, server.url, webhook_receiver, open_folder)
     try:
@@ -110,13 +110,13 @@ async def test_process_that_delivers_is_ready_without_postgres_and_one_that_only
 
 async def test_schema_that_went_back_is_named_with_its_fix(daemons: Daemons, database_url: str):
     await daemons.start()
-    [gone] = migrate_down(database_url)
+    [gone] = await asyncio.to_thread(migrate_down, database_url)
 
     state = await until_state(daemons, postgres_fails)
 
     assert state["postgres"]["missing_migrations"] == [gone]
     assert "notifier migrate up" in state["postgres"]["detail"]
-    migrate_up(database_url)
+    await asyncio.to_thread(migrate_up, database_url)
     state = await until_state(daemons, postgres_works)
     assert "postgres" not in state["warnings"]
 

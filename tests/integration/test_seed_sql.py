@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import uuid
@@ -230,15 +231,16 @@ async def test_migrations_go_up_down_and_up_again(empty_database_url: str):
     with pytest.raises(SchemaError, match="notifier migrate up"):
         await store.check_schema()
 
-    first = migrate_up(empty_database_url)
-    assert migrate_up(empty_database_url) == []
-    assert all(item.applied_at for item in status(empty_database_url))
-    assert migrate_down(empty_database_url, steps=len(first)) == list(reversed(first))
+    first = await asyncio.to_thread(migrate_up, empty_database_url)
+    assert await asyncio.to_thread(migrate_up, empty_database_url) == []
+    assert all(item.applied_at for item in await asyncio.to_thread(status, empty_database_url))
+    gone = await asyncio.to_thread(migrate_down, empty_database_url, steps=len(first))
+    assert gone == list(reversed(first))
     left = answers(
         empty_database_url, "SELECT tablename FROM pg_tables WHERE tablename LIKE 'teams_%'"
     )
     assert left == []
-    assert migrate_up(empty_database_url) == first
+    assert await asyncio.to_thread(migrate_up, empty_database_url) == first
     await store.check_schema()
     await store.close()
 

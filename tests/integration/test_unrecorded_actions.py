@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from pathlib import Path
@@ -62,7 +63,7 @@ async def test_acknowledging_works_while_postgres_is_away_and_is_applied_when_it
     daemons: Daemons, open_folder: Path
 ):
     with start_postgres(open_folder, port=quiet_port()) as server:
-        migrate_up(server.url)
+        await asyncio.to_thread(migrate_up, server.url)
         found = await links_with(daemons, server.url)
         with psycopg.connect(server.url) as connection:
             before = connection.execute("SELECT count(*) FROM teams_notifications").fetchone()
