@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic import JsonValue
 from typing_extensions import override
 
+from notifier import assets
 from notifier.cardguard import GAP, guard
 from notifier.config import Config, LinkSettings
 from notifier.digests import DIGEST_CARD
@@ -118,16 +119,32 @@ def checked_cards(texts: Mapping[str, bytes]) -> Cards:
     return Cards(_OnDemand(texts))
 
 
-def load_cards(directory: Path) -> Cards:
-    """Compile every template of a folder.
+def card_folders(config: Config) -> tuple[Path, ...]:
+    """Return the folder of the shipped cards, and the configured one, whose files lie over it."""
+    shipped = assets.cards_dir()
+    own = Path(config.cards.directory) if config.cards.directory else shipped
+    return (shipped,) if own.absolute() == shipped.absolute() else (shipped, own)
+
+
+def layered(folders: Iterable[Path], pattern: str) -> dict[str, Path]:
+    """Return the files of folders by name, in order; those of a later folder lie over those of an earlier one."""
+    found = {path.name: path for folder in folders for path in folder.glob(pattern)}
+    return dict(sorted(found.items()))
+
+
+def load_cards(*folders: Path) -> Cards:
+    """Compile every template of folders, of which each lies over those before it.
 
     Raises:
         CardError: There is no such folder, or a file is not JSON or not a template; names the file, the place and the fix.
     """
-    if not _is_folder(directory):
-        raise CardError(f"cards.directory: there is no folder {directory}; correct the setting")
+    for folder in folders:
+        if not _is_folder(folder):
+            raise CardError(
+                f"cards.directory: there is no folder {folder}; correct the setting"
+            )
     templates: dict[str, Template] = {}
-    for path in sorted(directory.glob("*.json")):
+    for path in layered(folders, "*.json").values():
         try:
             templates[path.stem] = Template(json.loads(path.read_bytes()), guard)
         except (ValueError, OSError, RecursionError) as exc:
@@ -136,7 +153,7 @@ def load_cards(directory: Path) -> Cards:
             raise CardError(f"{path}: {exc}") from None
     for name, use in ((FALLBACK_CARD, "events without a route"), (DIGEST_CARD, "bursts")):
         if name not in templates:
-            raise CardError(f"{directory}: holds no {name}.json, which {use} need")
+            raise CardError(f"{folders[-1]}: holds no {name}.json, which {use} need")
     return Cards(templates)
 
 

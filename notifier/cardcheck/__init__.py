@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from notifier.cardcheck.schema import card_faults
+from notifier.cardcheck.seal import Folder
 from notifier.cardcheck.variants import Fields, read_fields, variants
 from notifier.cardguard import guard
-from notifier.cards import CardPainter, Cards, DrawnCard
+from notifier.cards import CardPainter, Cards, DrawnCard, checked_cards, layered
 from notifier.config import Config
 from notifier.digests import DIGEST_CARD, digest_of
 from notifier.errors import CardError, CardTooLargeError, NotifierError, TemplateError
@@ -88,12 +90,15 @@ def _one_of_each(findings: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def check_folder(folder: Path, config: Config, *, thorough: bool = True) -> list[Finding]:
+def check_folder(
+    folder: Path, config: Config, *, base: Path | None = None, thorough: bool = True
+) -> list[Finding]:
     """Return every fault and warning of the templates of a folder, drawn with its samples and with worse data.
 
     Args:
         folder: Holds the templates, `samples/` and `fields.toml`.
         config: Routes and limits.
+        base: The folder that this one lies over; its own cards are taken to be sound.
         thorough: Draw with every sample and with all variants of its data, not only with the first of each card.
     """
     findings: list[Finding] = []
@@ -107,20 +112,20 @@ def check_folder(folder: Path, config: Config, *, thorough: bool = True) -> list
             where, _, message = str(exc).partition(": ")
             findings.append(Finding(path, where, message))
     try:
-        fields = read_fields(folder)
+        fields = read_fields(*([base] if base else []), folder)
     except ValueError as exc:
         return [*findings, Finding(folder / "fields.toml", "$", f"cannot be used: {exc}")]
     for name, template in templates.items():
         findings += _unknown_paths(folder / f"{name}.json", template, fields)
-    check = _Check(folder, config, Cards(templates), fields, thorough=thorough)
+    check = _Check(folder, base, config, templates, fields, thorough=thorough)
     return _one_of_each([*findings, *check.findings()])
 
 
-def refuse_broken(folder: Path, config: Config) -> None:
+def refuse_broken(folder: Path, config: Config, *, base: Path | None = None) -> None:
     """Raise CardError with the faults of a folder, so that a broken card is never found out at delivery."""
     faults = [
         finding
-        for finding in check_folder(folder, config, thorough=False)
+        for finding in check_folder(folder, config, base=base, thorough=False)
         if not finding.warning
     ]
     if faults:
@@ -151,8 +156,19 @@ class _Check:
     """Draws all cards of a folder with all variants of its samples."""
 
     def __init__(
-        self, folder: Path, config: Config, cards: Cards, fields: Fields, *, thorough: bool
+        self,
+        folder: Path,
+        base: Path | None,
+        config: Config,
+        templates: Mapping[str, Template],
+        fields: Fields,
+        *,
+        thorough: bool,
     ) -> None:
+        below = checked_cards(Folder.read(base).templates).templates if base else {}
+        cards = Cards(ChainMap(dict(templates), below))  # type: ignore[arg-type]
+        self._base = base
+        self._own = frozenset(templates)
         self._thorough = thorough
         self._drawn_cards: set[str] = set()
         self._seen_templates: set[str] = set()
@@ -179,13 +195,14 @@ class _Check:
                 yield finding
 
     def _all(self) -> Iterator[Finding]:
-        for path in sorted((self._folder / "samples").glob("*.json")):
+        folders = [*([self._base] if self._base else []), self._folder]
+        for path in layered(folders, "samples/*.json").values():
             for notification in self._notifications(path):
                 if isinstance(notification, Finding):
                     yield notification
                 else:
                     yield from self._drawn(path.name, notification)
-        for name in sorted(self._cards.templates.keys() - self._seen_templates):
+        for name in sorted(self._own - self._seen_templates):
             card, _, lang = name.partition(".")
             made_up = self._made_up()._replace(card=card, lang=lang or "en")
             if card == DIGEST_CARD:
@@ -211,16 +228,24 @@ class _Check:
         except NotifierError as exc:
             yield Finding(path, "$", str(exc))
         else:
-            languages = {first.lang, "en"} | {
-                name.rpartition(".")[2]
-                for name in self._cards.templates
-                if name.startswith(f"{first.card}.")
-            }
             if not self._thorough and first.card in self._drawn_cards:
                 return
             self._drawn_cards.add(first.card)
-            for lang in sorted(languages):
-                yield first._replace(lang=lang)
+            own_sample = path.is_relative_to(self._folder)
+            for lang in sorted({first.lang, "en", *self._languages(first.card)}):
+                names = (f"{first.card}.{lang}", first.card)
+                template = next((name for name in names if name in self._cards.templates), "")
+                if own_sample or template in self._own:
+                    yield first._replace(lang=lang)
+
+    def _languages(self, card: str) -> Iterator[str]:
+        for name in self._cards.templates:
+            if name.startswith(f"{card}."):
+                yield name.removeprefix(f"{card}.")
+
+    def _file(self, template: str) -> Path:
+        folder = self._folder if self._base is None or template in self._own else self._base
+        return folder / f"{template}.json"
 
     def _drawn(self, sample: str, notification: Notification) -> Iterator[Finding]:
         fields = self._fields.get(notification.card, {})
@@ -234,10 +259,10 @@ class _Check:
                 drawn = self._painter.draw(notification._replace(data=data))
                 card = self._fitted(drawn)
             except NotifierError as exc:
-                yield Finding(self._folder / f"{notification.card}.json", "$", f"{what}: {exc}")
+                yield Finding(self._file(notification.card), "$", f"{what}: {exc}")
                 continue
             self._seen_templates.add(drawn.template)
-            file = self._folder / f"{drawn.template}.json"
+            file = self._file(drawn.template)
             for gap in drawn.gaps:
                 message = f"has no value {_DRAWN}; guard it with exists() or if()"
                 yield Finding(file, f"${{{gap}}}", message, drawn=what)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 SEAL = "checked.txt"
+_FIELDS = "fields.toml"
 
 CHECKED_CARD_BYTES = 27_500
 """Least delivery.max_card_bytes for which a seal counts: with less a card that was fine may not fit."""
@@ -21,16 +22,16 @@ class Folder:
     """Path within the folder → content: templates, fields.toml and samples."""
 
     @classmethod
-    def read(cls, folder: Path) -> Folder:
-        """Read what a check looks at; raises OSError."""
-        paths = [*folder.glob("*.json"), *folder.glob("samples/*.json"), folder / "fields.toml"]
-        return cls(
-            {
-                path.relative_to(folder).as_posix(): path.read_bytes()
-                for path in sorted(paths)
-                if path.is_file()
-            }
-        )
+    def read(cls, *folders: Path) -> Folder:
+        """Read what a check looks at, of folders of which each lies over those before it; raises OSError."""
+        files: dict[str, bytes] = {}
+        for folder in folders:
+            for path in (*folder.glob("*.json"), *folder.glob("samples/*.json")):
+                files[path.relative_to(folder).as_posix()] = path.read_bytes()
+            fields = folder / _FIELDS
+            if fields.is_file():
+                files[_FIELDS] = files.get(_FIELDS, b"") + fields.read_bytes()
+        return cls(dict(sorted(files.items())))
 
     @property
     def templates(self) -> dict[str, bytes]:
@@ -50,11 +51,11 @@ class Folder:
         return f"notifier {version('notifier')} sha256 {digest.hexdigest()}\n"
 
 
-def sealed(folder: Path) -> Folder | None:
-    """Return a folder's files if it has a seal that fits them, None if it has none or anything was changed since."""
+def sealed(*folders: Path) -> Folder | None:
+    """Return the files if the last folder has a seal that fits them, None if it has none or anything was changed since."""
     try:
-        text = (folder / SEAL).read_text(encoding="utf-8")
-        found = Folder.read(folder)
+        text = (folders[-1] / SEAL).read_text(encoding="utf-8")
+        found = Folder.read(*folders)
     except (OSError, ValueError):
         return None
     return found if found.seal == text else None

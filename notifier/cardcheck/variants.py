@@ -16,12 +16,20 @@ _HOSTILE = "**x** [y](http://evil.example) <at>z</at> \u202e`_#\n- 1. ${data} {{
 _LONG = (_HOSTILE + "مطالبة ") * 60
 
 
-def read_fields(folder: Path) -> Fields:
-    """Return the documented data fields of each card; none when the folder has no fields.toml.
+def read_fields(*folders: Path) -> Fields:
+    """Return the documented data fields of each card, those of later folders over those of earlier ones.
 
     Raises:
-        ValueError: The file is not TOML, or a field of it is not a table.
+        ValueError: A file is not TOML, or a field of it is not a table.
     """
+    merged: dict[str, dict[str, Mapping[str, object]]] = {}
+    for folder in folders:
+        for card, fields in _fields_of(folder).items():
+            merged[card] = {**merged.get(card, {}), **fields}
+    return merged
+
+
+def _fields_of(folder: Path) -> Fields:
     path = folder / "fields.toml"
     if not path.is_file():
         return {}

@@ -6,26 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from notifier import assets
-from notifier.cards import Cards, load_cards
+from notifier.cards import Cards, card_folders, load_cards
 from notifier.config import Config
 from notifier.errors import CardError, ConfigError
 
 
-def card_folder(config: Config) -> Path:
-    """Return the configured folder; raises ConfigError when there is none."""
-    directory = config.cards.directory
-    folder = Path(directory) if directory else assets.cards_dir()
-    if not folder.is_dir():
-        raise ConfigError(f"cards.directory: there is no folder {folder}; correct the setting")
-    return folder
+def existing_folders(config: Config) -> tuple[Path, ...]:
+    """Return the folder of the shipped cards, and the configured one over it; raises ConfigError when there is none."""
+    folders = card_folders(config)
+    if not folders[-1].is_dir():
+        raise ConfigError(
+            f"cards.directory: there is no folder {folders[-1]}; correct the setting"
+        )
+    return folders
 
 
 def configured_cards(config: Config) -> Cards:
-    """Compile the templates of the configured folder; raises ConfigError with the file, the place and the fix."""
-    folder = card_folder(config)
+    """Compile the templates of the configured folders; raises ConfigError with the file, the place and the fix."""
+    folders = existing_folders(config)
     with blaming_configuration():
-        return load_cards(folder)
+        return load_cards(*folders)
 
 
 @contextmanager

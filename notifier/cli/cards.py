@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,19 @@ import typer
 
 from notifier.cardcheck import check_folder
 from notifier.cardcheck.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
+from notifier.cardcheck.starter import (
+    route_line,
+    shipped_files,
+    starter_files,
+    written_over,
+)
 from notifier.cardguard import guard
-from notifier.cards import Cards, load_cards
-from notifier.cli.card_folder import blaming_configuration, card_folder, configured_cards
+from notifier.cards import Cards, layered, load_cards
+from notifier.cli.card_folder import (
+    blaming_configuration,
+    configured_cards,
+    existing_folders,
+)
 from notifier.cli.files import read_json, write_text, writing
 from notifier.cli.formats import (
     AlwaysJsonOption,
@@ -38,7 +49,9 @@ from notifier.routing import UnroutableError
 from notifier.sandbox.gallery import draw_samples, gallery_page
 from notifier.templating import Template
 
-app = typer.Typer(help="Card templates: list, check, render.", no_args_is_help=True)
+app = typer.Typer(help="Card templates: list, check, render, new.", no_args_is_help=True)
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @app.command("list")
@@ -88,21 +101,93 @@ def check(
             f"there is no such folder: {directory}", param_hint="DIRECTORY"
         )
     loaded = settings(config)
-    folder = directory or card_folder(loaded)
+    if directory is not None:
+        cards = loaded.cards.model_copy(update={"directory": str(directory)})
+        loaded = loaded.model_copy(update={"cards": cards})
+    folders = existing_folders(loaded)
+    folder = folders[-1]
     if seal and loaded.delivery.max_card_bytes > CHECKED_CARD_BYTES:
         raise ConfigError(
             f"delivery.max_card_bytes: a seal promises cards of at most {CHECKED_CARD_BYTES}; set it to that for the check"
         )
-    files = Folder.read(folder)
-    findings = check_folder(folder, loaded)
+    files = Folder.read(*folders)
+    findings = check_folder(folder, loaded, base=folders[0] if len(folders) > 1 else None)
     for finding in findings:
         typer.echo(finding.line(), err=True)
     if not all(finding.warning for finding in findings):
         raise typer.Exit(1)
-    typer.echo(f"{len(load_cards(folder).templates)} cards are sound")
+    own = (
+        f", {len(layered([folder], '*.json'))} of them in {folder}" if len(folders) > 1 else ""
+    )
+    typer.echo(f"{len(load_cards(*folders).templates)} cards are sound{own}")
     if seal:
         with writing(folder / SEAL):
             write_seal(folder, files)
+
+
+@app.command("new")
+def new_card(
+    name: Annotated[
+        str,
+        typer.Argument(help="Name of the card; that of a shipped card copies it to change."),
+    ],
+    event_type: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            help="Event type of its sample and route; default: name.",
+            show_default=False,
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Data field; repeat it. The first is the heading. Default: subject, details.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder; default: the configured one.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write a card to begin with, its Arabic twin, its fields and a sample, and show its route."""
+    loaded = settings(config)
+    fields = field or ["subject", "details"]
+    for text in (name, *fields):
+        if not _NAME.fullmatch(text):
+            raise typer.BadParameter(
+                f"{text}: write lower-case letters, digits and _, a letter first",
+                param_hint="NAME",
+            )
+    if out is None and not loaded.cards.directory:
+        raise typer.BadParameter(
+            "give a folder for your own cards, or set cards.directory", param_hint="--out"
+        )
+    folder = out or Path(loaded.cards.directory)
+    kind = event_type or name.replace("_", ".")
+    channels = [next(iter(loaded.channels))]
+    copied = shipped_files(name)
+    files = copied or starter_files(name, kind, fields, channels)
+    if there := written_over(folder, list(files)):
+        raise CommandError(f"{there[0]}: is there already; choose another name, or change that")
+    for file, text in files.items():
+        path = folder / file
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if file == "fields.toml" and path.exists():
+                text = f"{path.read_text(encoding='utf-8-sig').rstrip()}\n\n{text}"
+        write_text(path, text)
+        typer.echo(f"wrote {path}")
+    if not loaded.cards.directory:
+        typer.echo(
+            f'\nput this into config.toml:\n\n[cards]\ndirectory = "{folder.absolute()}"'
+        )
+    if not copied:
+        typer.echo(
+            f"\nput this under [routes] in config.toml:\n\n{route_line(name, kind, channels)}"
+        )
 
 
 @app.command()
@@ -114,7 +199,8 @@ def preview(
     loaded = settings(config)
     cards = configured_cards(loaded)
     with blaming_configuration():
-        drawings = list(draw_samples(card_folder(loaded), loaded, cards))
+        base, *own = existing_folders(loaded)
+        drawings = list(draw_samples(own[0] if own else base, loaded, cards, base=base))
     write_text(out, gallery_page(drawings))
     typer.echo(f"{len(drawings)} cards drawn; open {out}")
 
@@ -150,7 +236,9 @@ def render(
     require_one({"--data": data, "--event": event}, param_hint="--data")
     path = Path(template)
     if not path.exists() and not path.suffix:
-        path = card_folder(settings(config)) / f"{template}.json"
+        folders = existing_folders(settings(config))
+        name = f"{template}.json"
+        path = layered(folders, "*.json").get(name, folders[-1] / name)
     if data is not None:
         source, values = read_json(path), read_json(data)
         with _naming(path, TemplateError):

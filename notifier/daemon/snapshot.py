@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from notifier import assets
 from notifier.cardcheck import refuse_broken
 from notifier.cardcheck.seal import CHECKED_CARD_BYTES, sealed
-from notifier.cards import CardPainter, Cards, check_routes, checked_cards, load_cards
+from notifier.cards import (
+    CardPainter,
+    Cards,
+    card_folders,
+    check_routes,
+    checked_cards,
+    load_cards,
+)
 from notifier.config import Config
 from notifier.daemon.links import action_link
 from notifier.errors import CardError, ConfigError, SecretsError, VaultError
@@ -75,12 +80,9 @@ class Blueprint:
             secrets = self._secrets(config, vault, running)
         except SecretsError as exc:
             faults.append(str(exc))
-        directory = (
-            Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
-        )
         cards: Cards | None = None
         try:
-            cards = _sound_cards(directory, config)
+            cards = _sound_cards(config)
         except CardError as exc:
             faults.append(str(exc))
         if faults or secrets is None or cards is None:
@@ -159,14 +161,15 @@ class Blueprint:
         return vault, None
 
 
-def _sound_cards(directory: Path, config: Config) -> Cards:
+def _sound_cards(config: Config) -> Cards:
     """Load cards, checked now or, if the folder says so, before; raises CardError."""
-    before = sealed(directory)
+    folders = card_folders(config)
+    before = sealed(*folders)
     if before is not None and config.delivery.max_card_bytes >= CHECKED_CARD_BYTES:
         cards = checked_cards(before.templates)
         check_routes(config, cards)
         return cards
-    cards = load_cards(directory)
+    cards = load_cards(*folders)
     check_routes(config, cards)
-    refuse_broken(directory, config)
+    refuse_broken(folders[-1], config, base=folders[0] if len(folders) > 1 else None)
     return cards

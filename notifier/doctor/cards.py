@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
-from notifier import assets
 from notifier.cardcheck import check_folder
-from notifier.cards import load_cards
+from notifier.cards import card_folders, layered, load_cards
 from notifier.config import Config
 from notifier.doctor.findings import Finding, fault, fine, told, warning
 from notifier.errors import CardError
@@ -21,17 +19,14 @@ async def look_at_cards(config: Config) -> list[Finding]:
     return await asyncio.to_thread(_look, config)
 
 
-def cards_folder(config: Config) -> Path:
-    """Return where these settings have their cards."""
-    return Path(config.cards.directory) if config.cards.directory else assets.cards_dir()
-
-
 def _look(config: Config) -> list[Finding]:
-    folder = cards_folder(config)
+    folders = card_folders(config)
+    folder = folders[-1]
     if not folder.is_dir():
         what = f"there is no folder {folder}, so the daemon does not start"
         return [fault(NAME, what, "correct cards.directory")]
-    findings = check_folder(folder, config, thorough=False)
+    base = folders[0] if len(folders) > 1 else None
+    findings = check_folder(folder, config, base=base, thorough=False)
     found = [
         (warning if each.warning else fault)(NAME, each.line().removeprefix("warning: "), _FIX)
         for each in findings
@@ -39,7 +34,10 @@ def _look(config: Config) -> list[Finding]:
     if any(not each.warning for each in findings):
         return found
     try:
-        cards = load_cards(folder)
+        cards = load_cards(*folders)
     except CardError as exc:
         return [*found, told(NAME, str(exc), otherwise=_FIX)]
+    if base is not None and not layered([folder], "*.json"):
+        what = f"{folder} holds no cards, so the shipped ones are used"
+        found.append(warning(NAME, what, "correct cards.directory, or: notifier cards new"))
     return [*found, fine(NAME, f"{len(cards.templates)} cards can be drawn")]

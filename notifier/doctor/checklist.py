@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from notifier.cards import card_folders, layered
 from notifier.config import Config
 from notifier.doctor.cards import NAME as CARDS
-from notifier.doctor.cards import cards_folder, look_at_cards
+from notifier.doctor.cards import look_at_cards
 from notifier.doctor.examination import Check
 from notifier.doctor.files import NAME as FILES
 from notifier.doctor.files import look_at_files
@@ -81,9 +82,8 @@ def checklist(config: Config, env: Mapping[str, str], config_file: Path | None) 
         return looked
 
     async def routes() -> list[Finding]:
-        folder = cards_folder(config)
-        names = await asyncio.to_thread(lambda: [path.stem for path in folder.glob("*.json")])
-        return look_at_routes(config, names)
+        files = await asyncio.to_thread(layered, card_folders(config), "*.json")
+        return look_at_routes(config, [path.stem for path in files.values()])
 
     return [
         Check(SETTINGS, pure(partial(look_at_settings, env=env))),

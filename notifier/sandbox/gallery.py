@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from notifier.cards import CardPainter, Cards
+from notifier.cards import CardPainter, Cards, layered
 from notifier.config import Config
 from notifier.digests import digest_of
 from notifier.errors import CardError, NotifierError
@@ -42,8 +42,10 @@ class Drawing:
     card: JsonValue
 
 
-def draw_samples(folder: Path, config: Config, cards: Cards) -> Iterator[Drawing]:
-    """Draw each sample event of a folder in each language its card has, and one digest.
+def draw_samples(
+    folder: Path, config: Config, cards: Cards, *, base: Path | None = None
+) -> Iterator[Drawing]:
+    """Draw each sample event of a folder, and of one that it lies over, in each language its card has, and one digest.
 
     Raises:
         CardError: A sample is no event, or its card cannot be drawn; names its file.
@@ -54,7 +56,7 @@ def draw_samples(folder: Path, config: Config, cards: Cards) -> Iterator[Drawing
     catalogue = Catalogue(config.routes, config.channels)
     masking = Masking.of(config.masking.fields, config.masking.exempt)
     first: Notification | None = None
-    for path in sorted((folder / "samples").glob("*.json")):
+    for path in layered([base or folder, folder], "samples/*.json").values():
         with _naming(path):
             members = json_object("event", path.read_text(encoding="utf-8-sig"))
             event = to_event(config.streams[0], "1764000000000-0", members)

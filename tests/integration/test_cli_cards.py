@@ -115,16 +115,16 @@ def test_cards_preview_names_the_sample_at_fault(tmp_path: Path, sample: str, sa
 
 
 def test_an_event_that_sound_cards_cannot_draw_is_at_fault_itself(tmp_path: Path):
-    shutil.copytree(assets.cards_dir(), tmp_path / "cards")
-    (tmp_path / "cards" / "claim_rejected.json").unlink()
-    lines = '{"type": "nphies.claim.rejected"}\n{"type": "a.b", "stakeholders": "sre"}\n'
+    settings = tmp_path / "route.toml"
+    settings.write_text('[routes."x.y"]\nstakeholders = ["sre"]\ncard = "none"')
+    lines = '{"type": "x.y"}\n{"type": "a.b", "stakeholders": "sre"}\n'
 
     done = notifier(
-        "publish", "--dry-run", "--file", "-", stdin=lines, TEAMS_CARDS__DIRECTORY=str(tmp_path / "cards")
-    )  # fmt: skip
+        "publish", "--dry-run", "--file", "-", stdin=lines, NOTIFIER_CONFIG=str(settings)
+    )
 
     assert done.returncode == 1
-    assert done.stderr.startswith("line 1: there is no card claim_rejected.json")
+    assert done.stderr.startswith("line 1: there is no card none.json")
     assert "line 2: a.b INFO" in done.stdout
 
 
@@ -144,3 +144,76 @@ def test_cards_check_names_file_path_and_fix_of_a_bad_card(
     assert "generic.json: $.actions[0].title" in done.stderr
     assert "other.json: $.version" in done.stderr
     assert "other.json: $.actions[0].type: Action.Submit" in done.stderr
+
+
+def test_own_cards_lie_over_the_shipped_ones(tmp_path: Path):
+    card = (
+        (assets.cards_dir() / "claim_rejected.json")
+        .read_text()
+        .replace("Correlation id", "Our id")
+    )
+    (tmp_path / "claim_rejected.json").write_text(card)
+    own = {"TEAMS_CARDS__DIRECTORY": str(tmp_path)}
+
+    checked = notifier("cards", "check", "--seal", **own)
+    listed = json.loads(notifier("cards", "list", "--json", **own).stdout)
+    rendered = notifier("cards", "render", "claim_rejected", "--event", str(SAMPLE), **own)
+    generic = notifier("cards", "render", "generic", "--event", str(SAMPLE), **own)
+    drawn = notifier("cards", "preview", "--out", str(tmp_path / "all.html"), **own)
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert {"claim_rejected", "generic", "digest"} < {each["card"] for each in listed}
+    assert "Our id" in rendered.stdout
+    assert "Our id" not in generic.stdout
+    assert drawn.returncode == 0
+    (tmp_path / "claim_rejected.json").write_text(card.replace("Our id", "${"))
+    broken = notifier("cards", "check", **own)
+    assert broken.returncode == 1
+    assert all(f"{tmp_path}/claim_rejected.json" in line for line in broken.stderr.splitlines())
+
+
+def test_a_new_card_is_sound_with_its_route(tmp_path: Path):
+    folder = tmp_path / "cards"
+    made = notifier(
+        "cards", "new", "invoice_paid", "--type", "invoice.paid", "--field", "invoice_no", "--field", "amount",
+        "--out", str(folder),
+    )  # fmt: skip
+    head, _, routes = made.stdout.partition("put this under [routes] in config.toml:")
+    directory = head.partition("put this into config.toml:")[2]
+    settings = tmp_path / "config.toml"
+    settings.write_text(f"{directory}\n[routes]\n{routes}")
+
+    assert made.returncode == 0
+    assert {path.name for path in folder.rglob("*.*")} == {
+        "invoice_paid.json", "invoice_paid.ar.json", "fields.toml", "invoice.paid.json",
+    }  # fmt: skip
+    for env in ({"NOTIFIER_CONFIG": str(settings)}, {"TEAMS_CARDS__DIRECTORY": str(folder)}):
+        checked = notifier("cards", "check", **env)
+        assert (checked.returncode, checked.stderr) == (0, "")
+    sent = notifier(
+        "publish", "invoice.paid", "--dry-run", "--field", "invoice_no=INV-7", "--field", "amount=5",
+        NOTIFIER_CONFIG=str(settings),
+    )  # fmt: skip
+    assert "(card invoice_paid)" in sent.stdout
+    assert '"text": "INV-7"' in sent.stdout
+
+    again = notifier("cards", "new", "invoice_paid", "--out", str(folder))
+    assert again.returncode == 1
+    more = notifier("cards", "new", "refund", "--out", str(folder))
+    assert more.returncode == 0
+    assert "[invoice_paid.amount]" in (folder / "fields.toml").read_text()
+    assert notifier("cards", "check", NOTIFIER_CONFIG=str(settings)).returncode == 0
+
+
+def test_a_new_card_with_the_name_of_a_shipped_one_is_its_copy(tmp_path: Path):
+    made = notifier(
+        "cards", "new", "claim_rejected", TEAMS_CARDS__DIRECTORY=str(tmp_path / "own")
+    )
+
+    assert made.returncode == 0
+    for name in ("claim_rejected.json", "claim_rejected.ar.json"):
+        assert (tmp_path / "own" / name).read_bytes() == (
+            assets.cards_dir() / name
+        ).read_bytes()
+    assert notifier("cards", "new", "Bad Name", "--out", str(tmp_path)).returncode == 2
+    assert notifier("cards", "new", "mine").returncode == 2
