@@ -15,6 +15,7 @@ from notifier.secrets import State
 from notifier.stages.stage import Every
 from notifier.store.patience import within
 from notifier.store.store import Store
+from notifier.streams.connection import few_connections
 from notifier.streams.server_vitals import clock_ahead
 from notifier.telemetry.readiness import (
     ChannelState,
@@ -62,6 +63,8 @@ class ReadinessChecks:
                 self._judge_clocks()
         daemon, health = self._daemon, self._daemon.health
         warnings = {**health.worries, **_webhooks_missing(daemon)}
+        if few := few_connections(daemon.client):
+            warnings = {"redis connections": few, **warnings}
         if self._postgres.state is ServerState.FAULT:
             warnings = {"postgres": self._postgres.detail, **warnings}
         return Readiness(

@@ -50,6 +50,11 @@ def vitals_findings(vitals: Vitals) -> list[Finding]:
             )
             fix = "raise maxmemory, and see what waits: notifier top"
             found.append((fault if part >= _NEARLY_FULL else warning)(NAME, what, fix))
+    if vitals.clients and vitals.max_clients and vitals.clients >= _TIGHT * vitals.max_clients:
+        what = f"{vitals.clients} of {vitals.max_clients} connections are in use{where} (maxclients); when all are, work slows down"
+        found.append(
+            warning(NAME, what, "raise maxclients, or see who holds them: CLIENT LIST")
+        )
     if vitals.writes_fail:
         what = f"it could not write to its disk the last time{where}"
         found.append(

@@ -13,7 +13,12 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import (
+    MasterDownError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
 from redis.typing import EncodableT
 from typing_extensions import override
 
@@ -21,12 +26,13 @@ from notifier.config import RedisKind, RedisSettings, parse_redis_url
 from notifier.errors import ConfigError
 from notifier.streams.cluster import ClusterClient
 from notifier.streams.failures import stream_error
+from notifier.streams.pool import SentinelPool, Sharing
 from notifier.streams.replies import BoundedParser
 
 Client = redis.asyncio.Redis | RedisCluster
 
 _MAX_CONNECTIONS = 1000
-"""Every blocking read and every post that waits for the rate limit holds one; the driver's 100 are too few for several streams."""
+"""Every blocking read holds one; the driver's 100 are too few for several streams."""
 
 
 class _OneSentinel(redis.asyncio.Redis):
@@ -89,9 +95,8 @@ def connect(settings: RedisSettings) -> Client:
     bounded: dict[str, Any] = {"parser_class": BoundedParser}
     tls = _tls(settings)
     if address.kind is RedisKind.SINGLE:
-        return _packing_in_c(
-            redis.asyncio.Redis.from_url(settings.url, **options, **bounded, **tls)
-        )
+        pool = Sharing.from_url(settings.url, **options, **bounded, **tls)
+        return _packing_in_c(redis.asyncio.Redis.from_pool(pool))
     if address.tls:
         tls["ssl"] = True
     login: dict[str, Any] = {"username": address.username, "password": address.password}
@@ -119,6 +124,7 @@ def connect(settings: RedisSettings) -> Client:
     client: redis.asyncio.Redis = sentinel.master_for(
         address.service,
         redis_class=_SentinelMaster,
+        connection_pool_class=SentinelPool,
         db=address.db,
         **login,
         **options,
@@ -140,6 +146,14 @@ def _packing_in_c(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
 
     pool.connection_class = Packing
     return client
+
+
+def few_connections(client: Client) -> str | None:
+    """Return why this process does with fewer connections than it wants; None when it need not."""
+    pool = getattr(client, "connection_pool", None)
+    if not isinstance(pool, Sharing) or not pool.tight:
+        return None
+    return "Redis gives too few connections: its maxclients is reached; raise it, or see who holds connections (CLIENT LIST)"
 
 
 async def close(client: Client) -> None:
@@ -167,13 +181,20 @@ def _tls(settings: RedisSettings) -> dict[str, Any]:
     return options
 
 
+def _was_master(exc: BaseException) -> bool:
+    # The driver takes the word READONLY off an error; Redis 6.2 has it within a script's.
+    return isinstance(exc, ReadOnlyError | MasterDownError) or "READONLY" in str(exc)
+
+
 @asynccontextmanager
 async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
     """Turn what the driver raises into StreamError, which names the masked URL and no argument of a command."""
     try:
         yield
     except (RedisError, RedisClusterException, OSError) as exc:
-        if "READONLY" in str(exc) and isinstance(client, redis.asyncio.Redis):
-            # This was a master once. A script's error does not make the driver leave it, so nothing would ever ask for the new one.
-            await client.connection_pool.disconnect(inuse_connections=False)
+        if _was_master(exc) and isinstance(
+            pool := getattr(client, "connection_pool", None), Sharing
+        ):
+            # Its connections stay healthy, so nothing else would ever make the driver ask for the new master.
+            await pool.leave()
         raise stream_error(url, exc) from exc

@@ -14,6 +14,7 @@ from notifier.errors import StreamError
 from notifier.streams import keys
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.entries import ALONE, LARGEST_BYTES, Entry, of_reply
+from notifier.streams.pool import a_read_that_waits
 from notifier.streams.refusals import Refusals
 from notifier.streams.replies import ReplyTooLargeError
 from notifier.streams.scripts import Script
@@ -108,13 +109,14 @@ class Consumer:
         patience_ms = int(block_seconds * 1000) if asked in self._answered else 0
         async with self._errors():
             try:
-                reply = await self.client.xreadgroup(
-                    self._group,
-                    self.consumer,
-                    dict.fromkeys(streams, ">"),
-                    count=count,
-                    block=max(1, patience_ms),
-                )
+                with a_read_that_waits():
+                    reply = await self.client.xreadgroup(
+                        self._group,
+                        self.consumer,
+                        dict.fromkeys(streams, ">"),
+                        count=count,
+                        block=max(1, patience_ms),
+                    )
             except ResponseError as exc:
                 if "WRONGTYPE" in str(exc):
                     rest = await self.refusals.without_wrong_types(self.client, streams)

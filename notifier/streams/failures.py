@@ -50,6 +50,29 @@ _LATE = Reason(
     "does not answer in time",
     "check host and port in redis.url (rediss only where it speaks TLS), that the server is up, and firewalls",
 )
+_STATES = {
+    "READONLY": Reason(
+        "is a replica and takes no writes",
+        "this ends when the name in redis.url leads to the new master; else correct it",
+    ),
+    "MISCONF": Reason(
+        "takes no writes: it cannot save its data",
+        "see the log of Redis; make room on its disk",
+    ),
+    "NOREPLICAS": Reason(
+        "takes no writes: too few replicas follow it (min-replicas-to-write)",
+        "start its replicas, or see what keeps them from following",
+    ),
+    "MASTERDOWN": Reason(
+        "is a replica that has lost its master",
+        "this ends when the name in redis.url leads to the new master; else correct it",
+    ),
+}
+"""What Redis says by the first word of an error, whatever the command."""
+_FULL_OF_CLIENTS = Reason(
+    "takes no more connections: its maxclients is reached",
+    "raise maxclients, or see who holds connections (CLIENT LIST)",
+)
 _MOVING = Reason(
     "moves the slot of these keys to another master",
     "it goes on by itself when that is done; redis-cli --cluster check tells whether it is",
@@ -72,6 +95,8 @@ def reason(exc: BaseException) -> Reason:
         )
     if isinstance(exc, ResponseError) and _refused(exc):
         return Reason(f"refuses: {_word(exc)}", _RIGHTS)
+    if isinstance(exc, ResponseError) and (state := _state(exc)) is not None:
+        return state
     # Its keys stand on both, and the driver has tried often enough.
     if isinstance(exc, TryAgainError) or type(exc) is ClusterError:
         return _MOVING
@@ -92,6 +117,12 @@ def reason(exc: BaseException) -> Reason:
             "see which entries are too large, and who adds them",
         )
     return Reason(f"failed: {type(exc).__name__}")
+
+
+def _state(exc: ResponseError) -> Reason | None:
+    # The driver takes the word off some of them.
+    text = f"{exc.status_code or ''} {exc}"
+    return next((found for word, found in _STATES.items() if word in text), None)
 
 
 def _refused(exc: ResponseError) -> bool:
@@ -149,6 +180,8 @@ def _connecting(cause: BaseException) -> Reason | None:
             return _CLOSED
         case TimeoutError() | RedisTimeoutError():
             return _LATE
+        case _ if "max number of clients" in str(cause):
+            return _FULL_OF_CLIENTS
         case BusyLoadingError():
             return Reason("is still reading its data", "wait until it has")
         case InvalidResponse():

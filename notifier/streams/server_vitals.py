@@ -27,6 +27,8 @@ class Vitals:
     writes_fail: bool = False
     """It could not write its append-only file or its last snapshot."""
     role: str | None = None
+    clients: int | None = None
+    max_clients: int | None = None
 
 
 async def read_vitals(
@@ -82,6 +84,8 @@ async def _ask(
         _number(info.get("maxmemory")),
         failed,
         info.get("role"),
+        _number(info.get("connected_clients")),
+        _number(info.get("maxclients")),
     )
 
 

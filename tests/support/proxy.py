@@ -11,7 +11,8 @@ class Proxy:
     """Carries connections to a server; while it is shut, nothing comes through and no connection ends."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+        self.target = (host, port)
+        """Where new connections go."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.open = asyncio.Event()
@@ -39,7 +40,7 @@ class Proxy:
     ) -> None:
         self._writers.add(writer)
         await self.open.wait()
-        from_server, to_server = await asyncio.open_connection(*self._target)
+        from_server, to_server = await asyncio.open_connection(*self.target)
         self._writers.add(to_server)
         for source, target in ((reader, to_server), (from_server, writer)):
             task = asyncio.create_task(self._carry(source, target))

@@ -125,6 +125,7 @@ def test_clocks_that_differ_are_told_with_their_direction(ahead: float, level: s
         (Vitals("", 0.0, 96, 100), "fault", "96% of maxmemory"),
         (Vitals("", 0.0, writes_fail=True), "fault", "could not write to its disk"),
         (Vitals("", 0.0, role="slave"), "fault", "replica"),
+        (Vitals("", 0.0, clients=27, max_clients=30), "warning", "27 of 30 connections"),
         (Vitals("", 90.0), "fault", "90 s ahead"),
     ],
 )

@@ -1,0 +1,155 @@
+"""Connections to one Redis server: one for each read that waits, and a few that everything else shares."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.exceptions import ConnectionError
+from typing_extensions import override
+
+SHARED = 20
+"""Connections for what does not wait, such as hops and the rate limit: each command takes about a millisecond."""
+_KEPT = 2
+"""Of the connections that a server still gives, so many are not for reads: hops come first."""
+_TIGHT_SECONDS = 5.0
+"""So long after a server refused a connection for its maxclients, what there is must do."""
+_LOOK_AGAIN_SECONDS = 0.05
+
+_waiting = ContextVar("_waiting", default=False)
+
+
+@contextmanager
+def a_read_that_waits() -> Iterator[None]:
+    """Let the command within hold a connection of its own, as long as it waits for entries."""
+    token = _waiting.set(True)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+
+
+def too_many(exc: BaseException) -> bool:
+    """Tell whether a server refuses a connection because its maxclients is reached."""
+    return isinstance(exc, ConnectionError) and "max number of clients" in str(exc)
+
+
+class _Turns:
+    """Lets so many at a time, the others in the order in which they came."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self.inside = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def allow(self, limit: float) -> None:
+        """Change how many there may be."""
+        self._limit = limit
+        self._admit()
+
+    async def enter(self) -> None:
+        """Return when it is one's turn; leave() ends it."""
+        if not self._queue and self.inside < self._limit:
+            self.inside += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """End one's turn."""
+        self.inside -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._queue and self.inside < self._limit:
+            turn = self._queue.popleft()
+            if not turn.done():
+                self.inside += 1
+                turn.set_result(None)
+
+
+class Sharing(ConnectionPool):
+    """Hands out connections that work first; what finds none left waits for the next."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._reads, self._others = _Turns(math.inf), _Turns(SHARED)
+        self._turns: dict[AbstractConnection, _Turns] = {}
+        """By connection in use."""
+        self.tight = False
+        """Whether the server refused a connection lately: its maxclients is reached."""
+        super().__init__(*args, **kwargs)
+
+    @override
+    async def get_connection(
+        self, command_name: Any = None, *keys: Any, **options: Any
+    ) -> AbstractConnection:
+        turns = self._reads if _waiting.get() else self._others
+        give_up = time.monotonic() + _TIGHT_SECONDS
+        while True:
+            await turns.enter()
+            try:
+                connection: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]
+            except BaseException as exc:
+                turns.leave()
+                if not too_many(exc):
+                    raise
+                self._be_content()
+                if turns is self._reads or not self._turns or time.monotonic() > give_up:
+                    raise
+                # Reads give theirs back soon, and take no more of them.
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            else:
+                self._turns[connection] = turns
+                return connection
+
+    def _be_content(self) -> None:
+        """Do for a while with the connections that there are, of which some are kept from reads."""
+        if self.tight:
+            return
+        self.tight = True
+        idle = sum(bool(each.is_connected) for each in self._available_connections)
+        have = idle + len(self._turns)
+        self._reads.allow(max(1, have - _KEPT))
+        self._others.allow(max(1, min(SHARED, have)))
+        asyncio.get_running_loop().call_later(_TIGHT_SECONDS, self._try_for_more)
+
+    def _try_for_more(self) -> None:
+        self.tight = False
+        self._reads.allow(math.inf)
+        self._others.allow(SHARED)
+
+    @override
+    async def release(self, connection: AbstractConnection) -> None:
+        try:
+            await super().release(connection)
+        finally:
+            if (turns := self._turns.pop(connection, None)) is not None:
+                turns.leave()
+        available = self._available_connections
+        if available and available[-1] is connection and not connection.is_connected:
+            # The last one is the next to be taken.
+            available.insert(0, available.pop())
+
+    async def leave(self) -> None:
+        """Close every connection, those in use as soon as they are given back: the next ones ask anew where the server is."""
+        await self.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
+        await self.disconnect(inuse_connections=False)
+
+
+class SentinelPool(Sharing, SentinelConnectionPool):
+    """Of the master that Sentinels name."""

@@ -1,0 +1,94 @@
+"""A Redis that gives few connections: hops go on, reads take turns, and the cause is named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import redis
+import redis.asyncio
+
+from notifier.config import load_config
+from notifier.errors import StreamError
+from notifier.sandbox.servers import Server, start_redis
+from notifier.streams.connection import close, connect
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import HopResult, Move
+from notifier.streams.pool import SHARED
+
+LANES = [f"{{s}}:lane{number}" for number in range(12)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with start_redis(tmp_path / "redis") as started:
+        yield started
+
+
+@pytest.fixture
+async def group(server: Server) -> AsyncIterator[ConsumerGroup]:
+    settings = load_config(None, {"REDIS_URL": server.url}).redis
+    client = connect(settings)
+    yield ConsumerGroup(client, settings, "one")
+    await close(client)
+
+
+def clients(admin: redis.Redis) -> int:
+    return int(admin.info("clients")["connected_clients"])
+
+
+async def test_many_commands_at_once_share_a_few_connections(
+    server: Server, group: ConsumerGroup
+):
+    with redis.Redis.from_url(server.url) as admin:
+        await asyncio.gather(*[group.spent("sre") for _ in range(300)])
+
+        assert clients(admin) <= SHARED + 1
+
+
+async def test_hops_go_on_when_the_server_gives_no_more_connections(
+    server: Server, group: ConsumerGroup
+):
+    with redis.Redis.from_url(server.url) as admin:
+        await group.ensure(LANES)
+        admin.config_set("maxclients", clients(admin) + 6)
+        refused: list[str] = []
+        done = asyncio.Event()
+
+        async def read(lane: str) -> None:
+            while not done.is_set():
+                try:
+                    for entry in await group.read([lane], count=1, block_seconds=0.5):
+                        assert await group.hop([Move(lane, entry.id)]) == [HopResult.MOVED]
+                except StreamError as exc:
+                    refused.append(str(exc))
+                    await asyncio.sleep(0.05)
+
+        async with asyncio.TaskGroup() as tasks:
+            for lane in LANES:
+                tasks.create_task(read(lane))
+            for _ in range(20):
+                await asyncio.gather(
+                    *[group.add(lane, {"a": "1"}) for lane in LANES],
+                    *[group.spent("sre") for _ in range(50)],
+                )
+            async with asyncio.timeout(60):
+                while any([await group.length(lane) for lane in LANES]):
+                    await asyncio.sleep(0.05)
+            done.set()
+
+        assert {"maxclients" in each for each in refused} == {True}
+
+
+async def test_a_server_that_gives_no_connection_at_all_is_named(
+    server: Server, group: ConsumerGroup
+):
+    async with AsyncExitStack() as stack:
+        admin = await stack.enter_async_context(redis.asyncio.Redis.from_url(server.url))
+        await admin.config_set("maxclients", 1)
+
+        with pytest.raises(StreamError, match="maxclients"):
+            await group.length("{s}:x")
