@@ -6,6 +6,7 @@ import base64
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -69,8 +70,9 @@ def public_app(daemon: Daemon) -> web.Application:
             limit=limit,
             titles=lambda: _titles(daemon),
             zone=lambda: ZoneInfo(daemon.config.business_hours.time_zone),
-            https=lambda: daemon.config.public.url.startswith("https://"),
+            https=lambda: is_https(daemon),
             now=utc_now,
+            hosts=lambda: {urlsplit(daemon.config.public.url).hostname or ""},
         )
     )
     add_callback(
@@ -78,6 +80,11 @@ def public_app(daemon: Daemon) -> web.Application:
         CallbackParts(lambda: _callback_keys(daemon), desk, actions, clients, limit, utc_now),
     )
     return app
+
+
+def is_https(daemon: Daemon) -> bool:
+    """Tell whether people reach the action pages by https."""
+    return daemon.config.public.url.startswith("https://")
 
 
 def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:

@@ -6,8 +6,9 @@ import time
 from contextlib import AsyncExitStack
 
 import structlog
+from aiohttp import web
 
-from notifier.daemon.actions import public_app
+from notifier.daemon.actions import is_https, public_app
 from notifier.daemon.console import add_console_to
 from notifier.daemon.loops import Loop
 from notifier.daemon.observing import Observer
@@ -15,10 +16,11 @@ from notifier.daemon.parts import Daemon
 from notifier.daemon.readiness import ReadinessChecks
 from notifier.web.admin import create_admin_app
 from notifier.web.admin_access import AdminAccess
-from notifier.web.bounds import bound_connections
+from notifier.web.bounds import SAFE_HEADERS, bound_connections
 from notifier.web.clients import Clients
 from notifier.web.limits import PostLimit
 from notifier.web.listener import listen
+from notifier.web.public import public_headers
 
 _LOGINS_PER_MINUTE = 10
 
@@ -40,14 +42,26 @@ async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
             access=_access(daemon),
         )
         add_console_to(app, daemon, checks.readiness)
-        await listen(app, config.admin.bind, "admin.bind", stack)
+        runner = await listen(
+            app, config.admin.bind, "admin.bind", stack, headers=lambda: SAFE_HEADERS
+        )
+        _bound(daemon, runner, "admin listener")
     if config.public.bind:
         runner = await listen(
-            public_app(daemon), config.public.bind, "public.bind", stack, shared=True
+            public_app(daemon),
+            config.public.bind,
+            "public.bind",
+            stack,
+            headers=lambda: public_headers(https=is_https(daemon)),
+            shared=True,
         )
-        server = runner.server
-        assert server is not None  # noqa: S101 - it listens
-        daemon.serving.append(Loop("public listener", lambda: bound_connections(server)))
+        _bound(daemon, runner, "public listener")
+
+
+def _bound(daemon: Daemon, runner: web.AppRunner, name: str) -> None:
+    server = runner.server
+    assert server is not None  # noqa: S101 - it listens
+    daemon.serving.append(Loop(name, lambda: bound_connections(server)))
 
 
 def _access(daemon: Daemon) -> AdminAccess:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -14,10 +15,13 @@ from typing import Literal, TextIO, cast
 
 import orjson
 import structlog
+from typing_extensions import override
 
 from notifier.config import LoggingSettings
 from notifier.errors import place_of
+from notifier.telemetry.linelimit import LineLimit
 
+_MOST_SAID = 300
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """sd-daemon(3): levels of syslog, which journalctl -p asks for."""
 
@@ -97,12 +101,35 @@ def configure(settings: LoggingSettings) -> None:
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard module; their warnings belong on the same stream.
-    priority = "<4>" if journal else ""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING,
-        format=f"{priority}%(levelname)s %(name)s %(message)s",
-    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_LibraryLines()])
+
+
+class _LibraryLines(logging.Handler):
+    """Writes what libraries warn of as lines of ours: one each, without tracebacks, and only so many of a kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limit = LineLimit(time.monotonic)
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            # What follows the first line shows objects, and what was sent with them.
+            said = record.getMessage().partition("\n")[0][:_MOST_SAID]
+        except (TypeError, ValueError):
+            said = str(record.msg)[:_MOST_SAID]
+        left_out = self._limit.left_out(f"{record.name} {record.levelno} {record.msg}"[:200])
+        if left_out is None:
+            return
+        fields: dict[str, object] = {"logger": record.name, "said": said}
+        exc = record.exc_info[1] if record.exc_info else None
+        if exc is not None:
+            fields["where"] = place_of(exc)
+        if left_out:
+            fields["left_out"] = left_out
+        log = structlog.get_logger(__name__)
+        write = log.error if record.levelno >= logging.ERROR else log.warning
+        write("library_warned", **fields)
 
 
 def _add_time(

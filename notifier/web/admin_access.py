@@ -14,7 +14,8 @@ from aiohttp.typedefs import Middleware
 from pydantic import SecretStr
 
 from notifier.web import admin_login
-from notifier.web.clients import Clients
+from notifier.web.bounds import SAFE_HEADERS
+from notifier.web.clients import Clients, comes_from_elsewhere
 from notifier.web.limits import PostLimit
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -30,10 +31,12 @@ SESSION_SECONDS = 12 * 3600
 _MAX_FORM_BYTES = 4096
 _FORM_SECONDS = 10.0
 _HEADERS = {
+    "Content-Security-Policy": SAFE_HEADERS["Content-Security-Policy"],
     "Cache-Control": "no-store",
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+    "Server": "notifier",
 }
 _SAFE_METHODS = ("GET", "HEAD")
 
@@ -85,15 +88,17 @@ def guard(access: AdminAccess) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         probe = request.path in PROBES
-        if (access.local or not probe) and not _host_is_ours(request, access.allowed_hosts):
-            # A page elsewhere may lead its own name to this address (DNS rebinding); the Host header gives it away.
-            return _refused(
-                421, "unknown host name; if it is right, add it to admin.allowed_hosts"
-            )
-        if probe or (request.path == HOME and request.method in _SAFE_METHODS):
-            return await handler(request)
+        response: web.StreamResponse
         try:
-            response = await _console(access, request, handler)
+            if (access.local or not probe) and not _host_is_ours(request, access.allowed_hosts):
+                # A page elsewhere may lead its own name to this address (DNS rebinding); the Host header gives it away.
+                response = _refused(
+                    421, "unknown host name; if it is right, add it to admin.allowed_hosts"
+                )
+            elif probe or (request.path == HOME and request.method in _SAFE_METHODS):
+                response = await handler(request)
+            else:
+                response = await _console(access, request, handler)
         except web.HTTPException as exc:
             _add_headers(exc)
             raise
@@ -124,11 +129,17 @@ async def _console(
             "admin.bind is open to the network and nothing protects the console: set the secret TEAMS_ADMIN_TOKEN "
             "(make one with: notifier keys new), or admin.user_header behind a single-sign-on proxy",
         )
-    if request.method not in _SAFE_METHODS and _comes_from_elsewhere(request):
+    if request.method not in _SAFE_METHODS and comes_from_elsewhere(
+        request, access.allowed_hosts
+    ):
         return _refused(403, "this form was sent by another site's page")
     if request.path in (LOGIN, LOGOUT):
         return await handler(request)
     operator = _operator(access, request)
+    if isinstance(operator, int):
+        refused = _refused(429, "too many wrong tokens; wait and try again")
+        refused.headers["Retry-After"] = str(operator)
+        return refused
     if operator is None:
         return _ask_to_log_in(request)
     request[OPERATOR] = operator
@@ -138,9 +149,12 @@ async def _console(
 def _add_headers(response: web.StreamResponse) -> None:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    # One request a connection: nobody holds one open.
+    response.force_close()
 
 
-def _operator(access: AdminAccess, request: web.Request) -> Operator | None:
+def _operator(access: AdminAccess, request: web.Request) -> Operator | int | None:
+    """Return who asks, None if that is not known, or after how many seconds the next token may be tried."""
     name = access.clients.user(request)
     if name is not None:
         return Operator(name)
@@ -148,8 +162,14 @@ def _operator(access: AdminAccess, request: web.Request) -> Operator | None:
     if token is None:
         return Operator(None) if access.local and not access.proxied else None
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and _same(given.strip(), token.get_secret_value()):
-        return Operator(None)
+    if scheme.lower() == "bearer":
+        address = access.clients.limited_by(request)
+        wait = access.limit.must_wait(address)
+        if wait:
+            return wait
+        if _same(given.strip(), token.get_secret_value()):
+            return Operator(None)
+        access.limit.wait_seconds(address)
     if _session_is_good(request.cookies.get(COOKIE, ""), token, access.now()):
         return Operator(None)
     return None
@@ -173,7 +193,7 @@ class _LoginPages:
         return self._page(request, 200)
 
     async def log_in(self, request: web.Request) -> web.Response:
-        wait = self._access.limit.wait_seconds(self._access.clients.address(request))
+        wait = self._access.limit.wait_seconds(self._access.clients.limited_by(request))
         if wait:
             page = self._page(request, 429, "Too many attempts: wait a minute.")
             page.headers["Retry-After"] = str(wait)
@@ -247,14 +267,6 @@ def _way_back(request: web.Request) -> str:
 
 def _is_console(path: str) -> bool:
     return path == CONSOLE or path.startswith(f"{CONSOLE}/")
-
-
-def _comes_from_elsewhere(request: web.Request) -> bool:
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site not in ("same-origin", "none")
-    origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
 
 
 def _host_is_ours(request: web.Request, allowed: Sequence[str]) -> bool:

@@ -1,24 +1,154 @@
-"""Bound what clients can hold of the public listener: connections, and how long each may last."""
+"""Bound what clients can hold of a listener, connections, time and bytes, and keep what they send out of the log."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
 
+import structlog
 from aiohttp import web
+from typing_extensions import override
+
+from notifier.errors import place_of
+from notifier.telemetry.linelimit import LineLimit
 
 _LONGEST_SECONDS = 45.0
+_LONGEST_UNASKED_SECONDS = 10.0
+"""How long a connection may stay without one whole request's headers."""
+_MOST_UNASKED_BYTES = 65_536
 _MOST_CONNECTIONS = 500
 _LOOK_SECONDS = 1.0
+
+SAFE_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Server": "notifier",
+}
+"""Of an answer that holds nothing but its status."""
+
+Headers = Callable[[], Mapping[str, str]]
+
+log = structlog.get_logger(__name__)
+
+
+class BoundedRunner(web.AppRunner):
+    """Serves an application with bounds on its connections; `headers` are of answers to what is no request, and to faults."""
+
+    __slots__ = ("_headers", "_most")
+
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        headers: Headers = lambda: SAFE_HEADERS,
+        most: int = _MOST_CONNECTIONS,
+        **options: Any,
+    ) -> None:
+        super().__init__(app, access_log=None, **options)
+        self._headers = headers
+        self._most = most
+
+    @override
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        make_request = made.request_factory
+
+        def request_factory(message: Any, payload: Any, protocol: Any, *rest: Any) -> Any:
+            protocol.asked = True
+            return make_request(message, payload, protocol, *rest)
+
+        return _Server(made.request_handler, request_factory, self._headers, self._most)
+
+
+class _Server(web.Server):
+    def __init__(self, handler: Any, request_factory: Any, headers: Headers, most: int) -> None:
+        super().__init__(handler, request_factory=request_factory)
+        self.headers = headers
+        self.most = most
+        self.lines = LineLimit(time.monotonic)
+
+    @override
+    def __call__(self) -> _Connection:
+        return _Connection(self)
+
+    def make_room(self, newest: _Connection) -> None:
+        """Cut the oldest connection that has asked for nothing, or the newest, when there are too many."""
+        there = [each for each in self.connections if _is_open(each)]
+        if len(there) <= self.most:
+            return
+        waiting = (each for each in there if isinstance(each, _Connection) and not each.asked)
+        _cut(next(waiting, newest))
+        self.note("connections_cut", most=self.most)
+
+    def note(self, event: str, **fields: object) -> None:
+        left_out = self.lines.left_out(event)
+        if left_out is not None:
+            log.warning(event, **fields, **({"left_out": left_out} if left_out else {}))
+
+
+class _Connection(web.RequestHandler):
+    __slots__ = ("_bytes", "_server", "asked")
+
+    def __init__(self, server: _Server) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
+        self._server = server
+        self._bytes = 0
+        self.asked = False
+        """The headers of a request have arrived."""
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._server.make_room(self)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if not self.asked:
+            self._bytes += len(data)
+            if self._bytes > _MOST_UNASKED_BYTES:
+                _cut(self)
+                return
+        super().data_received(data)
+
+    @override
+    def log_exception(self, *args: object, exc_info: object = None, **_: object) -> None:
+        # Neither the error's text nor a traceback: they quote what was sent, with tokens.
+        where = place_of(exc_info) if isinstance(exc_info, BaseException) else ""
+        self._server.note("request_failed", where=where)
+
+    @override
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status == HTTPStatus.BAD_REQUEST:
+            self._server.note("request_malformed", error=type(exc).__name__)
+        else:
+            self.log_exception(exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        text = f"{status} {HTTPStatus(status).phrase}\n"
+        response = web.Response(status=status, text=text, headers=self._server.headers())
+        response.force_close()
+        return response
 
 
 async def bound_connections(
     server: web.Server,
     *,
     longest_seconds: float = _LONGEST_SECONDS,
-    most: int = _MOST_CONNECTIONS,
+    unasked_seconds: float = _LONGEST_UNASKED_SECONDS,
 ) -> None:
-    """Cut connections that last too long, and the newest of too many, until cancelled.
+    """Cut connections that last too long, and those that take too long to ask for something, until cancelled.
 
     A page is one short request; who needs longer sends slowly on purpose. aiohttp itself waits for headers without end.
     """
@@ -27,9 +157,18 @@ async def bound_connections(
         now = time.monotonic()
         connections = {id(each): each for each in server.connections}
         since = {key: since.get(key, now) for key in connections}
-        oldest_first = sorted(connections, key=since.__getitem__)
-        for number, key in enumerate(oldest_first):
-            transport = connections[key].transport
-            if transport is not None and (number >= most or now - since[key] > longest_seconds):
-                transport.abort()
+        for key, connection in connections.items():
+            unasked = isinstance(connection, _Connection) and not connection.asked
+            if now - since[key] > (unasked_seconds if unasked else longest_seconds):
+                _cut(connection)
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _is_open(connection: Any) -> bool:
+    transport = connection.transport
+    return transport is not None and not transport.is_closing()
+
+
+def _cut(connection: Any) -> None:
+    if connection.transport is not None:
+        connection.transport.abort()

@@ -147,7 +147,7 @@ class _Callback:
 
     async def _taken(self, request: web.Request) -> web.Response:
         wait = self._parts.limit.wait_seconds(
-            f"callback {self._parts.clients().address(request)}"
+            f"callback {self._parts.clients().limited_by(request)}"
         )
         if wait:
             answer = _problem(429, "too many requests; wait and try again")

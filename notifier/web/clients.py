@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -34,6 +35,19 @@ class Clients:
                 break
         return address[:64]
 
+    def limited_by(self, request: web.Request) -> str:
+        """Return what limits count by: the address, of IPv6 the /64, for whoever has one address there has them all."""
+        text = self.address(request)
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0])
+        except ValueError:
+            return text
+        if isinstance(address, ipaddress.IPv4Address):
+            return str(address)
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+
     def user(self, request: web.Request) -> str | None:
         """Return the name that the single-sign-on proxy vouches for; None: it has to be typed."""
         if not self._user_header or not self._trusted(request.remote or ""):
@@ -48,3 +62,25 @@ class Clients:
         except ValueError:
             return False
         return any(address in network for network in self._proxies)
+
+
+def comes_from_elsewhere(
+    request: web.Request, hosts: Collection[str], *, null_is_ours: bool = False
+) -> bool:
+    """Tell whether a browser says that another site's page sent a form.
+
+    Args:
+        request: The form; both of its headers count.
+        hosts: Our names beside the one that was asked.
+        null_is_ours: The page of the form gives no referrer, so that browsers send null as its Origin.
+    """
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get("Origin")
+    if origin is None or (origin == "null" and null_is_ours):
+        return False
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return True
+    return parts.netloc.lower() != request.host.lower() and parts.hostname not in hosts

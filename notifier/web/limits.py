@@ -24,13 +24,17 @@ class PostLimit:
 
     def wait_seconds(self, key: str) -> int:
         """Count one post and return 0, or return after how many seconds the next one is welcome."""
-        now = self._clock()
-        due = max(now, self._due.get(key, 0.0))
-        excess = due + self._each - now - _PERIOD_SECONDS
-        if excess > 1e-9:
-            return math.ceil(excess)
-        self._due[key] = due + self._each
+        wait = self.must_wait(key)
+        if wait:
+            return wait
+        self._due[key] = max(self._clock(), self._due.get(key, 0.0)) + self._each
         self._due.move_to_end(key)
         if len(self._due) > _MOST_KEYS:
             self._due.popitem(last=False)
         return 0
+
+    def must_wait(self, key: str) -> int:
+        """Return after how many seconds the next post is welcome, without counting one."""
+        now = self._clock()
+        excess = max(now, self._due.get(key, 0.0)) + self._each - now - _PERIOD_SECONDS
+        return math.ceil(excess) if excess > 1e-9 else 0

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from notifier.errors import ConfigError
+from notifier.web.bounds import BoundedRunner, Headers
 
 _SHUTDOWN_SECONDS = 3.0
 """How long a request in progress may keep the daemon from ending."""
@@ -21,15 +22,18 @@ async def listen(
     setting: str,
     stack: AsyncExitStack,
     *,
+    headers: Headers,
     shared: bool = False,
 ) -> web.AppRunner:
     """Serve on an address until `stack` closes; a shared one may be served by several processes (SO_REUSEPORT).
+
+    `headers` are of answers that no handler gives: to what is no request, and to faults.
 
     Raises:
         ConfigError: The address cannot be listened on; names the setting.
     """
     host, _, port = bind.rpartition(":")
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    runner = BoundedRunner(app, headers=headers, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -19,7 +19,8 @@ from notifier.signing import (
     verify_action_token,
     verify_event_mark,
 )
-from notifier.web.clients import Clients
+from notifier.telemetry.logs import log_unforeseen
+from notifier.web.clients import Clients, comes_from_elsewhere
 from notifier.web.desk import ActionDesk, AlreadyTaken, NotNow, Recorded, Situation
 from notifier.web.limits import PostLimit
 from notifier.web.pages import (
@@ -52,6 +53,12 @@ HEADERS = {
 }
 
 
+def public_headers(*, https: bool) -> dict[str, str]:
+    """Return the headers of every answer."""
+    more = {"Strict-Transport-Security": "max-age=31536000"} if https else {}
+    return {**HEADERS, **more}
+
+
 @dataclass(frozen=True, slots=True)
 class PublicParts:
     """What the pages work with; what a setting says is asked for each time, for it may change."""
@@ -65,6 +72,8 @@ class PublicParts:
     zone: Callable[[], ZoneInfo]
     https: Callable[[], bool]
     now: Callable[[], datetime]
+    hosts: Callable[[], Collection[str]] = tuple
+    """Names by which browsers know the pages, beside the one that they ask."""
 
 
 class _TooSlowError(Exception):
@@ -99,9 +108,10 @@ def _guarded(parts: PublicParts) -> Middleware:
                 response.headers["Allow"] = exc.headers["Allow"]
         except UnreachableError:
             response = _page(message_page("away", lang), 503)
-        response.headers.update(HEADERS)
-        if parts.https():
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        except Exception as exc:
+            log_unforeseen("page_failed", exc)
+            response = _page(message_page("failed", lang), 500)
+        response.headers.update(public_headers(https=parts.https()))
         # One request a connection: nobody holds one open.
         response.force_close()
         return response
@@ -152,10 +162,12 @@ class _ActionPages:
         claim = self._claim(request)
         if isinstance(claim, web.Response):
             return claim
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        user = self._parts.clients().user(request)
+        # Without Sec-Fetch-Site anybody's page may be the null: enough for a name that is typed, not for one that is vouched for.
+        null_is_ours = user is None or "Sec-Fetch-Site" in request.headers
+        if comes_from_elsewhere(request, self._parts.hosts(), null_is_ours=null_is_ours):
             return _page(message_page("foreign", lang), 403)
         form = await _read_form(request)
-        user = self._parts.clients().user(request)
         who = user or clean_line(form.get("who", ""), MAX_WHO)
         note = clean_note(form.get("note", ""))
         situation = await self._parts.desk.situation(claim.notification_id, claim.event_key)
@@ -201,7 +213,7 @@ class _ActionPages:
 
     def _wait(self, request: web.Request) -> int:
         limit = self._parts.limit
-        address = self._parts.clients().address(request)
+        address = self._parts.clients().limited_by(request)
         return limit.wait_seconds(f"address {address}") or limit.wait_seconds(
             f"link {request.match_info['token'][:120]}"
         )

@@ -45,6 +45,7 @@ ENGLISH: Mapping[str, str] = {
     "many": "Too many tries", "many_text": "Nothing was changed. Wait a minute and try again.",
     "large": "The form was too large or too slow",
     "large_text": "Nothing was changed. Open the link again and write a shorter note.",
+    "failed": "Something went wrong", "failed_text": "It may or may not have been recorded. Open the link again to see.",
     "missing": "There is no such page", "missing_text": "Open the link from the card in Teams.",
     "CRITICAL": "Critical", "HIGH": "High", "MEDIUM": "Medium", "LOW": "Low", "INFO": "For information",
 }  # fmt: skip
@@ -90,6 +91,7 @@ ARABIC: Mapping[str, str] = {
     "many": "محاولات كثيرة", "many_text": "لم يتغير شيء. انتظر دقيقة ثم حاول مجددًا.",
     "large": "النموذج كبير جدًا أو بطيء جدًا",
     "large_text": "لم يتغير شيء. افتح الرابط مجددًا واكتب ملاحظة أقصر.",
+    "failed": "حدث خطأ ما", "failed_text": "قد يكون الإجراء سُجِّل وقد لا يكون. افتح الرابط مجددًا لتتأكد.",
     "missing": "لا توجد صفحة كهذه", "missing_text": "افتح الرابط من البطاقة في تيمز.",
     "CRITICAL": "حرجة", "HIGH": "عالية", "MEDIUM": "متوسطة", "LOW": "منخفضة", "INFO": "للعلم",
 }  # fmt: skip

@@ -226,9 +226,24 @@ async def test_guessing_is_slowed_down(started: Start):
         assert (await log_in(client, TOKEN)).status == 429
 
 
+async def test_guessing_of_bearer_tokens_is_slowed_down_and_counts_with_the_login(
+    started: Start, world: World
+):
+    right = f"Bearer {TOKEN}"
+    async with started() as client:
+        assert [await status(client, Authorization=right) for _ in range(9)] == [200] * 9
+        guesses = [await status(client, Authorization=f"Bearer {n}") for n in range(6)]
+        assert guesses == [401] * 5 + [429]
+        assert await status(client, Authorization=right) == 429
+        assert (await log_in(client, TOKEN)).status == 429
+        assert await status(client, "/healthz") == 200
+        world.now += 60
+        assert await status(client, Authorization=right) == 200
+
+
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+    [{"Sec_Fetch_Site": "same-origin", "Origin": "https://evil.example"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
 )  # fmt: skip
 async def test_form_of_another_site_does_nothing(
     started: Start, world: World, headers: dict[str, str]

@@ -72,7 +72,32 @@ def test_elsewhere_a_line_is_json_alone(stream: dict[str, str]):
         "warning",
         "error",
     ]
-    assert found[4] == "WARNING library odd"
+    said = json.loads(found[4])
+    assert (said["logger"], said["said"], said["level"]) == ("library", "odd", "warning")
+
+
+FLOOD = """
+import logging
+from notifier.config import LoggingSettings
+from notifier.telemetry import logs
+logs.configure(LoggingSettings(format="json", level="info"))
+for _ in range(1000):
+    try:
+        raise ValueError("token-of-somebody")
+    except ValueError:
+        logging.getLogger("library").exception("it broke\\nfuture: <token-of-somebody>")
+logging.getLogger("library").warning("something else %d")
+logging.getLogger("library").warning("wrong %d", "x")
+"""
+
+
+def test_a_library_fills_no_log_and_shows_nothing_of_what_was_sent():
+    found = lines(dict(os.environ), journal=False, program=FLOOD)
+
+    assert 2 < len(found) < 20
+    assert "token" not in "".join(found)
+    said = json.loads(found[0])
+    assert (said["level"], said["said"], said["where"]) == ("error", "it broke", "ValueError")
 
 
 @pytest.mark.parametrize("journal", [False, True])

@@ -9,7 +9,8 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from notifier.actions import MAX_NOTE, clean_line, clean_note
-from notifier.web.clients import Clients
+from notifier.telemetry.linelimit import LineLimit
+from notifier.web.clients import Clients, comes_from_elsewhere
 from notifier.web.limits import PostLimit
 
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128")]
@@ -29,6 +30,76 @@ def test_posts_are_limited_per_key_and_come_back_with_time():
     assert limit.wait_seconds("b") == 0
     clock.now += 20
     assert [limit.wait_seconds("a") for _ in range(2)] == [0, 20]
+
+
+def test_whoever_must_wait_is_known_without_counting():
+    limit = PostLimit(2, Clock())
+    assert [limit.must_wait("a") for _ in range(5)] == [0] * 5
+    assert [limit.wait_seconds("a") for _ in range(3)] == [0, 0, 30]
+    assert (limit.must_wait("a"), limit.must_wait("b")) == (30, 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("not an address", "not an address"),
+    ],
+)
+def test_limits_count_by_what_one_client_has(address: str, key: str):
+    request = make_mocked_request("GET", "/").clone(remote=address)
+
+    assert Clients([], "").limited_by(request) == key
+
+
+OURS, THEIRS = "https://n.example", "https://evil.example"
+
+
+@pytest.mark.parametrize(
+    ("headers", "elsewhere"),
+    [
+        ({}, False),
+        ({"Sec-Fetch-Site": "same-origin"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+        ({"Origin": OURS}, False),
+        ({"Origin": "https://shown.example"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": OURS}, False),
+        ({"Sec-Fetch-Site": "same-site", "Origin": OURS}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, True),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": THEIRS}, True),
+        ({"Sec-Fetch-Site": "none", "Origin": THEIRS}, True),
+        ({"Origin": THEIRS}, True),
+        ({"Origin": "null"}, True),
+        ({"Origin": "https://["}, True),
+        ({"Origin": ""}, True),
+    ],
+)
+def test_a_form_of_another_site_is_known_by_either_header(
+    headers: dict[str, str], elsewhere: bool
+):
+    request = make_mocked_request(
+        "POST", "/", headers=CIMultiDict({**headers, "Host": "n.example"})
+    )
+
+    assert comes_from_elsewhere(request, ["shown.example"]) is elsewhere
+    if headers.get("Origin") == "null":
+        assert not comes_from_elsewhere(request, [], null_is_ours=True)
+
+
+def test_lines_of_a_kind_are_limited_and_counted():
+    clock = Clock()
+    limit = LineLimit(clock, most=2, seconds=60)
+    assert [limit.left_out("a") for _ in range(5)] == [0, 0, None, None, None]
+    assert limit.left_out("b") == 0
+    clock.now += 60
+    assert [limit.left_out("a") for _ in range(3)] == [3, 0, None]
+    for number in range(1000):
+        limit.left_out(f"kind {number}")
+    assert len(limit._kinds) == 200
 
 
 def test_memory_of_the_limit_is_bounded():

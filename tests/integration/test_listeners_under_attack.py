@@ -1,0 +1,163 @@
+"""Strangers at a listener: what they send malformed, by halves or in floods costs nobody else anything and tells the log no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from notifier.web import bounds
+from notifier.web.bounds import SAFE_HEADERS, BoundedRunner, bound_connections
+from tests.support.action_pages import get, links, post
+from tests.support.daemons import Daemons
+from tests.support.waiting import until
+
+HEADERS = (
+    "Content-Security-Policy",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "Cache-Control",
+)
+
+
+async def answer_to(url: str, request: bytes) -> bytes:
+    """Return everything that comes back for these bytes."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(request)
+    try:
+        async with asyncio.timeout(60):
+            return await reader.read()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_malformed_requests_tell_the_log_neither_token_nor_signature(daemons: Daemons):
+    url = (await links(daemons, type="backup.failed", service="postgres"))["Acknowledge"]
+    path = url.partition("/a/")[1] + url.partition("/a/")[2]
+    token = path.removeprefix("/a/").partition("?")[0]
+    malformed = [
+        f"GET {path} HTTP/9.9\r\n\r\n",
+        f"GET {path} HTTP/1.1 {token}\r\n\r\n",
+        f"GE\x00T {path} HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"{token} {path} HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nReferer{token}\r\n\r\n",
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nX: {token}\x00\r\n\r\n",
+        f"GET {path}{token * 90} HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {token * 90}\r\n\r\n",
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {token}\r\n\r\n",
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{token}\r\n",
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\n{token[:9]}",
+        f"GET http://[{token} HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"CONNECT {path} HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: {token}\r\nConnection: Upgrade\r\n\r\n",
+    ]
+    before = len(daemons.log())
+    for base in (url, daemons.admin_urls[0]):
+        for request in malformed:
+            head = (await answer_to(base, request.encode())).partition(b"\r\n\r\n")[0].decode()
+            assert all(f"\r\n{name}: " in head for name in HEADERS), request
+            assert "Python" not in head
+
+    assert (await get(url))[0] == 200
+    log = daemons.log()[before:]
+    for secret in (token, *token.split(".")[1::3]):
+        assert secret not in log
+    assert "Traceback" not in log
+    assert all(json.loads(line) for line in log.splitlines())
+    assert "request_malformed" in log
+    assert len(log.splitlines()) < 30
+
+
+async def test_a_flood_of_half_requests_keeps_nobody_from_being_answered(daemons: Daemons):
+    url = (await links(daemons, type="backup.failed", service="postgres"))["Acknowledge"]
+    before = len(daemons.log())
+    flood = []
+    for base in (url, daemons.admin_urls[0]):
+        parts = urlsplit(base)
+        for _ in range(700):
+            flood.append(await asyncio.open_connection(parts.hostname, parts.port))
+            flood[-1][1].write(b"GET /readyz HTTP/1.1\r\nHost: x\r\n")
+        assert (await get(daemons.admin_urls[0] + "/readyz"))[0] == 200
+        assert (await post(url, who=" "))[0] == 422
+
+    assert len(daemons.log()[before:].splitlines()) < 30
+    assert "connections_cut" in daemons.log()
+    for _, writer in flood:
+        writer.close()
+
+
+@asynccontextmanager
+async def serving(
+    handler: Callable[[web.Request], object], **options: object
+) -> AsyncIterator[tuple[str, BoundedRunner]]:
+    app = web.Application()
+    app.add_routes([web.route("*", "/{path:.*}", handler)])  # type: ignore[arg-type]
+    runner = BoundedRunner(app, **options)  # type: ignore[arg-type]
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", runner
+    finally:
+        await runner.cleanup()
+
+
+async def answered(_: web.Request) -> web.Response:
+    return web.Response(text="here")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"GET"])
+async def test_who_asks_for_nothing_is_cut_off_before_who_asked(
+    sent: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bounds, "_LOOK_SECONDS", 0.05)
+    release = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.Response(text="here")
+
+    async with serving(slow) as (url, runner), aiohttp.ClientSession() as session:
+        assert runner.server is not None
+        asked = asyncio.create_task(session.get(url))
+        await until(lambda: any(each.asked for each in runner.server.connections))  # type: ignore[union-attr,attr-defined]
+        watch = asyncio.create_task(
+            bound_connections(runner.server, longest_seconds=600, unasked_seconds=0.1)
+        )
+        assert await answer_to(url, sent) == b""
+        release.set()
+        assert (await asked).status == 200
+        watch.cancel()
+
+
+async def test_headers_that_never_end_are_cut_off():
+    async with serving(answered) as (url, _):
+        lines = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: " + b"y" * 8000 + b"\r\n"
+
+        assert b"200 OK" not in await answer_to(
+            url, lines + (b"X: " + b"y" * 8000 + b"\r\n") * 12
+        )
+
+
+async def test_a_fault_of_a_handler_is_answered_with_our_headers_and_logged_without_its_text():
+    async def failing(_: web.Request) -> web.Response:
+        raise LookupError("token-of-somebody")
+
+    async with (
+        serving(failing) as (url, _),
+        aiohttp.ClientSession() as session,
+        session.get(url) as answer,
+    ):
+        text = await answer.text()
+        assert answer.status == 500
+        assert {name: answer.headers[name] for name in SAFE_HEADERS} == SAFE_HEADERS
+    assert not re.search("token|Lookup|Traceback", text)
