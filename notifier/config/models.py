@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from notifier.config.escalation import BusinessHoursSettings, EscalationSettings
 from notifier.config.listeners import AdminSettings, PublicSettings
 from notifier.config.patterns import NAME, STREAM
+from notifier.config.postgres_url import check_postgres_url
 from notifier.config.redis_url import parse_redis_url
 from notifier.config.section import PositiveSeconds, Section, check_web_url
 from notifier.events import Priority
@@ -65,8 +66,7 @@ class DatabaseSettings(Section):
     @field_validator("url")
     @classmethod
     def _scheme(cls, url: str) -> str:
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("must start with postgresql://")
+        check_postgres_url(url)
         return url
 
 

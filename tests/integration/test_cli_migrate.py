@@ -87,5 +87,5 @@ def test_migrate_shows_no_part_of_a_password(password: str):
 
     done = notifier("migrate", "up", DATABASE_URL=url)
 
-    assert done.returncode == 4
+    assert done.returncode in (3, 4)
     assert "topsecret" not in done.stdout + done.stderr
