@@ -148,7 +148,9 @@ class ActionRecorder:
             entries = await self._group.claim(
                 ACCEPTED, idle_seconds=self._redis.lease_seconds, count=_BATCH
             )
-        if not entries:
+        if entries:
+            self._claim.again()
+        else:
             entries = await self._group.read(
                 [ACCEPTED], count=_BATCH, block_seconds=self._redis.block_seconds
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,8 +23,8 @@ from notifier.stages.drawing import Drawing, Drawn
 from notifier.stages.ending import Ended, Refused, identity, refusal
 from notifier.stages.posting import Poster, UnsureError
 from notifier.stages.settler import Settler
-from notifier.stages.spanning import DeliverySpan
-from notifier.stages.stage import Every, still_there
+from notifier.stages.spanning import DeliverySpan, delivery_span
+from notifier.stages.stage import Every, in_order, still_there
 from notifier.stages.workers import Work, Workers
 from notifier.streams.entries import Entry
 from notifier.streams.group import ConsumerGroup
@@ -140,7 +139,7 @@ class ChannelDelivery:
             entries += await self._read_ahead(entries)
         held = [
             entry
-            for entry in still_there(entries)
+            for entry in in_order(still_there(entries))
             if self._parts.leases.hold(entry.stream, entry.id, since=since)
         ]
         try:
@@ -195,23 +194,17 @@ class ChannelDelivery:
         if not mine:
             return
         # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
-        with self._span(mine) as span:
+        with delivery_span(self._parts.spans, mine) as span:
             ended = await self._ended(mine, span)
             await self._settle(mine, ended if span is None else span.seen(ended))
 
-    def _span(self, batch: Sequence[Waiting]) -> AbstractContextManager[DeliverySpan | None]:
-        if self._parts.spans is None:
-            return nullcontext()
-        try:
-            return DeliverySpan(self._parts.spans, batch)
-        except Exception as exc:
-            log_unforeseen("delivery_not_traced", exc, **identity(batch[0][1]))
-            return nullcontext()
-
     def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
-        """Tell whether it is known without Redis that nobody has taken any of these over."""
+        """Tell whether it is known without Redis that nobody has taken any of these over, or ended it: who had it first may live."""
         leases = self._parts.leases
-        return all(leases.surely_ours(entry.stream, entry.id) for entry, _ in batch)
+        return all(
+            entry.deliveries == 1 and leases.surely_ours(entry.stream, entry.id)
+            for entry, _ in batch
+        )
 
     async def _still_ours(self, entry: Entry) -> bool:
         """Tell whether nobody has taken an entry over; without Redis wait, for nobody knows. Raises StoppedError."""
@@ -307,11 +300,22 @@ class ChannelDelivery:
         return max(1, capacity - self._workers.in_hand)
 
     async def _take_over(self, room: int) -> list[Entry]:
-        entries: list[Entry] = []
-        for lane in self.lanes:
-            entries += await self._parts.group.claim(
-                lane, idle_seconds=self._parts.redis.lease_seconds, count=room
-            )
+        """Claim what a dead process left: as much as may be posted at once, so that it goes before what is newer; urgent first."""
+        urgent, normal = self.lanes
+        room = max(room, self._parts.delivery.in_flight - self._workers.in_hand)
+        entries = await self._claimed(urgent, room)
+        if not entries and self._gate.limited:
+            entries = await self._parts.group.read([urgent], count=1, block_seconds=0)
+            if entries:
+                self._claim.again()
+        return entries or await self._claimed(normal, room)
+
+    async def _claimed(self, lane: str, room: int) -> list[Entry]:
+        entries = await self._parts.group.claim(
+            lane, idle_seconds=self._parts.redis.lease_seconds, count=room
+        )
+        if entries:
+            self._claim.again()
         return entries
 
     async def _ended(self, batch: Sequence[Waiting], span: DeliverySpan | None) -> Ended:

@@ -6,14 +6,16 @@ Attributes follow OpenTelemetry's conventions for messaging and HTTP; url.full i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
 from notifier.events import Event
 from notifier.notifications import Notification
-from notifier.stages.ending import Ended
+from notifier.stages.ending import Ended, identity
 from notifier.streams.entries import Entry
 from notifier.teams.sender import Address, Answer
+from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.spans import Kind, Span, Spans, Value
 
 
@@ -91,6 +93,19 @@ class DeliverySpan:
         if ended.template:
             attributes["notifier.card"] = ended.template
         self._span.end(attributes, error=refused.reason.value if refused else None)
+
+
+def delivery_span(
+    spans: Spans | None, batch: Sequence[tuple[Entry, Notification]]
+) -> AbstractContextManager[DeliverySpan | None]:
+    """Begin the span of a delivery where spans are made; one that fails unforeseen withholds no card."""
+    if spans is None:
+        return nullcontext()
+    try:
+        return DeliverySpan(spans, batch)
+    except Exception as exc:
+        log_unforeseen("delivery_not_traced", exc, **identity(batch[0][1]))
+        return nullcontext()
 
 
 def post_span(

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+import math
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from typing import Any, cast
 
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError, TimeoutError
 
 from notifier.config import RedisSettings
 from notifier.errors import StreamError
@@ -34,6 +41,7 @@ _SCRIPTS = (
     "room",
     "trial",
 )
+_SLOW_SECONDS = 2.0
 _ROOM_BYTES = 8 * 2**20
 """For entries that are claimed together."""
 
@@ -56,6 +64,9 @@ class Consumer:
         self._unseen: set[str] = set()
         """Streams of which entries may have been read whose reply did not arrive."""
         self._trial = asyncio.Lock()
+        self._away_at = -math.inf
+        """When Redis last failed to answer, or took very long; monotonic seconds."""
+        self._slow_seconds = max(_SLOW_SECONDS, settings.lease_seconds / 3)
 
     async def ensure(self, streams: Sequence[str]) -> None:
         """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
@@ -109,7 +120,7 @@ class Consumer:
         patience_ms = int(block_seconds * 1000) if asked in self._answered else 0
         async with self._errors():
             try:
-                with a_read_that_waits():
+                with self._watched(patience_ms / 1000), a_read_that_waits():
                     reply = await self.client.xreadgroup(
                         self._group,
                         self.consumer,
@@ -149,7 +160,12 @@ class Consumer:
         count: int,
         largest_bytes: int = LARGEST_BYTES,
     ) -> list[Entry]:
-        """Take over entries whose consumer has been silent for `idle_seconds`."""
+        """Take over entries whose consumer has been silent for `idle_seconds`.
+
+        Nothing until Redis has answered for as long: after an outage all consumers have been silent, the living too.
+        """
+        if time.monotonic() - self._away_at < idle_seconds:
+            return []
         return await self._taken(stream, int(idle_seconds * 1000), count, largest_bytes, "")
 
     async def _taken(
@@ -197,4 +213,17 @@ class Consumer:
 
     async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
         async with self._errors():
-            return await self._scripts[script].run(self.client, keys_, argv)
+            with self._watched():
+                return await self._scripts[script].run(self.client, keys_, argv)
+
+    @contextmanager
+    def _watched(self, patience_seconds: float = 0) -> Iterator[None]:
+        """Note when Redis does not answer; the driver tries again for a while before it says so."""
+        began = time.monotonic()
+        try:
+            yield
+        except (ConnectionError, TimeoutError, OSError, ReadOnlyError):
+            self._away_at = time.monotonic()
+            raise
+        if time.monotonic() - began > patience_seconds + self._slow_seconds:
+            self._away_at = time.monotonic()

@@ -48,12 +48,12 @@ class Leases:
         return sure is not None and time.monotonic() - sure < 2 * self._interval
 
     async def still_ours(self, stream: str, entry_id: str) -> bool:
-        """Tell whether an entry is still in hand: another process takes it over when this one, or Redis, stood still.
+        """Ask Redis whether an entry is still in hand: another process takes it over when this one, or Redis, stood still.
 
         Raises:
             StreamError: Redis is away, so nobody knows.
         """
-        return self.surely_ours(stream, entry_id) or await self._renewed(stream, [entry_id])
+        return await self._renewed(stream, [entry_id])
 
     async def run(self) -> None:
         """Renew all leases three times per lease, until cancelled."""

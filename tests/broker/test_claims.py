@@ -9,15 +9,27 @@ import redis.asyncio
 from typing_extensions import override
 
 from notifier.errors import StreamError
+from notifier.events import Priority
 from notifier.stages.stage import in_order
 from notifier.streams import replies
 from notifier.streams.entries import Entry
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
-from tests.support.backlog import BATCH, KEYS, NORMAL, STREAM, calm, ids, publish, read_all
+from tests.support.backlog import (
+    BATCH,
+    KEYS,
+    NORMAL,
+    STREAM,
+    URGENT,
+    calm,
+    ids,
+    publish,
+    read_all,
+)
 from tests.support.broker import Broker
 from tests.support.reading import SOURCE, Joined, read
-from tests.support.stages import Stages
+from tests.support.receiver import WebhookReceiver
+from tests.support.stages import Stages, notifications
 
 LONG_AGO_MS = 10**9
 
@@ -205,3 +217,96 @@ async def test_entry_too_large_to_be_kept_leaves_its_size_and_names(
     assert "patient_id" in letter["event"]
     assert await ids(client, NORMAL) == ["n1"]
     assert await client.xlen(KEYS.dead) == 1
+
+
+async def leave_in_flight(broker: Broker, lane: str, count: int) -> None:
+    """Let a process that is gone have read this many entries of a lane."""
+    dead = broker.group("dead")
+    entries = await dead.read([lane], count=count, block_seconds=0.01)
+    assert len(entries) == count
+    await dead.give_up(lane, [entry.id for entry in entries])
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+async def test_what_a_process_left_is_posted_before_all_that_is_newer(
+    broker: Broker, stages: Stages, webhook_receiver: WebhookReceiver, urgent: bool
+):
+    limit = stages.config.rate_limit.model_copy(
+        update={"requests": 200, "period_seconds": 1, "burst": 1, "min_interval_seconds": 0}
+    )
+    priority = Priority.CRITICAL if urgent else Priority.LOW
+    older, left, newer = (
+        [
+            each._replace(id=f"{name}-{each.id}", priority=priority)
+            for each in notifications(many)
+        ]
+        for name, many in (("older", 3), ("left", 10), ("newer", 20))
+    )
+    async with stages.lane(webhook_receiver.url("sre"), rate_limit=limit) as lane:
+        await stages.put(*older)
+        while await lane.step():
+            pass
+        await stages.put(*left)
+        await leave_in_flight(broker, URGENT if urgent else NORMAL, len(left))
+        await stages.put(*newer)
+        lane.delivery._claim.again()
+        while await lane.step():
+            pass
+
+    kinds = [
+        request.headers["webhook-id"].partition("-")[0] for request in webhook_receiver.requests
+    ]
+    assert kinds == ["older"] * 3 + ["left"] * 10 + ["newer"] * 20
+
+
+async def test_a_new_urgent_notification_goes_before_what_is_claimed_and_not_urgent(
+    broker: Broker, stages: Stages, webhook_receiver: WebhookReceiver
+):
+    limit = stages.config.rate_limit.model_copy(
+        update={"requests": 200, "period_seconds": 1, "burst": 1, "min_interval_seconds": 0}
+    )
+    [urgent] = notifications(1, priority=Priority.CRITICAL)
+    left = [each._replace(id=f"left-{each.id}") for each in notifications(3)]
+    async with stages.lane(webhook_receiver.url("sre"), rate_limit=limit) as lane:
+        await stages.put(*left)
+        await leave_in_flight(broker, NORMAL, len(left))
+        await stages.put(urgent)
+        while await lane.step():
+            pass
+
+    first, *rest = [request.headers["webhook-id"] for request in webhook_receiver.requests]
+    assert first == urgent.id
+    assert sorted(rest) == [each.id for each in left]
+
+
+async def test_nothing_is_claimed_for_a_lease_after_redis_was_away(
+    broker: Broker, client: redis.asyncio.Redis, join: Joined
+):
+    owner, cut_off, other = await join("owner"), await join("cut off"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    [entry_id] = await read(owner)
+    await owner.give_up(SOURCE, [entry_id])
+    await broker.go_away()
+    with pytest.raises(StreamError):
+        await read(cut_off)
+    await broker.come_back()
+
+    at_once = await cut_off.claim(SOURCE, idle_seconds=60, count=1)
+
+    assert at_once == []
+    assert len(await other.claim(SOURCE, idle_seconds=60, count=1)) == 1
+
+
+async def test_claimed_notification_that_its_owner_ends_after_all_is_not_posted(
+    broker: Broker, stages: Stages, webhook_receiver: WebhookReceiver
+):
+    owner = broker.group("owner")
+    async with stages.lane(webhook_receiver.url("sre")) as lane:
+        [entry_id] = await stages.put(*notifications(1))
+        await leave_in_flight(broker, NORMAL, 1)
+        await lane.delivery.turn()
+        # What is claimed is asked for when it begins and again right before its post.
+        await owner.hop([Move(NORMAL, entry_id)])
+        await lane.delivery.drain()
+
+    assert webhook_receiver.requests == []
