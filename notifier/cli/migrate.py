@@ -73,7 +73,8 @@ def status(
     config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
 ) -> None:
     """List the migrations and when each was applied; exit 5 if one is missing."""
-    found = migrations.status(settings(config).database.url)
+    database = settings(config).database
+    found = migrations.status(database.url, connect_seconds=database.connect_timeout_seconds)
     if wants_json(form, as_json):
         print_json([{"id": item.id, "applied_at": item.applied_at} for item in found])
     else:

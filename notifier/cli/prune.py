@@ -25,11 +25,14 @@ def prune_audit(
     loaded = settings(config)
     url, audit = loaded.database.url, loaded.audit
     retention = Retention(audit.retention_days, audit.critical_retention_days)
+    connect = loaded.database.connect_timeout_seconds
     if dry_run:
-        ordinary, critical = count_old(url, retention, now=_now, statement_seconds=timeout)
+        ordinary, critical = count_old(
+            url, retention, now=_now, connect_seconds=connect, statement_seconds=timeout
+        )
         typer.echo(f"{ordinary + critical} rows are old, {critical} of them critical")
         return
-    gone = prune(url, retention, now=_now, statement_seconds=timeout)
+    gone = prune(url, retention, now=_now, connect_seconds=connect, statement_seconds=timeout)
     typer.echo(f"deleted {gone} rows")
 
 

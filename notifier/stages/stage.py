@@ -10,6 +10,7 @@ import structlog
 
 from notifier.errors import InternalError, UnreachableError
 from notifier.streams.entries import ALONE, Entry
+from notifier.telemetry import progress
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
 
@@ -55,6 +56,7 @@ async def keep_turning(
     health.expect(part)
     wait = FIRST_WAIT_SECONDS
     in_a_row = 0
+    progress.listen(lambda seconds: health.beat(part, time.monotonic() + seconds))
     while not stop.is_set():
         leave_if_cancelled()
         health.beat(part, time.monotonic())

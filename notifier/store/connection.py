@@ -21,6 +21,7 @@ from typing_extensions import override
 from notifier.config import mask_url
 from notifier.errors import StoreError
 from notifier.store.failures import UnfitEncoding, store_error
+from notifier.telemetry import progress
 
 T = TypeVar("T")
 
@@ -69,6 +70,7 @@ class _Bounded(psycopg.AsyncConnection[Any]):
 
     @override
     async def wait(self, gen: PQGen[T], *_: Any, **__: Any) -> T:
+        progress.waits(self.limit_seconds)
         try:
             async with asyncio.timeout(self.limit_seconds):
                 return await waiting.wait_async(gen, self.pgconn.socket)
@@ -78,6 +80,8 @@ class _Bounded(psycopg.AsyncConnection[Any]):
         except asyncio.CancelledError:
             self.pgconn.finish()
             raise
+        finally:
+            progress.waits(0)
 
 
 async def open_connection(
@@ -109,10 +113,12 @@ async def open_connection(
         target = "read-write" if access is Access.WRITE else "primary"
         wanted.setdefault("target_session_attrs", given.get("target_session_attrs") or target)
     wanted |= {"client_encoding": "UTF8", "application_name": name}
+    # The driver's own limit is for each address by itself, and none for looking up a name.
+    limit = connect_seconds * (hosts + 1)
     connection: _Bounded | None = None
+    progress.waits(limit)
     try:
-        # The driver's own limit is for each address by itself, and none for looking up a name.
-        async with asyncio.timeout(connect_seconds * (hosts + 1)):
+        async with asyncio.timeout(limit):
             connection = await _Bounded.connect(
                 make_conninfo(url, **wanted),
                 autocommit=True,

@@ -91,12 +91,15 @@ def migrate_down(
     return _alone(url, statement_seconds, others_seconds, down)
 
 
-def status(url: str) -> list[MigrationStatus]:
+def status(url: str, *, connect_seconds: float = _CONNECT_SECONDS) -> list[MigrationStatus]:
     """Return every migration and when it was applied. Raises StoreError."""
 
     async def read() -> dict[str, datetime]:
         async with connected(
-            url, name="notifier migrate", connect_seconds=5, statement_seconds=10
+            url,
+            name="notifier migrate",
+            connect_seconds=connect_seconds,
+            statement_seconds=10,
         ) as connection:
             return await applied(connection)
 

@@ -20,7 +20,6 @@ T = TypeVar("T")
 
 _QUERIES = load_queries("prune.sql")
 _BATCH = 5_000
-_CONNECT_SECONDS = 10
 _FARTHEST = timedelta(minutes=1)
 """How far two clocks may be apart; nobody knows which of them is right."""
 
@@ -34,7 +33,12 @@ class Retention:
 
 
 def count_old(
-    url: str, retention: Retention, *, now: Callable[[], datetime], statement_seconds: float
+    url: str,
+    retention: Retention,
+    *,
+    now: Callable[[], datetime],
+    connect_seconds: float,
+    statement_seconds: float,
 ) -> tuple[int, int]:
     """Return how many rows are old: ordinary and critical ones. As prune."""
 
@@ -43,11 +47,16 @@ def count_old(
         row = await (await connection.execute(_QUERIES["count"], parameters)).fetchone()
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
-    return asyncio.run(_connected(url, Access.READ, statement_seconds, count))
+    return asyncio.run(_connected(url, Access.READ, connect_seconds, statement_seconds, count))
 
 
 def prune(
-    url: str, retention: Retention, *, now: Callable[[], datetime], statement_seconds: float
+    url: str,
+    retention: Retention,
+    *,
+    now: Callable[[], datetime],
+    connect_seconds: float,
+    statement_seconds: float,
 ) -> int:
     """Delete old rows batch by batch, each in a transaction of its own; returns how many.
 
@@ -55,6 +64,7 @@ def prune(
         url: Where Postgres is.
         retention: How long rows are kept.
         now: This machine's clock, only compared.
+        connect_seconds: Longest wait for a connection.
         statement_seconds: Longest run of one batch.
 
     Raises:
@@ -74,12 +84,15 @@ def prune(
             await connection.execute(_QUERIES[query], parameters)
         return gone
 
-    return asyncio.run(_connected(url, Access.WRITE, statement_seconds, delete))
+    return asyncio.run(
+        _connected(url, Access.WRITE, connect_seconds, statement_seconds, delete)
+    )
 
 
 async def _connected(
     url: str,
     access: Access,
+    connect_seconds: float,
     statement_seconds: float,
     work: Callable[[Rows], Coroutine[Any, Any, T]],
 ) -> T:
@@ -87,7 +100,7 @@ async def _connected(
         connection = await open_connection(
             url,
             name="notifier prune",
-            connect_seconds=_CONNECT_SECONDS,
+            connect_seconds=connect_seconds,
             statement_seconds=statement_seconds,
             access=access,
         )

@@ -20,7 +20,7 @@ class Health:
     """Name of a loop → monotonic seconds at which it last made progress."""
 
     def beat(self, loop: str, now: float) -> None:
-        """Note that a loop gets on: it has done a turn, or waits for something that is bounded."""
+        """Note that a loop makes progress, or will by a time that lies ahead: it waits for something that is bounded."""
         self.beats[loop] = now
 
     def rests(self, loop: str) -> None:

@@ -92,6 +92,7 @@ def test_nothing_goes_while_the_clocks_of_server_and_machine_differ(
             database_url,
             Retention(90, 365),
             now=lambda: datetime.now(UTC) + apart,
+            connect_seconds=10,
             statement_seconds=10,
         )
 

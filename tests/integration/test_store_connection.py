@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Awaitable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +16,14 @@ import pytest
 
 from notifier.errors import EncodingError, StatementTimeoutError, StoreError
 from notifier.sandbox.servers import Server
+from notifier.stages.stage import keep_turning
 from notifier.store import migrations
 from notifier.store.connection import Access, Connection, connected
 from notifier.store.store import Store
+from notifier.telemetry.health import Health
 from tests.support.commands import notifier
 from tests.support.frozen import frozen
+from tests.support.waiting import until
 
 ROW = "INSERT INTO teams_actions (notification_id, action, who, via, at) VALUES (gen_random_uuid(), 'acknowledge', 'x', 'page', '{at}')"
 
@@ -255,4 +259,24 @@ async def test_a_statement_that_takes_too_long_is_told_from_a_server_that_hangs(
     connection = to(database_url, statement_seconds=0.3)
     with pytest.raises(StatementTimeoutError):
         await ask(connection, "SELECT pg_sleep(60)")
+    await connection.close()
+
+
+async def test_a_loop_that_waits_for_a_slow_statement_is_not_one_that_hangs(database_url: str):
+    connection = to(database_url, statement_seconds=60)
+    health, stop, hung = Health(), asyncio.Event(), asyncio.Event()
+
+    async def turn() -> None:
+        await ask(connection, "SELECT pg_sleep(0.5)")
+        stop.set()
+        await hung.wait()
+
+    loop = asyncio.create_task(keep_turning(turn, part="slow", stop=stop, health=health))
+    await until(lambda: health.beats.get("slow", 0) > time.monotonic() + 50)
+    assert health.stalled(time.monotonic() + 20, 10) == []
+
+    await until(stop.is_set)
+    assert health.stalled(time.monotonic() + 20, 10) == ["slow"]
+    hung.set()
+    await loop
     await connection.close()

@@ -1,0 +1,54 @@
+"""A Postgres that hangs with its connections open holds up neither deliveries nor the keep-alives for systemd."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from notifier.sandbox.servers import Server
+from tests.support.daemons import Daemons
+from tests.support.frozen import frozen
+from tests.support.state import rows, xadd
+from tests.support.waiting import until
+
+WATCHDOG_SECONDS = 4
+
+
+async def test_deliveries_and_keep_alives_go_on_and_rows_come_afterwards(
+    daemons: Daemons, postgres_server: Server, tmp_path: Path
+):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        alive = 0
+
+        def beaten(times: int) -> bool:
+            nonlocal alive
+            try:
+                while True:
+                    alive += manager.recv(4096) == b"WATCHDOG=1"
+            except BlockingIOError:
+                return alive >= times
+
+        await daemons.start(
+            NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=str(WATCHDOG_SECONDS * 1_000_000),
+            TEAMS_DATABASE__STATEMENT_TIMEOUT_SECONDS="0.5", TEAMS_DATABASE__CONNECT_TIMEOUT_SECONDS="1",
+            TEAMS_ESCALATION__POLL_SECONDS="0.5",
+        )  # fmt: skip
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
+        await until(lambda: len(rows(daemons.database_url)) == 1)
+
+        with frozen(postgres_server):
+            for number in range(5):
+                xadd(
+                    daemons.redis_url,
+                    {"type": "a.b", "stakeholders": "sre", "id": f"meanwhile{number}"},
+                )
+            await daemons.receiver.wait_for(6)
+            alive = 0
+            # Four for each watchdog: by the last of these a loop that hung would have been found.
+            await until(lambda: beaten(6), 30)
+            assert "does not answer in time" in daemons.log()
+
+        await until(lambda: len(rows(daemons.database_url)) == 6)
+    assert "loops_hang" not in daemons.log()
