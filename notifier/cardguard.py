@@ -52,6 +52,8 @@ _WORD_JOINER = "\u2060"
 _LINE_ENDS = re.compile("[\r\n\x85\u2028\u2029]+")
 _ADDRESS = re.compile(r"(?i:https?://|mailto:)[^\s\\]++")
 
+MAX_ADDRESS = 2_000
+"""Characters of a link. A longer one could cost the whole card, for it cannot be shortened, and browsers and proxies refuse some."""
 _SCHEMES = ("https://", "http://")
 _NO_LINK = "\ue000"
 """Stands for a destination that must not be linked to, until the whole text is known."""
@@ -155,7 +157,7 @@ def visible(text: str) -> str:
 
 def safe_address(value: Value) -> Value:
     """Return an http(s) or mailto address as it is, DROP for anything else."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > MAX_ADDRESS:
         return DROP
     if value.startswith(_SCHEMES) and value.isprintable():
         # What is printable is no space but " ", and seen; a pattern would look at each sign.
@@ -166,7 +168,8 @@ def safe_address(value: Value) -> Value:
 def _destination(value: Value) -> str:
     """Return the destination of a link, written so that nothing in it ends the link; a mark if it must not be one."""
     encoded = _encoded(visible(value).strip()) if isinstance(value, str) else ""
-    return encoded if _ADDRESS.fullmatch(encoded) else _NO_LINK
+    usable = len(encoded) <= MAX_ADDRESS and _ADDRESS.fullmatch(encoded)
+    return encoded if usable else _NO_LINK
 
 
 def _encoded(text: str) -> str:

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from typing_extensions import override
 
 from notifier import assets
-from notifier.cardguard import GAP, guard
+from notifier.cardguard import GAP, MAX_ADDRESS, guard
 from notifier.config import Config, LinkSettings
 from notifier.digests import DIGEST_CARD
 from notifier.errors import CardError, TemplateError
@@ -331,7 +331,8 @@ def _plain_links(notification: Notification, links: LinkSettings) -> dict[str, J
         found["runbook"] = runbook
     elif links.runbooks:
         found["runbook"] = f"{links.runbooks}/{quote(notification.event_type, safe='')}"
-    return found
+    # A link made of a long value would cost the card, for it cannot be shortened.
+    return {name: url for name, url in found.items() if len(str(url)) <= MAX_ADDRESS}
 
 
 def _segment(value: JsonValue) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,11 @@ from notifier.errors import NotifierError
 from notifier.secrets import Secrets, load_secrets, open_vault, sources
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
+
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters that JSON leaves as they are, and what turns the direction of text."""
 
 Result = TypeVar("Result")
 
@@ -74,8 +80,9 @@ def require_one(given: Mapping[str, object], *, param_hint: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print indented JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """Print indented JSON; what moves a cursor or turns text round is escaped, for it comes from producers."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    typer.echo(_UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text))
 
 
 def plain(text: str) -> Text:

@@ -71,13 +71,15 @@ def public_app(daemon: Daemon) -> web.Application:
             titles=lambda: _titles(daemon),
             zone=lambda: ZoneInfo(daemon.config.business_hours.time_zone),
             https=lambda: is_https(daemon),
-            now=utc_now,
+            now=daemon.clock.now,
             hosts=lambda: {urlsplit(daemon.config.public.url).hostname or ""},
         )
     )
     add_callback(
         app,
-        CallbackParts(lambda: _callback_keys(daemon), desk, actions, clients, limit, utc_now),
+        CallbackParts(
+            lambda: _callback_keys(daemon), desk, actions, clients, limit, daemon.clock.now
+        ),
     )
     return app
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 from notifier.cards import ActionLink
 from notifier.config import Config
@@ -10,7 +10,9 @@ from notifier.secrets import Secrets
 from notifier.signing import EVENT_PARAMETER, action_token, event_mark
 
 
-def action_link(config: Config, secrets: Secrets) -> ActionLink | None:
+def action_link(
+    config: Config, secrets: Secrets, now: Callable[[], float]
+) -> ActionLink | None:
     """Return what signs a card's action links with the current key; None without a key or a public URL."""
     keys = secrets.keys
     base = config.public.url
@@ -19,7 +21,7 @@ def action_link(config: Config, secrets: Secrets) -> ActionLink | None:
     signing = keys.current
 
     def link(notification_id: str, action: str, event_key: str) -> str:
-        expires_at = int(time.time() + config.public.link_ttl_seconds)
+        expires_at = int(now() + config.public.link_ttl_seconds)
         secret = signing.get_secret_value()
         token = action_token(
             secret,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from notifier.config import Config
+from notifier.daemon.clock import SharedClock
 from notifier.daemon.loops import Loop
 from notifier.daemon.snapshot import Snapshot
 from notifier.secrets import Secrets
@@ -39,6 +40,8 @@ class Daemon:
     leases: Leases
     spans: Spans | None = None
     """What makes spans, where tracing is switched on."""
+    clock: SharedClock = field(default_factory=SharedClock)
+    """The time of links and of what people do."""
     health: Health = field(default_factory=Health)
     working: list[Loop] = field(default_factory=list)
     """Loops that end by themselves once `stop` is set."""

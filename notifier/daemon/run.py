@@ -16,6 +16,7 @@ import structlog
 
 from notifier.config import Config, mask_url
 from notifier.daemon.actions import add_actions
+from notifier.daemon.clock import SharedClock
 from notifier.daemon.housekeeping import housekeeping, read_streams
 from notifier.daemon.inspection import Inspector
 from notifier.daemon.listeners import add_listeners
@@ -84,13 +85,14 @@ def run(
         )
     # A reload asked for before there is anything to reload must not end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    blueprint = Blueprint(load, env, clock=time.monotonic)
+    clock = SharedClock()
+    blueprint = Blueprint(load, env, clock=time.monotonic, now=clock.time)
     snapshot = blueprint.build(None)
     logs.configure(snapshot.config.logging)
     start_series(snapshot.config)
     spans = open_spans(snapshot.config.tracing, instance=instance)
     try:
-        asyncio.run(_main(snapshot, blueprint, instance, stages, spans))
+        asyncio.run(_main(snapshot, blueprint, instance, stages, spans, clock))
     except NotifierError:
         raise
     except Exception as exc:
@@ -104,6 +106,7 @@ async def _main(
     instance: str,
     stages: frozenset[str],
     spans: Spans | None,
+    clock: SharedClock,
 ) -> None:
     config = snapshot.config
     client = connect(config.redis)
@@ -111,13 +114,16 @@ async def _main(
     consumer = f"{instance}.{os.getpid()}.{random_source.token_hex(3)}"
     group = ConsumerGroup(client, config.redis, consumer)
     leases = Leases(group, lease_seconds=config.redis.lease_seconds)
-    daemon = Daemon(snapshot, instance, stages, asyncio.Event(), client, group, leases, spans)
+    daemon = Daemon(
+        snapshot, instance, stages, asyncio.Event(), client, group, leases, spans, clock
+    )
     group.refusals.listener = partial(_key_refused, daemon)
     supervisor = Supervisor(os.environ)
     daemon.before_reload.append(supervisor.reloading)
     daemon.after_reload.append(supervisor.ready)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(close, client)
+        await clock.measure(client, config.redis)
         if spans is not None:
             spans.watch(lambda why: daemon.health.warns("tracing", why))
             stack.push_async_callback(spans.close)
@@ -137,6 +143,7 @@ async def _main(
             Loop("leases", leases.run),
             Loop("inspection", inspector.run),
             Loop("housekeeping", lambda: housekeeping(daemon)),
+            Loop("clock", lambda: clock.follow(client, config.redis)),
             Loop("presence", lambda: presence(daemon)),
             Loop("reload", reloader.run),
         ]

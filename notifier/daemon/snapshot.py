@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -60,10 +61,13 @@ class Blueprint:
         env: Mapping[str, str],
         *,
         clock: Callable[[], float],
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """Take `clock` for monotonic seconds and `now` for the Unix seconds by which links expire."""
         self._load = load
         self._env = env
         self._clock = clock
+        self._now = now
 
     def build(self, running: Snapshot | None) -> Snapshot:
         """Read and check everything; `running` lends Vault's last values if Vault is away.
@@ -93,7 +97,7 @@ class Blueprint:
             cards,
             Catalogue(config.routes, config.channels),
             Masking.of(config.masking.fields, config.masking.exempt),
-            CardPainter(cards, config, action_link(config, secrets)),
+            CardPainter(cards, config, action_link(config, secrets, self._now)),
             vault,
             away,
         )
@@ -121,7 +125,7 @@ class Blueprint:
             running,
             secrets=secrets,
             painter=CardPainter(
-                running.cards, running.config, action_link(running.config, secrets)
+                running.cards, running.config, action_link(running.config, secrets, self._now)
             ),
             vault_away=None,
         )

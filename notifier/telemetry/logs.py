@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from notifier.config import LoggingSettings
 from notifier.errors import place_of
 from notifier.telemetry.linelimit import LineLimit
 
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _MOST_SAID = 300
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """sd-daemon(3): levels of syslog, which journalctl -p asks for."""
@@ -91,6 +93,7 @@ def configure(settings: LoggingSettings) -> None:
             structlog.processors.add_log_level,
             time,
             structlog.processors.format_exc_info,
+            *([_without_controls] if form == "console" else []),
             _with_priority(renderer) if journal else renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -141,6 +144,25 @@ def _add_time(
 
 
 def _to_json(event: object, default: Callable[[object], object]) -> str:
+    line = _json_line(event, default)
+    # A terminal may obey control characters that JSON leaves as they are; nearly every line is ASCII, which takes no look.
+    return line if line.isascii() else _CONTROLS.sub(_escaped, line)
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    return f"\\u{ord(sign[0]):04x}"
+
+
+def _without_controls(
+    _logger: object, _name: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _CONTROLS.sub(_escaped, value)
+    return event
+
+
+def _json_line(event: object, default: Callable[[object], object]) -> str:
     try:
         return orjson.dumps(event, default, _OPTIONS).decode()
     except TypeError:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 import uuid
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from notifier.sandbox.servers import start_postgres
 from notifier.signing import action_token
@@ -79,6 +81,21 @@ async def test_acknowledging_works_while_postgres_is_away_and_is_applied_when_it
         await until(
             lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"], seconds=60
         )
+
+
+@pytest.mark.parametrize("ahead", ["2592000", "-2592000"])
+async def test_links_last_as_long_as_they_should_on_a_machine_with_a_wrong_clock(
+    daemons: Daemons, ahead: str
+):
+    settings = public()
+    await daemons.start(program="tests.support.wrong_clock", CLOCK_AHEAD=ahead, **settings)
+    xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "x"})
+    [request] = await daemons.receiver.wait_for(1)
+    url = links_on(request.body)["Acknowledge"]
+
+    expires_at = int(url.partition("/a/")[2].split(".")[3])
+    assert abs(expires_at - time.time() - 604_800) < 600
+    assert (await post(url, who="Sara"))[0] == 200
 
 
 async def test_unrecorded_ids_do_not_stop_the_others(daemons: Daemons):

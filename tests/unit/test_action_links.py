@@ -49,6 +49,29 @@ def test_another_event_cannot_point_its_links_elsewhere(
     assert all(url.endswith(card.id) for url in links(card).values())
 
 
+def test_a_link_that_would_cost_the_card_is_left_out() -> None:
+    config = CONFIG.model_copy(
+        update={
+            "links": CONFIG.links.model_copy(update={"claims_app": "https://claims.example"})
+        }
+    )
+    painter = CardPainter(load_cards(assets.cards_dir()), config, None)
+    long = notification(
+        "nphies.claim.rejected",
+        claim_id="C" * 5_000,
+        runbook_url="https://x.example/" + "r" * 5_000,
+    )
+
+    found: Any = painter.context(long)["links"]
+
+    assert all(len(url) < 2_100 for url in found.values())
+    assert "view_claim" not in found
+    assert (
+        "view_claim"
+        in painter.context(notification("nphies.claim.rejected", claim_id="C-1"))["links"]
+    )  # type: ignore[operator]
+
+
 def test_who_took_what_offers_no_action() -> None:
     told = notification("notifier.acknowledged", taken_by="Sara")
     assert links(told) == {}

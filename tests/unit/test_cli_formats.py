@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from notifier import assets
 from notifier.cli import app
+from notifier.cli.options import print_json
 
 SAMPLE = str(assets.cards_dir() / "samples" / "nphies.claim.rejected.json")
 
@@ -57,3 +58,14 @@ def test_two_formats_at_once_are_refused_before_anything_is_done(command: str, f
 
 def test_a_command_that_prints_json_in_any_case_has_no_other_format():
     assert "--format" in said("schema", "--format", "table", code=2)
+
+
+def test_json_moves_no_cursor_and_turns_no_text_round(capsys: pytest.CaptureFixture[str]):
+    value = {"id": "a\x9b31m\x85\x7f\u202eb", "name": "سارة"}
+
+    print_json(value)
+
+    text = capsys.readouterr().out
+    assert not any(sign in text for sign in "\x9b\x85\x7f\u202e")
+    assert "سارة" in text
+    assert json.loads(text) == value

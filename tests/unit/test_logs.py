@@ -76,6 +76,25 @@ def test_elsewhere_a_line_is_json_alone(stream: dict[str, str]):
     assert (said["logger"], said["said"], said["level"]) == ("library", "odd", "warning")
 
 
+CONTROLS = """
+import structlog
+from notifier.config import LoggingSettings
+from notifier.telemetry import logs
+logs.configure(LoggingSettings(format="%s", level="info"))
+structlog.get_logger().info("routed", source="\\x9b31mred \\x1b[2J\\x85 سارة")
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_line_moves_a_cursor(form: str):
+    text = "\n".join(lines(dict(os.environ), journal=False, program=CONTROLS % form))
+
+    assert not any(sign in text for sign in "\x9b\x1b\x85")
+    assert "سارة" in text
+    if form == "json":
+        assert json.loads(text)["source"] == "\x9b31mred \x1b[2J\x85 سارة"
+
+
 FLOOD = """
 import logging
 from notifier.config import LoggingSettings
