@@ -83,7 +83,7 @@ bench-backlog: $(VENV)/.dev ## Measure memory and waits with up to a million eve
 bench-templates: $(VENV)/.dev ## Measure card templates beside Microsoft's engine (needs Node)
 	$(BIN)/python benchmarks/templates.py
 
-schema: $(VENV)/.run ## Write docs/event.schema.json and docs/asyncapi.json from the model
+schema: $(VENV)/.run ## Write docs/event.schema.json, docs/asyncapi.json and docs/event-types.md
 	$(BIN)/notifier schema --write docs
 
 pictures: $(VENV)/.dev ## Take the pictures of the documents from a running sandbox (needs Chromium)

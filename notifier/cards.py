@@ -18,6 +18,7 @@ from typing_extensions import override
 from notifier import assets
 from notifier.cardguard import GAP, MAX_ADDRESS, guard
 from notifier.config import Config, LinkSettings
+from notifier.datafields import Unused, shown_fields, unused_fields
 from notifier.digests import DIGEST_CARD
 from notifier.errors import CardError, TemplateError
 from notifier.events import Priority
@@ -47,6 +48,9 @@ _PRIORITY_LOOKS: dict[Priority, tuple[str, str]] = {
     Priority.INFO: ("⚪", "default"),
 }
 
+_OWN_CARDS = frozenset({ESCALATION_CARD, ACKNOWLEDGED_CARD, DIGEST_CARD})
+"""Cards whose data notifier makes itself."""
+
 ActionLink = Callable[[str, str, str], str]
 """(notification id, action, key of the event) → signed URL."""
 
@@ -64,6 +68,8 @@ class DrawnCard(NamedTuple):
     """The expressions that had no value and show a dash."""
     more_link: str | None
     """Where a reader finds what had to be left out."""
+    unused: tuple[Unused, ...] = ()
+    """The members of the data that it does not show."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,7 @@ class CardPainter:
         nphies = config.links.model_dump(include=_NPHIES_LINKS)
         self._nphies_links = {name: address for name, address in nphies.items() if address}
         self._action_link = action_link
+        self._shown: dict[str, frozenset[str] | None] = {}
 
     def draw(self, notification: Notification) -> DrawnCard:
         """Return the card, with a dash wherever its template finds no value.
@@ -219,7 +226,12 @@ class CardPainter:
             return GAP
 
         card = template.expand(context, missing=dash)
-        return DrawnCard(name, card, tuple(gaps), _more_link(context))
+        unused: tuple[Unused, ...] = ()
+        if notification.card not in _OWN_CARDS:
+            if name not in self._shown:
+                self._shown[name] = shown_fields(template)
+            unused = unused_fields(notification.data, self._shown[name])
+        return DrawnCard(name, card, tuple(gaps), _more_link(context), unused)
 
     def acknowledge_link(self, notification: Notification) -> str | None:
         """Return the signed link under which someone takes this notification; None without a public URL."""

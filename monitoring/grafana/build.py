@@ -175,12 +175,14 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         (
             Panel("Gaps in cards", "Expressions without value, shown as a dash, in an hour.",
                   (("sum by (template) (increase(teams_card_gaps_total[1h]))", "{{template}}"),), width=6),
+            Panel("Fields not shown", "Members of events' data that no card shows, in an hour; the name is what was perhaps meant.",
+                  (("sum by (template, meant) (increase(teams_event_fields_unused_total[1h]))", "{{template}} {{meant}}"),), width=6),
             Panel("Cards shortened", "Too large for Teams, in an hour.",
                   (("sum by (template) (increase(teams_cards_shortened_total[1h]))", "{{template}}"),), width=6),
             Panel("Memory", "Resident.", (('process_resident_memory_bytes{job="notifier"}', "{{instance}}"),), "bytes", width=6),
             Panel("CPU", "Cores in use.", (('rate(process_cpu_seconds_total{job="notifier"}[$__rate_interval])', "{{instance}}"),), width=6),
             Panel("Spans", "Only where traces are switched on; lost: the collector takes none.",
-                  (("sum by (result) (rate(teams_trace_spans_total[$__rate_interval]))", "{{result}}"),), "ops", width=24, height=6),
+                  (("sum by (result) (rate(teams_trace_spans_total[$__rate_interval]))", "{{result}}"),), "ops", width=18, height=6),
         ),
     ),
 )  # fmt: skip

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from pydantic import JsonValue
 
-from notifier.cards import CardPainter, Cards
+from notifier.cardcheck.seal import Folder
+from notifier.cardcheck.variants import Fields, read_fields
+from notifier.cards import CardPainter, Cards, card_folders, checked_cards
 from notifier.cli.event_input import accepted
 from notifier.config import Config
-from notifier.errors import EventError
+from notifier.datafields import shown_fields, unused_fields
+from notifier.errors import CardError, EventError, TemplateError
 from notifier.events import Event, ahead_of
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
@@ -58,10 +61,7 @@ def _by_place(doubted: Iterable[tuple[str, str | None]]) -> list[str]:
     for place, why in doubted:
         if why is not None:
             places.setdefault(why, []).append(place)
-    return [
-        f"{found[0]}{f' and {len(found) - 1} more' if found[1:] else ''}: {why}"
-        for why, found in places.items()
-    ]
+    return [f"{_places(found)}: {why}" for why, found in places.items()]
 
 
 def _why_early(event: Event, now: datetime) -> str | None:
@@ -70,6 +70,43 @@ def _why_early(event: Event, now: datetime) -> str | None:
         return None
     hours = ahead.total_seconds() / 3600
     return f"time: is {hours:.1f} h ahead; write a local time with its offset, such as +03:00"
+
+
+def unshown(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
+    """Return in words, by their places, which members of data no card shows; nothing where cards cannot be read."""
+    catalogue = Catalogue(config.routes, config.channels)
+    folders = card_folders(config)
+    places: dict[str, list[str]] = {}
+    try:
+        fields = read_fields(*folders)
+        cards = checked_cards(Folder.read(*folders).templates)
+        for place, event in events:
+            for text in _unshown_by(catalogue, cards, fields, event):
+                places.setdefault(text, []).append(place)
+    except (CardError, TemplateError, OSError, ValueError):
+        # What is wrong with cards is said by the commands that draw them.
+        return []
+    return [f"{_places(found)}: {text}" for text, found in places.items()]
+
+
+def _unshown_by(
+    catalogue: Catalogue, cards: Cards, fields: Fields, event: Event
+) -> Iterator[str]:
+    try:
+        [first, *_] = catalogue.route(event, {}).notifications or [None]
+    except UnroutableError:
+        return
+    if first is None or first.card not in cards.templates:
+        return
+    _, template = cards.find(first.card, event.lang)
+    documented = fields.get(first.card, ())
+    for unused in unused_fields(event.data, shown_fields(template), documented):
+        meant = f"; did you mean {unused.meant}?" if unused.meant else ""
+        yield f"data.{unused.name} is not shown on the card {first.card}{meant}"
+
+
+def _places(found: list[str]) -> str:
+    return f"{found[0]}{f' and {len(found) - 1} more' if found[1:] else ''}"
 
 
 def _why_lost(catalogue: Catalogue, event: Event) -> str | None:

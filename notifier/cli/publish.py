@@ -23,7 +23,7 @@ from notifier.cli.options import (
     settings,
     with_redis,
 )
-from notifier.cli.preview import doubts, preview_cards, time_doubts
+from notifier.cli.preview import doubts, preview_cards, time_doubts, unshown
 from notifier.cli.producer_key import signature_doubt, signed, signing_key
 from notifier.config import Config
 from notifier.errors import EventError, NotifierError
@@ -97,7 +97,7 @@ def publish(
 ) -> None:
     """Publish events, from flags, a file, or JSON lines on standard input.
 
-    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same. What would become a dead letter by this configuration's routes, or for want of a signature, is warned of.
+    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same. What would become a dead letter by this configuration's routes, or for want of a signature, is warned of, and so are members of data that no card shows.
     """
     loaded = settings(config)
     require_one({"an event TYPE": event_type, "--file": file}, param_hint="TYPE")
@@ -130,6 +130,8 @@ def publish(
     if good and doubt:
         typer.echo(f"warning: {doubt}", err=True)
     for warning in time_doubts(((item.place, item.event) for item in good), datetime.now(UTC)):
+        typer.echo(f"warning: {warning}", err=True)
+    for warning in unshown(loaded, ((item.place, item.event) for item in good)):
         typer.echo(f"warning: {warning}", err=True)
     if dry_run:
         _preview(loaded, good, faults)

@@ -52,6 +52,8 @@ class Drawing:
                 expressions=sorted(set(drawn.gaps))[:10],
                 **identity(notification),
             )
+        for unused in drawn.unused:
+            metrics.UNUSED_FIELDS.labels(drawn.template, unused.meant).inc()
         try:
             return Drawn(drawn.template, self._body(drawn))
         except CardTooLargeError as exc:

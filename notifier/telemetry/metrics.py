@@ -98,6 +98,12 @@ CARD_GAPS = Counter(
     ["template"],
     registry=REGISTRY,
 )
+UNUSED_FIELDS = Counter(
+    "teams_event_fields_unused_total",
+    "Members of data that a delivered card does not show; meant: the field with a name like it, if any.",
+    ["template", "meant"],
+    registry=REGISTRY,
+)
 CARDS_SHORTENED = Counter(
     "teams_cards_shortened_total",
     "Cards that were too large for Teams and lost the ends of lists or texts.",

@@ -77,6 +77,17 @@ class Template:
         """Tell whether it may read this member of the data; where it says no, that is sure."""
         return self._looks_up or name in self._firsts
 
+    def members_read(self, name: str) -> frozenset[str] | None:
+        """Return the members of this member of the data that expressions name, in lower case; None if they read all of it."""
+        members: set[str] = set()
+        for path in self._may_read:
+            first, *rest = path.lower().removeprefix("$root.").removeprefix("$data.").split(".")
+            if first == name and not rest:
+                return None
+            if first == name:
+                members.add(rest[0])
+        return frozenset(members)
+
     def expand(
         self,
         data: JsonValue,

@@ -235,3 +235,25 @@ def test_publish_warns_of_a_time_to_come(redis_url: str, options: tuple[str, ...
 
     assert done.returncode == 0
     assert "3.0 h ahead" in done.stderr or "2.9 h ahead" in done.stderr
+
+
+def test_members_that_no_card_shows_are_named_in_a_dry_run():
+    done = notifier(
+        "publish", "nphies.claim.rejected", "--dry-run", "--field", "claim_id=1", "--field", "payer_name=canary",
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert "data.payer_name" in done.stderr
+    assert "payer?" in done.stderr
+    assert "canary" not in done.stderr
+
+
+def test_schema_of_one_type_has_its_fields_and_a_misspelt_type_is_named():
+    done = notifier("schema", "--type", "nphies.claim.rejected")
+    data = json.loads(done.stdout)["properties"]["data"]
+
+    assert "rejection_code" in data["properties"]
+    assert data["additionalProperties"] is False
+    wrong = notifier("schema", "--type", "nphies.claim.rejectd")
+    assert wrong.returncode == 2
+    assert "nphies.claim.rejected" in wrong.stderr

@@ -9,8 +9,10 @@ import pytest
 
 from notifier import assets
 from notifier.actions import Action, Via, request_fields
+from notifier.cardcheck.variants import read_fields
 from notifier.config import load_config
 from notifier.contract import asyncapi, json_schema
+from notifier.eventtypes import type_schema, types_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 SAMPLES = sorted((assets.cards_dir() / "samples").glob("*.json"))
@@ -21,6 +23,26 @@ def test_committed_files_are_what_the_model_says():
     assert json.loads((DOCS / "asyncapi.json").read_text()) == asyncapi(
         load_config(None, {}).streams
     )
+
+
+def test_the_page_of_event_types_is_what_routes_and_fields_say():
+    page = types_page(load_config(None, {}), read_fields(assets.cards_dir()))
+
+    assert (DOCS / "event-types.md").read_text() == page, "run: make schema"
+    assert "| payer | string |" in page
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_every_sample_fits_the_schema_of_its_type(path: Path):
+    sample = json.loads(path.read_text())
+    schema = type_schema(sample["type"], load_config(None, {}), read_fields(assets.cards_dir()))
+
+    if schema is not None:
+        validator = jsonschema.Draft202012Validator(schema)
+        validator.validate(sample)
+        other = {**sample, "data": {**sample["data"], "payer_nam": "x"}}
+        assert not validator.is_valid(other)
+        assert not validator.is_valid({**sample, "type": "a.b"})
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
