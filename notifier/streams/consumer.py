@@ -112,7 +112,9 @@ class Consumer:
         for name, entries_of_it in reply:
             stream = name.decode()
             found += [Entry(stream, each.decode(), fields) for each, fields in entries_of_it]
-            self._seen[stream] = found[-1].id
+            # Before Redis 7.2 an entry that a script adds and takes back ends a read with none.
+            if entries_of_it:
+                self._seen[stream] = found[-1].id
         return found
 
     async def _read_new(self, streams: Sequence[str], count: int, block_seconds: float) -> _New:

@@ -221,3 +221,21 @@ async def test_a_delivery_whose_hop_is_refused_waits_alone(
     running.cancel()
     assert reported == [[HopResult.MOVED]]
     assert await client.xlen(OTHER) == await client.xlen(TARGET) == 1
+
+
+async def test_a_read_that_waits_goes_on_after_an_entry_was_added_and_taken_back(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+    await group.ensure([TARGET])
+    [entry_id] = await published(client, group, 1)
+    await client.xack(SOURCE, "notifier", entry_id)
+    await group.read([TARGET], count=1, block_seconds=0.01)
+    reading = asyncio.create_task(group.read([TARGET], count=1, block_seconds=5))
+    await asyncio.sleep(0)
+
+    assert await group.hop([move(entry_id, TARGET)]) == [HopResult.LOST]
+    await client.xadd(TARGET, {"b": "2"})
+
+    found = await reading or await group.read([TARGET], count=1, block_seconds=5)
+    assert [entry.fields for entry in found] == [{b"b": b"2"}]
