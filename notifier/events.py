@@ -29,6 +29,9 @@ _Word = Annotated[
 ]
 _DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _MOST_AHEAD = timedelta(minutes=5)
+_FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_TIME = datetime(9999, 12, 30, tzinfo=UTC)
+"""Any offset can be added to it."""
 _Channel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -263,13 +266,26 @@ def ahead_of(time: datetime, now: datetime) -> timedelta | None:
     return ahead if ahead > _MOST_AHEAD else None
 
 
+def believed_time(time: datetime, now: datetime) -> datetime:
+    """Return the time of an entry's id, `now` in place of one that lies ahead.
+
+    Whoever adds an entry may choose its id, and later ones then get its time.
+    """
+    return time if ahead_of(time, now) is None else now
+
+
 def entry_time(entry_id: str) -> datetime:
-    """Return the time in a stream entry's id (milliseconds since 1970, Redis XADD)."""
+    """Return the time in a stream entry's id (milliseconds since 1970, Redis XADD).
+
+    A producer may choose ids such as 1-1 or beyond the calendar; the event is still worth delivering.
+    """
     try:
-        return datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        # A producer may choose ids such as 1-1 or beyond the calendar; the event is still worth delivering.
-        return datetime.fromtimestamp(0, UTC)
+        since_1970 = timedelta(milliseconds=int(entry_id.partition("-")[0]))
+    except ValueError:
+        return _FIRST_TIME
+    except OverflowError:
+        return _LAST_TIME
+    return _FIRST_TIME + min(since_1970, _LAST_TIME - _FIRST_TIME)
 
 
 def _decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from notifier.stages.stage import Every
 from notifier.streams.abandoned import AbandonedLanes
 from notifier.streams.keys import Keys
 from notifier.streams.server_settings import judge, read_server_settings
+from notifier.streams.stream_ids import judge_ids, read_ids
 from notifier.telemetry import metrics
 
 _INTERVAL_SECONDS = 30.0
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Inspector:
-    """Warns of unsafe settings of Redis, lanes that nobody reads, and many dead letters."""
+    """Warns of unsafe settings of Redis, streams that cannot be added to or trimmed, lanes that nobody reads, and many dead letters."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
@@ -51,6 +52,7 @@ class Inspector:
     async def _look(self) -> None:
         await self._look_at_lanes()
         await self._look_at_dead_letters()
+        await self._look_at_streams()
         if self._settings_due.due():
             try:
                 await self._look_at_settings()
@@ -82,6 +84,16 @@ class Inspector:
                 )
             metrics.ABANDONED.labels(stream).set(left)
         self._warn("lanes", "; ".join(found), "lanes_without_channel")
+
+    async def _look_at_streams(self) -> None:
+        config = self._daemon.config
+        found = []
+        for stream in config.streams:
+            ids = await read_ids(self._daemon.client, config.redis, stream)
+            if ids is not None:
+                faults = judge_ids(ids, retention_seconds=config.intake.retention_seconds)
+                found += [f"{each.what}; {each.fix}" for each in faults]
+        self._warn("event streams", "; ".join(found), "event_streams_hindered")
 
     async def _look_at_dead_letters(self) -> None:
         limit = self._daemon.config.dead_letters.warn_above

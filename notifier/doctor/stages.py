@@ -11,6 +11,7 @@ from notifier.streams.channel_state import Failing, described
 from notifier.streams.connection import Client
 from notifier.streams.overview import Lookout, Overview, StreamState
 from notifier.streams.peek import Peek
+from notifier.streams.stream_ids import judge_ids, read_ids
 from notifier.teams.hints import hint
 from notifier.telemetry.durations import written
 
@@ -32,6 +33,10 @@ async def look_at_stages(client: Client, config: Config) -> list[Finding]:
     for stream in config.streams:
         overview = await lookout.overview(stream, tuple(config.channels))
         found += stage_findings(overview)
+        ids = await read_ids(client, config.redis, stream)
+        if ids is not None:
+            faults = judge_ids(ids, retention_seconds=config.intake.retention_seconds)
+            found += [warning(NAME, each.what, each.fix) for each in faults]
         failing |= await peek.failing(stream)
     return [*found, *failing_findings(failing, tuple(config.channels))]
 

@@ -15,6 +15,7 @@ from notifier.streams.hop import HopResult, Move, pack
 from notifier.streams.keys import Keys
 from notifier.streams.pages import Page, Span, read_page
 from notifier.streams.refusals import refusal
+from notifier.streams.stream_ids import LAST
 from notifier.streams.views import Floor, Glance, number_of
 
 _LATEST_ID = "18446744073709551615-0"  # the very last one stands for new entries
@@ -238,7 +239,8 @@ class ConsumerGroup(Consumer):
             oldest_wanted = (older_than_ms, 0)
             for group in await self.client.xinfo_groups(stream):
                 last = number_of(group["last-delivered-id"])
-                oldest_wanted = min(oldest_wanted, (last[0], last[1] + 1))
+                # The last id of all has none after it.
+                oldest_wanted = min(oldest_wanted, (last[0], min(last[1] + 1, LAST[1])))
                 if group["pending"]:
                     summary = await self.client.xpending(stream, group["name"])
                     if summary["min"]:

@@ -32,9 +32,14 @@ local function look(key, kind, length)
       end
     end
   end
+  -- After the last id of all there is none, and Redis refuses to look.
+  local ended = last == '18446744073709551615-18446744073709551615'
   local waiting, oldest = length, nil
   if kind == '0' or pending == 0 then
-    local first = redis.call('XRANGE', key, kind == '0' and '(' .. last or '-', '+', 'COUNT', 1)[1]
+    local first
+    if kind ~= '0' or not ended then
+      first = redis.call('XRANGE', key, kind == '0' and '(' .. last or '-', '+', 'COUNT', 1)[1]
+    end
     oldest = first and first[1]
     if kind == '0' then
       waiting = pending
