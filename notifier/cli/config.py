@@ -15,7 +15,7 @@ from notifier.config import load_config, masked, overrides
 from notifier.doctor import Level
 from notifier.doctor.names import unused_names
 from notifier.doctor.pages import look_at_public
-from notifier.errors import SecretsError
+from notifier.errors import ConfigError, SecretsError
 from notifier.secrets import State
 from notifier.streams.group import ConsumerGroup
 from notifier.telemetry.spans import check_installed
@@ -41,6 +41,8 @@ def check(config: ConfigOption = None) -> None:
             "the daemon starts, but these channels cannot deliver:\n"
             + "\n".join(secrets.webhook_faults.values())
         )
+    if loaded.stop_fault:
+        raise ConfigError(loaded.stop_fault)
     typer.echo(
         f"configuration is sound: {len(loaded.routes)} routes, {len(loaded.channels)} channels, {len(snapshot.cards.templates)} cards"
     )

@@ -118,6 +118,7 @@ class HttpSettings(Section):
     """Connections to webhooks."""
 
     connection_timeout_seconds: PositiveSeconds
+    connect_timeout_seconds: PositiveSeconds
     total_connections: Annotated[int, Field(ge=1)]
     connections_per_host: Annotated[int, Field(ge=1)]
     allowed_hosts: tuple[str, ...]
@@ -313,6 +314,17 @@ class Config(Section):
     business_hours: BusinessHoursSettings
     channels: dict[Name, Channel]
     routes: dict[str, Route]
+
+    @property
+    def stop_fault(self) -> str | None:
+        """Return why a stop may cut a post in flight, which is then posted twice; None when it may not. What works needs not be refused for it."""
+        post, stop = self.http.connection_timeout_seconds, self.delivery.stop_timeout_seconds
+        if stop > post:
+            return None
+        return (
+            f"delivery.stop_timeout_seconds ({stop:g}) is not more than http.connection_timeout_seconds ({post:g}): a slow post is cut when the daemon "
+            f"stops, and comes twice; set stop_timeout_seconds to {post + 5:g} or more, and TimeoutStopSec of the unit to {post + 30:g} or more"
+        )
 
     @model_validator(mode="after")
     def _chains_are_sound(self) -> Config:

@@ -37,7 +37,6 @@ class _Way:
     url: SecretStr
     keys: KeySet | None
     http: HttpSettings
-    channels: int
 
 
 @dataclass
@@ -59,6 +58,9 @@ class Channels:
         self._daemon = daemon
         self._settlers = settlers
         self._open: dict[str, _Open] = {}
+        total = daemon.config.http.total_connections
+        self._connections = total, asyncio.Semaphore(total)
+        """How many all channels together may have, and how many they may still make."""
         self._retired: list[_Open] = []
         """Channels that were taken away and still finish what is in flight."""
         self._closing: list[WebhookSender] = []
@@ -151,11 +153,7 @@ class Channels:
     def _equip(self, name: str, channel: _Open, snapshot: Snapshot) -> None:
         """Give a channel the sender that its webhook needs now; the one before ends after its last post."""
         config, url = snapshot.config, snapshot.secrets.webhooks.get(name)
-        way = (
-            None
-            if url is None
-            else _Way(url, snapshot.secrets.keys, config.http, len(config.channels))
-        )
+        way = None if url is None else _Way(url, snapshot.secrets.keys, config.http)
         if way == channel.way:
             return
         before, channel.way = channel.way, way
@@ -165,12 +163,20 @@ class Channels:
             None
             if way is None
             else WebhookSender(
-                way.url.get_secret_value(), way.http, keys=way.keys, channels=way.channels
+                way.url.get_secret_value(),
+                way.http,
+                keys=way.keys,
+                of_all=self._connections_of(way.http.total_connections),
             )
         )
         if before is not None and (way is None or way.url != before.url):
             # What was known was known of another URL.
             self._daemon.health.forget(f"channel {name}")
+
+    def _connections_of(self, total: int) -> asyncio.Semaphore:
+        if self._connections[0] != total:
+            self._connections = total, asyncio.Semaphore(total)
+        return self._connections[1]
 
     def _close(self, sender: WebhookSender) -> None:
         self._closing.append(sender)

@@ -155,6 +155,8 @@ async def _main(
             stages=sorted(stages),
             redis=mask_url(config.redis.url),
         )
+        if config.stop_fault:
+            log.warning("stop_cuts_posts", reason=config.stop_fault)
         await _serve(daemon, supervisor)
         log.info("daemon_stopped", instance=instance)
 

@@ -63,7 +63,8 @@ def unused_names(
 def look_at_settings(config: Config, env: Mapping[str, str]) -> list[Finding]:
     """Return what is wrong with names of settings."""
     fine_ones = [fine(SETTINGS, "can be used, and every TEAMS_… variable belongs to one")]
-    return setting_findings(config, env) or fine_ones
+    stop = [told(SETTINGS, config.stop_fault)] if config.stop_fault else []
+    return [*stop, *setting_findings(config, env)] or fine_ones
 
 
 def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:

@@ -45,7 +45,7 @@ async def send_test(
         raise ConfigError(
             f"--send-test: the webhook of {channel} is {'a ' if webhook.state is State.PLACEHOLDER else ''}{webhook.state}; set {webhook.where}"
         )
-    sender = WebhookSender(url.get_secret_value(), config.http, keys=secrets.keys, channels=1)
+    sender = WebhookSender(url.get_secret_value(), config.http, keys=secrets.keys)
     card = test_card(config.channels[channel].title, sender_name, utc_now())
     body = build_body(card, max_card_bytes=config.delivery.max_card_bytes)
     try:

@@ -58,14 +58,19 @@ class WebhookSender:
     """Keep-alive connections to one channel; each channel has its own, so that a hanging one starves no other."""
 
     def __init__(
-        self, url: str, settings: HttpSettings, *, keys: KeySet | None, channels: int
+        self,
+        url: str,
+        settings: HttpSettings,
+        *,
+        keys: KeySet | None,
+        of_all: asyncio.Semaphore | None = None,
     ) -> None:
+        """`of_all` holds what connections all channels together may still make."""
         self._url = URL(url, encoded=True)
         self._settings = settings
         self._keys = keys
-        self._limit = max(
-            1, min(settings.connections_per_host, settings.total_connections // channels)
-        )
+        self._of_channel = asyncio.Semaphore(settings.connections_per_host)
+        self._of_all = of_all or asyncio.Semaphore(settings.total_connections)
         self._session: aiohttp.ClientSession | None = None
         self._posting = 0
         self._idle = asyncio.Event()
@@ -92,7 +97,9 @@ class WebhookSender:
         self._posting += 1
         self._idle.clear()
         try:
-            return await self._posted(body, headers, message_id=message_id, now=now)
+            # What waits for a connection has not begun: that says nothing about the channel.
+            async with self._of_channel, self._of_all:
+                return await self._posted(body, headers, message_id=message_id, now=now)
         finally:
             self._posting -= 1
             if not self._posting:
@@ -150,9 +157,12 @@ class WebhookSender:
             # trust_env stays off: neither HTTP_PROXY nor a ~/.netrc (an Authorization header) may change a post.
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._limit, keepalive_timeout=60, socket_factory=self._socket
+                    limit=0, keepalive_timeout=60, socket_factory=self._socket
                 ),
-                timeout=aiohttp.ClientTimeout(total=self._settings.connection_timeout_seconds),
+                timeout=aiohttp.ClientTimeout(
+                    total=self._settings.connection_timeout_seconds,
+                    sock_connect=self._settings.connect_timeout_seconds,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "notifier"},
                 max_headers=_MAX_HEADERS,
@@ -175,6 +185,11 @@ class WebhookSender:
         """Say what went wrong, and whether people have to mend it."""
         # exc's own text may hold the URL, and the URL is the credential.
         match exc:
+            case aiohttp.ConnectionTimeoutError():
+                return (
+                    f"could not connect within {self._settings.connect_timeout_seconds:g} s",
+                    False,
+                )
             case TimeoutError():
                 return (
                     f"no answer within {self._settings.connection_timeout_seconds:g} s",

@@ -101,3 +101,12 @@ def test_the_shipped_settings_are_printed_whole(tmp_path: Path):
 
     assert as_json == in_force
     assert "# " in shown
+
+
+def test_a_stop_that_would_cut_a_slow_post_is_refused_and_the_default_would_not():
+    done = notifier("config", "check", TEAMS_CONNECTION_TIMEOUT="60")
+
+    assert done.returncode == 3
+    assert "delivery.stop_timeout_seconds" in done.stderr
+    assert "http.connection_timeout_seconds" in done.stderr
+    assert notifier("config", "check").returncode == 0

@@ -30,7 +30,7 @@ def http(**changes: Any) -> HttpSettings:
 
 
 async def post(url: str, settings: HttpSettings | None = None) -> Answer:
-    sender = WebhookSender(url, settings or http(), keys=KEYS, channels=1)
+    sender = WebhookSender(url, settings or http(), keys=KEYS)
     assert "canary" not in repr(sender)
     try:
         return await sender.post(b"{}", {"X-Priority": "HIGH"}, message_id="m", now=utc_now)
@@ -279,7 +279,7 @@ async def test_configured_proxy_is_asked():
 
 async def test_closing_a_sender_waits_for_its_posts(webhook_receiver: WebhookReceiver):
     webhook_receiver.answer(202, delay=1)
-    sender = WebhookSender(webhook_receiver.url("sre"), http(), keys=KEYS, channels=1)
+    sender = WebhookSender(webhook_receiver.url("sre"), http(), keys=KEYS)
     posting = asyncio.create_task(sender.post(b"{}", {}, message_id="m", now=utc_now))
     await webhook_receiver.wait_for(1)
 
@@ -287,3 +287,58 @@ async def test_closing_a_sender_waits_for_its_posts(webhook_receiver: WebhookRec
 
     assert posting.done()
     assert (await posting).status == 202
+
+
+class Crowd:
+    """Answers when so many requests are there at once, or each after a while."""
+
+    def __init__(self, together: int, *, seconds: float = 0) -> None:
+        self._there = asyncio.Barrier(together)
+        self._seconds = seconds
+
+    async def __call__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while await reader.read(1):
+            await reader.readuntil(b"\r\n\r\n{}")
+            await self._there.wait()
+            await asyncio.sleep(self._seconds)
+            writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+
+
+async def post_many(sender: WebhookSender, count: int) -> list[Answer]:
+    posts = [sender.post(b"{}", {}, message_id=str(each), now=utc_now) for each in range(count)]
+    try:
+        return await asyncio.gather(*posts)
+    finally:
+        await sender.close()
+
+
+async def test_there_are_as_many_connections_as_posts_in_flight():
+    async with peer(Crowd(10)) as url:
+        answers = await post_many(WebhookSender(url, http(), keys=KEYS), 10)
+
+    assert [answer.status for answer in answers] == [202] * 10
+
+
+@pytest.mark.parametrize("bound", ["connections_per_host", "total_connections"])
+async def test_waiting_for_a_connection_is_no_failure(bound: str):
+    settings = http(connection_timeout_seconds=0.5, **{bound: 1})
+    async with peer(Crowd(1, seconds=0.2)) as url:
+        answers = await post_many(WebhookSender(url, settings, keys=KEYS), 5)
+
+    assert [answer.status for answer in answers] == [202] * 5
+
+
+async def test_connection_that_is_not_made_in_time_says_so():
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    port = full.getsockname()[1]
+    waiting = [socket.create_connection(("127.0.0.1", port))]
+    try:
+        answer = await post(f"http://127.0.0.1:{port}/w", http(connect_timeout_seconds=0.2))
+    finally:
+        for each in (full, *waiting):
+            each.close()
+
+    assert answer.error == "could not connect within 0.2 s"

@@ -128,7 +128,7 @@ class Stages:
             "sre", group, streams=(STREAM,), rate_limit=rate_limit or unlimited, breaker=config.breaker, stop=stop, clock=time.monotonic,
         )  # fmt: skip
         http = config.http.model_copy(update={"allow_loopback_webhooks": True})
-        sender = WebhookSender(url, http, keys=_KEYS, channels=1)
+        sender = WebhookSender(url, http, keys=_KEYS)
         settler = Settler(group)
         delivery = ChannelDelivery(STREAM, gate, sender, settler, parts)
         if not self._lanes_made:
