@@ -182,7 +182,9 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel("Memory", "Resident.", (('process_resident_memory_bytes{job="notifier"}', "{{instance}}"),), "bytes", width=6),
             Panel("CPU", "Cores in use.", (('rate(process_cpu_seconds_total{job="notifier"}[$__rate_interval])', "{{instance}}"),), width=6),
             Panel("Spans", "Only where traces are switched on; lost: the collector takes none.",
-                  (("sum by (result) (rate(teams_trace_spans_total[$__rate_interval]))", "{{result}}"),), "ops", width=18, height=6),
+                  (("sum by (result) (rate(teams_trace_spans_total[$__rate_interval]))", "{{result}}"),), "ops", width=9, height=6),
+            Panel("Log lines dropped", "In an hour: the disk of the log is full, or nobody reads it.",
+                  (("sum by (instance) (increase(teams_log_lines_dropped_total[1h]))", "{{instance}}"),), width=9, height=6),
         ),
     ),
 )  # fmt: skip

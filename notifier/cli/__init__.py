@@ -80,7 +80,7 @@ def main() -> None:
     try:
         app()
     except NotifierError as exc:
-        typer.echo(f"notifier: {exc}", err=True)
+        _say(f"notifier: {exc}")
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -88,3 +88,12 @@ def main() -> None:
         # The reader (head, less) has seen enough; Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _say(text: str) -> None:
+    """Write to standard error, if it takes anything: the exit code says the same."""
+    try:
+        typer.echo(text, err=True)
+    except OSError:
+        # Python would try again at exit, and end with 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

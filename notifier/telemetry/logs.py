@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import Literal, TextIO, cast
+from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -20,7 +20,9 @@ from typing_extensions import override
 
 from notifier.config import LoggingSettings
 from notifier.errors import place_of
+from notifier.telemetry import metrics
 from notifier.telemetry.linelimit import LineLimit
+from notifier.telemetry.linesink import LineSink
 
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _MOST_SAID = 300
@@ -29,22 +31,30 @@ _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
 class _Stream:
-    """Standard error, whose lines can be gathered for a moment."""
+    """Standard error, whose lines can be gathered for a moment; writing neither fails nor waits."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._gathered: list[str] | None = None
+        self._sink: LineSink | None = None
+        self._of: object = None
+        """The sys.stderr that the sink is for."""
+
+    def open(self) -> None:
+        """Write to what standard error is now."""
+        if self._sink is not None:
+            self._sink.close()
+        self._sink, self._of = LineSink(sys.stderr.fileno()), sys.stderr
 
     def write(self, text: str) -> None:
         with self._lock:
             if self._gathered is None:
-                sys.stderr.write(text)
+                self._put(text)
             else:
                 self._gathered.append(text)
 
     def flush(self) -> None:
-        if self._gathered is None:
-            sys.stderr.flush()
+        """Nothing is kept."""
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -54,8 +64,30 @@ class _Stream:
                 yield
             finally:
                 lines, self._gathered = self._gathered, None
-                sys.stderr.write("".join(lines))
-                sys.stderr.flush()
+                self._put("".join(lines))
+
+    def _put(self, text: str) -> None:
+        sink = self._sink
+        if sink is None or self._of is not sys.stderr:
+            sys.stderr.write(text)
+            return
+        dropped = sink.write(text)
+        if dropped:
+            metrics.LOG_LINES_DROPPED.inc(dropped)
+        elif sink.dropped and not sink.write(_lacking(sink.dropped)):
+            sink.told()
+
+
+def _lacking(count: int) -> str:
+    """Return the line that says how many are missing; structlog's own way to here is locked."""
+    line: Any = {
+        "event": "log_lines_dropped",
+        "count": count,
+        "fix": "standard error was full, gone or not read: see its disk and its reader",
+    }
+    for processor in structlog.get_config()["processors"]:
+        line = processor(None, "warning", line)
+    return f"{line}\n"
 
 
 _STREAM = _Stream()
@@ -87,6 +119,7 @@ def configure(settings: LoggingSettings) -> None:
     else:
         time = structlog.processors.TimeStamper(fmt="iso", utc=True)
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    _STREAM.open()
     journal = goes_to_journal(os.environ, sys.stderr.fileno())
     structlog.configure(
         processors=[

@@ -183,6 +183,11 @@ SPANS = Counter(
     ["result"],
     registry=REGISTRY,
 )
+LOG_LINES_DROPPED = Counter(
+    "teams_log_lines_dropped_total",
+    "Lines of the log that standard error did not take: its disk is full, its reader is gone or stands still.",
+    registry=REGISTRY,
+)
 BUILD_INFO = Gauge(
     "teams_notifier_build_info",
     "Always 1; the labels say which version runs.",
