@@ -13,6 +13,8 @@ _SENTINEL_OPTIONS = {"sentinel_username", "sentinel_password"}
 _URL = re.compile(
     r"(?P<scheme>[^:/?#]+)://(?P<netloc>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?"
 )
+_DB = re.compile(r"(?:/[0-9]{0,9})?")
+_UNIX_DB = re.compile(r"db=[0-9]{1,9}")
 _WRITTEN = "must be scheme://user:password@host:port; in a password write %23 for #, %2F for /, %3F for ? and %40 for @"
 
 
@@ -56,6 +58,7 @@ def parse_redis_url(url: str) -> RedisAddress:
     tls = base == "rediss"
     parts = _split(url) if not kind else _split_several(url)
     if not kind:
+        _require_documented(parts)
         return RedisAddress(RedisKind.SINGLE, tls)
     userinfo, at, hosts = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
@@ -68,6 +71,24 @@ def parse_redis_url(url: str) -> RedisAddress:
             )
         return RedisAddress(RedisKind.CLUSTER, tls, nodes, *login)
     return _sentinel(parts, tls, nodes, login)
+
+
+def _require_documented(parts: SplitResult) -> None:
+    """Refuse what the driver would obey, such as ssl_cert_reqs, or pass over, such as a database that is no number; raises ValueError.
+
+    The text quotes nothing: what follows a ? may be the rest of a password.
+    """
+    if parts.scheme == "unix":
+        if parts.query and not _UNIX_DB.fullmatch(parts.query):
+            raise ValueError(
+                "takes after ? only the number of the database: unix:///path/to/socket?db=1"
+            )
+    elif parts.query:
+        raise ValueError(
+            "takes nothing after ?: write the database as /1, TLS as rediss:// with redis.tls_…, and %3F for ? in a password"
+        )
+    elif not _DB.fullmatch(parts.path):
+        raise ValueError("must end with the number of the database: redis://host:6379/0")
 
 
 def _split(url: str) -> SplitResult:
@@ -99,11 +120,11 @@ def _sentinel(
     login: tuple[str | None, str | None],
 ) -> RedisAddress:
     service, _, db = parts.path.strip("/").partition("/")
-    if not service or not (db or "0").isdigit():
+    if not service or not _DB.fullmatch(f"/{db}"):
         raise ValueError(
             "must name the master: redis+sentinel://host:port,host:port/mymaster or …/mymaster/0"
         )
-    options = parse_qs(parts.query)
+    options = parse_qs(parts.query, keep_blank_values=True)
     if not options.keys() <= _SENTINEL_OPTIONS:
         raise ValueError(f"takes after ? only {' and '.join(sorted(_SENTINEL_OPTIONS))}")
     return RedisAddress(

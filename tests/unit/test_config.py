@@ -55,7 +55,7 @@ def test_own_file_needs_only_what_differs(tmp_path: Path):
 def test_every_earlier_environment_name_sets_its_setting(name: str, keys: tuple[str, str]):
     schemes = {"redis": "redis", "database": "postgresql", "vault": "https"}
     values = {
-        "url": f"{schemes.get(keys[0], '')}://elsewhere:1/x",
+        "url": f"{schemes.get(keys[0], '')}://elsewhere:1/1",
         "webhooks_path": "kv/teams/hooks",
     }
     text = values.get(keys[1], "1")
@@ -263,7 +263,7 @@ def test_passwords_are_never_shown():
     config = load_config(
         None,
         {
-            "REDIS_URL": "rediss://user:topsecret@r:1/0?password=topsecret",
+            "REDIS_URL": "rediss://user:topsecret@r:1/0",
             "DATABASE_URL": "postgresql://u:topsecret@p/db",
             "VAULT_ADDR": "https://u:topsecret@v:8200",
             "TEAMS_LINKS__LOGS": "https://u:topsecret@logs.example/x",
@@ -325,6 +325,16 @@ def test_redis_url_names_one_server_sentinels_or_a_cluster(url: str, expected: R
         ("redis+sentinel://h:26379", "must name the master"),
         ("redis+sentinel://h:26379/m/x", "must name the master"),
         ("redis+sentinel://h/m?password=topsecret", "takes after ?"),
+        ("redis+sentinel://h/m?ssl_cert_reqs", "takes after ?"),
+        ("rediss://h:6379/0?ssl_cert_reqs=none", "takes nothing after ?"),
+        ("rediss://h:6379/0?ssl_check_hostname=False", "takes nothing after ?"),
+        ("redis://h:6379/0?socket_timeout=1", "takes nothing after ?"),
+        ("redis://h?db=1", "takes nothing after ?"),
+        ("redis://u:1?topsecret@h:6379", "takes nothing after ?"),
+        ("unix:///run/redis.sock?db=1&topsecret=2", "takes after ? only"),
+        ("redis://h:6379/topsecret", "number of the database"),
+        ("redis://h:6379/1/0", "number of the database"),
+        ("redis+cluster://h:6379?ssl_cert_reqs=none", "a cluster has database 0 only"),
         ("redis+cluster://u:topsecret@h:1/3", "database 0 only"),
         ("redis+cluster://u:topsecret@h:1,h:99999", "must list host:port"),
         ("redis+cluster://", "must list host:port"),
