@@ -13,6 +13,7 @@ NotifierError                     exit code 1
 │   │   └── EncodingError         5  the database's encoding cannot hold every text
 │   └── VaultError                4  Vault is away, sealed, or refuses us
 ├── SchemaError                   5  the database is older than the code: run `notifier migrate up`
+├── BackupError                   1  a backup cannot be written or restored
 ├── OutcomeError                  1  Postgres refuses an outcome's data
 ├── TokenError                    1  an action link is forged, altered or expired
 ├── InternalError                 6  something failed that nobody foresaw: the log says where
@@ -110,6 +111,10 @@ class SchemaError(NotifierError):
     """The database schema is older than this version needs."""
 
     exit_code = 5
+
+
+class BackupError(NotifierError):
+    """A backup cannot be written or restored."""
 
 
 class OutcomeError(NotifierError):

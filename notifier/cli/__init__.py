@@ -27,6 +27,8 @@ COMMANDS = (
     LazyCommand("trace", "trace:trace", "Show the whole way of an event: published, waiting, attempts, card, what people did, dead letters and their replays."),
     LazyCommand("report", "report:report", "Report the success metrics against their targets, and what was sent, failed and answered."),
     LazyCommand("prune", "prune:prune_audit", "Delete audit rows older than audit.retention_days; CRITICAL ones are kept audit.critical_retention_days."),
+    LazyCommand("backup", "backup:backup", "Write the audit trail in Postgres into a file, as it is at one moment."),
+    LazyCommand("restore", "backup:restore", "Fill an empty database from a file of notifier backup, and bring its schema up."),
     LazyCommand("cards", "cards:app", "Card templates: list, check, render, new."),
     LazyCommand("schema", "schema:schema", "Print the contract with producers, generated from the model the daemon validates with."),
     LazyCommand("config", "config:app", "Check the settings and show what is in force."),
