@@ -158,6 +158,7 @@ class VaultSettings(Section):
     kubernetes_token_file: str
     timeout_seconds: Annotated[float, Field(gt=0, le=60)]
     refresh_seconds: Annotated[float, Field(ge=1, le=86400)]
+    keep_vanished_seconds: Annotated[float, Field(ge=0, le=31_536_000)]
 
     @field_validator("url")
     @classmethod

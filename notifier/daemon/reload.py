@@ -84,7 +84,9 @@ class Reloader:
             return
         self._daemon.health.warns("secrets", None)
         if new.secrets == running.secrets:
-            self._daemon.snapshot = replace(running, vault_away=new.vault_away)
+            self._daemon.snapshot = replace(
+                running, vault_away=new.vault_away, vanished=new.vanished
+            )
             self._note_vault(new)
         else:
             self._swap(new)
@@ -132,6 +134,19 @@ class Reloader:
         why = f"{away}; going on with the secrets that were read before" if away else None
         if self._daemon.health.warns("vault", why) and why:
             log.warning("vault_away", reason=why)
+        self._note_vanished(snapshot)
+
+    def _note_vanished(self, snapshot: Snapshot) -> None:
+        kept = snapshot.vanished
+        hours = snapshot.config.vault.keep_vanished_seconds / 3600
+        why = (
+            f"{', '.join(kept)} vanished; the last value is used for {hours:g} h"
+            if kept
+            else None
+        )
+        if self._daemon.health.warns("secrets_vanished", why) and why:
+            fix = "write it again, or `placeholder` if it is not to be used"
+            log.error("secrets_vanished", where=list(kept), hours=hours, fix=fix)
 
     def _refresh_seconds(self) -> float:
         vault = self._daemon.snapshot.vault

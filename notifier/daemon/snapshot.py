@@ -24,6 +24,7 @@ from notifier.provenance import Signers
 from notifier.routing import Catalogue
 from notifier.secrets import (
     Secrets,
+    VanishedSecrets,
     VaultSource,
     load_secrets,
     open_vault,
@@ -45,6 +46,8 @@ class Snapshot:
     vault: VaultSource | None = field(repr=False)
     vault_away: str | None = None
     """Why Vault could not be read, when its last values are used instead."""
+    vanished: tuple[str, ...] = ()
+    """Where secrets were that are used still though they vanished."""
 
     @property
     def signers(self) -> Signers:
@@ -68,6 +71,7 @@ class Blueprint:
         self._env = env
         self._clock = clock
         self._now = now
+        self._vanished = VanishedSecrets(clock)
 
     def build(self, running: Snapshot | None) -> Snapshot:
         """Read and check everything; `running` lends Vault's last values if Vault is away.
@@ -100,6 +104,7 @@ class Blueprint:
             CardPainter(cards, config, action_link(config, secrets, self._now)),
             vault,
             away,
+            self._vanished.kept,
         )
 
     def with_fresh_secrets(self, running: Snapshot) -> Snapshot:
@@ -128,12 +133,16 @@ class Blueprint:
                 running.cards, running.config, action_link(running.config, secrets, self._now)
             ),
             vault_away=None,
+            vanished=self._vanished.kept,
         )
 
     def _secrets(
         self, config: Config, vault: VaultSource | None, running: Snapshot | None
     ) -> Secrets:
-        secrets = load_secrets(config, sources(self._env, vault))
+        places = sources(self._env, vault)
+        keep_seconds = config.vault.keep_vanished_seconds
+        self._vanished.look(config.channels, places, keep_seconds=keep_seconds)
+        secrets = load_secrets(config, [self._vanished, *places] if running else places)
         if running is not None:
             # A channel that delivers goes on with its old webhook until the new one can be used.
             worse = [
@@ -147,6 +156,7 @@ class Blueprint:
             raise SecretsError(
                 "public.bind: action links need a key; set TEAMS_HMAC_SECRET_KEY (make one with: notifier keys new)"
             )
+        self._vanished.remember(config.channels, places)
         return secrets
 
     def _read_vault(

@@ -9,12 +9,14 @@ from notifier.secrets.load import (
     sources,
     survey_secrets,
 )
+from notifier.secrets.vanished import VanishedSecrets
 from notifier.secrets.vault import VaultSource, open_vault
 
 __all__ = [
     "SecretSource",
     "Secrets",
     "State",
+    "VanishedSecrets",
     "VaultSource",
     "load_secrets",
     "open_vault",

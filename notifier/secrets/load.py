@@ -121,7 +121,7 @@ def survey_secrets(config: Config, places: Sequence[SecretSource]) -> tuple[Secr
     for channel in config.channels:
         name = webhook_of(channel)
         try:
-            where, url = _find(name, places)
+            where, url = find_secret(name, places)
             found[channel] = _webhook(where, url, name, places, config.http)
         except SecretsError as exc:
             found[channel] = Webhook(State.UNUSABLE, name.env, fault=str(exc))
@@ -150,7 +150,7 @@ def _checked(
     """Return a secret as `read` understands it, None when it is not configured; what is wrong goes to `faults`."""
     where = "a source"
     try:
-        where, text = _find(name, places)
+        where, text = find_secret(name, places)
         return None if text is None or _is_placeholder(text) else read(text)
     except SecretsError as exc:
         faults.append(str(exc))
@@ -185,7 +185,7 @@ def signers(config: Config, secrets: Secrets) -> Signers:
     return Signers(config.intake.require_signature, secrets.producer_keys, secrets.keys)
 
 
-def _find(name: SecretName, places: Sequence[SecretSource]) -> tuple[str, str | None]:
+def find_secret(name: SecretName, places: Sequence[SecretSource]) -> tuple[str, str | None]:
     """Return where a secret stands and its value; None when no place knows it."""
     for place in places:
         value = place.find(name)
@@ -221,8 +221,8 @@ def _webhook(
 
 
 def _keys(places: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ...]]:
-    where, current = _find(HMAC_KEY, places)
-    where_previous, listed = _find(PREVIOUS_HMAC_KEYS, places)
+    where, current = find_secret(HMAC_KEY, places)
+    where_previous, listed = find_secret(PREVIOUS_HMAC_KEYS, places)
     previous = [
         text
         for text in (listed or "").replace(",", " ").split()
@@ -247,6 +247,11 @@ def _keys(places: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ...
         SecretStr(current), tuple(SecretStr(text) for text in dict.fromkeys(previous))
     )
     return keys, warnings
+
+
+def is_set(value: str | None) -> bool:
+    """Tell whether a value is more than a placeholder."""
+    return value is not None and not _is_placeholder(value)
 
 
 def _is_placeholder(value: str) -> bool:

@@ -96,6 +96,7 @@ async def test_vault_is_followed_and_its_outage_is_survived(service: Service, da
             "[vault]\nrefresh_seconds = 1\ntimeout_seconds = 1\n",
             VAULT_ADDR=vault.url,
             VAULT_TOKEN=ROOT_TOKEN,
+            TEAMS_WEBHOOK_SRE="placeholder",
         )
         xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
         await daemons.receiver.wait_for(1)
@@ -104,6 +105,13 @@ async def test_vault_is_followed_and_its_outage_is_survived(service: Service, da
         await until(lambda: service.lines("reloaded"))
         xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
         await daemons.receiver.wait_for(2)
+
+        vault.secrets["secret/teams/webhooks"] = {"pmo": url("pmo") + "?sig=canary"}
+        await until(lambda: service.lines("secrets_vanished"))
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        await daemons.receiver.wait_for(3)
+        shown = (await readiness(daemons))["warnings"]["secrets_vanished"]
+        assert "Vault secret/teams/webhooks key sre" in shown
 
         vault.secrets["secret/teams/webhooks"] = {"sre": "https://evil.example/?sig=canary"}
         await until(lambda: service.lines("reload_refused"))
@@ -116,14 +124,14 @@ async def test_vault_is_followed_and_its_outage_is_survived(service: Service, da
             '[routes]\n"made.up" = { stakeholders = ["sre"] }\n[vault]\nrefresh_seconds = 1\n'
         )
         xadd(daemons.redis_url, {"type": "made.up"})
-        await daemons.receiver.wait_for(3)
+        await daemons.receiver.wait_for(4)
         state = await readiness(daemons)
         assert state["status"] == 200
         assert "sealed" in state["warnings"]["vault"]
 
         vault.sealed = False
         await until_readiness(daemons, lambda state: not state["warnings"])
-    assert paths(daemons) == ["/one", "/two", "/two"]
+    assert paths(daemons) == ["/one", "/two", "/two", "/two"]
     everything = daemons.log() + json.dumps(rows(daemons.database_url), default=str)
     assert "canary" not in everything
 
