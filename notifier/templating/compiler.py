@@ -23,11 +23,20 @@ from notifier.templating.paths import (
     joined,
     static_path,
 )
-from notifier.templating.scope import Scope, follow, look_up, steps_of
+from notifier.templating.scope import LONG, Scope, follow, look_up, steps_of
 from notifier.templating.shortways import SHORT_WAYS
 from notifier.templating.signatures import check_call, kind_of
 from notifier.templating.source import MAX_BLOCKS, Evaluate, Source
-from notifier.templating.syntax import Call, Constant, Index, Member, Name, Node, show
+from notifier.templating.syntax import (
+    Call,
+    Constant,
+    Index,
+    Member,
+    Name,
+    Node,
+    show,
+    weight_of,
+)
 from notifier.templating.values import (
     UNDEFINED,
     AbortError,
@@ -283,8 +292,11 @@ def _numeric(atom: str) -> str:
 def _weighed(test: Callable[..., Value]) -> Callable[..., Value]:
     def compare(scope: Scope, *values: Value) -> Value:
         for value in values:
-            if type(value) is list or type(value) is dict:
+            kind = type(value)
+            if kind is list or kind is dict:
                 scope.weigh_all(value)
+            elif kind is str and len(value) > LONG:  # type: ignore[arg-type]
+                scope.weigh(value)
         return test(*values)
 
     return compare
@@ -298,12 +310,20 @@ def _contains(call: Call, place: Place, source: Source) -> str:
 
     def write() -> None:
         held = write_node(call.arguments[0], place, source)
-        source.add(f"scope.weigh({held})")
         item = write_node(call.arguments[1], place, source)
-        source.add(f"{result} = {source.call(FUNCTIONS['contains'], held, item)}")
+        source.add(f"{result} = {source.call(_held, 'scope', held, item)}")
 
     source.attempt(write, (_NO_VALUE, f"{result} = False"))
     return result
+
+
+def _held(scope: Scope, container: Value, item: Value) -> Value:
+    if isinstance(container, dict):
+        return isinstance(item, str) and scope.member(container, item) is not UNDEFINED
+    scope.weigh(container)
+    if isinstance(container, list) and type(item) is not str:
+        scope.weigh_all(container)
+    return FUNCTIONS["contains"](container, item)
 
 
 def _over_list(call: Call, place: Place, source: Source) -> str:
@@ -316,6 +336,7 @@ def _over_list(call: Call, place: Place, source: Source) -> str:
     body = compile_node(expression, replace(place, names=(*place.names, local.name)))
     gather = GATHERERS[name]
     makes = name in {"select", "foreach"}
+    weight = 4 + weight_of(expression)
 
     def over(scope: Scope) -> Value:
         found = values(scope)
@@ -325,7 +346,7 @@ def _over_list(call: Call, place: Place, source: Source) -> str:
             items = as_list(found)
         except EvaluationError as exc:
             raise exc.leaving({"any": False, "all": True}.get(name)) from None
-        scope.count(len(items) * 4)
+        scope.count(len(items) * weight)
 
         def each(item: Value) -> Value:
             value = body(scope.with_local(item))
@@ -351,7 +372,9 @@ def _get_property(call: Call, place: Place, source: Source) -> str:
             owner = parts[0](scope)
             if is_nothing(name):
                 raise AbortError("getProperty: wants a name")
-            value = follow(owner, steps_of(to_text(name))) if to_text(name) else UNDEFINED
+            value = (
+                follow(scope, owner, steps_of(to_text(name))) if to_text(name) else UNDEFINED
+            )
         if value is UNDEFINED and not place.condition:
             return scope.missing(to_text(name))
         return value

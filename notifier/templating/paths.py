@@ -15,7 +15,6 @@ from notifier.templating.values import (
     Value,
     is_integer,
     is_nothing,
-    member,
     to_text,
 )
 
@@ -56,7 +55,7 @@ def static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
     first = steps[0][0]
     find: Evaluate
     if start is not None:
-        find = lambda scope: follow(start(scope), steps)  # noqa: E731
+        find = lambda scope: follow(scope, start(scope), steps)  # noqa: E731
     elif any(name.lower() == first.lower() for name in place.names):
         names = place.names
         find = lambda scope: look_up(scope, steps, names)  # noqa: E731
@@ -65,7 +64,7 @@ def static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
         if base is None:
             find = lambda _: UNDEFINED  # noqa: E731
         else:
-            find = lambda scope: follow(base(scope), rest)  # noqa: E731
+            find = lambda scope: follow(scope, base(scope), rest)  # noqa: E731
     if place.condition:
         return find
 
@@ -92,7 +91,11 @@ def dynamic_path(parts: list[str | Evaluate], start: Evaluate | None, place: Pla
             [part if isinstance(part, str) else cast("str", part(scope)) for part in parts]
         )
         steps = steps_of(path)
-        value = look_up(scope, steps, names) if start is None else follow(start(scope), steps)
+        value = (
+            look_up(scope, steps, names)
+            if start is None
+            else follow(scope, start(scope), steps)
+        )
         return scope.missing(path) if value is UNDEFINED and not condition else value
 
     return find
@@ -109,7 +112,7 @@ def indexed(owner: Evaluate, index: Evaluate) -> Evaluate:
         except EvaluationError as exc:
             raise NoResultError(str(exc)) from None
         if isinstance(key, str):
-            return member(container, key)
+            return scope.member(container, key)
         if not is_integer(key):
             raise EvaluationError("is indexed by neither a whole number nor a name")
         if is_nothing(container):

@@ -10,10 +10,13 @@ from notifier.errors import TemplateError
 from notifier.templating.values import UNDEFINED, Value, member
 
 MAX_STEPS = 200_000
-"""Elements, items and hundreds of characters made in one expansion; a card needs some hundreds."""
+"""Bits of work in one expansion, each a third of a microsecond or so: an element or a call takes a few, a card some hundreds."""
 
 LONG = 100
-"""Characters or items from which a value counts as work."""
+"""Characters from which a text counts as work."""
+
+FEW = 16
+"""Items up to which a list or object does not count as work."""
 
 VERSION: dict[str, Value] = {"major": 2, "minor": 3, "patch": 1, "suffix": ""}
 """The version of Microsoft's templating library whose behaviour this is, as $_acTemplateVersion."""
@@ -32,6 +35,8 @@ class Scope:
     lenient: bool
     """Whether `missing` also stands in where the reference throws."""
     steps: list[int]
+    folds: dict[int, tuple[object, dict[str, str]]]
+    """Names in lower case and as they are, of objects in which one was not found as written; with the object, which must stay."""
     local: tuple[Value, ...] = ()
 
     def count(self, steps: int) -> None:
@@ -44,9 +49,11 @@ class Scope:
 
     def weigh(self, value: Value) -> None:
         """Count the work of going once through a value; raises TemplateError past the bound."""
-        kind = type(value)
-        if (kind is str or kind is list) and len(value) > LONG:  # type: ignore[arg-type]
-            self.count(len(value) // (100 if kind is str else 20))  # type: ignore[arg-type]
+        if isinstance(value, str):
+            if len(value) > LONG:
+                self.count(len(value) // 100)
+        elif isinstance(value, list | dict) and len(value) > FEW:
+            self.count(len(value) // 4)
 
     def weigh_all(self, value: Value) -> None:
         """Count everything in a value that is shown, how often it may occur; raises TemplateError past the bound."""
@@ -55,6 +62,20 @@ class Scope:
             self.count(len(value))
             for item in value if isinstance(value, list) else value.values():
                 self.weigh_all(item)
+
+    def member(self, container: Value, name: str) -> Value:
+        """Return a member by name, in any case; counts the names gone through. Raises TemplateError past the bound."""
+        if not isinstance(container, dict) or len(container) <= FEW or name in container:
+            return member(container, name)
+        known = self.folds.get(id(container))
+        if known is None:
+            self.count(len(container) // 2)
+            names: dict[str, str] = {}
+            for each in container:
+                names.setdefault(each.lower(), each)
+            known = self.folds[id(container)] = (container, names)
+        found = known[1].get(name.lower())
+        return UNDEFINED if found is None else container[found]
 
     def at(self, data: Value, index: Value) -> Scope:
         """Return this scope with other data."""
@@ -66,6 +87,7 @@ class Scope:
             self.missing,
             self.lenient,
             self.steps,
+            self.folds,
             self.local,
         )
 
@@ -73,7 +95,7 @@ class Scope:
         """Return this scope with one more name of a lambda bound."""
         return Scope(
             self.root, self.data, self.index, self.host, self.missing, self.lenient, self.steps,
-            (*self.local, value),
+            self.folds, (*self.local, value),
         )  # fmt: skip
 
 
@@ -81,13 +103,15 @@ Step = tuple[str, int | None]
 """A part of a path, and the index it is when the value is a list."""
 
 _SEPARATORS = re.compile(r"[.\[\]]+")
+_MOST_DIGITS = 20
 _INTEGER = re.compile(r"\s*([+-]?[0-9]+)")
 
 
 def parse_int(text: str) -> int | None:
     """Return the whole number a text starts with (parseInt), None when it does not."""
     match = _INTEGER.match(text)
-    return None if match is None else int(match[1])
+    # No list has as many items, and Python refuses to read thousands of digits.
+    return None if match is None else int(match[1][:_MOST_DIGITS])
 
 
 def steps_of(path: str) -> tuple[Step, ...]:
@@ -100,15 +124,15 @@ def steps_of(path: str) -> tuple[Step, ...]:
     return tuple((part, parse_int(part)) for part in bare)
 
 
-def follow(value: Value, steps: tuple[Step, ...]) -> Value:
+def follow(scope: Scope, value: Value, steps: tuple[Step, ...]) -> Value:
     """Return what a path leads to, UNDEFINED when it leads nowhere."""
     for name, index in steps:
         if type(value) is dict:
-            value = value[name] if name in value else member(value, name)
+            value = value[name] if name in value else scope.member(value, name)
         elif index is not None and isinstance(value, list):
             value = value[index] if 0 <= index < len(value) else UNDEFINED
         else:
-            value = member(value, name)
+            value = scope.member(value, name)
     return value
 
 
@@ -119,13 +143,13 @@ def look_up(scope: Scope, steps: tuple[Step, ...], names: tuple[str, ...]) -> Va
     first = steps[0][0].lower()
     for position in range(len(names) - 1, -1, -1):
         if names[position].lower() == first:
-            found = follow(scope.local[position], steps[1:])
+            found = follow(scope, scope.local[position], steps[1:])
             if found is not UNDEFINED:
                 return found
     if not first.startswith("$"):
-        return follow(scope.data, steps)
+        return follow(scope, scope.data, steps)
     start = special(first)
-    return UNDEFINED if start is None else follow(start(scope), steps[1:])
+    return UNDEFINED if start is None else follow(scope, start(scope), steps[1:])
 
 
 def special(name: str) -> Callable[[Scope], Value] | None:

@@ -16,7 +16,6 @@ from notifier.templating.values import (
     AbortError,
     EvaluationError,
     Value,
-    member,
 )
 
 Evaluate = Callable[[Scope], Value]
@@ -26,7 +25,6 @@ MAX_BLOCKS = 12
 
 _KNOWN: dict[str, object] = {
     "follow": follow,
-    "member": member,
     "DROP": DROP,
     "UNDEFINED": UNDEFINED,
     "CONTENTS": frozenset({list, dict}),
@@ -154,7 +152,7 @@ class Source:
             rest = {steps[1:]: atom for steps, atom in self._paths.items() if steps[0] == first}
             yield (
                 f" {owner} = data[{name}] if type(data) is dict and {name} in data "
-                f"else follow(data, {(first,)!r})"
+                f"else follow(scope, data, {(first,)!r})"
             )
             if () in rest:
                 yield f" {rest.pop(())} = {owner}"
@@ -163,9 +161,9 @@ class Source:
             yield f" if type({owner}) is dict:"
             for steps, atom in rest.items():
                 key = repr(steps[0][0])
-                yield f"  {atom} = {owner}[{key}] if {key} in {owner} else member({owner}, {key})"
+                yield f"  {atom} = {owner}[{key}] if {key} in {owner} else scope.member({owner}, {key})"
                 if len(steps) > 1:
-                    yield f"  {atom} = follow({atom}, {steps[1:]!r})"
+                    yield f"  {atom} = follow(scope, {atom}, {steps[1:]!r})"
             yield " else:"
             for steps, atom in rest.items():
-                yield f"  {atom} = follow({owner}, {steps!r})"
+                yield f"  {atom} = follow(scope, {owner}, {steps!r})"

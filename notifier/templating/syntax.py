@@ -49,6 +49,19 @@ class Call:
 Node = Constant | Name | Member | Index | Call
 
 
+def weight_of(node: Node) -> int:
+    """Return about how much work an expression is, in steps, but for what its functions count themselves."""
+    match node:
+        case Call(_, arguments):
+            return 3 + sum(map(weight_of, arguments))
+        case Member(owner, _):
+            return 1 + weight_of(owner)
+        case Index(owner, index):
+            return 2 + weight_of(owner) + weight_of(index)
+        case _:
+            return 1
+
+
 def show(node: Node) -> str:
     """Write an expression as the reference does where it has no value."""
     match node:

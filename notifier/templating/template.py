@@ -23,7 +23,7 @@ from notifier.templating.paths import Place
 from notifier.templating.reads import paths_in, paths_meant
 from notifier.templating.scope import Scope
 from notifier.templating.source import MAX_BLOCKS, Source
-from notifier.templating.syntax import Call, Constant, Index, Node, show
+from notifier.templating.syntax import Call, Constant, Index, Node, show, weight_of
 from notifier.templating.texts import Clean, Piece, Without, write_interpolated, write_single
 from notifier.templating.values import DROP, UNDEFINED, AbortError, EvaluationError, plain
 
@@ -59,6 +59,8 @@ class Template:
         self._paths: set[str] = set()
         self._may_read: set[str] = set()
         self._guard = guard
+        self._weight = 0
+        """Of the expressions written so far, in steps."""
         try:
             source = Source()
             self._expand = source.function(self._write(card, "$", 0, None, source).atom(source))
@@ -108,7 +110,7 @@ class Template:
         """
         scope = Scope(
             data, data, UNDEFINED, UNDEFINED if host is None else host,
-            missing or _stay_visible, missing is not None, [0],
+            missing or _stay_visible, missing is not None, [0], {},
         )  # fmt: skip
         try:
             result = self._expand(scope)
@@ -122,6 +124,7 @@ class Template:
         self, node: JsonValue, path: str, depth: int, clean: Clean | None, source: Source
     ) -> Part:
         """Add the statements that expand a node; returns what it becomes."""
+        self._weight += 1
         if depth > MAX_DEPTH:
             raise TemplateError(
                 f"{path}: the template is nested more than {MAX_DEPTH} deep; flatten it"
@@ -144,13 +147,15 @@ class Template:
         if "$data" not in node:
             return self._write_element(node, path, depth, source)
         body = Source()
+        before = self._weight
         element = self._write_element(node, path, depth, body)
+        weight = 2 + len(_shown(node)) + self._weight - before
         raw = node["$data"]
         if isinstance(raw, str):
             context = self._write_text(raw, f"{path}.$data", None, source, shown=False)
         else:
             context = Fixed(raw)
-        each = repeated(body.function(element.atom(body)), 1 + len(_shown(node)))
+        each = repeated(body.function(element.atom(body)), weight)
         return Atom(
             source.call(each, "scope", context.atom(source)), May.BE_ANYTHING | May.BE_DROPPED
         )
@@ -277,6 +282,7 @@ class Template:
         try:
             self._paths |= paths_meant(node)
             self._may_read |= paths_in(node)
+            self._weight += 2 + weight_of(node)
             return write_node(node, place, source)
         except (TemplateError, EvaluationError) as exc:
             raise TemplateError(f"{path}: {exc}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 
 from notifier.templating.parts import Atom, May
 from notifier.templating.scope import LONG, Scope
@@ -59,7 +59,7 @@ class Clean:
         """Return the expression for what `change` does to text of this name; None where it is not always text."""
         if self.text is None:
             return None
-        changed = f"{source.constant(self.text)}({name})"
+        changed = f"{source.constant(_counting(self.text))}(scope, {name})"
         if self.harmless is None:
             return changed
         return f"({name} if {source.constant(self.harmless)}({name}) else {changed})"
@@ -95,7 +95,9 @@ def write_single(
     failed = source.constant(_failing(piece.shown, path))
     tried = source.attempt(attempt, (_FAILED, f"{value} = {failed}(scope, error)"))
     finish = source.constant(_finished if shown else _bound)
-    changed = value if clean is None else f"{source.constant(clean.change)}({value})"
+    changed = value
+    if clean is not None:
+        changed = f"{source.constant(_weighing(clean.change))}(scope, {value})"
     quick = None if clean is None else clean.of_text(value, source)
     with source.block("else" if tried else "if True"):
         if clean is not None and quick is None:
@@ -155,11 +157,11 @@ def write_interpolated(
         f"{atoms[0]} + {atoms[1]}" if len(atoms) == 2 else f"''.join(({', '.join(atoms)},))"
     )
     if clean is not None and clean.finish is not None and "](" in "".join(written):
-        source.add(f"{text} = {source.constant(clean.finish)}({text})")
+        source.add(f"{text} = {source.constant(_counting(clean.finish))}(scope, {text})")
     source.add(f"if len({text}) > {LONG}: scope.weigh({text})")
     if clean is None or not clean.whole:
         return Atom(text)
-    source.add(f"{text} = {source.constant(clean.change)}({text})")
+    source.add(f"{text} = {source.constant(_weighing(clean.change))}(scope, {text})")
     return Atom(text, May.BE_ANYTHING | May.BE_DROPPED)
 
 
@@ -194,6 +196,35 @@ def _write_piece(piece: Piece, path: str, each: Clean | None, source: Source) ->
     return value
 
 
+@cache
+def _counting(clean: Callable[[str], str]) -> Callable[[Scope, str], str]:
+    """Count the work of making a text harmless: what is long is gone through, and what is added was found one by one."""
+
+    def counted(scope: Scope, text: str) -> str:
+        cleaned = clean(text)
+        if len(text) > LONG:
+            scope.count(len(text) // 20 + abs(len(cleaned) - len(text)))
+        return cleaned
+
+    return counted
+
+
+@cache
+def _weighing(change: Callable[[Value], Value]) -> Callable[[Scope, Value], Value]:
+    def weighed(scope: Scope, value: Value) -> Value:
+        if isinstance(value, str):
+            if len(value) > LONG:
+                scope.count(len(value) // 20)
+        elif isinstance(value, list | dict):
+            scope.weigh_all(value)
+        changed = change(value)
+        if isinstance(changed, str) and len(changed) > LONG:
+            scope.count(len(changed) // 4)
+        return changed
+
+    return weighed
+
+
 def _unless_no_result(scope: Scope, shown: str, error: Exception) -> Value:
     if isinstance(error, NoResultError) and not scope.lenient:
         raise error
@@ -207,7 +238,7 @@ def _text_of(shown: str, path: str, each: Clean | None) -> Callable[[Scope, Valu
                 raise EvaluationError(f"{path}: {shown} is null, which text cannot show")
             value = scope.missing(shown)
         if each is not None:
-            value = each.change(value)
+            value = _weighing(each.change)(scope, value)
         if isinstance(value, list):
             scope.weigh_all(value)
         return value if isinstance(value, str) else to_text(value)

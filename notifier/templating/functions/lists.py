@@ -41,6 +41,8 @@ def empty(value: Value) -> Value:
 def _contains(container: Value, item: Value) -> Value:
     if isinstance(container, str) and isinstance(item, str):
         return item in container
+    if isinstance(container, list) and type(item) is str:
+        return item in container
     if isinstance(container, list):
         return any(equal(entry, item) for entry in container)
     return isinstance(item, str) and member(container, item) is not UNDEFINED
