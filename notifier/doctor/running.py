@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 
 import aiohttp
@@ -67,6 +68,14 @@ def differences(state: object, secrets: Secrets | None) -> list[Finding]:
     return found
 
 
+def _by_cause(reasons: Mapping[str, object]) -> list[str]:
+    """Name each cause once, however many parts it keeps from their work."""
+    parts: dict[str, list[str]] = {}
+    for part, why in reasons.items():
+        parts.setdefault(str(why), []).append(part)
+    return [f"{_parts(names)}: {why}" for why, names in parts.items()]
+
+
 def _parts(names: list[str]) -> str:
     """Name the first of those that have one cause, and count the others."""
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
@@ -82,12 +91,8 @@ def ready_findings(address: str, state: object) -> list[Finding]:
         return [
             fault(NAME, f"what answers on {address} is no daemon of this version", "restart it")
         ]
-    by_cause: dict[str, list[str]] = {}
-    for part, why in state["parts"].items():
-        if why != "ok":
-            by_cause.setdefault(str(why), []).append(part)
-    failing = [f"{_parts(parts)}: {why}" for why, parts in by_cause.items()]
-    warnings = [f"{part}: {why}" for part, why in state.get("warnings", {}).items()]
+    failing = _by_cause({part: why for part, why in state["parts"].items() if why != "ok"})
+    warnings = _by_cause(state.get("warnings", {}))
     if state.get("status") != "ready":
         return [
             fault(NAME, f"not ready: {why}", f"see its log, and http://{address}/readyz")

@@ -52,7 +52,7 @@ WITH taken AS (
     SELECT priority, date_trunc(%(slot)s, sent_at, %(time_zone)s) AS slot,
         greatest(0, extract(epoch FROM acknowledged_at - sent_at))::double precision AS seconds
     FROM teams_notifications
-    WHERE sent_at >= %(since)s AND sent_at < %(until)s AND acknowledged_at IS NOT NULL
+    WHERE sent_at >= %(since)s AND sent_at < %(until)s AND isfinite(acknowledged_at)
 )
 SELECT CASE WHEN grouping(slot) = 1 THEN 'priority' ELSE 'slot' END, priority, slot, count(*), avg(seconds),
     percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds),
@@ -64,7 +64,7 @@ HAVING grouping(slot) = 1 OR priority = 'CRITICAL'
 ORDER BY 1, slot, 2;
 
 -- name: unacknowledged_critical
-SELECT count(*), extract(epoch FROM now() - min(sent_at))::double precision FROM teams_notifications_unacknowledged_critical;
+SELECT count(*), extract(epoch FROM now() - min(sent_at) FILTER (WHERE isfinite(sent_at)))::double precision FROM teams_notifications_unacknowledged_critical;
 
 -- name: people
 SELECT 'action', action, count(*) FROM teams_actions WHERE at >= %(since)s AND at < %(until)s GROUP BY action

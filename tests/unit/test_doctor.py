@@ -300,6 +300,13 @@ def test_one_cause_is_one_fault_however_many_parts_wait_for_it():
     assert levels(found) == ["fault", "fault"]
     assert sum("Redis refuses the login" in finding.what for finding in found) == 1
 
+    warned = {
+        "status": "ready",
+        "parts": {},
+        "warnings": {"postgres": "away", "recorder": "away"},
+    }
+    assert levels(ready_findings("h:1", warned)) == ["ok", "warning"]
+
 
 def test_a_daemon_of_another_version_or_with_other_keys_is_warned_of():
     own = load_secrets(
