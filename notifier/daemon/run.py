@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -91,16 +92,39 @@ def run(
     logs.configure(snapshot.config.logging)
     start_series(snapshot.config)
     spans = open_spans(snapshot.config.tracing, instance=instance)
-    try:
-        asyncio.run(_main(snapshot, blueprint, instance, stages, spans, clock))
-    except NotifierError:
-        raise
-    except Exception as exc:
-        raise InternalError(f"the daemon {log_unforeseen('daemon_failed', exc)}") from None
+    asyncio.run(_main(snapshot, blueprint, instance, stages, spans, clock))
     return 0
 
 
 async def _main(
+    snapshot: Snapshot,
+    blueprint: Blueprint,
+    instance: str,
+    stages: frozenset[str],
+    spans: Spans | None,
+    clock: SharedClock,
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(_log_stray)
+    try:
+        await _started(snapshot, blueprint, instance, stages, spans, clock)
+    except NotifierError:
+        raise
+    except Exception as exc:
+        raise InternalError(f"the daemon {log_unforeseen('daemon_failed', exc)}") from None
+
+
+def _log_stray(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Log what a callback or a task that nobody waits for raised; asyncio itself would show its arguments."""
+    exc = context.get("exception")
+    if exc is None:
+        log.warning(
+            "event_loop_warned", said=str(context.get("message", "")).partition("\n")[0]
+        )
+    else:
+        log_unforeseen("callback_failed", exc)
+
+
+async def _started(
     snapshot: Snapshot,
     blueprint: Blueprint,
     instance: str,

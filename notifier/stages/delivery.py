@@ -152,14 +152,7 @@ class ChannelDelivery:
         return len(entries)
 
     def _start(self, entries: Sequence[Entry], work: Work) -> None:
-        async def kept() -> None:
-            try:
-                await work()
-            except Exception:
-                self._let_go(entries)
-                raise
-
-        self._workers.start(kept)
+        self._workers.start(work, partial(self._let_go, entries))
 
     def _let_go(self, entries: Sequence[Entry]) -> None:
         """Renew these leases no longer: whoever comes once they have run out tries again, and buries what fails each time."""

@@ -189,6 +189,8 @@ class Recorder:
         except UnreachableError:
             raise
         except Exception as exc:
+            if not isinstance(exc, OutcomeError):
+                log_unforeseen("outcomes_failed", exc, count=len(entries))
             if len(entries) == 1:
                 return [self._bury(entries[0], *_refusal(entries[0], exc))]
             # One is at fault, or they are too much together: halves find that out in few statements.

@@ -76,12 +76,19 @@ class Settler:
             batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
             if not self._waiting:
                 self._filled.clear()
-            await self._settle(batch)
+            try:
+                await self._settle(batch)
+            except Exception:
+                # Whoever runs this again hops them again: what has moved does not move twice.
+                self._waiting[:0] = [each for each in batch if not each.done.done()]
+                self._filled.set()
+                raise
 
     async def _settle(self, batch: Sequence[_Waiting]) -> None:
         try:
             results = iter(await self._hop([move for each in batch for move in each.left]))
         except Exception as exc:
+            log_unforeseen("hop_failed", exc, notifications=len(batch))
             if len(batch) > 1:
                 half = len(batch) // 2
                 await self._settle(batch[:half])

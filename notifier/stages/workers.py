@@ -17,17 +17,17 @@ class Workers:
         """May be changed; works that have begun are not stopped for it."""
         self.in_hand = 0
         """Works that have not ended, also those that have not begun."""
-        self._waiting: deque[Work] = deque()
+        self._waiting: deque[tuple[Work, Callable[[], None]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: deque[Exception] = deque()
         self._most = 0
         self._few = asyncio.Event()
         """No more are in hand than somebody waits for, or one has failed."""
 
-    def start(self, work: Work) -> None:
-        """Do this work when it is its turn."""
+    def start(self, work: Work, let_go: Callable[[], None] = lambda: None) -> None:
+        """Do this work when it is its turn; `let_go` is called if it fails."""
         self.in_hand += 1
-        self._waiting.append(work)
+        self._waiting.append((work, let_go))
         self._staff()
 
     async def until_at_most(self, most: int, *, seconds: float | None = None) -> bool:
@@ -62,10 +62,11 @@ class Workers:
 
     async def _work(self) -> None:
         while self._waiting and len(self._tasks) <= self.limit:
-            work = self._waiting.popleft()
+            work, let_go = self._waiting.popleft()
             try:
                 await work()
             except Exception as exc:
+                let_go()
                 # Noted before anybody is woken, else who waits for the last one would miss it.
                 self._failed.append(exc)
                 self._few.set()

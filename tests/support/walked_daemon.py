@@ -1,0 +1,270 @@
+"""One daemon in this process, from start to stop, with events for three channels, something to escalate and something taken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import psycopg
+import redis.asyncio
+import structlog
+from typing_extensions import override
+
+from notifier.actions import Action, Via
+from notifier.config import load_config
+from notifier.daemon.clock import SharedClock
+from notifier.daemon.snapshot import Blueprint
+from notifier.errors import InternalError
+from notifier.streams.actions import ACCEPTED
+from notifier.streams.keys import Keys
+from tests.support.daemons import SECRET
+from tests.support.escalation import record
+from tests.support.ports import quiet_port
+from tests.support.receiver import WebhookReceiver
+from tests.support.walking import CHANNELS, Walk
+
+daemon_run = sys.modules["notifier.daemon.run"]
+housekeeping_module = sys.modules["notifier.daemon.housekeeping"]
+"""The package has a function of the same name."""
+STREAM = "teams:events"
+KEYS = Keys(STREAM)
+STAGES = frozenset({"intake", "delivery", "recorder"})
+SECONDS = 20.0
+
+
+class _NoLastResort:
+    def arm(self, seconds: float) -> None:
+        """Let the process of the test live."""
+
+
+class _Lines(logging.Handler):
+    """Keeps what libraries log of exceptions, such as aiohttp of those of a handler."""
+
+    def __init__(self, lines: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0] if record.exc_info else None
+        self._lines.append({"event": record.msg, "where": kind.__name__ if kind else ""})
+
+
+@dataclass
+class Stage:
+    """Where daemons are run, one after the other."""
+
+    walk: Walk
+    redis_url: str
+    database_url: str
+    receiver: WebhookReceiver
+
+    def __post_init__(self) -> None:
+        self._daemon: Any = None
+        self._lines: list[dict[str, Any]] = []
+        self._admin, self._public = quiet_port(), quiet_port()
+        logging.getLogger().addHandler(_Lines(self._lines))
+        housekeeping_module._HOUSEKEEPING_SECONDS = 0.2
+        serve = daemon_run._serve
+
+        async def caught(daemon: Any, supervisor: Any) -> None:
+            self._daemon = daemon
+            await serve(daemon, supervisor)
+
+        daemon_run._serve = caught
+        daemon_run.LastResort = _NoLastResort  # type: ignore[assignment,misc]
+        daemon_run._spare_what_stays = lambda: None
+        structlog.configure(
+            processors=[structlog.processors.add_log_level, self._keep],
+            logger_factory=structlog.ReturnLoggerFactory(),
+        )
+        self._blueprint = Blueprint(
+            lambda: load_config(None, self._env),
+            {**os.environ, **self._env},
+            clock=lambda: 0.0,
+            now=time.time,
+        )
+        self._snapshot = self._blueprint.build(None)
+
+    @property
+    def _env(self) -> dict[str, str]:
+        names = load_config(None, {}).channels
+        return {
+            "REDIS_URL": self.redis_url, "DATABASE_URL": self.database_url,
+            "TEAMS_ADMIN__BIND": f"127.0.0.1:{self._admin}",
+            "TEAMS_PUBLIC__BIND": f"127.0.0.1:{self._public}", "TEAMS_PUBLIC__URL": "https://notifier.example.com",
+            "TEAMS_HMAC_SECRET_KEY": SECRET, "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1",
+            "TEAMS_RATE_LIMIT__MIN_INTERVAL_SECONDS": "0", "TEAMS_REDIS__BLOCK_SECONDS": "0.2", "TEAMS_REDIS__LEASE_SECONDS": "3",
+            "TEAMS_MAX_RETRY_DELAY": "0.05", "TEAMS_ESCALATION__POLL_SECONDS": "1",
+            "TEAMS_DELIVERY__STOP_TIMEOUT_SECONDS": "5",
+            **{f"TEAMS_WEBHOOK_{name.upper()}": self.receiver.url(name) for name in names},
+        }  # fmt: skip
+
+    def _keep(self, _logger: Any, _method: str, event: Any) -> Any:
+        self._lines.append(dict(event))
+        raise structlog.DropEvent
+
+    async def run(self, point: str, *, after: bool) -> list[str]:
+        """Raise at this point once; return what went wrong besides."""
+        self._lines.clear()
+        self.receiver.requests.clear()
+        self.receiver._answers.clear()
+        self.receiver.answer(503, times=1, channel=CHANNELS[1])
+        self.walk.arm(point, after=after)
+        async with redis.asyncio.Redis.from_url(self.redis_url) as client:
+            await client.flushall()
+            await self._publish(client)
+            wrong = await self._run(client)
+            if self.walk.fired and not self._told():
+                wrong.append("nothing in the log says where it failed")
+            return wrong
+
+    def _told(self) -> bool:
+        return any("WalkedError" in json.dumps(line, default=str) for line in self._lines)
+
+    async def _run(self, client: Any) -> list[str]:
+        wrong: list[str] = []
+        code = await self._once(client, wrong)
+        letters = await self._letters(client)
+        if code:
+            # It may end, if it says so. Whoever starts next delivers the rest.
+            self.walk.arm("", after=False)
+            if not isinstance(code, InternalError):
+                wrong.append(f"ends with {code!r}")
+            if rest := await self._once(client, wrong):
+                wrong.append(f"ends again with {rest!r}")
+            letters = await self._letters(client)
+            self.walk.fired = True
+        arrived = self._arrived()
+        reasons = [letter["reason"] for letter in letters]
+        if any(reason != "internal_error" for reason in reasons) or len(reasons) > 1:
+            wrong.append(f"dead letters {reasons}")
+        lacking = set(CHANNELS) - arrived
+        if len(lacking) > len(letters):
+            wrong.append(f"no card in {sorted(lacking)}, dead letters {reasons}")
+        return wrong
+
+    async def _once(self, client: Any, wrong: list[str]) -> BaseException | None:
+        """Run one daemon until all is done, then stop it; return what it ended with."""
+        self._daemon = None
+        main = asyncio.create_task(
+            daemon_run._main(
+                self._snapshot, self._blueprint, "walked", STAGES, None, SharedClock()
+            )
+        )
+        done = await self._until(lambda: self._settled(client), main)
+        if not done and not main.done():
+            wrong.append(
+                f"not all is done: {await self._left(client)}, parts {self._failing()}"
+            )
+        if done:
+            await self._look()
+            if self.walk.armed.startswith(("daemon.reload", "daemon.channels")):
+                os.kill(os.getpid(), signal.SIGHUP)
+                await self._until(self._reloaded, main)
+        if not main.done() and self._daemon is not None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        ended, _ = await asyncio.wait({main}, timeout=SECONDS)
+        if not ended:
+            wrong.append("does not end on SIGTERM")
+            main.cancel()
+            await asyncio.wait({main}, timeout=SECONDS)
+        if main.done() and not main.cancelled() and (exc := main.exception()) is not None:
+            return exc if isinstance(exc, Exception) else None
+        return None
+
+    async def _look(self) -> None:
+        """Ask the listener what operators ask it."""
+        async with aiohttp.ClientSession() as session:
+            for page in ("readyz", "metrics"):
+                with suppress(aiohttp.ClientError):
+                    await (await session.get(f"http://127.0.0.1:{self._admin}/{page}")).read()
+
+    async def _reloaded(self) -> bool:
+        ends = {"reloaded", "reload_refused", "loop_failed", "task_failed"}
+        return any(line.get("event") in ends for line in self._lines)
+
+    def _failing(self) -> dict[str, str]:
+        parts = self._daemon.health.parts if self._daemon is not None else {}
+        return {name: state for name, state in parts.items() if state != "ok"}
+
+    async def _until(self, condition: Callable[[], Any], main: asyncio.Task[None]) -> bool:
+        try:
+            async with asyncio.timeout(SECONDS):
+                while not await condition():
+                    if main.done():
+                        return False
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _settled(self, client: Any) -> bool:
+        """Tell whether nothing waits anywhere and every part works."""
+        daemon = self._daemon
+        return (
+            daemon is not None
+            and all(state == "ok" for state in daemon.health.parts.values())
+            and not any((await self._left(client)).values())
+        )
+
+    async def _left(self, client: Any) -> dict[str, int]:
+        lanes = [
+            KEYS.lane(name, urgent=urgent) for name in CHANNELS for urgent in (True, False)
+        ]
+        left = {key: await client.xlen(key) for key in (*lanes, KEYS.outcomes, ACCEPTED)}
+        accounted = len(self._arrived()) + len(await self._letters(client))
+        left["events"] = max(0, len(CHANNELS) - accounted)
+        left["rows"] = await asyncio.to_thread(self._rows_left)
+        return left
+
+    def _rows_left(self) -> int:
+        """Count what nobody has escalated or taken in Postgres yet."""
+        with psycopg.connect(self.database_url) as connection:
+            row = connection.execute(
+                "SELECT (SELECT count(*) FROM teams_notifications WHERE event_id = 'taken' AND acknowledged_at IS NULL)"
+                " + (SELECT 1 - least(1, count(*)) FROM teams_escalations WHERE event_id = 'old')"
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _arrived(self) -> set[str]:
+        return {
+            name
+            for name in CHANNELS
+            for request in self.receiver.requests
+            if request.status == 202
+            and request.path == f"/{name}"
+            and f"CLM-{name}" in request.body.decode()
+        }
+
+    async def _letters(self, client: Any) -> list[dict[str, str]]:
+        return [
+            {name.decode(): value.decode() for name, value in fields.items()}
+            for _, fields in await client.xrange(KEYS.dead)
+        ]
+
+    async def _publish(self, client: Any) -> None:
+        now = datetime.now(UTC)
+        with psycopg.connect(self.database_url) as connection:
+            for table in ("teams_notifications", "teams_actions", "teams_escalations"):
+                connection.execute(f"DELETE FROM {table}".encode())
+        record(self.database_url, "old", "compliance", at=now - timedelta(hours=1))
+        [taken] = record(self.database_url, "taken", "compliance", at=now)
+        action = Action(taken, "acknowledge", "Sara", "", Via.PAGE, now)
+        await client.xadd(ACCEPTED, action.fields())
+        for name in CHANNELS:
+            data = json.dumps({"claim_id": f"CLM-{name}"})
+            await client.xadd(
+                STREAM, {"type": "a.b", "id": name, "stakeholders": name, "data": data}
+            )
