@@ -19,6 +19,7 @@ from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError, Time
 from notifier.config import RedisSettings
 from notifier.errors import StreamError
 from notifier.streams import keys
+from notifier.streams.clock import RedisClock
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.entries import ALONE, LARGEST_BYTES, Entry, of_reply
 from notifier.streams.pool import a_read_that_waits
@@ -42,6 +43,7 @@ _SCRIPTS = (
     "trial",
 )
 _SLOW_SECONDS = 2.0
+_MOMENT_SECONDS = 0.01
 _ROOM_BYTES = 8 * 2**20
 """For entries that are claimed together."""
 
@@ -67,6 +69,7 @@ class Consumer:
         self._away_at = -math.inf
         """When Redis last failed to answer, or took very long; monotonic seconds."""
         self._slow_seconds = max(_SLOW_SECONDS, settings.lease_seconds / 3)
+        self._clock = RedisClock(most_ahead_seconds=self._slow_seconds)
 
     async def ensure(self, streams: Sequence[str]) -> None:
         """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
@@ -147,7 +150,7 @@ class Consumer:
     async def _read_unseen(self, stream: str, count: int, largest_bytes: int) -> list[Entry]:
         """Return what this consumer has read and not seen, in pieces that fit."""
         seen = self._seen.get(stream, "0-0")
-        entries = await self._taken(stream, 0, count, largest_bytes, seen)
+        entries, _ = await self._taken(stream, 0, count, largest_bytes, seen=seen)
         if entries:
             self._seen[stream] = entries[-1].id
         else:
@@ -166,27 +169,50 @@ class Consumer:
 
         Nothing until Redis has answered for as long: after an outage all consumers have been silent, the living too.
         """
-        if time.monotonic() - self._away_at < idle_seconds:
+        now = time.monotonic()
+        if now - self._away_at < idle_seconds:
             return []
-        return await self._taken(stream, int(idle_seconds * 1000), count, largest_bytes, "")
+        idle_ms = int(idle_seconds * 1000)
+        free = self._clock.free(stream, idle_seconds, now)
+        entries, ahead = await self._taken(stream, idle_ms, count, largest_bytes, free=free)
+        if ahead:
+            # What was delivered at this very moment no longer was a moment later.
+            await asyncio.sleep(_MOMENT_SECONDS)
+            entries, still = await self._taken(stream, idle_ms, count, largest_bytes)
+            ahead = [each for each in ahead if each in still]
+        self._clock.note_ahead(stream, ahead, now)
+        return entries
 
     async def _taken(
-        self, stream: str, idle_ms: int, count: int, largest_bytes: int, seen: str
-    ) -> list[Entry]:
+        self,
+        stream: str,
+        idle_ms: int,
+        count: int,
+        largest_bytes: int,
+        *,
+        seen: str = "",
+        free: Sequence[str] = (),
+    ) -> tuple[list[Entry], list[str]]:
+        """Return what claim.lua takes, and which entries of others it saw that were delivered just now or in the future."""
+        latest_ms = self._clock.latest_ms(stream, time.monotonic())
         argv = [
-            self._group, self.consumer, idle_ms, count, _ROOM_BYTES, largest_bytes, ALONE, seen,
+            self._group, self.consumer, idle_ms, count, _ROOM_BYTES, largest_bytes, ALONE, seen, latest_ms, *free,
         ]  # fmt: skip
         try:
-            reply = await self._run("claim", [stream], argv)
+            now_ms, reply, ahead = await self._run("claim", [stream], argv)
         except StreamError as exc:
             if "WRONGTYPE" in str(exc.__cause__):
                 self.refusals.note(f"xclaim {stream} {exc.__cause__}".encode())
-                return []
+                return [], []
             if "NOGROUP" not in str(exc.__cause__):
                 raise
             await self.ensure([stream])
-            return []
-        return of_reply(stream, reply)
+            return [], []
+        now = time.monotonic()
+        if self._clock.told(stream, now_ms, now):
+            # Everything looks silent: wait until the living have renewed what is theirs.
+            self._away_at = now
+        return of_reply(stream, reply), [each.decode() for each in ahead]
 
     @asynccontextmanager
     async def trial(self, entry: Entry) -> AsyncIterator[bool]:

@@ -45,6 +45,7 @@ FAKE_CANNOT = {
         "XREADGROUP names XGROUP and MKSTREAM in its error, not NOGROUP", StreamError
     ),
     "bound a reply": Lack("a reply comes whole, whatever its size", AssertionError),
+    "dump a stream": Lack("DUMP is an unknown command", redis.exceptions.ResponseError),
     "check a connection": Lack(
         "a read never postpones the next health check, so a new connection takes another reply for PONG",
         redis.exceptions.ConnectionError,

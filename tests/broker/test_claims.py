@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import struct
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -310,3 +313,81 @@ async def test_claimed_notification_that_its_owner_ends_after_all_is_not_posted(
         await lane.delivery.drain()
 
     assert webhook_receiver.requests == []
+
+
+async def deliver_in_the_future(client: redis.asyncio.Redis) -> None:
+    """Let all that is pending look as if Redis' clock had been set back by an hour since."""
+    for each in await client.xpending_range(SOURCE, "notifier", "-", "+", 100):
+        await client.xclaim(
+            SOURCE, "notifier", each["consumer"], 0, [each["message_id"]],
+            idle=5_000_000, justid=True,
+        )  # fmt: skip
+    dump = await client.dump(SOURCE)
+    assert dump is not None
+    seconds, micros = await client.time()
+    delivered = seconds * 1000 + micros // 1000 - 5_000_000
+    body = bytearray(dump[:-8])
+    for at in range(len(body) - 8):
+        (time_ms,) = struct.unpack_from("<q", body, at)
+        if abs(time_ms - delivered) < 2000:
+            struct.pack_into("<q", body, at, time_ms + 3_600_000 + 5_000_000)
+    await client.restore(SOURCE, 0, bytes(body) + struct.pack("<Q", crc64(body)), replace=True)
+
+
+def crc64(data: bytes) -> int:
+    """Return the checksum of a dump (CRC-64, Jones)."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x95AC9329AC4BC9B5 if crc & 1 else 0)
+    return crc
+
+
+@pytest.mark.fake_cannot("dump a stream")
+async def test_what_was_delivered_in_the_future_is_free_once_nobody_renews_it(
+    client: redis.asyncio.Redis, join: Joined
+):
+    gone, living, other = await join("gone"), await join("living"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    await client.xadd(SOURCE, {"a": "2"})
+    [left], [kept] = await read(gone, 1), await read(living, 1)
+    await deliver_in_the_future(client)
+    lease = 0.3
+
+    claimed_at_once = await other.claim(SOURCE, idle_seconds=lease, count=10)
+    claimed = []
+    async with asyncio.timeout(60):
+        while not claimed:
+            assert await living.renew(SOURCE, [kept]) == 1
+            await asyncio.sleep(lease / 10)
+            claimed = await other.claim(SOURCE, idle_seconds=lease, count=10)
+
+    assert claimed_at_once == []
+    assert [entry.id for entry in claimed] == [left]
+
+
+async def test_what_is_delivered_at_this_moment_is_not_free(
+    client: redis.asyncio.Redis, join: Joined
+):
+    living, other = await join("living"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    [kept] = await read(living)
+
+    for _ in range(20):
+        await living.renew(SOURCE, [kept])
+        assert await other.claim(SOURCE, idle_seconds=0.2, count=10) == []
+
+
+async def test_nothing_is_claimed_right_after_the_clock_of_redis_was_set_ahead(
+    client: redis.asyncio.Redis, join: Joined
+):
+    owner, other = await join("owner"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    await owner.give_up(SOURCE, await read(owner))
+    seconds, _ = await client.time()
+    other._clock.told(SOURCE, (seconds - 3600) * 1000, time.monotonic())
+
+    assert await other.claim(SOURCE, idle_seconds=60, count=10) == []
+    assert await other.claim(SOURCE, idle_seconds=60, count=10) == []
+    assert len(await owner.claim(SOURCE, idle_seconds=60, count=10)) == 1
