@@ -8,7 +8,7 @@ from aiohttp import web
 
 from notifier.telemetry.metrics import exposition
 from notifier.telemetry.readiness import Readiness
-from notifier.web.admin_access import AdminAccess, add_login, guard
+from notifier.web.admin_access import AdminAccess, add_headers, add_login, guard
 
 
 def create_admin_app(
@@ -43,6 +43,13 @@ def create_admin_app(
 
     app = web.Application(middlewares=[guard(access)])
     add_login(app, access)
+
+    async def prepared(_: web.Request, response: web.StreamResponse) -> None:
+        # Of answers that come about without the guard too, such as to an Expect that is not known.
+        add_headers(response)
+        response.headers["Server"] = "notifier"
+
+    app.on_response_prepare.append(prepared)
     app.add_routes(
         [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
     )

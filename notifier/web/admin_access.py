@@ -14,7 +14,7 @@ from aiohttp.typedefs import Middleware
 from pydantic import SecretStr
 
 from notifier.web import admin_login
-from notifier.web.bounds import SAFE_HEADERS
+from notifier.web.bounds import SAFE_HEADERS, UNREADABLE
 from notifier.web.clients import Clients, comes_from_elsewhere
 from notifier.web.limits import PostLimit
 
@@ -100,9 +100,9 @@ def guard(access: AdminAccess) -> Middleware:
             else:
                 response = await _console(access, request, handler)
         except web.HTTPException as exc:
-            _add_headers(exc)
+            add_headers(exc)
             raise
-        _add_headers(response)
+        add_headers(response)
         return response
 
     return guarded
@@ -146,7 +146,8 @@ async def _console(
     return await handler(request)
 
 
-def _add_headers(response: web.StreamResponse) -> None:
+def add_headers(response: web.StreamResponse) -> None:
+    """Add what every answer of the listener has."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     # One request a connection: nobody holds one open.
@@ -233,7 +234,7 @@ async def _typed_token(request: web.Request) -> str:
     try:
         async with asyncio.timeout(_FORM_SECONDS):
             given = (await request.clone(client_max_size=_MAX_FORM_BYTES).post()).get("token")
-    except (ValueError, LookupError, TimeoutError, web.HTTPRequestEntityTooLarge):
+    except (*UNREADABLE, TimeoutError, web.HTTPRequestEntityTooLarge):
         return ""
     return given.strip() if isinstance(given, str) else ""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from typing_extensions import override
 
 from notifier.errors import place_of
@@ -21,6 +22,8 @@ _LONGEST_UNASKED_SECONDS = 10.0
 _MOST_UNASKED_BYTES = 65_536
 _MOST_CONNECTIONS = 500
 _LOOK_SECONDS = 1.0
+_LINGERING_SECONDS = 2.0
+"""How long the rest of a body that nobody wants is read, so that the client reads the answer."""
 
 SAFE_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -31,6 +34,9 @@ SAFE_HEADERS: Mapping[str, str] = {
     "Server": "notifier",
 }
 """Of an answer that holds nothing but its status."""
+
+UNREADABLE = (ValueError, LookupError, OSError, web.RequestPayloadError, HttpProcessingError)
+"""What reading a body may raise when it is not what it says, or does not arrive."""
 
 Headers = Callable[[], Mapping[str, str]]
 
@@ -96,7 +102,12 @@ class _Connection(web.RequestHandler):
     __slots__ = ("_bytes", "_server", "asked")
 
     def __init__(self, server: _Server) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            lingering_time=_LINGERING_SECONDS,
+        )
         self._server = server
         self._bytes = 0
         self.asked = False

@@ -28,6 +28,7 @@ from pydantic import (
 
 from notifier.actions import MAX_NOTE, MAX_WHO, Action, Via, clean_line, clean_note
 from notifier.errors import UnreachableError
+from notifier.web.bounds import UNREADABLE
 from notifier.web.clients import Clients
 from notifier.web.desk import ActionDesk, NotNow, Recorded
 from notifier.web.limits import PostLimit
@@ -158,6 +159,8 @@ class _Callback:
                 body = await request.read()
         except TimeoutError:
             return _problem(408, "the body took too long")
+        except UNREADABLE:
+            return _problem(400, "the body did not arrive as it was announced")
         headers = request.headers
         if not signed(
             self._parts.keys(),
@@ -171,7 +174,7 @@ class _Callback:
             )
         try:
             members = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _problem(400, "the body is not JSON")
         if isinstance(members, dict) and members.get("type") == "message":
             return await self._message(body, members)
@@ -255,7 +258,10 @@ class _Callback:
         }
 
     def _fresh(self, timestamp: datetime) -> bool:
-        difference = self._parts.now() - timestamp.astimezone(UTC)
+        try:
+            difference = self._parts.now() - timestamp.astimezone(UTC)
+        except OverflowError:
+            return False
         return abs(difference.total_seconds()) <= WINDOW_SECONDS
 
 

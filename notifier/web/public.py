@@ -20,6 +20,7 @@ from notifier.signing import (
     verify_event_mark,
 )
 from notifier.telemetry.logs import log_unforeseen
+from notifier.web.bounds import UNREADABLE
 from notifier.web.clients import Clients, comes_from_elsewhere
 from notifier.web.desk import ActionDesk, AlreadyTaken, NotNow, Recorded, Situation
 from notifier.web.limits import PostLimit
@@ -84,6 +85,13 @@ def create_public_app(parts: PublicParts) -> web.Application:
     """Serve /a/{token}: GET shows and changes nothing (link scanners follow links), POST acts, once."""
     pages = _ActionPages(parts)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_guarded(parts)])
+
+    async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+        # Of answers that come about without the middleware too, such as to an Expect that is not known.
+        response.headers.update(public_headers(https=parts.https()))
+        response.force_close()
+
+    app.on_response_prepare.append(add_headers)
     app.add_routes([web.get("/a/{token}", pages.show), web.post("/a/{token}", pages.act)])
     return app
 
@@ -111,7 +119,6 @@ def _guarded(parts: PublicParts) -> Middleware:
         except Exception as exc:
             log_unforeseen("page_failed", exc)
             response = _page(message_page("failed", lang), 500)
-        response.headers.update(public_headers(https=parts.https()))
         # One request a connection: nobody holds one open.
         response.force_close()
         return response
@@ -233,7 +240,7 @@ async def _read_form(request: web.Request) -> dict[str, str]:
             posted = await request.post()
     except TimeoutError:
         raise _TooSlowError from None
-    except (ValueError, LookupError):
+    except UNREADABLE:
         return {}  # not a form: nothing was entered
     return {name: value for name, value in posted.items() if isinstance(value, str)}
 

@@ -58,6 +58,10 @@ async def test_malformed_requests_tell_the_log_neither_token_nor_signature(daemo
         f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{token}\r\n",
         f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\n{token[:9]}",
         f"GET http://[{token} HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nExpect: {token}\r\n\r\n",
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\nContent-Length: 9\r\n\r\n{token[:9]}",
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 3000\r\n\r\n"
+        f"--x\r\n{'A: b' * 900}\r\n{token}".ljust(4000),
         f"CONNECT {path} HTTP/1.1\r\nHost: x\r\n\r\n",
         f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: {token}\r\nConnection: Upgrade\r\n\r\n",
     ]

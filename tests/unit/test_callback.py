@@ -168,6 +168,9 @@ async def test_request_that_could_not_be_done_may_be_sent_again(
     ("members", "status", "words"),
     [
         (b"{", 400, "not JSON"),
+        (b"[" * 16_000, 400, "not JSON"),
+        (request(timestamp="0001-01-01T00:00:00+14:00"), 401, "timestamp"),
+        (request(timestamp="9999-12-31T23:59:59-14:00"), 401, "timestamp"),
         (b"[]", 422, "body"),
         (request(action="delete"), 422, "action"),
         (request(notification_id="7"), 422, "notification_id"),

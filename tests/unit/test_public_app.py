@@ -196,6 +196,7 @@ async def test_a_form_that_trickles_in_is_given_up(
         (b"who=Sara", "application/x-www-form-urlencoded; charset=klingon"),
         (b"nonsense", "multipart/form-data; boundary=x"),
         (b"nonsense", "multipart/form-data"),
+        (b"--x\r\n" + b"A: b\r\n" * 2000 + b"\r\n\r\n--x--", "multipart/form-data; boundary=x"),
         (b'--x\r\nContent-Disposition: form-data; name="who"; filename="who"\r\n\r\nSara\r\n--x--\r\n', "multipart/form-data; boundary=x"),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from aiohttp import web
 from multidict import MultiDict
 
 from notifier.web.admin_access import CONSOLE
+from notifier.web.bounds import UNREADABLE
 from notifier.web.console.pages import operator_of
 
 COOKIE = "notifier_form"
@@ -62,7 +63,7 @@ class FormSeal:
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 posted = await request.post()
-        except TimeoutError:
+        except (*UNREADABLE, TimeoutError):
             raise ForgedFormError from None
         form: MultiDict[str] = MultiDict(
             (name, value) for name, value in posted.items() if isinstance(value, str)
