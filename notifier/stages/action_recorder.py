@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 import structlog
 
 from notifier.actions import WORDS, Action, is_recordable, read_action
 from notifier.config import RedisSettings
+from notifier.errors import UnreachableError
 from notifier.escalation import ACKNOWLEDGED_TYPE
 from notifier.notices import Subject, acknowledged_event
 from notifier.stages.escalator import Escalator, Publish
 from notifier.stages.stage import Every, still_there
-from notifier.store.escalations import Ledger, WaitingAction
+from notifier.store.escalations import Ledger, RowError, WaitingAction
 from notifier.streams.actions import ACCEPTED, UNREADABLE
 from notifier.streams.entries import Entry
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import Move
 from notifier.streams.leases import Leases
 from notifier.telemetry import metrics
+from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 100
 _APPLY_SECONDS = 2.0
+_LEFT_SECONDS = 3600.0
+_MOST_LEFT = 1000
 
 
 class ActionRecorder:
@@ -55,6 +59,8 @@ class ActionRecorder:
         self._apply = Every(_APPLY_SECONDS, time.monotonic)
         self._in_hand: list[Entry] = []
         self._looked_at_unreadable = False
+        self._left: dict[str, float] = {}
+        """Actions that failed, and until when they are left."""
 
     async def turn(self) -> int:
         """Record one batch of actions and apply what can be; returns how many were recorded.
@@ -74,10 +80,7 @@ class ActionRecorder:
             ]
         count = len(self._in_hand)
         if count:
-            found = [_action(entry) for entry in self._in_hand]
-            await self._ledger.accept([action for action in found if action is not None])
-            moves = [_move(*each) for each in zip(self._in_hand, found, strict=True)]
-            await self._group.hop(moves)
+            await self._group.hop(await self._accepted(self._in_hand))
             for entry in self._in_hand:
                 self._leases.drop(entry.stream, entry.id)
             self._in_hand = []
@@ -85,36 +88,71 @@ class ActionRecorder:
             await self.apply_waiting()
         return count
 
+    async def _accepted(self, entries: Sequence[Entry]) -> list[Move]:
+        """Write actions down; returns how they leave their stream. One at fault is kept aside, the others are written down."""
+        try:
+            found = [_action(entry) for entry in entries]
+            await self._ledger.accept([action for action in found if action is not None])
+            return [_move(*each) for each in zip(entries, found, strict=True)]
+        except UnreachableError:
+            raise
+        except Exception as exc:
+            if len(entries) > 1:
+                half = len(entries) // 2
+                return [
+                    *await self._accepted(entries[:half]),
+                    *await self._accepted(entries[half:]),
+                ]
+            [entry] = entries
+            log_unforeseen("action_failed", exc, entry_id=entry.id, kept_in=UNREADABLE)
+            return [Move(entry.stream, entry.id, ((UNREADABLE, _texts(entry.fields or {})),))]
+
     async def apply_waiting(self) -> None:
-        """Apply every action whose row is there. Raises StoreError or StreamError."""
+        """Apply every action whose row is there; one that fails for a reason of its own is left for an hour. Raises StoreError or StreamError."""
+        now = time.monotonic()
+        self._left = {row_id: until for row_id, until in self._left.items() if until > now}
         for _ in range(_BATCH):
-            async with self._ledger.waiting_action() as held:
-                if held is None:
+            try:
+                if not await self._apply_next():
                     return
-                waiting, work = held
-                if not await work.apply(waiting):
-                    continue
-                action = waiting.action
-                if action.action == "escalate":
-                    await self._escalator.by_hand(
-                        work, waiting.family, action.notification_id, action.who
-                    )
-                told = waiting.event_type != ACKNOWLEDGED_TYPE
-                if told and waiting.priority in self._announced():
-                    await self._tell(waiting)
-            metrics.ACKNOWLEDGMENTS.labels(action.action).inc()
-            taken_after = (action.at - waiting.sent_at).total_seconds()
-            metrics.ACKNOWLEDGMENT_SECONDS.labels(waiting.priority).observe(
-                max(0.0, taken_after)
-            )
-            log.info(
-                "action_recorded",
-                action=action.action,
-                via=str(action.via),
-                notification_id=action.notification_id,
-                correlation_id=waiting.correlation_id,
-                channel=waiting.channel,
-            )
+            except RowError as exc:
+                if len(self._left) < _MOST_LEFT:
+                    self._left[exc.row_id] = now + _LEFT_SECONDS
+                log_unforeseen(
+                    "action_left",
+                    exc.__cause__ or exc,
+                    notification_id=exc.row_id,
+                    fix="correct its row in teams_actions or teams_notifications; it is tried again in an hour",
+                )
+
+    async def _apply_next(self) -> bool:
+        """Apply one action; returns whether there was one."""
+        async with self._ledger.waiting_action(without=self._left) as held:
+            if held is None:
+                return False
+            waiting, work = held
+            if not await work.apply(waiting):
+                return True
+            action = waiting.action
+            if action.action == "escalate":
+                await self._escalator.by_hand(
+                    work, waiting.family, action.notification_id, action.who
+                )
+            told = waiting.event_type != ACKNOWLEDGED_TYPE
+            if told and waiting.priority in self._announced():
+                await self._tell(waiting)
+        metrics.ACKNOWLEDGMENTS.labels(action.action).inc()
+        taken_after = (action.at - waiting.sent_at).total_seconds()
+        metrics.ACKNOWLEDGMENT_SECONDS.labels(waiting.priority).observe(max(0.0, taken_after))
+        log.info(
+            "action_recorded",
+            action=action.action,
+            via=str(action.via),
+            notification_id=action.notification_id,
+            correlation_id=waiting.correlation_id,
+            channel=waiting.channel,
+        )
+        return True
 
     async def _tell(self, waiting: WaitingAction) -> None:
         """Tell all channels that have a card of the event."""

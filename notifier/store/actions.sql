@@ -52,7 +52,7 @@ SELECT a.notification_id::text, a.action, a.who, a.note, a.via, a.at,
     n.stream, n.event_id, n.event_type, n.correlation_id, n.channel, n.stakeholders, n.priority, coalesce(n.lang, 'en'), n.sent_at,
     CASE WHEN n.digest_id IS NULL THEN left(n.card_payload ->> 'fallbackText', 400) END, n.traceparent
 FROM teams_actions a JOIN teams_notifications n ON n.id = a.notification_id
-WHERE a.applied_at IS NULL AND a.action = ANY(%(words)s)
+WHERE a.applied_at IS NULL AND a.action = ANY(%(words)s) AND a.notification_id <> ALL(%(without)s::uuid[])
 ORDER BY a.at
 LIMIT %(limit)s
 FOR UPDATE OF a SKIP LOCKED;

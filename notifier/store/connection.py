@@ -19,8 +19,8 @@ from psycopg.types import TypeInfo
 from typing_extensions import override
 
 from notifier.config import mask_url
-from notifier.errors import StoreError
-from notifier.store.failures import UnfitEncoding, store_error
+from notifier.errors import OutcomeError, StoreError
+from notifier.store.failures import REFUSALS, UnfitEncoding, store_error
 from notifier.telemetry import progress
 
 T = TypeVar("T")
@@ -244,11 +244,19 @@ class Connection:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Rows]:
-        """Commit when the body ends, roll back when it raises. Raises StoreError when Postgres is away or refuses."""
+        """Commit when the body ends, roll back when it raises.
+
+        Raises:
+            StoreError: Postgres is away or refuses.
+            OutcomeError: It refuses data, each time.
+        """
         connection = await self.connected()
         try:
             async with connection.transaction():
                 yield connection
+        except REFUSALS as exc:
+            # The driver's text quotes values; the class says enough.
+            raise OutcomeError(f"Postgres refuses data: {type(exc).__name__}") from None
         except psycopg.Error as exc:
             raise self.failed(exc) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +13,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from notifier.actions import WORDS, Action
-from notifier.errors import NotifierError
+from notifier.errors import NotifierError, UnreachableError
 from notifier.escalation import FirstLook, Step
 from notifier.events import Priority
 from notifier.store.connection import Connection
+from notifier.store.failures import REFUSALS
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("actions.sql") | load_queries("escalations.sql")
@@ -116,6 +117,14 @@ class UnreadableRowError(NotifierError):
     """A row holds what no version of this program writes, such as an endless time."""
 
 
+class RowError(NotifierError):
+    """One row cannot be worked on, for a reason of its own: its cause. Others can."""
+
+    def __init__(self, row_id: str) -> None:
+        super().__init__(f"row {row_id} cannot be worked on")
+        self.row_id = row_id
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingAction:
     """An accepted action whose notification is recorded."""
@@ -139,33 +148,50 @@ class Ledger:
         self._connection = connection
 
     async def accept(self, actions: Sequence[Action]) -> None:
-        """Write accepted actions down; safe to repeat. Raises StoreError."""
+        """Write accepted actions down; safe to repeat. Raises StoreError, or OutcomeError when one of them is refused."""
         async with self._connection.transaction() as connection:
             await _accept(connection, actions)
 
     @asynccontextmanager
-    async def waiting_action(self) -> AsyncIterator[tuple[WaitingAction, Work] | None]:
-        """Hold one action that is to be applied, until the body ends. None: there is none. Raises StoreError."""
+    async def waiting_action(
+        self, *, without: Collection[str] = ()
+    ) -> AsyncIterator[tuple[WaitingAction, Work] | None]:
+        """Hold one action that is to be applied, until the body ends. None: there is none but those `without` which.
+
+        Raises:
+            StoreError: Postgres is away.
+            RowError: Something else failed at this action, also in the body.
+        """
         async with self._connection.transaction() as connection:
-            row = await _one(connection, "waiting", {"limit": 1, "words": sorted(WORDS)})
+            values = {"limit": 1, "words": sorted(WORDS), "without": list(without)}
+            row = await _one(connection, "waiting", values)
             if row is None:
                 yield None
                 return
-            action = Action(row[0], row[1], row[2], row[3], row[4], row[5])
-            family = await self._family_of(connection, action.notification_id, row[6], row[7])
-            waiting = WaitingAction(
-                action,
-                row[10],
-                row[8],
-                row[9],
-                row[13],
-                row[15],
-                row[12],
-                row[14],
-                family,
-                row[16],
-            )
-            yield waiting, await _work(connection)
+            try:
+                action = Action(row[0], row[1], row[2], row[3], row[4], row[5])
+                family = await self._family_of(
+                    connection, action.notification_id, row[6], row[7]
+                )
+                waiting = WaitingAction(
+                    action,
+                    row[10],
+                    row[8],
+                    row[9],
+                    row[13],
+                    row[15],
+                    row[12],
+                    row[14],
+                    family,
+                    row[16],
+                )
+                yield waiting, await _work(connection)
+            except UnreachableError:
+                raise
+            except Exception as exc:
+                if isinstance(exc, psycopg.Error) and not isinstance(exc, REFUSALS):
+                    raise
+                raise RowError(row[0]) from exc
 
     @asynccontextmanager
     async def due(self, limit: int) -> AsyncIterator[tuple[list[DueRow], Work]]:

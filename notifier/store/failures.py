@@ -23,6 +23,16 @@ class UnfitEncoding(psycopg.NotSupportedError):
         self.encoding = encoding
 
 
+REFUSALS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    # The driver takes these for faults of the server, yet the same data would be beyond its limits every time.
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+)
+"""What Postgres says of data: trying again will not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """What Postgres did, and what mends it."""

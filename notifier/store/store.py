@@ -12,17 +12,11 @@ from notifier.errors import OutcomeError, SchemaError
 from notifier.escalation import FirstLook
 from notifier.jsontext import without_nul
 from notifier.store.connection import Connection
+from notifier.store.failures import REFUSALS
 from notifier.store.migrations import required_migrations
 from notifier.store.queries import load_queries
 
 _QUERIES = load_queries("queries.sql")
-_REFUSALS = (
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    # The driver takes these for faults of the server, yet the same data would be beyond its limits every time.
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.StatementTooComplex,
-)
 
 
 class Store:
@@ -112,7 +106,7 @@ class Store:
     async def _errors(self) -> AsyncIterator[None]:
         try:
             yield
-        except _REFUSALS as exc:
+        except REFUSALS as exc:
             # The driver's text quotes values; the class says enough.
             raise OutcomeError(f"Postgres refuses an outcome: {type(exc).__name__}") from None
         except psycopg.Error as exc:
