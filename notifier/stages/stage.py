@@ -56,7 +56,13 @@ async def keep_turning(
     health.expect(part)
     wait = FIRST_WAIT_SECONDS
     in_a_row = 0
-    progress.listen(lambda seconds: health.beat(part, time.monotonic() + seconds))
+
+    def beat(seconds: float) -> None:
+        # Not when this loop has ended: what it started may go on for a while.
+        if part in health.beats:
+            health.beat(part, time.monotonic() + seconds)
+
+    progress.listen(beat)
     while not stop.is_set():
         leave_if_cancelled()
         health.beat(part, time.monotonic())

@@ -28,9 +28,12 @@ from notifier.streams.cluster import ClusterClient
 from notifier.streams.failures import stream_error
 from notifier.streams.pool import SentinelPool, Sharing
 from notifier.streams.replies import BoundedParser
+from notifier.telemetry import progress
 
 Client = redis.asyncio.Redis | RedisCluster
 
+_LONGEST_SECONDS = 600.0
+"""No command takes longer under any settings: the driver tries eleven times, each for the time of a blocking read and that of connecting."""
 _MAX_CONNECTIONS = 1000
 """Every blocking read holds one; the driver's 100 are too few for several streams."""
 
@@ -189,6 +192,7 @@ def _was_master(exc: BaseException) -> bool:
 @asynccontextmanager
 async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
     """Turn what the driver raises into StreamError, which names the masked URL and no argument of a command."""
+    progress.waits(_LONGEST_SECONDS)
     try:
         yield
     except (RedisError, RedisClusterException, OSError) as exc:
@@ -198,3 +202,5 @@ async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
             # Its connections stay healthy, so nothing else would ever make the driver ask for the new master.
             await pool.leave()
         raise stream_error(url, exc) from exc
+    finally:
+        progress.waits(0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
+from typing import Any, cast
 
 import pytest
 
 from notifier.errors import InternalError, StreamError
 from notifier.stages import stage
 from notifier.stages.stage import MOST_UNFORESEEN, keep_turning
+from notifier.streams.connection import redis_errors
 from notifier.telemetry.health import Health
 
 
@@ -90,3 +93,45 @@ async def test_a_loop_that_is_to_end_ends_though_something_has_swallowed_that():
 
     assert done
     assert task.cancelled()
+
+
+async def test_a_loop_that_waits_for_a_slow_server_counts_as_alive_and_one_that_hangs_does_not():
+    health, stop = Health(), asyncio.Event()
+    answers, never = asyncio.Event(), asyncio.Event()
+
+    async def turn() -> None:
+        async with redis_errors(cast("Any", None), "redis://away.invalid"):
+            await answers.wait()
+        await never.wait()
+
+    task = asyncio.create_task(keep_turning(turn, part="loop", stop=stop, health=health))
+    await asyncio.sleep(0)
+    watchdog = 120.0
+    later = time.monotonic() + 2 * watchdog
+    assert health.stalled(later, watchdog) == []
+
+    answers.set()
+    await asyncio.sleep(0)
+    assert health.stalled(later, watchdog) == ["loop"]
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_what_an_ended_loop_started_is_not_watched_any_more():
+    health, stop, goes_on = Health(), asyncio.Event(), asyncio.Event()
+    left: list[asyncio.Task[None]] = []
+
+    async def work() -> None:
+        await goes_on.wait()
+        async with redis_errors(cast("Any", None), "redis://away.invalid"):
+            pass
+
+    async def turn() -> None:
+        left.append(asyncio.create_task(work()))
+        stop.set()
+
+    await keep_turning(turn, part="loop", stop=stop, health=health)
+    goes_on.set()
+    await left[0]
+
+    assert health.beats == {}
