@@ -40,7 +40,7 @@ def database_findings(state: DatabaseState) -> list[Finding]:
         what = f"this user may not {_listed(state.daemon_lacks)}"
         found.append(fault(NAME, what, _grants(state.daemon_lacks)))
     if state.commands_lack:
-        what = f"this user may not {_listed(state.commands_lack)}, as dlq and prune need"
+        what = f"this user may not {_listed(state.commands_lack)}, as the console and the commands need"
         found.append(
             warning(NAME, what, f"{_grants(state.commands_lack)}; or run those as another user")
         )

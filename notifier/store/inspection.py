@@ -21,16 +21,18 @@ DAEMON_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "teams_notification_attempts": ("INSERT",),
     "teams_actions": ("SELECT", "INSERT", "UPDATE"),
     "teams_escalations": ("SELECT", "INSERT"),
+    "teams_notifications_unacknowledged_critical": ("SELECT",),
     "_yoyo_migration": ("SELECT",),
 }
 """What the daemon does with each table."""
 COMMAND_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "teams_dead_letter_actions": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "teams_notifications": ("DELETE",),
+    "teams_notification_attempts": ("SELECT",),
     "teams_actions": ("DELETE",),
     "teams_escalations": ("DELETE",),
 }
-"""What `notifier dlq` and `notifier prune` do besides."""
+"""What the console and the commands do besides."""
 
 
 @dataclass(frozen=True, slots=True)
