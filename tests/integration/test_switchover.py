@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -103,3 +104,25 @@ async def test_writes_follow_the_primary(pair: Pair):
     assert await port_of(pair.url(0, 1)) == pair.servers[1].port
     for connection in connections:
         await connection.close()
+
+
+async def test_a_commit_that_waits_for_a_replica_that_is_gone_ends_in_time(open_folder: Path):
+    waits = ["-c", "synchronous_standby_names=gone"]
+    with start_postgres(open_folder, extra_args=FAST) as server:
+        with psycopg.connect(server.url) as admin:
+            admin.execute("CREATE TABLE written (what text)")
+        server.stop()
+        with start_postgres(open_folder, port=server.port, extra_args=[*FAST, *waits]) as again:
+            connection = Connection(
+                again.url, connect_timeout_seconds=5, statement_timeout_seconds=1
+            )
+            async with asyncio.timeout(30):
+                await write(connection, "kept")
+            async with connection.transaction() as opened:
+                cursor = await opened.execute(b"SELECT what FROM written")
+                assert await cursor.fetchall() == [("kept",)]
+                cursor = await opened.execute(
+                    b"SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                )
+                assert await cursor.fetchall() == [(0,)]
+            await connection.close()
