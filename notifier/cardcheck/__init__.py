@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from notifier.templating import Template
 
 _SHOWN_FAULTS = 10
 _SHOWN_PLACES = 3
+_NAME = re.compile(r"[A-Za-z_]\w*(?![\w(])")
 _DRAWN = "{drawn}"
 """Stands in a message for what the card was drawn with."""
 _AT_START = {"the sample", "no data"}
@@ -44,6 +46,7 @@ _KNOWN_ROOTS = {
         "nphies_status", "nphies_docs",
     },
 }  # fmt: skip
+_ROOTS = {*_KNOWN_ROOTS, "data", "facts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +267,7 @@ class _Check:
             self._seen_templates.add(drawn.template)
             file = self._file(drawn.template)
             for gap in drawn.gaps:
-                message = f"has no value {_DRAWN}; guard it with exists() or if()"
-                yield Finding(file, f"${{{gap}}}", message, drawn=what)
+                yield Finding(file, f"${{{gap}}}", _gap_message(gap), drawn=what)
             if name == "the sample":
                 for where in _unclosed(card, "$"):
                     yield Finding(file, where, "shows ${; close it with } or write \\${")
@@ -282,6 +284,13 @@ class _Check:
             build_body(card, max_card_bytes=limit)
             return card
         return drawn.card
+
+
+def _gap_message(expression: str) -> str:
+    name = _NAME.match(expression)
+    if name is not None and name[0] not in _ROOTS:
+        return "has no value {drawn}: the data of an event are in data, so write ${data.name}"
+    return f"has no value {_DRAWN}; guard it with exists() or if()"
 
 
 def _unclosed(node: JsonValue, path: str) -> Iterator[str]:

@@ -133,7 +133,7 @@ def _element_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterato
     if kind in INPUTS:
         yield Fault(
             f"{path}.type",
-            f"{kind}: what is typed into it goes nowhere in a card posted by a workflow; leave it out",
+            f"{kind} does not work in a card posted by a workflow: what is typed into it goes nowhere; leave it out",
             warning=True,
         )
     elif kind in NEWER:

@@ -16,6 +16,7 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import JsonValue
 
+from notifier.cardcheck.schema import schema_faults
 from notifier.errors import SandboxError
 from notifier.sandbox.faults import Faults, parse_faults
 from notifier.teams.envelope import counted_size
@@ -26,6 +27,7 @@ MAX_CARD_BYTES = 28_672
 
 _FAILED_IN_TEXT = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0,server=local,cv=0.."
 _KEPT = 200
+_SHOWN_FAULTS = 5
 _RATE_PER_SECOND = 4
 _MAX_REQUEST_BYTES = 1_000_000
 _TIMEOUT_SECONDS = 120.0
@@ -46,6 +48,8 @@ class Message:
     received_at: float
     card: JsonValue
     refused: str | None
+    faults: tuple[str, ...] = ()
+    """What Teams would not show of the card."""
 
 
 @dataclass(slots=True)
@@ -135,12 +139,14 @@ class LocalTeams:
         size = counted_size(json.dumps(card, ensure_ascii=False, separators=(",", ":")))
         refused = f"Teams refused this card after its 202: {size} bytes as Teams counts them, the limit is {MAX_CARD_BYTES}"
         too_large = size > MAX_CARD_BYTES
+        faults = () if too_large else _faults(card)
         channel.messages.append(
             Message(
                 channel.count,
                 time.time(),
                 None if too_large else card,
                 refused if too_large else None,
+                faults,
             )
         )
         return web.Response(status=202)
@@ -169,6 +175,7 @@ class LocalTeams:
                 "received_at": m.received_at,
                 "card": m.card,
                 "refused": m.refused,
+                "faults": m.faults,
             }
             for m in channel.messages
             if m.number > least
@@ -207,6 +214,12 @@ def _card_in(body: bytes) -> JsonValue:
         if right and isinstance(card, dict) and card.get("type") == "AdaptiveCard"
         else None
     )
+
+
+def _faults(card: JsonValue) -> tuple[str, ...]:
+    """Return what Teams would not show of a card; the renderer here is kinder."""
+    found = {f"{fault.path}: {fault.message}": None for fault in schema_faults(card)}
+    return tuple(found)[:_SHOWN_FAULTS]
 
 
 def _throttled() -> web.Response:

@@ -123,3 +123,16 @@ async def test_line_ends_and_arabic_dates_are_as_in_teams(teams: LocalTeams, pag
     assert len(set(shown)) == 1
     assert shown[0].startswith("one two")
     assert "نوفمبر" in shown[0]
+
+
+async def test_what_teams_would_not_show_is_said(teams: LocalTeams, page: Page):
+    unknown = {"type": "Hologram", "text": "x"}
+    await send(teams, {"type": "AdaptiveCard", "version": "1.6", "body": [unknown]})
+    await send(teams, sample_card("nphies.claim.rejected"))
+    await page.goto(f"{teams.url}/channel/sre")
+    await page.locator(".message .ac-adaptiveCard").nth(1).wait_for()
+
+    notes = await page.locator(".message .refused").all_inner_texts()
+    assert len(notes) == 2
+    assert any("$.version" in note for note in notes)
+    assert any("Hologram" in note for note in notes)

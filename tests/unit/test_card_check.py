@@ -303,3 +303,13 @@ def test_fields_that_are_anything_are_a_fault_and_no_crash(folder: Path, text: s
     assert [
         line for line in lines(folder) if "fields.toml" in line and not line.startswith("w")
     ]
+
+
+def test_a_card_of_the_designer_is_told_where_its_names_are(folder: Path) -> None:
+    change(folder, add({**TEXT, "text": "${title} by ${creator.name} on ${toUpper(day)}"}))
+
+    told = [line for line in lines(folder) if "has no value" in line]
+    assert any(
+        "${title}" in line and "${creator.name}" in line and "data." in line for line in told
+    )
+    assert len(told) <= 2

@@ -16,6 +16,7 @@ function drawn(message) {
     article.append(line(message.refused, "refused"));
     return article;
   }
+  for (const fault of message.faults || []) article.append(line(`Teams would not show this: ${fault}`, "refused"));
   article.append(drawCard(message.card, dark));
   return article;
 }
