@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 
 from pydantic import JsonValue
 
@@ -49,6 +50,8 @@ _DATE_MACRO = re.compile(
     r"\{\{(?:DATE|TIME)\([0-9T:Z+-]{16,25}(?:, ?(?:SHORT|LONG|COMPACT))?\)\}\}"
 )
 _WORD_JOINER = "\u2060"
+_ISOLATES = "\u2066\u2067\u2068"
+_END_OF_ISOLATE = "\u2069"
 _LINE_ENDS = re.compile("[\r\n\x85\u2028\u2029]+")
 _ADDRESS = re.compile(r"(?i:https?://|mailto:)[^\s\\]++")
 
@@ -211,6 +214,8 @@ def _markdown_at(before: str, after: str, expression: str) -> Clean:
         return _LABEL_CLEAN
     if "{{DATE(" in expression or "{{TIME(" in expression:
         return _MACRO_CLEAN
+    if before and before[-1] in _ISOLATES and after.startswith(_END_OF_ISOLATE):
+        return _isolated_clean(before[-1])
     joined = (after and after[0] in _JOINING) or (before and before[-1] in f"]{ANY_VALUE}")
     return _JOINED_CLEAN if joined else _MARKDOWN_CLEAN
 
@@ -224,6 +229,17 @@ def _escape_joined(text: str) -> str:
     escaped = escape_markdown(text)
     begin = _WORD_JOINER if escaped[:1] in ("(", ":", "[") else ""
     return f"{begin}{escaped}{_WORD_JOINER if escaped[-1:] in (']', '!', '~') else ''}"
+
+
+@cache
+def _isolated_clean(isolate: str) -> Clean:
+    """Return how a value is escaped that the template isolates: an isolate ends with its paragraph (Unicode TR9)."""
+    parting = f"{_END_OF_ISOLATE}\n\n{isolate}"
+
+    def escaped(text: str) -> str:
+        return escape_markdown(text).replace("\n\n", parting)
+
+    return Clean(_as_text(escaped), text=escaped, harmless=_PLAIN.fullmatch)
 
 
 def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:

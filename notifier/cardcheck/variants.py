@@ -13,6 +13,9 @@ Fields = Mapping[str, Mapping[str, Mapping[str, object]]]
 """Card → field → type, required, doc, as in fields.toml."""
 
 _HOSTILE = "**x** [y](http://evil.example) <at>z</at> \u202e`_#\n- 1. ${data} {{DATE(x)}} "
+_EVENT_BYTES = 200_000
+"""Data of an event that intake still takes: more would never come to a card."""
+_ENTRY_BYTES = 200
 _LONG = (_HOSTILE + "مطالبة ") * 60
 
 
@@ -67,14 +70,15 @@ def variants(
     yield "null everywhere", dict.fromkeys(names)
     yield "long hostile text everywhere", dict.fromkeys(names, _LONG)
     yield "numbers everywhere", dict.fromkeys(names, -1234567.891)
-    yield "long lists everywhere", {name: _many(name) for name in names}
+    most = max(20, min(300, _EVENT_BYTES // (_ENTRY_BYTES * max(1, len(names)))))
+    yield "long lists everywhere", {name: _many(name, most) for name in names}
     yield "nested objects everywhere", {name: {"a": {"b": [1, None]}} for name in names}
 
 
-def _many(name: str) -> list[JsonValue]:
+def _many(name: str, count: int) -> list[JsonValue]:
     return [
         {"description": _HOSTILE, "amount": "1,000.5", "name": name, "value": number}
         if number % 2
         else _HOSTILE * 3
-        for number in range(300)
+        for number in range(count)
     ]

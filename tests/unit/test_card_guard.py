@@ -125,6 +125,11 @@ def test_a_line_end_in_a_value_begins_a_paragraph(sent: str, shown: str) -> None
     assert "\n\n\n" not in str(plain.expand({"x": "a\nb"}))
 
 
+def test_each_paragraph_of_an_isolated_value_is_isolated() -> None:
+    shown = drawn("السبب: \u2068${x}\u2069.", "one\ntwo *")["text"]
+    assert shown == "السبب: \u2068one\u2069\n\n\u2068two \\*\u2069."
+
+
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
