@@ -22,6 +22,9 @@ OWN_PREFIX = "notifier."
 STREAM_MEMBER = "signed_for"
 """Member of an own event's data: the stream that it was signed for, so that a copy counts in no other."""
 
+EARLIER_MEMBER = "signed_before"
+"""Member of an own event's data: signatures by earlier keys, over the fields but this one, for processes that do not know the new key yet."""
+
 _KEY = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OWN_ID = re.compile(
     r"(?:escalation|escalated|acknowledged):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b.*",
@@ -29,6 +32,7 @@ _OWN_ID = re.compile(
 )
 """Ids of own events can be worked out by anybody: who used one first would have the daemon's own event dropped as a duplicate."""
 
+_MOST_EARLIER = 10
 _FIELD = SIGNATURE_FIELD.encode()
 _SIGNATURE = re.compile(rb"([a-z0-9][a-z0-9_.-]{0,63}):([0-9a-f]{64})")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -78,7 +82,12 @@ def sign_own(keys: KeySet | None, stream: str, fields: Mapping[str, str]) -> dic
     """Sign an entry of the daemon itself for one stream with a key made from the HMAC key; without one it stays as it is."""
     if keys is None:
         return dict(fields)
-    return sign(OWN_NAME, _own_key(keys.texts[0]), {**fields, STREAM_MEMBER: stream})
+    current, *earlier = map(_own_key, keys.texts)
+    said = {**fields, STREAM_MEMBER: stream}
+    if earlier:
+        raw = {name.encode(): value.encode() for name, value in said.items()}
+        said[EARLIER_MEMBER] = " ".join(_digest(key, raw) for key in earlier)
+    return sign(OWN_NAME, current, said)
 
 
 def is_own(event: Event) -> bool:
@@ -89,6 +98,7 @@ def is_own(event: Event) -> bool:
 def unpacked(event: Event, *, believed: bool) -> Event:
     """Return an own event without what it says to notifier alone; that is kept only where the signature was verified."""
     event.data.pop(STREAM_MEMBER, None)
+    event.data.pop(EARLIER_MEMBER, None)
     key = event.data.pop(EVENT_KEY_MEMBER, None)
     if believed and isinstance(key, str) and _KEY.fullmatch(key):
         return event._replace(of_event=key)
@@ -162,9 +172,18 @@ class Signers:
         return None
 
     def _signed(self, match: re.Match[bytes], fields: Mapping[bytes, bytes]) -> bool:
+        keys = list(self._keys(match[1].decode()))
+        if any(hmac.compare_digest(_digest(key, fields).encode(), match[2]) for key in keys):
+            return True
+        earlier = fields.get(EARLIER_MEMBER.encode())
+        if earlier is None or match[1] != OWN_NAME.encode():
+            return False
+        rest = {name: fields[name] for name in fields if name != EARLIER_MEMBER.encode()}
+        given = earlier.split()[:_MOST_EARLIER]
         return any(
-            hmac.compare_digest(_digest(key, fields).encode(), match[2])
-            for key in self._keys(match[1].decode())
+            hmac.compare_digest(_digest(key, rest).encode(), each)
+            for key in keys
+            for each in given
         )
 
     def _keys(self, name: str) -> Iterator[bytes]:

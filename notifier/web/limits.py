@@ -22,19 +22,20 @@ class PostLimit:
         """Go on with another number; what was counted counts on."""
         self._each = _PERIOD_SECONDS / per_minute
 
-    def wait_seconds(self, key: str) -> int:
-        """Count one post and return 0, or return after how many seconds the next one is welcome."""
-        wait = self.must_wait(key)
+    def wait_seconds(self, key: str, *, weight: float = 1.0) -> int:
+        """Count one post, or a part of one, and return 0, or return after how many seconds the next one is welcome."""
+        wait = self.must_wait(key, weight=weight)
         if wait:
             return wait
-        self._due[key] = max(self._clock(), self._due.get(key, 0.0)) + self._each
+        self._due[key] = max(self._clock(), self._due.get(key, 0.0)) + self._each * weight
         self._due.move_to_end(key)
         if len(self._due) > _MOST_KEYS:
             self._due.popitem(last=False)
         return 0
 
-    def must_wait(self, key: str) -> int:
+    def must_wait(self, key: str, *, weight: float = 1.0) -> int:
         """Return after how many seconds the next post is welcome, without counting one."""
         now = self._clock()
-        excess = max(now, self._due.get(key, 0.0)) + self._each - now - _PERIOD_SECONDS
+        due = max(now, self._due.get(key, 0.0)) + self._each * weight
+        excess = due - now - _PERIOD_SECONDS
         return math.ceil(excess) if excess > 1e-9 else 0

@@ -37,6 +37,8 @@ from notifier.web.words import preferred_language
 
 MAX_BODY_BYTES = 16_384
 _BODY_SECONDS = 10.0
+_LOOK_WEIGHT = 0.1
+"""What looking at a page counts beside sending its form: Postgres is asked for both."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -135,6 +137,9 @@ class _ActionPages:
         claim = self._claim(request)
         if isinstance(claim, web.Response):
             return claim
+        wait = self._parts.limit.wait_seconds(f"look {_link(request)}", weight=_LOOK_WEIGHT)
+        if wait:
+            return _many(request, wait)
         situation = await self._parts.desk.situation(claim.notification_id, claim.event_key)
         view = self._view(request, situation)
         first = situation.taken
@@ -163,9 +168,7 @@ class _ActionPages:
         lang = preferred_language(request.headers.get("Accept-Language", ""))
         wait = self._wait(request)
         if wait:
-            page = _page(message_page("many", lang), 429)
-            page.headers["Retry-After"] = str(wait)
-            return page
+            return _many(request, wait)
         claim = self._claim(request)
         if isinstance(claim, web.Response):
             return claim
@@ -222,7 +225,7 @@ class _ActionPages:
         limit = self._parts.limit
         address = self._parts.clients().limited_by(request)
         return limit.wait_seconds(f"address {address}") or limit.wait_seconds(
-            f"link {request.match_info['token'][:120]}"
+            f"link {_link(request)}"
         )
 
     def _view(self, request: web.Request, situation: Situation) -> View:
@@ -243,6 +246,17 @@ async def _read_form(request: web.Request) -> dict[str, str]:
     except UNREADABLE:
         return {}  # not a form: nothing was entered
     return {name: value for name, value in posted.items() if isinstance(value, str)}
+
+
+def _link(request: web.Request) -> str:
+    return request.match_info["token"][:120]
+
+
+def _many(request: web.Request, wait: int) -> web.Response:
+    lang = preferred_language(request.headers.get("Accept-Language", ""))
+    page = _page(message_page("many", lang), 429)
+    page.headers["Retry-After"] = str(wait)
+    return page
 
 
 def _page(html: str, status: int = 200) -> web.Response:

@@ -51,13 +51,28 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-async def client(memory: Memory) -> AsyncIterator[TestClient[Any, Any]]:
+def limit() -> PostLimit:
+    return PostLimit(1000, lambda: 0.0)
+
+
+@pytest.fixture
+async def client(memory: Memory, limit: PostLimit) -> AsyncIterator[TestClient[Any, Any]]:
     parts = PublicParts(
-        lambda: KEYS, ActionDesk(memory, memory), lambda: Clients([], ""), PostLimit(1000, lambda: 0.0), lambda: TITLES, lambda: ZoneInfo("Asia/Riyadh"), lambda: True,
+        lambda: KEYS, ActionDesk(memory, memory), lambda: Clients([], ""), limit, lambda: TITLES, lambda: ZoneInfo("Asia/Riyadh"), lambda: True,
         lambda: NOW,
     )  # fmt: skip
     async with TestClient(TestServer(create_public_app(parts))) as started:
         yield started
+
+
+async def test_looking_at_a_page_is_limited_by_link(
+    client: TestClient[Any, Any], limit: PostLimit
+):
+    limit.use(3)
+    answers = [(await client.get(link())).status for _ in range(31)]
+
+    assert answers == [200] * 30 + [429]
+    assert (await client.get(link("escalate"))).status == 200
 
 
 async def test_links_of_an_older_key_keep_working(client: TestClient[Any, Any], memory: Memory):

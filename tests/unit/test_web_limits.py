@@ -32,6 +32,13 @@ def test_posts_are_limited_per_key_and_come_back_with_time():
     assert [limit.wait_seconds("a") for _ in range(2)] == [0, 20]
 
 
+def test_a_part_of_a_post_counts_as_that():
+    limit = PostLimit(2, Clock())
+    assert [limit.wait_seconds("a", weight=0.5) for _ in range(3)] == [0, 0, 0]
+    assert limit.wait_seconds("a") == 15
+    assert [limit.wait_seconds("a", weight=0.5) for _ in range(2)] == [0, 15]
+
+
 def test_whoever_must_wait_is_known_without_counting():
     limit = PostLimit(2, Clock())
     assert [limit.must_wait("a") for _ in range(5)] == [0] * 5
