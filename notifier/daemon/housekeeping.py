@@ -10,7 +10,7 @@ import structlog
 
 from notifier.daemon.parts import Daemon
 from notifier.errors import UnreachableError
-from notifier.streams.actions import ACCEPTED
+from notifier.streams.actions import accepted_stream
 from notifier.streams.keys import Keys
 from notifier.streams.server_vitals import clock_ahead
 
@@ -64,7 +64,7 @@ def read_streams(daemon: Daemon) -> list[str]:
         streams += daemon.config.streams
     if "recorder" in daemon.stages:
         streams += [Keys(stream).outcomes for stream in daemon.config.streams]
-        streams.append(ACCEPTED)
+        streams.append(accepted_stream(daemon.config.redis.group))
     for lane in daemon.lanes:
         streams += lane.lanes
     return streams

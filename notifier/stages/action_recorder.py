@@ -16,7 +16,7 @@ from notifier.notices import Subject, acknowledged_event
 from notifier.stages.escalator import Escalator, Publish
 from notifier.stages.stage import Every, still_there
 from notifier.store.escalations import Ledger, RowError, WaitingAction
-from notifier.streams.actions import ACCEPTED, UNREADABLE
+from notifier.streams.actions import ACCEPTED, accepted_stream, unreadable_stream
 from notifier.streams.entries import Entry
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import Move
@@ -61,6 +61,9 @@ class ActionRecorder:
         self._looked_at_unreadable = False
         self._left: dict[str, float] = {}
         """Actions that failed, and until when they are left."""
+        self._stream = accepted_stream(redis_settings.group)
+        self._unreadable = unreadable_stream(redis_settings.group)
+        self._read_from = [self._stream]
 
     async def turn(self) -> int:
         """Record one batch of actions and apply what can be; returns how many were recorded.
@@ -93,7 +96,7 @@ class ActionRecorder:
         try:
             found = [_action(entry) for entry in entries]
             await self._ledger.accept([action for action in found if action is not None])
-            return [_move(*each) for each in zip(entries, found, strict=True)]
+            return [_move(*each, self._unreadable) for each in zip(entries, found, strict=True)]
         except UnreachableError:
             raise
         except Exception as exc:
@@ -104,8 +107,10 @@ class ActionRecorder:
                     *await self._accepted(entries[half:]),
                 ]
             [entry] = entries
-            log_unforeseen("action_failed", exc, entry_id=entry.id, kept_in=UNREADABLE)
-            return [Move(entry.stream, entry.id, ((UNREADABLE, _texts(entry.fields or {})),))]
+            log_unforeseen("action_failed", exc, entry_id=entry.id, kept_in=self._unreadable)
+            return [
+                Move(entry.stream, entry.id, ((self._unreadable, _texts(entry.fields or {})),))
+            ]
 
     async def apply_waiting(self) -> None:
         """Apply every action whose row is there; one that fails for a reason of its own is left for an hour. Raises StoreError or StreamError."""
@@ -175,36 +180,46 @@ class ActionRecorder:
 
     async def _put_back(self) -> None:
         """Accept again what another version could not read and this one can. Raises StreamError."""
-        for entry_id, fields in await self._group.between(UNREADABLE, "-", "+", count=_BATCH):
-            if _action(Entry(UNREADABLE, entry_id, fields)) is not None:
-                target = (ACCEPTED, _texts(fields))
-                await self._group.revive(UNREADABLE, entry_id, [target])
+        for entry_id, fields in await self._group.between(
+            self._unreadable, "-", "+", count=_BATCH
+        ):
+            if _action(Entry(self._unreadable, entry_id, fields)) is not None:
+                target = (self._stream, _texts(fields))
+                await self._group.revive(self._unreadable, entry_id, [target])
 
     async def _next(self) -> list[Entry]:
         entries: list[Entry] = []
         if self._claim.due():
-            entries = await self._group.claim(
-                ACCEPTED, idle_seconds=self._redis.lease_seconds, count=_BATCH
-            )
+            self._read_from = await self._streams()
+            for stream in self._read_from:
+                entries += await self._group.claim(
+                    stream, idle_seconds=self._redis.lease_seconds, count=_BATCH
+                )
         if entries:
             self._claim.again()
         else:
             entries = await self._group.read(
-                [ACCEPTED], count=_BATCH, block_seconds=self._redis.block_seconds
+                self._read_from, count=_BATCH, block_seconds=self._redis.block_seconds
             )
         return still_there(entries)
 
+    async def _streams(self) -> list[str]:
+        """Return where this group's actions are: also where an earlier version of it puts them, if it is the only group there."""
+        if self._stream == ACCEPTED or not await self._group.is_alone_in(ACCEPTED):
+            return [self._stream]
+        return [self._stream, ACCEPTED]
 
-def _move(entry: Entry, action: Action | None) -> Move:
+
+def _move(entry: Entry, action: Action | None, unreadable: str) -> Move:
     """Return where an entry goes once its action is written down; what could not be read is kept."""
     if action is not None and action.action in WORDS:
         return Move(entry.stream, entry.id)
     log.error(
         "action_unreadable",
         entry_id=entry.id,
-        fix=f"a later version wrote it, or somebody else: a version that knows it takes it from {'teams_actions' if action else UNREADABLE}",
+        fix=f"a later version wrote it, or somebody else: a version that knows it takes it from {'teams_actions' if action else unreadable}",
     )
-    kept = () if action else ((UNREADABLE, _texts(entry.fields or {})),)
+    kept = () if action else ((unreadable, _texts(entry.fields or {})),)
     return Move(entry.stream, entry.id, kept)
 
 

@@ -9,21 +9,38 @@ from typing import Any
 from notifier.actions import ACKNOWLEDGE, ESCALATE, REQUESTS, Action, Matter, read_action
 from notifier.config import RedisSettings
 from notifier.streams.connection import Client, redis_errors
+from notifier.streams.keys import of_group
 from notifier.streams.scripts import Script
 
 ACCEPTED = "{teams:actions}:accepted"
-"""Stream of accepted actions that wait for Postgres; like all keys here it shares the cluster slot of the requests by its hash tag."""
+"""Stream of accepted actions that wait for Postgres; like all keys here it shares the cluster slot of the requests by its hash tag.
+
+This one is the default group's. Versions before this one used it for all groups.
+"""
 
 UNREADABLE = "{teams:actions}:unreadable"
-"""Stream of accepted actions that this version cannot read; one that can puts them back."""
+"""Stream of the default group's accepted actions that this version cannot read; one that can puts them back."""
 
 _KEPT_REQUESTS = 100_000
 _CALLBACK_SECONDS = 900
 """Longer than a callback's timestamp may differ from now, to both sides."""
 
 
+def accepted_stream(group: str) -> str:
+    """Return the stream of a group's accepted actions."""
+    return of_group(ACCEPTED, group)
+
+
+def unreadable_stream(group: str) -> str:
+    """Return the stream of a group's accepted actions that this version cannot read."""
+    return of_group(UNREADABLE, group)
+
+
 def taken_key(notification_id: str) -> str:
-    """Hash with the action that settled a notification, or by its key an event, or that escalated it as long as none did."""
+    """Hash with the action that settled a notification, or by its key an event, or that escalated it as long as none did.
+
+    These ids are made of the event stream's name, so no two groups share one.
+    """
     return f"{{teams:actions}}:taken:{notification_id}"
 
 
@@ -41,6 +58,7 @@ class Actions:
         """Remember who took a notification for `remember_seconds`, which must outlast the links to it."""
         self._client = client
         self._url = settings.url
+        self._accepted = accepted_stream(settings.group)
         self._remember_seconds = int(remember_seconds)
         self._take = Script.read("take")
 
@@ -71,7 +89,7 @@ class Actions:
         asked = [part for pair in (request or {}).items() for part in pair]
         counts = [self._remember_seconds, once, marked, len(flat)]
         argv = [*map(str, counts), *flat, str(_KEPT_REQUESTS), *asked]
-        keys = [ACCEPTED, REQUESTS, *map(taken_key, matter.keys)]
+        keys = [self._accepted, REQUESTS, *map(taken_key, matter.keys)]
         async with redis_errors(self._client, self._url):
             reply: Any = await self._take.run(self._client, keys, argv)
         return _action(dict(zip(reply[::2], reply[1::2], strict=True)))

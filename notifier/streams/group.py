@@ -117,7 +117,10 @@ class ConsumerGroup(Consumer):
     ) -> list[float]:
         """Reserve `count` requests to a channel; returns the seconds to wait for each."""
         argv = [count, seconds_each * 1000, burst, distance_seconds * 1000]
-        return [wait / 1000 for wait in await self._run("reserve", [keys.rate(channel)], argv)]
+        return [
+            wait / 1000
+            for wait in await self._run("reserve", [keys.rate(channel, self._group)], argv)
+        ]
 
     async def spent(self, channel: str) -> float:
         """Return how many seconds it takes until all of a channel's burst is free again; spends nothing.
@@ -125,7 +128,7 @@ class ConsumerGroup(Consumer):
         Raises:
             StreamError: Redis is away.
         """
-        return int(await self._run("spent", [keys.rate(channel)], [])) / 1000
+        return int(await self._run("spent", [keys.rate(channel, self._group)], [])) / 1000
 
     async def glance(
         self,
@@ -158,8 +161,8 @@ class ConsumerGroup(Consumer):
         """Ask every process to leave a channel alone for this long; a shorter pause never ends a longer one."""
         pause_ms = max(1, int(seconds * 1000))
         async with self._errors():
-            if await self.client.pttl(keys.pause(channel)) < pause_ms:
-                await self.client.set(keys.pause(channel), "1", px=pause_ms)
+            if await self.client.pttl(keys.pause(channel, self._group)) < pause_ms:
+                await self.client.set(keys.pause(channel, self._group), "1", px=pause_ms)
 
     async def note_failing(self, stream: str, channel: str, failing: Failing | None) -> None:
         """Let trace and doctor know that a channel fails, or that it recovered (None).
@@ -176,7 +179,7 @@ class ConsumerGroup(Consumer):
         async with self._errors():
             pipeline = self.client.pipeline(transaction=False)
             for channel in channels:
-                pipeline.pttl(keys.pause(channel))
+                pipeline.pttl(keys.pause(channel, self._group))
             return [max(0, int(left)) / 1000 for left in await pipeline.execute()]
 
     async def revive(
@@ -226,6 +229,21 @@ class ConsumerGroup(Consumer):
             text: Any = await self.client.get(keys.floor(stream, self._group))
         last, *pending = [number_of(word) for word in (text or b"0-0").split()]
         return Floor(last, frozenset(pending))
+
+    async def is_alone_in(self, stream: str) -> bool:
+        """Tell whether this group reads a stream and no other does.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        async with self._errors():
+            try:
+                groups: Any = await self.client.xinfo_groups(stream)
+            except ResponseError as exc:
+                if "no such key" not in str(exc):
+                    raise
+                return False
+        return [group["name"].decode() for group in groups] == [self._group]
 
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
         """Add an entry as a producer does (XADD); returns its id."""

@@ -54,11 +54,19 @@ def _tagged(stream: str) -> str:
     return stream if stream.startswith("{") else f"{{{stream}}}"
 
 
-def rate(channel: str) -> str:
-    """Hash with the rate limit's state of a channel, shared by all streams and processes."""
-    return f"teams:rate:{channel}"
+_FIRST_GROUP = "notifier"
 
 
-def pause(channel: str) -> str:
-    """Mark that exists while a channel asked us to wait (Retry-After)."""
-    return f"teams:pause:{channel}"
+def of_group(key: str, group: str) -> str:
+    """Return a group's own key beside that of the default group, which has the name that all had before."""
+    return key if group == _FIRST_GROUP else f"{key}:{group}"
+
+
+def rate(channel: str, group: str) -> str:
+    """Hash with the rate limit's state of a channel, shared by all streams and processes of a group."""
+    return of_group(f"teams:rate:{channel}", group)
+
+
+def pause(channel: str, group: str) -> str:
+    """Mark that exists while a channel asked a group to wait (Retry-After)."""
+    return of_group(f"teams:pause:{channel}", group)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from redis.exceptions import NoPermissionError
 
 from notifier.config import RedisSettings
-from notifier.streams.actions import ACCEPTED
+from notifier.streams.actions import accepted_stream
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.keys import Keys
 from notifier.streams.scripts import Script
@@ -93,7 +93,7 @@ class Lookout:
 
     async def actions(self) -> StreamState:
         """Look at the actions of people that wait for Postgres; raises StreamError."""
-        [state] = await self._look([ACCEPTED], [_DELETED])
+        [state] = await self._look([accepted_stream(self._settings.group)], [_DELETED])
         return state
 
     async def _look(self, keys: Sequence[str], kinds: Sequence[str]) -> list[StreamState]:

@@ -123,7 +123,7 @@ class Peek:
     async def pause_seconds(self, channel: str) -> float:
         """Return for how long a channel is to be left alone because its webhook asked for it."""
         async with self._errors():
-            left: Any = await self._client.pttl(keys.pause(channel))
+            left: Any = await self._client.pttl(keys.pause(channel, self._group))
         return max(0, int(left)) / 1000
 
     async def search(

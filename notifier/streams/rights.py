@@ -80,7 +80,9 @@ async def missing_rights(
         never = keys.Keys(streams[0]).never
         # While the key itself is refused, nothing can be said of a command.
         patterns = [
-            word for word, key in _keys(streams) if await _refused(client, key, "XLEN", key)
+            word
+            for word, key in _keys(streams, settings.group)
+            if await _refused(client, key, "XLEN", key)
         ]
         if patterns and await _refused(client, never, "XLEN", never):
             return Rights((), tuple(patterns))
@@ -92,15 +94,15 @@ async def missing_rights(
     return Rights(tuple(commands), tuple(patterns))
 
 
-def _keys(streams: Sequence[str]) -> list[tuple[str, str]]:
+def _keys(streams: Sequence[str], group: str) -> list[tuple[str, str]]:
     """Return every pattern of keys with a key of it."""
     found = []
     for stream in streams:
         found += [(f"~{stream}", stream), (f"~{{{stream}}}:*", keys.Keys(stream).never)]
     return [
         *found,
-        ("~teams:rate:*", keys.rate(_NOBODY)),
-        ("~teams:pause:*", keys.pause(_NOBODY)),
+        ("~teams:rate:*", keys.rate(_NOBODY, group)),
+        ("~teams:pause:*", keys.pause(_NOBODY, group)),
         (f"~{REQUESTS}", REQUESTS),
         (f"~{ACCEPTED.rpartition(':')[0]}:*", taken_key(_NOBODY)),
     ]

@@ -1,0 +1,116 @@
+"""Two groups on one Redis, such as staging and production, leave each other alone; the default group's keys keep their names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+import redis.asyncio
+
+from notifier.actions import Action, Via
+from notifier.config import Config, RedisSettings
+from notifier.stages.action_recorder import ActionRecorder
+from notifier.streams.actions import ACCEPTED, Actions
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.leases import Leases
+
+ID = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+class Book:
+    """Stands for Postgres: keeps what was accepted."""
+
+    def __init__(self) -> None:
+        self.who: list[str] = []
+
+    async def accept(self, actions: Sequence[Action]) -> None:
+        self.who += [action.who for action in actions]
+
+    @asynccontextmanager
+    async def waiting_action(self, **_: object) -> AsyncIterator[None]:
+        yield None
+
+
+@pytest.fixture
+def settings(config: Config) -> dict[str, RedisSettings]:
+    return {
+        group: config.redis.model_copy(update={"group": group})
+        for group in ("notifier", "staging")
+    }
+
+
+def by(who: str) -> Action:
+    return Action(ID, "acknowledge", who, "", Via.PAGE, datetime.now(UTC))
+
+
+def recorder(
+    client: redis.asyncio.Redis, settings: RedisSettings
+) -> tuple[ActionRecorder, Book]:
+    group, book = ConsumerGroup(client, settings, "one"), Book()
+    made = ActionRecorder(
+        group, cast("Any", book), cast("Any", None), cast("Any", None), leases=Leases(group, lease_seconds=15),
+        redis_settings=settings, announced=tuple, now=lambda: datetime.now(UTC),
+    )  # fmt: skip
+    return made, book
+
+
+async def recorded(client: redis.asyncio.Redis, settings: RedisSettings) -> list[str]:
+    made, book = recorder(client, settings)
+    while await made.turn() or await made.turn():
+        pass
+    return book.who
+
+
+async def test_rate_limits_and_pauses_are_a_groups_own(
+    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+):
+    ours, theirs = (ConsumerGroup(client, each, "one") for each in settings.values())
+
+    for group in (ours, theirs):
+        assert await group.reserve(
+            "sre", 1, seconds_each=1000, burst=1, distance_seconds=0
+        ) == [0]
+    await theirs.pause("sre", 60)
+
+    assert await ours.pauses(["sre"]) == [0]
+    assert (await theirs.pauses(["sre"]))[0] > 0
+    assert sorted(await client.keys("teams:*")) == [
+        b"teams:pause:sre:staging", b"teams:rate:sre", b"teams:rate:sre:staging",
+    ]  # fmt: skip
+
+
+async def test_each_group_records_its_own_actions(
+    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+):
+    for number, (name, each) in enumerate(settings.items()):
+        actions = Actions(client, each, remember_seconds=60)
+        await actions.take(Action(f"{ID[:-1]}{number}", "acknowledge", name, "", Via.PAGE, datetime.now(UTC)), None)  # fmt: skip
+
+    assert await recorded(client, settings["staging"]) == ["staging"]
+    assert await recorded(client, settings["notifier"]) == ["notifier"]
+    assert await client.xlen(ACCEPTED) == 0
+
+
+async def test_what_an_earlier_version_of_the_only_group_accepted_is_recorded(
+    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+):
+    # That version used one stream for all groups.
+    await client.xgroup_create(ACCEPTED, "staging", id="0", mkstream=True)
+    await client.xadd(ACCEPTED, cast("Any", by("Sara").fields()))
+
+    assert await recorded(client, settings["staging"]) == ["Sara"]
+    assert await client.xlen(ACCEPTED) == 0
+
+
+async def test_what_the_default_group_accepted_is_left_to_it(
+    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+):
+    for group in ("staging", "notifier"):
+        await client.xgroup_create(ACCEPTED, group, id="0", mkstream=True)
+    await client.xadd(ACCEPTED, cast("Any", by("Sara").fields()))
+
+    assert await recorded(client, settings["staging"]) == []
+    assert await recorded(client, settings["notifier"]) == ["Sara"]
