@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tests.chaos.witness import Heard
+
 Pair = tuple[str, str]
 """An event id and a channel."""
 
@@ -30,6 +32,8 @@ class Published:
     """The reason of the dead letter that it must leave besides, if any."""
     accepted_at: float
     tries: int = 1
+    escalations: tuple[Pair, ...] = ()
+    """What must follow, since nobody answers."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Kill:
-    """Something that ended posts in flight: a daemon (or all, with the run itself) or Redis, and how many there may be."""
+    """Something that ended posts in flight, and how many there may be: a daemon (or all, with the run itself), Redis, the network."""
 
     at: float
     what: str
@@ -88,6 +92,9 @@ class Evidence:
     """What still waits in Redis, by key."""
     redis_may_forget: bool
     """appendfsync is not always."""
+    escalated_at: Mapping[Pair, float] = field(default_factory=dict)
+    """When each step was written down, by id and channel of the escalation."""
+    readiness: Heard = field(default_factory=lambda: Heard([]))
 
 
 @dataclass
@@ -111,13 +118,22 @@ def judge(evidence: Evidence) -> Verdict:
     verdict = Verdict()
     forgotten = _forgotten(evidence)
     kept = [event for event in evidence.published if event.id not in forgotten]
-    expected = {(event.id, channel) for event in kept for channel in event.channels}
+    following = {pair for event in kept for pair in event.escalations}
+    unexpected = evidence.escalated_at.keys() - following
+    following -= _forgotten_steps(evidence, following)
+    expected = {(event.id, channel) for event in kept for channel in event.channels} | following
     accepted = _accepted(evidence.posts)
     verdict.figures |= {
         "events published": len(evidence.published),
         "XADD repeated by producers": sum(event.tries - 1 for event in evidence.published),
         "notifications expected": len(expected),
+        "escalations expected": len(following),
     }
+    verdict.figures["answers of /readyz judged"] = evidence.readiness.judged
+    verdict.figures["untrue answers of /readyz"] = verdict.wrong(
+        "/readyz", evidence.readiness.lies
+    )
+    verdict.wrong("escalated though it must not", unexpected)
     _check_rows(verdict, evidence, expected, accepted)
     _check_dead(verdict, evidence, kept)
     _check_loss(verdict, evidence, expected, accepted, forgotten)
@@ -146,6 +162,22 @@ def _forgotten(evidence: Evidence) -> set[str]:
         for event in evidence.published
         if event.id not in known
         and any(0 <= at - event.accepted_at <= AOF_SECONDS for at in kills)
+    }
+
+
+def _forgotten_steps(evidence: Evidence, following: set[Pair]) -> set[Pair]:
+    """Return the escalations of which nothing is left and that Redis may have forgotten when it was killed: nobody publishes them again."""
+    if not evidence.redis_may_forget:
+        return set()
+    known = {(row.event_id, row.channel) for row in evidence.rows}
+    kills = [kill.at for kill in evidence.kills if kill.what == "redis"]
+    return {
+        pair
+        for pair in following - known
+        if any(
+            0 <= at - evidence.escalated_at.get(pair, 0.0) <= AOF_SECONDS + CLOCK_SLACK_SECONDS
+            for at in kills
+        )
     }
 
 

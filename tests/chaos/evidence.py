@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
 import redis
 
+from notifier.notifications import notification_id
 from tests.chaos.checker import Evidence, Kill, Letter, Post, Published, Row
 from tests.chaos.journal import Journal
-from tests.chaos.plan import ACCEPTED, Event, Kind, Settings, Target, event
+from tests.chaos.plan import ACCEPTED, STREAM, Event, Kind, Settings, Target, escalations, event
+from tests.chaos.witness import judge, said, troubles
 
-STREAM = "teams:events"
 DEAD = f"{{{STREAM}}}:dead"
 _DEAD_REASON = {Kind.HALF_ROUTED: "unknown_channel", Kind.INVALID: "invalid_event"}
 _EVENT_ID = re.compile(r"chaos-\d+-\d+")
 
 
 class Journals:
-    """The three files of a run."""
+    """The files of a run."""
 
     def __init__(self, folder: Path) -> None:
         self.published = Journal(folder / "published.jsonl")
         self.posts = Journal(folder / "posts.jsonl")
         self.hits = Journal(folder / "hits.jsonl")
+        self.readiness = Journal(folder / "readiness.jsonl")
 
     def close(self) -> None:
         """Close them."""
-        for journal in (self.published, self.posts, self.hits):
+        for journal in (self.published, self.posts, self.hits, self.readiness):
             journal.close()
 
 
@@ -37,11 +40,12 @@ def collect(
 ) -> Evidence:
     """Read everything."""
     accepted = {answer.value for answer in ACCEPTED}
+    published = [
+        _published(event(settings, line["number"]), line["at"], line["tries"])
+        for line in journals.published.lines()
+    ]
     return Evidence(
-        published=[
-            _published(event(settings, line["number"]), line["at"], line["tries"])
-            for line in journals.published.lines()
-        ],
+        published=published,
         posts=[
             Post(line["event"], line["channel"], line["answer"] in accepted, line["at"])
             for line in journals.posts.lines()
@@ -51,6 +55,8 @@ def collect(
         kills=_kills(journals.hits),
         left=left_in_redis(redis_url),
         redis_may_forget=settings.appendfsync != "always",
+        escalated_at=_escalated_at(database_url, published),
+        readiness=judge(said(journals.readiness), troubles(journals.hits.lines())),
     )
 
 
@@ -61,6 +67,23 @@ def row_count(database_url: str) -> int:
             0
         ]
         return int(count)
+
+
+def _escalated_at(
+    database_url: str, published: Sequence[Published]
+) -> dict[tuple[str, str], float]:
+    """Return when each step was written down; one that nobody expects is shown by its notification id."""
+    names = {
+        notification_id(STREAM, event_id, channel): event_id
+        for each in published
+        for event_id, channel in each.escalations
+    }
+    query = "SELECT escalation_id::text, channel, extract(epoch FROM at)::double precision FROM teams_escalations"
+    with psycopg.connect(database_url, connect_timeout=5) as connection:
+        return {
+            (names.get(row[0], row[0]), row[1]): float(row[2])
+            for row in connection.execute(query)
+        }
 
 
 def entries_added(redis_url: str) -> int:
@@ -96,15 +119,19 @@ def _kills(hits: Journal) -> list[Kill]:
             line["at"],
             line["kill"],
             line["in_flight"],
-            back.get(line["number"], 0.0) if line["kill"] == Target.REDIS else 0.0,
+            back.get(line["number"], 0.0)
+            if line["kill"] in (Target.REDIS, Target.NETWORK)
+            else 0.0,
         )
         for line in hits.lines()
-        if line.get("kill") not in (None, Target.POSTGRES)
+        if line.get("in_flight")
     ]
 
 
 def _published(planned: Event, at: float, tries: int) -> Published:
-    return Published(planned.id, planned.channels, _DEAD_REASON.get(planned.kind), at, tries)
+    following = tuple(escalations(planned))
+    dead = _DEAD_REASON.get(planned.kind)
+    return Published(planned.id, planned.channels, dead, at, tries, following)
 
 
 def _rows(database_url: str) -> list[Row]:

@@ -7,6 +7,8 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+from notifier.notifications import notification_id
+
 CHANNELS = (
     "security_eng", "cloudops", "runtime_eng", "devops", "sre", "compliance", "nphies_integration", "pmo",
 )  # fmt: skip
@@ -36,6 +38,30 @@ class Target(StrEnum):
     POSTGRES = "postgres"
     CHANNEL = "channel"
     """Not a kill: the channel answers 503 for a while."""
+    NETWORK = "network"
+    """Not a kill: the way to a server is slow, cut or worse for a while."""
+
+
+class Way(StrEnum):
+    """Where connections of the daemons lead."""
+
+    REDIS = "redis"
+    POSTGRES = "postgres"
+    RECEIVER = "receiver"
+
+
+class Fault(StrEnum):
+    """What is wrong with a way."""
+
+    DELAY = "delay"
+    HALVE = "halve"
+    BREAK = "break"
+    """Connections end after half of what comes through next."""
+    CUT = "cut"
+    HANG = "hang"
+
+
+FAULTS = tuple((way, fault) for fault in Fault for way in Way)
 
 
 @dataclass(frozen=True)
@@ -121,13 +147,48 @@ def answer(settings: Settings, channel: str, event_id: str, time: int) -> Answer
     return dice.choices(list(_ANSWERS), weights=list(_ANSWERS.values()))[0]
 
 
+STREAM = "teams:events"
+CHAINS: dict[str, tuple[str, ...]] = {
+    "CRITICAL": ("nphies_integration", "devops"),
+    "HIGH": ("pmo",),
+}
+ESCALATION = """
+[escalation]
+poll_seconds = 0.5
+CRITICAL = { after_seconds = 2, chain = ["nphies_integration", "devops"] }
+HIGH = { after_seconds = 3, chain = ["pmo"] }
+"""
+"""Nobody answers in a run: what is not CRITICAL or HIGH escalates after hours, as shipped."""
+
+
+def escalations(planned: Event) -> list[tuple[str, str]]:
+    """Return the id and the channel of each escalation that must follow, since nobody answers."""
+    chain = CHAINS.get(planned.fields["priority"], ())
+    if not planned.channels:
+        return []
+    while len(chain) > 1 and chain[0] in planned.channels:
+        chain = chain[1:]
+    lead = notification_id(STREAM, planned.id, planned.channels[0])
+    return [(f"escalation:{lead}:{step}", channel) for step, channel in enumerate(chain, 1)]
+
+
+def notifications(planned: Event) -> dict[str, str]:
+    """Return the event id by notification id (`webhook-id`) of all cards that an event must lead to."""
+    pairs = [*((planned.id, channel) for channel in planned.channels), *escalations(planned)]
+    return {notification_id(STREAM, event_id, channel): event_id for event_id, channel in pairs}
+
+
 def actions(settings: Settings) -> list[Action]:
-    """Return what is hit, in order; a tenth of the kills falls on Redis, a tenth on Postgres, at least one on each."""
+    """Return what is hit, in order.
+
+    A tenth of the kills falls on Redis, a tenth on Postgres, at least one on each; the network is disturbed half as often.
+    """
     dice = random.Random(f"{settings.seed}/actions")
     servers = max(1, settings.kills // 10)
     targets = [Target.REDIS] * servers + [Target.POSTGRES] * servers
     targets += [Target.DAEMON] * max(1, settings.kills - len(targets))
     targets += [Target.CHANNEL] * max(1, settings.kills // 20)
+    targets += [Target.NETWORK] * max(1, settings.kills // 2)
     dice.shuffle(targets)
     first, last = settings.events * 2 // 100, settings.events * 98 // 100
     moments = sorted(dice.randint(first, last) for _ in targets)
@@ -148,3 +209,8 @@ def _details(dice: random.Random, settings: Settings, target: Target) -> tuple[i
             return 0, dice.uniform(0, 5)
         case Target.CHANNEL:
             return dice.randrange(len(CHANNELS)), dice.uniform(1, 5)
+        case Target.NETWORK:
+            # Now and then for longer than a lease, and than readiness may need to say so.
+            return dice.randrange(len(FAULTS)), dice.choice(
+                (dice.uniform(0.2, 1), dice.uniform(1, 3), dice.uniform(7, 8))
+            )

@@ -10,7 +10,7 @@ from collections import Counter
 from aiohttp import web
 
 from tests.chaos.journal import Journal
-from tests.chaos.plan import ACCEPTED, CHANNELS, Answer, Settings, answer
+from tests.chaos.plan import ACCEPTED, CHANNELS, Answer, Settings, answer, event, notifications
 
 HANG_SECONDS = 20.0
 RETRY_AFTER_SECONDS = 1
@@ -60,8 +60,14 @@ class ChaosReceiver:
 
     async def _receive(self, request: web.Request) -> web.StreamResponse:
         channel = request.match_info["channel"]
-        event_id = request.headers["X-Correlation-ID"]
-        await request.read()
+        # An escalation has the correlation id of its event.
+        number = int(request.headers["X-Correlation-ID"].rpartition("-")[2])
+        known = notifications(event(self._settings, number))
+        event_id = known.get(request.headers["webhook-id"], request.headers["webhook-id"])
+        try:
+            await request.read()
+        except (ConnectionError, web.HTTPException):
+            return web.Response(status=400)  # the network broke off
         self.last_post_at = asyncio.get_running_loop().time()
         time = self._times[channel, event_id]
         self._times[channel, event_id] += 1

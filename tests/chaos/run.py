@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import redis
 
+from tests.chaos import witness
 from tests.chaos.checker import Verdict, judge
 from tests.chaos.evidence import (
     Journals,
@@ -23,12 +24,12 @@ from tests.chaos.evidence import (
     left_in_redis,
     row_count,
 )
-from tests.chaos.plan import CHANNELS, Action, Settings, Target, actions, event
+from tests.chaos.plan import CHANNELS, Action, Settings, Target, actions, escalations, event
 from tests.chaos.producers import Producers
 from tests.chaos.receiver import ChaosReceiver
 from tests.chaos.world import IN_FLIGHT, World
 
-QUIET_SECONDS = 8.0
+QUIET_SECONDS = 5.0
 """No post for this long, which is more than a lease, and nothing left to do: it has settled."""
 _REPORT_SECONDS = 10.0
 
@@ -66,6 +67,7 @@ async def run(settings: Settings, folder: Path, *, settle_seconds: float, say: S
     receiver = ChaosReceiver(settings, journals.posts)
     await receiver.start()
     world = World(settings, folder, receiver, journals.hits)
+    seen = asyncio.create_task(witness.watch(world.readiness_urls, journals.readiness))
     try:
         await world.start()
         producers = Producers(settings, lambda: world.redis.url, journals.published)
@@ -86,6 +88,7 @@ async def run(settings: Settings, folder: Path, *, settle_seconds: float, say: S
         if not settled:
             verdict.violations.append(f"not settled {settle_seconds:g} s after the last event")
     finally:
+        seen.cancel()
         await world.stop()
         await receiver.stop()
         journals.close()
@@ -109,7 +112,8 @@ async def _settle(
     settings: Settings, receiver: ChaosReceiver, world: World, seconds: float
 ) -> bool:
     clock = asyncio.get_running_loop().time
-    expected = sum(len(event(settings, number).channels) for number in range(settings.events))
+    planned = [event(settings, number) for number in range(settings.events)]
+    expected = sum(len(each.channels) + len(escalations(each)) for each in planned)
     deadline = clock() + seconds
     everything_in: float | None = None
     while clock() < deadline:
@@ -152,6 +156,8 @@ def _add_figures(verdict: Verdict, journals: Journals, world: World, seconds: fl
             for target in (Target.DAEMON, Target.REDIS, Target.POSTGRES, "run")
             if hits[target]
         ),
+        "network disturbed": hits[Target.NETWORK],
+        "answers of /readyz": sum(1 for _ in journals.readiness.lines()),
         "answers": ", ".join(f"{name} {count}" for name, count in answers.most_common()),
         "entries on the event stream": entries_added(world.redis.url),
         "attempts recorded": attempts_recorded(world.postgres.url),

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,8 @@ from notifier.sandbox import leash
 from notifier.sandbox.servers import Server, redis_server_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from tests.chaos.journal import Journal
-from tests.chaos.plan import CHANNELS, Action, Settings, Target
+from tests.chaos.network import Network
+from tests.chaos.plan import CHANNELS, ESCALATION, FAULTS, Action, Fault, Settings, Target, Way
 from tests.chaos.receiver import ChaosReceiver
 from tests.support.ports import quiet_port
 
@@ -26,16 +28,13 @@ _START_TRIES = 20
 _KNOBS = {
     "TEAMS_DELIVERY__IN_FLIGHT": str(IN_FLIGHT),
     "TEAMS_RATE_LIMIT_REQUESTS": "0",
-    "TEAMS_REDIS__LEASE_SECONDS": "5",
+    "TEAMS_REDIS__LEASE_SECONDS": "4",
     "TEAMS_REDIS__BLOCK_SECONDS": "0.5",
     "TEAMS_MAX_RETRY_DELAY": "0.5",
     "TEAMS_BREAKER__OPEN_SECONDS": "1",
-    "TEAMS_CONNECTION_TIMEOUT": "5",
+    "TEAMS_CONNECTION_TIMEOUT": "3",
     "TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "1",
     "TEAMS_HMAC_SECRET_KEY": "6b1f8c0d5e2a9743b7f04c1e8d3a6952f0b8e71c4d9a2635",
-    "TEAMS_ADMIN__BIND": "",
-    # What nobody answers would go on to other channels after some minutes, without end: the checker counts what was published.
-    "TEAMS_ESCALATION__ENABLED": "0",
     "TEAMS_LOGGING__LEVEL": "warning",
     "TEAMS_LOGGING__FORMAT": "json",
 }
@@ -63,10 +62,13 @@ class World:
         self._locks = {
             (target, which): asyncio.Lock()
             for target in Target
-            for which in range(max(settings.daemons, len(CHANNELS)))
+            for which in range(max(settings.daemons, len(CHANNELS), len(FAULTS)))
         }
         # Another Redis on the same data may start empty: 6.2 does not see where 7 keeps its AOF.
         self._redis_program = redis_server_program()
+        self._ports: dict[int, int] = {}
+        self._stack = AsyncExitStack()
+        self._network: Network
         self.redis: Server
         self.postgres: Server
 
@@ -77,6 +79,15 @@ class World:
             lambda: start_postgres(self._folder / "postgres", port=quiet_port())
         )
         await self._blocking(lambda: migrate_up(self.postgres.url))
+        (self._folder / "settings.toml").write_text(ESCALATION)
+        self._network = Network(
+            {
+                Way.REDIS: self.redis.url,
+                Way.POSTGRES: self.postgres.url,
+                Way.RECEIVER: self._receiver.url(CHANNELS[0]),
+            }
+        )
+        await self._stack.enter_async_context(self._network.serving())
         for which in range(self._settings.daemons):
             await self._start_daemon(which)
 
@@ -90,7 +101,14 @@ class World:
             server: Server | None = getattr(self, name, None)
             if server is not None:
                 await self._blocking(server.stop)
+        await self._stack.aclose()
         self._thread.shutdown()
+
+    def readiness_urls(self) -> dict[int, str]:
+        """Return where each daemon that was started says whether it is ready."""
+        return {
+            which: f"http://127.0.0.1:{self._ports[which]}/readyz" for which in self._daemons
+        }
 
     async def hit(self, action: Action) -> None:
         """Do what the plan says and bring the target back; returns when it is back."""
@@ -112,7 +130,10 @@ class World:
                     self.postgres = await self._again(lambda: start_postgres(data, port=port))
                 case Target.CHANNEL:
                     await self._receiver.outage(action.which, action.seconds)
-        self._hits.write(done=action.number)
+                case Target.NETWORK:
+                    await self._disturb(action)
+        if action.target is not Target.NETWORK:
+            self._hits.write(done=action.number)
 
     async def watch(self) -> None:
         """Raise when a daemon ends that nobody has killed."""
@@ -133,27 +154,50 @@ class World:
         await asyncio.sleep(action.seconds)
         await self._start_daemon(action.which)
 
-    def _note(self, action: Action, in_flight: int) -> None:
+    async def _disturb(self, action: Action) -> None:
+        way, fault = FAULTS[action.which]
+        async with self._network.disturbed(way, fault):
+            ends_posts = (
+                fault in (Fault.BREAK, Fault.CUT, Fault.HANG) and way is not Way.POSTGRES
+            )
+            in_flight = self._settings.daemons * IN_FLIGHT * len(CHANNELS) if ends_posts else 0
+            self._note(action, in_flight, way=way.value, fault=fault.value)
+            await asyncio.sleep(action.seconds)
+            self._hits.write(done=action.number)
+
+    def _note(self, action: Action, in_flight: int, **more: str) -> None:
         self._hits.write(
-            kill=action.target.value, number=action.number, in_flight=in_flight, which=action.which, seconds=round(action.seconds, 2),
+            kill=action.target.value, number=action.number, in_flight=in_flight, which=action.which, seconds=round(action.seconds, 2), **more,
         )  # fmt: skip
 
     async def _start_daemon(self, which: int) -> None:
-        command = [sys.executable, "-m", "notifier", "run", "--instance", f"chaos{which}"]
+        # The port of the one before may not be free yet.
+        self._ports[which] = quiet_port()
+        settings = str(self._folder / "settings.toml")
+        command = [
+            sys.executable, "-m", "notifier", "run", "--instance", f"chaos{which}", "--config", settings,
+        ]  # fmt: skip
         tied = [
             sys.executable, leash.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-1", "-1", *command,
         ]  # fmt: skip
         env = {
             "PATH": os.environ["PATH"],
-            "REDIS_URL": self.redis.url,
-            "DATABASE_URL": self.postgres.url,
+            "REDIS_URL": self._network.through(Way.REDIS, self.redis.url),
+            "DATABASE_URL": self._network.through(Way.POSTGRES, self.postgres.url),
+            "TEAMS_ADMIN__BIND": f"127.0.0.1:{self._ports[which]}",
             **_KNOBS,
-            **{f"TEAMS_WEBHOOK_{name.upper()}": self._receiver.url(name) for name in CHANNELS},
+            **{
+                f"TEAMS_WEBHOOK_{name.upper()}": self._network.through(
+                    Way.RECEIVER, self._receiver.url(name)
+                )
+                for name in CHANNELS
+            },
         }
         with (self._folder / f"daemon{which}.log").open("ab") as log:
             self._daemons[which] = await asyncio.create_subprocess_exec(
                 *tied, env=env, stdout=log, stderr=log
             )
+        self._hits.write(started=which)
 
     def _start_redis(self, port: int) -> Server:
         if redis_server_program() != self._redis_program:
