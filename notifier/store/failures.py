@@ -88,13 +88,33 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
             _REPLICA.fix,
         ),
         (
+            r"no pg_hba\.conf entry for .*no encryption",
+            "refuses the login without TLS",
+            "set sslmode=verify-full in database.url (docs/servers.md), or allow this host in the server's pg_hba.conf",
+        ),
+        (
+            r"permission denied for database",
+            "does not let this user into the database",
+            "as its owner or a superuser: GRANT CONNECT ON DATABASE <name> TO <user>",
+        ),
+        (
+            r"invalid response to SSL negotiation|expected authentication request",
+            "is no Postgres: something else answers there",
+            "correct the port in database.url",
+        ),
+        (
+            r"query_wait_timeout|login has been failing|server_login_retry|cannot connect to server",
+            "is a PgBouncer that reaches no Postgres",
+            "see its log, and that the server behind it is up",
+        ),
+        (
             r"password authentication failed|no password supplied|role \".*\" does not exist|no pg_hba\.conf entry"
             r"|authentication failed for user|not permitted to log in",
             _LOGIN.what,
             _LOGIN.fix,
         ),
         (
-            r"database \".*\" does not exist",
+            r"database \".*\" does not exist|no such database",
             _NO_DATABASE.what,
             _NO_DATABASE.fix,
         ),
@@ -104,17 +124,17 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
             "add options to ignore_startup_parameters in pgbouncer.ini (docs/servers.md)",
         ),
         (
-            r"too many (connections|clients)|connection slots",
+            r"too many (connections|clients)|connection slots|no more connections allowed",
             _FULL.what,
             _FULL.fix,
         ),
         (
-            r"starting up|shutting down|not yet accepting|recovery mode",
+            r"starting up|shutting down|not (yet |currently )?accepting|recovery mode",
             _STARTS.what,
             _STARTS.fix,
         ),
         (
-            r"\bSSL\b|certificate|\bTLS\b",
+            r"\bSSL\b|certificate|\bTLS\b|private key",
             "and this program do not agree on TLS",
             "check sslmode and sslrootcert in database.url, and ssl in the server's settings",
         ),
@@ -131,6 +151,7 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
 
 
 _BY_STATE: tuple[tuple[str, Reason], ...] = (
+    ("08", _LOST),
     ("25006", _REPLICA),
     ("57014", Reason("took too long", "see what it is busy with, or raise database.statement_timeout_seconds")),
     ("57P03", _STARTS),
