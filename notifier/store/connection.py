@@ -157,16 +157,22 @@ async def _prepare(connection: _Bounded, statement_seconds: float, access: Acces
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding != "UTF8":
         raise UnfitEncoding(encoding)
-    connection.limit_seconds = statement_seconds + min(
-        statement_seconds, _LONGEST_SLACK_SECONDS
-    )
     version = connection.info.server_version
     later = [query for since, query in _NEVER_ENDS_IDLE.items() if version >= since]
-    bound = b"SET statement_timeout = %d;" % int(statement_seconds * 1000)
     read_only = b"SET default_transaction_read_only = on;" if access is Access.READ else b""
-    await connection.execute(b"".join((_SESSION, *later, bound, read_only)))
+    settings = b"".join((_SESSION, *later, read_only))
+    await allow(connection, statement_seconds, and_set=settings)
     if access is not Access.WRITE:  # whoever changes rows has to know which cannot be
         connection.adapters.register_loader("timestamptz", _TimeLoader)
+
+
+async def allow(connection: Rows, statement_seconds: float, *, and_set: bytes = b"") -> None:
+    """Let each statement run this long from now on; raises psycopg.Error."""
+    if isinstance(connection, _Bounded):
+        slack = min(statement_seconds, _LONGEST_SLACK_SECONDS)
+        connection.limit_seconds = statement_seconds + slack
+    bound = b"SET statement_timeout = %d;" % int(statement_seconds * 1000)
+    await connection.execute(and_set + bound)
 
 
 class _TimeLoader(Loader):

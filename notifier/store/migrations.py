@@ -15,7 +15,7 @@ import psycopg
 from notifier import assets
 from notifier.config import mask_url
 from notifier.errors import StoreError
-from notifier.store.connection import Access, Rows, connected
+from notifier.store.connection import Access, Rows, allow, connected
 from notifier.store.queries import load_queries
 
 T = TypeVar("T")
@@ -23,6 +23,8 @@ T = TypeVar("T")
 _QUERIES = load_queries("migrations.sql")
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 3600.0
+_QUESTION_SECONDS = 10.0
+"""For what takes no time: a daemon that starts waits until a server that hangs is given up here."""
 _OTHERS_SECONDS = 60.0
 """How long to wait for another process that migrates."""
 _LOOK_SECONDS = 0.5
@@ -99,7 +101,7 @@ def status(url: str, *, connect_seconds: float = _CONNECT_SECONDS) -> list[Migra
             url,
             name="notifier migrate",
             connect_seconds=connect_seconds,
-            statement_seconds=10,
+            statement_seconds=_QUESTION_SECONDS,
         ) as connection:
             return await applied(connection)
 
@@ -131,7 +133,7 @@ async def migrating(
         url,
         name="notifier migrate",
         connect_seconds=_CONNECT_SECONDS,
-        statement_seconds=statement_seconds,
+        statement_seconds=_QUESTION_SECONDS,
         access=Access.WRITE,
     ) as connection:
         with suppress(psycopg.Error):  # not in every version, nor on every system
@@ -148,6 +150,7 @@ async def migrating(
             await asyncio.sleep(_LOOK_SECONDS)
         if await _value(connection, "has_old_lock"):
             await connection.execute(_QUERIES["break_old_lock"])
+        await allow(connection, statement_seconds)
         yield connection
 
 
