@@ -13,9 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from notifier import cardguard
+from notifier import assets, cardguard
 from notifier.cardguard import escape_markdown, guard, safe_address, visible
+from notifier.cards import CardPainter, load_cards
+from notifier.config import load_config
 from notifier.errors import TemplateError
+from notifier.events import to_event
+from notifier.routing import Catalogue
 from notifier.templating import Template
 from notifier.templating.values import DROP
 from notifier.web import renderer
@@ -398,3 +402,16 @@ def test_an_address_is_shown_only_if_it_is_one_and_all_of_it_is_seen(
     shown = safe_address(scheme + rest)
 
     assert shown == (scheme + rest if whole and not unseen else DROP)
+
+
+def test_no_shipped_card_is_posted_with_an_empty_element() -> None:
+    config = load_config(None, {})
+    painter = CardPainter(load_cards(assets.cards_dir()), config, None)
+    catalogue = Catalogue(config.routes, config.channels)
+    for path in sorted((assets.cards_dir() / "samples").glob("*.json")):
+        members = {**json.loads(path.read_text("utf-8")), "data": {}}
+        event = to_event("teams:events", "1-1", members)
+        [first, *_] = catalogue.route(event, event.data).notifications
+        for lang in ("en", "ar"):
+            card: Any = painter.draw(first._replace(lang=lang)).card
+            assert '": []' not in json.dumps({**card, "actions": None}), path.stem
