@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import secrets as random_source
 import signal
 import time
@@ -39,6 +40,8 @@ from notifier.telemetry.spans import Spans, open_spans
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
 
+_DESCRIPTORS = 65_536
+"""Files and connections that the daemon may have, if the machine lets it."""
 _YOUNG_OBJECTS = 10_000
 """New objects from which the garbage collector looks for cycles; Python's own 700 make a tenth of the daemon's work."""
 
@@ -86,6 +89,7 @@ def run(
         )
     # A reload asked for before there is anything to reload must not end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _allow_descriptors()
     clock = SharedClock()
     blueprint = Blueprint(load, env, clock=time.monotonic, now=clock.time)
     snapshot = blueprint.build(None)
@@ -94,6 +98,14 @@ def run(
     spans = open_spans(snapshot.config.tracing, instance=instance)
     asyncio.run(_main(snapshot, blueprint, instance, stages, spans, clock))
     return 0
+
+
+def _allow_descriptors() -> None:
+    """Raise the usual 1,024 of a shell or of systemd: listeners, posts and servers together may need more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _main(

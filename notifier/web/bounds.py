@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -21,6 +22,7 @@ _LONGEST_UNASKED_SECONDS = 10.0
 """How long a connection may stay without one whole request's headers."""
 _MOST_UNASKED_BYTES = 65_536
 _MOST_CONNECTIONS = 500
+"""Of one listener; fewer where the process may have few descriptors."""
 _LOOK_SECONDS = 1.0
 _LINGERING_SECONDS = 2.0
 """How long the rest of a body that nobody wants is read, so that the client reads the answer."""
@@ -53,12 +55,12 @@ class BoundedRunner(web.AppRunner):
         app: web.Application,
         *,
         headers: Headers = lambda: SAFE_HEADERS,
-        most: int = _MOST_CONNECTIONS,
+        most: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(app, access_log=None, **options)
         self._headers = headers
-        self._most = most
+        self._most = most or min(_MOST_CONNECTIONS, _descriptors() // 4)
 
     @override
     async def _make_server(self) -> web.Server:
@@ -173,6 +175,12 @@ async def bound_connections(
             if now - since[key] > (unasked_seconds if unasked else longest_seconds):
                 _cut(connection)
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _descriptors() -> int:
+    """Return how many files and connections this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 4 * _MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else soft
 
 
 def _is_open(connection: Any) -> bool:

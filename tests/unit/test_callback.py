@@ -108,6 +108,24 @@ async def test_flow_acknowledges_once_and_hears_who_was_first(
     )
 
 
+async def test_a_callback_hears_of_the_first_on_another_card_of_the_event(
+    client: TestClient[Any, Any], memory: Memory
+):
+    other = replace(FACTS, id="b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a08", channel="devops")
+    memory.known[other.id] = other
+    assert (await send(client, request(action="retry_task")))[0] == 200
+
+    status, answer = await send(
+        client, request(notification_id=other.id, action="discard_task", who="Omar")
+    )
+    assert (status, answer["acknowledged_by"], answer["action"], answer["channel"]) == (
+        409, "Sara", "retry_task", "sre",
+    )  # fmt: skip
+    _, said = await send(client, message(f"discard {other.id}"))
+    assert "Sara was first in sre: retry_task" in said["text"]
+    assert len(memory.requests) == 1
+
+
 async def test_hex_signature_is_as_good(client: TestClient[Any, Any]):
     body = json.dumps(request()).encode()
     status, _ = await send(
