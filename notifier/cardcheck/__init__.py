@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from notifier.cardcheck.schema import card_faults
 from notifier.cardcheck.seal import Folder
-from notifier.cardcheck.variants import Fields, read_fields, variants
+from notifier.cardcheck.variants import COMMA_AMOUNT, WITH_COMMAS, Fields, read_fields, variants
 from notifier.cardguard import guard
 from notifier.cards import CardPainter, Cards, DrawnCard, checked_cards, layered
 from notifier.config import Config
@@ -271,6 +271,12 @@ class _Check:
             if name == "the sample":
                 for where in _unclosed(card, "$"):
                     yield Finding(file, where, "shows ${; close it with } or write \\${")
+            if name == WITH_COMMAS:
+                for where in _cut_at_commas(card, "$"):
+                    message = (
+                        f"shows {COMMA_AMOUNT} as 917; read amounts with amount() or money()"
+                    )
+                    yield Finding(file, where, message, drawn=what)
             for fault in card_faults(card):
                 message = f"{fault.message} ({_DRAWN})"
                 yield Finding(file, fault.path, message, fault.warning, what)
@@ -291,6 +297,21 @@ def _gap_message(expression: str) -> str:
     if name is not None and name[0] not in _ROOTS:
         return "has no value {drawn}: the data of an event are in data, so write ${data.name}"
     return f"has no value {_DRAWN}; guard it with exists() or if()"
+
+
+_CUT = re.compile(rf"(?<![\w,.]){COMMA_AMOUNT.partition(',')[0]}(?:\.0+)?(?![\w,.])")
+
+
+def _cut_at_commas(node: JsonValue, path: str) -> Iterator[str]:
+    """Yield where an amount with commas is read up to the first of them, as the reference's float and int do."""
+    if isinstance(node, str) and _CUT.search(node):
+        yield path
+    elif isinstance(node, list):
+        for number, item in enumerate(node):
+            yield from _cut_at_commas(item, f"{path}[{number}]")
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _cut_at_commas(value, f"{path}.{key}")
 
 
 def _unclosed(node: JsonValue, path: str) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pydantic import JsonValue
 Fields = Mapping[str, Mapping[str, Mapping[str, object]]]
 """Card → field → type, required, doc, as in fields.toml."""
 
+WITH_COMMAS = "commas in all amounts"
+COMMA_AMOUNT = "917,654,321.5"
 _HOSTILE = "**x** [y](http://evil.example) <at>z</at> \u202e`_#\n- 1. ${data} {{DATE(x)}} "
 _EVENT_BYTES = 200_000
 """Data of an event that intake still takes: more would never come to a card."""
@@ -67,6 +69,13 @@ def variants(
     )
     yield "no data", {}
     names = sorted({*data, *fields})
+    amounts = [
+        name
+        for name in names
+        if "amount" in name or fields.get(name, {}).get("type") == "amount"
+    ]
+    if amounts:
+        yield WITH_COMMAS, {**data, **dict.fromkeys(amounts, COMMA_AMOUNT)}
     yield "null everywhere", dict.fromkeys(names)
     yield "long hostile text everywhere", dict.fromkeys(names, _LONG)
     yield "numbers everywhere", dict.fromkeys(names, -1234567.891)

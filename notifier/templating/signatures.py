@@ -55,6 +55,7 @@ addOrdinal S 1 N
 addProperty O 3 *,S,*
 addToTime S 3-5 S,N,S,S,S
 all B 3 *
+amount N 1 *
 any B 3 *
 && B 1+ *
 average N 1 *
@@ -132,6 +133,7 @@ max N 1+ *
 merge O 1+ *
 min N 1+ *
 % N 2 N
+money S 1-2 *,*
 month N 1 S
 * N 2+ N
 ! B 1 *

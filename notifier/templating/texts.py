@@ -219,7 +219,7 @@ def _weighing(change: Callable[[Value], Value]) -> Callable[[Scope, Value], Valu
             scope.weigh_all(value)
         changed = change(value)
         if isinstance(changed, str) and len(changed) > LONG:
-            scope.count(len(changed) // 4)
+            scope.count(len(changed) // 20)
         return changed
 
     return weighed

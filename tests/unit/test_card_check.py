@@ -225,6 +225,26 @@ def test_a_binding_that_only_fails_with_bad_data_is_found(folder: Path) -> None:
     assert any("numbers everywhere" in line for line in lines(folder, thorough=True))
 
 
+@pytest.mark.parametrize(
+    ("expression", "sound"),
+    [
+        ("formatNumber(float(data.net_amount), 2)", False),
+        ("int(data.net_amount)", False),
+        ("formatNumber(amount(data.net_amount), 2)", True),
+        ("money(data.net_amount, 'KWD')", True),
+        ("data.net_amount", True),
+    ],
+)
+def test_an_amount_that_is_read_up_to_its_comma_is_a_fault(
+    folder: Path, expression: str, sound: bool
+) -> None:
+    shown = f"${{if(exists(data.net_amount), {expression}, '')}}"
+    change(folder, add({**TEXT, "text": f"Net {shown}"}))
+
+    found = [line for line in lines(folder, thorough=True) if "money()" in line]
+    assert (found == []) is sound
+
+
 def test_broken_json_is_named(folder: Path) -> None:
     (folder / "broken.json").write_text("{", "utf-8")
     assert any("broken.json" in line and "not readable JSON" in line for line in lines(folder))

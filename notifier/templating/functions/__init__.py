@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from notifier.templating.functions import lists, numbers, text, times, timex, web
+from notifier.templating.functions import lists, money, numbers, text, times, timex, web
 from notifier.templating.functions.patterns import compile_pattern
 from notifier.templating.values import Value
 
@@ -14,6 +14,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     **text.FUNCTIONS,
     **numbers.FUNCTIONS,
     **lists.FUNCTIONS,
+    **money.FUNCTIONS,
     **times.FUNCTIONS,
     **timex.FUNCTIONS,
     **web.FUNCTIONS,

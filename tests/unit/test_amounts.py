@@ -1,0 +1,55 @@
+"""Amounts are read as people and programs write them, and shown with the decimals of their currency."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.templating import Template
+
+
+def shown(expression: str, **data: Any) -> Any:
+    return Template(f"${{{expression}}}").expand(data, missing=lambda _: "no value")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("1,250.50", 1250.5), ("1250.50", 1250.5), ("1,250", 1250), ("1.250,50", 1250.5), ("12,5", 12.5), (" 7 ", 7),
+        ("-1,250.50", -1250.5), ("\u22121,250.50", -1250.5), ("1,250.50-", -1250.5), ("+5", 5), ("1 250 000.5", "no value"),
+        ("1\u00a0250\u00a0000.5", 1250000.5), ("1'250.5", 1250.5), ("\u0661\u066c\u0662\u0665\u0660\u066b\u0665", 1250.5),
+        ("\u200f-\u0661\u0662", -12), ("\uff11\uff12.5", 12.5), (".5", 0.5), ("12,34,567", 1234567), (1250.5, 1250.5), (3, 3),
+        ("", "no value"), ("SAR 5", "no value"), ("1,2,3", "no value"), ("1.2.3", "no value"), ("1e5", "no value"),
+        (True, "no value"), ([1], "no value"), ("9" * 100, "no value"),
+    ],
+)  # fmt: skip
+def test_an_amount_is_read(written: Any, read: Any) -> None:
+    assert shown("amount(a)", a=written) == read
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        ("12.345", "BHD", "12.345"), (12.345, "kwd", "12.345"), (12.3, "OMR", "12.300"), (1250.6, "JPY", "1,251"),
+        ("1,250.5", "SAR", "1,250.50"), (1250, "", "1,250.00"), (-0.125, "SAR", "\u22120.13"), (0.004, "SAR", "0.00"),
+        (-0.004, "SAR", "0.00"), (1.005, "SAR", "1.01"), (90071992547409931, "SAR", "90,071,992,547,409,931.00"),
+        ("to be told", "SAR", "to be told"), ("1" * 40, "SAR", "1" * 40), ("5", None, "5.00"),
+    ],
+)  # fmt: skip
+def test_an_amount_has_the_decimals_of_its_currency(
+    amount: Any, currency: Any, text: str
+) -> None:
+    assert shown("money(a, c)", a=amount, c=currency) == text
+
+
+def test_an_amount_without_a_currency_has_two_decimals() -> None:
+    assert shown("money(a)", a="3") == "3.00"
+
+
+@given(st.decimals(-(10**12), 10**12, places=2))
+def test_what_money_writes_amount_reads(value: Decimal) -> None:
+    assert shown("amount(money(a))", a=str(value)) == float(value)
