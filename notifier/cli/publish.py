@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 from pydantic import JsonValue
@@ -197,11 +199,15 @@ async def _publish(
 def _sound(
     config: Config, events: Iterable[tuple[str, Members]], faults: list[str]
 ) -> Iterator[_Sound]:
-    for place, members in events:
+    read = partial(accepted, config.streams[0], max_bytes=config.intake.max_event_bytes)
+    for place, given in events:
+        members = given
         try:
-            event = accepted(
-                config.streams[0], members, max_bytes=config.intake.max_event_bytes
-            )
+            event = read(members)
+            if event.id == event.entry_id:
+                # A client repeats what it got no answer to, and the daemon drops the second of an id.
+                members = {**members, "id": str(uuid4())}
+                event = read(members)
         except EventError as exc:
             faults.append(f"{place}: {exc}")
         else:

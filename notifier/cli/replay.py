@@ -262,5 +262,5 @@ async def _put(
         "correlation_id": notification.correlation_id, "notification_id": notification.id,
     }  # fmt: skip
     noted = await log.note(record, action="replay", who=by, why=why)
-    await group.add(lane, {"notification": text})
+    await group.add_once(lane, {"notification": text})
     await log.settle(noted, done=True)

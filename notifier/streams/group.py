@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from notifier.streams import keys
@@ -246,9 +247,26 @@ class ConsumerGroup(Consumer):
         return [group["name"].decode() for group in groups] == [self._group]
 
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
-        """Add an entry as a producer does (XADD); returns its id."""
+        """Add an entry as a producer does (XADD); returns its id. A cluster's client repeats it when no answer comes."""
         async with self._errors():
             entry_id: Any = await self.client.xadd(stream, cast("Any", dict(fields)))
+        return str(entry_id.decode())
+
+    async def add_once(self, stream: str, fields: Mapping[str, str]) -> str:
+        """Add an entry that must not be there twice; returns its id.
+
+        Raises:
+            StreamError: Redis is away; the entry may be there all the same.
+        """
+        words = [word for pair in fields.items() for word in pair]
+        target: dict[str, Any] = {}
+        async with self._errors():
+            if isinstance(self.client, RedisCluster):
+                await self.client.initialize()
+                # A command for a given node is not repeated.
+                target["target_nodes"] = [self.client.get_node_from_key(stream)]
+            command: Any = self.client.execute_command("XADD", stream, "*", *words, **target)
+            entry_id = await command
         return str(entry_id.decode())
 
     async def trim(self, stream: str, *, older_than_ms: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.asyncio.cluster import ClusterNode
 from redis.sentinel import Sentinel
 
 from notifier.config import load_config
@@ -253,3 +254,32 @@ async def test_redis_that_is_emptied_while_the_daemon_runs_is_used_on(daemons: D
     xadd(daemons.redis_url, event(2))
 
     await until(lambda: len(rows(daemons.database_url)) == 2)
+
+
+async def test_an_entry_that_must_not_be_there_twice_is_not_repeated_for_want_of_an_answer(
+    shards: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    settings = load_config(None, {"REDIS_URL": shards.url}).redis
+    client = connect(settings)
+    group = ConsumerGroup(client, settings, "one")
+    answer = ClusterNode.execute_command
+    lost = 1
+
+    async def unanswered(node: ClusterNode, *args: Any, **kwargs: Any) -> Any:
+        nonlocal lost
+        reply = await answer(node, *args, **kwargs)
+        if args[0] == "XADD" and lost:
+            lost -= 1
+            raise redis.exceptions.ConnectionError("the answer is lost")
+        return reply
+
+    monkeypatch.setattr(ClusterNode, "execute_command", unanswered)
+    try:
+        with pytest.raises(StreamError):
+            await group.add_once("{once}:lane", {"a": "1"})
+        assert await group.length("{once}:lane") == 1
+
+        await group.add_once("{once}:lane", {"a": "1"})
+        assert await group.length("{once}:lane") == 2
+    finally:
+        await close(client)

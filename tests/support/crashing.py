@@ -92,8 +92,9 @@ def patch() -> None:
     group.revive = crashing(ConsumerGroup.revive, lambda *_, **__: "replay revive")
     group.add = crashing(
         ConsumerGroup.add,
-        lambda _, fields: "escalation publish" if "escalation" in str(fields) else "replay add",
+        lambda _, fields: "escalation publish" if "escalation" in str(fields) else "",
     )
+    group.add_once = crashing(ConsumerGroup.add_once, lambda *_, **__: "replay add")
     noted: Any = DeadLetterLog
     noted.note = crashing(DeadLetterLog.note, lambda *_, **__: "replay note")
     sender: Any = WebhookSender
