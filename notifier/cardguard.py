@@ -40,6 +40,7 @@ _PLAIN = re.compile(
     rf"(?:[A-Za-z]|[0-9]++(?![.)](?:\s|\Z)))[{_WORDS}]*+(?:\)(?![-+0-9])[{_WORDS}]*+)*+"
 )
 """Most texts: ASCII without a sign that may be Markdown anywhere, or at the beginning."""
+_PLAIN_TO_ITS_END = re.compile(rf"(?:{_PLAIN.pattern})(?<! )")
 _QUIET = r"[^\\`*\[\]<>_~&){\x00-\x1f\x7f]*+"
 _HARMLESS = re.compile(
     rf"(?:[A-Za-z]|(?!\s*(?:[-+#=|:]|\d+[.)](?:\s|\Z))| {{4}})[^\\`*\[\]<>_~&){{\x00-\x1f\x7f])"
@@ -50,8 +51,9 @@ _DATE_MACRO = re.compile(
     r"\{\{(?:DATE|TIME)\([0-9T:Z+-]{16,25}(?:, ?(?:SHORT|LONG|COMPACT))?\)\}\}"
 )
 _WORD_JOINER = "\u2060"
-_ISOLATES = "\u2066\u2067\u2068"
-_END_OF_ISOLATE = "\u2069"
+_OPENING = re.compile("[*_\u2066-\u2068]+\\Z")
+_CLOSING = re.compile("[*_\u2069]+")
+"""Emphasis and isolates (U+2066 to U+2068, ended by U+2069) around a value."""
 _LINE_ENDS = re.compile("[\r\n\x85\u2028\u2029]+")
 _ADDRESS = re.compile(r"(?i:https?://|mailto:)[^\s\\]++")
 
@@ -65,6 +67,8 @@ _DESTINATION = re.compile(r"\]\(\s*+<?([^()<>\s]*)\Z")
 _IN_LABEL = re.compile(r"\[[^\[\]]*\Z")
 _LABEL_END = re.compile(r"[^\[\]]*\]\(")
 _BREAKING_AN_ADDRESS = re.compile(r"[\s()<>\[\]{}\\*\"`|^~]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_")
+
+_NO_PART_OF_AN_ADDRESS = re.compile(r"[\s<>\\\"`{|}^]")
 
 _NOT_MARKDOWN = frozenset({"TextRun"})
 _FACT_MEMBERS = frozenset({"title", "value"})
@@ -179,6 +183,15 @@ def _encoded(text: str) -> str:
     return _BREAKING_AN_ADDRESS.sub(_percent, text)
 
 
+def _address_part(text: str) -> str:
+    return _NO_PART_OF_AN_ADDRESS.sub(_percent, visible(text))
+
+
+def _address_at(before: str, _after: str, _expression: str) -> Clean:
+    """Return how a value within an address is made harmless: one with a blank would be no address."""
+    return _ADDRESS_PART_CLEAN if "://" in before else _ADDRESS_CLEAN
+
+
 def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode())
 
@@ -214,8 +227,9 @@ def _markdown_at(before: str, after: str, expression: str) -> Clean:
         return _LABEL_CLEAN
     if "{{DATE(" in expression or "{{TIME(" in expression:
         return _MACRO_CLEAN
-    if before and before[-1] in _ISOLATES and after.startswith(_END_OF_ISOLATE):
-        return _isolated_clean(before[-1])
+    opening, closing = _OPENING.search(before), _CLOSING.match(after)
+    if opening is not None and closing is not None:
+        return _wrapped_clean(opening[0], closing[0])
     joined = (after and after[0] in _JOINING) or (before and before[-1] in f"]{ANY_VALUE}")
     return _JOINED_CLEAN if joined else _MARKDOWN_CLEAN
 
@@ -232,14 +246,17 @@ def _escape_joined(text: str) -> str:
 
 
 @cache
-def _isolated_clean(isolate: str) -> Clean:
-    """Return how a value is escaped that the template isolates: an isolate ends with its paragraph (Unicode TR9)."""
-    parting = f"{_END_OF_ISOLATE}\n\n{isolate}"
+def _wrapped_clean(opening: str, closing: str) -> Clean:
+    """Return how a value is escaped that the template emphasises or isolates.
+
+    Both end with their paragraph (CommonMark; Unicode TR9), and emphasis has no blank and not nothing at its ends.
+    """
+    parting = f"{closing}\n\n{opening}"
 
     def escaped(text: str) -> str:
-        return escape_markdown(text).replace("\n\n", parting)
+        return escape_markdown(text.strip()).replace("\n\n", parting) or _WORD_JOINER
 
-    return Clean(_as_text(escaped), text=escaped, harmless=_PLAIN.fullmatch)
+    return Clean(_as_text(escaped), text=escaped, harmless=_PLAIN_TO_ITS_END.fullmatch)
 
 
 def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:
@@ -274,8 +291,9 @@ def _as_text(clean: Callable[[str], str]) -> Callable[[Value], Value]:
     return written
 
 
-_ADDRESS_CLEAN = Clean(safe_address, whole=True, without=Without.MEMBER)
-_URL_CLEAN = Clean(safe_address, whole=True, without=Without.ELEMENT)
+_ADDRESS_CLEAN = Clean(safe_address, whole=True, without=Without.MEMBER, within=_address_at)
+_URL_CLEAN = replace(_ADDRESS_CLEAN, without=Without.ELEMENT)
+_ADDRESS_PART_CLEAN = Clean(_as_text(_address_part), text=_address_part)
 _MARKDOWN_CLEAN = Clean(
     _as_text(escape_markdown),
     text=_escape_unusual,

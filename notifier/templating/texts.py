@@ -146,8 +146,9 @@ def write_interpolated(
     atoms: list[str] = []
     for number, piece in enumerate(pieces):
         each = None
-        if clean is not None and not clean.whole:
+        if clean is not None:
             each = clean.of(piece, "".join(written[:number]), "".join(written[number + 1 :]))
+            each = None if each.whole else each
         atoms.append(
             source.once(
                 ("text", piece.shown, each), partial(_write_piece, piece, path, each, source)
