@@ -33,6 +33,8 @@ _OWN_ID = re.compile(
 """Ids of own events can be worked out by anybody: who used one first would have the daemon's own event dropped as a duplicate."""
 
 _MOST_EARLIER = 10
+_LEAST_FRESH_SECONDS = 3600.0
+"""Between making an own event and adding it; clocks of servers may differ too."""
 _FIELD = SIGNATURE_FIELD.encode()
 _SIGNATURE = re.compile(rb"([a-z0-9][a-z0-9_.-]{0,63}):([0-9a-f]{64})")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -165,7 +167,8 @@ class Signers:
             return f"signature: types {OWN_PREFIX}… and ids of escalations are notifier's own and need its signature; use another type and id"
         if event.data.get(STREAM_MEMBER, event.stream) != event.stream:
             return "signature: is for another stream; an entry of notifier's own was copied"
-        if added - event.time > timedelta(seconds=fresh_seconds):
+        fresh = timedelta(seconds=max(fresh_seconds, _LEAST_FRESH_SECONDS))
+        if added - event.time > fresh:
             return (
                 "signature: is much older than the entry; an entry of notifier's own was copied"
             )

@@ -112,7 +112,7 @@ def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
         leases=daemon.leases,
         redis_settings=daemon.config.redis,
         announced=lambda: daemon.config.public.announce_acknowledgements,
-        now=utc_now,
+        now=daemon.clock.now,
     )
     _add_loop(daemon, "recorder actions", recorder.turn)
     _add_loop(daemon, "escalation", escalator.turn)

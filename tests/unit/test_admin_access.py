@@ -36,6 +36,7 @@ class World:
 
     token: str | None = TOKEN
     now: float = 1_800_000_000.0
+    observed: int = 0
 
 
 Start = Callable[..., Any]
@@ -56,7 +57,7 @@ def started(world: World) -> Start:
         bind: str = NETWORK, user_header: str = "", allowed_hosts: tuple[str, ...] = ()
     ) -> AsyncIterator[TestClient[Any, Any]]:
         async def observe() -> None:
-            pass
+            world.observed += 1
 
         async def readiness() -> Readiness:
             server, secrets = Server(ServerState.OK), SecretsState("off", "missing", "missing")
@@ -71,7 +72,9 @@ def started(world: World) -> Start:
             limit=PostLimit(5, lambda: world.now),
             now=lambda: world.now,
         )
-        app = create_admin_app(readiness, instance="test", observe=observe, access=access)
+        app = create_admin_app(
+            readiness, instance="test", observe=observe, access=access, clock=lambda: world.now
+        )
         app.add_routes([web.get("/console/x", act), web.post("/console/x", act)])
         async with TestClient(TestServer(app)) as client:
             yield client
@@ -287,3 +290,15 @@ def test_a_token_that_could_be_guessed_is_refused_without_being_shown():
 def test_settings_that_protect_nothing_are_refused(env: dict[str, str], fault: str):
     with pytest.raises(ConfigError, match=fault):
         load_config(None, env)
+
+
+async def test_who_asks_for_metrics_without_end_gets_the_last_ones(
+    started: Start, world: World
+):
+    async with started() as client:
+        assert [await status(client, "/metrics") for _ in range(60)] == [200] * 60
+
+        assert world.observed == 20 + 1
+        world.now += 1
+        assert [await status(client, "/metrics") for _ in range(60)] == [200] * 60
+    assert world.observed == 26
