@@ -21,14 +21,13 @@ from pydantic import BaseModel, ConfigDict
 
 from notifier.config import mask_url
 from notifier.errors import BackupError, SchemaError
-from notifier.store.connection import Rows, connected
+from notifier.store.connection import Access, Rows, connected
 from notifier.store.migrations import (
     TABLES,
+    Schema,
     applied,
-    apply,
     migrating,
     required_migrations,
-    roll_back,
 )
 from notifier.store.queries import load_queries
 
@@ -85,7 +84,7 @@ def restore(url: str, path: Path, limits: Limits) -> dict[str, int]:
         with zipfile.ZipFile(path) as archive:
             manifest = _Manifest.model_validate_json(archive.read(_MANIFEST))
             _require_known(path, manifest)
-            return asyncio.run(_restore(url, archive, manifest, limits))
+            return _restore(url, archive, manifest, limits)
     except OSError as exc:
         raise BackupError(f"{path}: cannot be read: {exc.strerror}") from None
     except (
@@ -124,16 +123,30 @@ async def _back_up(url: str, archive: zipfile.ZipFile, limits: Limits) -> dict[s
     return {name: table.rows for name, table in tables.items()}
 
 
-async def _restore(
+def _restore(
     url: str, archive: zipfile.ZipFile, manifest: _Manifest, limits: Limits
 ) -> dict[str, int]:
-    async with migrating(
+    with migrating(
         url, statement_seconds=limits.table_seconds, others_seconds=_OTHERS_SECONDS
+    ) as schema:
+        asyncio.run(_fill(url, archive, manifest, limits, schema))
+    return {name: table.rows for name, table in manifest.tables.items()}
+
+
+async def _fill(
+    url: str, archive: zipfile.ZipFile, manifest: _Manifest, limits: Limits, schema: Schema
+) -> None:
+    async with connected(
+        url,
+        name="notifier restore",
+        connect_seconds=limits.connect_seconds,
+        statement_seconds=limits.table_seconds,
+        access=Access.WRITE,
     ) as connection:
         await _require_empty(connection, url)
         # The rows go into the schema that they come from; what a later migration does with rows it does with these.
-        await roll_back(connection, url, steps=len(required_migrations()))
-        await apply(connection, url, manifest.migrations)
+        schema.roll_back(len(required_migrations()))
+        schema.apply(manifest.migrations)
         async with connection.transaction():
             for table in manifest.tables:
                 await connection.execute(
@@ -142,10 +155,9 @@ async def _restore(
             await _require_empty(connection, url)
             for table in sorted(manifest.tables, key=TABLES.index):
                 await _copy_in(connection, table, manifest.tables[table], archive)
-        await apply(connection, url, required_migrations())
+        schema.apply(required_migrations())
         for table in TABLES:
             await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
-    return {name: table.rows for name, table in manifest.tables.items()}
 
 
 def _require_known(path: Path, manifest: _Manifest) -> None:

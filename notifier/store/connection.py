@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from enum import Enum
@@ -38,9 +39,6 @@ _VANISHED: dict[str, int] = {
 _LONGEST_SLACK_SECONDS = 5.0
 """Beyond the limit that Postgres itself holds: its own word is worth waiting for."""
 
-_CANCEL_SECONDS = 2.0
-"""How long a server may take to end a statement when it is asked to."""
-
 _SESSION = (
     b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET standard_conforming_strings = on;"
     b"SET default_transaction_isolation = 'read committed'; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '5min';"
@@ -66,40 +64,25 @@ class Access(Enum):
 class _Bounded(psycopg.AsyncConnection[Any]):
     """Ends itself when an answer takes longer than the limit, or when nobody waits for it any more.
 
-    psycopg has no limit, and would ask a server that hangs to end the statement, and wait for that.
+    psycopg would ask the server to end the statement, and wait for one that hangs.
     """
 
     limit_seconds = _LONGEST_SLACK_SECONDS
 
     @override
     async def wait(self, gen: PQGen[T], *_: Any, **__: Any) -> T:
-        progress.waits(self.limit_seconds + _CANCEL_SECONDS)
+        progress.waits(self.limit_seconds)
         try:
-            try:
-                async with asyncio.timeout(self.limit_seconds):
-                    return await waiting.wait_async(gen, self.pgconn.socket)
-            except TimeoutError:
-                return await self._ended(gen)
+            async with asyncio.timeout(self.limit_seconds):
+                return await waiting.wait_async(gen, self.pgconn.socket)
+        except TimeoutError:
+            self.pgconn.finish()
+            raise psycopg.errors.ConnectionTimeout("no answer within the limit") from None
         except asyncio.CancelledError:
             self.pgconn.finish()
             raise
         finally:
             progress.waits(0)
-
-    async def _ended(self, gen: PQGen[T]) -> T:
-        """Ask the server to end what takes too long, and return what comes of it; raises psycopg.Error.
-
-        A commit that waits for a synchronous replica ends well then: no limit of Postgres itself holds there.
-        """
-        try:
-            async with asyncio.timeout(_CANCEL_SECONDS):
-                await self.cancel_safe(timeout=_CANCEL_SECONDS)
-                return await waiting.wait_async(gen, self.pgconn.socket)
-        except psycopg.errors.QueryCanceled:
-            raise
-        except (psycopg.Error, TimeoutError):
-            self.pgconn.finish()
-            raise psycopg.errors.ConnectionTimeout("no answer within the limit") from None
 
 
 async def open_connection(
@@ -122,15 +105,7 @@ async def open_connection(
     Raises:
         psycopg.Error: Postgres is away or refuses, also when it takes too long.
     """
-    given = conninfo_to_dict(url)
-    hosts = str(given.get("host") or "").count(",") + 1
-    wanted: dict[str, Any] = {
-        key: value for key, value in _VANISHED.items() if key not in given
-    }
-    if access is Access.WRITE or hosts > 1:
-        target = "read-write" if access is Access.WRITE else "primary"
-        wanted.setdefault("target_session_attrs", given.get("target_session_attrs") or target)
-    wanted |= {"client_encoding": "UTF8", "application_name": name}
+    hosts = _hosts(conninfo_to_dict(url))
     # The driver's own limit is for each address by itself, and none for looking up a name.
     limit = connect_seconds * (hosts + 1)
     connection: _Bounded | None = None
@@ -138,7 +113,7 @@ async def open_connection(
     try:
         async with asyncio.timeout(limit):
             connection = await _Bounded.connect(
-                make_conninfo(url, **wanted),
+                _conninfo(url, name, access),
                 autocommit=True,
                 connect_timeout=max(1, int(connect_seconds)),
             )
@@ -152,27 +127,97 @@ async def open_connection(
     return connection
 
 
+def _hosts(given: Mapping[str, Any]) -> int:
+    return str(given.get("host") or "").count(",") + 1
+
+
+def _conninfo(url: str, name: str, access: Access) -> str:
+    given = conninfo_to_dict(url)
+    wanted: dict[str, Any] = {
+        key: value for key, value in _VANISHED.items() if key not in given
+    }
+    if access is Access.WRITE or _hosts(given) > 1:
+        target = "read-write" if access is Access.WRITE else "primary"
+        wanted.setdefault("target_session_attrs", given.get("target_session_attrs") or target)
+    wanted |= {"client_encoding": "UTF8", "application_name": name}
+    return make_conninfo(url, **wanted)
+
+
 async def _prepare(connection: _Bounded, statement_seconds: float, access: Access) -> None:
     """Set what the queries rely on; raises psycopg.Error."""
-    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
-    if encoding != "UTF8":
-        raise UnfitEncoding(encoding)
-    version = connection.info.server_version
-    later = [query for since, query in _NEVER_ENDS_IDLE.items() if version >= since]
-    read_only = b"SET default_transaction_read_only = on;" if access is Access.READ else b""
-    settings = b"".join((_SESSION, *later, read_only))
-    await allow(connection, statement_seconds, and_set=settings)
+    connection.limit_seconds = _limit(statement_seconds)
+    await connection.execute(_session(connection.info, statement_seconds, access))
     if access is not Access.WRITE:  # whoever changes rows has to know which cannot be
         connection.adapters.register_loader("timestamptz", _TimeLoader)
 
 
-async def allow(connection: Rows, statement_seconds: float, *, and_set: bytes = b"") -> None:
-    """Let each statement run this long from now on; raises psycopg.Error."""
-    if isinstance(connection, _Bounded):
-        slack = min(statement_seconds, _LONGEST_SLACK_SECONDS)
-        connection.limit_seconds = statement_seconds + slack
-    bound = b"SET statement_timeout = %d;" % int(statement_seconds * 1000)
-    await connection.execute(and_set + bound)
+def _limit(statement_seconds: float) -> float:
+    return statement_seconds + min(statement_seconds, _LONGEST_SLACK_SECONDS)
+
+
+def _session(info: psycopg.ConnectionInfo, statement_seconds: float, access: Access) -> bytes:
+    """Return the statements that set what the queries rely on; raises UnfitEncoding."""
+    encoding = info.parameter_status("server_encoding") or "UTF8"
+    if encoding != "UTF8":
+        raise UnfitEncoding(encoding)
+    version = info.server_version
+    later = [query for since, query in _NEVER_ENDS_IDLE.items() if version >= since]
+    read_only = b"SET default_transaction_read_only = on;" if access is Access.READ else b""
+    return b"".join((_SESSION, *later, read_only, _bound(statement_seconds)))
+
+
+def _bound(statement_seconds: float) -> bytes:
+    return b"SET statement_timeout = %d;" % int(statement_seconds * 1000)
+
+
+class BlockingConnection(psycopg.Connection[tuple[Any, ...]]):
+    """Ends itself when an answer takes longer than the limit; for code that blocks."""
+
+    limit_seconds = _LONGEST_SLACK_SECONDS
+
+    def allow(self, statement_seconds: float) -> None:
+        """Let each statement run this long from now on; raises psycopg.Error."""
+        self.limit_seconds = _limit(statement_seconds)
+        self.execute(_bound(statement_seconds))
+
+    @override
+    def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
+        return super().wait(self._bounded(gen), *args, **options)
+
+    def _bounded(self, gen: PQGen[T]) -> PQGen[T]:
+        deadline = time.monotonic() + self.limit_seconds
+        try:
+            state = next(gen)
+            while True:
+                ready = yield state
+                if not ready and time.monotonic() > deadline:
+                    self.pgconn.finish()
+                    raise psycopg.errors.ConnectionTimeout("no answer within the limit")
+                state = gen.send(ready)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def open_blocking(
+    url: str, *, name: str, connect_seconds: float, statement_seconds: float
+) -> BlockingConnection:
+    """Return a connection for code that blocks, in autocommit mode, to a server that takes writes.
+
+    Arguments and errors are those of `open_connection`.
+    """
+    connection = BlockingConnection.connect(
+        _conninfo(url, name, Access.WRITE),
+        autocommit=True,
+        connect_timeout=max(1, int(connect_seconds)),
+    )
+    try:
+        connection.limit_seconds = _limit(statement_seconds)
+        connection.execute(_session(connection.info, statement_seconds, Access.WRITE))
+    except BaseException:
+        connection.pgconn.finish()
+        raise
+    return connection
 
 
 class _TimeLoader(Loader):

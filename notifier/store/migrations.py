@@ -1,24 +1,28 @@
-"""Bring the schema up or down, each migration whole or not at all, and say where it stands."""
+"""Bring the schema up or down with yoyo, each migration whole or not at all, and say where it stands."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+from typing_extensions import override
 
 from notifier import assets
 from notifier.config import mask_url
 from notifier.errors import StoreError
-from notifier.store.connection import Access, Rows, allow, connected
+from notifier.store.connection import BlockingConnection, Rows, connected, open_blocking
+from notifier.store.failures import store_error
 from notifier.store.queries import load_queries
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from yoyo.backends import DatabaseBackend
+    from yoyo.migrations import Migration
 
 _QUERIES = load_queries("migrations.sql")
 _CONNECT_SECONDS = 10
@@ -71,11 +75,10 @@ def migrate_up(
     Raises:
         StoreError: Postgres is away, refuses, or is migrated by another process for longer.
     """
-
-    async def up(connection: Rows) -> list[str]:
-        return await apply(connection, url, required_migrations())
-
-    return _alone(url, statement_seconds, others_seconds, up)
+    with migrating(
+        url, statement_seconds=statement_seconds, others_seconds=others_seconds
+    ) as schema:
+        return schema.apply(required_migrations())
 
 
 def migrate_down(
@@ -86,11 +89,10 @@ def migrate_down(
     others_seconds: float = _OTHERS_SECONDS,
 ) -> list[str]:
     """Roll back the latest `steps` migrations; returns their ids. Otherwise as migrate_up."""
-
-    async def down(connection: Rows) -> list[str]:
-        return await roll_back(connection, url, steps=steps)
-
-    return _alone(url, statement_seconds, others_seconds, down)
+    with migrating(
+        url, statement_seconds=statement_seconds, others_seconds=others_seconds
+    ) as schema:
+        return schema.roll_back(steps)
 
 
 def status(url: str, *, connect_seconds: float = _CONNECT_SECONDS) -> list[MigrationStatus]:
@@ -109,89 +111,149 @@ def status(url: str, *, connect_seconds: float = _CONNECT_SECONDS) -> list[Migra
     return [MigrationStatus(name, found.get(name)) for name in required_migrations()]
 
 
-def _alone(
-    url: str,
-    statement_seconds: float,
-    others_seconds: float,
-    work: Callable[[Rows], Awaitable[T]],
-) -> T:
-    async def alone() -> T:
-        async with migrating(
-            url, statement_seconds=statement_seconds, others_seconds=others_seconds
-        ) as connection:
-            return await work(connection)
-
-    return asyncio.run(alone())
-
-
-@asynccontextmanager
-async def migrating(
-    url: str, *, statement_seconds: float, others_seconds: float
-) -> AsyncIterator[Rows]:
-    """Connect and hold the lock of those who change the schema, until the body ends. Raises StoreError, also for the body."""
-    async with connected(
-        url,
-        name="notifier migrate",
-        connect_seconds=_CONNECT_SECONDS,
-        statement_seconds=_QUESTION_SECONDS,
-        access=Access.WRITE,
-    ) as connection:
-        with suppress(psycopg.Error):  # not in every version, nor on every system
-            # A long statement of a process that was killed ends, and its lock with it.
-            await connection.execute(b"SET client_connection_check_interval = '2s'")
-        deadline = time.monotonic() + others_seconds
-        while not await _value(connection, "lock"):
-            if time.monotonic() > deadline:
-                holder = await _value(connection, "holder")
-                raise StoreError(
-                    f"Postgres at {mask_url(url)} is being migrated by another process (pg_stat_activity: pid {holder});"
-                    " wait for it, and try again"
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
-        if await _value(connection, "has_old_lock"):
-            await connection.execute(_QUERIES["break_old_lock"])
-        await allow(connection, statement_seconds)
-        yield connection
-
-
 async def applied(connection: Rows) -> dict[str, datetime]:
     """Return which migrations are applied, and when."""
-    if not await _value(connection, "noted"):
+    cursor = await connection.execute(_QUERIES["noted"])
+    if await cursor.fetchone() == (False,):
         return {}
     rows = await (await connection.execute(_QUERIES["applied"])).fetchall()
     return {str(name): at.replace(tzinfo=UTC) for name, at in rows}
 
 
-async def apply(connection: Rows, url: str, names: Sequence[str]) -> list[str]:
-    """Apply those that are missing, in their order; returns their ids. Raises StoreError or psycopg.Error."""
-    there = await applied(connection)
-    missing = [name for name in names if name not in there]
-    if missing:
-        await _require_rights(connection, url)
-        if not await _value(connection, "noted"):
-            await connection.execute(_QUERIES["book"])
-    for name in missing:
-        await _run(connection, f"{name}.sql", "mark", name)
-    return missing
+@contextmanager
+def migrating(url: str, *, statement_seconds: float, others_seconds: float) -> Iterator[Schema]:
+    """Connect, and be the only process that changes the schema until the body ends. Raises StoreError, also for the body."""
+    try:
+        connection = open_blocking(
+            url,
+            name="notifier migrate",
+            connect_seconds=_CONNECT_SECONDS,
+            statement_seconds=_QUESTION_SECONDS,
+        )
+        with connection:
+            schema = Schema(connection, url)
+            schema.lock(others_seconds)
+            connection.allow(statement_seconds)
+            yield schema
+    except psycopg.Error as exc:
+        raise store_error(url, exc) from None
 
 
-async def roll_back(connection: Rows, url: str, *, steps: int) -> list[str]:
-    """Take back the latest that this version knows; returns their ids. Raises StoreError or psycopg.Error."""
-    there = await applied(connection)
-    latest = [name for name in reversed(required_migrations()) if name in there][:steps]
-    if latest:
-        await _require_rights(connection, url)
-    for name in latest:
-        await _run(connection, f"{name}.rollback.sql", "unmark", name)
-    return latest
+class Schema:
+    """The schema of a database, over one connection that also holds the lock: both end with this process."""
+
+    def __init__(self, connection: BlockingConnection, url: str) -> None:
+        self._connection = connection
+        self._url = url
+        self._yoyo = _backend(connection)
+
+    def lock(self, others_seconds: float) -> None:
+        """Wait until no other process changes the schema; raises StoreError when one does so for longer."""
+        with suppress(psycopg.Error):  # not in every version, nor on every system
+            # A long statement of a process that was killed ends, and its lock with it.
+            self._connection.execute(b"SET client_connection_check_interval = '2s'")
+        deadline = time.monotonic() + others_seconds
+        while not self._value("lock"):
+            if time.monotonic() > deadline:
+                holder = self._value("holder")
+                raise StoreError(
+                    f"Postgres at {mask_url(self._url)} is being migrated by another process (pg_stat_activity: pid {holder});"
+                    " wait for it, and try again"
+                )
+            time.sleep(_LOOK_SECONDS)
+        if self._value("has_old_lock"):
+            self._connection.execute(_QUERIES["break_old_lock"])
+
+    def apply(self, names: Collection[str]) -> list[str]:
+        """Apply those that are missing, in their order; returns their ids. Raises StoreError or psycopg.Error."""
+        migrations = self._migrations()
+        if any(name not in self._applied() for name in names):
+            self._require_rights()
+        wanted = [each for each in self._yoyo.to_apply(migrations) if each.id in names]
+        for migration in wanted:
+            self._run(migration, "apply")
+        return [migration.id for migration in wanted]
+
+    def roll_back(self, steps: int) -> list[str]:
+        """Take back the latest that this version knows; returns their ids. Raises StoreError or psycopg.Error."""
+        if not self._applied():
+            return []
+        self._require_rights()
+        wanted = list(self._yoyo.to_rollback(self._migrations()))[:steps]
+        for migration in wanted:
+            self._run(migration, "rollback")
+        return [migration.id for migration in wanted]
+
+    def _run(self, migration: Migration, direction: str) -> None:
+        """Run a migration and note that it was: in one transaction, unless its file says that it cannot be.
+
+        Such a file begins by removing what an interrupted run of it left. (yoyo's own way notes it in a second transaction.)
+        """
+        note = self._yoyo.mark_one if direction == "apply" else self._yoyo.unmark_one
+        migration.load()
+        if not migration.use_transactions:
+            migration.process_steps(self._yoyo, direction)
+            note(migration)
+            return
+        with self._yoyo.transaction():
+            # Whoever waits for a table's lock holds up everyone who comes after.
+            self._yoyo.execute("SET LOCAL lock_timeout = '10s'")
+            migration.process_steps(self._yoyo, direction)
+            note(migration)
+
+    def _migrations(self) -> Any:
+        from yoyo import read_migrations
+
+        return read_migrations(str(assets.migrations_dir()))
+
+    def _applied(self) -> set[str]:
+        if not self._value("noted"):
+            return set()
+        rows = self._connection.execute(_QUERIES["applied"]).fetchall()
+        return {str(name) for name, _ in rows}
+
+    def _require_rights(self) -> None:
+        row = self._connection.execute(_QUERIES["rights"], {"tables": list(TABLES)}).fetchone()
+        lacking = _lacking(row)
+        if lacking:
+            raise StoreError(f"Postgres at {mask_url(self._url)} {lacking}")
+
+    def _value(self, query: str) -> object:
+        row = self._connection.execute(_QUERIES[query]).fetchone()
+        return row[0] if row else None
+
+
+def _backend(connection: BlockingConnection) -> DatabaseBackend:
+    # The daemon asks only which migrations it needs, and must not wait for yoyo's imports.
+    from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+    from yoyo.connections import DatabaseURI
+    from yoyo.migrations import default_migration_table
+
+    class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no types
+        """Works over a connection that is there, whose lock takes the place of yoyo's: a row that a killed process leaves."""
+
+        @override
+        def connect(self, dburi: object) -> Any:
+            return connection
+
+        @override
+        @contextmanager
+        def lock(self, timeout: float = 0) -> Iterator[None]:
+            yield
+
+    address = DatabaseURI("postgresql", None, None, None, None, connection.info.dbname, {})
+    return Backend(address, default_migration_table)
 
 
 async def lacking_right(connection: Rows) -> str | None:
     """Return why this user cannot change the schema, and what grants it; None when it can."""
     cursor = await connection.execute(_QUERIES["rights"], {"tables": list(TABLES)})
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - such a query has one row
-    user, schema, may_create, path, owner = row
+    return _lacking(await cursor.fetchone())
+
+
+def _lacking(rights: Sequence[Any] | None) -> str | None:
+    assert rights is not None  # noqa: S101 - such a query has one row
+    user, schema, may_create, path, owner = rights
     if schema is None:
         return (
             f"has no schema that {user} may use: search_path is {path};"
@@ -209,33 +271,3 @@ async def lacking_right(connection: Rows) -> str | None:
             f" run this as {owner} (database.url), or as a superuser: GRANT {owner} TO {user}"
         )
     return None
-
-
-async def _require_rights(connection: Rows, url: str) -> None:
-    lacking = await lacking_right(connection)
-    if lacking:
-        raise StoreError(f"Postgres at {mask_url(url)} {lacking}")
-
-
-async def _run(connection: Rows, file: str, mark: str, name: str) -> None:
-    """Run a file and note that it was: in one transaction, unless the file says that it cannot be.
-
-    Such a file begins by removing what an interrupted run of it left.
-    """
-    text = (assets.migrations_dir() / file).read_bytes()
-    if b"-- transactional: false" in text:
-        for statement in text.split(b";\n"):
-            if statement.strip():
-                await connection.execute(statement)
-        await connection.execute(_QUERIES[mark], {"id": name})
-        return
-    async with connection.transaction():
-        # Whoever waits for a table's lock holds up everyone who comes after.
-        await connection.execute(b"SET LOCAL lock_timeout = '10s'")
-        await connection.execute(text)
-        await connection.execute(_QUERIES[mark], {"id": name})
-
-
-async def _value(connection: Rows, query: str) -> object:
-    row = await (await connection.execute(_QUERIES[query])).fetchone()
-    return row[0] if row else None

@@ -20,22 +20,6 @@ SELECT to_regclass('_yoyo_migration') IS NOT NULL;
 -- name: applied
 SELECT migration_id, applied_at_utc FROM _yoyo_migration;
 
--- name: book
--- The tables of yoyo-migrations, which older versions use; they find there what they need.
-CREATE TABLE IF NOT EXISTS _yoyo_migration (migration_hash varchar(64) PRIMARY KEY, migration_id varchar(255), applied_at_utc timestamp);
-CREATE TABLE IF NOT EXISTS _yoyo_log (
-    id varchar(36) PRIMARY KEY, migration_hash varchar(64), migration_id varchar(255), operation varchar(10),
-    username varchar(255), hostname varchar(255), comment varchar(255), created_at_utc timestamp
-);
-CREATE TABLE IF NOT EXISTS _yoyo_version (version integer PRIMARY KEY, installed_at_utc timestamp);
-INSERT INTO _yoyo_version VALUES (2, now() AT TIME ZONE 'UTC') ON CONFLICT DO NOTHING;
-
--- name: mark
-INSERT INTO _yoyo_migration VALUES (encode(sha256(convert_to(%(id)s, 'UTF8')), 'hex'), %(id)s, now() AT TIME ZONE 'UTC');
-
--- name: unmark
-DELETE FROM _yoyo_migration WHERE migration_id = %(id)s;
-
 -- name: has_old_lock
 SELECT has_table_privilege(to_regclass('yoyo_lock'), 'DELETE');
 
