@@ -92,8 +92,11 @@ def is_https(daemon: Daemon) -> bool:
 def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Add the recording of actions and the escalation scheduler."""
 
-    def publish(stream: str, fields: Mapping[str, str]) -> Awaitable[object]:
-        return daemon.group.add(stream, sign_own(daemon.secrets.keys, stream, fields))
+    def publish(stream: str, entries: Sequence[Mapping[str, str]]) -> Awaitable[object]:
+        keys = daemon.secrets.keys
+        return daemon.group.add_all(
+            stream, [sign_own(keys, stream, fields) for fields in entries]
+        )
 
     escalator = Escalator(
         _ledger(daemon, stack),

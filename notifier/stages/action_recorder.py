@@ -176,7 +176,7 @@ class ActionRecorder:
             waiting.traceparent,
         )
         entry = acknowledged_event(subject, waiting.action, channels=channels, at=self._now())
-        await self._publish(waiting.family.stream, entry)
+        await self._publish(waiting.family.stream, [entry])
 
     async def _put_back(self) -> None:
         """Accept again what another version could not read and this one can. Raises StreamError."""

@@ -49,8 +49,8 @@ _CLOCKS_AGREE = timedelta(minutes=1)
 _ON_ITS_WAY = timedelta(seconds=30)
 """How long an answer that Redis knows may take to reach Postgres before it is looked for again."""
 
-Publish = Callable[[str, Mapping[str, str]], Awaitable[object]]
-"""Add an entry to a stream; raises StreamError."""
+Publish = Callable[[str, Sequence[Mapping[str, str]]], Awaitable[object]]
+"""Add entries to a stream; raises StreamError."""
 
 
 class TakenActions(Protocol):
@@ -293,10 +293,15 @@ class Escalator:
     ) -> None:
         """Write steps down and publish those that nobody took before."""
         taken = await work.take_steps([new for new, _ in planned])
+        entries: dict[str, list[dict[str, str]]] = {}
         for new, entry in planned:
+            if new.escalation_id in taken:
+                entries.setdefault(new.family.stream, []).append(entry)
+        for stream, of_it in entries.items():
+            await self._publish(stream, of_it)
+        for new, _ in planned:
             if new.escalation_id not in taken:
                 continue
-            await self._publish(new.family.stream, entry)
             log.info(
                 "event_escalated",
                 event_id=new.family.event_id,

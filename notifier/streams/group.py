@@ -269,6 +269,18 @@ class ConsumerGroup(Consumer):
             entry_id = await command
         return str(entry_id.decode())
 
+    async def add_all(self, stream: str, entries: Sequence[Mapping[str, str]]) -> None:
+        """Add entries in one go.
+
+        Raises:
+            StreamError: Redis is away or refuses; some of them may be there.
+        """
+        pipeline = self.client.pipeline(transaction=False)
+        for fields in entries:
+            pipeline.xadd(stream, cast("Any", dict(fields)))
+        async with self._errors():
+            await pipeline.execute()
+
     async def trim(self, stream: str, *, older_than_ms: int) -> int:
         """Remove entries added before this time (ms since 1970) that every group has acknowledged."""
         async with self._errors():

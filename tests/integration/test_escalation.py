@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -105,12 +105,12 @@ class World:
     faults: int = 0
     fault_after: bool = False
 
-    async def publish(self, stream: str, fields: Mapping[str, str]) -> None:
+    async def publish(self, stream: str, entries: Sequence[Mapping[str, str]]) -> None:
         assert stream == STREAM
         if self.faults and not self.fault_after:
             self.faults -= 1
             raise StreamError("away")
-        self.published.append(dict(fields))
+        self.published += [dict(fields) for fields in entries]
         if self.faults:
             self.faults -= 1
             raise StreamError("the connection broke after it was published")

@@ -90,11 +90,8 @@ def patch() -> None:
         ConsumerGroup.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"
     )
     group.revive = crashing(ConsumerGroup.revive, lambda *_, **__: "replay revive")
-    group.add = crashing(
-        ConsumerGroup.add,
-        lambda _, fields: "escalation publish" if "escalation" in str(fields) else "",
-    )
     group.add_once = crashing(ConsumerGroup.add_once, lambda *_, **__: "replay add")
+    group.add_all = crashing(ConsumerGroup.add_all, lambda *_: "escalation publish")
     noted: Any = DeadLetterLog
     noted.note = crashing(DeadLetterLog.note, lambda *_, **__: "replay note")
     sender: Any = WebhookSender
