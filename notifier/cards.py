@@ -22,6 +22,7 @@ from notifier.datafields import Unused, shown_fields, unused_fields
 from notifier.digests import DIGEST_CARD
 from notifier.errors import CardError, TemplateError
 from notifier.events import Priority
+from notifier.isolation import isolated
 from notifier.notifications import Notification
 from notifier.templating import Template
 
@@ -93,6 +94,11 @@ class Cards:
         )
 
 
+def card_template(card: JsonValue) -> Template:
+    """Compile a card so that what comes from an event is shown as text; raises TemplateError."""
+    return Template(isolated(card), guard)
+
+
 class _OnDemand(Mapping[str, Template]):
     """Templates that are known to be sound and are compiled when first asked for."""
 
@@ -104,7 +110,7 @@ class _OnDemand(Mapping[str, Template]):
     def __getitem__(self, name: str) -> Template:
         found = self._compiled.get(name)
         if found is None:
-            found = self._compiled[name] = Template(json.loads(self._texts[name]), guard)
+            found = self._compiled[name] = card_template(json.loads(self._texts[name]))
         return found
 
     @override
@@ -152,7 +158,7 @@ def load_cards(*folders: Path) -> Cards:
     templates: dict[str, Template] = {}
     for path in layered(folders, "*.json").values():
         try:
-            templates[path.stem] = Template(json.loads(path.read_bytes()), guard)
+            templates[path.stem] = card_template(json.loads(path.read_bytes()))
         except (ValueError, OSError, RecursionError) as exc:
             raise CardError(f"{path}: is not readable JSON: {exc}") from None
         except TemplateError as exc:

@@ -14,8 +14,7 @@ from pydantic import JsonValue
 from notifier.cardcheck.schema import card_faults
 from notifier.cardcheck.seal import Folder
 from notifier.cardcheck.variants import COMMA_AMOUNT, WITH_COMMAS, Fields, read_fields, variants
-from notifier.cardguard import guard
-from notifier.cards import CardPainter, Cards, DrawnCard, checked_cards, layered
+from notifier.cards import CardPainter, Cards, DrawnCard, card_template, checked_cards, layered
 from notifier.config import Config
 from notifier.digests import DIGEST_CARD, digest_of
 from notifier.errors import CardError, CardTooLargeError, NotifierError, TemplateError
@@ -108,7 +107,7 @@ def check_folder(
     templates: dict[str, Template] = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            templates[path.stem] = Template(json.loads(path.read_bytes()), guard)
+            templates[path.stem] = card_template(json.loads(path.read_bytes()))
         except (ValueError, OSError, RecursionError) as exc:
             findings.append(Finding(path, "$", f"is not readable JSON: {exc}"))
         except TemplateError as exc:

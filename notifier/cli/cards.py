@@ -19,8 +19,7 @@ from notifier.cardcheck.starter import (
     starter_files,
     written_over,
 )
-from notifier.cardguard import guard
-from notifier.cards import Cards, layered, load_cards
+from notifier.cards import Cards, card_template, layered, load_cards
 from notifier.cli.card_folder import (
     blaming_configuration,
     configured_cards,
@@ -251,7 +250,7 @@ def render(
         raise CommandError(f"{event}: is not an event; give one JSON object")
     loaded = settings(config)
     with _naming(path, TemplateError, CardError), _naming(event, EventError, UnroutableError):
-        cards = Cards({path.stem: Template(read_json(path), guard)})
+        cards = Cards({path.stem: card_template(read_json(path))})
         drawn = preview_cards(loaded, members, cards, card=path.stem)
     print_json(drawn[0][1] if drawn else json.loads("null"))
 

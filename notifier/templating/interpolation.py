@@ -66,6 +66,18 @@ def split_text(text: str) -> list[str | Expression]:
     return parts
 
 
+def expression_spans(text: str) -> list[tuple[int, int]]:
+    """Return where each `${…}` of a text begins and ends, as split_text finds them."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    while at < len(text):
+        end = _template_end(text, at) if text[at] == "$" else None
+        if end is not None:
+            found.append((at, end))
+        at = end or at + (2 if text[at] == "\\" else 1)
+    return found
+
+
 def parse_text(text: str) -> list[Node]:
     """Return the literal parts of text and its expressions as syntax trees.
 

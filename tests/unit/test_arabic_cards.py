@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from notifier import assets
-from notifier.cards import load_cards
+from notifier.cards import card_template, load_cards
+from notifier.isolation import isolated
 from notifier.templating import Template
+from notifier.templating.interpolation import expression_spans
 
 CARDS = assets.cards_dir()
 ARABIC = sorted(CARDS.glob("*.ar.json"))
@@ -76,3 +78,41 @@ def test_a_card_without_an_arabic_version_is_drawn_in_english() -> None:
     assert cards.find("claim_rejected", "ar")[0] == "claim_rejected.ar"
     assert cards.find("claim_rejected", "en")[0] == "claim_rejected"
     assert cards.find("system_alert", "ar")[0] == "system_alert"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("رُفضت المطالبة ${x}", "رُفضت المطالبة \u20682026-00451-7\u2069"),
+        ("المبلغ ${y} ريال", "المبلغ \u2068-1,250.50\u2069 ريال"),
+        ("${x}", "2026-00451-7"),
+        ("قبل \u2068${x}\u2069 بعد", "قبل \u20682026-00451-7\u2069 بعد"),
+        ("[الرابط](https://a.example/${x})", "[الرابط](https://a.example/2026-00451-7)"),
+        ("في {{DATE(${t},SHORT)}}", "في {{DATE(2026-11-24T10:15:00Z,SHORT)}}"),
+        ("\\${x} ثم ${x}", "${x} ثم \u20682026-00451-7\u2069"),
+    ],
+)
+def test_a_value_within_arabic_text_is_isolated(text: str, shown: str) -> None:
+    data = {"x": "2026-00451-7", "y": "-1,250.50", "t": "2026-11-24T10:15:00Z"}
+    block = {"type": "TextBlock", "text": text, "id": "a ${x}"}
+
+    def drawn(lang: str) -> Any:
+        return card_template({"lang": lang, "body": [block]}).expand(data)
+
+    assert drawn("ar")["body"][0] == {
+        "type": "TextBlock",
+        "text": shown,
+        "id": "a 2026-00451-7",
+    }
+    assert drawn("en")["body"][0]["text"].count("\u2068") == text.count("\u2068")
+
+
+@pytest.mark.parametrize("path", ARABIC, ids=lambda path: path.stem)
+def test_no_value_stands_bare_beside_other_text(path: Path) -> None:
+    for text in values(isolated(load(path)), SHOWN):
+        for begin, end in expression_spans(text):
+            bare = text[begin - 1 : begin] not in ("\u2066", "\u2067", "\u2068") and (
+                begin,
+                end,
+            ) != (0, len(text))
+            assert not bare or "{{DATE(" in text or "{{TIME(" in text, text
