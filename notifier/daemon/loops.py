@@ -28,6 +28,9 @@ _LASTED_SECONDS = 60.0
 """A loop that ran for so long has worked: what it raises then is the first failure of a row."""
 
 
+_CANCEL_SECONDS = 0.2
+
+
 class Loop(NamedTuple):
     """A coroutine that runs until the daemon stops."""
 
@@ -64,12 +67,13 @@ class Loops:
     async def end(self, *, seconds: float) -> None:
         """Cancel what still runs and wait for it, so long at most."""
         self._ending = True
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if not tasks:
-            return
-        _, left = await asyncio.wait(tasks, timeout=seconds)
+        until = time.monotonic() + seconds
+        left = set(self._tasks)
+        while left and time.monotonic() < until:
+            # Again and again: before Python 3.12 asyncio.wait_for() may swallow it.
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=min(seconds, _CANCEL_SECONDS))
         if left:
             log.error("loops_left", loops=sorted(task.get_name() for task in left))
 

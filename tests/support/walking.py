@@ -1,6 +1,8 @@
 """Run a whole daemon in this process once for each await of its loops, raise there, and say what came of it.
 
-    python -m tests.support.walking REDIS_URL DATABASE_URL [PART/PARTS]
+    python -m tests.support.walking REDIS_URL DATABASE_URL [PART/PARTS | NAME]
+
+NAME is the beginning of points such as `stages.delivery:`.
 
 The modules are compiled with a hook around the operand of each `await` and `async with`, before anything of notifier is imported.
 Writes one JSON object a line: for each point whether it was reached, and what is wrong (nothing, if all is well).
@@ -18,7 +20,7 @@ import inspect
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -150,16 +152,22 @@ def installed() -> Walk:
     return walk
 
 
-async def _main(walk: Walk, redis_url: str, database_url: str, part: tuple[int, int]) -> None:
+def _chosen(points: Iterable[str], which: str) -> list[str]:
+    names = sorted(set(points))
+    part, _, parts = which.partition("/")
+    if not parts:
+        return [name for name in names if name.startswith(which)]
+    return names[int(part) :: int(parts)]
+
+
+async def _main(walk: Walk, redis_url: str, database_url: str, which: str) -> None:
     from tests.support.receiver import WebhookReceiver
     from tests.support.walked_daemon import Stage
 
     async with WebhookReceiver.listening() as receiver:
         stage = Stage(walk, redis_url, database_url, receiver)
         await stage.run("", after=False)
-        for number, name in enumerate(sorted({*walk.points})):
-            if number % part[1] != part[0]:
-                continue
+        for name in _chosen(walk.points, which):
             for after in (False, True):
                 began = time.monotonic()
                 wrong = await stage.run(name, after=after)
@@ -173,5 +181,5 @@ async def _main(walk: Walk, redis_url: str, database_url: str, part: tuple[int, 
 
 
 if __name__ == "__main__":
-    part, _, parts = (sys.argv[3] if len(sys.argv) > 3 else "0/1").partition("/")
-    asyncio.run(_main(installed(), sys.argv[1], sys.argv[2], (int(part), int(parts))))
+    which = sys.argv[3] if len(sys.argv) > 3 else ""
+    asyncio.run(_main(installed(), sys.argv[1], sys.argv[2], which))

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -94,6 +95,25 @@ async def test_a_loop_that_swallows_its_end_keeps_nobody_waiting(
     assert "loops_left" in capsys.readouterr().out
     leave.set()
     await task
+
+
+async def test_a_loop_that_swallows_its_end_once_is_ended_all_the_same(
+    capsys: pytest.CaptureFixture[str],
+):
+    """asyncio.wait_for() did before Python 3.12."""
+    owner = Owner()
+
+    async def swallows() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    task = owner.loops.start(Loop("leases", swallows), may_end=owner.stop.is_set)
+    await asyncio.sleep(0)
+    await owner.loops.end(seconds=10)
+
+    assert task.cancelled()
+    assert "loops_left" not in capsys.readouterr().out
 
 
 async def test_a_serving_loop_runs_again_whatever_it_raises_and_gives_up_after_many():
