@@ -114,6 +114,10 @@ class LocalTeams:
     async def _webhook(self, request: web.Request) -> web.Response:
         channel = self._channel(request)
         body = await request.read()
+        if "Authorization" in request.headers:
+            return web.json_response(
+                {"error": {"code": "DirectApiAuthorizationRequired", "message": ""}}, status=401
+            )
         fault = self.faults.pick(self._random.random())
         if fault == "429":
             return _throttled()

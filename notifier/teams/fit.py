@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -24,6 +25,9 @@ _NOTE_BYTES = 700
 _QUOTES = 2
 _COMMA = 1
 """What counted_size adds to a whole card, and what parts two entries of a list."""
+
+_OPEN_LINK = re.compile(r"\[[^\[\]]*\]\([^()\s]*\Z")
+_BOLD = re.compile(r"(?<!\\)\*\*")
 
 _LEAST_CUT = 60
 """Characters that each round of cutting takes at least: more than the note adds."""
@@ -206,15 +210,19 @@ def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> int:
 
 
 def _cut(text: str, keep: int, arabic: bool) -> str:
-    """Cut at a blank where there is one near, never inside an escape or a date macro."""
+    """Cut at a blank where there is one near, never inside an escape, a date macro or a link; close what is bold."""
     kept = text[:keep]
     blank = kept.rfind(" ", keep - 60)
     if blank > 0:
         kept = kept[:blank]
     if kept.count("{{") > kept.count("}}"):
         kept = kept[: kept.rfind("{{")]
+    if (link := _OPEN_LINK.search(kept)) is not None:
+        kept = kept[: link.start()]
     kept = kept.rstrip("\\ ")
     missing = len(text) - len(kept)
+    if len(_BOLD.findall(kept)) % 2:
+        kept = f"{kept}**" if not kept.endswith("**") else kept[:-2]
     return f"{kept} … ({f'و{missing} حرفًا' if arabic else f'and {missing} more characters'})"
 
 

@@ -90,6 +90,14 @@ def test_a_cut_leaves_no_half_of_an_escape_or_of_a_date() -> None:
     assert text.count("{{") == text.count("}}")
 
 
+def test_a_cut_leaves_no_half_of_a_link_and_closes_what_is_bold() -> None:
+    link = f"{'x' * 300} [Ticket](https://tickets.example/{'y' * 9000})"
+    text = fitted(card(text_block(link)), 2000)["body"][0]["text"]
+    assert "](" not in text
+    bold = fitted(card(text_block(f"**{'word ' * 9000}**")), 2000)["body"][0]["text"]
+    assert bold.count("**") == 2
+
+
 def test_an_arabic_card_says_it_in_arabic() -> None:
     result = fitted(card(facts(900), lang="ar"))
     assert "أخرى" in result["body"][0]["facts"][-1]["value"]
