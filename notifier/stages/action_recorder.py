@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 100
 _APPLY_SECONDS = 2.0
-_LEFT_SECONDS = 3600.0
+_FIRST_LEFT_SECONDS, _LONGEST_LEFT_SECONDS = 5.0, 3600.0
 _MOST_LEFT = 1000
 
 
@@ -59,8 +59,8 @@ class ActionRecorder:
         self._apply = Every(_APPLY_SECONDS, time.monotonic)
         self._in_hand: list[Entry] = []
         self._looked_at_unreadable = False
-        self._left: dict[str, float] = {}
-        """Actions that failed, and until when they are left."""
+        self._left: dict[str, tuple[float, float]] = {}
+        """Actions that failed: until when they are left, and for how long that is."""
         self._stream = accepted_stream(redis_settings.group)
         self._unreadable = unreadable_stream(redis_settings.group)
         self._read_from = [self._stream]
@@ -113,26 +113,41 @@ class ActionRecorder:
             ]
 
     async def apply_waiting(self) -> None:
-        """Apply every action whose row is there; one that fails for a reason of its own is left for an hour. Raises StoreError or StreamError."""
+        """Apply every action whose row is there; one that fails for a reason of its own is left for seconds, at last for an hour.
+
+        Raises:
+            StoreError: Postgres is away.
+            StreamError: Redis is away.
+        """
         now = time.monotonic()
-        self._left = {row_id: until for row_id, until in self._left.items() if until > now}
+        self._left = {
+            key: (until, wait)
+            for key, (until, wait) in self._left.items()
+            if until + wait > now
+        }
         for _ in range(_BATCH):
             try:
                 if not await self._apply_next():
                     return
             except RowError as exc:
-                if len(self._left) < _MOST_LEFT:
-                    self._left[exc.row_id] = now + _LEFT_SECONDS
+                _, before = self._left.get(exc.row_id, (0.0, _FIRST_LEFT_SECONDS / 4))
+                wait = min(before * 4, _LONGEST_LEFT_SECONDS)
+                self._left[exc.row_id] = now + wait, wait
+                if len(self._left) > _MOST_LEFT:
+                    del self._left[next(iter(self._left))]
                 log_unforeseen(
                     "action_left",
                     exc.__cause__ or exc,
                     notification_id=exc.row_id,
-                    fix="correct its row in teams_actions or teams_notifications; it is tried again in an hour",
+                    seconds=wait,
+                    fix="it is tried again then; correct its row in teams_actions or teams_notifications",
                 )
 
     async def _apply_next(self) -> bool:
         """Apply one action; returns whether there was one."""
-        async with self._ledger.waiting_action(without=self._left) as held:
+        now = time.monotonic()
+        without = [row_id for row_id, (until, _) in self._left.items() if until > now]
+        async with self._ledger.waiting_action(without=without) as held:
             if held is None:
                 return False
             waiting, work = held
