@@ -14,6 +14,7 @@ from notifier.errors import UnreachableError
 from notifier.stages.stage import Every
 from notifier.streams.abandoned import AbandonedLanes
 from notifier.streams.keys import Keys
+from notifier.streams.rights import missing_rights
 from notifier.streams.server_settings import judge, read_server_settings
 from notifier.streams.stream_ids import judge_ids, read_ids
 from notifier.telemetry import metrics
@@ -41,24 +42,37 @@ class Inspector:
         """Look at start, when asked, and every half minute, until cancelled."""
         while True:
             self._asked.clear()
-            with suppress(UnreachableError):  # the stages report it
-                await self._look()
+            for look in (
+                self._look_at_lanes,
+                self._look_at_dead_letters,
+                self._look_at_streams,
+                self._look_at_server,
+            ):
+                with suppress(UnreachableError):  # the stages report it
+                    await look()
             try:
                 async with asyncio.timeout(_INTERVAL_SECONDS):
                     await self._asked.wait()
             except TimeoutError:
                 continue
 
-    async def _look(self) -> None:
-        await self._look_at_lanes()
-        await self._look_at_dead_letters()
-        await self._look_at_streams()
+    async def _look_at_server(self) -> None:
         if self._settings_due.due():
             try:
                 await self._look_at_settings()
+                await self._look_at_rights()
             except UnreachableError:
                 self._settings_due = Every(_SETTINGS_INTERVAL_SECONDS, time.monotonic)
                 raise
+
+    async def _look_at_rights(self) -> None:
+        config = self._daemon.config
+        if not _names_a_user(config.redis.url):
+            return
+        rights = await missing_rights(self._daemon.client, config.redis, config.streams)
+        lacking = " ".join([*rights.keys, *rights.commands])
+        why = f"this Redis user lacks {lacking}; give it: ACL SETUSER <user> {lacking}"
+        self._warn("redis rights", why if lacking else "", "redis_rights_missing")
 
     async def _look_at_settings(self) -> None:
         redis = self._daemon.config.redis

@@ -23,7 +23,7 @@ from notifier.streams.clock import RedisClock
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.entries import ALONE, LARGEST_BYTES, Entry, of_reply
 from notifier.streams.pool import a_read_that_waits
-from notifier.streams.refusals import Refusals
+from notifier.streams.refusals import Refusals, refusal
 from notifier.streams.replies import ReplyTooLargeError
 from notifier.streams.scripts import Script
 
@@ -74,11 +74,13 @@ class Consumer:
     async def ensure(self, streams: Sequence[str]) -> None:
         """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
         for stream in streams:
-            await self._run(
+            reply = await self._run(
                 "ensure",
                 [stream, keys.floor(stream, self._group)],
                 [self._group, self.consumer, GIVEN_UP_MS],
             )
+            if isinstance(reply, bytes):
+                raise refusal(self._url, reply)
 
     async def read(
         self,
@@ -240,9 +242,16 @@ class Consumer:
         return redis_errors(self.client, self._url)
 
     async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
-        async with self._errors():
-            with self._watched():
-                return await self._scripts[script].run(self.client, keys_, argv)
+        try:
+            async with self._errors():
+                with self._watched():
+                    return await self._scripts[script].run(self.client, keys_, argv)
+        except StreamError as exc:
+            if "WRONGTYPE" not in str(exc.__cause__):
+                raise
+            # Those that may meet it have one key, or name it on their own.
+            key = keys_[-1] if script == "room" else keys_[0]
+            raise refusal(self._url, f"{script} {key} WRONGTYPE".encode()) from exc.__cause__
 
     @contextmanager
     def _watched(self, patience_seconds: float = 0) -> Iterator[None]:

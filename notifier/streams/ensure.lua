@@ -1,7 +1,7 @@
 -- Makes the group where it is missing: at the floor that hop.lua keeps, with what was pending pending again and free to be
 -- taken over, so that nothing acknowledged is read twice. Without a floor, or when the stream is younger than it, from the first entry on.
 -- A group without what was pending would never deliver it, so XCLAIM is tried first: it must fail for want of the group alone.
--- KEYS: stream, its floor. ARGV: group, consumer, idle ms. Returns 1 = made, 0 = it was there.
+-- KEYS: stream, its floor. ARGV: group, consumer, idle ms. Returns 1 = made, 0 = it was there, or a text: "command key error", it is refused.
 local function before(a, b)
   local ms_a, seq_a = string.match(a, '(%d+)-(%d+)')
   local ms_b, seq_b = string.match(b, '(%d+)-(%d+)')
@@ -12,7 +12,20 @@ local function before(a, b)
 end
 
 local start, pending = '0', {}
-local floor = redis.call('GET', KEYS[2])
+-- A key that another program took is named; whatever else is refused is an error.
+local function refused(right, key, reply)
+  local err = tostring(reply.err)
+  if string.find(err, 'WRONGTYPE', 1, true) then return right .. ' ' .. key .. ' ' .. err end
+  if string.find(err, "can't run", 1, true) or string.find(err, 'permission', 1, true) then
+    return redis.error_reply('NOPERM this user lacks +' .. right)
+  end
+  return reply
+end
+
+local floor = redis.pcall('GET', KEYS[2])
+if type(floor) == 'table' then
+  return refused('get', KEYS[2], floor)
+end
 if floor and redis.call('EXISTS', KEYS[1]) == 1 then
   local stream = redis.call('XINFO', 'STREAM', KEYS[1])
   for i = 1, #stream, 2 do
@@ -25,7 +38,7 @@ end
 if #pending > 0 then
   local tried = redis.pcall('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, '0-1', 'JUSTID')
   if tried.err and not string.find(tostring(tried.err), 'NOGROUP', 1, true) then
-    return tried
+    return refused('xclaim', KEYS[1], tried)
   end
 end
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
@@ -33,7 +46,7 @@ if made.err then
   if string.find(tostring(made.err), 'BUSYGROUP', 1, true) then
     return 0
   end
-  return made
+  return refused('xgroup|create', KEYS[1], made)
 end
 if #pending > 0 then
   local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0}

@@ -97,6 +97,11 @@ for i = 1, n do
   local new, why = true, nil
   if mark then
     new, why = try('SET', mark, id, 'NX', 'EX', ttl)
+    if new == false then
+      -- What another program keeps there says nothing of this event.
+      local _
+      _, why = try('GET', mark)
+    end
   end
   local count = 0
   for _ = 1, targets do

@@ -128,7 +128,7 @@ def _why(command: str, key: str, error: str) -> str:
     if lacks_right(error.encode()):
         return f"this user lacks +{command}; give it (docs/servers.md)"
     if error.startswith("WRONGTYPE"):
-        return f"{command} failed: this key holds no stream; rename or delete it (TYPE {key} says what it is)"
+        return f"{command} failed: another program keeps something else under this key; rename or delete it (TYPE {key} says what it is)"
     if "exhausted the last possible ID" in error:
         return f"{command} failed: the last id of this stream is used up; when nothing waits in it (XLEN {key} is 0), delete it: notifier makes it again"
     return f"{command} failed: {error[:200]}; what waits for this key is tried again"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Awaitable, Callable
 
 import pytest
 import redis.asyncio
@@ -19,6 +21,7 @@ from tests.support.reading import SOURCE, TARGET, Joined, read
 from tests.support.stages import Stages
 
 OTHER = "{s}:dead"
+Step = Callable[[ConsumerGroup], Awaitable[None]]
 LAST = "18446744073709551615-18446744073709551615"
 
 
@@ -239,3 +242,49 @@ async def test_a_read_that_waits_goes_on_after_an_entry_was_added_and_taken_back
 
     found = await reading or await group.read([TARGET], count=1, block_seconds=5)
     assert [entry.fields for entry in found] == [{b"b": b"2"}]
+
+
+async def test_a_mark_that_another_program_keeps_drops_no_event(
+    client: redis.asyncio.Redis, join: Joined
+):
+    group = await join("one")
+    [entry_id] = await published(client, group, 1)
+    await wrong_type(client, "{s}:seen:1")
+    moves = [move(entry_id, TARGET, mark="{s}:seen:1", mark_seconds=60, delete=False)]
+
+    assert await group.hop(moves) == [HopResult.REFUSED]
+
+    assert await pending(client, SOURCE) == 1
+    assert await client.hget("{s}:seen:1", "a") == b"1"  # type: ignore[misc]
+    await client.delete("{s}:seen:1")
+    assert await group.hop(moves) == [HopResult.MOVED]
+
+
+async def make_group(group: ConsumerGroup) -> None:
+    await group.ensure([SOURCE])
+
+
+async def reserve(group: ConsumerGroup) -> None:
+    await group.reserve("sre", 1, seconds_each=1, burst=1, distance_seconds=0)
+
+
+async def ask_for_room(group: ConsumerGroup) -> None:
+    await group.require_room("s")
+
+
+@pytest.mark.parametrize(
+    ("key", "step"),
+    [
+        (SOURCE, make_group),
+        (f"{SOURCE}:floor:notifier", make_group),
+        ("teams:rate:sre", reserve),
+        ("{s}:never", ask_for_room),
+    ],
+)
+async def test_the_error_names_a_key_of_another_type(
+    client: redis.asyncio.Redis, group: ConsumerGroup, key: str, step: Step
+):
+    await client.sadd(key, "a")  # type: ignore[misc]
+
+    with pytest.raises(StreamError, match=re.escape(key)):
+        await step(group)

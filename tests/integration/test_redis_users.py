@@ -258,3 +258,37 @@ async def test_user_of_a_sentinel_has_its_rights(
 
 def sentinel_login(servers: Replicated) -> str:
     return f"{servers.url}?sentinel_username=notifier&sentinel_password=PASSWORD"
+
+
+@pytest.mark.parametrize("right", ["xdel", "xack"])
+async def test_a_daemon_that_lost_a_right_names_it_and_delivers_once_it_is_given_back(
+    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path, right: str
+):
+    daemons = Daemons(as_user(server, "notifier"), database_url, webhook_receiver, tmp_path)
+
+    async def said() -> str:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{daemons.admin_urls[0]}/readyz") as answer,
+        ):
+            return await answer.text()
+
+    try:
+        await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
+        with redis.Redis.from_url(server.url) as admin:
+            admin.execute_command("ACL", "SETUSER", "notifier", f"-{right}")
+            for number in range(3):
+                admin.xadd("teams:events", dict(event(number)))  # type: ignore[arg-type]
+            async with asyncio.timeout(60):
+                while f"+{right}" not in await said():
+                    await asyncio.sleep(0.05)
+            assert rows(database_url) == []
+
+            admin.execute_command("ACL", "SETUSER", "notifier", f"+{right}")
+
+        await until(lambda: len(rows(database_url)) == 3)
+        await until(lambda: not left_over(server.url))
+    finally:
+        await daemons.stop()
+    ids = [request.headers["webhook-id"] for request in webhook_receiver.requests]
+    assert len(ids) == len(set(ids)) == 3

@@ -1,0 +1,23 @@
+"""The rights that doctor and the daemon try are those that the scripts need."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+from notifier.streams.rights import COMMANDS
+
+
+def test_every_command_of_a_script_is_among_the_rights_that_are_tried():
+    used = set()
+    for script in files("notifier.streams").iterdir():
+        if script.name.endswith(".lua"):
+            text = script.read_text(encoding="utf-8")
+            calls = re.findall(r"(?:redis\.p?call|try)\('([A-Z]+)'(?:, '([A-Z]+)')?", text)
+            used |= {
+                f"{command}|{sub}" if command in ("XINFO", "XGROUP") else command
+                for command, sub in calls
+            }
+
+    assert len(used) > 15
+    assert {name.lower() for name in used} <= COMMANDS.keys()
