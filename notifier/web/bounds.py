@@ -85,13 +85,17 @@ class _Server(web.Server):
     def __call__(self) -> _Connection:
         return _Connection(self)
 
-    def make_room(self, newest: _Connection) -> None:
-        """Cut the oldest connection that has asked for nothing, or the newest, when there are too many."""
+    def make_room(self) -> None:
+        """Cut the oldest connection when there are too many, if possible one that has asked for nothing.
+
+        An honest request is short: whoever has been there for longest is not one.
+        """
         there = [each for each in self.connections if _is_open(each)]
         if len(there) <= self.most:
             return
-        waiting = (each for each in there if isinstance(each, _Connection) and not each.asked)
-        _cut(next(waiting, newest))
+        older = there[:-1]
+        waiting = (each for each in older if isinstance(each, _Connection) and not each.asked)
+        _cut(next(waiting, older[0]))
         self.note("connections_cut", most=self.most)
 
     def note(self, event: str, **fields: object) -> None:
@@ -118,7 +122,7 @@ class _Connection(web.RequestHandler):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._server.make_room(self)
+        self._server.make_room()
 
     @override
     def data_received(self, data: bytes) -> None:

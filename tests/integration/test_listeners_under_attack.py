@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -141,6 +142,31 @@ async def test_who_asks_for_nothing_is_cut_off_before_who_asked(
         release.set()
         assert (await asked).status == 200
         watch.cancel()
+
+
+def all_asked(server: web.Server, count: int) -> bool:
+    return sum(each.asked for each in server.connections) == count  # type: ignore[attr-defined]
+
+
+async def test_bodies_that_never_come_keep_nobody_from_being_answered():
+    async def reading(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(text="here")
+
+    body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+    async with serving(reading, most=5) as (url, runner), aiohttp.ClientSession() as session:
+        assert runner.server is not None
+        flood = []
+        for number in range(1, 12):
+            flood.append(await asyncio.open_connection(*runner.addresses[0][:2]))
+            flood[-1][1].write(body)
+            await until(partial(all_asked, runner.server, min(number, 5)))
+        try:
+            async with session.get(url) as answer:
+                assert answer.status == 200
+        finally:
+            for _, writer in flood:
+                writer.close()
 
 
 async def test_headers_that_never_end_are_cut_off():
