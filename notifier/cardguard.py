@@ -254,9 +254,16 @@ def _wrapped_clean(opening: str, closing: str) -> Clean:
     parting = f"{closing}\n\n{opening}"
 
     def escaped(text: str) -> str:
-        return escape_markdown(text.strip()).replace("\n\n", parting) or _WORD_JOINER
+        return escape_markdown(text).replace("\n\n", parting)
 
-    return Clean(_as_text(escaped), text=escaped, harmless=_PLAIN_TO_ITS_END.fullmatch)
+    def emphasised(text: str) -> str:
+        return escaped(text.strip()) or _WORD_JOINER
+
+    if set(opening) & {"*", "_"}:
+        return Clean(
+            _as_text(emphasised), text=emphasised, harmless=_PLAIN_TO_ITS_END.fullmatch
+        )
+    return Clean(_as_text(escaped), text=escaped, harmless=_PLAIN.fullmatch)
 
 
 def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:

@@ -137,6 +137,7 @@ def test_a_line_end_in_a_value_begins_a_paragraph(sent: str, shown: str) -> None
         ("_\u2068${x}\u2069_", "one\ntwo", "_\u2068one\u2069_\n\n_\u2068two\u2069_"),
         ("a **${x}** b", "", "a **\u2060** b"),
         ("a **${x}** b", "one ", "a **one** b"),
+        ("من\u2068${concat(' ', x)}\u2069", "TAWUNIYA ", "من\u2068 TAWUNIYA \u2069"),
     ],
 )  # fmt: skip
 def test_each_paragraph_of_a_value_is_emphasised_and_isolated(
