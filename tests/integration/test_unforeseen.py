@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
+from pathlib import Path
 
 import aiohttp
 import redis
 
 from notifier.notifications import encode
 from tests.support.daemons import Daemons
+from tests.support.processes import start
 from tests.support.stages import ONE
 from tests.support.state import KEYS, dead, rows, xadd
 from tests.support.waiting import until
@@ -58,3 +62,67 @@ async def test_neither_an_impossible_wait_nor_impossible_entries_reach_another_c
         assert answer.status == 200
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
+
+
+async def test_a_loop_that_ends_is_named_by_readyz_while_what_is_in_flight_is_finished(
+    daemons: Daemons, tmp_path: Path
+):
+    flag = tmp_path / "flag"
+    daemons.receiver.answer(202, delay=2)
+    process = await daemons.start(
+        program="tests.support.failing", FAIL_AS="ends", FAIL_WHEN=str(flag)
+    )
+    xadd(daemons.redis_url, {"type": "a.b", "id": "e", "stakeholders": "sre"})
+    await daemons.receiver.wait_for(1)
+
+    flag.touch()
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        while True:
+            async with session.get(f"{daemons.admin_urls[0]}/readyz") as answer:
+                if answer.status == 503:
+                    parts = (await answer.json())["parts"]
+                    break
+
+    assert "leases" in parts
+    assert await process.wait() == 6
+    assert "loop_ended" in daemons.log()
+    assert dead(daemons.redis_url) == []
+    await daemons.start()
+    await until(lambda: [row["status"] for row in rows(daemons.database_url)] == ["delivered"])
+    assert len(daemons.receiver.requests) == 1
+
+
+async def test_a_signal_ends_a_process_whose_event_loop_hangs(daemons: Daemons, tmp_path: Path):
+    flag = tmp_path / "flag"
+    process = await daemons.start(
+        program="tests.support.failing",
+        FAIL_AS="hangs",
+        FAIL_WHEN=str(flag),
+        TEAMS_DELIVERY__STOP_TIMEOUT_SECONDS="1",
+    )
+    flag.touch()
+    await until((tmp_path / "flag.seen").exists)
+    process.send_signal(signal.SIGTERM)
+
+    assert await process.wait() == 6
+
+
+async def test_a_log_that_nobody_reads_holds_up_no_card_and_no_end(daemons: Daemons):
+    reading, writing = os.pipe()
+    env = daemons.environment() | {"TEAMS_ADMIN__BIND": ""}
+    count = 150
+    try:
+        with open(writing, "wb") as log:
+            process = start("run", env=env, output=log)
+        daemons.processes.append(process)
+        for number in range(count):
+            xadd(
+                daemons.redis_url,
+                {"type": "a.b", "id": f"e{number}", "stakeholders": "sre,pmo"},
+            )
+        await until(lambda: len(rows(daemons.database_url)) == 2 * count)
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    finally:
+        os.close(reading)
+    assert len(daemons.receiver.requests) == 2 * count

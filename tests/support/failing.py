@@ -1,0 +1,31 @@
+"""`notifier` whose renewal of leases, once the file FAIL_WHEN is there, ends (FAIL_AS=ends) or keeps the event loop for ever (hangs)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from notifier.cli import main
+from notifier.streams.leases import Leases
+
+_LAST_SECONDS = 0.5
+
+
+async def run(_: Leases) -> None:
+    while not Path(os.environ["FAIL_WHEN"]).exists():
+        await asyncio.sleep(0.02)
+    Path(os.environ["FAIL_WHEN"] + ".seen").touch()
+    while os.environ["FAIL_AS"] == "hangs":
+        pass
+
+
+Leases.run = run  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    import notifier.daemon
+
+    assert notifier.daemon
+    sys.modules["notifier.daemon.run"]._LAST_SECONDS = _LAST_SECONDS  # type: ignore[attr-defined]
+    main()
