@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 
 from pydantic import JsonValue
 
@@ -165,6 +166,9 @@ _SHOWN_NAME = 100
 
 def shortened_fields(fields: Mapping[bytes, bytes], size_bytes: int) -> str:
     """Write of an entry that is too large to be kept how large it is and which fields it has."""
-    names = [name.decode(errors="backslashreplace")[:_SHOWN_NAME] for name in fields]
-    shortened: JsonValue = {"bytes": size_bytes, "names": [*names[:_SHOWN_FIELDS]]}
+    names: list[JsonValue] = [
+        name.decode(errors="backslashreplace")[:_SHOWN_NAME]
+        for name in islice(fields, _SHOWN_FIELDS)
+    ]
+    shortened: JsonValue = {"bytes": size_bytes, "names": names}
     return json.dumps({"shortened": shortened}, ensure_ascii=False, separators=(",", ":"))

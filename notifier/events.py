@@ -195,7 +195,7 @@ def parse_entry(
     if size > max_bytes:
         raise too_large(size, max_bytes)
     if len(fields) > MAX_VALUES:
-        raise EventError("entry", f"has more than {MAX_VALUES} fields; send fewer, or a link")
+        raise too_many_fields()
     texts = _decode(fields)
     members = _from_event_field(texts) if "event" in texts else _from_flat_fields(texts)
     return to_event(stream, entry_id, members)
@@ -206,8 +206,15 @@ def size_bytes(fields: Mapping[bytes, bytes]) -> int:
     return sum(map(len, fields)) + sum(map(len, fields.values()))
 
 
+def too_many_fields() -> EventError:
+    """Return the error of an entry that has more fields than values are allowed."""
+    return EventError("entry", f"has more than {MAX_VALUES} fields; send fewer, or a link")
+
+
 def too_large(size: int, max_bytes: int) -> EventError:
-    """Return the error of an entry that has more than max_bytes."""
+    """Return the error of an entry that has more than max_bytes, or far too many fields."""
+    if size <= max_bytes:
+        return too_many_fields()
     return EventError(
         "entry",
         f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -136,7 +137,8 @@ class ChannelDelivery:
             entries = await self._take_over(room)
         if not entries:
             entries = await self._read(room)
-            entries += await self._read_ahead(entries)
+            with suppress(StreamError):  # what has been read is delivered all the same
+                entries += await self._read_ahead(entries)
         held = [
             entry
             for entry in in_order(still_there(entries))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
@@ -28,7 +28,7 @@ from notifier.provenance import Signers, is_own, unpacked
 from notifier.routing import Catalogue, UnroutableError
 from notifier.stages.decision import Decision, report
 from notifier.stages.spanning import intake_span
-from notifier.stages.stage import Every, in_order, still_there
+from notifier.stages.stage import Every, Measured, in_order, still_there
 from notifier.streams.entries import Entry
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
@@ -79,8 +79,7 @@ class Intake:
         """Read, not decided."""
         self._batch: list[Decision] = []
         """Decided, not hopped."""
-        self._entry_bytes = float(settings.max_event_bytes)
-        """What one entry may have, by those read lately."""
+        self._size = Measured(most_bytes=_BYTES_IN_HAND, entry_bytes=settings.max_event_bytes)
 
     def use(
         self,
@@ -102,9 +101,9 @@ class Intake:
         await self._group.require_room(self._stream)
         entries: list[Entry] = []
         if not self._batch and not self._entries:
-            entries = await self._next(self._count())
+            entries = await self._next(self._size.count(self._settings.batch))
             self._entries.extend(in_order(still_there(entries)))
-            self._learn_size(entries)
+            self._size.learn(entries)
         await self._work()
         return len(entries)
 
@@ -130,16 +129,6 @@ class Intake:
     def _largest_bytes(self) -> int:
         """Return the size up to which a dead letter keeps an entry that is too large, for a replay under another limit."""
         return _LARGEST_KEPT * self._settings.max_event_bytes
-
-    def _count(self) -> int:
-        """Return how many entries to read, so that they are probably no more than may be in hand."""
-        return max(1, min(self._settings.batch, int(_BYTES_IN_HAND / self._entry_bytes)))
-
-    def _learn_size(self, entries: Iterable[Entry]) -> None:
-        sizes = [size_bytes(entry.fields) for entry in entries if entry.fields]
-        if sizes:
-            # A large one is believed at once, that there are none any more only by and by.
-            self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
 
     async def _work(self) -> None:
         """Decide and hop what was read, in its order; what a failing hop leaves is hopped first the next time."""
@@ -208,7 +197,7 @@ class Intake:
 
     def _decided(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
         size = entry.withheld_bytes or size_bytes(fields)
-        if size > self._largest_bytes:
+        if entry.withheld_bytes or size > self._largest_bytes:
             return self._bury_large(entry, fields, size)
         # Before all else: a dead letter of another reason can be replayed without its signature.
         unsigned = self._signers.fault(fields)

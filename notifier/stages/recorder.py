@@ -17,7 +17,7 @@ from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableErro
 from notifier.escalation import FirstLook
 from notifier.stages.alone import Alone, TakenOverError
 from notifier.stages.spanning import record_spans
-from notifier.stages.stage import Every, in_order, still_there
+from notifier.stages.stage import Every, Measured, in_order, still_there
 from notifier.streams.entries import ALONE, Entry
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
@@ -32,6 +32,10 @@ _GATHER_SECONDS = 0.05
 
 _LATEST_SECONDS = 4e9
 """In the year 2096: an id beyond it was made up, and no calendar can hold the highest."""
+
+_BYTES_IN_HAND = 8 * 2**20
+_OUTCOME_BYTES = 16_000
+"""What one has at first; most have less."""
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +86,9 @@ class Recorder:
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
         self._in_hand: list[Entry] = []
         self._most = settings.batch
+        self._full = False
+        """The last read found as many as it had asked for."""
+        self._size = Measured(most_bytes=_BYTES_IN_HAND, entry_bytes=_OUTCOME_BYTES)
 
     def use(self, settings: RecorderSettings) -> None:
         """Go on with other settings from the next batch on."""
@@ -125,7 +132,7 @@ class Recorder:
         self._most = min(self._settings.batch, self._most + 1 + self._most // 10)
         self._measure(entries)
         log.debug("outcomes_recorded", count=len(entries))
-        if not self._in_hand and len(entries) < self._settings.batch:
+        if not self._in_hand and not self._full:
             await asyncio.sleep(_GATHER_SECONDS)
         return len(entries)
 
@@ -155,7 +162,7 @@ class Recorder:
             delays.observe(max(0.0, now_ms / 1000 - _arrived(entry)))
 
     async def _next(self) -> list[Entry]:
-        stream, batch = self._keys.outcomes, self._settings.batch
+        stream, batch = self._keys.outcomes, self._size.count(self._settings.batch)
         entries: list[Entry] = []
         if self._claim.due():
             entries = await self._group.claim(
@@ -167,6 +174,8 @@ class Recorder:
             entries = await self._group.read(
                 [stream], count=batch, block_seconds=self._redis.block_seconds
             )
+        self._full = len(entries) >= batch
+        self._size.learn(entries)
         return in_order(still_there(entries))
 
     async def _record(self, entries: Sequence[Entry]) -> list[Move]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from notifier.errors import InternalError, UnreachableError
+from notifier.events import size_bytes
 from notifier.streams.entries import ALONE, Entry
 from notifier.telemetry import progress
 from notifier.telemetry.health import Health
@@ -103,6 +104,25 @@ def still_there(entries: Sequence[Entry]) -> list[Entry]:
 def in_order(entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries in their order, but those that go alone behind the others, the likeliest to kill the process last."""
     return sorted(entries, key=lambda each: each.deliveries if each.deliveries >= ALONE else 0)
+
+
+class Measured:
+    """How many entries to read at once, by the size of those read lately, so that they probably have `most_bytes` at most."""
+
+    def __init__(self, *, most_bytes: int, entry_bytes: float) -> None:
+        self._most_bytes = most_bytes
+        self._entry_bytes = entry_bytes
+
+    def count(self, most: int) -> int:
+        """Return how many to read, `most` at most."""
+        return max(1, min(most, int(self._most_bytes / self._entry_bytes)))
+
+    def learn(self, entries: Sequence[Entry]) -> None:
+        """Look at what was read."""
+        sizes = [size_bytes(entry.fields) for entry in entries if entry.fields]
+        if sizes:
+            # A large one is believed at once, that there are none any more only by and by.
+            self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
 
 
 class Every:

@@ -10,6 +10,8 @@ from typing_extensions import override
 
 MAX_REPLY_BYTES = 32 * 2**20
 """Stages aim at a quarter of it; they ask again in smaller pieces for what was more."""
+_LINE_BYTES = 30
+"""What each line of a reply counts for beside its bytes: a field of one byte has four of them, and becomes objects of a hundred bytes."""
 
 
 class ReplyTooLargeError(RedisError):
@@ -35,7 +37,7 @@ class BoundedParser(_AsyncHiredisParser):
         received = await stream.read(self._read_size)
         if not received:
             raise ConnectionError("Connection closed by server.")
-        self._left -= len(received)
+        self._left -= len(received) + _LINE_BYTES * received.count(b"\r\n")
         if self._left < 0:
             raise ReplyTooLargeError
         reader.feed(received)

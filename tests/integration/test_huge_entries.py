@@ -22,7 +22,7 @@ MOST_MB = 250
 
 @pytest.fixture
 def client(daemons: Daemons) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(daemons.redis_url) as client:
+    with redis.Redis.from_url(daemons.redis_url, socket_timeout=60) as client:
         yield client
         client.flushall()
 
@@ -61,6 +61,17 @@ async def test_entries_that_fill_the_memory_are_buried_and_the_others_delivered(
     assert [json.loads(letter["event"])["shortened"]["bytes"] // MB for letter in letters] == (
         sizes_mb
     )
+
+
+async def test_entry_of_half_a_million_fields_is_buried(daemons: Daemons, client: redis.Redis):
+    process = await daemons.start()
+
+    fields = [word for number in range(MB // 2) for word in (f"{number:x}", "")]
+    client.execute_command("XADD", STREAM, "*", *fields)
+    await until(lambda: len(dead(daemons.redis_url)) == 1, 60)
+
+    assert process.returncode is None
+    assert most_memory_mb(process) < MOST_MB
 
 
 async def test_entry_of_which_a_process_died_is_claimed_without_its_content(
