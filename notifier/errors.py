@@ -143,6 +143,8 @@ def place_of(exc: BaseException) -> str:
     """Return an exception's class and the innermost line of this package that it passed: what may be logged of the unforeseen."""
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
+    if isinstance(exc, InternalError) and exc.__cause__ is not None:
+        exc = exc.__cause__
     frames = traceback.extract_tb(exc.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
     if not own:

@@ -18,6 +18,7 @@ from notifier.stages.stage import (
     LONGEST_WAIT_SECONDS,
     MOST_UNFORESEEN,
     leave_if_cancelled,
+    unless_stray,
 )
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
@@ -116,7 +117,7 @@ async def kept(loop: Loop, health: Health) -> None:
         leave_if_cancelled()
         began = time.monotonic()
         try:
-            return await loop.run()
+            return await unless_stray(loop.run())
         except UnreachableError as exc:
             why = str(exc)
             log.warning("loop_waiting", loop=loop.name, reason=why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -16,6 +17,8 @@ from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
@@ -31,6 +34,19 @@ def leave_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def unless_stray(work: Awaitable[Result]) -> Result:
+    """Return what the work returns.
+
+    Raises:
+        InternalError: It was cancelled, and this task was not: a library let a cancellation of its own out.
+    """
+    try:
+        return await work
+    except asyncio.CancelledError as exc:
+        leave_if_cancelled()
+        raise InternalError("was cancelled, which nobody asked for") from exc
 
 
 async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
@@ -68,7 +84,7 @@ async def keep_turning(
         leave_if_cancelled()
         health.beat(part, time.monotonic())
         try:
-            await turn()
+            await unless_stray(turn())
         except UnreachableError as exc:
             if health.fails(part, str(exc)):
                 log.warning("stage_waiting", stage=part, reason=str(exc))

@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 
+from notifier.stages.stage import unless_stray
+
 Work = Callable[[], Coroutine[None, None, None]]
 
 
@@ -64,7 +66,7 @@ class Workers:
         while self._waiting and len(self._tasks) <= self.limit:
             work, let_go = self._waiting.popleft()
             try:
-                await work()
+                await unless_stray(work())
             except Exception as exc:
                 let_go()
                 # Noted before anybody is woken, else who waits for the last one would miss it.

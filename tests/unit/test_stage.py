@@ -135,3 +135,22 @@ async def test_what_an_ended_loop_started_is_not_watched_any_more():
     await left[0]
 
     assert health.beats == {}
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_failure_as_any_other():
+    turns = 0
+    stop = asyncio.Event()
+
+    async def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if turns == 3:
+            stop.set()
+        if turns == 1:
+            cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            cancelled.cancel()
+            await cancelled
+
+    await keep_turning(turn, part="loop", stop=stop, health=Health())
+
+    assert turns == 3

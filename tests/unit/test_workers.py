@@ -192,3 +192,26 @@ async def test_what_is_abandoned_ends_and_the_rest_never_begins() -> None:
     await settled()
     assert (yard.begun, yard.ended, workers.in_hand) == (["a"], [], 0)
     assert await workers.until_at_most(0)
+
+
+async def test_a_work_that_fails_or_is_cancelled_by_a_library_lets_go_and_one_that_is_abandoned_does_not() -> (
+    None
+):
+    yard, workers = Yard(), Workers(3)
+    let_go: list[str] = []
+
+    async def stray() -> None:
+        raise asyncio.CancelledError
+
+    async def fail() -> None:
+        raise LookupError
+
+    workers.start(stray, lambda: let_go.append("stray"))
+    workers.start(fail, lambda: let_go.append("failed"))
+    workers.start(yard.work("a"), lambda: let_go.append("abandoned"))
+    await settled()
+    workers.abandon()
+    await settled()
+
+    assert let_go == ["stray", "failed"]
+    assert workers.in_hand == 0
