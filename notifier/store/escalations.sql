@@ -96,7 +96,7 @@ WITH page AS (
 ), moved AS (
     UPDATE teams_notifications n SET escalation_check_at = now() FROM late WHERE n.id = late.id
 )
-SELECT escalation_check_at::text, id::text FROM page ORDER BY escalation_check_at DESC, id DESC LIMIT 1;
+SELECT page.escalation_check_at::text, page.id::text FROM page ORDER BY page.escalation_check_at DESC, page.id DESC LIMIT 1;
 
 -- name: answered
 -- The row of an escalation that came after the answer.
