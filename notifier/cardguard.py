@@ -54,6 +54,7 @@ _WORD_JOINER = "\u2060"
 _OPENING = re.compile("[*_\u2066-\u2068]+\\Z")
 _CLOSING = re.compile("[*_\u2069]+")
 """Emphasis and isolates (U+2066 to U+2068, ended by U+2069) around a value."""
+_LATIN_FIRST = re.compile(r"(?:[\W\d_])*+[A-Za-z\u00c0-\u058f]")
 _LINE_ENDS = re.compile("[\r\n\x85\u2028\u2029]+")
 _ADDRESS = re.compile(r"(?i:https?://|mailto:)[^\s\\]++")
 
@@ -109,6 +110,12 @@ def guard(element: Mapping[str, JsonValue], key: str) -> Clean:
     if (kind, key) in _CONTENTS and not any(name in element for name in _PAINTED):
         return _CONTENTS_CLEAN
     return _LIST_CLEAN if key in _LISTS else _OTHER_CLEAN
+
+
+def arabic_guard(element: Mapping[str, JsonValue], key: str) -> Clean:
+    """Tell the same for a card in Arabic, where a text that is one value is isolated if it begins with Latin letters."""
+    clean = guard(element, key)
+    return _ARABIC_CLEAN if clean is _MARKDOWN_CLEAN else clean
 
 
 def escape_markdown(text: str) -> str:
@@ -266,6 +273,20 @@ def _wrapped_clean(opening: str, closing: str) -> Clean:
     return Clean(_as_text(escaped), text=escaped, harmless=_PLAIN.fullmatch)
 
 
+def _arabic_at(before: str, after: str, expression: str) -> Clean:
+    if before or after or "{{DATE(" in expression or "{{TIME(" in expression:
+        return _markdown_at(before, after, expression)
+    return _ALONE_CLEAN
+
+
+def _alone(text: str) -> str:
+    """Escape and isolate: `17-ab.` is read as `.ab-17` in a paragraph from right to left."""
+    paragraphs = escape_markdown(text).split("\n\n")
+    return "\n\n".join(
+        f"\u2068{each}\u2069" if _LATIN_FIRST.match(each) else each for each in paragraphs
+    )
+
+
 def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:
     def cleaned(value: Value) -> Value:
         if isinstance(value, str):
@@ -308,6 +329,8 @@ _MARKDOWN_CLEAN = Clean(
     within=_markdown_at,
     finish=_without_links,
 )
+_ARABIC_CLEAN = replace(_MARKDOWN_CLEAN, within=_arabic_at)
+_ALONE_CLEAN = Clean(_as_text(_alone), text=_alone)
 _MACRO_CLEAN = Clean(
     _as_text(_escape_but_macros), text=_escape_but_macros, harmless=_PLAIN.fullmatch
 )

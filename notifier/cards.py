@@ -16,13 +16,13 @@ from pydantic import JsonValue
 from typing_extensions import override
 
 from notifier import assets
-from notifier.cardguard import GAP, MAX_ADDRESS, guard
+from notifier.cardguard import GAP, MAX_ADDRESS, arabic_guard, guard
 from notifier.config import Config, LinkSettings
 from notifier.datafields import Unused, shown_fields, unused_fields
 from notifier.digests import DIGEST_CARD
 from notifier.errors import CardError, TemplateError
 from notifier.events import Priority
-from notifier.isolation import isolated
+from notifier.isolation import is_arabic, isolated
 from notifier.notifications import Notification
 from notifier.templating import Template
 
@@ -96,7 +96,7 @@ class Cards:
 
 def card_template(card: JsonValue) -> Template:
     """Compile a card so that what comes from an event is shown as text; raises TemplateError."""
-    return Template(isolated(card), guard)
+    return Template(isolated(card), arabic_guard if is_arabic(card) else guard)
 
 
 class _OnDemand(Mapping[str, Template]):

@@ -17,9 +17,12 @@ _NOT_HERE = re.compile(r"\]\([^()\s]*\Z|\{\{(?:DATE|TIME)\([^()]*\Z|[\u2066-\u20
 
 def isolated(card: JsonValue) -> JsonValue:
     """Return a template with each value within Arabic text isolated; one in another language as it is."""
-    if isinstance(card, dict) and str(card.get("lang", "")).partition("-")[0] == "ar":
-        return _isolated(card)
-    return card
+    return _isolated(card) if is_arabic(card) else card
+
+
+def is_arabic(card: JsonValue) -> bool:
+    """Tell whether a template is one in Arabic."""
+    return isinstance(card, dict) and str(card.get("lang", "")).partition("-")[0] == "ar"
 
 
 def _isolated(node: JsonValue) -> JsonValue:

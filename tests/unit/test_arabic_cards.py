@@ -107,6 +107,25 @@ def test_a_value_within_arabic_text_is_isolated(text: str, shown: str) -> None:
     assert drawn("en")["body"][0]["text"].count("\u2068") == text.count("\u2068")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("17001835-d402-58d3", "\u206817001835-d402-58d3\u2069"),
+        ("Correct it.\n- مطالبة (5)", "\u2068Correct it.\u2069\n\n\u2060- مطالبة (5)"),
+        ("2026-00451-7", "2026-00451-7"),
+        ("مطالبة ab", "مطالبة ab"),
+        (5, "5"),
+    ],
+)
+def test_a_value_alone_that_begins_with_latin_letters_is_isolated(
+    value: Any, shown: str
+) -> None:
+    card: Any = {"lang": "ar", "body": [{"type": "TextBlock", "text": "${x}", "id": "${x}"}]}
+    expanded: Any = card_template(card).expand({"x": value})
+    assert expanded["body"][0]["text"] == shown
+    assert expanded["body"][0]["id"] == value
+
+
 @pytest.mark.parametrize("path", ARABIC, ids=lambda path: path.stem)
 def test_no_value_stands_bare_beside_other_text(path: Path) -> None:
     for text in values(isolated(load(path)), SHOWN):
