@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -115,17 +116,17 @@ def left_in_redis(redis_url: str) -> dict[str, int]:
 def _kills(hits: Journal) -> list[Kill]:
     back = {line["done"]: line["at"] for line in hits.lines() if "done" in line}
     return [
-        Kill(
-            line["at"],
-            line["kill"],
-            line["in_flight"],
-            back.get(line["number"], 0.0)
-            if line["kill"] in (Target.REDIS, Target.NETWORK)
-            else 0.0,
-        )
+        Kill(line["at"], line["kill"], line["in_flight"], _until(line, back))
         for line in hits.lines()
         if line.get("in_flight")
     ]
+
+
+def _until(line: Mapping[str, Any], back: Mapping[int, float]) -> float:
+    """Return until when nothing that was posted could be noted."""
+    if line["kill"] in (Target.REDIS, Target.NETWORK):
+        return back.get(line["number"], 0.0)
+    return float(line.get("until", 0.0))
 
 
 def _published(planned: Event, at: float, tries: int) -> Published:

@@ -29,7 +29,7 @@ from tests.chaos.producers import Producers
 from tests.chaos.receiver import ChaosReceiver
 from tests.chaos.world import IN_FLIGHT, World
 
-QUIET_SECONDS = 5.0
+QUIET_SECONDS = 6.0
 """No post for this long, which is more than a lease, and nothing left to do: it has settled."""
 _REPORT_SECONDS = 10.0
 
@@ -74,15 +74,16 @@ async def run(settings: Settings, folder: Path, *, settle_seconds: float, say: S
         report = asyncio.create_task(_report(settings, producers, world, say))
         left = [action for action in actions(settings) if action.number not in done]
         watch = asyncio.create_task(world.watch())
+        stalls = asyncio.create_task(world.notice_stalls())
         work = asyncio.create_task(_work(left, producers, world))
         try:
             await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
             await (watch if watch.done() else work)
             settled = await _settle(settings, receiver, world, settle_seconds)
         finally:
-            for task in (watch, work, report):
+            for task in (watch, work, report, stalls):
                 task.cancel()
-            await asyncio.gather(watch, work, report, return_exceptions=True)
+            await asyncio.gather(watch, work, report, stalls, return_exceptions=True)
         verdict = judge(collect(settings, journals, world.redis.url, world.postgres.url))
         _add_figures(verdict, journals, world, time.monotonic() - begun)
         if not settled:
@@ -157,6 +158,7 @@ def _add_figures(verdict: Verdict, journals: Journals, world: World, seconds: fl
             if hits[target]
         ),
         "network disturbed": hits[Target.NETWORK],
+        "times that the run itself stood still": hits["stall"],
         "answers of /readyz": sum(1 for _ in journals.readiness.lines()),
         "answers": ", ".join(f"{name} {count}" for name, count in answers.most_common()),
         "entries on the event stream": entries_added(world.redis.url),

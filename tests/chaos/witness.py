@@ -107,6 +107,10 @@ def troubles(hits: Iterable[Mapping[str, Any]]) -> list[Trouble]:
             case Target.NETWORK:
                 gone = line["fault"] not in (Fault.DELAY, Fault.HALVE)
                 found.append(Trouble(line["way"], line["at"], until, gone=gone))
+            case "stall":
+                found += [
+                    Trouble(way, line["at"], line["until"], gone=False) for way in _SERVERS
+                ]
             case "run":
                 found += [Trouble(way, 0.0, line["at"], gone=False) for way in _SERVERS]
     return found

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
+from time import time
 from typing import TypeVar
 
 from notifier.errors import SandboxError
@@ -25,10 +26,12 @@ from tests.support.ports import quiet_port
 IN_FLIGHT = 5
 """Posts in flight of one channel in one daemon."""
 _START_TRIES = 20
+_TICK_SECONDS = 0.2
+_STALL_SECONDS = 1.0
 _KNOBS = {
     "TEAMS_DELIVERY__IN_FLIGHT": str(IN_FLIGHT),
     "TEAMS_RATE_LIMIT_REQUESTS": "0",
-    "TEAMS_REDIS__LEASE_SECONDS": "4",
+    "TEAMS_REDIS__LEASE_SECONDS": "5",
     "TEAMS_REDIS__BLOCK_SECONDS": "0.5",
     "TEAMS_MAX_RETRY_DELAY": "0.5",
     "TEAMS_BREAKER__OPEN_SECONDS": "1",
@@ -145,6 +148,15 @@ class World:
                     raise BrokenOffError(
                         f"daemon {which} ended with {process.returncode}; its log is in {self._folder}"
                     )
+
+    async def notice_stalls(self) -> None:
+        """Note when this process itself stood still, and with it the network, for the machine was busy; until cancelled."""
+        while True:
+            before = time()
+            await asyncio.sleep(_TICK_SECONDS)
+            if time() - before - _TICK_SECONDS > _STALL_SECONDS:
+                in_flight = self._settings.daemons * IN_FLIGHT * len(CHANNELS)
+                self._hits.write(kill="stall", at=before, until=time(), in_flight=in_flight)
 
     async def _hit_daemon(self, action: Action) -> None:
         process = self._daemons[action.which]
