@@ -24,6 +24,7 @@ from notifier.errors import CardError, TemplateError
 from notifier.events import Priority
 from notifier.isolation import is_arabic, isolated
 from notifier.notifications import Notification
+from notifier.numerals import SentNumber
 from notifier.templating import Template
 
 FALLBACK_CARD = "generic"
@@ -365,6 +366,8 @@ def _more_link(context: Mapping[str, JsonValue]) -> str | None:
 
 
 def _as_text(value: JsonValue) -> str:
+    if isinstance(value, SentNumber):
+        return value.text
     if type(value) is int or (type(value) is float and isfinite(value)):
         return repr(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

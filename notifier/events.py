@@ -232,7 +232,10 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
             "type", "is missing; add the event type, such as nphies.claim.rejected"
         )
     try:
-        entry = EventEntry.model_validate(members)
+        # An object that came out of JSON holds nothing else, and numbers stay as they were sent.
+        data = members.get("data")
+        checked = {**members, "data": {}} if isinstance(data, dict) else members
+        entry = EventEntry.model_validate(checked)
     except ValidationError as exc:
         error = exc.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in error["loc"]) or "event"
@@ -253,7 +256,7 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
         type=entry.type,
         correlation_id=entry.correlation_id or event_id,
         time=time,
-        data=entry.data,
+        data=data if isinstance(data, dict) else entry.data,
         priority=entry.priority,
         stakeholders=entry.stakeholders,
         lang=lang,

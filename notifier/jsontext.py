@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
 from typing import Any
 
 import orjson
+
+from notifier.numerals import SentNumber, sent_number
 
 _MARK = b" "
 _NUL = rb"\u0000"
@@ -22,28 +23,36 @@ def to_json_bytes(value: object) -> bytes:
         TypeError: It holds what JSON does not know.
     """
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, _as_sent)
     except TypeError:
-        return _written_plainly(value)
+        return orjson.dumps(_writable(value), _as_sent)
 
 
 def to_marked_json(value: object) -> bytes:
-    """Return JSON as to_json_bytes does, with a space in front where orjson may read it. Raises as that."""
+    """Return JSON as to_json_bytes does, with a space in front where orjson reads it as it was. Raises as that."""
+    as_sent = False
+
+    def written(number: object) -> orjson.Fragment:
+        nonlocal as_sent
+        as_sent = True
+        return _as_sent(number)
+
     try:
-        return _MARK + orjson.dumps(value)
+        text = orjson.dumps(value, written)
     except TypeError:
-        return _written_plainly(value)
+        return orjson.dumps(_writable(value), _as_sent)
+    return text if as_sent else _MARK + text
 
 
 def from_marked_json(text: bytes) -> Any:
-    """Read what to_marked_json, or anything else, wrote; numbers have any size, exactly.
+    """Read what to_marked_json, or anything else, wrote; numbers have any size, exactly, and the digits they were sent with.
 
     Raises:
         ValueError: It is not JSON.
     """
     # orjson would round a number beyond 64 bits, and what another program or version wrote may hold one.
     try:
-        return orjson.loads(text) if text.startswith(_MARK) else json.loads(text)
+        return orjson.loads(text) if text.startswith(_MARK) else _EXACT.decode(text.decode())
     except RecursionError:
         raise ValueError("is nested too deeply") from None
 
@@ -54,13 +63,24 @@ def without_nul(text: bytes) -> bytes:
     return _ESCAPED_NUL.sub(rb"\1\\ufffd", text) if _NUL in text else text
 
 
-def _written_plainly(value: object) -> bytes:
-    # Numbers beyond 64 bits and lone surrogates, both of which an event may bring.
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_written_time)
-    return text.encode(errors="replace")
+_EXACT = json.JSONDecoder(parse_float=sent_number)
+_LEAST, _MOST = -(2**63), 2**64 - 1
 
 
-def _written_time(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
+def _as_sent(value: object) -> orjson.Fragment:
+    if isinstance(value, SentNumber):
+        return orjson.Fragment(value.text)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _writable(value: object) -> object:
+    """Return the value with what orjson refuses, numbers beyond 64 bits and lone surrogates, as it can write it."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_writable(key): _writable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(item) for item in value]
+    if isinstance(value, int) and not _LEAST <= value <= _MOST:
+        return orjson.Fragment(str(value))
+    return value

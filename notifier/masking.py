@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from notifier.identifiers import SHORTEST, Identifiers
+from notifier.numerals import SentNumber
 
 _SHOWN = 3
 _IN_NO_NUMBER = re.compile(r"[A-DF-Za-df-z]")
@@ -87,9 +88,10 @@ def _gather(value: JsonValue, texts: list[str], numbers: set[float] | None) -> N
 
 def _number_texts(value: float) -> tuple[str, ...]:
     """Return how a number may be written; the last is the plainest."""
+    sent = (value.text,) if isinstance(value, SentNumber) else ()
     if type(value) is not int and value.is_integer():
-        return str(value), str(int(value))
-    return (str(value),)
+        return *sent, str(value), str(int(value))
+    return (*sent, str(value))
 
 
 def _mask(value: JsonValue, path: str, masking: Masking, found: set[str]) -> JsonValue:
@@ -118,7 +120,9 @@ def _mask_leaves(value: JsonValue, masking: Masking, found: set[str]) -> JsonVal
         return [_mask_leaves(item, masking, found) for item in value]
     if value is None or isinstance(value, bool):
         return value
-    return _masked(value if isinstance(value, str) else _number_texts(value)[-1], found)
+    if isinstance(value, str):
+        return _masked(value, found)
+    return [_masked(text, found) for text in _number_texts(value)][-1]
 
 
 def _is_structure(name: str, masking: Masking) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from notifier.deadletter import (
 )
 from notifier.errors import EventError
 from notifier.events import Event, believed_time, entry_time, parse_entry, size_bytes, too_large
+from notifier.jsontext import to_json_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import encode
 from notifier.provenance import Signers, is_own, unpacked
@@ -341,4 +341,4 @@ def _event_json(
         "data": data,
     }
     kept = {name: value for name, value in members.items() if value is not None}
-    return json.dumps({"event": kept}, ensure_ascii=False, separators=(",", ":"))
+    return to_json_bytes({"event": kept}).decode()

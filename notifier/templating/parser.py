@@ -113,7 +113,7 @@ class _Parser:
         self._at += 1
         if kind == "number":
             # Past 16 digits only a double's are left, and Python refuses to read thousands.
-            exact = "." not in sign and len(sign) <= 16
+            exact = "." not in sign and len(sign) <= 16 and int(sign) <= 2**53
             return Constant(int(sign) if exact else float(sign)), None
         if kind == "string":
             return Constant(_unquoted(sign)), None

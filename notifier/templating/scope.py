@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from notifier.errors import TemplateError
 from notifier.templating.values import UNDEFINED, Value, member
 
-MAX_STEPS = 200_000
+MAX_STEPS = 150_000
 """Bits of work in one expansion, each a third of a microsecond or so: an element or a call takes a few, a card some hundreds."""
 
 LONG = 100
@@ -52,6 +52,8 @@ class Scope:
         if isinstance(value, str):
             if len(value) > LONG:
                 self.count(len(value) // 100)
+        elif isinstance(value, bytes):
+            self.count(len(value))
         elif isinstance(value, list | dict) and len(value) > FEW:
             self.count(len(value) // 4)
 

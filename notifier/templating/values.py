@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 
+from notifier.numerals import SentNumber
+
 
 class EvaluationError(Exception):
     """An expression has no value for these data; conditions count it as false."""
@@ -66,12 +68,12 @@ def is_nothing(value: Value) -> bool:
 
 def is_number(value: Value) -> bool:
     """Tell whether a value is a number other than NaN; true, false and Ticks are none."""
-    return type(value) is int or (type(value) is float and value == value)
+    return type(value) is int or (isinstance(value, float) and value == value)
 
 
 def is_integer(value: Value) -> bool:
     """Tell whether a value is a whole number (Number.isInteger)."""
-    return type(value) is int or (type(value) is float and value.is_integer())
+    return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
 def is_true(value: Value) -> bool:
@@ -85,7 +87,7 @@ def number(value: float) -> float:
         return value if -_EXACT <= value <= _EXACT else as_double(value)
     if value.is_integer() and -_EXACT <= value <= _EXACT:
         return int(value)
-    return value
+    return float(value)
 
 
 def strictly_equal(left: Value, right: Value) -> bool:
@@ -142,6 +144,8 @@ def to_text(value: Value) -> str:
         return "true"
     if value is False:
         return "false"
+    if isinstance(value, SentNumber):
+        return value.text
     if isinstance(value, int | float):
         return number_text(value)
     if isinstance(value, bytes):
@@ -164,9 +168,8 @@ def number_text(value: float) -> str:
     if isinstance(value, Ticks):
         return int.__repr__(value)
     if isinstance(value, int):
-        if -_EXACT <= value <= _EXACT:
-            return str(value)
-        value = as_double(value)
+        # The reference rounds to a double; the number of a claim has all its digits.
+        return str(value)
     if value != value:
         return "NaN"
     if math.isinf(value):
@@ -202,7 +205,7 @@ def to_json(value: Value) -> str:
     if isinstance(value, bool) or is_nothing(value):
         return "null" if is_nothing(value) else "true" if value else "false"
     if isinstance(value, int | float):
-        return number_text(value) if math.isfinite(as_double(value)) else "null"
+        return to_text(value) if math.isfinite(value) else "null"
     if isinstance(value, bytes):
         value = {str(index): byte for index, byte in enumerate(value)}
     if isinstance(value, list):

@@ -13,4 +13,7 @@ def same(left: Any, right: Any) -> bool:
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, int) and isinstance(right, int | float) and abs(left) > 2**53:
+        # Here a number from the data has all its digits, there it is a double.
+        return float(left) == float(right)
     return bool(left == right)

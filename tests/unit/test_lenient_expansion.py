@@ -69,7 +69,7 @@ def test_no_text_and_no_data_bring_it_down(text: str, data: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a ${n}", "${n}", "${n == 1.5}", "${n + 1}", "a ${" + "9" * 5000 + "}"]
+    "text", ["a ${n * 1}", "${n}", "${n == 1.5}", "${n + 1}", "a ${" + "9" * 5000 + "}"]
 )
 @pytest.mark.parametrize("number", [10**400, -(10**400)])
 def test_number_beyond_a_double_is_an_infinity_as_in_javascript(text: str, number: int) -> None:

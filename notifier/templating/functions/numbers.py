@@ -193,9 +193,12 @@ def _locales() -> dict[str, dict[str, object]]:
 def formatted(value: float, places: int, locale: Value) -> str:
     """Write a number with that many decimals, grouped as the locale does (d3-format `,.Nf`)."""
     size = abs(value)
-    if size >= 1e21 or not math.isfinite(size):
+    if isinstance(size, int):
+        shown = f"{size:,}" + (f".{'0' * places}" if places else "")
+    elif size >= 1e21 or not math.isfinite(size):
         return ("\u2212" if value < 0 else "") + number_text(float(size))
-    shown = f"{size:,.{places}f}"
+    else:
+        shown = f"{size:,.{places}f}"
     if locale is not UNDEFINED and locale != "en-US" and isinstance(locale, str):
         shown = _localised(shown, _locales().get(locale, {}))
     negative = value < 0 and any(digit in shown for digit in "123456789١٢٣٤٥٦٧٨٩")
@@ -320,8 +323,8 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "^": _folded(power),
     "%": _modulo,
     "abs": lambda value: abs(numeric(value)),
-    "ceiling": lambda value: math.ceil(numeric(value)),
-    "floor": lambda value: math.floor(numeric(value)),
+    "ceiling": lambda value: number(math.ceil(numeric(value))),
+    "floor": lambda value: number(math.floor(numeric(value))),
     "round": _round,
     "sqrt": _sqrt,
     "min": _extreme(min, math.inf),

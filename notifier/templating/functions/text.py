@@ -20,7 +20,6 @@ from notifier.templating.values import (
     Value,
     is_nothing,
     joined,
-    number_text,
     strictly_equal,
     to_json,
     to_text,
@@ -183,7 +182,7 @@ def _is_match(subject: Value, pattern: Value) -> Value:
 
 def _add_ordinal(value: Value) -> Value:
     number = whole(value)
-    shown = number_text(number)
+    shown = to_text(value)
     if number <= 0:
         return shown
     ending = (

@@ -1,0 +1,72 @@
+"""Numbers become text with the digits that they were sent with, from the stream to the card, the row and the dead letter."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.cards import card_template
+from notifier.events import parse_entry
+from notifier.jsontext import to_json_bytes
+from notifier.masking import Masking, mask_event_data
+from notifier.notifications import decode, encode
+from notifier.templating import Template
+from tests.support.stages import ONE
+
+WRITTEN = [
+    "90071992547409931", "-90071992547409931", "18446744073709551616", "1250.50", "0.1000000000000000055", "5.0", "1E3", "-0.0",
+    "1e400", "100000000000000000000000.5", "7", "0.1", "12345678901234567", "1" * 400,
+]  # fmt: skip
+
+
+def carried(data_json: str) -> dict[str, Any]:
+    """Return data as delivery has them: read, masked, written into a lane and read again."""
+    fields = {b"type": b"a.b", b"data": data_json.encode()}
+    event = parse_entry("s", "1-1", fields, max_bytes=100_000)
+    data = mask_event_data(event.data, Masking.of(["patient_id"], []))
+    return decode(encode(ONE._replace(data=data))).data
+
+
+@pytest.mark.parametrize("number", WRITTEN)
+def test_a_number_keeps_its_digits(number: str) -> None:
+    data = carried(f'{{"n": {number}, "l": [{number}], "o": {{"n": {number}}}}}')
+    block = {"type": "TextBlock", "text": "${n}", "altText": "${n}, ${l[0]}, ${o.n}"}
+
+    shown: Any = card_template({"body": [block]}).expand(data)
+    assert shown["body"][0]["text"] == number
+    assert shown["body"][0]["altText"] == f"{number}, {number}, {number}"
+    quoted = f'"{number}"' if number == "1e400" else number
+    assert to_json_bytes(data["l"]).decode() == f"[{quoted}]"
+
+
+def test_links_and_arithmetic_use_the_number() -> None:
+    data = carried('{"n": 1250.50, "m": 90071992547409931}')
+
+    assert Template("${n + 1}").expand(data) == 1251.5
+    assert Template("${if(n > 1250, 'more', 'less')}").expand(data) == "more"
+    assert Template("${formatNumber(n, 1)}").expand(data) == "1,250.5"
+    assert Template("x/${m}").expand(data) == "x/90071992547409931"
+
+
+def test_a_number_that_identifies_a_person_is_masked_however_it_is_written() -> None:
+    data = carried('{"patient_id": 1234567.50, "ref": 1234567.5, "note": "of 1234567.50"}')
+
+    assert "234567" not in json.dumps(data)
+
+
+NUMBERS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?", fullmatch=True
+)
+
+
+@given(st.lists(NUMBERS, max_size=5), st.booleans())
+def test_any_number_of_json_is_written_as_it_came(numbers: list[str], beside: bool) -> None:
+    numbers = [number for number in numbers if number != "-0"]
+    more = ', "x": 1' + "0" * 30 if beside else ""
+    data = carried(f'{{"l": [{", ".join(numbers)}]{more}}}')
+
+    assert to_json_bytes(data["l"]).decode() == f"[{','.join(numbers)}]"
