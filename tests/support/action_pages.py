@@ -34,12 +34,11 @@ async def links_with(daemons: Daemons, database_url: str, **env: str) -> dict[st
 
 
 def public(env: dict[str, str] | None = None) -> dict[str, str]:
-    """The settings of a daemon with action pages, which post no card of their own about what was done."""
+    """The settings of a daemon with action pages."""
     port = quiet_port()
     return {
         "TEAMS_PUBLIC__BIND": f"127.0.0.1:{port}",
         "TEAMS_PUBLIC__URL": f"http://127.0.0.1:{port}",
-        "TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": "0",
     } | (env or {})
 
 

@@ -90,6 +90,8 @@ class Daemons:
             "TEAMS_RATE_LIMIT_REQUESTS": "0",
             "TEAMS_REDIS__BLOCK_SECONDS": "0.2",
             "TEAMS_LOGGING__LEVEL": "debug",
+            # A card about what somebody did would come at any time, beside those that a test counts.
+            "TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": "0",
             **{f"TEAMS_WEBHOOK_{name.upper()}": self.receiver.url(name) for name in channels},
         }
 
