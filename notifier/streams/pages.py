@@ -23,7 +23,7 @@ class Span(NamedTuple):
 
 
 async def read_page(client: Client, stream: str, span: Span, *, count: int) -> Page:
-    """Return the next `count` entries; of one that is too large for a process, short fields only.
+    """Return the next `count` entries; of one that is too large for a process, its size only.
 
     Raises what the driver raises.
     """

@@ -1,0 +1,44 @@
+"""Pages of a stream come in pieces that fit, whatever stands in it."""
+
+from __future__ import annotations
+
+import pytest
+import redis.asyncio
+
+from notifier.errors import EventError
+from notifier.events import parse_entry
+from notifier.streams.pages import Span, read_page
+from tests.support.backlog import STREAM, calm, publish
+from tests.support.broker import Broker
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_page_is_whole_though_it_comes_in_pieces(
+    client: redis.asyncio.Redis, newest_first: bool
+):
+    added = await publish(client, [{**calm(n), "note": "x" * 3_000_000} for n in range(6)])
+    if newest_first:
+        added.reverse()
+    span = Span("+", "-", newest_first=True) if newest_first else Span("-", "+")
+
+    page = await read_page(client, STREAM, span, count=5)
+    rest = await read_page(client, STREAM, span._replace(start=f"({page[-1][0]}"), count=5)
+
+    assert [entry_id for entry_id, _ in page] == added[:5]
+    assert [entry_id for entry_id, _ in rest] == added[5:]
+    assert all(len(fields[b"note"]) == 3_000_000 for _, fields in page)
+
+
+async def test_entry_that_is_too_large_is_named_and_is_no_event(
+    client: redis.asyncio.Redis, broker: Broker
+):
+    await publish(client, [{**calm(1), "note": "x" * 9_000_000}, calm(2)])
+
+    [(large_id, large), (_, small)] = await broker.group("one").between(
+        STREAM, "-", "+", count=10
+    )
+
+    assert list(large) == [b"too_large_bytes"]
+    assert small[b"id"] == b"n2"
+    with pytest.raises(EventError):
+        parse_entry(STREAM, large_id, large, max_bytes=1_000_000)
