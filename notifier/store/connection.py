@@ -39,6 +39,9 @@ _VANISHED: dict[str, int] = {
 _LONGEST_SLACK_SECONDS = 5.0
 """Beyond the limit that Postgres itself holds: its own word is worth waiting for."""
 
+_CANCEL_SECONDS = 2.0
+"""How long a server may take to end a statement when it is asked to."""
+
 _SESSION = (
     b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET standard_conforming_strings = on;"
     b"SET default_transaction_isolation = 'read committed'; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '5min';"
@@ -64,25 +67,40 @@ class Access(Enum):
 class _Bounded(psycopg.AsyncConnection[Any]):
     """Ends itself when an answer takes longer than the limit, or when nobody waits for it any more.
 
-    psycopg would ask the server to end the statement, and wait for one that hangs.
+    psycopg has no limit, and would ask a server that hangs to end the statement, and wait for that.
     """
 
     limit_seconds = _LONGEST_SLACK_SECONDS
 
     @override
     async def wait(self, gen: PQGen[T], *_: Any, **__: Any) -> T:
-        progress.waits(self.limit_seconds)
+        progress.waits(self.limit_seconds + _CANCEL_SECONDS)
         try:
-            async with asyncio.timeout(self.limit_seconds):
-                return await waiting.wait_async(gen, self.pgconn.socket)
-        except TimeoutError:
-            self.pgconn.finish()
-            raise psycopg.errors.ConnectionTimeout("no answer within the limit") from None
+            try:
+                async with asyncio.timeout(self.limit_seconds):
+                    return await waiting.wait_async(gen, self.pgconn.socket)
+            except TimeoutError:
+                return await self._ended(gen)
         except asyncio.CancelledError:
             self.pgconn.finish()
             raise
         finally:
             progress.waits(0)
+
+    async def _ended(self, gen: PQGen[T]) -> T:
+        """Ask the server to end what takes too long, and return what comes of it; raises psycopg.Error.
+
+        A commit that waits for a synchronous replica ends well then: no limit of Postgres itself holds there.
+        """
+        try:
+            async with asyncio.timeout(_CANCEL_SECONDS):
+                await self.cancel_safe(timeout=_CANCEL_SECONDS)
+                return await waiting.wait_async(gen, self.pgconn.socket)
+        except psycopg.errors.QueryCanceled:
+            raise
+        except (psycopg.Error, TimeoutError):
+            self.pgconn.finish()
+            raise psycopg.errors.ConnectionTimeout("no answer within the limit") from None
 
 
 async def open_connection(
