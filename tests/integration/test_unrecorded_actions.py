@@ -14,6 +14,7 @@ import pytest
 from notifier.sandbox.servers import start_postgres
 from notifier.signing import action_token
 from notifier.store.migrations import migrate_up
+from notifier.store.queries import load_queries
 from tests.support.action_pages import (
     acknowledged,
     get,
@@ -111,3 +112,25 @@ async def test_unrecorded_ids_do_not_stop_the_others(daemons: Daemons):
     assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
 
     await until(lambda: acknowledged(daemons) is not None)
+
+
+def test_what_a_page_shows_is_found_by_index(database_url: str):
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, priority, status, sent_at)"
+            " SELECT gen_random_uuid(), 's', '1', n::text, 'c', 't', 'sre', 'HIGH', 'delivered', now() FROM generate_series(1, 20000) n"
+        )  # fmt: skip
+        connection.execute(
+            "INSERT INTO teams_escalations (stream, event_id, step, channel, cause, notification_id, escalation_id, at)"
+            " SELECT 's', n::text, 1, 'sre', 'unanswered', gen_random_uuid(), gen_random_uuid(), now() FROM generate_series(1, 20000) n"
+        )  # fmt: skip
+        connection.execute(
+            "INSERT INTO teams_actions (notification_id, action, who, via, at)"
+            " SELECT gen_random_uuid(), 'acknowledge', 'x', 'page', now() FROM generate_series(1, 20000) n"
+        )  # fmt: skip
+        for table in ("teams_notifications", "teams_escalations", "teams_actions"):
+            connection.execute(f"ANALYZE {table}".encode())
+        query = b"EXPLAIN " + load_queries("actions.sql")["facts"]
+        plan = connection.execute(query, {"id": str(uuid.uuid4())}).fetchall()
+
+    assert "Seq Scan" not in str(plan)
