@@ -25,7 +25,7 @@ from notifier.events import Priority
 from notifier.isolation import is_arabic, isolated
 from notifier.notifications import Notification
 from notifier.numerals import SentNumber
-from notifier.templating import Template
+from notifier.templating import DataName, Template
 
 FALLBACK_CARD = "generic"
 ESCALATION_CARD = "escalation"
@@ -229,7 +229,9 @@ class CardPainter:
         gaps: list[str] = []
 
         def dash(expression: str) -> str:
-            gaps.append(expression)
+            gaps.append(
+                "a name from the data" if isinstance(expression, DataName) else expression
+            )
             return GAP
 
         card = template.expand(context, missing=dash)

@@ -23,7 +23,7 @@ from notifier.templating.paths import (
     joined,
     static_path,
 )
-from notifier.templating.scope import LONG, Scope, follow, look_up, steps_of
+from notifier.templating.scope import LONG, DataName, Scope, follow, look_up, steps_of
 from notifier.templating.shortways import SHORT_WAYS
 from notifier.templating.signatures import check_call, kind_of
 from notifier.templating.source import MAX_BLOCKS, Evaluate, Source
@@ -376,7 +376,7 @@ def _get_property(call: Call, place: Place, source: Source) -> str:
                 follow(scope, owner, steps_of(to_text(name))) if to_text(name) else UNDEFINED
             )
         if value is UNDEFINED and not place.condition:
-            return scope.missing(to_text(name))
+            return scope.missing(DataName(to_text(name)))
         return value
 
     return source.call(get, "scope")

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from notifier.templating.scope import Scope, follow, look_up, parse_int, special, steps_of
+from notifier.templating.scope import (
+    DataName,
+    Scope,
+    follow,
+    look_up,
+    parse_int,
+    special,
+    steps_of,
+)
 from notifier.templating.source import Evaluate
 from notifier.templating.values import (
     UNDEFINED,
@@ -96,7 +104,7 @@ def dynamic_path(parts: list[str | Evaluate], start: Evaluate | None, place: Pla
             if start is None
             else follow(scope, start(scope), steps)
         )
-        return scope.missing(path) if value is UNDEFINED and not condition else value
+        return scope.missing(DataName(path)) if value is UNDEFINED and not condition else value
 
     return find
 

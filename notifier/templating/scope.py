@@ -22,6 +22,12 @@ VERSION: dict[str, Value] = {"major": 2, "minor": 3, "patch": 1, "suffix": ""}
 """The version of Microsoft's templating library whose behaviour this is, as $_acTemplateVersion."""
 
 
+class DataName(str):
+    """A name without value that the data gave: not for a log."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Scope:
     """What names mean at one place of a template."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.errors import TemplateError
-from notifier.templating import Template
+from notifier.templating import DataName, Template
 
 
 def drawn(text: str, data: Any) -> tuple[Any, list[str]]:
@@ -77,3 +77,17 @@ def test_number_beyond_a_double_is_an_infinity_as_in_javascript(text: str, numbe
 
     if text.startswith("a "):
         assert str(shown["t"]).endswith("Infinity")
+
+
+@pytest.mark.parametrize("text", ["${getProperty(labels, code)}", "${labels[code].b}"])
+def test_a_name_that_the_data_gave_is_told_from_one_of_the_template(text: str):
+    names: list[str] = []
+
+    def dash(expression: str) -> str:
+        names.append(expression)
+        return "–"
+
+    data: Any = {"labels": {"a": 1}, "code": "Sara Al-Otaibi"}
+    Template({"t": text + "${labels.c}"}).expand(data, missing=dash)
+
+    assert [isinstance(name, DataName) for name in names] == [True, False]
