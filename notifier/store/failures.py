@@ -29,6 +29,10 @@ REFUSALS = (
     # The driver takes these for faults of the server, yet the same data would be beyond its limits every time.
     psycopg.errors.ProgramLimitExceeded,
     psycopg.errors.StatementTooComplex,
+    # A trigger or view of the operator's own that refuses a row.
+    psycopg.errors.RaiseException,
+    psycopg.errors.AssertFailure,
+    psycopg.errors.WithCheckOptionViolation,
 )
 """What Postgres says of data: trying again will not help."""
 
@@ -178,6 +182,7 @@ _BY_STATE: tuple[tuple[str, Reason], ...] = (
     ("53400", Reason("is at one of its limits", "see its log, and temp_file_limit")),
     ("55P03", Reason("keeps waiting for a lock of another session", "see who holds it: pg_stat_activity, pg_locks")),
     ("58", Reason("cannot read or write its files", "see its log and its disk")),
+    ("P0", Reason("refuses it by a trigger or function of its own", "see its log, and which triggers the tables have")),
     ("XX", Reason("has an internal error", "see its log: data or an index may be damaged")),
 )  # fmt: skip
 """By SQLSTATE, or what it begins with; the first that fits."""

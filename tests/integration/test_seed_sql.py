@@ -226,6 +226,20 @@ async def test_outcome_beyond_the_limits_of_postgres_is_refused_and_not_tried_fo
         await record(database_url, outcome(3), unindexable)
 
 
+async def test_a_row_that_a_trigger_of_the_operator_refuses_is_a_refused_outcome(
+    database_url: str,
+):
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "CREATE FUNCTION picky() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF NEW.event_id = 'e3' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;"
+            "CREATE TRIGGER picky BEFORE INSERT ON teams_notifications FOR EACH ROW EXECUTE FUNCTION picky()"
+        )
+    with pytest.raises(OutcomeError, match="RaiseException"):
+        await record(database_url, outcome(1), outcome(3, event_id="e3"))
+    await record(database_url, outcome(1))
+
+
 async def test_migrations_go_up_down_and_up_again(empty_database_url: str):
     store = store_at(empty_database_url)
     with pytest.raises(SchemaError, match="notifier migrate up"):

@@ -55,7 +55,7 @@ STATES = {
     "3F000": "no schema", "40001": "gave way", "40P01": "gave way", "42501": "does not allow", "42P01": "older schema", "42703": "older schema",
     "26000": "PgBouncer", "42P05": "PgBouncer", "42P07": "a migration", "53100": "disk", "53200": "memory", "53300": "no connection left",
     "53400": "limits", "55P03": "lock", "57014": "took too long", "57P01": "ended the connection", "57P03": "starting", "57P04": "no database",
-    "57P05": "idle", "58030": "files", "XX001": "internal error",
+    "57P05": "idle", "58030": "files", "P0001": "trigger", "XX001": "internal error",
 }  # fmt: skip
 
 
