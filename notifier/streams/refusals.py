@@ -37,15 +37,10 @@ class Refusals:
         Raises:
             StreamError: This user lacks a right, so no key works.
         """
-        results = []
-        for reply in replies:
-            if isinstance(reply, bytes):
-                if lacks_right(reply):
-                    raise refusal(self._url, reply)
-                self.note(reply)
-                results.append(HopResult.REFUSED)
-            else:
-                results.append(_RESULTS[reply])
+        try:
+            results = [_RESULTS[reply] for reply in replies]  # type: ignore[index]
+        except TypeError:
+            results = [self._result(reply) for reply in replies]
         if self._noted:
             self.forget(
                 key
@@ -54,6 +49,14 @@ class Refusals:
                 for key in (move.source, *(target for target, _ in move.targets))
             )
         return results
+
+    def _result(self, reply: int | bytes) -> HopResult:
+        if isinstance(reply, int):
+            return _RESULTS[reply]
+        if lacks_right(reply):
+            raise refusal(self._url, reply)
+        self.note(reply)
+        return HopResult.REFUSED
 
     def note(self, reply: bytes) -> None:
         """Note one refusal as a script words it: "command key error"."""

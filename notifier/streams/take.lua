@@ -30,10 +30,16 @@ local why = type(refused) == 'table' and tostring(refused.err) or ''
 for _, word in ipairs({"can't run", 'permission', 'OOM', 'READONLY', 'MISCONF'}) do
   if string.find(why, word, 1, true) then return redis.error_reply(why) end
 end
+local asked
 if #ARGV > 5 + width then
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5 + width], '*', unpack(ARGV, 6 + width))
+  asked = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5 + width], '*', unpack(ARGV, 6 + width))
 end
-redis.call('XADD', KEYS[1], '*', unpack(ARGV, 5, 4 + width))
+-- The last id of a stream may be used up, which nothing tells but trying.
+local accepted = redis.pcall('XADD', KEYS[1], '*', unpack(ARGV, 5, 4 + width))
+if type(accepted) == 'table' then
+  if asked then redis.call('XDEL', KEYS[2], asked) end
+  return accepted
+end
 for i = 3, 2 + marked do
   redis.call('HSET', KEYS[i], unpack(ARGV, 5, 4 + width))
   redis.call('EXPIRE', KEYS[i], ARGV[1])

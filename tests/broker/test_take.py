@@ -111,6 +111,24 @@ async def test_nothing_is_written_when_a_key_has_another_type(
     assert await client.keys("*") == [key.encode()]
 
 
+@pytest.mark.parametrize("key", [REQUESTS, ACCEPTED])
+async def test_nothing_is_asked_or_accepted_when_the_last_id_of_a_stream_is_used_up(
+    client: redis.asyncio.Redis, actions: Actions, key: str
+):
+    last = "18446744073709551615-18446744073709551615"
+    await client.xadd(key, {"a": "1"}, id=last)
+    await client.xdel(key, last)
+
+    with pytest.raises(StreamError):
+        await actions.take(by("Sara", A, "retry_task"), REQUEST, matter(A))
+
+    assert await client.xlen(REQUESTS) == await client.xlen(ACCEPTED) == 0
+    assert await client.exists(taken_key(A), taken_key(EVENT)) == 0
+    await client.delete(key)
+    assert await actions.take(by("Omar", A, "retry_task"), REQUEST, matter(A)) is None
+    assert await client.xlen(REQUESTS) == await client.xlen(ACCEPTED) == 1
+
+
 async def test_what_a_later_version_wrote_is_an_action_all_the_same(
     client: redis.asyncio.Redis, actions: Actions
 ):
