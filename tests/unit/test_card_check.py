@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from notifier.cardcheck.schema import card_faults
 from notifier.cardcheck.seal import Folder, sealed, write_seal
 from notifier.cards import checked_cards, load_cards
 from notifier.config import Config, load_config
-from notifier.errors import CardError
+from notifier.daemon.snapshot import Blueprint
+from notifier.errors import CardError, ConfigError
 from notifier.teams.fit import fit_card
 from tests.support.card_folder import one_card
 
@@ -333,3 +335,24 @@ def test_a_card_of_the_designer_is_told_where_its_names_are(folder: Path) -> Non
         "${title}" in line and "${creator.name}" in line and "data." in line for line in told
     )
     assert len(told) <= 2
+
+
+def test_the_daemon_starts_with_one_own_card_over_the_shipped_ones(tmp_path: Path) -> None:
+    hello = {"type": "TextBlock", "text": "Hello"}
+    card = {"type": "AdaptiveCard", "version": "1.5", "body": [hello]}
+    (tmp_path / "claim_approved.json").write_text(json.dumps(card), "utf-8")
+    env = {"TEAMS_CARDS__DIRECTORY": str(tmp_path)}
+
+    def cards() -> dict[str, Any]:
+        blueprint = Blueprint(lambda: load_config(None, env), env, clock=time.monotonic)
+        return dict(blueprint.build(None).cards.templates)
+
+    own = cards()
+    assert own["claim_approved"].expand({}) == card
+    assert {"generic", "digest", "claim_approved.ar"} < set(own)
+    write_seal(tmp_path, Folder.read(assets.cards_dir(), tmp_path))
+    assert set(cards()) == set(own)
+    card["body"] = [{**hello, "type": "TextBlok"}]
+    (tmp_path / "claim_approved.json").write_text(json.dumps(card), "utf-8")
+    with pytest.raises(ConfigError, match="TextBlok"):
+        cards()
