@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +11,8 @@ from pydantic import JsonValue
 
 from notifier.deadletter import RECORDER
 from notifier.errors import NotifierError
-from notifier.eventjson import nested_deeper
+from notifier.eventjson import exact_json, nested_deeper
+from notifier.jsontext import to_json_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.rawtext import mask_raw_text, mask_raw_texts
 from notifier.streams.group import ConsumerGroup
@@ -291,7 +291,7 @@ def _shown_fields(raw: dict[str, JsonValue], masking: Masking) -> dict[str, Json
     """Mask the fields of an entry; JSON in them is looked into, so that what it names is found in all of them."""
     masked = mask_event_data({key: _opened(value) for key, value in raw.items()}, masking)
     texts = {
-        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        key: value if isinstance(value, str) else to_json_bytes(value).decode()
         for key, value in masked.items()
         if isinstance(value, str) or isinstance(raw.get(key), str)
     }
@@ -312,7 +312,7 @@ def _opened(value: JsonValue) -> JsonValue:
 def _parsed(text: str) -> JsonValue:
     """Return what JSON says; None when it is none, or is nested too deeply to be looked into."""
     try:
-        parsed: JsonValue = json.loads(text)
+        parsed = exact_json(text)
     except (ValueError, RecursionError):
         return None
     return None if nested_deeper(parsed, _DEEPEST) else parsed

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import JsonValue
 
 from notifier.deadletter import RECORDER, Reason
 from notifier.errors import EventError
+from notifier.eventjson import exact_json
 from notifier.events import Event, parse_entry, to_event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Ending, Notification, decode, encode, notification_id
@@ -104,7 +105,7 @@ class Replayer:
         if edited is not None:
             return to_event(stream, entry_id, edited)
         try:
-            letter = json.loads(event_text)
+            letter: Any = exact_json(event_text)
         except ValueError:
             raise EventError("event", "is not JSON; replay it with --edit") from None
         if isinstance(letter, dict) and isinstance(letter.get("event"), dict):

@@ -16,8 +16,8 @@ _STEPS = {
 }
 """What a call takes, whatever it is given."""
 _CHARACTERS = {
-    **dict.fromkeys(("replaceIgnoreCase", "uriComponent", "uriComponentToString", "countWord", "titleCase"), 2),
-    **dict.fromkeys(("binary", "dataUriToBinary", "base64ToBinary"), 1),
+    **dict.fromkeys(("uriComponent", "uriComponentToString", "countWord", "titleCase"), 2),
+    **dict.fromkeys(("replaceIgnoreCase", "binary", "dataUriToBinary", "base64ToBinary"), 1),
     **dict.fromkeys(("isMatch", "split", "json", "dataUriToString"), 5),
 }  # fmt: skip
 """Characters that are a step for these."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from notifier.cards import card_template
 from notifier.errors import TemplateError
 from notifier.templating import Template
 
@@ -47,6 +48,82 @@ TOO_MUCH = [
     "jsonStringify(lists)",
     "isMatch(s, 'x{1000}{1000}')",
 ]
+
+
+EVENT: Any = {
+    "items": [{"v": number} for number in range(9_000)],
+    "names": {f"Name{number}": number for number in range(12_000)},
+    "ids": list(range(9_000)),
+    "words": [f"w{number}" for number in range(9_000)],
+    "long": "x" * 100_000,
+    "rows": [{"k": "x" * 4_000 + str(number)} for number in range(25)],
+}
+"""As an event may be."""
+
+BEYOND_AN_EVENT = [
+    "where(items, x, exists(names.missing) && contains(ids, x.v))",
+    "where(items, x, contains(ids, x.v))",
+    "where(items, x, contains(words, 'no'))",
+    "where(items, x, indexOf(ids, x.v) > 5)",
+    "where(items, x, lastIndexOf(long, 'y') > 5)",
+    "where(items, x, length(long) > 5)",
+    "where(items, x, isMatch(long, 'y'))",
+    "where(items, x, setProperty(names, 'a', 1))",
+    "where(items, x, getProperty(removeProperty(names, 'a'), 'missing'))",
+    "where(items, x, formatDateTime('2026-11-24T10:15:00Z') == x)",
+    "where(items, x, max(ids) > 5)",
+    "where(items, x, startsWith(toUpper(long), 'A'))",
+    "where(items, x, long == concat(long, ''))",
+    "sortBy(items, 'v')",
+    "where(words, x, count(sortBy(rows, 'k')) > 1)",
+    "replaceIgnoreCase(concat(long, long), 'x', 'y')",
+    "where(items, x, uriComponent(long))",
+    "binary(concat(long, long))",
+    "where(items, x, jsonStringify(names))",
+]
+
+
+@pytest.mark.parametrize("expression", BEYOND_AN_EVENT)
+def test_each_call_counts_what_it_goes_through(expression: str) -> None:
+    with pytest.raises(TemplateError, match="steps"):
+        Template(f"${{{expression}}}").expand(EVENT)
+
+
+@pytest.mark.parametrize("name", ["missing", "NAME5", "name11999"])
+def test_a_name_is_looked_for_in_a_large_object_once_however_often_it_is_asked_for(
+    name: str,
+) -> None:
+    class Counted(str):
+        __slots__ = ()
+        lowered = 0
+
+        def lower(self) -> str:
+            Counted.lowered += 1
+            return super().lower()
+
+    data = {
+        "items": [1] * 2_000,
+        "names": {Counted(f"Name{number}"): number for number in range(12_000)},
+    }
+    card = {"items": [{"$data": "${items}", "text": f"${{$root.names.{name}}}"}]}
+
+    Template(card).expand(data, missing=lambda _: "-")
+    assert Counted.lowered == 12_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"text": "*" * 240_000},
+        {"text": "\n- " * 80_000},
+        {"text": {f"*{number}": "_" for number in range(14_000)}},
+    ],
+)
+def test_making_text_harmless_is_counted(data: Any) -> None:
+    texts = [f"${{if(exists(text), text, '{number}')}} " for number in range(8)]
+    blocks = [{"type": "TextBlock", "text": text} for text in texts]
+    with pytest.raises(TemplateError, match="steps"):
+        card_template({"body": blocks}).expand(data)
 
 
 @pytest.mark.parametrize("expression", TOO_MUCH)
