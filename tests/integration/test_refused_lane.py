@@ -11,7 +11,7 @@ import redis
 
 from notifier.streams.keys import Keys
 from tests.support.daemons import Daemons
-from tests.support.state import rows, xadd
+from tests.support.state import dead, left_over, rows, xadd
 from tests.support.waiting import until
 
 LANE = Keys("teams:events").lane("sre", urgent=False)
@@ -55,3 +55,27 @@ async def test_a_lane_of_another_type_is_named_and_its_event_is_delivered_once_i
     async with asyncio.timeout(60):
         while LANE in json.dumps(await readiness(daemons)):
             await asyncio.sleep(0.05)
+
+
+async def test_cards_posted_while_outcomes_are_refused_are_recorded_later_and_posted_once(
+    daemons: Daemons,
+):
+    outcomes = Keys("teams:events").outcomes
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
+        client.delete(outcomes)
+        client.set(outcomes, "x")
+        for number in range(3):
+            event = {"type": "a.b", "id": f"e{number}", "stakeholders": "sre,pmo"}
+            xadd(daemons.redis_url, event)
+        await until(lambda: len(daemons.receiver.requests) == 6)
+        async with asyncio.timeout(60):
+            while f"key {outcomes}" not in (await readiness(daemons))["warnings"]:
+                await asyncio.sleep(0.05)
+
+        client.delete(outcomes)
+        await until(lambda: len(rows(daemons.database_url)) == 6)
+
+    await until(lambda: not left_over(daemons.redis_url))
+    assert len(daemons.receiver.requests) == 6
+    assert dead(daemons.redis_url) == []

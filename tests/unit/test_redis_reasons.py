@@ -1,0 +1,35 @@
+"""What Redis refuses is named by its cause, whichever version words it and however the driver cuts it."""
+
+from __future__ import annotations
+
+import pytest
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    MasterDownError,
+    NoPermissionError,
+    ReadOnlyError,
+    ResponseError,
+)
+
+from notifier.streams.failures import reason
+
+REPLICA = "You can't write against a read only replica."
+
+
+@pytest.mark.parametrize(
+    ("exc", "words"),
+    [
+        (ReadOnlyError(REPLICA, status_code="READONLY"), "is a replica"),
+        (ResponseError(f"Error running script (call to f_1): @user_script:3: @user_script: 3: -READONLY {REPLICA}"), "is a replica"),
+        (ResponseError("MISCONF Redis is configured to save RDB snapshots, but it is not able to"), "cannot save its data"),
+        (ResponseError("NOREPLICAS Not enough good replicas to write."), "too few replicas"),
+        (MasterDownError("Link with MASTER is down", status_code="MASTERDOWN"), "lost its master"),
+        (BusyLoadingError("Redis is loading the dataset in memory"), "reading its data"),
+        (ConnectionError("max number of clients reached"), "maxclients"),
+        (NoPermissionError("this user lacks +xdel", status_code="NOPERM"), "lacks +xdel"),
+        (ResponseError("The user executing the script can't run this command or subcommand"), "can't run this command"),
+    ],
+)  # fmt: skip
+def test_the_cause_is_named(exc: Exception, words: str):
+    assert words in reason(exc).what
