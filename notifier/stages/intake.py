@@ -196,9 +196,9 @@ class Intake:
             return self._bury_unread(entry, Reason.INTERNAL_ERROR, why, fields)
 
     def _decided(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
-        size = entry.withheld_bytes or size_bytes(fields)
-        if entry.withheld_bytes or size > self._largest_bytes:
-            return self._bury_large(entry, fields, size)
+        if entry.withheld_bytes:
+            fault = too_large(entry.withheld_bytes, self._settings.max_event_bytes)
+            return self._bury_unread(entry, Reason.INVALID_EVENT, str(fault), fields)
         # Before all else: a dead letter of another reason can be replayed without its signature.
         unsigned = self._signers.fault(fields)
         if unsigned:
@@ -281,18 +281,10 @@ class Intake:
         signer = self._signers.signer(fields)
         if signer is not None:
             known["signer"] = signer
-        letter = self._letter(entry, reason, detail, raw_fields(fields), None, known)
-        move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
-        return Decision(move, None, reason, detail)
-
-    def _bury_large(self, entry: Entry, fields: Mapping[bytes, bytes], size: int) -> Decision:
-        """Bury an entry that no dead letter may hold."""
-        reason, detail = (
-            Reason.INVALID_EVENT,
-            str(too_large(size, self._settings.max_event_bytes)),
-        )
-        body = shortened_fields(fields, size)
-        letter = self._letter(entry, reason, detail, body, None, legible(fields))
+        size = entry.withheld_bytes or size_bytes(fields)
+        whole = not entry.withheld_bytes and size <= self._largest_bytes
+        body = raw_fields(fields) if whole else shortened_fields(fields, size)
+        letter = self._letter(entry, reason, detail, body, None, known)
         move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
         return Decision(move, None, reason, detail)
 
