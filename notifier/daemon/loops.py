@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import structlog
@@ -143,24 +144,16 @@ class LastResort:
     """The end of a process that does not end: a thread, which needs nothing of the event loop."""
 
     def __init__(self) -> None:
-        self._armed = False
-        self._disarmed = threading.Event()
+        # A signal handler may put into it whatever else is going on; to start a thread there could be a deadlock.
+        self._told: SimpleQueue[float] = SimpleQueue()
+        threading.Thread(target=self._wait, name="last resort", daemon=True).start()
 
     def arm(self, seconds: float) -> None:
         """End the process after so many seconds, if it is still there; the first call counts."""
-        if self._armed:
-            return
-        self._armed = True
-        threading.Thread(
-            target=self._wait, args=(seconds,), name="last resort", daemon=True
-        ).start()
+        self._told.put(seconds)
 
-    def disarm(self) -> None:
-        """Let the process live."""
-        self._disarmed.set()
-
-    def _wait(self, seconds: float) -> None:
-        if self._disarmed.wait(seconds):
-            return
+    def _wait(self) -> None:
+        seconds = self._told.get()
+        time.sleep(seconds)
         log.critical("process_does_not_end", seconds=seconds, fix="it is ended now; report it")
         os._exit(InternalError.exit_code)
