@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -18,6 +19,9 @@ from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
 from notifier.streams.pool import SHARED
+from tests.support.daemons import running
+from tests.support.state import rows
+from tests.support.waiting import until
 
 LANES = [f"{{s}}:lane{number}" for number in range(12)]
 
@@ -92,3 +96,25 @@ async def test_a_server_that_gives_no_connection_at_all_is_named(
 
         with pytest.raises(StreamError, match="maxclients"):
             await group.length("{s}:x")
+
+
+async def test_a_daemon_delivers_all_when_it_gets_few_connections(
+    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    channels = tuple(load_config(None, {}).channels)
+    with redis.Redis.from_url(server.url) as admin:
+        admin.config_set("maxclients", 9)  # one for each channel alone would be more
+        async with running(server.url, database_url, webhook_receiver, tmp_path) as daemons:
+            await daemons.start(ready=False, TEAMS_RATE_LIMIT_REQUESTS="100000")
+            for number in range(10):
+                xadd_with(admin, number, channels)
+
+            await until(lambda: len(rows(database_url)) == 10 * len(channels))
+
+            assert "maxclients" in daemons.log()
+
+
+def xadd_with(admin: redis.Redis, number: int, channels: tuple[str, ...]) -> None:
+    admin.xadd(
+        "teams:events", {"type": "a.b", "id": f"e{number}", "stakeholders": ",".join(channels)}
+    )
