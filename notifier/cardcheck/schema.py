@@ -40,6 +40,8 @@ MAX_ACTIONS = 6
 _LISTS_OF_ELEMENTS = frozenset({"body", "items", "actions", "images"})
 """Members whose entries have to say what they are."""
 
+_TOLD_FAULTS = 5
+
 _OPENED = ("https://", "http://", "mailto:", "tel:")
 """Addresses that a button of Teams opens."""
 
@@ -85,9 +87,15 @@ _NARROWER = frozenset(
 )
 
 
-def schema_faults(card: JsonValue) -> Iterator[Fault]:
-    """Yield why Teams would not show an expanded card, or not all of it."""
-    return (fault for fault in card_faults(card) if not fault.warning)
+def schema_faults(card: JsonValue) -> Iterator[tuple[str, str]]:
+    """Yield why Teams would not show an expanded card, or not all of it: JSON path, and what is wrong with the fix."""
+    return ((fault.path, fault.message) for fault in card_faults(card) if not fault.warning)
+
+
+def told_faults(card: JsonValue) -> tuple[str, ...]:
+    """Return the same in words, each once, the first few."""
+    told = {f"{path}: {message}": None for path, message in schema_faults(card)}
+    return tuple(told)[:_TOLD_FAULTS]
 
 
 def card_faults(card: JsonValue) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from notifier.cardcheck.schema import told_faults
 from notifier.cards import CardPainter, Cards, layered
 from notifier.config import Config
 from notifier.digests import digest_of
@@ -40,6 +41,8 @@ class Drawing:
     size: int
     """Bytes as Teams counts them."""
     card: JsonValue
+    faults: tuple[str, ...] = ()
+    """What Teams would not show of it."""
 
 
 def draw_samples(
@@ -101,6 +104,7 @@ def _drawing(painter: CardPainter, notification: Notification, config: Config) -
         str(notification.priority),
         counted_size(card_json(body).decode()),
         drawn.card,
+        told_faults(drawn.card),
     )
 
 

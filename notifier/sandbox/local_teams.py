@@ -16,7 +16,7 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import JsonValue
 
-from notifier.cardcheck.schema import schema_faults
+from notifier.cardcheck.schema import told_faults
 from notifier.errors import SandboxError
 from notifier.sandbox.faults import Faults, parse_faults
 from notifier.teams.envelope import counted_size
@@ -27,7 +27,6 @@ MAX_CARD_BYTES = 28_672
 
 _FAILED_IN_TEXT = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0,server=local,cv=0.."
 _KEPT = 200
-_SHOWN_FAULTS = 5
 _RATE_PER_SECOND = 4
 _MAX_REQUEST_BYTES = 1_000_000
 _TIMEOUT_SECONDS = 120.0
@@ -143,7 +142,8 @@ class LocalTeams:
         size = counted_size(json.dumps(card, ensure_ascii=False, separators=(",", ":")))
         refused = f"Teams refused this card after its 202: {size} bytes as Teams counts them, the limit is {MAX_CARD_BYTES}"
         too_large = size > MAX_CARD_BYTES
-        faults = () if too_large else _faults(card)
+        # The renderer here is kinder than Teams.
+        faults = () if too_large else told_faults(card)
         channel.messages.append(
             Message(
                 channel.count,
@@ -218,12 +218,6 @@ def _card_in(body: bytes) -> JsonValue:
         if right and isinstance(card, dict) and card.get("type") == "AdaptiveCard"
         else None
     )
-
-
-def _faults(card: JsonValue) -> tuple[str, ...]:
-    """Return what Teams would not show of a card; the renderer here is kinder."""
-    found = {f"{fault.path}: {fault.message}": None for fault in schema_faults(card)}
-    return tuple(found)[:_SHOWN_FAULTS]
 
 
 def _throttled() -> web.Response:

@@ -23,6 +23,7 @@ function drawAll() {
       const section = element("section");
       section.append(element("h2", "", `${entry.template}: ${entry.event_type}`));
       section.append(element("p", "muted", `${entry.lang} · ${entry.priority} · ${entry.size.toLocaleString("en")} bytes as Teams counts them`));
+      for (const fault of entry.faults) section.append(element("p", "refused", `Teams would not show this: ${fault}`));
       const frames = element("div", "frames");
       for (const theme of themes) {
         for (const width of widths) {
