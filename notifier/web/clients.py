@@ -30,7 +30,7 @@ class Clients:
         ):
             if not name.strip():
                 continue
-            address = name.strip()
+            address = _without_port(name.strip())
             if not self._trusted(address):
                 break
         return address[:64]
@@ -61,7 +61,16 @@ class Clients:
             address = ipaddress.ip_address(text)
         except ValueError:
             return False
-        return any(address in network for network in self._proxies)
+        # A listener on :: sees IPv4 clients under IPv6 addresses.
+        plain = getattr(address, "ipv4_mapped", None) or address
+        return any(plain in network for network in self._proxies)
+
+
+def _without_port(text: str) -> str:
+    """Some proxies write the client's port too, which is another one each time."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def comes_from_elsewhere(
