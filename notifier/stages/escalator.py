@@ -44,6 +44,8 @@ _BATCH = 100
 _PLANNED_AT_ONCE = 2_000
 _LEAST_PAUSE_SECONDS = 0.5
 """What becomes due meanwhile shares a batch."""
+_FIRST_LEFT_SECONDS, _LONGEST_LEFT_SECONDS = 15.0, 3600.0
+_MOST_LEFT = 1000
 _PUT_OFF = timedelta(hours=1)
 _CLOCKS_AGREE = timedelta(minutes=1)
 _ON_ITS_WAY = timedelta(seconds=30)
@@ -91,6 +93,8 @@ class Escalator:
         self._looked = False
         self._plan: list[tuple[FirstLook, Page]] = []
         self._planned: object = None
+        self._left: dict[str, float] = {}
+        """Rows that made trouble, and for how long they were left the last time."""
 
     async def turn(self) -> None:
         """Look at a batch of rows that are due, then wait, unless more are due.
@@ -118,7 +122,7 @@ class Escalator:
     async def look(self) -> bool:
         """Look at the rows that are due, up to a batch; returns whether more may be due.
 
-        A row that makes trouble is noted and left for an hour; the others go on.
+        A row that makes trouble is noted and left for seconds, at last for an hour; the others go on.
 
         Raises:
             StoreError: Postgres is away; nothing of the batch has happened.
@@ -142,16 +146,26 @@ class Escalator:
         except UnreachableError:
             raise
         except Exception as exc:
+            if not held:
+                raise
+            seconds = self._wait_after_failure(held[0])
             log_unforeseen(
                 "escalation_row_left",
                 exc,
-                notification_id=held[0] if held else "",
-                fix="correct the row in teams_notifications; it is tried again in an hour",
+                notification_id=held[0],
+                seconds=seconds,
+                fix="it is tried again then; correct its row in teams_notifications",
             )
-            if not held:
-                raise
-            await self._ledger.put_off(held[0], _PUT_OFF.total_seconds())
+            await self._ledger.put_off(held[0], seconds)
             return True
+
+    def _wait_after_failure(self, row_id: str) -> float:
+        """Return for how long a row is left: four times as long as the last time."""
+        before = self._left.pop(row_id, _FIRST_LEFT_SECONDS / 4)
+        self._left[row_id] = seconds = min(before * 4, _LONGEST_LEFT_SECONDS)
+        if len(self._left) > _MOST_LEFT:
+            del self._left[next(iter(self._left))]
+        return seconds
 
     async def _look(self, limit: int, held: list[str]) -> bool:
         async with self._ledger.due(limit) as (rows, work):
