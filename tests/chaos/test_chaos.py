@@ -246,6 +246,7 @@ KILLED = Trouble("daemon", 100.0, 101.0, gone=True, daemon=0)
         (Said(0, 89, 90, False, {}), SLOW, 1, 0),
         (Said(0, 119, 120, False, {}), KILLED, 0, 0),  # it has not begun to listen again
         (answered(120, ready=False), KILLED, 0, 0),  # it has only just begun
+        (Said(0, 89, 90, True, {Way.REDIS: True, Way.POSTGRES: True}, True), SLOW, 0, 2),
     ],
 )
 def test_the_witness_sees_what_readiness_must_have_known(

@@ -34,6 +34,8 @@ class Said:
     ready: bool
     works: Mapping[str, bool]
     """By server; empty when there was no answer."""
+    starting: bool = False
+    """Some part has not done its first work yet."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def said(journal: Journal) -> list[Said]:
             line["at"],
             bool(line["ready"]),
             {way: bool(line[way]) for way in _SERVERS if way in line},
+            "starting" in line.get("parts", {}).values(),
         )
         for line in journal.lines()
     ]
@@ -135,7 +138,7 @@ def judge(answers: Sequence[Said], done: Sequence[Trouble]) -> Heard:
             if any(last < each.until and each.since <= answer.at for each in of_it):
                 begun = None  # it was killed or started since
             last = answer.at
-            if begun is None and answer.works:
+            if begun is None and answer.works and not answer.starting:
                 begun = answer.at
             if begun is not None and answer.asked_at - begun >= WELL_AFTER_SECONDS:
                 _judge(heard, answer, [each for each in done if each.daemon is None])
