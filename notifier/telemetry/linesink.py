@@ -8,9 +8,6 @@ import socket
 import stat
 from collections.abc import Callable
 
-_AT_ONCE = select.PIPE_BUF
-"""A pipe that takes anything takes so many bytes whole (pipe(7))."""
-
 
 class LineSink:
     """A file, pipe, socket or terminal that may be full, gone, or read by nobody."""
@@ -45,14 +42,14 @@ class LineSink:
         done = 0
         try:
             while done < len(data):
-                done += self._write(data[done : done + _AT_ONCE])
+                done += self._write(data[done:])
         except OSError:  # full, gone, or nobody reads
             pass
         return done
 
 
 def _writing(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
-    """Return what writes a little to a descriptor or raises OSError, and never waits; and what closes it again."""
+    """Return what writes some of it to a descriptor or raises OSError, and never waits; and what closes it again."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(mode):
         # Of the journal, as a rule. A copy of the descriptor: closing the object must not close standard error.
@@ -74,6 +71,7 @@ def _writing(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None
     def write(data: bytes) -> int:
         if not ready.poll(0):
             raise BlockingIOError
-        return os.write(descriptor, data)
+        # What takes anything takes so many bytes whole (pipe(7)); more might have to wait.
+        return os.write(descriptor, data[: select.PIPE_BUF])
 
     return write, lambda: None
