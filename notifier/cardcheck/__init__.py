@@ -14,17 +14,16 @@ from pydantic import JsonValue
 from notifier.cardcheck.schema import card_faults
 from notifier.cardcheck.seal import Folder
 from notifier.cardcheck.variants import COMMA_AMOUNT, WITH_COMMAS, Fields, read_fields, variants
-from notifier.cards import CardPainter, Cards, DrawnCard, card_template, checked_cards, layered
+from notifier.cards import CardPainter, Cards, card_template, checked_cards, layered
 from notifier.config import Config
 from notifier.digests import DIGEST_CARD, digest_of
-from notifier.errors import CardError, CardTooLargeError, NotifierError, TemplateError
+from notifier.errors import CardError, NotifierError, TemplateError
 from notifier.eventjson import json_object
 from notifier.events import to_event
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
 from notifier.routing import Catalogue
-from notifier.teams.envelope import build_body
-from notifier.teams.fit import fit_card
+from notifier.teams.fit import posted_card
 from notifier.templating import Template
 
 _SHOWN_FAULTS = 10
@@ -170,6 +169,7 @@ class _Check:
         below = checked_cards(Folder.read(base).templates).templates if base else {}
         cards = Cards(ChainMap(dict(templates), below))  # type: ignore[arg-type]
         self._base = base
+        self._most_bytes = config.delivery.max_card_bytes
         self._own = frozenset(templates)
         self._thorough = thorough
         self._drawn_cards: set[str] = set()
@@ -259,7 +259,9 @@ class _Check:
             what = f"with {name} of {sample}"
             try:
                 drawn = self._painter.draw(notification._replace(data=data))
-                card = self._fitted(drawn)
+                card = posted_card(
+                    drawn.card, max_card_bytes=self._most_bytes, more_link=drawn.more_link
+                )
             except NotifierError as exc:
                 yield Finding(self._file(notification.card), "$", f"{what}: {exc}")
                 continue
@@ -279,16 +281,6 @@ class _Check:
             for fault in card_faults(card):
                 message = f"{fault.message} ({_DRAWN})"
                 yield Finding(file, fault.path, message, fault.warning, what)
-
-    def _fitted(self, drawn: DrawnCard) -> JsonValue:
-        limit = self._config.delivery.max_card_bytes
-        try:
-            build_body(drawn.card, max_card_bytes=limit)
-        except CardTooLargeError:
-            card = fit_card(drawn.card, max_card_bytes=limit, more_link=drawn.more_link)
-            build_body(card, max_card_bytes=limit)
-            return card
-        return drawn.card
 
 
 def _gap_message(expression: str) -> str:

@@ -20,10 +20,12 @@ from notifier.digests import digest_of
 from notifier.errors import CardError, NotifierError
 from notifier.eventjson import json_object
 from notifier.events import to_event
+from notifier.jsontext import to_json_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
 from notifier.routing import Catalogue
-from notifier.teams.envelope import build_body, card_json, counted_size
+from notifier.teams.envelope import counted_size
+from notifier.teams.fit import posted_card
 from notifier.web.renderer import script_texts
 
 _STATIC = Path(__file__).with_name("static")
@@ -96,15 +98,19 @@ def _languages(cards: Cards, notification: Notification) -> list[str]:
 
 def _drawing(painter: CardPainter, notification: Notification, config: Config) -> Drawing:
     drawn = painter.draw(notification)
-    body = build_body(drawn.card, max_card_bytes=config.delivery.max_card_bytes)
+    card = posted_card(
+        drawn.card,
+        max_card_bytes=config.delivery.max_card_bytes,
+        more_link=drawn.more_link,
+    )
     return Drawing(
         drawn.template,
         notification.event_type,
         notification.lang,
         str(notification.priority),
-        counted_size(card_json(body).decode()),
-        drawn.card,
-        told_faults(drawn.card),
+        counted_size(to_json_bytes(card)),
+        card,
+        told_faults(card),
     )
 
 

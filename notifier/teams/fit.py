@@ -10,8 +10,9 @@ from itertools import groupby
 
 from pydantic import JsonValue
 
+from notifier.errors import CardTooLargeError
 from notifier.jsontext import to_json_bytes
-from notifier.teams.envelope import counted_size
+from notifier.teams.envelope import build_body, counted_size
 
 KEPT_ITEMS = 3
 """Entries that a shortened list keeps at least."""
@@ -80,6 +81,16 @@ def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> 
     if over > 0:
         _shorten_lists(list(_runs(fitted, mixed=True)), over, more_link, arabic)
     return fitted
+
+
+def posted_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
+    """Return the card as a delivery posts it: as it is, or shortened if it is too large; raises CardTooLargeError."""
+    try:
+        build_body(card, max_card_bytes=max_card_bytes)
+    except CardTooLargeError:
+        card = fit_card(card, max_card_bytes=max_card_bytes, more_link=more_link)
+        build_body(card, max_card_bytes=max_card_bytes)
+    return card
 
 
 def _copied(node: JsonValue) -> JsonValue:

@@ -217,3 +217,17 @@ def test_a_new_card_with_the_name_of_a_shipped_one_is_its_copy(tmp_path: Path):
         ).read_bytes()
     assert notifier("cards", "new", "Bad Name", "--out", str(tmp_path)).returncode == 2
     assert notifier("cards", "new", "mine").returncode == 2
+
+
+def test_a_sample_that_is_too_large_is_previewed_shortened_as_it_is_posted(tmp_path: Path):
+    folder = one_card(tmp_path / "cards", complete=True)
+    sample = folder / "samples" / "nphies.claim.approved.json"
+    event = json.loads(sample.read_text())
+    event["data"]["notes"] = "word " * 10_000
+    sample.write_text(json.dumps(event))
+    own = {"TEAMS_CARDS__DIRECTORY": str(folder)}
+
+    drawn = notifier("cards", "preview", "--out", str(tmp_path / "all.html"), **own)
+
+    assert drawn.returncode == 0, drawn.stderr
+    assert "more characters" in (tmp_path / "all.html").read_text()
