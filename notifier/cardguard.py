@@ -64,6 +64,7 @@ _SCHEMES = ("https://", "http://")
 _NO_LINK = "\ue000"
 """Stands for a destination that must not be linked to, until the whole text is known."""
 _UNLINKED = re.compile(rf"!?\[((?:[^\[\]\\]|\\.|\[[^\[\]]*\])*+)\]\(<?{_NO_LINK}[^()]*\)")
+_NO_DESTINATION = re.compile(rf"\]\(<?{_NO_LINK}[^()]*\)")
 _DESTINATION = re.compile(r"\]\(\s*+<?([^()<>\s]*)\Z")
 _IN_LABEL = re.compile(r"\[[^\[\]]*\Z")
 _LABEL_END = re.compile(r"[^\[\]]*\]\(")
@@ -222,7 +223,10 @@ def _balanced(text: str) -> bool:
 
 def _without_links(text: str) -> str:
     """Leave of each link whose destination must not be one its text alone."""
-    return _UNLINKED.sub(r"\1", text).replace(_NO_LINK, GAP) if _NO_LINK in text else text
+    if _NO_LINK not in text:
+        return text
+    # Brackets within brackets within brackets stay, for no pattern finds where they began.
+    return _NO_DESTINATION.sub("]", _UNLINKED.sub(r"\1", text)).replace(_NO_LINK, GAP)
 
 
 def _markdown_at(before: str, after: str, expression: str) -> Clean:

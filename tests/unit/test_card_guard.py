@@ -182,6 +182,17 @@ def test_a_link_without_a_destination_that_may_be_one_is_its_text(address: objec
     assert shown["text"] == "See the [INC] ticket now"
 
 
+@pytest.mark.parametrize("subject", ["[[INC-1]] down", "[[[a]]", "x](y) [z", "\\"])
+def test_no_text_of_a_link_makes_one_of_a_destination_that_must_not_be_one(
+    subject: str,
+) -> None:
+    card = Template({"type": "TextBlock", "text": "[${y}](${x}) [${y}](<${x}/a> 'b')"}, guard)
+    shown: Any = card.expand({"x": "javascript:alert(1)", "y": subject}, missing=lambda _: "—")
+
+    assert "<a " not in rendered([shown["text"]])[0]
+    assert "\ue000" not in shown["text"]
+
+
 def test_a_value_within_a_destination_cannot_end_it() -> None:
     shown = drawn("[Claim](https://claims.example/${x}/edit)", "a) [b](c")
     assert shown["text"] == "[Claim](https://claims.example/a%29%20%5Bb%5D%28c/edit)"
