@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -18,6 +19,9 @@ from notifier.stages.settler import Settler
 from notifier.stages.stage import keep_turning
 from notifier.store.store import Store
 from notifier.teams.sender import utc_now
+
+_SCHEMA_SECONDS = 10.0
+"""Deliveries begin after this at the latest."""
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +92,11 @@ def _matrix(daemon: Daemon) -> Matrix:
 
 async def _require_schema(store: Store) -> None:
     try:
-        await store.open()
-        await store.check_schema()
+        async with asyncio.timeout(_SCHEMA_SECONDS):
+            await store.open()
+            await store.check_schema()
+    except TimeoutError:
+        log.warning("database_away", reason=f"no answer within {_SCHEMA_SECONDS:g} s")
     except EncodingError:
         raise  # waiting helps as little as with an older schema
     except StoreError as exc:

@@ -52,3 +52,14 @@ async def test_deliveries_and_keep_alives_go_on_and_rows_come_afterwards(
 
         await until(lambda: len(rows(daemons.database_url)) == 6)
     assert "loops_hang" not in daemons.log()
+
+
+async def test_a_daemon_that_starts_while_postgres_hangs_delivers(
+    daemons: Daemons, postgres_server: Server
+):
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
+    with frozen(postgres_server):
+        await daemons.start(ready=False, TEAMS_DATABASE__CONNECT_TIMEOUT_SECONDS="1")
+        await daemons.receiver.wait_for(1)
+
+    await until(lambda: len(rows(daemons.database_url)) == 1)
