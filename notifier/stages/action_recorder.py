@@ -10,7 +10,7 @@ import structlog
 
 from notifier.actions import WORDS, Action, is_recordable, read_action
 from notifier.config import RedisSettings
-from notifier.errors import UnreachableError
+from notifier.errors import OutcomeError, UnreachableError
 from notifier.escalation import ACKNOWLEDGED_TYPE
 from notifier.notices import Subject, acknowledged_event
 from notifier.stages.escalator import Escalator, Publish
@@ -30,6 +30,7 @@ _BATCH = 100
 _APPLY_SECONDS = 2.0
 _FIRST_LEFT_SECONDS, _LONGEST_LEFT_SECONDS = 5.0, 3600.0
 _MOST_LEFT = 1000
+_MOST_TRIES = 3
 
 
 class ActionRecorder:
@@ -107,7 +108,9 @@ class ActionRecorder:
                     *await self._accepted(entries[half:]),
                 ]
             [entry] = entries
-            log_unforeseen("action_failed", exc, entry_id=entry.id, kept_in=self._unreadable)
+            log_unforeseen("action_failed", exc, entry_id=entry.id)
+            if not isinstance(exc, OutcomeError) and entry.deliveries < _MOST_TRIES:
+                return []  # whoever comes once its lease has run out tries again
             return [
                 Move(entry.stream, entry.id, ((self._unreadable, _texts(entry.fields or {})),))
             ]
