@@ -276,12 +276,13 @@ def ahead_of(time: datetime, now: datetime) -> timedelta | None:
     return ahead if ahead > _MOST_AHEAD else None
 
 
-def believed_time(time: datetime, now: datetime) -> datetime:
-    """Return the time of an entry's id, `now` in place of one that lies ahead.
+def with_believed_time(event: Event, now: datetime) -> Event:
+    """Return an event with `now` as its time, if it has none of its own and its entry's id lies ahead.
 
     Whoever adds an entry may choose its id, and later ones then get its time.
     """
-    return time if ahead_of(time, now) is None else now
+    ahead = ahead_of(event.time, now) and event.time == entry_time(event.entry_id)
+    return event._replace(time=now) if ahead else event
 
 
 def entry_time(entry_id: str) -> datetime:

@@ -18,7 +18,7 @@ from notifier.cli.options import ConfigOption, found_secrets, plain, settings, w
 from notifier.cli.times import METAVAR, period
 from notifier.config import Config
 from notifier.errors import NotifierError
-from notifier.events import Event, entry_time, parse_entry
+from notifier.events import Event, entry_time, parse_entry, with_believed_time
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
 from notifier.provenance import Signers, is_own, unpacked
@@ -161,6 +161,7 @@ async def _notifications(
             event = parse_entry(
                 stream, entry.id, fields, max_bytes=config.intake.max_event_bytes
             )
+            event = with_believed_time(event, datetime.now(UTC))
             if is_own(event):
                 own = own or _known_signers(config)
                 if _is_forged(own, config, event, fields):
@@ -198,7 +199,7 @@ def _is_forged(
         trusted.own_fault(
             event,
             fields,
-            added=entry_time(event.entry_id),
+            added=min(entry_time(event.entry_id), datetime.now(UTC)),
             fresh_seconds=config.intake.event_ttl_seconds,
         )
     )

@@ -20,7 +20,14 @@ from notifier.deadletter import (
     shortened_fields,
 )
 from notifier.errors import EventError
-from notifier.events import Event, believed_time, entry_time, parse_entry, size_bytes, too_large
+from notifier.events import (
+    Event,
+    entry_time,
+    parse_entry,
+    size_bytes,
+    too_large,
+    with_believed_time,
+)
 from notifier.jsontext import to_json_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import encode
@@ -212,8 +219,7 @@ class Intake:
             )
         except EventError as exc:
             return self._bury_unread(entry, Reason.INVALID_EVENT, str(exc), fields)
-        if event.time == entry_time(entry.id):
-            event = event._replace(time=believed_time(event.time, self._now()))
+        event = with_believed_time(event, self._now())
         if is_own(event):
             forged = self._own_fault(entry, event, fields)
             if forged:
