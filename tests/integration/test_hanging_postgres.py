@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
+from typing import Any
+
+import redis
 
 from notifier.sandbox.servers import Server
 from tests.support.daemons import Daemons
 from tests.support.frozen import frozen
-from tests.support.state import rows, xadd
+from tests.support.state import KEYS, rows, xadd
 from tests.support.waiting import until
 
 WATCHDOG_SECONDS = 4
@@ -63,3 +67,28 @@ async def test_a_daemon_that_starts_while_postgres_hangs_delivers(
         await daemons.receiver.wait_for(1)
 
     await until(lambda: len(rows(daemons.database_url)) == 1)
+
+
+async def test_a_daemon_is_ended_in_time_while_postgres_hangs(
+    daemons: Daemons, postgres_server: Server
+):
+    daemon = await daemons.start(
+        TEAMS_DELIVERY__STOP_TIMEOUT_SECONDS="2", TEAMS_CONNECTION_TIMEOUT="1", TEAMS_HTTP__CONNECT_TIMEOUT_SECONDS="1"
+    )  # fmt: skip
+
+    def recording() -> bool:
+        with redis.Redis.from_url(daemons.redis_url) as client:
+            summary: Any = client.xpending(KEYS.outcomes, "notifier")
+            return bool(summary["pending"])
+
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    with frozen(postgres_server):
+        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "meanwhile"})
+        await until(recording)
+
+        daemon.terminate()
+        async with asyncio.timeout(60):
+            assert await daemon.wait() == 0
+
+    assert "stop_timeout_passed" in daemons.log()
