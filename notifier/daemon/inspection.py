@@ -64,6 +64,8 @@ class Inspector:
             except UnreachableError:
                 self._settings_due = Every(_SETTINGS_INTERVAL_SECONDS, time.monotonic)
                 raise
+        elif "redis rights" in self._daemon.health.warnings:
+            await self._look_at_rights()
 
     async def _look_at_rights(self) -> None:
         config = self._daemon.config

@@ -292,3 +292,20 @@ async def test_a_daemon_that_lost_a_right_names_it_and_delivers_once_it_is_given
         await daemons.stop()
     ids = [request.headers["webhook-id"] for request in webhook_receiver.requests]
     assert len(ids) == len(set(ids)) == 3
+
+
+async def test_a_daemon_names_at_its_start_what_its_user_lacks(
+    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+):
+    daemons = Daemons(as_user(server, "notifier"), database_url, webhook_receiver, tmp_path)
+    with redis.Redis.from_url(server.url) as admin:
+        # Only pages of people need it.
+        admin.execute_command("ACL", "SETUSER", "notifier", "-hget")
+    try:
+        await daemons.start()
+
+        await until(lambda: "redis_rights_missing" in daemons.log())
+
+        assert "+hget" in daemons.log()
+    finally:
+        await daemons.stop()
