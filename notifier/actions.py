@@ -27,6 +27,8 @@ WORDS = WORK | {ACKNOWLEDGE, ESCALATE}
 SUBJECT = ("claim_id", "poll_id", "task_id", "task_name", "queue", "batch_no", "service")
 """Members of an event's data that tell a worker what a request is about; none of them identifies a patient."""
 
+_YEARS = (1970, 9998)
+"""Whatever time zone a page shows a time in, it stays within the calendar."""
 _MAX_SUBJECT_TEXT = 200
 _SHORT = frozenset({str, int})
 
@@ -126,17 +128,23 @@ def read_action(fields: Mapping[bytes, bytes]) -> Action:
         text["who"],
         text["note"],
         text["via"],
-        datetime.fromisoformat(text["at"]),
+        _moment(text["at"]),
         text.get("channel", ""),
     )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise ValueError("is in no year in which somebody acts")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def is_recordable(action: Action) -> bool:
     """Tell whether Postgres takes it; what it refuses would hold up all others."""
     try:
         UUID(action.notification_id)
-        action.at.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         return False
     return "\x00" not in action.action + action.who + action.note + action.via
 

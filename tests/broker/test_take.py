@@ -145,3 +145,20 @@ async def test_what_a_later_version_wrote_is_an_action_all_the_same(
         ("Sara", "snooze"),
         ("Omar", "acknowledge"),
     ]
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", ""]
+)
+async def test_an_action_whose_time_is_none_is_still_one(
+    client: redis.asyncio.Redis, actions: Actions, at: str
+):
+    await client.hset(taken_key(A), mapping=by("Sara", A).fields() | {"at": at})  # type: ignore[misc]
+    await client.hset(
+        taken_key(B), mapping=by("Omar", B).fields() | {"at": "2026-11-24T10:15:00"}
+    )  # type: ignore[misc]
+
+    found = await actions.acted([A, B])
+
+    assert [each.who for each in found] == ["Sara", "Omar"]
+    assert min(found, key=lambda each: each.at).who == "Sara"
