@@ -16,9 +16,11 @@ from notifier.signing import (
     KeySet,
     action_token,
     body_signature,
+    event_mark,
     key_fault,
     key_id,
     verify_action_token,
+    verify_event_mark,
     webhook_headers,
     written_key,
 )
@@ -142,3 +144,35 @@ def test_any_change_of_any_character_is_refused(data: st.DataObject):
 def test_any_text_is_refused(text: str):
     with pytest.raises(TokenError):
         verify_action_token(["key"], text, now=NOW)
+
+
+EVENT = "776e5dcf-4143-5398-a4d9-5a850a399a76"
+
+
+def test_a_mark_says_which_event_a_link_is_about_by_any_key_in_force():
+    mark = event_mark("key", token(), EVENT)
+
+    assert verify_event_mark(["another", "key"], token(), mark) == EVENT
+    for secrets, of in (
+        (["another"], token()),
+        ([], token()),
+        (["key"], token(action="escalate")),
+    ):
+        with pytest.raises(TokenError):
+            verify_event_mark(secrets, of, mark)
+
+
+@given(st.data())
+def test_any_change_of_any_character_of_a_mark_is_refused(data: st.DataObject):
+    good = event_mark("key", token(), EVENT)
+    position = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.characters().filter(lambda sign: sign != good[position]))
+
+    with pytest.raises(TokenError):
+        verify_event_mark(["key"], token(), good[:position] + other + good[position + 1 :])
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_no_mark(text: str):
+    with pytest.raises(TokenError):
+        verify_event_mark(["key"], token(), text)
