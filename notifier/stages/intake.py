@@ -143,7 +143,7 @@ class Intake:
             if not self._batch and self._entries[0].goes_alone(self._redis.max_deliveries):
                 await self._try_alone(self._entries[0])
                 self._entries.popleft()
-                continue
+                return  # each is a turn: many of them must not look like a stage that hangs
             if not self._batch:
                 self._decide_batch()
             await self._hop_batch()

@@ -308,3 +308,22 @@ async def test_a_large_event_is_hopped_before_the_next_is_decided(
 
     assert hops == [1, 1, 2, 1, 1]
     assert await ids(client, NORMAL) == [f"n{number}" for number in range(1, 7)]
+
+
+async def test_each_event_that_goes_alone_is_a_turn_of_its_own(
+    client: redis.asyncio.Redis, broker: Broker, stages: Stages
+):
+    dead = broker.group("dead")
+    await dead.ensure([STREAM])
+    for number in range(3):
+        await client.xadd(STREAM, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+    for entry in await dead.read([STREAM], count=3, block_seconds=0.01):
+        await stages.die_of(STREAM, entry.id, times=3)
+    intake = stages.intake()
+
+    routed = []
+    for _ in range(3):
+        await intake.turn()
+        routed.append(await client.xlen(NORMAL))
+
+    assert routed == [1, 2, 3]
