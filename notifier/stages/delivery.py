@@ -16,10 +16,11 @@ from notifier.config import DeliverySettings, RedisSettings, RetrySettings
 from notifier.deadletter import Reason, of_entry
 from notifier.digests import digest_of, gather, kind_of
 from notifier.errors import StreamError
-from notifier.notifications import Notification, decode
+from notifier.notifications import Notification
 from notifier.outcomes import Tried
 from notifier.stages.alone import Alone, TakenOverError
 from notifier.stages.channel import ChannelGate, StoppedError
+from notifier.stages.decoding import decoded
 from notifier.stages.drawing import Drawing, Drawn
 from notifier.stages.ending import Ended, Refused, identity, refusal
 from notifier.stages.posting import Poster, UnsureError
@@ -145,7 +146,7 @@ class ChannelDelivery:
             if self._parts.leases.hold(entry.stream, entry.id, since=since)
         ]
         try:
-            batches = self._batches(held)
+            batches = await self._batches(held)
         except Exception:
             self._let_go(held)
             raise
@@ -267,14 +268,11 @@ class ChannelDelivery:
             [lane], count=settings.digest_size - normal, block_seconds=0
         )
 
-    def _batches(self, entries: Sequence[Entry]) -> list[list[Waiting]]:
+    async def _batches(self, entries: Sequence[Entry]) -> list[list[Waiting]]:
         """Return what is posted together; what was taken over goes alone, for it may have been posted already."""
-        waiting: list[Waiting] = []
-        for entry in entries:
-            try:
-                waiting.append((entry, decode((entry.fields or {}).get(b"notification", b""))))
-            except (ValueError, KeyError, TypeError):
-                self._start([entry], partial(self._bury_unreadable, entry))
+        waiting = await decoded(
+            entries, lambda entry: self._start([entry], partial(self._bury_unreadable, entry))
+        )
         if not self._gathering:
             return [[each] for each in waiting]
         alone = [each for each in waiting if each[0].deliveries > 1 or each[1].priority.urgent]

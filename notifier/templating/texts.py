@@ -204,7 +204,7 @@ def _counting(clean: Callable[[str], str]) -> Callable[[Scope, str], str]:
     def counted(scope: Scope, text: str) -> str:
         cleaned = clean(text)
         if len(text) > LONG:
-            scope.count(len(text) // 20 + abs(len(cleaned) - len(text)))
+            scope.count(len(text) // 20 + 2 * abs(len(cleaned) - len(text)))
         return cleaned
 
     return counted
@@ -217,6 +217,8 @@ def _weighing(change: Callable[[Value], Value]) -> Callable[[Scope, Value], Valu
             if len(value) > LONG:
                 scope.count(len(value) // 20)
         elif isinstance(value, list | dict):
+            # Writing it as JSON, or each text in it, takes about twice as long as to count it.
+            scope.weigh_all(value)
             scope.weigh_all(value)
         changed = change(value)
         if isinstance(changed, str) and len(changed) > LONG:
