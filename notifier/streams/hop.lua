@@ -4,6 +4,7 @@
 -- A command that is refused half-way does not take back what the script has written. So rights and the state of the server are tried first,
 -- with commands that change nothing (no entry has the id 0-0); mark and targets are written next, and taken back when one of them is
 -- refused or somebody else has moved the entry; XACK and XDEL come last.
+-- What comes after an entry's own commands raises nothing: the caller must learn what has happened.
 -- The XACK that is tried first has another use: Redis lets a script that has called a command that writes go on when memory is full.
 -- A source that keeps its entries has a floor, written here: "id pending-id …", everything up to the id is acknowledged except
 -- what is pending. ensure.lua makes a lost group again from it.
@@ -122,28 +123,25 @@ for i = 1, n do
     result, why = acknowledge(source, id, delete)
   end
   if result == 1 then
-    if delete then redis.call('XDEL', source, id) end
+    if delete then redis.pcall('XDEL', source, id) end
     if floor > 0 then floors[source] = KEYS[floor] end
     if not new then result = 2 end
   else
-    for j = 1, count do redis.call('XDEL', added_to[j], added[j]) end
+    for j = 1, count do redis.pcall('XDEL', added_to[j], added[j]) end
     -- A time in the past removes it, with the right to set it.
-    if mark and new then redis.call('SET', mark, '', 'PXAT', '1') end
+    if mark and new then redis.pcall('SET', mark, '', 'PXAT', '1') end
   end
   results[i] = why or result
 end
 
 for source, floor in pairs(floors) do
   local state = group_of(source)
-  local words = {state['last-delivered-id']}
-  if state.pending > 0 then
-    for _, pending in ipairs(redis.call('XPENDING', source, group, '-', '+', kept)) do
-      words[#words + 1] = pending[1]
-    end
-    if state.pending > kept then
-      words[1] = words[#words]
-    end
+  local pending = state and redis.pcall('XPENDING', source, group, '-', '+', kept)
+  if state and not text_of(pending) then
+    local words = {state['last-delivered-id']}
+    for _, each in ipairs(pending) do words[#words + 1] = each[1] end
+    if state.pending > kept then words[1] = words[#words] end
+    redis.pcall('SET', floor, table.concat(words, ' '))
   end
-  redis.call('SET', floor, table.concat(words, ' '))
 end
 return results
