@@ -15,6 +15,7 @@ import redis
 
 from notifier.actions import Action, Via
 from notifier.config import load_config
+from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
 from notifier.streams.actions import Actions
 from notifier.streams.connection import close, connect
@@ -210,6 +211,20 @@ async def take_twice(url: str) -> list[str | None]:
 
 async def test_actions_of_people_have_their_rights(server: Server):
     assert await take_twice(as_user(server, "notifier")) == [None, "Sara"]
+
+
+@pytest.mark.parametrize("right", ["hset", "expire", "hgetall", "xadd", "xlen"])
+async def test_nothing_is_taken_or_asked_for_while_a_right_is_missing(
+    server: Server, right: str
+):
+    url = as_user(server, "notifier")
+    with redis.Redis.from_url(server.url) as admin:
+        admin.execute_command("ACL", "SETUSER", "notifier", f"-{right}")
+        with pytest.raises(StreamError):
+            await take_twice(url)
+        assert admin.keys("*teams:actions*") == []
+        admin.execute_command("ACL", "SETUSER", "notifier", f"+{right}")
+    assert await take_twice(url) == [None, "Sara"]
 
 
 async def test_users_of_a_cluster_have_their_rights(
