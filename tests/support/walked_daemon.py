@@ -26,12 +26,15 @@ from notifier.config import load_config
 from notifier.daemon.clock import SharedClock
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import InternalError
+from notifier.notifications import encode, notification_id
 from notifier.streams.actions import ACCEPTED
+from notifier.streams.entries import ALONE
 from notifier.streams.keys import Keys
 from tests.support.daemons import SECRET
 from tests.support.escalation import record
 from tests.support.ports import quiet_port
 from tests.support.receiver import WebhookReceiver
+from tests.support.stages import ONE
 from tests.support.walking import CHANNELS, Walk
 
 daemon_run = sys.modules["notifier.daemon.run"]
@@ -263,8 +266,27 @@ class Stage:
         [taken] = record(self.database_url, "taken", "compliance", at=now)
         action = Action(taken, "acknowledge", "Sara", "", Via.PAGE, now)
         await client.xadd(ACCEPTED, action.fields())
-        for name in CHANNELS:
-            data = json.dumps({"claim_id": f"CLM-{name}"})
-            await client.xadd(
-                STREAM, {"type": "a.b", "id": name, "stakeholders": name, "data": data}
-            )
+        alone, late, fresh = CHANNELS
+        await client.xadd(STREAM, _event(alone))
+        await self._die_of(client, STREAM)
+        for name in (late, fresh):
+            await client.xadd(STREAM, _event(name))
+        lane = KEYS.lane(fresh, urgent=False)
+        again = ONE._replace(
+            id=notification_id(STREAM, "again", fresh), event_id="again", channel=fresh, data={"claim_id": "again"},
+        )  # fmt: skip
+        await client.xadd(lane, {"notification": encode(again)})
+        await self._die_of(client, lane)
+
+    async def _die_of(self, client: Any, stream: str) -> None:
+        """Leave what is in a stream as if several processes had died of it."""
+        group = self._snapshot.config.redis.group
+        await client.xgroup_create(stream, group, id="0", mkstream=True)
+        read = await client.xreadgroup(group, "dead", {stream: ">"})
+        ids = [entry_id for _, entries in read for entry_id, _ in entries]
+        await client.xclaim(stream, group, "dead", 0, ids, idle=10**9, retrycount=ALONE)
+
+
+def _event(name: str) -> dict[str, str]:
+    data = json.dumps({"claim_id": f"CLM-{name}"})
+    return {"type": "a.b", "id": name, "stakeholders": name, "data": data}
