@@ -79,6 +79,9 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; errors are one message on standard error, without a traceback."""
+    if sys.stderr is None:
+        # Whoever started this closed it; the descriptor would be taken by the next file or connection.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     try:
         app()
     except NotifierError as exc:

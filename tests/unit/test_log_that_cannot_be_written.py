@@ -128,3 +128,13 @@ def test_a_line_that_was_written_in_part_is_completed_before_the_next(kind: str)
         len(line) == len(line.split(" ")[0]) + 1 + int(line.split(" ")[0]) * 37 % 6000
         for line in found[:-1]
     )
+
+
+def test_a_command_works_without_standard_error():
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m notifier config show --format json 2>&-"],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout)
