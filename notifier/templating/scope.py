@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from notifier.errors import TemplateError
 from notifier.templating.values import UNDEFINED, Value, member
 
-MAX_STEPS = 150_000
+MAX_STEPS = 120_000
 """Bits of work in one expansion, each a third of a microsecond or so: an element or a call takes a few, a card some hundreds."""
 
 LONG = 100
