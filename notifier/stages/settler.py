@@ -78,8 +78,8 @@ class Settler:
                 self._filled.clear()
             try:
                 await self._settle(batch)
-            except Exception:
-                # Whoever runs this again hops them again: what has moved does not move twice.
+            except BaseException:
+                # Whoever runs this again hops them again, also after a cancellation that a library let out: what has moved does not move twice.
                 self._waiting[:0] = [each for each in batch if not each.done.done()]
                 self._filled.set()
                 raise

@@ -1,5 +1,5 @@
 -- Takes over entries whose consumer has been silent for min_idle ms, or sends again what this consumer has read behind an id and
--- has not seen. With sent.lua before it.
+-- has not seen; of both the lease begins now. With sent.lua before it.
 -- KEYS: stream. ARGV: group, consumer, min_idle, count, bytes at most (one entry is always returned), bytes of the largest entry,
 --   deliveries from which an entry goes alone, '' or the last id that this consumer has seen, 0 or the latest time in ms that it may be: with a
 --   clock that leapt ahead everything looks silent, then ids of entries that are free although they were delivered in the future.
@@ -32,11 +32,12 @@ for _, each in ipairs(pending) do
   if fields then
     if #taken > 0 and bytes > room then break end
     room = room - bytes
+    local noted = deliveries
     if seen == '' then
-      local noted = deliveries + 1 < alone and deliveries + 1 or deliveries
-      redis.call('XCLAIM', stream, group, consumer, math.max(0, math.min(min_idle, each[3])), id, 'RETRYCOUNT', noted, 'JUSTID')
       deliveries = deliveries + 1
+      if deliveries < alone then noted = deliveries end
     end
+    redis.call('XCLAIM', stream, group, consumer, math.max(0, math.min(min_idle, each[3])), id, 'RETRYCOUNT', noted, 'JUSTID')
   else
     redis.call('XACK', stream, group, id)
   end

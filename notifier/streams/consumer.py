@@ -14,7 +14,7 @@ from contextlib import (
 )
 from typing import Any, cast
 
-from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError, TimeoutError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from notifier.config import RedisSettings
 from notifier.errors import StreamError
@@ -22,6 +22,7 @@ from notifier.streams import keys
 from notifier.streams.clock import RedisClock
 from notifier.streams.connection import Client, redis_errors
 from notifier.streams.entries import ALONE, LARGEST_BYTES, Entry, of_reply
+from notifier.streams.failures import obeys_nobody
 from notifier.streams.pool import a_read_that_waits
 from notifier.streams.refusals import Refusals, refusal
 from notifier.streams.replies import ReplyTooLargeError
@@ -259,8 +260,9 @@ class Consumer:
         began = time.monotonic()
         try:
             yield
-        except (ConnectionError, TimeoutError, OSError, ReadOnlyError):
-            self._away_at = time.monotonic()
+        except (RedisError, RedisClusterException, OSError) as exc:
+            if obeys_nobody(exc):
+                self._away_at = time.monotonic()
             raise
         if time.monotonic() - began > patience_seconds + self._slow_seconds:
             self._away_at = time.monotonic()

@@ -12,9 +12,12 @@ from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     ClusterError,
+    ConnectionError,
     InvalidResponse,
     NoPermissionError,
+    ReadOnlyError,
     RedisClusterException,
     ResponseError,
     TryAgainError,
@@ -63,12 +66,17 @@ _STATES = {
         "takes no writes: too few replicas follow it (min-replicas-to-write)",
         "start its replicas, or see what keeps them from following",
     ),
+    "busy running a script": Reason(
+        "is busy with a script, of notifier or of another program",
+        "see SLOWLOG GET for whose it is; SCRIPT KILL ends one that has written nothing",
+    ),
     "MASTERDOWN": Reason(
         "is a replica that has lost its master",
         "this ends when the name in redis.url leads to the new master; else correct it",
     ),
 }
-"""What Redis says by the first word of an error, whatever the command."""
+"""What Redis says in an error, by its first word as a rule, whatever the command."""
+_AWAY = (ConnectionError, RedisTimeoutError, OSError, ReadOnlyError, ClusterDownError, RedisClusterException)  # fmt: skip
 _FULL_OF_CLIENTS = Reason(
     "takes no more connections: its maxclients is reached",
     "raise maxclients, or see who holds connections (CLIENT LIST)",
@@ -117,6 +125,13 @@ def reason(exc: BaseException) -> Reason:
             "see which entries are too large, and who adds them",
         )
     return Reason(f"failed: {type(exc).__name__}")
+
+
+def obeys_nobody(exc: BaseException) -> bool:
+    """Tell whether the server took no command that writes, whoever sent it: then no consumer could renew its leases."""
+    if isinstance(exc, ResponseError) and _state(exc) is not None:
+        return True
+    return isinstance(exc, _AWAY)
 
 
 def _state(exc: ResponseError) -> Reason | None:

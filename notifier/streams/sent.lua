@@ -1,8 +1,9 @@
 -- Part of scripts that send entries: sizes are looked at here, so that an entry that is too large for the process is never sent to it.
--- Returns its fields, or false if it is gone; what is sent in bytes, names and values counted with what they cost beside; 0, or the bytes of
--- an entry that has more than `largest`, or too many fields: then some of its fields are sent, with values that are short, and the others empty.
+-- Returns its fields, or false if it is gone; what is sent in bytes, names, values and lines counted with what they cost beside (replies.py); 0, or
+-- the bytes of an entry that has more than `largest`, or too many fields or lines: then some of its fields are sent, with values that are short, and
+-- the others empty.
 local NAMES, NAME_BYTES, VALUE_BYTES = 50, 100, 256
-local EACH_BYTES, MOST_BYTES = 60, 8 * 1024 * 1024
+local EACH_BYTES, LINE_BYTES, MOST_BYTES = 60, 30, 8 * 1024 * 1024
 
 local function size_of(fields)
   local bytes = 0
@@ -11,7 +12,15 @@ local function size_of(fields)
 end
 
 local function cost_of(fields)
-  return size_of(fields) + EACH_BYTES * #fields
+  local cost = size_of(fields) + EACH_BYTES * #fields
+  for i = 1, #fields do
+    local at = string.find(fields[i], '\r\n', 1, true)
+    while at and cost <= MOST_BYTES do
+      cost = cost + LINE_BYTES
+      at = string.find(fields[i], '\r\n', at + 2, true)
+    end
+  end
+  return cost
 end
 
 local function sent(entry, largest)

@@ -6,6 +6,7 @@ import asyncio
 import struct
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import redis.asyncio
@@ -298,6 +299,50 @@ async def test_nothing_is_claimed_for_a_lease_after_redis_was_away(
 
     assert at_once == []
     assert len(await other.claim(SOURCE, idle_seconds=60, count=1)) == 1
+
+
+@pytest.mark.fake_cannot("need replicas")
+async def test_nothing_is_claimed_for_a_lease_after_redis_refused_all_writes(
+    client: redis.asyncio.Redis, join: Joined
+):
+    owner, other = await join("owner"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    [entry_id] = await read(owner)
+    await owner.give_up(SOURCE, [entry_id])
+    await client.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(StreamError):
+            await other.claim(SOURCE, idle_seconds=60, count=1)
+    finally:
+        await client.config_set("min-replicas-to-write", 0)
+
+    # Its owner could renew nothing meanwhile, as if it had died.
+    assert await other.claim(SOURCE, idle_seconds=60, count=1) == []
+
+
+async def test_what_was_read_again_is_nobody_elses_for_a_lease(
+    client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
+):
+    reader, other = await join("reader"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    with monkeypatch.context() as patch:
+        read_new = client.xreadgroup
+
+        async def lose(*args: Any, **options: Any) -> None:
+            await read_new(*args, **options)
+            raise redis.exceptions.ConnectionError
+
+        patch.setattr(client, "xreadgroup", lose)
+        with pytest.raises(StreamError):
+            await read(reader)
+    [pending] = await client.xpending_range(SOURCE, "notifier", "-", "+", 10)
+    entry_id = pending["message_id"]
+    await client.xclaim(
+        SOURCE, "notifier", "reader", 0, [entry_id], idle=LONG_AGO_MS, retrycount=1, justid=True
+    )
+
+    assert await read(reader) == [entry_id.decode()]
+    assert await other.claim(SOURCE, idle_seconds=1, count=1) == []
 
 
 async def test_claimed_notification_that_its_owner_ends_after_all_is_not_posted(

@@ -86,3 +86,19 @@ async def test_entry_of_which_a_process_died_is_claimed_without_its_content(
     await until(lambda: len(dead(daemons.redis_url)) == 1, 60)
 
     assert most_memory_mb(process) < MOST_MB
+
+
+async def test_entries_of_line_ends_alone_are_buried_and_the_others_delivered(
+    daemons: Daemons, client: redis.Redis
+):
+    process = await daemons.start()
+
+    with client.pipeline(transaction=True) as pipeline:
+        for _ in range(4):
+            pipeline.xadd(STREAM, {"type": "a.b", "claim_id": b"\r\n" * (MB // 2 - 100)})
+        pipeline.execute()
+    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    await until(lambda: len(daemons.receiver.requests) == 1, 20)
+
+    assert process.returncode is None
+    assert [letter["reason"] for letter in dead(daemons.redis_url)] == ["invalid_event"] * 4

@@ -25,6 +25,7 @@ REPLICA = "You can't write against a read only replica."
         (ResponseError("MISCONF Redis is configured to save RDB snapshots, but it is not able to"), "cannot save its data"),
         (ResponseError("NOREPLICAS Not enough good replicas to write."), "too few replicas"),
         (MasterDownError("Link with MASTER is down", status_code="MASTERDOWN"), "lost its master"),
+        (ResponseError("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."), "busy with a script"),
         (BusyLoadingError("Redis is loading the dataset in memory"), "reading its data"),
         (ConnectionError("max number of clients reached"), "maxclients"),
         (NoPermissionError("this user lacks +xdel", status_code="NOPERM"), "lacks +xdel"),

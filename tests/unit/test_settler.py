@@ -1,0 +1,44 @@
+"""What waits to be hopped is hopped, whatever ends the loop that does it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from notifier.stages.settler import Settler
+from notifier.streams.group import ConsumerGroup
+from notifier.streams.hop import HopResult, Move
+
+
+class Group:
+    """Hops, but the first time a library lets a cancellation out."""
+
+    def __init__(self) -> None:
+        self.hopped: list[str] = []
+        self._cancels = True
+
+    async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
+        if self._cancels:
+            self._cancels = False
+            raise asyncio.CancelledError
+        self.hopped += [move.entry_id for move in moves]
+        return [HopResult.MOVED for _ in moves]
+
+
+async def test_what_waits_is_hopped_by_the_next_run_after_a_cancellation_of_nobody() -> None:
+    group = Group()
+    settler = Settler(cast("ConsumerGroup", group))
+    settling = asyncio.create_task(settler.settle([Move("{s}:in", "1-0")]))
+    await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await settler.run()
+
+    again = asyncio.create_task(settler.run())
+    async with asyncio.timeout(5):
+        await settling
+    again.cancel()
+
+    assert group.hopped == ["1-0"]
