@@ -54,7 +54,10 @@ _WORD_JOINER = "\u2060"
 _OPENING = re.compile("[*_\u2066-\u2068]+\\Z")
 _CLOSING = re.compile("[*_\u2069]+")
 """Emphasis and isolates (U+2066 to U+2068, ended by U+2069) around a value."""
-_LATIN_FIRST = re.compile(r"(?:[\W\d_])*+[A-Za-z\u00c0-\u058f]")
+_LEFT_TO_RIGHT = re.compile(
+    r"(?:[\W\d_])*+[A-Za-z\u00c0-\u058f]|(?![0-9]+(?:[-,.:/][0-9]+)*\Z)(?:[\W_]*+[0-9])(?:[\W_0-9])*+\Z"
+)
+"""What begins with Latin letters; and digits without letters, unless they stay in order by themselves (Unicode TR9, W4)."""
 _LINE_ENDS = re.compile("[\r\n\x85\u2028\u2029]+")
 _ADDRESS = re.compile(r"(?i:https?://|mailto:)[^\s\\]++")
 
@@ -284,10 +287,10 @@ def _arabic_at(before: str, after: str, expression: str) -> Clean:
 
 
 def _alone(text: str) -> str:
-    """Escape and isolate: `17-ab.` is read as `.ab-17` in a paragraph from right to left."""
+    """Escape and isolate: in a paragraph from right to left `17-ab.` is read as `.ab-17`, and `-5` as `5-`."""
     paragraphs = escape_markdown(text).split("\n\n")
     return "\n\n".join(
-        f"\u2068{each}\u2069" if _LATIN_FIRST.match(each) else each for each in paragraphs
+        f"\u2068{each}\u2069" if _LEFT_TO_RIGHT.match(each) else each for each in paragraphs
     )
 
 
@@ -308,7 +311,9 @@ def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:
     return cleaned
 
 
-def _as_text(clean: Callable[[str], str]) -> Callable[[Value], Value]:
+def _as_text(
+    clean: Callable[[str], str], *, of_number: Callable[[str], str] = str
+) -> Callable[[Value], Value]:
     """Write any value as text: Teams refuses a card whose text is a number, which a binding keeps."""
 
     def written(value: Value) -> Value:
@@ -318,7 +323,7 @@ def _as_text(clean: Callable[[str], str]) -> Callable[[Value], Value]:
             return GAP
         if isinstance(value, list | dict):
             return clean(to_json(value))
-        return to_text(value)
+        return of_number(to_text(value))
 
     return written
 
@@ -334,7 +339,7 @@ _MARKDOWN_CLEAN = Clean(
     finish=_without_links,
 )
 _ARABIC_CLEAN = replace(_MARKDOWN_CLEAN, within=_arabic_at)
-_ALONE_CLEAN = Clean(_as_text(_alone), text=_alone)
+_ALONE_CLEAN = Clean(_as_text(_alone, of_number=_alone), text=_alone)
 _MACRO_CLEAN = Clean(
     _as_text(_escape_but_macros), text=_escape_but_macros, harmless=_PLAIN.fullmatch
 )

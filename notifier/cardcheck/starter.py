@@ -99,6 +99,14 @@ def _text(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
+def with_fields(there: str, new: str) -> str:
+    """Add the tables of a fields.toml to one that is there, but for those that it has already, as of a card that was deleted."""
+    tables = [f"[{table}" for table in f"\n{new}".split("\n[")[1:]]
+    headings = {line.strip() for line in there.splitlines()}
+    missing = [table for table in tables if table.partition("\n")[0] not in headings]
+    return "\n\n".join(text.strip() for text in (there, *missing) if text.strip()) + "\n"
+
+
 def written_over(folder: Path, files: Sequence[str]) -> list[Path]:
     """Return which of these files are there already, but for fields.toml, which is added to."""
     return [

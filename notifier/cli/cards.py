@@ -17,6 +17,7 @@ from notifier.cardcheck.starter import (
     route_line,
     shipped_files,
     starter_files,
+    with_fields,
     written_over,
 )
 from notifier.cards import Cards, card_template, layered, load_cards
@@ -51,6 +52,7 @@ from notifier.templating import Template
 app = typer.Typer(help="Card templates: list, check, render, new.", no_args_is_help=True)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
 @app.command("list")
@@ -153,7 +155,7 @@ def new_card(
 ) -> None:
     """Write a card to begin with, its Arabic twin, its fields and a sample, and show its route."""
     loaded = settings(config)
-    fields = field or ["subject", "details"]
+    fields = list(dict.fromkeys(field or ["subject", "details"]))
     for text in (name, *fields):
         if not _NAME.fullmatch(text):
             raise typer.BadParameter(
@@ -166,6 +168,10 @@ def new_card(
         )
     folder = out or Path(loaded.cards.directory)
     kind = event_type or name.replace("_", ".")
+    if not _TYPE.fullmatch(kind):
+        raise typer.BadParameter(
+            "write letters, digits and _ . : -, a letter or digit first", param_hint="--type"
+        )
     channels = [next(iter(loaded.channels))]
     copied = shipped_files(name)
     files = copied or starter_files(name, kind, fields, channels)
@@ -176,7 +182,7 @@ def new_card(
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if file == "fields.toml" and path.exists():
-                text = f"{path.read_text(encoding='utf-8-sig').rstrip()}\n\n{text}"
+                text = with_fields(path.read_text(encoding="utf-8-sig"), text)
         write_text(path, text)
         typer.echo(f"wrote {path}")
     if not loaded.cards.directory:

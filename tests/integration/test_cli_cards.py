@@ -205,6 +205,21 @@ def test_a_new_card_is_sound_with_its_route(tmp_path: Path):
     assert notifier("cards", "check", NOTIFIER_CONFIG=str(settings)).returncode == 0
 
 
+def test_a_card_that_was_deleted_is_made_anew_and_mistyped_options_harm_nothing(tmp_path: Path):
+    new = ("cards", "new", "refund", "--out", str(tmp_path), "--field", "amount")
+    assert notifier(*new, "--type", "../elsewhere").returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+    for fields in ((), ("--field", "payer", "--field", "amount")):
+        assert notifier(*new, *fields).returncode == 0
+        checked = notifier("cards", "check", str(tmp_path))
+        assert (checked.returncode, checked.stderr) == (0, "")
+        (tmp_path / "samples" / "refund.json").unlink()
+        for path in tmp_path.glob("refund*.json"):
+            path.unlink()
+    assert "[refund.payer]" in (tmp_path / "fields.toml").read_text()
+
+
 def test_a_new_card_with_the_name_of_a_shipped_one_is_its_copy(tmp_path: Path):
     made = notifier(
         "cards", "new", "claim_rejected", TEAMS_CARDS__DIRECTORY=str(tmp_path / "own")

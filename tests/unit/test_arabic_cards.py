@@ -115,11 +115,17 @@ def test_a_value_within_arabic_text_is_isolated(text: str, shown: str) -> None:
         ("2026-00451-7", "2026-00451-7"),
         ("مطالبة ab", "مطالبة ab"),
         (5, "5"),
+        ("1,250.50", "1,250.50"),
+        ("-1,250.50", "\u2068-1,250.50\u2069"),
+        (-1250.5, "\u2068-1250.5\u2069"),
+        ("+966 50 123 4567", "\u2068+966 50 123 4567\u2069"),
+        ("10:15 - 11:00", "\u206810:15 - 11:00\u2069"),
+        ("2026--7", "\u20682026--7\u2069"),
+        ("٥ - ٦", "٥ - ٦"),
+        ("—", "—"),
     ],
 )
-def test_a_value_alone_that_begins_with_latin_letters_is_isolated(
-    value: Any, shown: str
-) -> None:
+def test_a_value_alone_that_would_run_the_wrong_way_is_isolated(value: Any, shown: str) -> None:
     card: Any = {"lang": "ar", "body": [{"type": "TextBlock", "text": "${x}", "id": "${x}"}]}
     expanded: Any = card_template(card).expand({"x": value})
     assert expanded["body"][0]["text"] == shown
