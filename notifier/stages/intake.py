@@ -181,6 +181,8 @@ class Intake:
             if result is HopResult.REFUSED
         ]
         if refused:
+            # There may be so many that the first can be claimed once more before the last: what is new must not wait for them.
+            self._claim.later()
             await self._group.put_back(self._stream, refused)
         words: Counter[str] = Counter()
         for decision, result in zip(batch, results, strict=True):

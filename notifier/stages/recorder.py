@@ -125,6 +125,7 @@ class Recorder:
         ]
         if refused:
             # A dead letter, for whose key Redis refuses it; it is tried again after a lease.
+            self._claim.later()
             await self._group.put_back(self._keys.outcomes, refused)
         self._in_hand = self._in_hand[len(entries) :]
         if self._spans is not None:

@@ -160,3 +160,7 @@ class Every:
     def again(self) -> None:
         """Be due at once: there may be more."""
         self._next = 0.0
+
+    def later(self) -> None:
+        """Be due when the interval has passed from now on, whatever was asked for."""
+        self._next = self._clock() + self._seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,8 @@ async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
             pool := getattr(client, "connection_pool", None), Sharing
         ):
             # Its connections stay healthy, so nothing else would ever make the driver ask for the new master.
-            await pool.leave()
+            with suppress(RedisError, OSError):  # one that hangs is closed all the same
+                await pool.leave()
         raise stream_error(url, exc) from exc
     finally:
         progress.waits(0)

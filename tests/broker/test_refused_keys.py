@@ -16,7 +16,16 @@ from notifier.stages.settler import Settler
 from notifier.streams.abandoned import AbandonedLanes, Drained
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move
-from tests.support.backlog import KEYS, NORMAL, STREAM, calm, ids, publish, read_all
+from tests.support.backlog import (
+    BATCH,
+    KEYS,
+    NORMAL,
+    STREAM,
+    calm,
+    ids,
+    publish,
+    read_all,
+)
 from tests.support.reading import SOURCE, TARGET, Joined, read
 from tests.support.stages import Stages
 
@@ -202,6 +211,28 @@ async def test_events_for_a_refused_lane_wait_in_their_stream_while_others_go_on
     assert await ids(client, lane) == ["n2"]
     assert await ids(client, NORMAL) == ["n1", "n3", "n2"]
     assert await pending(client, STREAM) == 0
+
+
+async def test_new_events_are_read_however_many_are_refused_again_and_again(
+    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+):
+    await group.ensure([STREAM])
+    await wrong_type(client, KEYS.lane("devops", urgent=False))
+    await publish(
+        client, [{**calm(each), "stakeholders": "devops"} for each in range(3 * BATCH)]
+    )
+    await read_all(stages.intake(group))
+    for each in await client.xpending_range(STREAM, "notifier", "-", "+", 3 * BATCH):
+        await client.xclaim(
+            STREAM, "notifier", "gone", 0, [each["message_id"]], idle=10**9, justid=True
+        )
+    await publish(client, [calm(100)])
+    intake = stages.intake(group)
+
+    await intake.turn()
+    await intake.turn()
+
+    assert await ids(client, NORMAL) == ["n100"]
 
 
 async def test_a_delivery_whose_hop_is_refused_waits_alone(
