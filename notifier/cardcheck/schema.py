@@ -106,6 +106,23 @@ def card_faults(card: JsonValue) -> Iterator[Fault]:
     if card.get("version") not in ("1.0", "1.1", "1.2", "1.3", "1.4", "1.5"):
         yield Fault("$.version", "Teams shows Adaptive Cards up to 1.5; set it to 1.5")
     yield from _walk(card, "$", element=True)
+    yield from _repeated_ids(card, "$", set())
+
+
+def _repeated_ids(node: JsonValue, path: str, seen: set[str]) -> Iterator[Fault]:
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            yield from _repeated_ids(item, f"{path}[{number}]", seen)
+    elif isinstance(node, dict):
+        name = node.get("id")
+        if isinstance(name, str) and name and isinstance(node.get("type"), str):
+            if name in seen:
+                message = "is the id of another element too: phones show nothing of such a card; leave it out, or make each one unique"
+                yield Fault(f"{path}.id", message, warning=True)
+            seen.add(name)
+        for key, value in node.items():
+            if key not in ("fallback", "msteams", "requires", "data"):
+                yield from _repeated_ids(value, f"{path}.{key}", seen)
 
 
 def _walk(node: JsonValue, path: str, *, element: bool = False) -> Iterator[Fault]:

@@ -29,6 +29,7 @@ _COMMA = 1
 
 _OPEN_LINK = re.compile(r"\[[^\[\]]*\]\([^()\s]*\Z")
 _BOLD = re.compile(r"(?<!\\)\*\*")
+_ISOLATES, _END_OF_ISOLATE = re.compile("[\u2066-\u2068]"), "\u2069"
 
 _LEAST_CUT = 60
 """Characters that each round of cutting takes at least: more than the note adds."""
@@ -174,13 +175,8 @@ def _kind(item: JsonValue) -> str:
 def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> JsonValue:
     words = f"و{count} أخرى" if arabic else f"and {count} more"
     text = f"[{words}]({more_link})" if more_link else words
-    block: JsonValue = {
-        "type": "TextBlock",
-        "id": "notifier-more",
-        "text": text,
-        "wrap": True,
-        "isSubtle": True,
-    }
+    # Without an id: phones show nothing of a card in which two elements have the same.
+    block: JsonValue = {"type": "TextBlock", "text": text, "wrap": True, "isSubtle": True}
     match key:
         case "facts":
             return {"title": "…", "value": text}
@@ -221,7 +217,7 @@ def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> int:
 
 
 def _cut(text: str, keep: int, arabic: bool) -> str:
-    """Cut at a blank where there is one near, never inside an escape, a date macro or a link; close what is bold."""
+    """Cut at a blank where there is one near, never inside an escape, a date macro or a link; close what is bold or isolated."""
     kept = text[:keep]
     blank = kept.rfind(" ", keep - 60)
     if blank > 0:
@@ -234,6 +230,7 @@ def _cut(text: str, keep: int, arabic: bool) -> str:
     missing = len(text) - len(kept)
     if len(_BOLD.findall(kept)) % 2:
         kept = f"{kept}**" if not kept.endswith("**") else kept[:-2]
+    kept += _END_OF_ISOLATE * (len(_ISOLATES.findall(kept)) - kept.count(_END_OF_ISOLATE))
     return f"{kept} … ({f'و{missing} حرفًا' if arabic else f'and {missing} more characters'})"
 
 

@@ -105,6 +105,7 @@ def test_what_teams_would_not_show_is_a_fault_with_file_place_and_fix(
         (add({"type": "Media", "sources": [{"mimeType": "video/mp4", "url": "https://x"}]}), "].type", "Media"),
         (add(TABLE), "].type", "Table"),
         (lambda card: card.update(actions=[OPEN] * 7), "$.actions", "6"),
+        (add({"type": "Container", "items": [{**TEXT, "text": "x", "id": "row"}] * 2}), "].id", "phones"),
     ],
 )  # fmt: skip
 def test_what_teams_takes_is_a_warning_at_most(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.cardcheck.schema import schema_faults
+from notifier.cardcheck.schema import card_faults, schema_faults
 from notifier.jsontext import to_json_bytes
 from notifier.teams import fit
 from notifier.teams.envelope import counted_size
@@ -96,6 +96,20 @@ def test_a_cut_leaves_no_half_of_a_link_and_closes_what_is_bold() -> None:
     assert "](" not in text
     bold = fitted(card(text_block(f"**{'word ' * 9000}**")), 2000)["body"][0]["text"]
     assert bold.count("**") == 2
+
+
+def test_a_cut_leaves_no_isolate_open() -> None:
+    text = fitted(card(text_block(f"رقم \u2068{'word ' * 9000}\u2069 هنا"), lang="ar"), 2000)
+    shown = text["body"][0]["text"]
+    assert (shown.count("\u2068"), shown.count("\u2069")) == (1, 1)
+    assert shown.index("\u2069") < shown.index("…")
+
+
+def test_notes_of_two_lists_have_no_id_in_common() -> None:
+    rows = {"type": "Container", "items": [text_block("x" * 80)] * 200}
+    result = fitted(card(rows, rows), 5_000)
+    assert json.dumps(result).count(" more](") == 2
+    assert not list(card_faults(result))
 
 
 def test_an_arabic_card_says_it_in_arabic() -> None:
