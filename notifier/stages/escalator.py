@@ -205,11 +205,16 @@ class Escalator:
         planned = []
         for family, rows, escalate in escalating:
             known = {each: taken[each] for each in _members(family) if each in taken}
-            settled = [each for each, word in known.items() if word != ESCALATE]
-            if settled or known.keys() - _recorded(family):
+            settled = {each for each, word in known.items() if word != ESCALATE}
+            missing = settled | (known.keys() - _recorded(family))
+            if missing:
                 # A version that could not read it may have dropped the entry that brings it here.
                 await work.accept(
-                    [each for each in await self._taken.acted(settled) if is_recordable(each)]
+                    [
+                        each
+                        for each in await self._taken.acted(sorted(missing))
+                        if is_recordable(each)
+                    ]
                 )
                 looks |= _next_look(family, rows, work.now + _ON_ITS_WAY)
                 continue

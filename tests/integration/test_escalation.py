@@ -629,6 +629,24 @@ async def test_an_acknowledgement_whose_entry_was_dropped_is_brought_to_postgres
     assert (kept["who"], kept["action"]) == ("Sara", "acknowledge")
 
 
+async def test_an_escalation_by_hand_whose_entry_was_dropped_is_brought_to_postgres_all_the_same(
+    redis_url: str, database_url: str
+):
+    [lead, _] = record(database_url, "e1", "pmo compliance")
+    async with world(redis_url, database_url) as w:
+        await w.actions.take(
+            Action(lead, "escalate", "Omar", "", Via.PAGE, datetime.now(UTC)), None
+        )
+        assert await w.minutes(6) == []
+
+    [kept] = rows(database_url, "SELECT * FROM teams_actions")
+    assert (str(kept["notification_id"]), kept["who"], kept["action"]) == (
+        lead,
+        "Omar",
+        "escalate",
+    )
+
+
 async def test_a_killed_daemon_s_escalations_are_taken_up_by_the_next(
     daemons: Daemons, tmp_path: Path
 ):
