@@ -37,7 +37,7 @@ def add_intake(daemon: Daemon) -> None:
             masking=daemon.snapshot.masking,
             settings=config.intake,
             redis_settings=config.redis,
-            now=utc_now,
+            now=daemon.clock.now,
             signers=daemon.snapshot.signers,
             spans=daemon.spans,
         )

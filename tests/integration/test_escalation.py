@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -534,6 +535,10 @@ async def test_on_a_machine_whose_clock_is_wrong_events_escalate_in_time_and_rea
     state = await readiness(daemons)
     assert state["status"] == 200
     assert "clock" in state["warnings"]
+    # Its id says when it was added, by Redis' clock.
+    await until(lambda: len(rows(daemons.database_url)) == 3)
+    happened = min(row["event_time"] for row in rows(daemons.database_url))
+    assert abs(happened.timestamp() - time.time()) < 600
 
 
 async def test_escalating_by_hand_tells_the_next_channel_at_once_and_it_can_acknowledge(
