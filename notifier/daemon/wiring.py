@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime
 
 import structlog
 
@@ -37,12 +38,17 @@ def add_intake(daemon: Daemon) -> None:
             masking=daemon.snapshot.masking,
             settings=config.intake,
             redis_settings=config.redis,
-            now=daemon.clock.now,
+            now=lambda: _latest(daemon),
             signers=daemon.snapshot.signers,
             spans=daemon.spans,
         )
         daemon.intakes.append(intake)
         daemon.working.append(_turning(daemon, intake.turn, f"intake {stream}"))
+
+
+def _latest(daemon: Daemon) -> datetime:
+    """Return what time it is by the clock that is ahead: an entry's time is to be believed unless all say that it lies ahead."""
+    return max(utc_now(), daemon.clock.now())
 
 
 def add_delivery(daemon: Daemon, stack: AsyncExitStack) -> None:
