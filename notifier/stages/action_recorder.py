@@ -73,9 +73,6 @@ class ActionRecorder:
             StreamError: Redis is away.
             StoreError: Postgres is away; the batch stays in hand for the next turn.
         """
-        if not self._looked_at_unreadable:
-            await self._put_back()
-            self._looked_at_unreadable = True
         if not self._in_hand:
             self._in_hand = [
                 entry
@@ -90,6 +87,10 @@ class ActionRecorder:
             self._in_hand = []
         if self._apply.due() or count:
             await self.apply_waiting()
+        if not self._looked_at_unreadable:
+            # Last: while Redis refuses that key, what can be read is recorded all the same.
+            await self._put_back()
+            self._looked_at_unreadable = True
         return count
 
     async def _accepted(self, entries: Sequence[Entry]) -> list[Move]:

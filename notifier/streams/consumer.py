@@ -24,7 +24,7 @@ from notifier.streams.connection import Client, redis_errors
 from notifier.streams.entries import ALONE, LARGEST_BYTES, Entry, of_reply
 from notifier.streams.failures import obeys_nobody
 from notifier.streams.pool import a_read_that_waits
-from notifier.streams.refusals import Refusals, refusal
+from notifier.streams.refusals import Refusals, of_another_type, refusal
 from notifier.streams.replies import ReplyTooLargeError
 from notifier.streams.scripts import Script
 
@@ -204,7 +204,7 @@ class Consumer:
         try:
             now_ms, reply, ahead = await self._run("claim", [stream], argv)
         except StreamError as exc:
-            if "WRONGTYPE" in str(exc.__cause__):
+            if of_another_type(exc):
                 self.refusals.note(f"xclaim {stream} {exc.__cause__}".encode())
                 return [], []
             if "NOGROUP" not in str(exc.__cause__):
@@ -248,7 +248,7 @@ class Consumer:
                 with self._watched():
                     return await self._scripts[script].run(self.client, keys_, argv)
         except StreamError as exc:
-            if "WRONGTYPE" not in str(exc.__cause__):
+            if not of_another_type(exc):
                 raise
             # Those that may meet it have one key, or name it on their own.
             key = keys_[-1] if script == "room" else keys_[0]

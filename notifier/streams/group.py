@@ -8,6 +8,7 @@ from typing import Any, cast
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
+from notifier.errors import StreamError
 from notifier.streams import keys
 from notifier.streams.channel_state import Failing
 from notifier.streams.consumer import GIVEN_UP_MS, Consumer
@@ -15,7 +16,7 @@ from notifier.streams.entries import ALONE
 from notifier.streams.hop import HopResult, Move, pack
 from notifier.streams.keys import Keys
 from notifier.streams.pages import Page, Span, read_page
-from notifier.streams.refusals import refusal
+from notifier.streams.refusals import of_another_type, refusal
 from notifier.streams.stream_ids import LAST
 from notifier.streams.views import Floor, Glance, number_of
 
@@ -116,12 +117,21 @@ class ConsumerGroup(Consumer):
         burst: int,
         distance_seconds: float,
     ) -> list[float]:
-        """Reserve `count` requests to a channel; returns the seconds to wait for each."""
+        """Reserve `count` requests to a channel; returns the seconds to wait for each.
+
+        Raises:
+            StreamError: Redis is away, or another program keeps something else under this key, which log and /readyz name too.
+        """
+        key = keys.rate(channel, self._group)
         argv = [count, seconds_each * 1000, burst, distance_seconds * 1000]
-        return [
-            wait / 1000
-            for wait in await self._run("reserve", [keys.rate(channel, self._group)], argv)
-        ]
+        try:
+            waits = await self._run("reserve", [key], argv)
+        except StreamError as exc:
+            if of_another_type(exc):
+                self.refusals.note(f"reserve {key} WRONGTYPE".encode())
+            raise
+        self.refusals.forget([key])
+        return [wait / 1000 for wait in waits]
 
     async def spent(self, channel: str) -> float:
         """Return how many seconds it takes until all of a channel's burst is free again; spends nothing.
@@ -207,9 +217,7 @@ class ConsumerGroup(Consumer):
 
     async def newest(self, stream: str, *, before: str, count: int) -> Page:
         """Return entries of any stream, newest first, from the id `before` down ("+" = the newest, "(id" = without it)."""
-        async with self._errors():
-            span = Span(before, "-", newest_first=True)
-            return await read_page(self.client, stream, span, count=count)
+        return await self._page(stream, Span(before, "-", newest_first=True), count)
 
     async def between(self, stream: str, start: str, end: str, *, count: int) -> Page:
         """Return entries of any stream, oldest first (XRANGE; "-", "+" and "(id" as there).
@@ -217,8 +225,16 @@ class ConsumerGroup(Consumer):
         Raises:
             StreamError: Redis is away.
         """
-        async with self._errors():
-            return await read_page(self.client, stream, Span(start, end), count=count)
+        return await self._page(stream, Span(start, end), count)
+
+    async def _page(self, stream: str, span: Span, count: int) -> Page:
+        try:
+            async with self._errors():
+                return await read_page(self.client, stream, span, count=count)
+        except StreamError as exc:
+            if not of_another_type(exc):
+                raise
+            raise refusal(self._url, f"xrange {stream} WRONGTYPE".encode()) from exc.__cause__
 
     async def floor(self, stream: str) -> Floor:
         """Return what the group has acknowledged of an event stream.

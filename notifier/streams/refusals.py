@@ -122,6 +122,11 @@ def refusal(url: str, reply: bytes) -> StreamError:
     return StreamError(f"Redis at {mask_url(url)}: {key}: {why}")
 
 
+def of_another_type(exc: StreamError) -> bool:
+    """Tell whether a key was refused for what another program keeps under it."""
+    return "WRONGTYPE" in str(exc.__cause__)
+
+
 def lacks_right(reply: bytes) -> bool:
     """Tell whether a script was refused for a right that this user lacks (Redis 6.2 and 7.0 say: "can't run this command")."""
     return b"permission" in reply or b"can't run" in reply

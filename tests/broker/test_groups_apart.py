@@ -12,8 +12,9 @@ import redis.asyncio
 
 from notifier.actions import Action, Via
 from notifier.config import Config, RedisSettings
+from notifier.errors import StreamError
 from notifier.stages.action_recorder import ActionRecorder
-from notifier.streams.actions import ACCEPTED, Actions
+from notifier.streams.actions import ACCEPTED, UNREADABLE, Actions
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.leases import Leases
 
@@ -114,3 +115,18 @@ async def test_what_the_default_group_accepted_is_left_to_it(
 
     assert await recorded(client, settings["staging"]) == []
     assert await recorded(client, settings["notifier"]) == ["Sara"]
+
+
+async def test_actions_are_recorded_while_another_program_keeps_the_key_of_unreadable_ones(
+    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+):
+    made, book = recorder(client, settings["notifier"])
+    await made.turn()
+    made, book = recorder(client, settings["notifier"])
+    await client.sadd(UNREADABLE, "a")  # type: ignore[misc]
+    await client.xadd(ACCEPTED, cast("Any", by("Sara").fields()))
+
+    with pytest.raises(StreamError, match=UNREADABLE):
+        await made.turn()
+
+    assert book.who == ["Sara"]

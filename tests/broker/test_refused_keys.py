@@ -319,3 +319,19 @@ async def test_the_error_names_a_key_of_another_type(
 
     with pytest.raises(StreamError, match=re.escape(key)):
         await step(group)
+
+
+async def test_a_rate_limit_of_another_type_is_told_until_it_is_gone(
+    client: redis.asyncio.Redis, group: ConsumerGroup
+):
+    heard: list[tuple[str, bool]] = []
+    group.refusals.listener = lambda key, why: heard.append((key, why is not None))
+    await client.sadd("teams:rate:sre", "a")  # type: ignore[misc]
+
+    # Whoever is to post waits; nothing else says why.
+    with pytest.raises(StreamError):
+        await reserve(group)
+    await client.delete("teams:rate:sre")
+    await reserve(group)
+
+    assert heard == [("teams:rate:sre", True), ("teams:rate:sre", False)]
