@@ -2,7 +2,10 @@
 -- transactional: false
 -- The time from which a row waits for an answer, by the clocks of the servers; NULL: recorded by a version before this migration.
 -- Made while the daemons go on writing. What an interrupted attempt left is made anew, for it is not valid.
+-- Whoever waits for a table's lock, behind a backup for example, holds up all writers.
+SET lock_timeout = '10s';
 ALTER TABLE teams_notifications ADD COLUMN IF NOT EXISTS waiting_since timestamptz;
+SET lock_timeout = 0;
 -- The scheduler takes what is due by priority. Rows that never escalate are not in it.
 DROP INDEX CONCURRENTLY IF EXISTS teams_notifications_escalation_due_idx;
 CREATE INDEX CONCURRENTLY teams_notifications_escalation_due_idx ON teams_notifications (priority, escalation_check_at)

@@ -134,6 +134,22 @@ def test_a_migration_outside_of_a_transaction_runs_statement_by_statement(
     assert migrate_down(empty_database_url) == [SLOW]
 
 
+def test_no_migration_holds_up_the_writers_behind_a_lock_that_lasts(
+    empty_database_url: str, own_migrations: Path
+):
+    migrate_up(empty_database_url)
+    migrate_down(empty_database_url, steps=len(ALL) - ALL.index("0010.escalation_due"))
+    path = own_migrations / "0010.escalation_due.sql"
+    path.write_text(path.read_text().replace("'10s'", "'50ms'"))
+
+    with psycopg.connect(empty_database_url) as reader:
+        reader.execute("SELECT FROM teams_notifications")
+        with pytest.raises(StoreError, match="lock"):
+            migrate_up(empty_database_url, statement_seconds=20)
+
+    assert migrate_up(empty_database_url)[0] == "0010.escalation_due"
+
+
 @pytest.fixture
 def guest(postgres_server: Server, empty_database_url: str) -> Iterator[str]:
     """The empty database as a role that owns nothing, as Postgres 15 and newer let nobody make tables."""
