@@ -193,6 +193,11 @@ class ChannelGate:
             else:
                 return wait
 
+    def go_on(self) -> None:
+        """Raise StoppedError if no post may begin any more."""
+        if self._stop.is_set():
+            raise StoppedError
+
     async def sleep(self, seconds: float) -> None:
         """Wait before a retry; raises StoppedError."""
         await self._sleep(seconds)

@@ -102,6 +102,7 @@ class Poster:
         """
         if self._sender is None:
             return Tried(), None
+        sender = self._sender
         headers = {
             "X-Correlation-ID": notification.correlation_id,
             "X-Priority": notification.priority.value,
@@ -113,18 +114,15 @@ class Poster:
             headers["tracestate"] = notification.tracestate
         tried = Tried()
         begun = False
+        span: Span | None = None
         probe = await self._gate.admit()
 
-        async def attempt() -> _Result:
-            nonlocal tried, begun
-            await self._gate.reserve()
+        async def begin() -> None:
+            """Look once more before a post begins: the wait for a connection may have been long."""
+            nonlocal begun, span
+            self._gate.go_on()
             if not await still_ours():
                 raise TakenOverError
-            # Looked up for each attempt: a mended URL helps what is being retried already.
-            sender = self._sender
-            if sender is None:
-                raise _NoWebhookError
-            span = None
             if self._spans is not None:
                 span = post_span(self._spans, notification, sender.address, resends=tried.count)
                 headers["traceparent"] = span.traceparent
@@ -132,8 +130,21 @@ class Poster:
                 # Each attempt is a span of its own, also where nobody records it.
                 headers["traceparent"] = context.child(new_span_id()).traceparent
             begun = True
+
+        async def attempt() -> _Result:
+            nonlocal tried, sender
+            await self._gate.reserve()
+            # Looked up for each attempt: a mended URL helps what is being retried already.
+            if self._sender is None:
+                raise _NoWebhookError
+            sender = self._sender
             post = partial(
-                sender.post, body, headers, message_id=notification.id, now=self._now
+                sender.post,
+                body,
+                headers,
+                message_id=notification.id,
+                now=self._now,
+                begin=begin,
             )
             answer = await (post() if alone is None else alone.do(post))
             tried = tried.plus(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -92,13 +92,19 @@ class WebhookSender:
         *,
         message_id: str,
         now: Callable[[], datetime],
+        begin: Callable[[], Awaitable[None]] | None = None,
     ) -> Answer:
-        """Post the exact bytes of `body`, signed; never raises for what the network or the receiver does."""
+        """Post the exact bytes of `body`, signed; never raises for what the network or the receiver does.
+
+        `begin` is called when there is a connection to be had, and may add headers; what it raises is the end of it.
+        """
         self._posting += 1
         self._idle.clear()
         try:
             # What waits for a connection has not begun: that says nothing about the channel.
             async with self._of_channel, self._of_all:
+                if begin is not None:
+                    await begin()
                 return await self._posted(body, headers, message_id=message_id, now=now)
         finally:
             self._posting -= 1

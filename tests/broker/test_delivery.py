@@ -189,6 +189,37 @@ async def test_notification_that_another_process_claimed_is_not_posted(
     assert await stages.outcomes() == []
 
 
+async def test_what_waits_for_a_connection_when_the_daemon_stops_is_left_to_others(
+    client: redis.asyncio.Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
+):
+    _, waiting = await stages.put(*notifications(2))
+    webhook_receiver.hold()
+    async with stages.lane(url, connections=1) as lane:
+        await lane.delivery.turn()
+        await webhook_receiver.wait_for(1)
+        lane.stop.set()
+        webhook_receiver.release()
+        await lane.delivery.drain()
+
+    assert len(webhook_receiver.requests) == 1
+    assert [entry_id.decode() for entry_id, _ in await client.xrange(NORMAL)] == [waiting]
+
+
+async def test_what_another_process_claimed_while_it_waited_for_a_connection_is_not_posted(
+    client: redis.asyncio.Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
+):
+    _, waiting = await stages.put(*notifications(2))
+    webhook_receiver.hold()
+    async with stages.lane(url, connections=1, lease_seconds=0.001) as lane:
+        await lane.delivery.turn()
+        await webhook_receiver.wait_for(1)
+        await client.xclaim(NORMAL, "notifier", "other", 0, [waiting])
+        webhook_receiver.release()
+        await lane.delivery.drain()
+
+    assert len(webhook_receiver.requests) == 1
+
+
 async def test_notification_that_no_process_survives_is_a_dead_letter_and_is_not_posted(
     client: redis.asyncio.Redis,
     broker: Broker,

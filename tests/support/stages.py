@@ -110,6 +110,7 @@ class Stages:
         lease_seconds: float = 15,
         rate_limit: RateLimitSettings | None = None,
         retries: int = 0,
+        connections: int = 10,
         **settings: object,
     ) -> AsyncIterator[Lane]:
         """Deliver to the channel sre, whose webhook has this URL; retries wait for 10 ms at most."""
@@ -127,7 +128,9 @@ class Stages:
         gate = ChannelGate(
             "sre", group, streams=(STREAM,), rate_limit=rate_limit or unlimited, breaker=config.breaker, stop=stop, clock=time.monotonic,
         )  # fmt: skip
-        http = config.http.model_copy(update={"allow_loopback_webhooks": True})
+        http = config.http.model_copy(
+            update={"allow_loopback_webhooks": True, "connections_per_host": connections}
+        )
         sender = WebhookSender(url, http, keys=_KEYS)
         settler = Settler(group)
         delivery = ChannelDelivery(STREAM, gate, sender, settler, parts)
