@@ -42,6 +42,9 @@ _LONGEST_SLACK_SECONDS = 5.0
 _CANCEL_SECONDS = 2.0
 """How long a server may take to end a statement when it is asked to."""
 
+_LOOKS_SECONDS = 60.0
+"""How often a wait for an answer is looked after. The driver's default is all the time, for as long as Postgres works."""
+
 _SESSION = (
     b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET standard_conforming_strings = on;"
     b"SET default_transaction_isolation = 'read committed'; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '5min';"
@@ -78,7 +81,7 @@ class _Bounded(psycopg.AsyncConnection[Any]):
         try:
             try:
                 async with asyncio.timeout(self.limit_seconds):
-                    return await waiting.wait_async(gen, self.pgconn.socket)
+                    return await waiting.wait_async(gen, self.pgconn.socket, _LOOKS_SECONDS)
             except TimeoutError:
                 return await self._ended(gen)
         except asyncio.CancelledError:
@@ -95,7 +98,7 @@ class _Bounded(psycopg.AsyncConnection[Any]):
         try:
             async with asyncio.timeout(_CANCEL_SECONDS):
                 await self.cancel_safe(timeout=_CANCEL_SECONDS)
-                return await waiting.wait_async(gen, self.pgconn.socket)
+                return await waiting.wait_async(gen, self.pgconn.socket, _LOOKS_SECONDS)
         except psycopg.errors.QueryCanceled:
             raise
         except (psycopg.Error, TimeoutError):

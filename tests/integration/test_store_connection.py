@@ -262,6 +262,21 @@ async def test_a_statement_that_takes_too_long_is_told_from_a_server_that_hangs(
     await connection.close()
 
 
+async def test_nothing_is_done_while_a_slow_statement_runs(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    connection = to(database_url)
+    await ask(connection, "SELECT 1")
+    selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    select, turns = selector.select, []
+    monkeypatch.setattr(selector, "select", lambda wait: turns.append(wait) or select(wait))
+
+    await ask(connection, "SELECT pg_sleep(0.3)")
+
+    assert len(turns) < 100
+    await connection.close()
+
+
 async def test_a_loop_that_waits_for_a_slow_statement_is_not_one_that_hangs(database_url: str):
     connection = to(database_url, statement_seconds=60)
     health, stop, hung = Health(), asyncio.Event(), asyncio.Event()
