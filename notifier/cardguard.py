@@ -41,6 +41,7 @@ _PLAIN = re.compile(
 )
 """Most texts: ASCII without a sign that may be Markdown anywhere, or at the beginning."""
 _PLAIN_TO_ITS_END = re.compile(rf"(?:{_PLAIN.pattern})(?<! )")
+_PLAIN_JOINED = re.compile(rf"(?:,? (?=[A-Za-z]))?(?:{_PLAIN.pattern})(?<!!)")
 _QUIET = r"[^\\`*\[\]<>_~&){\x00-\x1f\x7f]*+"
 _HARMLESS = re.compile(
     rf"(?:[A-Za-z]|(?!\s*(?:[-+#=|:]|\d+[.)](?:\s|\Z))| {{4}})[^\\`*\[\]<>_~&){{\x00-\x1f\x7f])"
@@ -343,7 +344,9 @@ _ALONE_CLEAN = Clean(_as_text(_alone, of_number=_alone), text=_alone)
 _MACRO_CLEAN = Clean(
     _as_text(_escape_but_macros), text=_escape_but_macros, harmless=_PLAIN.fullmatch
 )
-_JOINED_CLEAN = Clean(_as_text(_escape_joined), text=_escape_joined)
+_JOINED_CLEAN = Clean(
+    _as_text(_escape_joined), text=_escape_joined, harmless=_PLAIN_JOINED.fullmatch
+)
 _LABEL_CLEAN = Clean(_as_text(_label), text=_label, harmless=_PLAIN.fullmatch)
 _DESTINATION_CLEAN = Clean(_destination, text=_destination)
 _PART_CLEAN = Clean(_as_text(_encoded), text=_encoded)

@@ -43,7 +43,7 @@ _SQUEEZES = _Squeezes()
 
 def folded(text: str) -> str:
     """Return text in one case, without marks and what nobody sees; every space is " ", every dash "-", every digit ASCII."""
-    return text.translate(_FOLDS)
+    return text.lower() if text.isascii() and text.isprintable() else text.translate(_FOLDS)
 
 
 def each_folded(text: str) -> Iterator[str]:

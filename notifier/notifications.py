@@ -68,15 +68,14 @@ def event_key(stream: str, event_id: str) -> str:
 
 def _uuid(text: str) -> str:
     # As uuid.uuid5, which makes and checks an object on the way to this text.
-    raw = bytearray(
-        hashlib.sha1(_NAMESPACE + text.encode(), usedforsecurity=False).digest()[:16]
+    digits = hashlib.sha1(_NAMESPACE + text.encode(), usedforsecurity=False).hexdigest()
+    variant = _VARIANTS[digits[16]]
+    return (
+        f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
     )
-    raw[6] = raw[6] & 0x0F | 0x50
-    raw[8] = raw[8] & 0x3F | 0x80
-    digits = raw.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+_VARIANTS = {f"{digit:x}": f"{digit & 0x3 | 0x8:x}" for digit in range(16)}
 _DEFAULTS = Notification._field_defaults
 _values_of = itemgetter(*Notification._fields)
 _PRIORITIES = {priority.value: priority for priority in Priority}

@@ -14,7 +14,7 @@ class SentNumber(float):
 
     def __new__(cls, text: str) -> SentNumber:
         """Read what JSON takes for a number."""
-        made = super().__new__(cls, text)
+        made = float.__new__(cls, text)
         made.text = text
         return made
 
@@ -22,6 +22,6 @@ class SentNumber(float):
 def sent_number(text: str) -> float | str:
     """Read a number with a point or an exponent; text where a double would make an infinity of it, which JSON cannot hold."""
     number = float(text)
-    if not isfinite(number):
-        return text
-    return number if repr(number) == text and not text.endswith(".0") else SentNumber(text)
+    if repr(number) == text and text[-2:] != ".0":
+        return number
+    return SentNumber(text) if isfinite(number) else text

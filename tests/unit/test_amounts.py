@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -53,3 +53,15 @@ def test_an_amount_without_a_currency_has_two_decimals() -> None:
 @given(st.decimals(-(10**12), 10**12, places=2))
 def test_what_money_writes_amount_reads(value: Decimal) -> None:
     assert shown("amount(money(a))", a=str(value)) == float(value)
+
+
+@given(
+    st.decimals(0, 10**15, allow_nan=False, places=3), st.sampled_from(["SAR", "JPY", "KWD"])
+)
+def test_an_amount_is_rounded_once_as_a_text_and_as_a_number(value: Decimal, code: str) -> None:
+    places = {"SAR": 2, "JPY": 0, "KWD": 3}[code]
+    written = f"{value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
+
+    assert shown("money(a, c)", a=str(value), c=code) == written
+    if len(value.as_tuple().digits) <= 15:
+        assert shown("money(a, c)", a=float(value), c=code) == written

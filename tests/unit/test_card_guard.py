@@ -208,6 +208,18 @@ def test_the_text_of_a_link_cannot_end_it(subject: str) -> None:
     assert rendered([shown["text"]])[0].count('<a href="https://t.example/1">') == 1
 
 
+@given(
+    st.text(" ,.:;(+%!?@[]#=|'\"$}^-/~*_<\\&1aé\n", max_size=8),
+    st.sampled_from(["", "a", ", a", " by "]),
+)
+def test_what_is_quickly_found_harmless_would_stay_as_it_is(end: str, begin: str) -> None:
+    for clean in (cardguard._MARKDOWN_CLEAN, cardguard._JOINED_CLEAN):
+        assert clean.text is not None
+        assert clean.harmless is not None
+        if clean.harmless(begin + end):
+            assert clean.text(begin + end) == begin + end
+
+
 @pytest.mark.parametrize(
     "text", ["${x}(${y})", "[a]${y}", "${x}[b](https://b.example)", "${x}: ${y}"]
 )

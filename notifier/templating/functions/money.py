@@ -23,6 +23,7 @@ _DIGITS = {
     **dict.fromkeys((0x200E, 0x200F, 0x061C, 0x2066, 0x2067, 0x2068, 0x2069)),
 }
 """Digits and separators of Arabic and others as ASCII has them; marks of direction are left out."""
+_USUAL = re.compile(r"([0-9]{1,15})(?:\.([0-9]{0,2}))?")
 _GROUPED = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3})?(?:\.[0-9]*)?")
 _EUROPEAN = re.compile(r"[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),[0-9]{1,2}")
 _LONGEST = 60
@@ -63,12 +64,25 @@ def _amount(value: Value) -> Value:
     return number(float(found)) if found % 1 or abs(found) >= 2**53 else int(found)
 
 
+def _written(value: Value) -> str:
+    """Return a text as it is and a number as Python writes it; nothing for all else."""
+    if isinstance(value, str):
+        return value
+    return repr(value) if type(value) is int or isinstance(value, float) else ""
+
+
 def _money(value: Value, currency: Value = "") -> Value:
+    code = currency.strip().upper() if isinstance(currency, str) else ""
+    places = _DECIMALS.get(code, _USUAL_DECIMALS)
+    usual = _USUAL.fullmatch(_written(value))
+    if usual is not None:
+        whole, part = usual.groups("")
+        if len(part) <= places:
+            # Nothing to round, as for most amounts: that takes half the time.
+            return f"{int(whole):,}.{part:0<{places}}" if places else f"{int(whole):,}"
     found = _exact(value)
     if found is None or (found and found.adjusted() >= _MOST_DIGITS):
         return stringify(value)
-    code = currency.strip().upper() if isinstance(currency, str) else ""
-    places = _DECIMALS.get(code, _USUAL_DECIMALS)
     with localcontext() as context:
         context.prec = _MOST_DIGITS + places + 1
         rounded = found.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
