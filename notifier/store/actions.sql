@@ -70,11 +70,16 @@ RETURNING id;
 UPDATE teams_actions SET applied_at = now() WHERE notification_id = %(notification_id)s::uuid;
 
 -- name: answer_family
--- An answer to an event or to one of its escalations answers all its escalations, and what the answered one escalated.
+-- An answer to an event or to one of its escalations answers all its escalations; that of an escalation also one notification of the event, if
+-- possible the one that it escalated, which may not be recorded yet: all others count as answered with it.
 UPDATE teams_notifications
 SET acknowledged_by = %(who)s, acknowledged_at = %(at)s, action_taken = %(action)s, action_data = %(data)s::jsonb
 WHERE acknowledged_at IS NULL AND id IN (
     SELECT escalation_id FROM teams_escalations WHERE stream = %(stream)s AND event_id = %(event_id)s
     UNION ALL
-    SELECT notification_id FROM teams_escalations WHERE escalation_id = %(notification_id)s::uuid
+    (
+        SELECT n.id FROM teams_escalations e JOIN teams_notifications n ON n.stream = e.stream AND n.event_id = e.event_id
+        WHERE e.escalation_id = %(notification_id)s::uuid AND n.acknowledged_at IS NULL
+        ORDER BY n.id <> e.notification_id, n.id LIMIT 1
+    )
 );

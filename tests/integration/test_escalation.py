@@ -615,6 +615,31 @@ async def test_what_was_escalated_by_hand_can_be_acknowledged_on_the_same_card_o
     ] == [1]
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+async def test_an_answered_escalation_leaves_no_card_of_its_event_unanswered(
+    redis_url: str, database_url: str, by_hand: bool
+):
+    [lead, _] = record(database_url, "e1", "pmo compliance")
+    if by_hand:
+        answer(database_url, lead, "escalate")
+    else:  # its channel takes no posts, so it is not recorded yet
+        with psycopg.connect(database_url) as connection:
+            connection.execute("DELETE FROM teams_notifications WHERE id = %s", (lead,))
+    async with world(redis_url, database_url) as w:
+        [(event_id, channel)] = await w.minutes(6)
+        [told] = waiting(database_url, event_id, channel, event_type="notifier.escalation")
+        ledger = Ledger(w.connections[1])
+        await ledger.accept(
+            [Action(told, "acknowledge", "Sara", "", "page", datetime.now(UTC))]
+        )
+        async with ledger.waiting_action() as held:
+            assert held is not None
+            action, work = held
+            assert await work.apply(action)
+
+    assert rows(database_url, VIEW) == []
+
+
 async def test_an_acknowledgement_whose_entry_was_dropped_is_brought_to_postgres_all_the_same(
     redis_url: str, database_url: str
 ):
