@@ -2,9 +2,10 @@
 SELECT clock_timestamp();
 
 -- name: count
+-- What was sent is the sending machine's time, which may be wrong; since when a row waits is agreed by three clocks. Older rows have the first only.
 SELECT
-    count(*) FILTER (WHERE priority <> 'CRITICAL' AND sent_at < %(before)s),
-    count(*) FILTER (WHERE priority = 'CRITICAL' AND sent_at < %(critical_before)s)
+    count(*) FILTER (WHERE priority <> 'CRITICAL' AND greatest(sent_at, waiting_since) < %(before)s),
+    count(*) FILTER (WHERE priority = 'CRITICAL' AND greatest(sent_at, waiting_since) < %(critical_before)s)
 FROM teams_notifications
 WHERE sent_at < greatest(%(before)s, %(critical_before)s);
 
@@ -12,7 +13,8 @@ WHERE sent_at < greatest(%(before)s, %(critical_before)s);
 -- A batch at a time, oldest first: short locks, and vacuum keeps up. Attempts go with their notification.
 DELETE FROM teams_notifications WHERE id IN (
     SELECT id FROM teams_notifications
-    WHERE sent_at < CASE WHEN priority = 'CRITICAL' THEN %(critical_before)s ELSE %(before)s END
+    WHERE sent_at < greatest(%(before)s, %(critical_before)s)
+        AND greatest(sent_at, waiting_since) < CASE WHEN priority = 'CRITICAL' THEN %(critical_before)s ELSE %(before)s END
     ORDER BY sent_at
     LIMIT %(batch)s
 );

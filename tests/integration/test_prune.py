@@ -44,6 +44,21 @@ def test_old_rows_go_and_critical_ones_stay_longer(database_url: str) -> None:
     assert left(database_url) == kept
 
 
+def test_a_row_counts_from_when_the_servers_took_it_if_a_daemons_clock_was_behind(
+    database_url: str,
+) -> None:
+    for _ in range(2):
+        add(database_url, priority="LOW", days=400)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE teams_notifications SET waiting_since = now() WHERE id = (SELECT min(id::text)::uuid FROM teams_notifications)"
+        )
+
+    assert notifier("prune", "--dry-run", DATABASE_URL=database_url).stdout.startswith("1 ")
+    assert notifier("prune", DATABASE_URL=database_url).stdout.strip() == "deleted 1 rows"
+    assert left(database_url) == [("LOW", 400)]
+
+
 def test_what_people_did_goes_with_the_oldest_rows_it_may_belong_to(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         for days in (100, 400):
