@@ -8,10 +8,12 @@ from pydantic import JsonValue
 _MARKDOWN_LINK = re2.compile(
     r"!?\[((?:\\.|[^\\\[\]]|\[[^\[\]]*\])*)\]\([^()\s]*(?:\s[^()]*)?\)"
 )
+_SIGN = r"(?:[A-Za-z0-9_-]|\\_|%5F)"
+"""Of a token; Markdown writes an underscore in other ways too."""
 _SIGNED = re2.compile(
-    r"(?:https?://[^\s\"'<>()]*)?/a/[A-Za-z0-9_.\-]+(?:\?[A-Za-z0-9_.=&\-]*)?"
+    rf"(?:https?://[^\s\"'<>()]*)?/a/(?:{_SIGN}|[.%])+(?:\?(?:{_SIGN}|[.%=&])*)?"
 )
-_TOKEN = re2.compile(r"[A-Za-z0-9_-]{8}\.[0-9a-f]{32}\.[0-9]\.[0-9]{1,12}\.[A-Za-z0-9_-]{43}")
+_TOKEN = re2.compile(rf"{_SIGN}{{8}}\.[0-9a-f]{{32}}\.[0-9]\.[0-9]{{1,12}}\.{_SIGN}{{43}}")
 _DROPPED = frozenset(
     {"selectAction", "refresh", "authentication", "backgroundImage", "iconUrl"}
 )

@@ -10,7 +10,7 @@ import pytest
 from pydantic import JsonValue
 
 from notifier import assets
-from notifier.cards import CardPainter, load_cards
+from notifier.cards import CardPainter, card_template, load_cards
 from notifier.config import load_config
 from notifier.deadletter import Reason
 from notifier.deadletters import Listed
@@ -102,6 +102,20 @@ def test_no_signed_link_in_text_is_left(text: str):
     assert token().rpartition(".")[2] not in str(
         without_links({text.format(token()): [text.format(token())]})
     )
+
+
+@pytest.mark.parametrize("text", ["${x}", "see ${x}.", "${t}", "**${x}**", "[a](${x})"])
+def test_no_signed_link_is_left_whose_underscores_are_escaped(text: str):
+    uuid = "b5c9c5d452a65c0ca1f41a4f28d41a07"
+    signed = f"_{'k' * 6}_.{uuid}.0.1795000000._{'s' * 41}_"
+    block: JsonValue = {"type": "TextBlock", "text": text}
+    card = card_template({"type": "AdaptiveCard", "body": [block]}).expand(
+        {"x": f"https://n.example/a/{signed}?e={uuid}.{'m' * 21}_", "t": signed}
+    )
+
+    shown = str(without_links(card))
+
+    assert not [part for part in (uuid, "k" * 6, "s" * 41, "m" * 21) if part in shown]
 
 
 def test_buttons_stay_to_be_seen_and_do_nothing():
