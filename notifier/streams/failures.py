@@ -26,6 +26,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from notifier.config import mask_url
 from notifier.errors import StreamError
+from notifier.streams.pool import too_many
 from notifier.streams.replies import ReplyTooLargeError
 
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
@@ -131,7 +132,8 @@ def obeys_nobody(exc: BaseException) -> bool:
     """Tell whether the server took no command that writes, whoever sent it: then no consumer could renew its leases."""
     if isinstance(exc, ResponseError) and _state(exc) is not None:
         return True
-    return isinstance(exc, _AWAY)
+    # Who has a connection keeps it when there are no more.
+    return isinstance(exc, _AWAY) and not too_many(exc)
 
 
 def _state(exc: ResponseError) -> Reason | None:

@@ -320,6 +320,26 @@ async def test_nothing_is_claimed_for_a_lease_after_redis_refused_all_writes(
     assert await other.claim(SOURCE, idle_seconds=60, count=1) == []
 
 
+async def test_what_is_left_is_claimed_though_redis_gives_no_more_connections(
+    client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
+):
+    owner, other = await join("owner"), await join("other")
+    await client.xadd(SOURCE, {"a": "1"})
+    [entry_id] = await read(owner)
+    await owner.give_up(SOURCE, [entry_id])
+    with monkeypatch.context() as patch:
+
+        async def refuse(*_: Any, **__: Any) -> None:
+            raise redis.exceptions.ConnectionError("max number of clients reached")
+
+        patch.setattr(client, "xreadgroup", refuse)
+        with pytest.raises(StreamError):
+            await read(other)
+
+    # Whoever lives has connections, and renews its leases.
+    assert len(await other.claim(SOURCE, idle_seconds=60, count=1)) == 1
+
+
 async def test_what_was_read_again_is_nobody_elses_for_a_lease(
     client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
 ):
