@@ -199,12 +199,13 @@ class ActionRecorder:
 
     async def _put_back(self) -> None:
         """Accept again what another version could not read and this one can. Raises StreamError."""
-        for entry_id, fields in await self._group.between(
-            self._unreadable, "-", "+", count=_BATCH
-        ):
-            if _action(Entry(self._unreadable, entry_id, fields)) is not None:
-                target = (self._stream, _texts(fields))
-                await self._group.revive(self._unreadable, entry_id, [target])
+        start = "-"
+        while page := await self._group.between(self._unreadable, start, "+", count=_BATCH):
+            for entry_id, fields in page:
+                if _action(Entry(self._unreadable, entry_id, fields)) is not None:
+                    target = (self._stream, _texts(fields))
+                    await self._group.revive(self._unreadable, entry_id, [target])
+            start = f"({page[-1][0]}"
 
     async def _next(self) -> list[Entry]:
         entries: list[Entry] = []

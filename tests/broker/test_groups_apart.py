@@ -130,3 +130,16 @@ async def test_actions_are_recorded_while_another_program_keeps_the_key_of_unrea
         await made.turn()
 
     assert book.who == ["Sara"]
+
+
+async def test_all_that_an_earlier_version_could_not_read_is_put_back(
+    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+):
+    pipeline = client.pipeline(transaction=False)
+    for number in range(250):
+        pipeline.xadd(UNREADABLE, cast("Any", by(f"Sara {number}").fields()))
+        pipeline.xadd(UNREADABLE, {"a": "1"})
+    await pipeline.execute()
+
+    assert len(await recorded(client, settings["notifier"])) == 250
+    assert await client.xlen(UNREADABLE) == 250
