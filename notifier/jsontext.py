@@ -57,6 +57,14 @@ def from_marked_json(text: bytes) -> Any:
         raise ValueError("is nested too deeply") from None
 
 
+def to_indented_json(value: object) -> str:
+    """Return JSON for people, two blanks a level, numbers with the digits they were sent with; what JSON does not know is written as text."""
+    try:
+        return orjson.dumps(value, _or_text, _INDENTED).decode()
+    except TypeError:
+        return orjson.dumps(_writable(value), _or_text, _INDENTED).decode()
+
+
 def without_nul(text: bytes) -> bytes:
     """Return JSON with U+FFFD for each NUL, the one character that Postgres' jsonb refuses."""
     # Hardly any text holds one, and this looks for it in C.
@@ -64,6 +72,12 @@ def without_nul(text: bytes) -> bytes:
 
 
 _EXACT = json.JSONDecoder(parse_float=sent_number)
+_INDENTED = (
+    orjson.OPT_INDENT_2
+    | orjson.OPT_NON_STR_KEYS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+)
 _LEAST, _MOST = -(2**63), 2**64 - 1
 
 
@@ -71,6 +85,10 @@ def _as_sent(value: object) -> orjson.Fragment:
     if isinstance(value, SentNumber):
         return orjson.Fragment(value.text)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _or_text(value: object) -> object:
+    return _as_sent(value) if isinstance(value, SentNumber) else str(value)
 
 
 def _writable(value: object) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import time
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from notifier.config import Config, load_config
 from notifier.errors import NotifierError
+from notifier.jsontext import to_indented_json
 from notifier.secrets import Secrets, load_secrets, open_vault, sources
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
@@ -81,7 +81,7 @@ def require_one(given: Mapping[str, object], *, param_hint: str) -> None:
 
 def print_json(value: object) -> None:
     """Print indented JSON; what moves a cursor or turns text round is escaped, for it comes from producers."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    text = to_indented_json(value)
     typer.echo(_UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 from notifier import assets
 from notifier.cli import app
 from notifier.cli.options import print_json
+from notifier.jsontext import from_marked_json
 
 SAMPLE = str(assets.cards_dir() / "samples" / "nphies.claim.rejected.json")
 
@@ -69,3 +72,24 @@ def test_json_moves_no_cursor_and_turns_no_text_round(capsys: pytest.CaptureFixt
     assert not any(sign in text for sign in "\x9b\x85\x7f\u202e")
     assert "سارة" in text
     assert json.loads(text) == value
+
+
+def test_json_shows_numbers_as_they_were_sent(capsys: pytest.CaptureFixture[str]):
+    sent = '{"a": 1250.50, "b": 90071992547409931.0, "c": 1E3, "d": 123456789012345678901234567890, "e": [1.5, true, null]}'
+
+    print_json(from_marked_json(sent.encode()))
+
+    assert "".join(capsys.readouterr().out.split()) == "".join(sent.split())
+
+
+def test_json_writes_what_it_does_not_know_as_text(capsys: pytest.CaptureFixture[str]):
+    value = {
+        "at": datetime(2026, 11, 24, 9, tzinfo=UTC),
+        "path": Path("/etc"),
+        "none": [],
+        1: {},
+    }
+
+    print_json(value)
+
+    assert capsys.readouterr().out == json.dumps(value, indent=2, default=str) + "\n"
