@@ -23,6 +23,7 @@ from notifier.digests import DIGEST_CARD
 from notifier.errors import CardError, TemplateError
 from notifier.events import Priority
 from notifier.isolation import is_arabic, isolated
+from notifier.jsontext import to_json_bytes
 from notifier.notifications import Notification
 from notifier.numerals import SentNumber
 from notifier.templating import DataName, Template
@@ -372,4 +373,4 @@ def _as_text(value: JsonValue) -> str:
         return value.text
     if type(value) is int or (type(value) is float and isfinite(value)):
         return repr(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return to_json_bytes(value).decode()

@@ -65,6 +65,20 @@ def to_indented_json(value: object) -> str:
         return orjson.dumps(_writable(value), _or_text, _INDENTED).decode()
 
 
+def to_exact_json(value: object) -> str:
+    """Return JSON with halves of surrogate pairs as they are; raises ValueError for a number that JSON has not."""
+    if isinstance(value, SentNumber):
+        return value.text
+    if isinstance(value, dict):
+        members = (
+            f"{to_exact_json(str(key))}:{to_exact_json(each)}" for key, each in value.items()
+        )
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(to_exact_json, value))}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
 def without_nul(text: bytes) -> bytes:
     """Return JSON with U+FFFD for each NUL, the one character that Postgres' jsonb refuses."""
     # Hardly any text holds one, and this looks for it in C.

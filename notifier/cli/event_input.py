@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,15 +10,16 @@ from pydantic import JsonValue
 
 from notifier.cli.files import read_json, read_text
 from notifier.errors import EventError
-from notifier.eventjson import json_object
+from notifier.eventjson import MAX_DEPTH, json_object
 from notifier.events import Event, parse_entry
+from notifier.jsontext import to_exact_json
 
 Members = dict[str, JsonValue]
 
 
 def event_text(members: Mapping[str, JsonValue]) -> str:
     """Write an event as the JSON of the field `event`; raises ValueError for a number that JSON has not."""
-    return json.dumps(members, ensure_ascii=False, allow_nan=False)
+    return to_exact_json(members)
 
 
 def accepted(stream: str, members: Mapping[str, JsonValue], *, max_bytes: int) -> Event:
@@ -29,7 +29,10 @@ def accepted(stream: str, members: Mapping[str, JsonValue], *, max_bytes: int) -
         EventError: The daemon would refuse it; names the field at fault and the fix.
     """
     # Half of a surrogate pair is let through here, for the daemon's own check to name.
-    raw = event_text(members).encode(errors="surrogatepass")
+    try:
+        raw = event_text(members).encode(errors="surrogatepass")
+    except RecursionError:
+        raise EventError("event", f"is nested too deeply; the limit is {MAX_DEPTH}") from None
     return parse_entry(stream, "0-0", {b"event": raw}, max_bytes=max_bytes)
 
 

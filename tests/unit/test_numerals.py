@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.cards import card_template
+from notifier import assets
+from notifier.cards import CardPainter, card_template, load_cards
+from notifier.cli.event_input import Members, accepted, event_text
+from notifier.config import load_config
+from notifier.errors import EventError
+from notifier.eventjson import exact_json
 from notifier.events import parse_entry
 from notifier.jsontext import to_json_bytes
 from notifier.masking import Masking, mask_event_data
@@ -43,6 +48,21 @@ def test_a_number_keeps_its_digits(number: str) -> None:
     assert to_json_bytes(data["l"]).decode() == f"[{quoted}]"
 
 
+@pytest.mark.parametrize("number", WRITTEN)
+def test_a_fact_and_a_published_event_keep_the_digits_within_lists_and_objects(
+    number: str,
+) -> None:
+    data = carried(f'{{"o": {{"l": [{number}]}}}}')
+    painter = CardPainter(load_cards(assets.cards_dir()), load_config(None, {}), None)
+    quoted = f'"{number}"' if number == "1e400" else number
+
+    [fact] = painter.context(ONE._replace(data=data))["facts"]  # type: ignore[misc]
+    assert fact == {"title": "o", "value": f'{{"l":[{quoted}]}}'}
+    assert event_text({"type": "a.b", "data": data}) == (
+        f'{{"type":"a.b","data":{{"o":{{"l":[{quoted}]}}}}}}'
+    )
+
+
 def test_links_and_arithmetic_use_the_number() -> None:
     data = carried('{"n": 1250.50, "m": 90071992547409931}')
 
@@ -70,3 +90,11 @@ def test_any_number_of_json_is_written_as_it_came(numbers: list[str], beside: bo
     data = carried(f'{{"l": [{", ".join(numbers)}]{more}}}')
 
     assert to_json_bytes(data["l"]).decode() == f"[{','.join(numbers)}]"
+
+
+@pytest.mark.parametrize("depth", [40, 500])
+def test_an_event_that_is_nested_too_deeply_is_refused_by_name(depth: int) -> None:
+    nested = exact_json(f'{{"type": "a.b", "data": {{"x": {"[" * depth}{"]" * depth}}}}}')
+
+    with pytest.raises(EventError, match="nested"):
+        accepted("s", cast("Members", nested), max_bytes=100_000)

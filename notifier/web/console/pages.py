@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from notifier.jsontext import to_indented_json
 from notifier.unlinked import without_links
 from notifier.web.admin_access import CONSOLE, OPERATOR
 from notifier.web.console import words
@@ -70,7 +70,7 @@ class Pages:
         self._templates.filters |= {
             "duration": words.duration,
             "moment": _moment,
-            "pretty": lambda value: json.dumps(value, ensure_ascii=False, indent=2),
+            "pretty": to_indented_json,
             "reason": words.reason_words,
             "unlinked": without_links,
         }
