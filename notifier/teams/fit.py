@@ -191,7 +191,9 @@ def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> Js
         case "actions" if more_link:
             return {"type": "Action.OpenUrl", "title": words, "url": more_link}
         case "actions":
-            return {"type": "Action.ToggleVisibility", "title": words, "targetElements": []}
+            # Phones refuse a whole card for an Action.ToggleVisibility without targets.
+            inner: JsonValue = {"type": "AdaptiveCard", "body": [block]}
+            return {"type": "Action.ShowCard", "title": words, "card": inner}
         case _:
             return block
 

@@ -170,6 +170,7 @@ def test_rows_of_any_kind_are_shortened_wherever_they_are(
     assert LIMIT - 2_000 < size(result) <= LIMIT
     assert re.search(r"and \d+ more", json.dumps(result))
     assert not list(schema_faults(result))
+    assert '"targetElements": []' not in json.dumps(result), "phones refuse the card"
     if given_card["body"][-1] == FOOTER:
         assert result["body"][-1] == FOOTER
     if given_card["body"][0] == HEADER:
