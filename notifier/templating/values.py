@@ -205,7 +205,7 @@ def to_json(value: Value) -> str:
     if isinstance(value, bool) or is_nothing(value):
         return "null" if is_nothing(value) else "true" if value else "false"
     if isinstance(value, int | float):
-        return to_text(value) if math.isfinite(value) else "null"
+        return to_text(value) if isinstance(value, int) or math.isfinite(value) else "null"
     if isinstance(value, bytes):
         value = {str(index): byte for index, byte in enumerate(value)}
     if isinstance(value, list):

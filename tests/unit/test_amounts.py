@@ -65,3 +65,11 @@ def test_an_amount_is_rounded_once_as_a_text_and_as_a_number(value: Decimal, cod
     assert shown("money(a, c)", a=str(value), c=code) == written
     if len(value.as_tuple().digits) <= 15:
         assert shown("money(a, c)", a=float(value), c=code) == written
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_object_with_a_number_beyond_any_double_is_written_with_its_digits(sign: int):
+    assert (
+        Template("${string(n)}").expand({"n": {"x": sign * 10**400}})
+        == f'{{"x":{sign * 10**400}}}'
+    )
