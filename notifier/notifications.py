@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple, TypedDict
 
@@ -119,13 +120,19 @@ def decode(text: bytes) -> Notification:
     # What else there is a process of a later version has written; while versions are changed, both are at work.
     found = Notification._make(_values_of({**_DEFAULTS, **record}))
     if not (
-        all(type(value) in kinds for value, kinds in zip(found, _KINDS, strict=True))
+        _are_right(tuple(map(type, found)))
         and 0 <= found.tried_before < _MOST_TRIES
-        and all(type(name) is str for name in found.stakeholders)
+        and set(map(type, found.stakeholders)) <= _TEXT
         and all(type(ending) is dict and ending.keys() >= _ENDING for ending in found.endings)
     ):
         raise TypeError("a field has the wrong type")
     return found
+
+
+@lru_cache(maxsize=64)
+def _are_right(kinds: tuple[type, ...]) -> bool:
+    """Tell whether fields may be of these types; few combinations of them occur."""
+    return all(kind in right for kind, right in zip(kinds, _KINDS, strict=True))
 
 
 def _tuple_of(value: object) -> tuple[object, ...]:
