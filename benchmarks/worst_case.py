@@ -151,7 +151,7 @@ def main() -> None:
     cards = load_cards(assets.cards_dir())
     bench = Bench(config, cards)
     gc.freeze()
-    gc.set_threshold(10_000)
+    gc.set_threshold(50_000)
     steps: list[Step] = []
     for card, template in cards.templates.items():
         read = {path.split(".")[1] for path in template.paths if path.startswith("data.")}

@@ -20,7 +20,7 @@ _STRUCTURE = frozenset({
     "street", "suffix", "system", "text", "third", "title", "type", "unit", "use", "value",
 })  # fmt: skip
 """Names of members that are common under a name, an address or an identifier (FHIR), and are never a person's."""
-_LEAVES = frozenset({str, int, float, bool, type(None)})
+_LEAVES = frozenset({str, int, float, SentNumber, bool, type(None)})
 
 
 @dataclass(frozen=True)

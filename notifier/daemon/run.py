@@ -42,7 +42,7 @@ STAGES = frozenset({"intake", "delivery", "recorder"})
 
 _DESCRIPTORS = 65_536
 """Files and connections that the daemon may have, if the machine lets it."""
-_YOUNG_OBJECTS = 10_000
+_YOUNG_OBJECTS = 50_000
 """New objects from which the garbage collector looks for cycles; Python's own 700 make a tenth of the daemon's work."""
 
 _LEAVE_SECONDS = 5.0

@@ -197,10 +197,10 @@ class ChannelDelivery:
     def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
         """Tell whether it is known without Redis that nobody has taken any of these over, or ended it: who had it first may live."""
         leases = self._parts.leases
-        return all(
-            entry.deliveries == 1 and leases.surely_ours(entry.stream, entry.id)
-            for entry, _ in batch
-        )
+        for entry, _ in batch:
+            if entry.deliveries != 1 or not leases.surely_ours(entry.stream, entry.id):
+                return False
+        return True
 
     async def _still_ours(self, entry: Entry) -> bool:
         """Tell whether nobody has taken an entry over; without Redis wait, for nobody knows. Raises StoppedError."""

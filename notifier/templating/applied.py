@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import log2
 
+from notifier.numerals import SentNumber
 from notifier.templating.functions import FUNCTIONS, times, timex
 from notifier.templating.scope import FEW, LONG, Scope
 from notifier.templating.values import EvaluationError, Value
@@ -43,6 +44,9 @@ _AT_ONCE = frozenset(
 """These look at no item."""
 
 
+_SMALL = frozenset({int, float, bool, type(None), SentNumber})
+
+
 def _applied(name: str, function: Callable[..., Value]) -> Callable[..., Value]:
     steps = _STEPS.get(name, _USUAL_STEPS)
     characters = _CHARACTERS.get(name, _USUAL_CHARACTERS)
@@ -51,10 +55,17 @@ def _applied(name: str, function: Callable[..., Value]) -> Callable[..., Value]:
     def apply(scope: Scope, *values: Value) -> Value:
         scope.count(steps)
         for value in values:
-            if isinstance(value, str):
-                if len(value) > LONG:
-                    scope.count(len(value) // characters)
-            elif isinstance(value, list | dict) and len(value) > 1 and not at_once:
+            # By their very types: most values are neither long nor lists, and there are many calls.
+            kind = type(value)
+            if kind is str:
+                if len(value) > LONG:  # type: ignore[arg-type]
+                    scope.count(len(value) // characters)  # type: ignore[arg-type]
+            elif (
+                kind not in _SMALL
+                and isinstance(value, list | dict)
+                and len(value) > 1
+                and not at_once
+            ):
                 if deep:
                     scope.weigh_all(value)
                 if sorts:

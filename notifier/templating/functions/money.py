@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+from functools import lru_cache
 
+from notifier.numerals import SentNumber
 from notifier.templating.functions.text import stringify
 from notifier.templating.values import (
     EvaluationError,
@@ -26,6 +28,7 @@ _DIGITS = {
 _USUAL = re.compile(r"([0-9]{1,15})(?:\.([0-9]{0,2}))?")
 _GROUPED = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3})?(?:\.[0-9]*)?")
 _EUROPEAN = re.compile(r"[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),[0-9]{1,2}")
+_NUMBERS = frozenset({int, float, SentNumber})
 _LONGEST = 60
 _MOST_DIGITS = 30
 _USUAL_DECIMALS = 2
@@ -64,16 +67,21 @@ def _amount(value: Value) -> Value:
     return number(float(found)) if found % 1 or abs(found) >= 2**53 else int(found)
 
 
+@lru_cache(maxsize=64)
+def _places(currency: str) -> int:
+    return _DECIMALS.get(currency[:_LONGEST].strip().upper(), _USUAL_DECIMALS)
+
+
 def _written(value: Value) -> str:
     """Return a text as it is and a number as Python writes it; nothing for all else."""
-    if isinstance(value, str):
-        return value
-    return repr(value) if type(value) is int or isinstance(value, float) else ""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[return-value]
+    return repr(value) if kind in _NUMBERS else ""
 
 
 def _money(value: Value, currency: Value = "") -> Value:
-    code = currency.strip().upper() if isinstance(currency, str) else ""
-    places = _DECIMALS.get(code, _USUAL_DECIMALS)
+    places = _places(currency) if isinstance(currency, str) else _USUAL_DECIMALS
     usual = _USUAL.fullmatch(_written(value))
     if usual is not None:
         whole, part = usual.groups("")
