@@ -160,6 +160,7 @@ class _Search:
         spans: list[Span] = []
         written: _Written | None = None
         size, lengths, values = self._size, self._lengths, self._values
+        same = text == original
         for at in starts:
             for length in lengths[text[at : at + size]]:
                 self._looks += 1
@@ -168,6 +169,9 @@ class _Search:
                 origins = values.get(text[at : at + length])
                 if origins is None or at + length > len(text):
                     continue
+                if same:
+                    spans.append((at, at + length))
+                    break
                 if written is None:
                     written = _Written(original, exact=self._exact)
                 if self._exact or self._joined(written, at, length, origins):

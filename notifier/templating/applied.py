@@ -18,6 +18,7 @@ _STEPS = {
 """What a call takes, whatever it is given."""
 _CHARACTERS = {
     **dict.fromkeys(("uriComponent", "uriComponentToString", "countWord", "titleCase"), 2),
+    **dict.fromkeys((*times.FUNCTIONS, *timex.FUNCTIONS), 1),
     **dict.fromkeys(("replaceIgnoreCase", "binary", "dataUriToBinary", "base64ToBinary"), 1),
     **dict.fromkeys(("isMatch", "split", "json", "dataUriToString"), 5),
 }  # fmt: skip

@@ -80,6 +80,8 @@ BEYOND_AN_EVENT = [
     "where(items, x, uriComponent(long))",
     "binary(concat(long, long))",
     "where(items, x, jsonStringify(names))",
+    "formatDateTime('2026-11-24T10:15:00Z', concat(long, long))",
+    "isDateTime(concat(long, long))",
 ]
 
 
