@@ -69,7 +69,7 @@ _NO_LINK = "\ue000"
 """Stands for a destination that must not be linked to, until the whole text is known."""
 _UNLINKED = re.compile(rf"!?\[((?:[^\[\]\\]|\\.|\[[^\[\]]*\])*+)\]\(<?{_NO_LINK}[^()]*\)")
 _NO_DESTINATION = re.compile(rf"\]\(<?{_NO_LINK}[^()]*\)")
-_DESTINATION = re.compile(r"\]\(\s*+<?([^()<>\s]*)\Z")
+_DESTINATION = re.compile(r"\]\(\s*+<?((?:[^()<>\s]|\([^()<>\s]*\))*+)\Z")
 _IN_LABEL = re.compile(r"\[[^\[\]]*\Z")
 _LABEL_END = re.compile(r"[^\[\]]*\]\(")
 _BREAKING_AN_ADDRESS = re.compile(r"[\s()<>\[\]{}\\*\"`|^~]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_")

@@ -14,6 +14,10 @@ _READ_FOR_LINKS = frozenset({
 })  # fmt: skip
 """Members that are read without the template: for links and for which actions a card offers."""
 
+_OF_THE_EVENT = ("correlation_id", "priority", "stakeholders")
+"""Fields of the event itself whose names are long enough to know a misspelt one."""
+_NEAR = 0.85
+
 _MOST = 20
 """Unused members of one event that are looked at: each look for a near name takes time."""
 
@@ -23,7 +27,7 @@ class Unused(NamedTuple):
 
     name: str
     meant: str
-    """The known member with a name like it, empty when there is none."""
+    """The known member with a name like it, or the event's own field; empty when there is none."""
 
 
 def shown_fields(template: Template) -> frozenset[str] | None:
@@ -53,6 +57,8 @@ def unused_fields(
 
 @lru_cache(maxsize=1024)
 def _meant(name: str, known: frozenset[str]) -> str:
+    if of_event := get_close_matches(name, _OF_THE_EVENT, 1, _NEAR):
+        return of_event[0]
     parts = [
         each
         for each in known

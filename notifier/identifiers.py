@@ -30,7 +30,7 @@ _BETWEEN = "\ud800"
 """Parts texts that are searched together; no folded text holds it."""
 _NUMBER = re.compile(r"\+?[0-9]{6,}")
 _GAP = re.compile(r"[ _-]+")
-_ARABIC = re.compile("[\x00-\x7f\u0600-\u065f\u066a-\u06ef]*")
+_ARABIC = re.compile("[\x00-\x7f\u0600-\u065f\u066a-\u06d3\u06d5-\u06ef]*")
 """Text of ASCII, and of Arabic without its digits: of characters none of which counts as one of ASCII."""
 _ASCII_GAP = re.compile(r"[\t-\r\x1c-\x1f _-]+")
 

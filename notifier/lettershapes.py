@@ -7,11 +7,22 @@ from collections.abc import Iterator
 
 SEPARATORS = frozenset(" -_")
 """What stands for a space, a dash or a low line in a folded text."""
-_OTHER_DASHES = frozenset("\u02d7\u2043\u2212")
+_OTHER_DASHES = frozenset(
+    "\u02d7\u06d4\u2027\u2043\u2212\u23af\u2500\u2501\u2574\u2796\u2cba\u2cbb\u30fc"
+)
+"""What looks like a dash (Unicode TR39, confusables) and is none by its category."""
+_OTHER_SPACES = frozenset("\u2800")
 _UNSEEN = frozenset({"Mn", "Me", "Cf", "Cc"})
 _ALSO_UNSEEN = frozenset("\u0640\u115f\u1160\u3164\uffa0")
 """The Arabic stroke that lengthens a word, and Hangul fillers."""
-_LIKE_ASCII = {"\u0131": "i"}
+_ALIKE = {
+    "\u0131": "i",
+    "\u0629": "\u0647",
+    "\u0649": "\u064a",
+    "\u06a9": "\u0643",
+    "\u06cc": "\u064a",
+}
+"""Letters that people write for one another: dotless i, and in Arabic teh marbuta, alef maksura, and Persian kaf and yeh."""
 _MOST_KEPT = 2**16
 _DROPPED_ASCII = bytes(code for code in range(128) if code <= 32 or code == 127) + b"-_"
 
@@ -60,9 +71,11 @@ def squeezed(text: str) -> str:
 
 def _fold(character: str) -> str:
     category = unicodedata.category(character)
+    if character in _ALIKE:
+        return _ALIKE[character]
     if category == "Lo" and unicodedata.is_normalized("NFKD", character):
         return "" if character in _ALSO_UNSEEN else character
-    if character.isspace() or category[0] == "Z":
+    if character.isspace() or category[0] == "Z" or character in _OTHER_SPACES:
         return " "
     if category == "Pd" or character in _OTHER_DASHES:
         return "-"
@@ -78,8 +91,6 @@ def _fold(character: str) -> str:
 
 
 def _simplest(character: str) -> str:
-    if character in _LIKE_ASCII:
-        return _LIKE_ASCII[character]
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
     if plain == character:
         return character

@@ -14,7 +14,7 @@ from notifier.cli.event_input import accepted
 from notifier.config import Config
 from notifier.datafields import shown_fields, unused_fields
 from notifier.errors import CardError, EventError, TemplateError
-from notifier.events import Event, ahead_of
+from notifier.events import ENVELOPE, Event, ahead_of
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
 from notifier.provenance import OWN_PREFIX, is_own
@@ -101,7 +101,8 @@ def _unshown_by(
     _, template = cards.find(first.card, event.lang)
     documented = fields.get(first.card, ())
     for unused in unused_fields(event.data, shown_fields(template), documented):
-        meant = f"; did you mean {unused.meant}?" if unused.meant else ""
+        own = "the event's own " if unused.meant in ENVELOPE else ""
+        meant = f"; did you mean {own}{unused.meant}?" if unused.meant else ""
         yield f"data.{unused.name} is not shown on the card {first.card}{meant}"
 
 

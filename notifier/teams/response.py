@@ -15,7 +15,7 @@ _UNSTATED_STATUS = 502
 """What a failure without a status counts as: what is behind the webhook failed."""
 _RETRY_STATUSES = frozenset({408, 425, 429})
 _DELIVERY_FAILED = re.compile(
-    rb"webhook message delivery failed(?:[^<>{}]*?http (?:error|status(?: code)?):? (\d{3}))?",
+    rb"(?:webhook message delivery failed|teams endpoint returned(?= http error))(?:[^<>{}]*?http (?:error|status(?: code)?):? (\d{3}))?",
     re.I,
 )
 """How Teams words a failure behind its webhook, also in an HTTP 200 (atc0005/go-teams-notify, symfony/symfony)."""

@@ -136,6 +136,9 @@ def test_a_terminal_shows_ids_whole(redis_url: str, width: int):
 
     assert letter_id in shown
     assert "\t" not in shown
+    assert "retries_exhausted" in shown
+    assert "nphies_integration" in shown
+    assert shown.count("\n") < 40
 
 
 def known_to_redis(url: str) -> None:

@@ -24,7 +24,7 @@ def shown(expression: str, **data: Any) -> Any:
         ("1\u00a0250\u00a0000.5", 1250000.5), ("1'250.5", 1250.5), ("\u0661\u066c\u0662\u0665\u0660\u066b\u0665", 1250.5),
         ("\u200f-\u0661\u0662", -12), ("\uff11\uff12.5", 12.5), (".5", 0.5), ("12,34,567", 1234567), (1250.5, 1250.5), (3, 3),
         ("", "no value"), ("SAR 5", "no value"), ("1,2,3", "no value"), ("1.2.3", "no value"), ("1e5", "no value"),
-        (True, "no value"), ([1], "no value"), ("9" * 100, "no value"),
+        (True, "no value"), ([1], "no value"), ("9" * 100, "no value"), ("9" * 40, 1e40), (10**30, 1e30), ("-" + "1" * 29 + ".5", -1.1111111111111111e28),
     ],
 )  # fmt: skip
 def test_an_amount_is_read(written: Any, read: Any) -> None:

@@ -155,7 +155,7 @@ def test_letters_beyond_ascii_elsewhere_hide_nothing():
 @pytest.mark.parametrize(
     "written",
     [
-        *(f"PAT{dash}12345" for dash in "\u2010\u2011\u2012\u2013\u2014\u2212\uff0d\ufe58\ufe63"),
+        *(f"PAT{dash}12345" for dash in "\u2010\u2011\u2012\u2013\u2014\u2212\uff0d\ufe58\ufe63\u06d4\u2027\u2500\u2796\u30fc\u2800"),
         "PA\u00adT-12\u00ad345", "P\u200bA\u200cT\u2060-\ufeff12345", "PAT-\u0661\u0662\u0663\u0664\u0665",
         "PAT-\uff11\uff12\uff13\uff14\uff15", "\uff50\uff41\uff54\u300012345",
     ],

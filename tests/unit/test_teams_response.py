@@ -46,6 +46,7 @@ FAILED = b"Webhook message delivery failed with error: "
         (200, b'"' + FAILED.upper() + b'MICROSOFT TEAMS ENDPOINT RETURNED HTTP ERROR 500"', 500),
         (400, FAILED + b"Microsoft Teams endpoint returned HTTP error 429", 429),
         (202, FAILED + b"Microsoft Teams endpoint returned HTTP status code 403", 403),
+        (200, b"Microsoft Teams endpoint returned HTTP error 429 with ContextId x", 429),
         (200, FAILED + b"Connection reset", 502),
         (200, FAILED + b"Microsoft Teams endpoint returned HTTP error 200", 502),
         (400, FAILED + b"Bad payload", 400),

@@ -36,6 +36,8 @@ def unused(event_type: str, **data: Any) -> list[tuple[str, str]]:
         ("nphies.claim.approved", {"approved_ammount": 1, "payer": "x"}, [("approved_ammount", "approved_amount")]),
         ("nphies.claim.approved", {"payer_name": "x", "payer_share": 1}, [("payer_name", "payer")]),
         ("nphies.claim.rejected", {"xyzzy": 1}, [("xyzzy", "")]),
+        ("nphies.claim.rejected", {"prioritty": "HIGH", "stakeholder": "sre"}, [("prioritty", "priority"), ("stakeholder", "stakeholders")]),
+        ("nphies.claim.rejected", {"corelation_id": "x"}, [("corelation_id", "correlation_id")]),
         ("nphies.claim.rejected", {"Claim_ID": "1", "errors": [{"field": "a"}], "rejection_code": "x"}, []),
         ("system.redis.connection_lost", {"runbook_url": "https://x", "dashboard_id": "d"}, []),
         ("a.b", {"anything": 1}, []),

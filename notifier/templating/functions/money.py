@@ -64,7 +64,8 @@ def _amount(value: Value) -> Value:
     found = _exact(value)
     if found is None:
         raise EvaluationError("is not an amount")
-    return number(float(found)) if found % 1 or abs(found) >= 2**53 else int(found)
+    # Decimal refuses to divide an amount of more digits than its precision.
+    return number(float(found)) if abs(found) >= 2**53 or found % 1 else int(found)
 
 
 @lru_cache(maxsize=64)
