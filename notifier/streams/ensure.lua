@@ -26,7 +26,10 @@ local floor = redis.pcall('GET', KEYS[2])
 if type(floor) == 'table' then
   return refused('get', KEYS[2], floor)
 end
-if floor and redis.call('EXISTS', KEYS[1]) == 1 then
+for word in string.gmatch(floor or '', '%S+') do
+  if not string.match(word, '^%d+%-%d+$') then return 'get ' .. KEYS[2] .. ' WRONGTYPE not ids of entries' end
+end
+if floor and string.find(floor, '%S') and redis.call('EXISTS', KEYS[1]) == 1 then
   local stream = redis.call('XINFO', 'STREAM', KEYS[1])
   for i = 1, #stream, 2 do
     if stream[i] == 'last-generated-id' and not before(stream[i + 1], string.match(floor, '%S+')) then

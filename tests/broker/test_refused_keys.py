@@ -321,6 +321,22 @@ async def test_the_error_names_a_key_of_another_type(
         await step(group)
 
 
+@pytest.mark.parametrize("text", ["x", "5", "1-1 x", "-", "1-1-1"])
+async def test_the_error_names_a_floor_that_is_none(
+    client: redis.asyncio.Redis, group: ConsumerGroup, text: str
+):
+    floor = f"{SOURCE}:floor:notifier"
+    await client.xadd(SOURCE, {"a": "1"})
+    await client.set(floor, text)
+
+    with pytest.raises(StreamError, match=re.escape(f"{floor}: get failed")):
+        await group.ensure([SOURCE])
+
+    await client.delete(floor)
+    await group.ensure([SOURCE])
+    assert len(await group.read([SOURCE], count=1, block_seconds=0.01)) == 1
+
+
 async def test_a_rate_limit_of_another_type_is_told_until_it_is_gone(
     client: redis.asyncio.Redis, group: ConsumerGroup
 ):
