@@ -34,6 +34,8 @@ from notifier.store.queries import load_queries
 _QUERIES = load_queries("backup.sql")
 _MANIFEST = "manifest.json"
 _FORMAT = 1
+_ENCRYPTED = 1
+"""Bit of an entry's flags (APPNOTE.TXT 4.4.4)."""
 _CHUNK_BYTES = 1 << 16
 _OTHERS_SECONDS = 60.0
 
@@ -82,6 +84,7 @@ def restore(url: str, path: Path, limits: Limits) -> dict[str, int]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            _require_plain(archive)
             manifest = _Manifest.model_validate_json(archive.read(_MANIFEST))
             _require_known(path, manifest)
             return _restore(url, archive, manifest, limits)
@@ -162,6 +165,12 @@ async def _fill(
         schema.apply(required_migrations())
         for table in TABLES:
             await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
+
+
+def _require_plain(archive: zipfile.ZipFile) -> None:
+    """Raise BadZipFile for an encrypted file, which zipfile itself only meets when it reads."""
+    if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
+        raise zipfile.BadZipFile
 
 
 def _require_known(path: Path, manifest: _Manifest) -> None:

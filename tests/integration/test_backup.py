@@ -124,7 +124,9 @@ def test_a_file_that_is_damaged_restores_nothing(databases: tuple[str, str], tmp
     file = tmp_path / "audit.backup"
     notifier("backup", str(file), DATABASE_URL=first)
     whole = file.read_bytes()
-    for damaged in (whole[:-100], *spoilt(whole), b"", b"PK"):
+    encrypted = bytearray(whole)
+    encrypted[whole.index(b"PK\x01\x02") + 8] |= 1
+    for damaged in (whole[:-100], *spoilt(whole), b"", b"PK", bytes(encrypted)):
         file.write_bytes(damaged)
 
         done = notifier("restore", str(file), DATABASE_URL=second)
