@@ -37,7 +37,18 @@ _LEAST_CUT = 60
 _LONG_RUN = 8
 """Like elements from which on a run of them is a list of the data, not the paragraphs of a card."""
 
-_LIST_MEMBERS = ("facts", "items", "body", "columns", "rows", "cells", "inlines", "actions")
+_LIST_MEMBERS = (
+    "facts",
+    "items",
+    "body",
+    "columns",
+    "rows",
+    "cells",
+    "inlines",
+    "images",
+    "choices",
+    "actions",
+)
 _TEXT_MEMBERS = ("text", "value", "title", "speak", "fallbackText", "altText")
 
 
@@ -108,7 +119,7 @@ def _size(node: JsonValue) -> int:
 
 def _shorten_lists(runs: list[_Run], over: int, more_link: str | None, arabic: bool) -> int:
     """Shorten lists, the longest first, until so many bytes are gone; returns how many are still over."""
-    removed: dict[int, list[tuple[_Run, int, JsonValue]]] = {}
+    removed: dict[int, list[tuple[_Run, int, list[JsonValue]]]] = {}
     # Sizes add up, so that nothing is counted twice; a list within another comes after it.
     for run in sorted(runs, key=lambda found: found.size, reverse=True):
         if over <= 0:
@@ -120,12 +131,14 @@ def _shorten_lists(runs: list[_Run], over: int, more_link: str | None, arabic: b
         ):
             continue
         size, count = _kept(run, run.size - over - _NOTE_BYTES)
-        note = _more_items(run.end - run.start - count, run.key, more_link, arabic)
+        missing = run.end - run.start - count
+        # Among images no text is shown.
+        note = [_more_items(missing, run.key, more_link, arabic)] if run.key != "images" else []
         removed.setdefault(id(run.items), []).append((run, count, note))
-        over -= run.size - size - (_size(note) - _QUOTES + _COMMA)
+        over -= run.size - size - sum(_size(each) - _QUOTES + _COMMA for each in note)
     for changes in removed.values():
         for run, count, note in sorted(changes, key=lambda change: -change[0].start):
-            run.items[run.start + count : run.end] = [note]
+            run.items[run.start + count : run.end] = note
     return over
 
 
@@ -188,6 +201,8 @@ def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> Js
             return {"type": "TableCell", "items": [block]}
         case "inlines":
             return {"type": "TextRun", "text": f" … {words}"}
+        case "choices":
+            return {"title": words, "value": "…"}
         case "actions" if more_link:
             return {"type": "Action.OpenUrl", "title": words, "url": more_link}
         case "actions":

@@ -122,6 +122,17 @@ def test_what_cannot_be_shrunk_comes_back_too_large_and_whole() -> None:
     assert fitted(full) == full
 
 
+def test_images_are_left_out_without_a_note_among_them() -> None:
+    image = {"type": "Image", "url": "https://x/" + "y" * 80}
+    long = card(text_block("Photos"), {"type": "ImageSet", "images": [image] * 400})
+
+    result = fitted(long)
+
+    assert LIMIT - 2_000 < size(result) <= LIMIT
+    assert all(each == image for each in result["body"][1]["images"])
+    assert not list(schema_faults(result))
+
+
 def row(number: int, kind: str = "Container") -> dict[str, Any]:
     members = {
         "Container": "items", "ColumnSet": "columns", "TableRow": "cells", "RichTextBlock": "inlines", "FactSet": "facts",
