@@ -251,7 +251,9 @@ class _Check:
 
     def _drawn(self, sample: str, notification: Notification) -> Iterator[Finding]:
         fields = self._fields.get(notification.card, {})
-        for name, data in variants(notification.data, fields):
+        template = self._cards.templates.get(notification.card)
+        read = (template.members_read("data") if template is not None else None) or ()
+        for name, data in variants(notification.data, fields, read):
             if notification.card == DIGEST_CARD and name != "the sample":
                 continue
             if name not in _AT_START and not self._thorough:

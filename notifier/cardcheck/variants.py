@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,11 @@ Fields = Mapping[str, Mapping[str, Mapping[str, object]]]
 
 WITH_COMMAS = "commas in all amounts"
 COMMA_AMOUNT = "917,654,321.5"
+_OF_MONEY = re.compile(
+    r"amount|(?:^|_)(?:balance|charge|copay|cost|deductible|fee|paid|payable|premium|price|sum|total)s?$",
+    re.I,
+)
+"""Names of members that hold an amount of money."""
 _HOSTILE = "**x** [y](http://evil.example) <at>z</at> \u202e`_#\n- 1. ${data} {{DATE(x)}} "
 _EVENT_BYTES = 200_000
 """Data of an event that intake still takes: more would never come to a card."""
@@ -58,9 +64,11 @@ def _fields_of(folder: Path) -> Fields:
 
 
 def variants(
-    data: Mapping[str, JsonValue], fields: Mapping[str, Mapping[str, object]]
+    data: Mapping[str, JsonValue],
+    fields: Mapping[str, Mapping[str, object]],
+    read: Collection[str] = (),
 ) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    """Yield names and data to draw a card with, made from the data of a sample."""
+    """Yield names and data to draw a card with, made from the data of a sample; `read` are members that it reads."""
     required = {name for name, field in fields.items() if field.get("required")}
     yield "the sample", dict(data)
     yield (
@@ -68,11 +76,12 @@ def variants(
         {name: value for name, value in data.items() if name in required},
     )
     yield "no data", {}
-    names = sorted({*data, *fields})
+    known = {*data, *fields}
+    names = sorted(known | ({*read} - {name.lower() for name in known}))
     amounts = [
         name
         for name in names
-        if "amount" in name or fields.get(name, {}).get("type") == "amount"
+        if _OF_MONEY.search(name) or fields.get(name, {}).get("type") == "amount"
     ]
     if amounts:
         yield WITH_COMMAS, {**data, **dict.fromkeys(amounts, COMMA_AMOUNT)}

@@ -248,6 +248,17 @@ def test_an_amount_that_is_read_up_to_its_comma_is_a_fault(
     assert (found == []) is sound
 
 
+@pytest.mark.parametrize("name", ["amount", "Unit_Price", "totals", "copay"])
+def test_an_amount_that_no_field_or_sample_documents_is_tried_too(
+    folder: Path, name: str
+) -> None:
+    change(
+        folder, add({**TEXT, "text": f"${{if(exists(data.{name}), float(data.{name}), '')}}"})
+    )
+
+    assert [line for line in lines(folder, thorough=True) if "money()" in line]
+
+
 def test_broken_json_is_named(folder: Path) -> None:
     (folder / "broken.json").write_text("{", "utf-8")
     assert any("broken.json" in line and "not readable JSON" in line for line in lines(folder))
