@@ -280,7 +280,9 @@ def _readable(kind: str, error: ValidationError) -> Fault:
         meant = f"; did you mean {near[0]}?" if near else ""
         names = ", ".join(unknown)
         return Fault(
-            path, f"Teams ignores {names}, which {kind} does not have{meant}", warning=True
+            path,
+            f"{kind} of Adaptive Cards 1.5 has no {names}, which Teams may ignore{meant}",
+            warning=True,
         )
     message = str(error.message)
     short = message if len(message) <= 200 else f"{message[:200]}…"

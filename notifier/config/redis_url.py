@@ -143,7 +143,7 @@ def _node(text: str, port: int) -> tuple[str, int]:
     host, colon, number = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, number = text, str(port)
-    if host.startswith("[") != host.endswith("]"):
+    if host.startswith("[") != host.endswith("]") or (":" in host and host[0] != "["):
         raise ValueError(_WRITTEN)
     host = host.removeprefix("[").removesuffix("]")
     if not host or not number.isdigit() or not 0 < int(number) < 65536:

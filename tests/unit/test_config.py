@@ -339,6 +339,8 @@ def test_redis_url_names_one_server_sentinels_or_a_cluster(url: str, expected: R
         ("redis+cluster://u:topsecret@h:1,h:99999", "must list host:port"),
         ("redis+cluster://", "must list host:port"),
         ("redis+cluster://[::1", "must be scheme://"),
+        ("redis+cluster://[::1]:7001,::1", "must be scheme://"),
+        ("redis+sentinel://h:26379,fe80::1:26379/mymaster/0", "must be scheme://"),
         ("redis://u:topsecret#x@h:1", "%23 for #"),
         ("redis://u:topsecret/x@h:1/0", "%2F for /"),
         ("redis+sentinel://u:topsecret#x@h/m", "%23 for #"),
