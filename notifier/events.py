@@ -32,6 +32,7 @@ _MOST_AHEAD = timedelta(minutes=5)
 _FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_TIME = datetime(9999, 12, 30, tzinfo=UTC)
 """Any offset can be added to it."""
+_MOST_STAKEHOLDERS = 50
 _Channel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -82,7 +83,7 @@ class EventEntry(BaseModel):
     )
     stakeholders: tuple[_Channel, ...] | None = Field(
         default=None,
-        max_length=50,
+        max_length=_MOST_STAKEHOLDERS,
         description="Channels to notify: a comma list in a stream field, an array in JSON. Default: the route's.",
     )
     lang: (
@@ -126,8 +127,9 @@ class EventEntry(BaseModel):
     @classmethod
     def _comma_list(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip()) or None
-        return value
+            value = [part.strip() for part in value.split(",") if part.strip()] or None
+        # One more than allowed is enough to be refused: each name that is wrong makes an error of its own.
+        return value[: _MOST_STAKEHOLDERS + 1] if isinstance(value, list) else value
 
     @field_validator("traceparent", mode="before")
     @classmethod

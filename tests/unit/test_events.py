@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from notifier.errors import EventError
-from notifier.events import Event, Priority, ahead_of, parse_entry
+from notifier.events import Event, EventEntry, Priority, ahead_of, parse_entry
 from notifier.notifications import decode, encode
 from notifier.routing import Catalogue
 
@@ -334,3 +335,10 @@ def _finite(text: str) -> float | str:
 
 def _no_constant(word: str) -> None:
     raise ValueError(word)
+
+
+@pytest.mark.parametrize("stakeholders", ["a=b," * 60_000, ["a=b"] * 25_000])
+def test_of_thousands_of_wrong_stakeholders_only_a_few_are_looked_at(stakeholders: Any) -> None:
+    with pytest.raises(ValidationError) as raised:
+        EventEntry.model_validate({"type": "a.b", "stakeholders": stakeholders})
+    assert raised.value.error_count() <= 51
