@@ -19,7 +19,7 @@ import aiohttp
 import typer
 
 from notifier.config import load_config
-from notifier.errors import SandboxError
+from notifier.errors import SandboxError, StreamError
 from notifier.sandbox.environment import (
     Addresses,
     daemon_environment,
@@ -41,6 +41,7 @@ from notifier.streams.connection import connect
 from notifier.streams.group import ConsumerGroup
 
 DEFAULT_PORT = 8765
+_TRY_AGAIN_SECONDS = 1.0
 _READY_SECONDS = 30.0
 _DAEMON_STOP_SECONDS = 30.0
 _LEASH = Path(__file__).with_name("leash.py")
@@ -196,7 +197,7 @@ async def _feed(
     live = not as_json and sys.stdout.isatty()
     try:
         for number, event in enumerate(sample_events(), start=1):
-            await group.add("teams:events", {"event": event})
+            await publish_sample(group, event)
             if live:
                 typer.echo(
                     f"\r{number} events published, {teams.received} cards received ", nl=False
@@ -210,6 +211,21 @@ async def _feed(
             await asyncio.sleep(1 / rate)
     finally:
         await client.aclose()
+
+
+async def publish_sample(group: ConsumerGroup, event: str) -> None:
+    """Publish, as a producer that tries again: what people try in a sandbox may make Redis refuse events for a while."""
+    said = False
+    while True:
+        try:
+            await group.add("teams:events", {"event": event})
+        except StreamError as exc:
+            if not said:
+                typer.echo(f"sample events wait: {exc}", err=True)
+            said = True
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _announce(addresses: Addresses, shell_file: Path, as_json: bool) -> None:

@@ -224,6 +224,11 @@ def _responding(exc: ResponseError) -> Reason:
         return Reason(
             "has no database of this number", "correct the number at the end of redis.url"
         )
+    if "exhausted the last possible ID" in str(exc):
+        return Reason(
+            "takes no event any more: the last id of its stream is used up",
+            "stop what adds such ids; when nothing waits in it (notifier top), DEL it: notifier makes it again",
+        )
     return Reason(f"failed: {_word(exc)}")
 
 

@@ -28,6 +28,7 @@ REPLICA = "You can't write against a read only replica."
         (ResponseError("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."), "busy with a script"),
         (BusyLoadingError("Redis is loading the dataset in memory"), "reading its data"),
         (ConnectionError("max number of clients reached"), "maxclients"),
+        (ResponseError("The stream has exhausted the last possible ID, unable to add more items"), "last id of its stream is used up"),
         (NoPermissionError("this user lacks +xdel", status_code="NOPERM"), "lacks +xdel"),
         (ResponseError("The user executing the script can't run this command or subcommand"), "can't run this command"),
     ],
