@@ -1,5 +1,6 @@
 -- Looks at the ids of an event stream and at the groups of others; changes nothing. KEYS: stream. ARGV: our group.
--- Returns {ms of the server's clock, last id, {{group, the oldest id that it has not acknowledged or '' = none, pending}, …}}; false: there is no stream.
+-- Returns {ms of the server's clock, last id, {{group, the oldest id that it has not acknowledged or '' = none, pending}, …}, what our group has read last or '' = it is not there};
+-- false: there is no stream.
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return false
 end
@@ -19,14 +20,16 @@ local function first_after(id)
   return entry and entry[1] or ''
 end
 
-local groups = {}
+local groups, ours = {}, ''
 for _, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local group = members(info)
-  if group.name ~= ARGV[1] then
+  if group.name == ARGV[1] then
+    ours = group['last-delivered-id']
+  else
     local oldest
     if group.pending > 0 then oldest = redis.call('XPENDING', KEYS[1], group.name)[2] end
     groups[#groups + 1] = {group.name, oldest or first_after(group['last-delivered-id']), group.pending}
   end
 end
 local generated = members(redis.call('XINFO', 'STREAM', KEYS[1]))['last-generated-id']
-return {now, generated, groups}
+return {now, generated, groups, ours}

@@ -36,6 +36,10 @@ class StreamIds:
     last: tuple[int, int]
     """The highest id that an entry has had."""
     groups: tuple[OtherGroup, ...]
+    group: str
+    """Our own."""
+    read: tuple[int, int] | None
+    """The last entry that it has read."""
 
 
 class IdFault(NamedTuple):
@@ -56,7 +60,7 @@ async def read_ids(client: Client, settings: RedisSettings, stream: str) -> Stre
         reply = await script.run(client, [stream], [settings.group])
     if reply is None:
         return None
-    now_ms, last, groups = reply
+    now_ms, last, groups, read = reply
     return StreamIds(
         stream,
         int(now_ms),
@@ -65,11 +69,13 @@ async def read_ids(client: Client, settings: RedisSettings, stream: str) -> Stre
             OtherGroup(name.decode(errors="replace"), number_of(oldest) if oldest else None, int(pending))
             for name, oldest, pending in groups
         ),
+        settings.group,
+        number_of(read) if read else None,
     )  # fmt: skip
 
 
 def judge_ids(ids: StreamIds, *, retention_seconds: float) -> list[IdFault]:
-    """Return what keeps producers from adding, or the stream from being trimmed."""
+    """Return what keeps producers from adding, events from being read, or the stream from being trimmed."""
     found = []
     stream = ids.stream
     again = f"stop what adds such ids; when nothing waits in it (notifier top), DEL {stream}: notifier makes it again"
@@ -82,6 +88,10 @@ def judge_ids(ids: StreamIds, *, retention_seconds: float) -> list[IdFault]:
             "later events get the same time, and are never trimmed by their age"
         )
         found.append(IdFault(what, again))
+    if ids.read is not None and ids.read > ids.last:
+        what = f"the consumer group {ids.group!a} is set to an id behind the last one of {stream}: new events are not read"
+        fix = f"XGROUP DESTROY {stream} {ids.group!a}: notifier makes it again where it was"
+        found.append(IdFault(what, fix))
     kept_ms = ids.now_ms - int(retention_seconds * 1000) - _GRACE_MS
     for group in ids.groups:
         if group.oldest is not None and group.oldest[0] < kept_ms:

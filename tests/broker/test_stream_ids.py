@@ -74,6 +74,28 @@ async def test_an_id_far_ahead_is_named_and_its_cure_brings_the_stream_back(
     assert await faults(client, config) == []
 
 
+async def test_a_group_that_was_set_ahead_is_named_and_its_cure_loses_nothing(
+    client: redis.asyncio.Redis, config: Config, group: ConsumerGroup, stages: Stages
+):
+    intake = stages.intake(group)
+    await group.ensure([STREAM])
+    await publish(client, [calm(1)])
+    await read_all(intake)
+    await client.xgroup_setid(STREAM, "notifier", "9999999999999-0")
+    await publish(client, [calm(2)])
+    await read_all(intake)
+    assert await ids(client, NORMAL) == ["n1"]
+
+    [fault] = await faults(client, config)
+
+    assert f"XGROUP DESTROY {STREAM} 'notifier'" in fault
+    await client.xgroup_destroy(STREAM, "notifier")
+    await group.ensure([STREAM])
+    await read_all(intake)
+    assert await ids(client, NORMAL) == ["n1", "n2"]
+    assert await faults(client, config) == []
+
+
 @pytest.mark.parametrize("pending", [0, 1])
 async def test_a_group_of_others_that_holds_up_trimming_is_named(
     client: redis.asyncio.Redis, config: Config, group: ConsumerGroup, pending: int
