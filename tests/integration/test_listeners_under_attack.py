@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from urllib.parse import urlsplit
@@ -83,6 +84,17 @@ async def test_malformed_requests_tell_the_log_neither_token_nor_signature(daemo
     assert len(log.splitlines()) < 30
 
 
+@pytest.fixture
+def many_sockets() -> Iterator[None]:
+    """Room for a flood in the test's own process; the usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 8_192 if hard == resource.RLIM_INFINITY else min(hard, 8_192)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_sockets")
 async def test_a_flood_of_half_requests_keeps_nobody_from_being_answered(daemons: Daemons):
     url = (await links(daemons, type="backup.failed", service="postgres"))["Acknowledge"]
     before = len(daemons.log())
