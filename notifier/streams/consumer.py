@@ -251,8 +251,9 @@ class Consumer:
             if not of_another_type(exc):
                 raise
             # Those that may meet it have one key, or name it on their own.
-            key = keys_[-1] if script == "room" else keys_[0]
-            raise refusal(self._url, f"{script} {key} WRONGTYPE".encode()) from exc.__cause__
+            raise refusal(
+                self._url, f"{script} {keys_[0]} WRONGTYPE".encode()
+            ) from exc.__cause__
 
     @contextmanager
     def _watched(self, patience_seconds: float = 0) -> Iterator[None]:

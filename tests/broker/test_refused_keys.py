@@ -299,17 +299,12 @@ async def reserve(group: ConsumerGroup) -> None:
     await group.reserve("sre", 1, seconds_each=1, burst=1, distance_seconds=0)
 
 
-async def ask_for_room(group: ConsumerGroup) -> None:
-    await group.require_room("s")
-
-
 @pytest.mark.parametrize(
     ("key", "step"),
     [
         (SOURCE, make_group),
         (f"{SOURCE}:floor:notifier", make_group),
         ("teams:rate:sre", reserve),
-        ("{s}:never", ask_for_room),
     ],
 )
 async def test_the_error_names_a_key_of_another_type(
@@ -319,6 +314,14 @@ async def test_the_error_names_a_key_of_another_type(
 
     with pytest.raises(StreamError, match=re.escape(key)):
         await step(group)
+
+
+async def test_whatever_is_under_the_key_that_never_exists_there_is_room(
+    client: redis.asyncio.Redis, group: ConsumerGroup
+):
+    await wrong_type(client, "{s}:never")
+
+    await group.require_room("s")
 
 
 @pytest.mark.parametrize("text", ["x", "5", "1-1 x", "-", "1-1-1"])
