@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier import assets
@@ -70,7 +70,9 @@ def test_fields_are_known_from_the_expressions(text: str, shown: set[str] | None
 
 
 @given(st.dictionaries(st.text(), st.none()))
+@example({"CORRELATION": None})
 def test_any_names_are_looked_at(data: dict[str, None]) -> None:
     found = unused_fields(data, frozenset({"payer", "claim_id"}), ["documented"])
-    assert {each.meant for each in found} <= {"", "payer", "claim_id", "documented"}
+    of_event = {"correlation_id", "priority", "stakeholders"}
+    assert {each.meant for each in found} <= {"", "payer", "claim_id", "documented", *of_event}
     assert {each.name for each in found} <= set(data)
