@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -22,15 +22,13 @@ from pydantic import (
 
 from notifier.errors import EventError
 from notifier.eventjson import MAX_VALUES, json_object
+from notifier.eventtimes import ahead_of, entry_time
 from notifier.tracecontext import TRACEPARENT_PATTERN, clean_tracestate, parse_traceparent
 
 _Word = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
 _DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
-_MOST_AHEAD = timedelta(minutes=5)
-_FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_TIME = datetime(9999, 12, 30, tzinfo=UTC)
 """Any offset can be added to it."""
 _MOST_STAKEHOLDERS = 50
 _Channel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -269,15 +267,6 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
     )
 
 
-def ahead_of(time: datetime, now: datetime) -> timedelta | None:
-    """Return by how much an event's time is ahead of `now`, None up to five minutes.
-
-    More is usually a local time written as UTC, such as Riyadh's with a Z.
-    """
-    ahead = time - now
-    return ahead if ahead > _MOST_AHEAD else None
-
-
 def with_believed_time(event: Event, now: datetime) -> Event:
     """Return an event with `now` as its time, if it has none of its own and its entry's id lies ahead.
 
@@ -285,20 +274,6 @@ def with_believed_time(event: Event, now: datetime) -> Event:
     """
     ahead = ahead_of(event.time, now) and event.time == entry_time(event.entry_id)
     return event._replace(time=now) if ahead else event
-
-
-def entry_time(entry_id: str) -> datetime:
-    """Return the time in a stream entry's id (milliseconds since 1970, Redis XADD).
-
-    A producer may choose ids such as 1-1 or beyond the calendar; the event is still worth delivering.
-    """
-    try:
-        since_1970 = timedelta(milliseconds=int(entry_id.partition("-")[0]))
-    except ValueError:
-        return _FIRST_TIME
-    except OverflowError:
-        return _LAST_TIME
-    return _FIRST_TIME + min(since_1970, _LAST_TIME - _FIRST_TIME)
 
 
 def _decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -14,7 +14,8 @@ from notifier.cli.event_input import accepted
 from notifier.config import Config
 from notifier.datafields import shown_fields, unused_fields
 from notifier.errors import CardError, EventError, TemplateError
-from notifier.events import ENVELOPE, Event, ahead_of
+from notifier.events import ENVELOPE, Event
+from notifier.eventtimes import ahead_of
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification
 from notifier.provenance import OWN_PREFIX, is_own

@@ -18,7 +18,8 @@ from notifier.cli.options import ConfigOption, found_secrets, plain, settings, w
 from notifier.cli.times import METAVAR, period
 from notifier.config import Config
 from notifier.errors import NotifierError
-from notifier.events import Event, entry_time, parse_entry, with_believed_time
+from notifier.events import Event, parse_entry, with_believed_time
+from notifier.eventtimes import entry_time
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import Notification, encode
 from notifier.provenance import Signers, is_own, unpacked

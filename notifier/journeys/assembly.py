@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from notifier.actions import Action
-from notifier.events import entry_time
+from notifier.eventtimes import entry_time
 from notifier.journeys.models import (
     Attempt,
     Ended,

@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
 
 from notifier.deadletter import RECORDER
 from notifier.errors import EventError
-from notifier.events import entry_time, parse_entry
+from notifier.events import parse_entry
+from notifier.eventtimes import entry_time
 from notifier.journeys.models import Attempt, Ended, Identity, Letter, Waiting
 from notifier.notifications import Notification, decode
 from notifier.streams.peek import Fields, Hand, Spotted

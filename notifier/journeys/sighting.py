@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from notifier.config import Config
 from notifier.errors import EventError
-from notifier.events import entry_time, parse_entry
+from notifier.events import parse_entry
+from notifier.eventtimes import entry_time
 from notifier.journeys.assembly import Sightings
 from notifier.journeys.models import Intake, Looked, Published
 from notifier.journeys.reading import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from notifier.events import ahead_of
+from notifier.eventtimes import ahead_of
 from notifier.journeys.models import Attempt, Escalation, Journey, Revival, Waiting
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import structlog
 
 from notifier.deadletter import Reason
-from notifier.events import Event, ahead_of
+from notifier.events import Event
+from notifier.eventtimes import ahead_of
 from notifier.notifications import Notification
 from notifier.streams.hop import HopResult, Move
 from notifier.telemetry import metrics

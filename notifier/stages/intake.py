@@ -22,12 +22,12 @@ from notifier.deadletter import (
 from notifier.errors import EventError
 from notifier.events import (
     Event,
-    entry_time,
     parse_entry,
     size_bytes,
     too_large,
     with_believed_time,
 )
+from notifier.eventtimes import entry_time
 from notifier.jsontext import to_json_bytes
 from notifier.masking import Masking, mask_event_data
 from notifier.notifications import encode

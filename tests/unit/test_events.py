@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from notifier.errors import EventError
-from notifier.events import Event, EventEntry, Priority, ahead_of, parse_entry
+from notifier.events import Event, EventEntry, Priority, parse_entry
+from notifier.eventtimes import ahead_of
 from notifier.notifications import decode, encode
 from notifier.routing import Catalogue
 
