@@ -29,10 +29,9 @@ from notifier.sandbox.environment import (
 from notifier.sandbox.faults import parse_faults
 from notifier.sandbox.folders import data_folder
 from notifier.sandbox.local_teams import LocalTeams
+from notifier.sandbox.ports import free_port, listen
 from notifier.sandbox.samples import sample_events
 from notifier.sandbox.servers import (
-    free_port,
-    listen,
     start_postgres,
     start_redis,
 )

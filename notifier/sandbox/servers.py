@@ -6,13 +6,11 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,12 +22,12 @@ import psycopg
 from notifier.config import mask_url
 from notifier.errors import SandboxError
 from notifier.sandbox.folders import data_folder
+from notifier.sandbox.ports import free_port
 from notifier.streams.probe import redis_process_id
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
 _PORT_TRIES = 4
-_PORTS_TRIED = 20
 
 SYSTEM_POSTGRES = Path("/usr/lib/postgresql")
 """Where Debian keeps its Postgres servers, by version."""
@@ -181,46 +179,6 @@ def _start(
     raise SandboxError(
         f"no server starts at {mask_url(server.url)}; the log {log} ends:\n{tail}"
     )
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listen(port: int | None, *, first: int) -> socket.socket:
-    """Return a socket that listens on 127.0.0.1.
-
-    Args:
-        port: The port that somebody asked for, 0 for any free one, None for the next free one from `first` on.
-        first: Where to begin without a port.
-
-    Raises:
-        SandboxError: The port that was asked for is taken.
-    """
-    if port is not None:
-        return _listener(port)
-    for candidate in range(first, first + _PORTS_TRIED):
-        with suppress(SandboxError):
-            return _listener(candidate)
-    return _listener(0)
-
-
-def _listener(port: int) -> socket.socket:
-    listener = socket.socket()
-    # Connections of the last run occupy the port for a minute after their end; they need not stop us.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-        listener.listen()
-    except OSError as exc:
-        listener.close()
-        raise SandboxError(
-            f"cannot listen on port {port}: {exc.strerror}; choose another with --port, or leave --port out"
-        ) from None
-    return listener
 
 
 def _spawn(

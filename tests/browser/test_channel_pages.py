@@ -17,7 +17,7 @@ from notifier.events import to_event
 from notifier.routing import Catalogue
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.local_teams import LocalTeams
-from notifier.sandbox.servers import listen
+from notifier.sandbox.ports import listen
 from tests.support.browser import MARKS
 
 pytestmark = MARKS

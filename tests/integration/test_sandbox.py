@@ -19,8 +19,8 @@ import pytest
 
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.local_teams import LocalTeams
+from notifier.sandbox.ports import listen
 from notifier.sandbox.run import DEFAULT_PORT
-from notifier.sandbox.servers import listen
 from tests.support.commands import notifier
 
 
