@@ -272,10 +272,10 @@ class _Check:
             for gap in drawn.gaps:
                 yield Finding(file, f"${{{gap}}}", _gap_message(gap), drawn=what)
             if name == "the sample":
-                for where in _unclosed(card, "$"):
+                for where in _unclosed(card):
                     yield Finding(file, where, "shows ${; close it with } or write \\${")
             if name == WITH_COMMAS:
-                for where in _cut_at_commas(card, "$"):
+                for where in _cut_at_commas(card):
                     message = (
                         f"shows {COMMA_AMOUNT} as 917; read amounts with amount() or money()"
                     )
@@ -295,24 +295,22 @@ def _gap_message(expression: str) -> str:
 _CUT = re.compile(rf"(?<![\w,.]){COMMA_AMOUNT.partition(',')[0]}(?:\.0+)?(?![\w,.])")
 
 
-def _cut_at_commas(node: JsonValue, path: str) -> Iterator[str]:
+def _cut_at_commas(card: JsonValue) -> Iterator[str]:
     """Yield where an amount with commas is read up to the first of them, as the reference's float and int do."""
-    if isinstance(node, str) and _CUT.search(node):
-        yield path
-    elif isinstance(node, list):
-        for number, item in enumerate(node):
-            yield from _cut_at_commas(item, f"{path}[{number}]")
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            yield from _cut_at_commas(value, f"{path}.{key}")
+    return (path for path, text in _texts(card, "$") if _CUT.search(text))
 
 
-def _unclosed(node: JsonValue, path: str) -> Iterator[str]:
-    if isinstance(node, str) and "${" in node:
-        yield path
+def _unclosed(card: JsonValue) -> Iterator[str]:
+    return (path for path, text in _texts(card, "$") if "${" in text)
+
+
+def _texts(node: JsonValue, path: str) -> Iterator[tuple[str, str]]:
+    """Yield each text of a card with its path."""
+    if isinstance(node, str):
+        yield path, node
     elif isinstance(node, list):
         for number, item in enumerate(node):
-            yield from _unclosed(item, f"{path}[{number}]")
+            yield from _texts(item, f"{path}[{number}]")
     elif isinstance(node, dict):
         for key, value in node.items():
-            yield from _unclosed(value, f"{path}.{key}")
+            yield from _texts(value, f"{path}.{key}")
