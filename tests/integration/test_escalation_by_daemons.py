@@ -1,0 +1,253 @@
+"""Escalation as whole daemons do it: cards, pages, answers, clocks and kills."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from notifier.actions import Action, Via
+from notifier.store.escalations import Ledger
+from tests.support.action_pages import get, links_on, post, public
+from tests.support.daemons import Daemons
+from tests.support.escalation import answer, record
+from tests.support.readiness import readiness
+from tests.support.schedulers import VIEW, waiting, world
+from tests.support.state import rows, xadd
+from tests.support.waiting import until
+
+FAST = """
+[escalation]
+poll_seconds = 0.2
+CRITICAL = { after_seconds = 1.5, chain = ["nphies_integration", "devops"] }
+"""
+
+
+async def start(daemons: Daemons, tmp_path: Path, text: str = FAST, **env: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    settings = public(env)
+    for _ in range(2):
+        await daemons.start("--config", str(path), **settings)
+
+
+def event(daemons: Daemons, **fields: str) -> None:
+    xadd(
+        daemons.redis_url,
+        {
+            "type": "a.b",
+            "priority": "CRITICAL",
+            "stakeholders": "sre",
+            "correlation_id": "corr-9",
+        }
+        | fields,
+    )
+
+
+async def test_escalation_card_acknowledges_the_original_and_nothing_is_left_open(
+    daemons: Daemons, tmp_path: Path
+):
+    await start(daemons, tmp_path)
+    event(daemons)
+    requests = await daemons.receiver.wait_for(2)
+
+    assert [request.path for request in requests[:2]] == ["/sre", "/nphies_integration"]
+    assert requests[1].headers["X-Priority"] == "CRITICAL"
+    assert requests[1].headers["X-Correlation-ID"] == "corr-9"
+    url = links_on(requests[1].body)["Acknowledge"]
+    assert "a.b" in (await get(url))[1]
+    assert (await post(url, who="Sara"))[0] == 200
+    original = links_on(requests[0].body)["Acknowledge"]
+    assert "Sara" in (await get(original))[1]
+
+    def all_answered() -> bool:
+        found = rows(daemons.database_url)
+        return len(found) == len(daemons.receiver.requests) and all(
+            row["acknowledged_by"] == "Sara" for row in found
+        )
+
+    await until(all_answered)
+    assert rows(daemons.database_url, VIEW) == []
+
+
+@pytest.mark.parametrize("days", [-30, 30])
+async def test_on_a_machine_whose_clock_is_wrong_events_escalate_in_time_and_readyz_warns(
+    daemons: Daemons, tmp_path: Path, days: int
+):
+    path = tmp_path / "mine.toml"
+    path.write_text(FAST)
+    ahead = str(days * 86_400)
+    await daemons.start(
+        "--config", str(path), program="tests.support.wrong_clock", CLOCK_AHEAD=ahead
+    )
+    event(daemons)
+
+    requests = await daemons.receiver.wait_for(3)
+    assert [request.path for request in requests] == ["/sre", "/nphies_integration", "/devops"]
+    state = await readiness(daemons)
+    assert state["status"] == 200
+    assert "clock" in state["warnings"]
+    # Its id says when it was added, by Redis' clock.
+    await until(lambda: len(rows(daemons.database_url)) == 3)
+    happened = min(row["event_time"] for row in rows(daemons.database_url))
+    assert abs(happened.timestamp() - time.time()) < 600
+
+
+async def test_escalating_by_hand_tells_the_next_channel_at_once_and_it_can_acknowledge(
+    daemons: Daemons, tmp_path: Path
+):
+    slow = FAST.replace("1.5", "3000")
+    await start(daemons, tmp_path, slow, TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS="1")
+    event(daemons, type="system.redis.connection_lost", service="redis")
+    [request] = await daemons.receiver.wait_for(1)
+    found = links_on(request.body)
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+
+    assert (await post(found["Escalate"], who="Omar"))[0] == 200
+    requests = await daemons.receiver.wait_for(3)
+    [told] = [each for each in requests if each.path == "/nphies_integration"]
+    assert "Escalated by Omar" in told.body.decode()
+    url = links_on(told.body)["Acknowledge"]
+    assert (await post(url, who="Sara"))[0] == 200
+    assert (await post(found["Acknowledge"], who="Lina"))[0] == 409
+
+    def by_channel() -> dict[str, tuple[str, str]]:
+        return {
+            row["channel"]: (row["acknowledged_by"], row["action_taken"])
+            for row in rows(daemons.database_url)
+            if row["priority"] == "CRITICAL"
+        }
+
+    expected = {"sre": ("Omar", "escalate"), "nphies_integration": ("Sara", "acknowledge")}
+    await until(lambda: by_channel() == expected)
+    assert rows(daemons.database_url, VIEW) == []
+    [step] = rows(daemons.database_url, "SELECT * FROM teams_escalations")
+    assert (step["cause"], step["who"], step["step"]) == ("by_hand", "Omar", 1)
+
+
+async def test_what_was_escalated_by_hand_can_be_acknowledged_on_the_same_card_once(
+    daemons: Daemons, tmp_path: Path
+):
+    slow = FAST.replace("1.5", "3000")
+    await start(daemons, tmp_path, slow, TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS="0")
+    event(daemons, type="system.redis.connection_lost", service="redis")
+    [request] = await daemons.receiver.wait_for(1)
+    found = links_on(request.body)
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    assert (await post(found["Escalate"], who="Omar", note="not ours"))[0] == 200
+    await until(lambda: len(rows(daemons.database_url)) == 2)
+
+    status, html = await get(found["Acknowledge"])
+    assert (status, "Omar" in html, "NPHIES Integration" in html, "<form" in html) == (
+        200,
+        True,
+        True,
+        True,
+    )
+    assert (await post(found["Escalate"], who="Lina"))[0] == 409
+    assert (await post(found["Acknowledge"], who="Sara", note="ours after all"))[0] == 200
+    assert (await post(found["Acknowledge"], who="Lina"))[0] == 409
+
+    def settled() -> list[tuple[str, str]]:
+        return sorted(
+            (row["acknowledged_by"], row["action_taken"])
+            for row in rows(daemons.database_url)
+            if row["acknowledged_by"]
+        )
+
+    await until(lambda: settled() == [("Sara", "acknowledge")] * 2)
+    [data] = [
+        row["action_data"] for row in rows(daemons.database_url) if row["channel"] == "sre"
+    ]
+    assert data["note"] == "ours after all"
+    assert (data["escalated"]["who"], data["escalated"]["note"]) == ("Omar", "not ours")
+    assert rows(daemons.database_url, VIEW) == []
+    assert [
+        row["step"] for row in rows(daemons.database_url, "SELECT * FROM teams_escalations")
+    ] == [1]
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+async def test_an_answered_escalation_leaves_no_card_of_its_event_unanswered(
+    redis_url: str, database_url: str, by_hand: bool
+):
+    [lead, _] = record(database_url, "e1", "pmo compliance")
+    if by_hand:
+        answer(database_url, lead, "escalate")
+    else:  # its channel takes no posts, so it is not recorded yet
+        with psycopg.connect(database_url) as connection:
+            connection.execute("DELETE FROM teams_notifications WHERE id = %s", (lead,))
+    async with world(redis_url, database_url) as w:
+        [(event_id, channel)] = await w.minutes(6)
+        [told] = waiting(database_url, event_id, channel, event_type="notifier.escalation")
+        ledger = Ledger(w.connections[1])
+        await ledger.accept(
+            [Action(told, "acknowledge", "Sara", "", "page", datetime.now(UTC))]
+        )
+        async with ledger.waiting_action() as held:
+            assert held is not None
+            action, work = held
+            assert await work.apply(action)
+
+    assert rows(database_url, VIEW) == []
+
+
+async def test_an_acknowledgement_whose_entry_was_dropped_is_brought_to_postgres_all_the_same(
+    redis_url: str, database_url: str
+):
+    [lead, _] = record(database_url, "e1", "pmo compliance")
+    async with world(redis_url, database_url) as w:
+        await w.actions.take(
+            Action(lead, "escalate", "Omar", "", Via.PAGE, datetime.now(UTC)), None
+        )
+        await w.actions.take(
+            Action(lead, "acknowledge", "Sara", "", Via.PAGE, datetime.now(UTC)), None
+        )
+        answer(database_url, lead, "escalate")
+
+        assert await w.minutes(6) == []
+
+    [kept] = rows(database_url, "SELECT * FROM teams_actions")
+    assert (kept["who"], kept["action"]) == ("Sara", "acknowledge")
+
+
+async def test_an_escalation_by_hand_whose_entry_was_dropped_is_brought_to_postgres_all_the_same(
+    redis_url: str, database_url: str
+):
+    [lead, _] = record(database_url, "e1", "pmo compliance")
+    async with world(redis_url, database_url) as w:
+        await w.actions.take(
+            Action(lead, "escalate", "Omar", "", Via.PAGE, datetime.now(UTC)), None
+        )
+        assert await w.minutes(6) == []
+
+    [kept] = rows(database_url, "SELECT * FROM teams_actions")
+    assert (str(kept["notification_id"]), kept["who"], kept["action"]) == (
+        lead,
+        "Omar",
+        "escalate",
+    )
+
+
+async def test_a_killed_daemon_s_escalations_are_taken_up_by_the_next(
+    daemons: Daemons, tmp_path: Path
+):
+    path = tmp_path / "mine.toml"
+    path.write_text(FAST)
+    first = await daemons.start("--config", str(path))
+    event(daemons, id=str(uuid.uuid4()))
+    await until(lambda: len(rows(daemons.database_url)) == 1)
+    first.kill()
+    await first.wait()
+
+    await daemons.start("--config", str(path))
+    requests = await daemons.receiver.wait_for(3)
+    assert [request.path for request in requests[-3:]] == [
+        "/sre",
+        "/nphies_integration",
+        "/devops",
+    ]
