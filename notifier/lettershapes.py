@@ -38,7 +38,7 @@ class _Folds(dict[int, str]):
 
 
 class _Squeezes(dict[int, str]):
-    """The same of what is no separator."""
+    """The same for a character that is not a separator."""
 
     def __missing__(self, code: int) -> str:
         if len(self) >= _MOST_KEPT:

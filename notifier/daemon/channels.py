@@ -239,7 +239,7 @@ class Channels:
 
 
 async def _drain(lane: ChannelDelivery, part: str) -> None:
-    """Wait for what is in hand; one that failed is left to others and keeps none of the rest from its end."""
+    """Wait for what is in flight; a delivery that fails is left to other processes, and the rest goes on."""
     while True:
         try:
             return await lane.drain()

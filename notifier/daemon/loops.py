@@ -60,7 +60,7 @@ class Loops:
         return task
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something that ends by itself; what it raises is logged."""
+        """Run a task that ends without being asked to; log what it raises."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)

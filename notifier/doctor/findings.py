@@ -42,7 +42,7 @@ def fault(check: str, what: str, fix: str) -> Finding:
 
 
 def told(
-    check: str, message: str, *, otherwise: str = "mend it, then: notifier doctor"
+    check: str, message: str, *, otherwise: str = "fix it, then: notifier doctor"
 ) -> Finding:
     """Return an error's message as a fault; what stands after its last semicolon is the fix, else `otherwise`."""
     what, semicolon, fix = message.rpartition("; ")

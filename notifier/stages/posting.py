@@ -134,7 +134,7 @@ class Poster:
         async def attempt() -> _Result:
             nonlocal tried, sender
             await self._gate.reserve()
-            # Looked up for each attempt: a mended URL helps what is being retried already.
+            # Looked up for each attempt, so that a corrected URL helps retries that wait already.
             if self._sender is None:
                 raise _NoWebhookError
             sender = self._sender
