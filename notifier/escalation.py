@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from notifier.config import BusinessHoursSettings, EscalationRule, EscalationSettings
 from notifier.events import Priority
+from notifier.store.store import FirstLook
 
 ESCALATION_TYPE = "notifier.escalation"
 ACKNOWLEDGED_TYPE = "notifier.acknowledged"
@@ -58,20 +59,6 @@ class Escalate:
 
 
 Decision = Finished | Wait | Escalate
-
-
-@dataclass(frozen=True, slots=True)
-class FirstLook:
-    """When the scheduler looks at new rows of one priority: after a time, or at a moment."""
-
-    priority: Priority
-    after_seconds: float | None = None
-    at: datetime | None = None
-
-    def fields(self) -> dict[str, str | float | None]:
-        """Return it as JSON."""
-        at = self.at.isoformat() if self.at else None
-        return {"priority": self.priority.value, "after_seconds": self.after_seconds, "at": at}
 
 
 class BusinessHours:

@@ -9,6 +9,11 @@ _FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_TIME = datetime(9999, 12, 30, tzinfo=UTC)
 
 
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
+
+
 def ahead_of(time: datetime, now: datetime) -> timedelta | None:
     """Return by how much an event's time is ahead of `now`, None up to five minutes.
 

@@ -5,16 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import JsonValue
 
-from notifier.config import Route
 from notifier.errors import NotifierError
 from notifier.events import Event, Priority
 from notifier.notifications import Notification, notification_id
 
 _TO_SECONDS = len("2026-01-31T10:15:00")
+
+
+class Route(Protocol):
+    """Where events of a type go, unless they say so themselves."""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names of the event type."""
+
+    @property
+    def stakeholders(self) -> tuple[str, ...]:
+        """Channels that see it."""
+
+    @property
+    def priority(self) -> Priority:
+        """How urgent it is."""
+
+    @property
+    def card(self) -> str:
+        """The template of its card."""
 
 
 class UnroutableError(NotifierError):

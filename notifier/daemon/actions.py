@@ -14,6 +14,7 @@ from aiohttp import web
 from notifier.daemon.loops import Loop
 from notifier.daemon.parts import Daemon
 from notifier.escalation import Matrix
+from notifier.eventtimes import utc_now
 from notifier.provenance import sign_own
 from notifier.stages.action_recorder import ActionRecorder
 from notifier.stages.escalator import Escalator
@@ -22,7 +23,6 @@ from notifier.store.actions import PostgresFacts
 from notifier.store.connection import Connection
 from notifier.store.escalations import Ledger
 from notifier.streams.actions import Actions
-from notifier.teams.sender import utc_now
 from notifier.web.callback import CallbackParts, add_callback
 from notifier.web.clients import Clients
 from notifier.web.desk import ActionDesk

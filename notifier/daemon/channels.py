@@ -16,13 +16,14 @@ from notifier.daemon.loops import Loop, Loops
 from notifier.daemon.parts import Daemon
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
+from notifier.eventtimes import utc_now
 from notifier.secrets import State
 from notifier.signing import KeySet
 from notifier.stages.channel import ChannelGate
 from notifier.stages.delivery import ChannelDelivery, DeliveryParts
 from notifier.stages.settler import Settler
 from notifier.stages.stage import keep_turning
-from notifier.teams.sender import WebhookSender, utc_now
+from notifier.teams.sender import WebhookSender
 from notifier.telemetry.logs import log_unforeseen
 
 _PAUSE_POLL_SECONDS = 1.0

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from notifier.daemon.parts import Daemon
+from notifier.eventtimes import utc_now
 from notifier.journeys import Finder
 from notifier.store.console import ConsoleStore
-from notifier.teams.sender import utc_now
 from notifier.telemetry.readiness import Readiness
 from notifier.web.console.parts import ConsoleParts
 from notifier.web.console.routes import add_console

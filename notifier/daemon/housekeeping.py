@@ -10,8 +10,7 @@ import structlog
 
 from notifier.daemon.parts import Daemon
 from notifier.errors import UnreachableError
-from notifier.streams.actions import accepted_stream
-from notifier.streams.keys import Keys
+from notifier.streams.keys import Keys, accepted_stream
 from notifier.streams.server_vitals import clock_ahead
 
 _HOUSEKEEPING_SECONDS = 60.0

@@ -14,12 +14,12 @@ from notifier.daemon.loops import Loop
 from notifier.daemon.parts import Daemon
 from notifier.errors import EncodingError, StoreError
 from notifier.escalation import Matrix
+from notifier.eventtimes import utc_now
 from notifier.stages.intake import Intake
 from notifier.stages.recorder import Recorder
 from notifier.stages.settler import Settler
 from notifier.stages.stage import keep_turning
 from notifier.store.store import Store
-from notifier.teams.sender import utc_now
 
 _SCHEMA_SECONDS = 10.0
 """Deliveries begin after this at the latest."""

@@ -11,10 +11,11 @@ from notifier.cardguard import escape_markdown
 from notifier.config import Config
 from notifier.doctor.findings import Finding, Level, fault
 from notifier.errors import ConfigError
+from notifier.eventtimes import utc_now
 from notifier.secrets import Secrets, State
 from notifier.teams.envelope import build_body
 from notifier.teams.hints import hint
-from notifier.teams.sender import WebhookSender, utc_now
+from notifier.teams.sender import WebhookSender
 
 NAME = "test card"
 

@@ -16,10 +16,10 @@ from notifier.notices import Subject, acknowledged_event
 from notifier.stages.escalator import Escalator, Publish
 from notifier.stages.stage import Every, still_there
 from notifier.store.escalations import Ledger, RowError, WaitingAction
-from notifier.streams.actions import ACCEPTED, accepted_stream, unreadable_stream
 from notifier.streams.entries import Entry
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import Move
+from notifier.streams.keys import ACCEPTED, accepted_stream, unreadable_stream
 from notifier.streams.leases import Leases
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen

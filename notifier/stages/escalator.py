@@ -17,7 +17,6 @@ from notifier.escalation import (
     Decision,
     Escalate,
     Finished,
-    FirstLook,
     Matrix,
     Step,
     Wait,
@@ -36,6 +35,7 @@ from notifier.store.escalations import (
     Told,
     Work,
 )
+from notifier.store.store import FirstLook
 from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)

@@ -14,10 +14,10 @@ import structlog
 from notifier.config import RecorderSettings, RedisSettings
 from notifier.deadletter import RECORDER, Reason, of_entry, poison_detail
 from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
-from notifier.escalation import FirstLook
 from notifier.stages.alone import Alone, TakenOverError
 from notifier.stages.spanning import record_spans
 from notifier.stages.stage import Every, Measured, in_order, still_there
+from notifier.store.store import FirstLook
 from notifier.streams.entries import ALONE, Entry
 from notifier.streams.group import ConsumerGroup
 from notifier.streams.hop import HopResult, Move

@@ -15,7 +15,7 @@ from notifier.store.connection import connected
 from notifier.store.failures import store_error
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries("actions.sql")
+_QUERIES = load_queries(__package__, "actions.sql")
 _MOST_CONNECTIONS = 4
 """However many people look at once, Postgres has connections left for the stages."""
 

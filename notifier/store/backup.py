@@ -31,7 +31,7 @@ from notifier.store.migrations import (
 )
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries("backup.sql")
+_QUERIES = load_queries(__package__, "backup.sql")
 _MANIFEST = "manifest.json"
 _FORMAT = 1
 _ENCRYPTED = 1

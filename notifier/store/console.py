@@ -17,7 +17,7 @@ from notifier.errors import StatementTimeoutError, StoreError
 from notifier.store.connection import connected
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries("console.sql")
+_QUERIES = load_queries(__package__, "console.sql")
 _MOST_CONNECTIONS = 3
 """However many people look at once, Postgres has connections left for the stages."""
 _MOST_UNANSWERED = 500

@@ -17,7 +17,7 @@ from notifier.store.connection import Rows, open_connection
 from notifier.store.failures import reason
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries("dead_letters.sql")
+_QUERIES = load_queries(__package__, "dead_letters.sql")
 _STATEMENT_SECONDS = 10.0
 _COLUMNS = (
     "reason",

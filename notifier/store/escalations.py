@@ -14,13 +14,16 @@ from psycopg.types.json import Jsonb
 
 from notifier.actions import WORDS, Action
 from notifier.errors import NotifierError, UnreachableError
-from notifier.escalation import FirstLook, Step
+from notifier.escalation import Step
 from notifier.events import Priority
 from notifier.store.connection import Connection
 from notifier.store.failures import REFUSALS
 from notifier.store.queries import load_queries
+from notifier.store.store import FirstLook
 
-_QUERIES = load_queries("actions.sql") | load_queries("escalations.sql")
+_QUERIES = load_queries(__package__, "actions.sql") | load_queries(
+    __package__, "escalations.sql"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from notifier.store.connection import Access, Rows, connected
 from notifier.store.migrations import lacking_right, required_migrations
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries("inspection.sql")
+_QUERIES = load_queries(__package__, "inspection.sql")
 _STATEMENT_SECONDS = 5.0
 
 DAEMON_RIGHTS: Mapping[str, tuple[str, ...]] = {

@@ -15,7 +15,7 @@ from notifier.store.connection import connected
 from notifier.store.failures import store_error
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries("journeys.sql")
+_QUERIES = load_queries(__package__, "journeys.sql")
 _STATEMENT_SECONDS = 5
 _MOST_CONNECTIONS = 2
 """However many people search at once, Postgres has connections left for the stages."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from yoyo.backends import DatabaseBackend
     from yoyo.migrations import Migration
 
-_QUERIES = load_queries("migrations.sql")
+_QUERIES = load_queries(__package__, "migrations.sql")
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 3600.0
 _QUESTION_SECONDS = 10.0

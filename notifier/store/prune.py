@@ -18,7 +18,7 @@ from notifier.store.queries import load_queries
 
 T = TypeVar("T")
 
-_QUERIES = load_queries("prune.sql")
+_QUERIES = load_queries(__package__, "prune.sql")
 _BATCH = 5_000
 _FARTHEST = timedelta(minutes=1)
 """How far two clocks may be apart; nobody knows which of them is right."""

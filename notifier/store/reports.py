@@ -24,7 +24,7 @@ from notifier.store.connection import Access, open_connection
 from notifier.store.failures import command_error
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries("reports.sql")
+_QUERIES = load_queries(__package__, "reports.sql")
 _Rows = list[tuple[Any, ...]]
 
 

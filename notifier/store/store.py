@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from notifier.errors import OutcomeError, SchemaError
-from notifier.escalation import FirstLook
+from notifier.events import Priority
 from notifier.jsontext import without_nul
 from notifier.store.connection import Connection
 from notifier.store.failures import REFUSALS
 from notifier.store.migrations import required_migrations
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries("queries.sql")
+_QUERIES = load_queries(__package__, "queries.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """When the scheduler looks at new rows of one priority: after a time, or at a moment."""
+
+    priority: Priority
+    after_seconds: float | None = None
+    at: datetime | None = None
+
+    def fields(self) -> dict[str, str | float | None]:
+        """Return it as JSON."""
+        at = self.at.isoformat() if self.at else None
+        return {"priority": self.priority.value, "after_seconds": self.after_seconds, "at": at}
 
 
 class Store:

@@ -31,7 +31,7 @@ class AbandonedLanes:
     def __init__(self, client: Client, settings: RedisSettings) -> None:
         self._client = client
         self._settings = settings
-        self._drain = Script.read("drain")
+        self._drain = Script.read(__package__, "drain")
 
     async def remember(self, stream: str, channels: Collection[str]) -> None:
         """Note that these channels have lanes."""

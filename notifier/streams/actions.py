@@ -9,44 +9,12 @@ from typing import Any
 from notifier.actions import ACKNOWLEDGE, ESCALATE, REQUESTS, Action, Matter, read_action
 from notifier.config import RedisSettings
 from notifier.streams.connection import Client, redis_errors
-from notifier.streams.keys import of_group
+from notifier.streams.keys import accepted_stream, callback_key, taken_key
 from notifier.streams.scripts import Script
-
-ACCEPTED = "{teams:actions}:accepted"
-"""Stream of accepted actions that wait for Postgres; like all keys here it shares the cluster slot of the requests by its hash tag.
-
-This one is the default group's. Versions before this one used it for all groups.
-"""
-
-UNREADABLE = "{teams:actions}:unreadable"
-"""Stream of the default group's accepted actions that this version cannot read; one that can puts them back."""
 
 _KEPT_REQUESTS = 100_000
 _CALLBACK_SECONDS = 900
 """Longer than a callback's timestamp may differ from now, to both sides."""
-
-
-def accepted_stream(group: str) -> str:
-    """Return the stream of a group's accepted actions."""
-    return of_group(ACCEPTED, group)
-
-
-def unreadable_stream(group: str) -> str:
-    """Return the stream of a group's accepted actions that this version cannot read."""
-    return of_group(UNREADABLE, group)
-
-
-def taken_key(notification_id: str) -> str:
-    """Hash with the action that settled a notification, or by its key an event, or that escalated it as long as none did.
-
-    These ids are made of the event stream's name, so no two groups share one.
-    """
-    return f"{{teams:actions}}:taken:{notification_id}"
-
-
-def callback_key(digest: str) -> str:
-    """Mark of a callback's body that was seen."""
-    return f"{{teams:actions}}:callback:{digest}"
 
 
 class Actions:
@@ -60,7 +28,7 @@ class Actions:
         self._url = settings.url
         self._accepted = accepted_stream(settings.group)
         self._remember_seconds = int(remember_seconds)
-        self._take = Script.read("take")
+        self._take = Script.read(__package__, "take")
 
     def use(self, *, remember_seconds: float) -> None:
         """Remember from now on for another time."""

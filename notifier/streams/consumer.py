@@ -58,8 +58,8 @@ class Consumer:
         self.consumer = consumer
         self._group = settings.group
         self._url = settings.url
-        self._scripts = {name: Script.read(name) for name in _SCRIPTS}
-        self._scripts["claim"] = Script.read("sent", "claim")
+        self._scripts = {name: Script.read(__package__, name) for name in _SCRIPTS}
+        self._scripts["claim"] = Script.read(__package__, "sent", "claim")
         self._answered: set[tuple[str, ...]] = set()
         """Streams that were read together before."""
         self._seen: dict[str, str] = {}

@@ -70,3 +70,36 @@ def rate(channel: str, group: str) -> str:
 def pause(channel: str, group: str) -> str:
     """Mark that exists while a channel asked a group to wait (Retry-After)."""
     return of_group(f"teams:pause:{channel}", group)
+
+
+ACCEPTED = "{teams:actions}:accepted"
+"""Stream of accepted actions that wait for Postgres; like all keys here it shares the cluster slot of the requests by its hash tag.
+
+This one is the default group's. Versions before this one used it for all groups.
+"""
+
+UNREADABLE = "{teams:actions}:unreadable"
+"""Stream of the default group's accepted actions that this version cannot read; one that can puts them back."""
+
+
+def accepted_stream(group: str) -> str:
+    """Return the stream of a group's accepted actions."""
+    return of_group(ACCEPTED, group)
+
+
+def unreadable_stream(group: str) -> str:
+    """Return the stream of a group's accepted actions that this version cannot read."""
+    return of_group(UNREADABLE, group)
+
+
+def taken_key(notification_id: str) -> str:
+    """Hash with the action that settled a notification, or by its key an event, or that escalated it as long as none did.
+
+    These ids are made of the event stream's name, so no two groups share one.
+    """
+    return f"{{teams:actions}}:taken:{notification_id}"
+
+
+def callback_key(digest: str) -> str:
+    """Mark of a callback's body that was seen."""
+    return f"{{teams:actions}}:callback:{digest}"

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from redis.exceptions import NoPermissionError
 
 from notifier.config import RedisSettings
-from notifier.streams.actions import accepted_stream
 from notifier.streams.connection import Client, redis_errors
-from notifier.streams.keys import Keys
+from notifier.streams.keys import Keys, accepted_stream
 from notifier.streams.scripts import Script
 from notifier.streams.views import Backlog
 
@@ -68,7 +67,7 @@ class Lookout:
     def __init__(self, client: Client, settings: RedisSettings) -> None:
         self._client = client
         self._settings = settings
-        self._script = Script.read("overview")
+        self._script = Script.read(__package__, "overview")
 
     async def answers(self) -> None:
         """Return when Redis answers; raises StreamError. One that refuses the command answers, too."""

@@ -9,7 +9,7 @@ from notifier.streams.scripts import Script
 
 _ROOM_BYTES = 8 * 2**20
 _LARGEST_BYTES = 8 * 2**20
-_SCRIPT = Script.read("sent", "page")
+_SCRIPT = Script.read(__package__, "sent", "page")
 
 Page = list[tuple[str, dict[bytes, bytes]]]
 

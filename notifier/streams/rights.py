@@ -12,8 +12,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 from notifier.actions import REQUESTS
 from notifier.config import RedisSettings
 from notifier.streams import keys
-from notifier.streams.actions import ACCEPTED, taken_key
 from notifier.streams.connection import Client, redis_errors
+from notifier.streams.keys import ACCEPTED, taken_key
 
 _NOBODY = "never"
 _NO_SCRIPT = "0" * 40

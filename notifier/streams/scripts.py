@@ -21,11 +21,11 @@ class Script:
     sha: str
 
     @classmethod
-    def read(cls, *names: str) -> Script:
-        """Read a script of this package: `name`.lua, behind the parts that it needs."""
-        package = files(__package__)
+    def read(cls, package: str, *names: str) -> Script:
+        """Read a script beside its module: `name`.lua, behind the parts that it needs."""
+        folder = files(package)
         text = "".join(
-            package.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names
+            folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names
         )
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 

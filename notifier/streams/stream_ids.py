@@ -55,7 +55,7 @@ async def read_ids(client: Client, settings: RedisSettings, stream: str) -> Stre
     Raises:
         StreamError: Redis is away.
     """
-    script = Script.read("ids")
+    script = Script.read(__package__, "ids")
     async with redis_errors(client, settings.url):
         reply = await script.run(client, [stream], [settings.group])
     if reply is None:

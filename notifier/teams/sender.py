@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 import aiohttp
@@ -242,8 +242,3 @@ def _certificate_fault(exc: aiohttp.ClientConnectorCertificateError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError)
         else "not verified"
     )
-
-
-def utc_now() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)

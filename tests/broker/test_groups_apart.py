@@ -14,8 +14,9 @@ from notifier.actions import Action, Via
 from notifier.config import Config, RedisSettings
 from notifier.errors import StreamError
 from notifier.stages.action_recorder import ActionRecorder
-from notifier.streams.actions import ACCEPTED, UNREADABLE, Actions
+from notifier.streams.actions import Actions
 from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import ACCEPTED, UNREADABLE
 from notifier.streams.leases import Leases
 
 ID = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"

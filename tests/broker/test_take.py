@@ -10,7 +10,8 @@ import redis.asyncio
 from notifier.actions import REQUESTS, Action, Matter, Via
 from notifier.config import Config
 from notifier.errors import StreamError
-from notifier.streams.actions import ACCEPTED, Actions, taken_key
+from notifier.streams.actions import Actions
+from notifier.streams.keys import ACCEPTED, taken_key
 
 AT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
 EVENT, A, B = "event", "card-a", "card-b"

@@ -14,9 +14,9 @@ from notifier.notifications import notification_id
 from notifier.stages.action_recorder import ActionRecorder
 from notifier.store.connection import Connection
 from notifier.store.escalations import Ledger
-from notifier.streams.actions import ACCEPTED, UNREADABLE
 from notifier.streams.connection import close, connect
 from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import ACCEPTED, UNREADABLE
 from notifier.streams.leases import Leases
 from tests.support.escalation import STREAM, record
 from tests.support.state import entries, rows

@@ -164,7 +164,7 @@ async def test_what_was_there_before_the_scheduler_wakes_nobody(
 
 
 def test_the_scheduler_s_queries_go_by_index(database_url: str):
-    queries = load_queries("escalations.sql")
+    queries = load_queries("notifier.store", "escalations.sql")
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, priority, status,"

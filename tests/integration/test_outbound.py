@@ -16,8 +16,9 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from notifier.config import HttpSettings, load_config
+from notifier.eventtimes import utc_now
 from notifier.signing import KeySet
-from notifier.teams.sender import Answer, WebhookSender, utc_now
+from notifier.teams.sender import Answer, WebhookSender
 from tests.support.receiver import WebhookReceiver
 
 KEYS = KeySet(SecretStr("0f1e2d3c4b5a69788796a5b4c3d2e1f0"))

@@ -105,7 +105,7 @@ async def test_slot_moves_while_events_are_published_and_delivered(
         webhook_receiver.hold()
         posted = len(webhook_receiver.requests)
         await webhook_receiver.wait_for(posted + 4)
-        hop = Script.read("hop").sha
+        hop = Script.read("notifier.streams", "hop").sha
         assert moving.target.script_exists(hop) == [False]
 
         moving.begin()

@@ -237,7 +237,7 @@ async def test_no_more_than_the_limit_is_shown_the_newest_first(daemons: Daemons
 
 
 def test_every_way_in_has_an_index(database_url: str):
-    query = load_queries("journeys.sql")
+    query = load_queries("notifier.store", "journeys.sql")
     text = "CLM-5"
     values = {
         "text": text, "uuid": str(uuid.uuid4()), "event_ids": [text], "limit": 21, "cards": False,

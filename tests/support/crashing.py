@@ -18,8 +18,9 @@ from notifier.stages.escalator import Escalator
 from notifier.store.dead_letters import DeadLetterLog
 from notifier.store.escalations import Ledger, Work
 from notifier.store.store import Store
-from notifier.streams.actions import ACCEPTED, Actions
+from notifier.streams.actions import Actions
 from notifier.streams.group import ConsumerGroup
+from notifier.streams.keys import ACCEPTED
 from notifier.teams.sender import WebhookSender
 
 Step = Callable[..., Awaitable[Any]]

@@ -27,9 +27,8 @@ from notifier.daemon.clock import SharedClock
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import InternalError
 from notifier.notifications import encode, notification_id
-from notifier.streams.actions import ACCEPTED
 from notifier.streams.entries import ALONE
-from notifier.streams.keys import Keys
+from notifier.streams.keys import ACCEPTED, Keys
 from tests.support.daemons import SECRET
 from tests.support.escalation import record
 from tests.support.ports import quiet_port

@@ -7,13 +7,13 @@ import sys
 import time
 from datetime import datetime, timedelta
 
+from notifier import eventtimes
 from notifier.cli import main
-from notifier.teams import sender
 
 
 def patch(ahead: float) -> None:
     """Move the clock that all modules read."""
-    right, right_now = time.time, sender.utc_now
+    right, right_now = time.time, eventtimes.utc_now
 
     def utc_now() -> datetime:
         return right_now() + timedelta(seconds=ahead)

@@ -14,7 +14,7 @@ from notifier.config import load_config
 from notifier.events import to_event
 from notifier.notifications import Notification
 from notifier.routing import Catalogue
-from notifier.streams.actions import ACCEPTED, callback_key, taken_key
+from notifier.streams.keys import ACCEPTED, callback_key, taken_key
 
 CONFIG = load_config(None, {})
 PAINTER = CardPainter(
