@@ -27,11 +27,11 @@ from pathlib import Path
 import redis.asyncio
 from aiohttp import web
 
+from notifier.broker.keys import Keys
 from notifier.config import load_config
-from notifier.notifications import notification_id
+from notifier.events.notification import notification_id
 from notifier.sandbox.servers import Server, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
-from notifier.streams.keys import Keys
 
 STREAM, OWN = "teams:events", "teams:urgent"
 KEYS = Keys(STREAM)

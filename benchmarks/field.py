@@ -18,8 +18,8 @@ from typing_extensions import override
 from benchmarks.processes import Program
 from benchmarks.work import CHANNELS, event, fields
 from benchmarks.world import World, wait_until
+from notifier.broker.keys import Keys
 from notifier.sandbox.servers import free_port
-from notifier.streams.keys import Keys
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60.0

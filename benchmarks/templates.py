@@ -21,11 +21,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from notifier import assets
-from notifier.cards import CardPainter, load_cards
-from notifier.config import load_config
-from notifier.events import to_event
-from notifier.routing import Catalogue
+from notifier.cards.renderer import CardPainter, load_cards
+from notifier.config import assets, load_config
+from notifier.events.entry import to_event
+from notifier.events.routing import Catalogue
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "bench"

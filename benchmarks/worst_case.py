@@ -11,20 +11,19 @@ from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
-from notifier import assets
-from notifier.cards import CardPainter, Cards, load_cards
-from notifier.config import Config, load_config
-from notifier.eventjson import MAX_VALUES
-from notifier.masking import Masking
-from notifier.notifications import Notification, decode
-from notifier.outcomes import Tried
-from notifier.provenance import Signers
-from notifier.routing import Catalogue
-from notifier.stages.drawing import Drawing
-from notifier.stages.ending import Ended, Refused
-from notifier.stages.intake import Intake
-from notifier.streams.entries import Entry
-from notifier.streams.keys import Keys
+from notifier.broker.entries import Entry
+from notifier.broker.keys import Keys
+from notifier.cards.renderer import CardPainter, Cards, load_cards
+from notifier.config import Config, assets, load_config
+from notifier.events.json_in import MAX_VALUES
+from notifier.events.masking import Masking
+from notifier.events.notification import Notification, decode
+from notifier.events.outcome import Tried
+from notifier.events.producer_signature import Signers
+from notifier.events.routing import Catalogue
+from notifier.pipeline.delivery.rendering import Drawing
+from notifier.pipeline.delivery.result import Ended, Refused
+from notifier.pipeline.intake import Intake
 
 STREAM = "bench:events"
 ROUNDS = 2

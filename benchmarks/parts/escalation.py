@@ -15,7 +15,7 @@ from benchmarks.figures import median
 from benchmarks.processes import cpu_seconds_below
 from benchmarks.work import CHANNELS, fields
 from benchmarks.world import World, wait_until
-from notifier.notifications import notification_id
+from notifier.events.notification import notification_id
 
 _ROWS = """
 INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, stakeholders, priority, status,

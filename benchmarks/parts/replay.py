@@ -8,7 +8,7 @@ import time
 from benchmarks.field import Notifier
 from benchmarks.work import CHANNELS
 from benchmarks.world import World, wait_until
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
 
 
 def measure(world: World, notifier: Notifier, *, letters: int) -> dict[str, object]:

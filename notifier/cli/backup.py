@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from notifier.cli.options import ConfigOption, settings
-from notifier.store.backup import Limits, back_up
-from notifier.store.backup import restore as fill
+from notifier.ops.backup import Limits, back_up
+from notifier.ops.backup import restore as fill
 
 TimeoutOption = Annotated[
     float, typer.Option(min=1, max=86_400, help="Seconds that one table may take.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from notifier.cards import Cards, card_folders, load_cards
+from notifier.cards.renderer import Cards, card_folders, load_cards
 from notifier.config import Config
 from notifier.errors import CardError, ConfigError
 

@@ -11,16 +11,17 @@ from typing import Annotated
 
 import typer
 
-from notifier.cardcheck import check_folder
-from notifier.cardcheck.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
-from notifier.cardcheck.starter import (
+from notifier.cards.check import check_folder
+from notifier.cards.check.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
+from notifier.cards.check.starter import (
     route_line,
     shipped_files,
     starter_files,
     with_fields,
     written_over,
 )
-from notifier.cards import Cards, card_template, layered, load_cards
+from notifier.cards.gallery import draw_samples, gallery_page
+from notifier.cards.renderer import Cards, card_template, layered, load_cards
 from notifier.cli.card_folder import (
     blaming_configuration,
     configured_cards,
@@ -45,8 +46,7 @@ from notifier.cli.options import (
 from notifier.cli.preview import preview_cards
 from notifier.cli.tables import print_table
 from notifier.errors import CardError, ConfigError, EventError, NotifierError, TemplateError
-from notifier.routing import UnroutableError
-from notifier.sandbox.gallery import draw_samples, gallery_page
+from notifier.events.routing import UnroutableError
 from notifier.templating import Template
 
 app = typer.Typer(help="Card templates: list, check, render, new.", no_args_is_help=True)

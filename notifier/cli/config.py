@@ -8,16 +8,15 @@ from typing import Annotated
 
 import typer
 
-from notifier import assets
+from notifier.broker.group import ConsumerGroup
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings, with_redis
-from notifier.config import load_config, masked, overrides
-from notifier.doctor import Level
-from notifier.doctor.names import unused_names
-from notifier.doctor.pages import look_at_public
+from notifier.config import assets, load_config, masked, overrides
+from notifier.config.secrets import State
 from notifier.errors import ConfigError, SecretsError
-from notifier.secrets import State
-from notifier.streams.group import ConsumerGroup
+from notifier.ops.doctor import Level
+from notifier.ops.doctor.names import unused_names
+from notifier.ops.doctor.pages import look_at_public
 from notifier.telemetry.spans import check_installed
 
 app = typer.Typer(help="Check the settings and show what is in force.", no_args_is_help=True)

@@ -14,7 +14,8 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
-from notifier import deadletters
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import Keys
 from notifier.cli.files import read_json
 from notifier.cli.filters import (
     dead_letter_id,
@@ -42,16 +43,15 @@ from notifier.cli.options import (
 from notifier.cli.tables import print_table
 from notifier.cli.times import METAVAR
 from notifier.config import Config
-from notifier.deadletter import Reason
-from notifier.deadletter_desk import DeadLetterDesk
-from notifier.deadletters import DeadLetter, Filter
+from notifier.dead_letters import listing as deadletters
+from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.listing import DeadLetter, Filter
+from notifier.dead_letters.model import Reason
+from notifier.dead_letters.replay import Replayer
+from notifier.dead_letters.service import DeadLetterDesk
 from notifier.errors import NotifierError, UnreachableError
-from notifier.masking import Masking
-from notifier.replays import Replayer
-from notifier.routing import Catalogue
-from notifier.store.dead_letters import DeadLetterLog
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import Keys
+from notifier.events.masking import Masking
+from notifier.events.routing import Catalogue
 
 app = typer.Typer(
     help="Dead letters: what could not be delivered, why, and what to do with it.",

@@ -17,11 +17,11 @@ from rich.text import Text
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings
 from notifier.config import Config
-from notifier.doctor import Finding, Level, examine
-from notifier.doctor.checklist import checklist, find_secrets
-from notifier.doctor.findings import told
-from notifier.doctor.send_test import send_test
 from notifier.errors import ConfigError
+from notifier.ops.doctor import Finding, Level, examine
+from notifier.ops.doctor.checklist import checklist, find_secrets
+from notifier.ops.doctor.findings import told
+from notifier.ops.doctor.send_test import send_test
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
 

@@ -11,7 +11,7 @@ import typer
 from pydantic import JsonValue
 
 from notifier.cli.options import CommandError
-from notifier.eventjson import exact_json
+from notifier.events.json_in import exact_json
 
 
 def read_text(path: Path) -> str:

@@ -6,14 +6,14 @@ import re
 
 import typer
 
-from notifier import deadletters
+from notifier.broker.group import ConsumerGroup
 from notifier.cli.times import period
 from notifier.config import Config
-from notifier.deadletter import Reason
-from notifier.deadletters import Filter
-from notifier.masking import Masking
-from notifier.streams.abandoned import AbandonedLanes
-from notifier.streams.group import ConsumerGroup
+from notifier.dead_letters import listing as deadletters
+from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+from notifier.dead_letters.listing import Filter
+from notifier.dead_letters.model import Reason
+from notifier.events.masking import Masking
 
 _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 

@@ -10,7 +10,7 @@ import typer
 
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, found_secrets, print_json, settings
-from notifier.signing import key_id, written_key
+from notifier.events.signing import key_id, written_key
 
 _KEY_BYTES = 32
 

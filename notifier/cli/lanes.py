@@ -10,6 +10,11 @@ from typing import Annotated
 
 import typer
 
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.history import entries_between
+from notifier.broker.hop import Move
+from notifier.broker.keys import Keys
 from notifier.cli.dlq import ByOption, DryOption
 from notifier.cli.filters import removed_channels
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
@@ -22,16 +27,11 @@ from notifier.cli.options import (
 )
 from notifier.cli.tables import print_table
 from notifier.config import Config
-from notifier.deadletter import Reason, of_entry
-from notifier.notifications import decode
-from notifier.outcomes import Tried
-from notifier.stages.ending import Ended, Refused
-from notifier.streams.abandoned import AbandonedLanes, Drained
-from notifier.streams.entries import Entry
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.history import entries_between
-from notifier.streams.hop import Move
-from notifier.streams.keys import Keys
+from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
+from notifier.dead_letters.model import Reason, of_entry
+from notifier.events.notification import decode
+from notifier.events.outcome import Tried
+from notifier.pipeline.delivery.result import Ended, Refused
 
 app = typer.Typer(
     help="Lanes: what waits for each channel, and how to empty those of a channel that is no more.",

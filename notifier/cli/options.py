@@ -13,12 +13,12 @@ from typing import Annotated, TypeVar
 import typer
 from rich.text import Text
 
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
 from notifier.config import Config, load_config
+from notifier.config.secrets import Secrets, load_secrets, open_vault, sources
 from notifier.errors import NotifierError
-from notifier.jsontext import to_indented_json
-from notifier.secrets import Secrets, load_secrets, open_vault, sources
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
+from notifier.events.json_out import to_indented_json
 
 _UNSEEN = re.compile(
     "[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"

@@ -7,19 +7,19 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from notifier.cardcheck.seal import Folder
-from notifier.cardcheck.variants import Fields, read_fields
-from notifier.cards import CardPainter, Cards, card_folders, checked_cards
+from notifier.cards.check.seal import Folder
+from notifier.cards.check.variants import Fields, read_fields
+from notifier.cards.data_fields import shown_fields, unused_fields
+from notifier.cards.renderer import CardPainter, Cards, card_folders, checked_cards
 from notifier.cli.event_input import accepted
 from notifier.config import Config
-from notifier.datafields import shown_fields, unused_fields
 from notifier.errors import CardError, EventError, TemplateError
-from notifier.events import ENVELOPE, Event
-from notifier.eventtimes import ahead_of
-from notifier.masking import Masking, mask_event_data
-from notifier.notifications import Notification
-from notifier.provenance import OWN_PREFIX, is_own
-from notifier.routing import Catalogue, UnroutableError
+from notifier.events.entry import ENVELOPE, Event
+from notifier.events.masking import Masking, mask_event_data
+from notifier.events.notification import Notification
+from notifier.events.producer_signature import OWN_PREFIX, is_own
+from notifier.events.routing import Catalogue, UnroutableError
+from notifier.events.times import ahead_of
 
 
 def preview_cards(

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from notifier.cli.options import CommandError
 from notifier.config import Config
-from notifier.provenance import ProducerKey, key_bytes, parse_producer_key, sign
-from notifier.secrets import signers, sources, survey_secrets
+from notifier.config.secrets import signers, sources, survey_secrets
+from notifier.events.producer_signature import ProducerKey, key_bytes, parse_producer_key, sign
 
 _ENV = "TEAMS_PRODUCER_KEY"
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from notifier.cli.options import ConfigOption, settings
-from notifier.store.prune import Retention, count_old, prune
+from notifier.ops.retention import Retention, count_old, prune
 
 
 def prune_audit(

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
+from notifier.broker.group import ConsumerGroup
 from notifier.cli.card_folder import configured_cards
 from notifier.cli.event_input import Members, accepted, data_of, event_text, events_of_file
 from notifier.cli.options import (
@@ -29,11 +30,10 @@ from notifier.cli.preview import doubts, preview_cards, time_doubts, unshown
 from notifier.cli.producer_key import signature_doubt, signed, signing_key
 from notifier.config import Config
 from notifier.errors import EventError, NotifierError
-from notifier.events import Event
-from notifier.notifications import Notification
-from notifier.provenance import ProducerKey
-from notifier.streams.group import ConsumerGroup
-from notifier.tracecontext import clean_tracestate, parse_traceparent
+from notifier.events.entry import Event
+from notifier.events.notification import Notification
+from notifier.events.producer_signature import ProducerKey
+from notifier.events.trace_context import clean_tracestate, parse_traceparent
 
 
 @dataclass(frozen=True, slots=True)

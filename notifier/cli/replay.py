@@ -12,23 +12,23 @@ from typing import Annotated
 
 import typer
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.history import entries_between
+from notifier.broker.keys import Keys
 from notifier.cli.dlq import ByOption, ChannelOption, DryOption, RateOption, TypeOption
 from notifier.cli.filters import require_channel
 from notifier.cli.options import ConfigOption, found_secrets, plain, settings, with_redis
 from notifier.cli.times import METAVAR, period
 from notifier.config import Config
+from notifier.config.secrets import signers
+from notifier.dead_letters.audit import DeadLetterLog
 from notifier.errors import NotifierError
-from notifier.events import Event, parse_entry, with_believed_time
-from notifier.eventtimes import entry_time
-from notifier.masking import Masking, mask_event_data
-from notifier.notifications import Notification, encode
-from notifier.provenance import Signers, is_own, unpacked
-from notifier.routing import Catalogue
-from notifier.secrets import signers
-from notifier.store.dead_letters import DeadLetterLog
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.history import entries_between
-from notifier.streams.keys import Keys
+from notifier.events.entry import Event, parse_entry, with_believed_time
+from notifier.events.masking import Masking, mask_event_data
+from notifier.events.notification import Notification, encode
+from notifier.events.producer_signature import Signers, is_own, unpacked
+from notifier.events.routing import Catalogue
+from notifier.events.times import entry_time
 
 _PASS = 5_000
 _PASS_BYTES = 16 * 2**20

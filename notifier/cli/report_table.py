@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from notifier.cli.options import plain
-from notifier.reports import Count, Figures, success_metrics
-from notifier.reports.wording import percent, seconds
+from notifier.ops.report import Count, Figures, success_metrics
+from notifier.ops.report.wording import percent, seconds
 
 _WIDEST_NAME = 30
 _STYLES = {True: "green", False: "bold red", None: "dim"}

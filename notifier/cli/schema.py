@@ -11,15 +11,15 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from notifier.cardcheck.variants import read_fields
+from notifier.cards.check.variants import read_fields
+from notifier.cards.event_types import Fields, type_schema, types_page
 from notifier.cli.card_folder import existing_folders
 from notifier.cli.files import write_text
 from notifier.cli.formats import AlwaysJsonOption, JsonOnly, JsonOnlyOption
 from notifier.cli.options import ConfigOption, print_json, settings
 from notifier.config import Config
-from notifier.contract import asyncapi, json_schema
 from notifier.errors import ConfigError
-from notifier.eventtypes import Fields, type_schema, types_page
+from notifier.events.schema import asyncapi, json_schema
 
 
 class Form(StrEnum):

@@ -13,17 +13,17 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from notifier.broker.client import close, connect
+from notifier.broker.errors import stream_error
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings
 from notifier.config import Config, mask_url
 from notifier.errors import StreamError
-from notifier.stages.stage import sleep_unless
-from notifier.streams.connection import close, connect
-from notifier.streams.failures import stream_error
-from notifier.top.drawing import draw
-from notifier.top.rows import actions_flow, rows_of
-from notifier.top.snapshot import Snapshot, Watcher
-from notifier.top.terminal import quit_key
+from notifier.ops.top.drawing import draw
+from notifier.ops.top.rows import actions_flow, rows_of
+from notifier.ops.top.snapshot import Snapshot, Watcher
+from notifier.ops.top.terminal import quit_key
+from notifier.pipeline.stage import sleep_unless
 
 _LOOK_SECONDS = 5.0
 _BETWEEN_TWO_LOOKS_SECONDS = 1.0

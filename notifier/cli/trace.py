@@ -11,13 +11,13 @@ import typer
 from pydantic import JsonValue, TypeAdapter
 from rich.console import Console
 
+from notifier.broker.client import close, connect
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, plain, print_json, settings
 from notifier.cli.tables import output, print_table
 from notifier.config import Config
-from notifier.journeys import Finder, Found, Journey, Step, steps_of
-from notifier.journeys.models import Intake, Letter, Published, Revival
-from notifier.streams.connection import close, connect
+from notifier.ops.trace import Finder, Found, Journey, Step, steps_of
+from notifier.ops.trace.models import Intake, Letter, Published, Revival
 
 _FOUND = TypeAdapter(Found)
 _STEPS = TypeAdapter(list[Step])

@@ -9,7 +9,7 @@ from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
 
 from notifier.config.patterns import HEADER
 from notifier.config.section import PositiveSeconds, Section, check_web_url
-from notifier.events import Priority
+from notifier.events.entry import Priority
 
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"

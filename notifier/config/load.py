@@ -11,8 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from notifier import assets
-from notifier.config.faults import describe
+from notifier.config import assets
+from notifier.config.messages import describe
 from notifier.config.models import Config
 from notifier.errors import ConfigError
 

@@ -13,7 +13,7 @@ from notifier.config.patterns import NAME, STREAM
 from notifier.config.postgres_url import check_postgres_url
 from notifier.config.redis_url import parse_redis_url
 from notifier.config.section import PositiveSeconds, Section, check_web_url
-from notifier.events import Priority
+from notifier.events.entry import Priority
 
 Name = Annotated[str, Field(pattern=NAME)]
 

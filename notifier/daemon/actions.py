@@ -11,23 +11,23 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from notifier.daemon.components import Daemon
 from notifier.daemon.loops import Loop
-from notifier.daemon.parts import Daemon
-from notifier.escalation import Matrix
-from notifier.eventtimes import utc_now
-from notifier.provenance import sign_own
-from notifier.stages.action_recorder import ActionRecorder
-from notifier.stages.escalator import Escalator
-from notifier.stages.stage import keep_turning
-from notifier.store.actions import PostgresFacts
-from notifier.store.connection import Connection
-from notifier.store.escalations import Ledger
-from notifier.streams.actions import Actions
-from notifier.web.callback import CallbackParts, add_callback
+from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.acknowledge import ActionDesk
+from notifier.escalation.action_recorder import ActionRecorder
+from notifier.escalation.action_repository import PostgresFacts
+from notifier.escalation.policy import Matrix
+from notifier.escalation.repository import Ledger
+from notifier.escalation.scheduler import Escalator
+from notifier.events.producer_signature import sign_own
+from notifier.events.times import utc_now
+from notifier.pipeline.stage import keep_turning
+from notifier.store.database import Connection
 from notifier.web.clients import Clients
-from notifier.web.desk import ActionDesk
 from notifier.web.limits import PostLimit
-from notifier.web.public import PublicParts, create_public_app
+from notifier.web.public.app import PublicParts, create_public_app
+from notifier.web.public.callback import CallbackParts, add_callback
 
 _FACTS_SECONDS = 2.5
 """A page goes on without facts then; Teams waits 5 s for the answer of a callback."""

@@ -12,17 +12,17 @@ import structlog
 from pydantic import SecretStr
 
 from notifier.config import HttpSettings
+from notifier.config.secrets import State
+from notifier.daemon.components import Daemon
 from notifier.daemon.loops import Loop, Loops
-from notifier.daemon.parts import Daemon
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
-from notifier.eventtimes import utc_now
-from notifier.secrets import State
-from notifier.signing import KeySet
-from notifier.stages.channel import ChannelGate
-from notifier.stages.delivery import ChannelDelivery, DeliveryParts
-from notifier.stages.settler import Settler
-from notifier.stages.stage import keep_turning
+from notifier.events.signing import KeySet
+from notifier.events.times import utc_now
+from notifier.pipeline.delivery.hop_batcher import Settler
+from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryParts
+from notifier.pipeline.delivery.limiter import ChannelGate
+from notifier.pipeline.stage import keep_turning
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry.logs import log_unforeseen
 

@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from notifier.broker.client import Client
 from notifier.config import RedisSettings
 from notifier.errors import StreamError
-from notifier.streams.connection import Client
-from notifier.streams.server_vitals import clock_ahead
+from notifier.ops.doctor.redis_vitals import clock_ahead
 
 _AGREE_SECONDS = 60.0
 _MEASURE_SECONDS = 15.0

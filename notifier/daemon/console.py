@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from notifier.daemon.parts import Daemon
-from notifier.eventtimes import utc_now
-from notifier.journeys import Finder
-from notifier.store.console import ConsoleStore
+from notifier.daemon.components import Daemon
+from notifier.events.times import utc_now
+from notifier.ops.trace import Finder
 from notifier.telemetry.readiness import Readiness
 from notifier.web.console.parts import ConsoleParts
+from notifier.web.console.repository import ConsoleStore
 from notifier.web.console.routes import add_console
 
 _POSTGRES_SECONDS = 3.0

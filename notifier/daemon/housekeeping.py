@@ -8,10 +8,10 @@ from collections.abc import Awaitable
 
 import structlog
 
-from notifier.daemon.parts import Daemon
+from notifier.broker.keys import Keys, accepted_stream
+from notifier.daemon.components import Daemon
 from notifier.errors import UnreachableError
-from notifier.streams.keys import Keys, accepted_stream
-from notifier.streams.server_vitals import clock_ahead
+from notifier.ops.doctor.redis_vitals import clock_ahead
 
 _HOUSEKEEPING_SECONDS = 60.0
 _CONSUMER_FORGOTTEN_SECONDS = 3600.0

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from notifier.daemon.parts import Daemon
+from notifier.broker.keys import Keys
+from notifier.broker.stream_ids import judge_ids, read_ids
+from notifier.daemon.components import Daemon
+from notifier.dead_letters.abandoned_lanes import AbandonedLanes
 from notifier.errors import UnreachableError
-from notifier.stages.stage import Every
-from notifier.streams.abandoned import AbandonedLanes
-from notifier.streams.keys import Keys
-from notifier.streams.rights import missing_rights
-from notifier.streams.server_settings import judge, read_server_settings
-from notifier.streams.stream_ids import judge_ids, read_ids
+from notifier.ops.doctor.redis_acl import missing_rights
+from notifier.ops.doctor.redis_settings import judge, read_server_settings
+from notifier.pipeline.stage import Every
 from notifier.telemetry import metrics
 
 _INTERVAL_SECONDS = 30.0

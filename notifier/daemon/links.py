@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from notifier.cards import ActionLink
+from notifier.cards.renderer import ActionLink
 from notifier.config import Config
-from notifier.secrets import Secrets
-from notifier.signing import EVENT_PARAMETER, action_token, event_mark
+from notifier.config.secrets import Secrets
+from notifier.events.signing import EVENT_PARAMETER, action_token, event_mark
 
 
 def action_link(

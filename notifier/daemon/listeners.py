@@ -9,10 +9,10 @@ import structlog
 from aiohttp import web
 
 from notifier.daemon.actions import is_https, public_app
+from notifier.daemon.components import Daemon
 from notifier.daemon.console import add_console_to
 from notifier.daemon.loops import Loop
 from notifier.daemon.observing import Observer
-from notifier.daemon.parts import Daemon
 from notifier.daemon.readiness import ReadinessChecks
 from notifier.web.admin import create_admin_app
 from notifier.web.admin_access import AdminAccess
@@ -20,7 +20,7 @@ from notifier.web.bounds import SAFE_HEADERS, bound_connections
 from notifier.web.clients import Clients
 from notifier.web.limits import PostLimit
 from notifier.web.listener import listen
-from notifier.web.public import public_headers
+from notifier.web.public.app import public_headers
 
 _LOGINS_PER_MINUTE = 10
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from notifier.errors import InternalError, UnreachableError
-from notifier.stages.stage import (
+from notifier.pipeline.stage import (
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
     MOST_UNFORESEEN,

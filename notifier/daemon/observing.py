@@ -7,13 +7,13 @@ import time
 
 import structlog
 
+from notifier.broker.stats import Lookout, Overview, StreamState
 from notifier.config import Config
-from notifier.daemon.parts import Daemon
+from notifier.daemon.components import Daemon
 from notifier.daemon.unanswered import UnansweredGauge
-from notifier.deadletter import Reason
+from notifier.dead_letters.model import Reason
 from notifier.errors import UnreachableError
-from notifier.stages.stage import Every
-from notifier.streams.overview import Lookout, Overview, StreamState
+from notifier.pipeline.stage import Every
 from notifier.telemetry import metrics
 
 _LEAST_INTERVAL_SECONDS = 2.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from notifier.daemon.components import Daemon
 from notifier.daemon.housekeeping import read_streams
-from notifier.daemon.parts import Daemon
 from notifier.errors import UnreachableError
 
 _SECONDS = 20.0

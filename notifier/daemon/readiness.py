@@ -9,14 +9,14 @@ from importlib.metadata import version
 
 import structlog
 
-from notifier.daemon.parts import Daemon
+from notifier.broker.client import few_connections
+from notifier.config.secrets import State
+from notifier.daemon.components import Daemon
 from notifier.errors import UnreachableError
-from notifier.secrets import State
-from notifier.stages.stage import Every
+from notifier.ops.doctor.redis_vitals import clock_ahead
+from notifier.pipeline.audit_trail import Store
+from notifier.pipeline.stage import Every
 from notifier.store.patience import within
-from notifier.store.store import Store
-from notifier.streams.connection import few_connections
-from notifier.streams.server_vitals import clock_ahead
 from notifier.telemetry.readiness import (
     ChannelState,
     Readiness,

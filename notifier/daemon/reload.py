@@ -12,8 +12,8 @@ from typing import TypeVar
 import structlog
 
 from notifier.config import Config
+from notifier.daemon.components import Daemon
 from notifier.daemon.observing import start_series
-from notifier.daemon.parts import Daemon
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.errors import NotifierError, place_of
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from notifier.cardcheck import refuse_broken
-from notifier.cardcheck.seal import CHECKED_CARD_BYTES, sealed
-from notifier.cards import (
+from notifier.cards.check import refuse_broken
+from notifier.cards.check.seal import CHECKED_CARD_BYTES, sealed
+from notifier.cards.renderer import (
     CardPainter,
     Cards,
     card_folders,
@@ -17,12 +17,7 @@ from notifier.cards import (
     load_cards,
 )
 from notifier.config import Config
-from notifier.daemon.links import action_link
-from notifier.errors import CardError, ConfigError, SecretsError, VaultError
-from notifier.masking import Masking
-from notifier.provenance import Signers
-from notifier.routing import Catalogue
-from notifier.secrets import (
+from notifier.config.secrets import (
     Secrets,
     VanishedSecrets,
     VaultSource,
@@ -31,6 +26,11 @@ from notifier.secrets import (
     signers,
     sources,
 )
+from notifier.daemon.links import action_link
+from notifier.errors import CardError, ConfigError, SecretsError, VaultError
+from notifier.events.masking import Masking
+from notifier.events.producer_signature import Signers
+from notifier.events.routing import Catalogue
 
 
 @dataclass(frozen=True, slots=True)

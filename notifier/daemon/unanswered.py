@@ -11,9 +11,9 @@ import structlog
 
 from notifier.config import Config
 from notifier.errors import StoreError
-from notifier.stages.stage import Every
-from notifier.store.connection import Connection
-from notifier.store.observed import Unacknowledged, unacknowledged_critical
+from notifier.escalation.unanswered import Unacknowledged, unacknowledged_critical
+from notifier.pipeline.stage import Every
+from notifier.store.database import Connection
 from notifier.telemetry import metrics
 
 _INTERVAL_SECONDS = 15.0

@@ -10,16 +10,16 @@ from datetime import datetime
 import structlog
 
 from notifier.daemon.channels import Channels
+from notifier.daemon.components import Daemon
 from notifier.daemon.loops import Loop
-from notifier.daemon.parts import Daemon
 from notifier.errors import EncodingError, StoreError
-from notifier.escalation import Matrix
-from notifier.eventtimes import utc_now
-from notifier.stages.intake import Intake
-from notifier.stages.recorder import Recorder
-from notifier.stages.settler import Settler
-from notifier.stages.stage import keep_turning
-from notifier.store.store import Store
+from notifier.escalation.policy import Matrix
+from notifier.events.times import utc_now
+from notifier.pipeline.audit_trail import Store
+from notifier.pipeline.delivery.hop_batcher import Settler
+from notifier.pipeline.intake import Intake
+from notifier.pipeline.recorder import Recorder
+from notifier.pipeline.stage import keep_turning
 
 _SCHEMA_SECONDS = 10.0
 """Deliveries begin after this at the latest."""

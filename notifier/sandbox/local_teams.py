@@ -16,11 +16,11 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import JsonValue
 
-from notifier.cardcheck.schema import told_faults
+from notifier.cards import html as renderer
+from notifier.cards.check.schema import told_faults
 from notifier.errors import SandboxError
 from notifier.sandbox.faults import Faults, parse_faults
 from notifier.teams.envelope import counted_size
-from notifier.web import renderer
 
 MAX_CARD_BYTES = 28_672
 """What Teams takes (28 KB), counted on the escaped form; a larger one gets its 202 all the same and never shows."""

@@ -18,6 +18,8 @@ from pathlib import Path
 import aiohttp
 import typer
 
+from notifier.broker.client import connect
+from notifier.broker.group import ConsumerGroup
 from notifier.config import load_config
 from notifier.errors import SandboxError, StreamError
 from notifier.sandbox.environment import (
@@ -36,8 +38,6 @@ from notifier.sandbox.servers import (
     start_redis,
 )
 from notifier.store.migrations import migrate_up
-from notifier.streams.connection import connect
-from notifier.streams.group import ConsumerGroup
 
 DEFAULT_PORT = 8765
 _TRY_AGAIN_SECONDS = 1.0

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from notifier import assets
+from notifier.config import assets
 
 
 def sample_events() -> Iterator[str]:

@@ -21,9 +21,9 @@ import psycopg
 
 from notifier.config import mask_url
 from notifier.errors import SandboxError
+from notifier.ops.doctor.redis_probe import redis_process_id
 from notifier.sandbox.folders import data_folder
 from notifier.sandbox.ports import free_port
-from notifier.streams.probe import redis_process_id
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from typing_extensions import override
 
-from notifier import assets
-from notifier.config import mask_url
+from notifier.config import assets, mask_url
 from notifier.errors import StoreError
-from notifier.store.connection import BlockingConnection, Rows, connected, open_blocking
-from notifier.store.failures import store_error
+from notifier.store.database import BlockingConnection, Rows, connected, open_blocking
+from notifier.store.errors import store_error
 from notifier.store.queries import load_queries
 
 if TYPE_CHECKING:

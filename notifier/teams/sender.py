@@ -14,9 +14,9 @@ import aiohttp
 from yarl import URL
 
 from notifier.config import HttpSettings
-from notifier.signing import KeySet, body_signature, webhook_headers
+from notifier.config.webhook_url import forbidden_address, is_loopback
+from notifier.events.signing import KeySet, body_signature, webhook_headers
 from notifier.teams.response import fault, retry_after, stated_status
-from notifier.teams.webhooks import forbidden_address, is_loopback
 
 _MAX_ANSWER_BYTES = 8192
 _ANSWER_SECONDS = 5.0

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from notifier.events import Priority
+from notifier.events.entry import Priority
 
 OTHER = "other"
 """Event type of everything that has no route."""

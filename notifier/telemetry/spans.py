@@ -21,8 +21,8 @@ import structlog
 
 from notifier.config import TracingSettings
 from notifier.errors import ConfigError
+from notifier.events.trace_context import TraceContext, parse_traceparent
 from notifier.telemetry import metrics
-from notifier.tracecontext import TraceContext, parse_traceparent
 
 log = structlog.get_logger(__name__)
 

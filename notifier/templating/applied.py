@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import log2
 
-from notifier.numerals import SentNumber
+from notifier.events.numerals import SentNumber
 from notifier.templating.functions import FUNCTIONS, times, timex
 from notifier.templating.scope import FEW, LONG, Scope
 from notifier.templating.values import EvaluationError, Value

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 
-from notifier.numerals import SentNumber
+from notifier.events.numerals import SentNumber
 
 
 class EvaluationError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from notifier.web.pages import STYLE_HASH, plain_page
+from notifier.web.public.pages import STYLE_HASH, plain_page
 
 POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 """The page's Content-Security-Policy."""

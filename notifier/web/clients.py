@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from notifier.actions import MAX_WHO, clean_line
+from notifier.events.action import MAX_WHO, clean_line
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
+from notifier.broker.group import ConsumerGroup
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
-from notifier.streams.group import ConsumerGroup
 from tests.support.backlog import BATCH
 from tests.support.broker import FAKE_URL, Broker
 from tests.support.reading import SOURCE, Joined

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import redis.asyncio
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import Move
 from notifier.config import Config
-from notifier.streams.abandoned import AbandonedLanes, Drained
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import Move
+from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
 from tests.support.backlog import KEYS, STREAM
 
 URGENT, NORMAL = (KEYS.lane("night", urgent=urgent) for urgent in (True, False))

@@ -12,13 +12,13 @@ import pytest
 import redis.asyncio
 from typing_extensions import override
 
+from notifier.broker import replies
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
 from notifier.errors import StreamError
-from notifier.events import Priority
-from notifier.stages.stage import in_order
-from notifier.streams import replies
-from notifier.streams.entries import Entry
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
+from notifier.events.entry import Priority
+from notifier.pipeline.stage import in_order
 from tests.support.backlog import (
     BATCH,
     KEYS,

@@ -8,12 +8,12 @@ import time
 import pytest
 import redis.asyncio
 
+from notifier.broker.client import connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import Move
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
-from notifier.streams.connection import connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import Move
-from notifier.streams.server_vitals import read_vitals
+from notifier.ops.doctor.redis_vitals import read_vitals
 from tests.support.broker import Broker
 from tests.support.reading import SOURCE, TARGET, Joined, read
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.deadletters import Filter, LetterPage, dead_letter_page
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import Keys
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import Keys
+from notifier.dead_letters.listing import Filter, LetterPage, dead_letter_page
 
 STREAMS = ["teams:events", "claims:a"]
 

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 import redis.asyncio
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import Keys
 from notifier.config import Config
-from notifier.deadletter import raw_fields
-from notifier.deadletters import (
+from notifier.dead_letters.listing import (
     DeadLetter,
     Filter,
     NoSuchDeadLetterError,
@@ -19,12 +20,11 @@ from notifier.deadletters import (
     list_dead_letters,
     show_dead_letter,
 )
+from notifier.dead_letters.model import raw_fields
+from notifier.dead_letters.replay import Replayer
 from notifier.errors import EventError
-from notifier.masking import Masking
-from notifier.replays import Replayer
-from notifier.routing import Catalogue
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import Keys
+from notifier.events.masking import Masking
+from notifier.events.routing import Catalogue
 from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT, calm, ids, publish, read_all
 from tests.support.broker import Broker
 from tests.support.receiver import WebhookReceiver

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from notifier.deadletter import raw_fields
-from notifier.deadletters import DeadLetter, show_dead_letter
-from notifier.masking import Masking
-from notifier.streams.group import ConsumerGroup
+from notifier.broker.group import ConsumerGroup
+from notifier.dead_letters.listing import DeadLetter, show_dead_letter
+from notifier.dead_letters.model import raw_fields
+from notifier.events.masking import Masking
 from tests.support.backlog import KEYS, STREAM
 
 MASKING = Masking.of(["patient_id"], [])

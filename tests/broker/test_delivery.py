@@ -11,12 +11,12 @@ import pytest
 import redis.asyncio
 from typing_extensions import override
 
+from notifier.broker.client import Client
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
 from notifier.config import RedisSettings
 from notifier.errors import StreamError
-from notifier.events import Priority
-from notifier.streams.connection import Client
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
+from notifier.events.entry import Priority
 from tests.support.backlog import KEYS, NORMAL, URGENT
 from tests.support.broker import Broker
 from tests.support.reading import hand_over

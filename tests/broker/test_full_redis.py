@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import redis.asyncio
 
+from notifier.broker.hop import HopResult, Move
 from notifier.errors import StreamError
-from notifier.streams.hop import HopResult, Move
 from tests.support.reading import SOURCE, TARGET, Joined, read
 
 pytestmark = pytest.mark.fake_cannot("fill up")

@@ -8,9 +8,9 @@ import pytest
 import redis.asyncio
 from typing_extensions import override
 
+from notifier.broker.group import ConsumerGroup
 from notifier.config import RateLimitSettings
-from notifier.stages.delivery import Waiting
-from notifier.streams.group import ConsumerGroup
+from notifier.pipeline.delivery.lanes import Waiting
 from tests.support.backlog import NORMAL
 from tests.support.broker import Broker
 from tests.support.reading import hand_over

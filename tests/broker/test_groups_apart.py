@@ -10,14 +10,14 @@ from typing import Any, cast
 import pytest
 import redis.asyncio
 
-from notifier.actions import Action, Via
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import ACCEPTED, UNREADABLE
+from notifier.broker.leases import Leases
 from notifier.config import Config, RedisSettings
 from notifier.errors import StreamError
-from notifier.stages.action_recorder import ActionRecorder
-from notifier.streams.actions import Actions
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import ACCEPTED, UNREADABLE
-from notifier.streams.leases import Leases
+from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.action_recorder import ActionRecorder
+from notifier.events.action import Action, Via
 
 ID = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 

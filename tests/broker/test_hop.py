@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis.asyncio
 
-from notifier.streams.hop import HopResult, Move
+from notifier.broker.hop import HopResult, Move
 from tests.support.reading import SOURCE, TARGET, Joined, hand_over, read
 
 

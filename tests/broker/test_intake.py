@@ -9,12 +9,12 @@ import pytest
 import redis.asyncio
 from pydantic import SecretStr
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
 from notifier.errors import StreamError
-from notifier.notifications import decode
-from notifier.provenance import Signers, sign_own
-from notifier.signing import KeySet
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
+from notifier.events.notification import decode
+from notifier.events.producer_signature import Signers, sign_own
+from notifier.events.signing import KeySet
 from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT, calm, ids, publish, read_all
 from tests.support.broker import Broker
 from tests.support.stages import Stages

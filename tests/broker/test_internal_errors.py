@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from notifier.cards import CardPainter, DrawnCard
-from notifier.notifications import Notification, encode
-from notifier.routing import Catalogue
-from notifier.stages.ending import Ended
-from notifier.stages.posting import Poster
+from notifier.cards.renderer import CardPainter, DrawnCard
+from notifier.events.notification import Notification, encode
+from notifier.events.routing import Catalogue
+from notifier.pipeline.delivery.poster import Poster
+from notifier.pipeline.delivery.result import Ended
 from tests.support.backlog import NORMAL, STREAM, calm, publish
 from tests.support.broker import Broker
 from tests.support.receiver import WebhookReceiver
@@ -103,7 +103,7 @@ async def test_one_that_fails_after_its_post_is_not_posted_again(
     def judge(status: int, *, attempt: int) -> None:
         raise LookupError(SECRET)
 
-    monkeypatch.setattr("notifier.stages.posting.judge", judge)
+    monkeypatch.setattr("notifier.pipeline.delivery.poster.judge", judge)
     limit = stages.config.rate_limit.model_copy(update={"min_interval_seconds": 0})
     await stages.put(*notifications(3))
     async with stages.lane(url, rate_limit=limit, digest_threshold=2, digest_size=10) as lane:

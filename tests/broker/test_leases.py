@@ -7,8 +7,8 @@ import asyncio
 import pytest
 import redis.asyncio
 
+from notifier.broker.leases import Leases
 from notifier.errors import StreamError
-from notifier.streams.leases import Leases
 from tests.support.broker import Broker
 from tests.support.reading import SOURCE, Joined, hand_over, read
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 import redis.asyncio
 
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
 from tests.support.reading import SOURCE, TARGET, Joined, read
 
 EVENTS = "s"

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 import redis.asyncio
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import Move
+from notifier.broker.stats import Lookout, Overview, StreamState
 from notifier.config import Config
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import Move
-from notifier.streams.overview import Lookout, Overview, StreamState
 from tests.support.backlog import KEYS, NORMAL, STREAM
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import redis.asyncio
 
+from notifier.broker.pages import Span, read_page
 from notifier.errors import EventError
-from notifier.events import parse_entry
-from notifier.streams.pages import Span, read_page
+from notifier.events.entry import parse_entry
 from tests.support.backlog import STREAM, calm, publish
 from tests.support.broker import Broker
 

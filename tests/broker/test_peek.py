@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import redis.asyncio
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.search import Fields, Look, Peek
 from notifier.config import Config
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.peek import Fields, Look, Peek
 
 STREAM = "s"
 

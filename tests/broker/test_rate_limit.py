@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis.asyncio
 
-from notifier.streams.group import ConsumerGroup
+from notifier.broker.group import ConsumerGroup
 from tests.support.reading import Joined
 
 

@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from notifier.errors import OutcomeError, StatementTimeoutError, StoreError
-from notifier.stages.recorder import Recorder
+from notifier.pipeline.recorder import Recorder
 from tests.support.backlog import KEYS, MOST_TURNS
 from tests.support.broker import Broker
 from tests.support.stages import Stages

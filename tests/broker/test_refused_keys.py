@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 import redis.asyncio
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
 from notifier.config import Config
+from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
 from notifier.errors import StreamError
-from notifier.stages import settler as settling
-from notifier.stages.settler import Settler
-from notifier.streams.abandoned import AbandonedLanes, Drained
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
+from notifier.pipeline.delivery import hop_batcher as settling
+from notifier.pipeline.delivery.hop_batcher import Settler
 from tests.support.backlog import (
     BATCH,
     KEYS,

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 import redis.asyncio
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import Move
+from notifier.broker.stats import Lookout
+from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.config import Config
-from notifier.notifications import decode
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import Move
-from notifier.streams.overview import Lookout
-from notifier.streams.stream_ids import judge_ids, read_ids
+from notifier.events.notification import decode
 from tests.support.backlog import KEYS, NORMAL, STREAM, calm, ids, publish, read_all
 from tests.support.stages import Stages
 

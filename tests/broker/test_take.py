@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 import redis.asyncio
 
-from notifier.actions import REQUESTS, Action, Matter, Via
+from notifier.broker.keys import ACCEPTED, taken_key
 from notifier.config import Config
 from notifier.errors import StreamError
-from notifier.streams.actions import Actions
-from notifier.streams.keys import ACCEPTED, taken_key
+from notifier.escalation.accepted_actions import Actions
+from notifier.events.action import REQUESTS, Action, Matter, Via
 
 AT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
 EVENT, A, B = "event", "card-a", "card-b"

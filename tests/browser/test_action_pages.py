@@ -16,12 +16,12 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Page
 
-from notifier.actions import Action, Via
-from notifier.signing import action_token
+from notifier.escalation.acknowledge import ActionDesk
+from notifier.events.action import Action, Via
+from notifier.events.signing import action_token
 from notifier.web.clients import Clients
-from notifier.web.desk import ActionDesk
 from notifier.web.limits import PostLimit
-from notifier.web.public import PublicParts, create_public_app
+from notifier.web.public.app import PublicParts, create_public_app
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 from tests.support.browser import MARKS
 

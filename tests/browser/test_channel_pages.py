@@ -10,11 +10,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from notifier import assets
-from notifier.cards import CardPainter, load_cards
-from notifier.config import load_config
-from notifier.events import to_event
-from notifier.routing import Catalogue
+from notifier.cards.renderer import CardPainter, load_cards
+from notifier.config import assets, load_config
+from notifier.events.entry import to_event
+from notifier.events.routing import Catalogue
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.local_teams import LocalTeams
 from notifier.sandbox.ports import listen

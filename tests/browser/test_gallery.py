@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from notifier import assets
-from notifier.cards import load_cards
-from notifier.config import load_config
-from notifier.sandbox.gallery import Drawing, draw_samples, gallery_page
+from notifier.cards.gallery import Drawing, draw_samples, gallery_page
+from notifier.cards.renderer import load_cards
+from notifier.config import assets, load_config
 from tests.support.browser import MARKS
 
 pytestmark = MARKS

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import redis
 
-from notifier.notifications import notification_id
+from notifier.events.notification import notification_id
 from tests.chaos.checker import Evidence, Kill, Letter, Post, Published, Row
 from tests.chaos.journal import Journal
 from tests.chaos.plan import ACCEPTED, STREAM, Event, Kind, Settings, Target, escalations, event

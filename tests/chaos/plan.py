@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
-from notifier.notifications import notification_id
+from notifier.events.notification import notification_id
 
 CHANNELS = (
     "security_eng", "cloudops", "runtime_eng", "devops", "sre", "compliance", "nphies_integration", "pmo",

@@ -11,11 +11,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from notifier import assets
-from notifier.cards import CardPainter, load_cards
-from notifier.config import Config, load_config
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import pack
+from notifier.cards.fit import fit_card
+from notifier.cards.renderer import CardPainter, load_cards
+from notifier.config import Config, assets, load_config
 from notifier.config.load import masked
-from notifier.deadletter import Reason
+from notifier.dead_letters.model import Reason
+from notifier.dead_letters.replay import Replayer
 from notifier.errors import (
     CardTooLargeError,
     ConfigError,
@@ -23,18 +27,13 @@ from notifier.errors import (
     TemplateError,
     TokenError,
 )
-from notifier.masking import Masking
-from notifier.notifications import decode, notification_id
-from notifier.provenance import Signers
-from notifier.replays import Replayer
-from notifier.routing import Catalogue
-from notifier.signing import ACTIONS, action_token, verify_action_token
-from notifier.stages.intake import Intake
-from notifier.streams.entries import Entry
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import pack
+from notifier.events.masking import Masking
+from notifier.events.notification import decode, notification_id
+from notifier.events.producer_signature import Signers
+from notifier.events.routing import Catalogue
+from notifier.events.signing import ACTIONS, action_token, verify_action_token
+from notifier.pipeline.intake import Intake
 from notifier.teams.envelope import build_body, counted_size
-from notifier.teams.fit import fit_card
 from notifier.templating import Template
 from notifier.templating.signatures import ALIASES, REFUSED, SIGNATURES
 from tests.fuzz.mutation import NASTY, ODD_TIMES, bytes_of, json_of, spoiled, text_of

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import redis
 
+from notifier.broker.keys import Keys
 from notifier.sandbox.servers import Server, start_redis
-from notifier.streams.keys import Keys
 from tests.support.commands import command, dlq
 from tests.support.daemons import Daemons
 from tests.support.readiness import readiness, until_state

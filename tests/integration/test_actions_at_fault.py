@@ -8,16 +8,16 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from notifier.actions import Action, Via
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import ACCEPTED, UNREADABLE
+from notifier.broker.leases import Leases
 from notifier.config import load_config
-from notifier.notifications import notification_id
-from notifier.stages.action_recorder import ActionRecorder
-from notifier.store.connection import Connection
-from notifier.store.escalations import Ledger
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import ACCEPTED, UNREADABLE
-from notifier.streams.leases import Leases
+from notifier.escalation.action_recorder import ActionRecorder
+from notifier.escalation.repository import Ledger
+from notifier.events.action import Action, Via
+from notifier.events.notification import notification_id
+from notifier.store.database import Connection
 from tests.support.escalation import STREAM, record
 from tests.support.state import entries, rows
 

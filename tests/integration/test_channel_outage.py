@@ -6,9 +6,9 @@ from collections import Counter
 
 import redis
 
-from notifier.events import Priority
-from notifier.notifications import notification_id
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
+from notifier.events.entry import Priority
+from notifier.events.notification import notification_id
 from tests.support.daemons import Daemons
 from tests.support.receiver import Received
 from tests.support.state import dead, left_over, rows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier import assets
+from notifier.config import assets
 from tests.support.card_folder import one_card
 from tests.support.commands import notifier
 

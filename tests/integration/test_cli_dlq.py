@@ -7,7 +7,7 @@ import json
 import pytest
 import redis
 
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
 from tests.support.commands import notifier
 
 

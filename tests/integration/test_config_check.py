@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier import assets
+from notifier.config import assets
 from tests.support.commands import notifier
 
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from notifier.errors import StoreError
-from notifier.store.console import ConsoleStore, Recorded, Wanted
+from notifier.web.console.repository import ConsoleStore, Recorded, Wanted
 from tests.support.escalation import START, STREAM, answer, record
 
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import redis
 
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
 from tests.support.action_pages import links_on, post, public, requests
 from tests.support.daemons import Daemons
 from tests.support.digests import SETTINGS as DIGESTING

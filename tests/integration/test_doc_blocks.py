@@ -17,9 +17,9 @@ import psycopg
 import pytest
 import redis
 
+from notifier.broker.keys import Keys
 from notifier.config import load_config
 from notifier.sandbox.servers import Server, postgres_program, redis_server_program
-from notifier.streams.keys import Keys
 from tests.support.daemons import Daemons
 from tests.support.docblocks import PAGES, ROOT, Block, blocks
 from tests.support.program import program

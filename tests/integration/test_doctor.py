@@ -16,9 +16,9 @@ import psycopg
 import pytest
 import redis
 
+from notifier.broker.keys import Keys
 from notifier.config import load_config
 from notifier.sandbox.servers import Server, start_redis
-from notifier.streams.keys import Keys
 from tests.support.commands import notifier
 from tests.support.daemons import SECRET, Daemons
 from tests.support.state import rows

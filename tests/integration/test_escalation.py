@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from notifier.actions import Action, Via
 from notifier.errors import StreamError
-from notifier.notifications import notification_id
+from notifier.events.action import Action, Via
+from notifier.events.notification import notification_id
 from notifier.store.queries import load_queries
 from tests.support.escalation import STREAM, age, answer
 from tests.support.schedulers import VIEW, recorded, seconds_to_look, waiting, world
@@ -164,7 +164,7 @@ async def test_what_was_there_before_the_scheduler_wakes_nobody(
 
 
 def test_the_scheduler_s_queries_go_by_index(database_url: str):
-    queries = load_queries("notifier.store", "escalations.sql")
+    queries = load_queries("notifier.escalation", "escalations.sql")
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, priority, status,"

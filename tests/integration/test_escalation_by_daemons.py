@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from notifier.actions import Action, Via
-from notifier.store.escalations import Ledger
+from notifier.escalation.repository import Ledger
+from notifier.events.action import Action, Via
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.daemons import Daemons
 from tests.support.escalation import answer, record

@@ -13,7 +13,7 @@ import pytest
 import redis
 from celery import Celery
 
-from notifier.events import Event, parse_entry
+from notifier.events.entry import Event, parse_entry
 
 SOURCE = Path(__file__).parents[2] / "examples" / "celery_worker" / "tasks.py"
 CLAIM = {

@@ -13,11 +13,11 @@ import redis
 from redis.asyncio.cluster import ClusterNode
 from redis.sentinel import Sentinel
 
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import Keys
 from notifier.config import load_config
 from notifier.errors import StreamError
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import Keys
 from tests.support.commands import command
 from tests.support.daemons import Daemons, running
 from tests.support.state import left_over, rows, xadd

@@ -12,13 +12,13 @@ import pytest
 import redis
 import redis.asyncio
 
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
+from notifier.broker.pool import SHARED
 from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
-from notifier.streams.pool import SHARED
 from tests.support.daemons import running
 from tests.support.state import rows
 from tests.support.waiting import until

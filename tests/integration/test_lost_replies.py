@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 import redis.asyncio
 
+from notifier.broker.client import close, connect
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
 from notifier.config import load_config
 from notifier.errors import StreamError
-from notifier.streams.connection import close, connect
-from notifier.streams.entries import Entry
-from notifier.streams.group import ConsumerGroup
 from tests.support.proxy import Proxy
 from tests.support.reading import SOURCE
 from tests.support.waiting import until

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from notifier.deadletter import Reason
+from notifier.dead_letters.model import Reason
 from tests.support.daemons import Daemons
 from tests.support.escalation import answer, record
 from tests.support.service import Service

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from notifier import assets
+from notifier.config import assets
 from notifier.errors import StoreError
 from notifier.sandbox.servers import Server
 from notifier.store.migrations import (

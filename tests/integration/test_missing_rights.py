@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import redis
 
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
+from notifier.broker.keys import Keys
 from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
-from notifier.streams.keys import Keys
 
 DOCS = (Path(__file__).parents[2] / "docs" / "servers.md").read_text()
 [LINE] = re.findall(r"^ACL SETUSER notifier .*xreadgroup.*$", DOCS, flags=re.MULTILINE)

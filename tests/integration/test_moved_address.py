@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import redis
 
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
 from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
 from tests.support.daemons import running
 from tests.support.proxy import Proxy
 from tests.support.state import left_over, rows, xadd

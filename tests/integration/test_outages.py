@@ -8,9 +8,9 @@ from typing import Any
 
 import redis
 
+from notifier.broker.keys import Keys
 from notifier.sandbox.servers import start_postgres, start_redis
 from notifier.store.migrations import migrate_up
-from notifier.streams.keys import Keys
 from tests.support.daemons import Daemons
 from tests.support.ports import quiet_port
 from tests.support.readiness import readiness, until_ready

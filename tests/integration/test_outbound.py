@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from notifier.config import HttpSettings, load_config
-from notifier.eventtimes import utc_now
-from notifier.signing import KeySet
+from notifier.events.signing import KeySet
+from notifier.events.times import utc_now
 from notifier.teams.sender import Answer, WebhookSender
 from tests.support.receiver import WebhookReceiver
 

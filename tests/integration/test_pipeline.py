@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from standardwebhooks import Webhook
 
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
 from notifier.teams.envelope import counted_size
 from tests.support.daemons import SECRET, Daemons
 from tests.support.state import KEYS, dead, left_over, rows, xadd

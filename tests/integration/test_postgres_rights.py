@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from notifier.config import load_config
+from notifier.ops.doctor.postgres_inspection import inspect
 from notifier.sandbox.servers import Server
-from notifier.store.inspection import inspect
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from notifier.broker.client import close, connect
+from notifier.broker.stats import Lookout, StreamState
 from notifier.config import load_config
-from notifier.streams.connection import close, connect
-from notifier.streams.overview import Lookout, StreamState
 from tests.support.daemons import Daemons
 
 STREAM = "teams:events"

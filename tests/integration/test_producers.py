@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from notifier.events import Event, parse_entry
+from notifier.events.entry import Event, parse_entry
 from tests.support.redis_cli import redis_cli
 
 NODE = Path(__file__).parents[1] / "clients" / "node"

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from notifier.errors import StoreError
-from notifier.store.prune import Retention, count_old, prune
+from notifier.ops.retention import Retention, count_old, prune
 from tests.support.commands import notifier
 
 

@@ -18,9 +18,9 @@ import redis
 from aiohttp import web
 
 from notifier.config import load_config
-from notifier.notifications import event_key
+from notifier.events.notification import event_key
+from notifier.events.signing import action_token
 from notifier.sandbox.servers import start_postgres
-from notifier.signing import action_token
 from notifier.store.migrations import migrate_up
 from notifier.web.bounds import bound_connections
 from tests.support.action_pages import (

@@ -11,8 +11,8 @@ import aiohttp
 import psycopg
 import pytest
 
+from notifier.events.signing import key_id
 from notifier.sandbox.servers import start_postgres
-from notifier.signing import key_id
 from notifier.store.migrations import migrate_down, migrate_up
 from tests.support.commands import notifier
 from tests.support.daemons import SECRET, Daemons

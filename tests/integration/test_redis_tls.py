@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
 from notifier.config import load_config
 from notifier.errors import ConfigError, StreamError
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
 from tests.support.daemons import Daemons
 from tests.support.state import rows, xadd
 from tests.support.topologies import SERVICE, Replicated

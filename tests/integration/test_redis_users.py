@@ -13,15 +13,15 @@ import aiohttp
 import pytest
 import redis
 
-from notifier.actions import Action, Via
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
+from notifier.broker.keys import Keys
 from notifier.config import load_config
 from notifier.errors import StreamError
+from notifier.escalation.accepted_actions import Actions
+from notifier.events.action import Action, Via
 from notifier.sandbox.servers import Server, start_redis
-from notifier.streams.actions import Actions
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
-from notifier.streams.keys import Keys
 from tests.support.commands import command
 from tests.support.daemons import Daemons
 from tests.support.state import left_over, rows

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import redis
 
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
 from tests.support.daemons import Daemons
 from tests.support.state import dead, left_over, rows, xadd
 from tests.support.waiting import until

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from notifier import assets
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
+from notifier.config import assets
 from tests.support.daemons import Daemons
 from tests.support.readiness import readiness, until_readiness
 from tests.support.service import Service, paths

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 from standardwebhooks import Webhook
 
-from notifier.signing import key_id
+from notifier.events.signing import key_id
 from tests.support.action_pages import actions
 from tests.support.daemons import SECRET, Daemons
 from tests.support.ports import quiet_port

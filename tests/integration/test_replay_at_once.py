@@ -14,17 +14,17 @@ import pytest
 from psycopg.rows import dict_row
 from typing_extensions import override
 
+from notifier.broker.client import Client, close, connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import Keys
 from notifier.config import Config, load_config
-from notifier.deadletter_desk import DeadLetterDesk
-from notifier.deadletters import DeadLetter, show_dead_letter
+from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.listing import DeadLetter, show_dead_letter
+from notifier.dead_letters.replay import Replayer
+from notifier.dead_letters.service import DeadLetterDesk
 from notifier.errors import StoreError, StreamError
-from notifier.masking import Masking
-from notifier.replays import Replayer
-from notifier.routing import Catalogue
-from notifier.store.dead_letters import DeadLetterLog
-from notifier.streams.connection import Client, close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import Keys
+from notifier.events.masking import Masking
+from notifier.events.routing import Catalogue
 
 KEYS = Keys("teams:events")
 EVENT = {"type": "a.b", "stakeholders": ["sre"], "id": "mended-1"}

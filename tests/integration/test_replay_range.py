@@ -9,7 +9,7 @@ import subprocess
 import psycopg
 import redis
 
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
 from tests.support.processes import run

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import redis
 
+from notifier.broker.client import close, connect
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import Keys
+from notifier.broker.scripts import Script
 from notifier.config import load_config
 from notifier.errors import StreamError
-from notifier.streams.connection import close, connect
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import Keys
-from notifier.streams.scripts import Script
 from tests.support.daemons import running
 from tests.support.readiness import readiness
 from tests.support.resharding import Resharding, resharding
@@ -105,7 +105,7 @@ async def test_slot_moves_while_events_are_published_and_delivered(
         webhook_receiver.hold()
         posted = len(webhook_receiver.requests)
         await webhook_receiver.wait_for(posted + 4)
-        hop = Script.read("notifier.streams", "hop").sha
+        hop = Script.read("notifier.broker", "hop").sha
         assert moving.target.script_exists(hop) == [False]
 
         moving.begin()

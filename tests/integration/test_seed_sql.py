@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from notifier.dead_letters.audit import DeadLetterLog
 from notifier.errors import OutcomeError, SchemaError
-from notifier.store.dead_letters import DeadLetterLog
+from notifier.pipeline.audit_trail import Store
 from notifier.store.migrations import migrate_down, migrate_up, status
-from notifier.store.store import Store
 
 NOW = datetime.now(UTC)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from notifier.broker.client import close, connect
 from notifier.config import load_config
+from notifier.ops.doctor.redis_settings import ServerSettings, judge, read_server_settings
 from notifier.sandbox.servers import Server, start_redis
-from notifier.streams.connection import close, connect
-from notifier.streams.server_settings import ServerSettings, judge, read_server_settings
 from tests.support.topologies import Cluster
 
 

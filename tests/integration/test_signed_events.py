@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from notifier.provenance import sign
+from notifier.events.producer_signature import sign
 from tests.support.action_pages import links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons

@@ -15,11 +15,11 @@ import psycopg
 import pytest
 
 from notifier.errors import EncodingError, StatementTimeoutError, StoreError
+from notifier.pipeline.audit_trail import Store
+from notifier.pipeline.stage import keep_turning
 from notifier.sandbox.servers import Server
-from notifier.stages.stage import keep_turning
 from notifier.store import migrations
-from notifier.store.connection import Access, Connection, connected
-from notifier.store.store import Store
+from notifier.store.database import Access, Connection, connected
 from notifier.telemetry.health import Health
 from tests.support.commands import notifier
 from tests.support.frozen import frozen

@@ -16,7 +16,7 @@ import pytest
 
 from notifier.errors import StoreError
 from notifier.sandbox.servers import Server, postgres_program, start_postgres
-from notifier.store.connection import Access, Connection, connected
+from notifier.store.database import Access, Connection, connected
 from tests.support.waiting import until
 
 FAST = ["-c", "fsync=off", "-c", "autovacuum=off"]

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from notifier.config import load_config
-from notifier.store.actions import PostgresFacts
-from notifier.store.connection import Connection
-from notifier.store.console import ConsoleStore, Wanted
-from notifier.store.journeys import JourneyStore
-from notifier.store.observed import unacknowledged_critical
+from notifier.escalation.action_repository import PostgresFacts
+from notifier.escalation.unanswered import unacknowledged_critical
+from notifier.ops.trace.repository import JourneyStore
+from notifier.store.database import Connection
+from notifier.web.console.repository import ConsoleStore, Wanted
 from tests.support.commands import notifier
 
 ID = str(uuid4())

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import redis
 
+from notifier.broker.client import close, connect
+from notifier.broker.keys import Keys
+from notifier.broker.stats import Lookout
 from notifier.config import load_config
-from notifier.streams.connection import close, connect
-from notifier.streams.keys import Keys
-from notifier.streams.overview import Lookout
 from tests.support.commands import notifier
 from tests.support.terminal import terminal
 

@@ -6,8 +6,8 @@ import json
 
 import redis
 
-from notifier.streams.keys import Keys
-from notifier.tracecontext import TraceContext, parse_traceparent
+from notifier.broker.keys import Keys
+from notifier.events.trace_context import TraceContext, parse_traceparent
 from tests.support.action_pages import links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
 from tests.support.state import dead, rows, xadd

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import redis
 
-from notifier.notifications import encode
+from notifier.events.notification import encode
 from tests.support.daemons import Daemons
 from tests.support.processes import start
 from tests.support.stages import ONE

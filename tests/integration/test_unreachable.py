@@ -11,11 +11,11 @@ import psycopg
 import pytest
 import redis
 
+from notifier.broker.client import close, connect
 from notifier.config import load_config
 from notifier.errors import StreamError
+from notifier.escalation.accepted_actions import Actions
 from notifier.sandbox.servers import Server
-from notifier.streams.actions import Actions
-from notifier.streams.connection import close, connect
 from tests.support.commands import notifier
 
 UNKNOWN = "no-such-host.invalid"

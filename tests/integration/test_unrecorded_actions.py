@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from notifier.events.signing import action_token
 from notifier.sandbox.servers import start_postgres
-from notifier.signing import action_token
 from notifier.store.migrations import migrate_up
 from notifier.store.queries import load_queries
 from tests.support.action_pages import (
@@ -130,7 +130,7 @@ def test_what_a_page_shows_is_found_by_index(database_url: str):
         )  # fmt: skip
         for table in ("teams_notifications", "teams_escalations", "teams_actions"):
             connection.execute(f"ANALYZE {table}".encode())
-        query = b"EXPLAIN " + load_queries("notifier.store", "actions.sql")["facts"]
+        query = b"EXPLAIN " + load_queries("notifier.escalation", "actions.sql")["facts"]
         plan = connection.execute(query, {"id": str(uuid.uuid4())}).fetchall()
 
     assert "Seq Scan" not in str(plan)

@@ -11,8 +11,8 @@ import pytest
 import trustme
 
 from notifier.config import VaultSettings, load_config
+from notifier.config.secrets import VaultSource, load_secrets, open_vault, sources
 from notifier.errors import SecretsError, VaultError
-from notifier.secrets import VaultSource, load_secrets, open_vault, sources
 from tests.support.vault_server import ROOT_TOKEN, FakeVault, Token, running_vault
 
 URL = "https://prod-7.westeurope.logic.azure.com:443/workflows/x?sig=vault-canary"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from notifier.actions import Action, Matter
 from notifier.errors import StoreError, StreamError
-from notifier.store.actions import NotificationFacts
+from notifier.escalation.action_repository import NotificationFacts
+from notifier.events.action import Action, Matter
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 ID = "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import redis.asyncio
 
-from notifier.notifications import decode
-from notifier.stages.intake import Intake
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
+from notifier.events.notification import decode
+from notifier.pipeline.intake import Intake
 
 STREAM = "teams:events"
 KEYS = Keys(STREAM)

@@ -9,9 +9,9 @@ import redis.asyncio
 from fakeredis import FakeServer
 from fakeredis.aioredis import FakeBaseAsyncConnection
 
+from notifier.broker.client import connect
+from notifier.broker.group import ConsumerGroup
 from notifier.config import Config
-from notifier.streams.connection import connect
-from notifier.streams.group import ConsumerGroup
 
 FAKE_URL = "redis://fake.invalid:6379/0"
 _NOBODY_LISTENS = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from notifier import assets
+from notifier.config import assets
 
 _NEEDED = ("generic.", "digest.", "escalation.", "acknowledged.")
 

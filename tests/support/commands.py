@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from notifier import assets
+from notifier.config import assets
 from tests.support.daemons import Daemons
 from tests.support.processes import run
 

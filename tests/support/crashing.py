@@ -10,17 +10,17 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from notifier.cards import CardPainter
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.keys import ACCEPTED
+from notifier.cards.renderer import CardPainter
 from notifier.cli import main
-from notifier.stages import intake
-from notifier.stages.action_recorder import ActionRecorder
-from notifier.stages.escalator import Escalator
-from notifier.store.dead_letters import DeadLetterLog
-from notifier.store.escalations import Ledger, Work
-from notifier.store.store import Store
-from notifier.streams.actions import Actions
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.keys import ACCEPTED
+from notifier.dead_letters.audit import DeadLetterLog
+from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.action_recorder import ActionRecorder
+from notifier.escalation.repository import Ledger, Work
+from notifier.escalation.scheduler import Escalator
+from notifier.pipeline import intake
+from notifier.pipeline.audit_trail import Store
 from notifier.teams.sender import WebhookSender
 
 Step = Callable[..., Awaitable[Any]]

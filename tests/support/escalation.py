@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from notifier.notifications import notification_id
+from notifier.events.notification import notification_id
 
 STREAM = "teams:events"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

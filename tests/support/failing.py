@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from notifier.broker.leases import Leases
 from notifier.cli import main
-from notifier.streams.leases import Leases
 
 _LAST_SECONDS = 0.5
 
@@ -27,5 +27,5 @@ if __name__ == "__main__":
     import notifier.daemon
 
     assert notifier.daemon
-    sys.modules["notifier.daemon.run"]._LAST_SECONDS = _LAST_SECONDS  # type: ignore[attr-defined]
+    sys.modules["notifier.daemon.app"]._LAST_SECONDS = _LAST_SECONDS  # type: ignore[attr-defined]
     main()

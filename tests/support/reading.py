@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from notifier.streams.entries import Entry
-from notifier.streams.group import ConsumerGroup
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
 
 SOURCE, TARGET = "{s}:in", "{s}:out"
 Joined = Callable[[str], Awaitable[ConsumerGroup]]

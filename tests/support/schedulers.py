@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from notifier.broker.client import connect
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
-from notifier.escalation import Matrix
-from notifier.notifications import notification_id
-from notifier.stages.escalator import Escalator
-from notifier.store.connection import Connection
-from notifier.store.escalations import Ledger
-from notifier.store.store import Store
-from notifier.streams.actions import Actions
-from notifier.streams.connection import connect
+from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.policy import Matrix
+from notifier.escalation.repository import Ledger
+from notifier.escalation.scheduler import Escalator
+from notifier.events.notification import notification_id
+from notifier.pipeline.audit_trail import Store
+from notifier.store.database import Connection
 from tests.support.escalation import STREAM, age, record
 from tests.support.state import rows
 

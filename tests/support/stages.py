@@ -14,22 +14,21 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from notifier import assets
-from notifier.cards import CardPainter, Cards, load_cards
-from notifier.config import Config, RateLimitSettings
-from notifier.events import Priority
-from notifier.masking import Masking
-from notifier.notifications import Notification, encode
-from notifier.provenance import Signers
-from notifier.routing import Catalogue
-from notifier.signing import KeySet
-from notifier.stages.channel import ChannelGate
-from notifier.stages.delivery import ChannelDelivery, DeliveryParts
-from notifier.stages.intake import Intake
-from notifier.stages.recorder import OutcomeStore, Recorder
-from notifier.stages.settler import Settler
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.leases import Leases
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.leases import Leases
+from notifier.cards.renderer import CardPainter, Cards, load_cards
+from notifier.config import Config, RateLimitSettings, assets
+from notifier.events.entry import Priority
+from notifier.events.masking import Masking
+from notifier.events.notification import Notification, encode
+from notifier.events.producer_signature import Signers
+from notifier.events.routing import Catalogue
+from notifier.events.signing import KeySet
+from notifier.pipeline.delivery.hop_batcher import Settler
+from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryParts
+from notifier.pipeline.delivery.limiter import ChannelGate
+from notifier.pipeline.intake import Intake
+from notifier.pipeline.recorder import OutcomeStore, Recorder
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry.health import Health
 from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT

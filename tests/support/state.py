@@ -9,7 +9,7 @@ import psycopg
 import redis
 from psycopg.rows import dict_row
 
-from notifier.streams.keys import Keys
+from notifier.broker.keys import Keys
 from tests.support.daemons import Daemons
 
 KEYS = Keys("teams:events")

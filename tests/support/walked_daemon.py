@@ -21,14 +21,14 @@ import redis.asyncio
 import structlog
 from typing_extensions import override
 
-from notifier.actions import Action, Via
+from notifier.broker.entries import ALONE
+from notifier.broker.keys import ACCEPTED, Keys
 from notifier.config import load_config
 from notifier.daemon.clock import SharedClock
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import InternalError
-from notifier.notifications import encode, notification_id
-from notifier.streams.entries import ALONE
-from notifier.streams.keys import ACCEPTED, Keys
+from notifier.events.action import Action, Via
+from notifier.events.notification import encode, notification_id
 from tests.support.daemons import SECRET
 from tests.support.escalation import record
 from tests.support.ports import quiet_port
@@ -36,7 +36,7 @@ from tests.support.receiver import WebhookReceiver
 from tests.support.stages import ONE
 from tests.support.walking import CHANNELS, Walk
 
-daemon_run = sys.modules["notifier.daemon.run"]
+daemon_run = sys.modules["notifier.daemon.app"]
 housekeeping_module = sys.modules["notifier.daemon.housekeeping"]
 """The package has a function of the same name."""
 STREAM = "teams:events"

@@ -28,9 +28,11 @@ from typing import Any
 
 PACKAGE = Path(__file__).parents[2] / "notifier"
 WALKED = (
-    "notifier.stages.",
+    "notifier.pipeline.",
+    "notifier.escalation.action_recorder",
+    "notifier.escalation.scheduler",
     "notifier.daemon.",
-    "notifier.streams.leases",
+    "notifier.broker.leases",
     "notifier.teams.sender",
 )
 """Where each await is a point."""
@@ -144,7 +146,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 def installed() -> Walk:
     """Hook all later imports of what is walked."""
-    assert not any(name.startswith("notifier.stages") for name in sys.modules)
+    assert not any(name.startswith("notifier.pipeline") for name in sys.modules)
     walk = Walk()
     builtins.__walk_point__ = walk.point  # type: ignore[attr-defined]
     builtins.__walk_here__ = walk.here  # type: ignore[attr-defined]

@@ -7,8 +7,8 @@ import sys
 import time
 from datetime import datetime, timedelta
 
-from notifier import eventtimes
 from notifier.cli import main
+from notifier.events import times as eventtimes
 
 
 def patch(ahead: float) -> None:

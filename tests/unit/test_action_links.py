@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from notifier import assets
-from notifier.actions import REQUESTS
-from notifier.cards import CardPainter, load_cards
-from notifier.config import load_config
-from notifier.events import to_event
-from notifier.notifications import Notification
-from notifier.routing import Catalogue
-from notifier.streams.keys import ACCEPTED, callback_key, taken_key
+from notifier.broker.keys import ACCEPTED, callback_key, taken_key
+from notifier.cards.renderer import CardPainter, load_cards
+from notifier.config import assets, load_config
+from notifier.events.action import REQUESTS
+from notifier.events.entry import to_event
+from notifier.events.notification import Notification
+from notifier.events.routing import Catalogue
 
 CONFIG = load_config(None, {})
 PAINTER = CardPainter(

@@ -16,8 +16,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
 from notifier.config import load_config
+from notifier.config.secrets import load_secrets, sources
 from notifier.errors import ConfigError, SecretsError
-from notifier.secrets import load_secrets, sources
 from notifier.telemetry.readiness import Readiness, SecretsState, Server, ServerState
 from notifier.web.admin import create_admin_app
 from notifier.web.admin_access import COOKIE, OPERATOR, SESSION_SECONDS, AdminAccess

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from notifier import assets
-from notifier.cards import card_template, load_cards
-from notifier.isolation import isolated
+from notifier.cards.isolation import isolated
+from notifier.cards.renderer import card_template, load_cards
+from notifier.config import assets
 from notifier.templating import Template
 from notifier.templating.interpolation import expression_spans
 

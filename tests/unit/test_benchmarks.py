@@ -13,7 +13,7 @@ from benchmarks.contenders.string_card import body_of, card_of
 from benchmarks.figures import median, percentile, spread
 from benchmarks.targets import verdicts
 from benchmarks.work import CHANNELS, event, event_bytes, fields
-from notifier.events import parse_entry
+from notifier.events.entry import parse_entry
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from notifier import assets
-from notifier.cardcheck import check_folder
-from notifier.cardcheck.seal import Folder, sealed, write_seal
-from notifier.cards import checked_cards, load_cards
+from notifier.cards.check import check_folder
+from notifier.cards.check.seal import Folder, sealed, write_seal
+from notifier.cards.renderer import checked_cards, load_cards
 from notifier.cli.event_input import events_of_file
 from notifier.cli.files import read_json
-from notifier.config import load_config
-from notifier.eventjson import json_object
-from notifier.secrets.credentials import CredentialSource
+from notifier.config import assets, load_config
+from notifier.config.secrets.credentials import CredentialSource
+from notifier.events.json_in import json_object
 from tests.support.card_folder import one_card
 
 MARK = "\ufeff"

@@ -16,12 +16,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from notifier.config import load_config
+from notifier.config.secrets import load_secrets, sources
 from notifier.errors import SecretsError
-from notifier.secrets import load_secrets, sources
-from notifier.web.callback import CallbackParts, add_callback, signed
+from notifier.escalation.acknowledge import ActionDesk
 from notifier.web.clients import Clients
-from notifier.web.desk import ActionDesk
 from notifier.web.limits import PostLimit
+from notifier.web.public.callback import CallbackParts, add_callback, signed
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 
 KEY = bytes(range(32))

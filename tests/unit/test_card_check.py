@@ -11,15 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from notifier import assets
-from notifier.cardcheck import check_folder, refuse_broken
-from notifier.cardcheck.schema import card_faults
-from notifier.cardcheck.seal import Folder, sealed, write_seal
-from notifier.cards import checked_cards, load_cards
-from notifier.config import Config, load_config
+from notifier.cards.check import check_folder, refuse_broken
+from notifier.cards.check.schema import card_faults
+from notifier.cards.check.seal import Folder, sealed, write_seal
+from notifier.cards.fit import fit_card
+from notifier.cards.renderer import checked_cards, load_cards
+from notifier.config import Config, assets, load_config
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import CardError, ConfigError
-from notifier.teams.fit import fit_card
 from tests.support.card_folder import one_card
 
 CONFIG: Config = load_config(assets.config_file(), {})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from notifier import assets
+from notifier.config import assets
 from notifier.templating import Template
 
 CARDS = assets.cards_dir()

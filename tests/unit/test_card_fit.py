@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.cardcheck.schema import card_faults, schema_faults
-from notifier.jsontext import to_json_bytes
-from notifier.teams import fit
+from notifier.cards import fit
+from notifier.cards.check.schema import card_faults, schema_faults
+from notifier.cards.fit import fit_card
+from notifier.events.json_out import to_json_bytes
 from notifier.teams.envelope import counted_size
-from notifier.teams.fit import fit_card
 
 LIMIT = 27_500
 LINK = "https://claims.example/c/1"

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from notifier import assets, cardguard
-from notifier.cardguard import escape_markdown, guard, safe_address, visible
-from notifier.cards import CardPainter, load_cards
-from notifier.config import load_config
+from notifier.cards import escaping as cardguard
+from notifier.cards import html as renderer
+from notifier.cards.escaping import escape_markdown, guard, safe_address, visible
+from notifier.cards.renderer import CardPainter, load_cards
+from notifier.config import assets, load_config
 from notifier.errors import TemplateError
-from notifier.events import to_event
-from notifier.routing import Catalogue
+from notifier.events.entry import to_event
+from notifier.events.routing import Catalogue
 from notifier.templating import Template
 from notifier.templating.values import DROP
-from notifier.web import renderer
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from notifier import assets
 from notifier.cli import app
 from notifier.cli.options import print_json
-from notifier.jsontext import from_marked_json
+from notifier.config import assets
+from notifier.events.json_out import from_marked_json
 
 SAMPLE = str(assets.cards_dir() / "samples" / "nphies.claim.rejected.json")
 

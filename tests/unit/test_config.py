@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from notifier import assets
 from notifier.config import (
     SEED_NAMES,
     Config,
     RedisAddress,
     RedisKind,
+    assets,
     load_config,
     mask_url,
     masked,

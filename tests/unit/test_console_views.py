@@ -9,18 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import JsonValue
 
-from notifier import assets
-from notifier.cards import CardPainter, card_template, load_cards
-from notifier.config import load_config
-from notifier.deadletter import Reason
-from notifier.deadletters import Listed
-from notifier.digests import digest_of
-from notifier.escalation import Matrix
-from notifier.events import to_event
-from notifier.routing import Catalogue
-from notifier.signing import action_token
-from notifier.store.console import Unanswered
-from notifier.streams.views import Backlog
+from notifier.broker.stats_views import Backlog
+from notifier.cards.redact_links import without_links
+from notifier.cards.renderer import CardPainter, card_template, load_cards
+from notifier.config import assets, load_config
+from notifier.dead_letters.listing import Listed
+from notifier.dead_letters.model import Reason
+from notifier.escalation.policy import Matrix
+from notifier.events.digest import digest_of
+from notifier.events.entry import to_event
+from notifier.events.routing import Catalogue
+from notifier.events.signing import action_token
 from notifier.telemetry.readiness import (
     ChannelState,
     Readiness,
@@ -28,9 +27,9 @@ from notifier.telemetry.readiness import (
     Server,
     ServerState,
 )
-from notifier.unlinked import without_links
 from notifier.web.console.asked import AskedError, LettersAsked, NotificationsAsked, letter_ref
 from notifier.web.console.overview import lane_rows, refresh_asked, wellness
+from notifier.web.console.repository import Unanswered
 from notifier.web.console.streams import StreamsNow
 from notifier.web.console.views import critical_views, letter_view
 from notifier.web.console.words import REASONS, duration

@@ -7,12 +7,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from notifier import assets
-from notifier.actions import Action, Via, request_fields
-from notifier.cardcheck.variants import read_fields
-from notifier.config import load_config
-from notifier.contract import asyncapi, json_schema
-from notifier.eventtypes import type_schema, types_page
+from notifier.cards.check.variants import read_fields
+from notifier.cards.event_types import type_schema, types_page
+from notifier.config import assets, load_config
+from notifier.events.action import Action, Via, request_fields
+from notifier.events.schema import asyncapi, json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 SAMPLES = sorted((assets.cards_dir() / "samples").glob("*.json"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.deadletter import legible
+from notifier.dead_letters.model import legible
 
 SHOWN = {
     "event_type": "a.b",

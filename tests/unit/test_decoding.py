@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from notifier.notifications import encode
-from notifier.stages.decoding import decoded
-from notifier.streams.entries import Entry
+from notifier.broker.entries import Entry
+from notifier.events.notification import encode
+from notifier.pipeline.delivery.decoding import decoded
 from tests.support.stages import ONE
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from notifier.cardcheck.schema import card_faults, schema_faults
-from notifier.cardguard import guard
+from notifier.cards.check.schema import card_faults, schema_faults
+from notifier.cards.escaping import guard
+from notifier.cards.fit import fit_card
 from notifier.teams.envelope import build_body, counted_size
-from notifier.teams.fit import fit_card
 from notifier.templating import Template
 
 FOLDER = os.environ.get("ADAPTIVE_CARD_SAMPLES", "")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.digests import SHOWN, digest_of, gather, kind_of
-from notifier.events import Priority
-from notifier.notifications import Notification
+from notifier.events.digest import SHOWN, digest_of, gather, kind_of
+from notifier.events.entry import Priority
+from notifier.events.notification import Notification
 
 ONE = Notification(
     id="id-0", channel="sre", stakeholders=("sre",), priority=Priority.LOW, card="generic", stream="teams:events",

@@ -15,10 +15,10 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from notifier.actions import SUBJECT, WORK, Action, Via, request_fields
 from notifier.cli import COMMANDS, app
 from notifier.config import SEED_NAMES
-from notifier.deadletter import Reason
+from notifier.dead_letters.model import Reason
+from notifier.events.action import SUBJECT, WORK, Action, Via, request_fields
 from notifier.store.migrations import required_migrations
 from notifier.telemetry.spans import PACKAGES
 from notifier.templating.functions import FUNCTIONS

@@ -15,25 +15,24 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from notifier import assets
-from notifier.config import Config, load_config
-from notifier.doctor import Check, Finding, Level, examine, fine
-from notifier.doctor.cards import look_at_cards
-from notifier.doctor.clocks import clock_findings
-from notifier.doctor.names import look_at_settings, name_findings
-from notifier.doctor.pages import look_at_admin, look_at_keys, look_at_links, look_at_public
-from notifier.doctor.redis_server import vitals_findings
-from notifier.doctor.routing import look_at_channels, look_at_escalation, look_at_routes
-from notifier.doctor.running import differences, ready_findings
-from notifier.doctor.stages import stage_findings
-from notifier.doctor.webhooks import look_at_webhooks
+from notifier.broker.stats import Overview, StreamState
+from notifier.config import Config, assets, load_config
+from notifier.config.secrets import Secrets, load_secrets, sources
 from notifier.errors import StreamError
-from notifier.secrets import Secrets, load_secrets, sources
-from notifier.streams.overview import Overview, StreamState
-from notifier.streams.rights import COMMANDS
-from notifier.streams.server_vitals import Vitals
+from notifier.ops.doctor import Check, Finding, Level, examine, fine
+from notifier.ops.doctor.cards import look_at_cards
+from notifier.ops.doctor.clocks import clock_findings
+from notifier.ops.doctor.names import look_at_settings, name_findings
+from notifier.ops.doctor.pages import look_at_admin, look_at_keys, look_at_links, look_at_public
+from notifier.ops.doctor.redis_acl import COMMANDS
+from notifier.ops.doctor.redis_server import vitals_findings
+from notifier.ops.doctor.redis_vitals import Vitals
+from notifier.ops.doctor.routing import look_at_channels, look_at_escalation, look_at_routes
+from notifier.ops.doctor.running import differences, ready_findings
+from notifier.ops.doctor.stages import stage_findings
+from notifier.ops.doctor.webhook_reach import Endpoint, unreachable_reason
+from notifier.ops.doctor.webhooks import look_at_webhooks
 from notifier.teams.hints import hint
-from notifier.teams.reach import Endpoint, unreachable_reason
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from notifier.config import Config, load_config
-from notifier.doctor import Finding, Level
-from notifier.doctor.files import look_at_files
-from notifier.doctor.unit_files import find_units
-from notifier.doctor.units import (
+from notifier.ops.doctor import Finding, Level
+from notifier.ops.doctor.files import look_at_files
+from notifier.ops.doctor.unit_files import find_units
+from notifier.ops.doctor.units import (
     look_at_units,
     meant_to_run,
     service_findings,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.config.webhook_url import refuse_reason
 from notifier.errors import CardError
 from notifier.teams.envelope import build_body, card_json, counted_size
-from notifier.teams.webhooks import refuse_reason
 
 CARD = {
     "type": "AdaptiveCard",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.config import BusinessHoursSettings, load_config
-from notifier.escalation import (
+from notifier.escalation.policy import (
     BusinessHours,
     Case,
     Escalate,
@@ -20,7 +20,7 @@ from notifier.escalation import (
     Wait,
     chain_of,
 )
-from notifier.events import Priority
+from notifier.events.entry import Priority
 
 CONFIG = load_config(None, {})
 MATRIX = Matrix.of(CONFIG.escalation, CONFIG.business_hours)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from notifier.errors import EventError
-from notifier.events import Event, EventEntry, Priority, parse_entry
-from notifier.eventtimes import ahead_of
-from notifier.notifications import decode, encode
-from notifier.routing import Catalogue
+from notifier.events.entry import Event, EventEntry, Priority, parse_entry
+from notifier.events.notification import decode, encode
+from notifier.events.routing import Catalogue
+from notifier.events.times import ahead_of
 
 ENTRY_ID = "1769854500000-3"
 

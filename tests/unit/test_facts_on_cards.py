@@ -7,11 +7,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from notifier.cards import CardPainter, Cards
+from notifier.cards.renderer import CardPainter, Cards
 from notifier.config import load_config
 from notifier.errors import TemplateError
-from notifier.events import to_event
-from notifier.routing import Catalogue
+from notifier.events.entry import to_event
+from notifier.events.routing import Catalogue
 from notifier.templating import Template
 
 CONFIG = load_config(None, {})

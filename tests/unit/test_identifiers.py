@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.identifiers import _ARABIC, Identifiers
-from notifier.lettershapes import folded
+from notifier.events.identifiers import _ARABIC, Identifiers
+from notifier.events.letter_shapes import folded
 
 SEPARATORS = st.text(alphabet=" -_\t\u00a0\u2003", max_size=3)
 

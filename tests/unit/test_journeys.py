@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifier.deadletter import raw_fields
-from notifier.events import Priority
-from notifier.journeys import Journey, State, steps_of
-from notifier.journeys.models import Ended, Identity, Letter, Revival, Waiting
-from notifier.journeys.reading import Query, attempts_of
-from notifier.notifications import Notification, encode
+from notifier.dead_letters.model import raw_fields
+from notifier.events.entry import Priority
+from notifier.events.notification import Notification, encode
+from notifier.ops.trace import Journey, State, steps_of
+from notifier.ops.trace.models import Ended, Identity, Letter, Revival, Waiting
+from notifier.ops.trace.reading import Query, attempts_of
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 IDENTITY = Identity(

@@ -8,7 +8,12 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.jsontext import from_marked_json, to_json_bytes, to_marked_json, without_nul
+from notifier.events.json_out import (
+    from_marked_json,
+    to_json_bytes,
+    to_marked_json,
+    without_nul,
+)
 
 NUMBERS = st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(

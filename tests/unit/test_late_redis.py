@@ -10,9 +10,9 @@ from typing_extensions import override
 
 from notifier.cli.top import _looked
 from notifier.config import load_config
-from notifier.doctor.checklist import Ground
 from notifier.errors import StreamError
-from notifier.top.snapshot import Watcher
+from notifier.ops.doctor.checklist import Ground
+from notifier.ops.top.snapshot import Watcher
 
 URL = "redis://u:topsecret@redis.example:6379/0"
 CONFIG = load_config(None, {"REDIS_URL": URL})

@@ -37,7 +37,7 @@ def test_a_command_does_not_import_what_only_others_need():
     found = imported_by("trace", "--help")
 
     assert "notifier.cli.trace" in found
-    assert found.isdisjoint(["jsonschema", "notifier.doctor", "notifier.cli.cards"])
+    assert found.isdisjoint(["jsonschema", "notifier.ops.doctor", "notifier.cli.cards"])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

@@ -13,7 +13,7 @@ import pytest
 from notifier.daemon import loops as module
 from notifier.daemon.loops import Loop, Loops, kept
 from notifier.errors import InternalError, StreamError
-from notifier.stages.stage import MOST_UNFORESEEN
+from notifier.pipeline.stage import MOST_UNFORESEEN
 from notifier.telemetry.health import Health
 
 

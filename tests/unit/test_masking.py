@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from notifier.identifiers import Identifiers
-from notifier.masking import Masking, mask_event_data, mask_value
+from notifier.events.identifiers import Identifiers
+from notifier.events.masking import Masking, mask_event_data, mask_value
 
 MASKING = Masking.of(
     ["patient_id", "member_id", "name", "phone", "national_id"],

@@ -7,7 +7,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.notifications import notification_id
+from notifier.events.notification import notification_id
 
 TEXTS = st.text(st.characters(codec="utf-8"))
 

@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier import assets
-from notifier.cards import CardPainter, card_template, load_cards
+from notifier.cards.renderer import CardPainter, card_template, load_cards
 from notifier.cli.event_input import Members, accepted, event_text
-from notifier.config import load_config
+from notifier.config import assets, load_config
 from notifier.errors import EventError
-from notifier.eventjson import exact_json
-from notifier.events import parse_entry
-from notifier.jsontext import to_json_bytes
-from notifier.masking import Masking, mask_event_data
-from notifier.notifications import decode, encode
+from notifier.events.entry import parse_entry
+from notifier.events.json_in import exact_json
+from notifier.events.json_out import to_json_bytes
+from notifier.events.masking import Masking, mask_event_data
+from notifier.events.notification import decode, encode
 from notifier.templating import Template
 from tests.support.stages import ONE
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from notifier.events import parse_entry
-from notifier.provenance import (
+from notifier.events.entry import parse_entry
+from notifier.events.producer_signature import (
     ProducerKey,
     Signers,
     canonical,
@@ -20,7 +20,7 @@ from notifier.provenance import (
     sign,
     sign_own,
 )
-from notifier.signing import KeySet
+from notifier.events.signing import KeySet
 
 STREAM = "teams:events"
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

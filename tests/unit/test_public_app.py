@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from notifier.notifications import event_key
-from notifier.signing import action_token, event_mark
-from notifier.store.actions import NotificationFacts
-from notifier.web import public
+from notifier.escalation.acknowledge import ActionDesk
+from notifier.escalation.action_repository import NotificationFacts
+from notifier.events.notification import event_key
+from notifier.events.signing import action_token, event_mark
 from notifier.web.clients import Clients
-from notifier.web.desk import ActionDesk
 from notifier.web.limits import PostLimit
-from notifier.web.public import PublicParts, create_public_app
+from notifier.web.public import app as public
+from notifier.web.public.app import PublicParts, create_public_app
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 
 TITLES = {"sre": "Reliability", "devops": "Delivery Team", "pmo": "Project Office"}

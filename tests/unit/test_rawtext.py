@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.masking import Masking
-from notifier.rawtext import mask_raw_text, mask_raw_texts
+from notifier.events.masking import Masking
+from notifier.events.masking_raw import mask_raw_text, mask_raw_texts
 
 MASKING = Masking.of(["patient_id", "national_id", "name", "phone"], [])
 

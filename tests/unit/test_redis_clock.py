@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.streams.clock import RedisClock
+from notifier.broker.redis_clock import RedisClock
 
 STREAM = "teams:events"
 

@@ -12,7 +12,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from notifier.streams.failures import reason
+from notifier.broker.errors import reason
 
 REPLICA = "You can't write against a read only replica."
 

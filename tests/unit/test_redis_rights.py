@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
+from pathlib import Path
 
-from notifier.streams.rights import COMMANDS
+import notifier
+from notifier.ops.doctor.redis_acl import COMMANDS
 
 
 def test_every_command_of_a_script_is_among_the_rights_that_are_tried():
     used = set()
-    for script in files("notifier.streams").iterdir():
-        if script.name.endswith(".lua"):
-            text = script.read_text(encoding="utf-8")
-            calls = re.findall(r"(?:redis\.p?call|try)\('([A-Z]+)'(?:, '([A-Z]+)')?", text)
-            used |= {
-                f"{command}|{sub}" if command in ("XINFO", "XGROUP") else command
-                for command, sub in calls
-            }
+    for script in Path(notifier.__file__).parent.rglob("*.lua"):
+        text = script.read_text(encoding="utf-8")
+        calls = re.findall(r"(?:redis\.p?call|try)\('([A-Z]+)'(?:, '([A-Z]+)')?", text)
+        used |= {
+            f"{command}|{sub}" if command in ("XINFO", "XGROUP") else command
+            for command, sub in calls
+        }
 
     assert len(used) > 15
     assert {name.lower() for name in used} <= COMMANDS.keys()

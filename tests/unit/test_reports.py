@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from notifier.reports import (
+from notifier.ops.report import (
     Acknowledged,
     Count,
     Figures,
@@ -17,9 +17,9 @@ from notifier.reports import (
     Unacknowledged,
     success_metrics,
 )
-from notifier.reports.charts import Axis, Mark, columns, nice_most, steps
-from notifier.reports.page import report_page
-from notifier.reports.wording import percent, seconds
+from notifier.ops.report.charts import Axis, Mark, columns, nice_most, steps
+from notifier.ops.report.page import report_page
+from notifier.ops.report.wording import percent, seconds
 from tests.support.report_figures import END, figures
 
 

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notifier import assets
-from notifier.config import Route, load_config
-from notifier.events import Event, Priority
-from notifier.routing import Catalogue, UnroutableError
+from notifier.config import Route, assets, load_config
+from notifier.events.entry import Event, Priority
+from notifier.events.routing import Catalogue, UnroutableError
 
 CHANNELS = ("sre", "devops", "pmo")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.streams.server_settings import ServerSettings, judge
+from notifier.ops.doctor.redis_settings import ServerSettings, judge
 
 SOUND = {
     "version": "7.2.4",

@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-from notifier.stages.settler import Settler
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.hop import HopResult, Move
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
+from notifier.pipeline.delivery.hop_batcher import Settler
 
 
 class Group:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from notifier.errors import TokenError
-from notifier.signing import (
+from notifier.events.signing import (
     ACTIONS,
     KeySet,
     action_token,

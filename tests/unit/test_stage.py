@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from notifier.broker.client import redis_errors
 from notifier.errors import InternalError, StreamError
-from notifier.stages import stage
-from notifier.stages.stage import MOST_UNFORESEEN, keep_turning
-from notifier.streams.connection import redis_errors
+from notifier.pipeline import stage
+from notifier.pipeline.stage import MOST_UNFORESEEN, keep_turning
 from notifier.telemetry.health import Health
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from notifier.store.failures import reason, store_error
+from notifier.store.errors import reason, store_error
 
 
 @pytest.mark.parametrize(

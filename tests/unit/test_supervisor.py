@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.daemon.supervisor import Supervisor
+from notifier.daemon.systemd import Supervisor
 from notifier.telemetry.health import Health
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifier.cards import card_template
+from notifier.cards.renderer import card_template
 from notifier.errors import TemplateError
 from notifier.templating import Template
 

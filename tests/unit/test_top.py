@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from notifier.broker.stats import Overview, StreamState
 from notifier.config import load_config
-from notifier.streams.overview import Overview, StreamState
+from notifier.ops.top.drawing import draw
+from notifier.ops.top.rows import Flow, actions_flow, rows_of
+from notifier.ops.top.snapshot import Snapshot
 from notifier.telemetry.durations import written
-from notifier.top.drawing import draw
-from notifier.top.rows import Flow, actions_flow, rows_of
-from notifier.top.snapshot import Snapshot
 
 QUIET = StreamState(0, 0.0, 0, True, 1, 1.0, 0, 0)
 CHANNELS = tuple(load_config(None, {}).channels)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.digests import digest_of
-from notifier.events import Event, EventEntry, Priority, parse_entry
-from notifier.notifications import Notification, decode, encode
-from notifier.tracecontext import (
+from notifier.events.digest import digest_of
+from notifier.events.entry import Event, EventEntry, Priority, parse_entry
+from notifier.events.notification import Notification, decode, encode
+from notifier.events.trace_context import (
     TRACEPARENT_PATTERN,
     clean_tracestate,
     new_span_id,

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier import assets
-from notifier.cards import CardPainter, load_cards
-from notifier.config import load_config
-from notifier.datafields import shown_fields, unused_fields
-from notifier.events import to_event
-from notifier.routing import Catalogue
+from notifier.cards.data_fields import shown_fields, unused_fields
+from notifier.cards.renderer import CardPainter, load_cards
+from notifier.config import assets, load_config
+from notifier.events.entry import to_event
+from notifier.events.routing import Catalogue
 from notifier.templating import Template
 
 CONFIG = load_config(None, {})

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from notifier.config import Config, load_config
+from notifier.config.secrets import State
 from notifier.daemon.snapshot import Blueprint, Snapshot
-from notifier.secrets import State
 
 URL = "https://a.webhook.office.com/x?sig=1"
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from notifier.actions import MAX_NOTE, clean_line, clean_note
+from notifier.events.action import MAX_NOTE, clean_line, clean_note
 from notifier.telemetry.linelimit import LineLimit
 from notifier.web.clients import Clients, comes_from_elsewhere
 from notifier.web.limits import PostLimit

@@ -6,8 +6,8 @@ import pytest
 from yarl import URL
 
 from notifier.config import load_config
+from notifier.config.webhook_url import forbidden_address, refuse_reason, url_doubt
 from notifier.errors import ConfigError
-from notifier.teams.webhooks import forbidden_address, refuse_reason, url_doubt
 
 HOSTS = ("*.logic.azure.com", "hooks.example.org", "*.other.example:8443")
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from notifier.stages.workers import Workers
+from notifier.pipeline.worker_pool import Workers
 
 
 class Yard:

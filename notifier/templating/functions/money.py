@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import lru_cache
 
-from notifier.numerals import SentNumber
+from notifier.events.numerals import SentNumber
 from notifier.templating.functions.text import stringify
 from notifier.templating.values import (
     EvaluationError,

@@ -10,11 +10,11 @@ import structlog
 from aiohttp import web
 from multidict import MultiDict
 
-from notifier.actions import MAX_WHO, clean_line, clean_note
-from notifier.deadletter_desk import DeadLetterDesk
-from notifier.deadletters import NoSuchDeadLetterError, show_dead_letter
+from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.listing import NoSuchDeadLetterError, show_dead_letter
+from notifier.dead_letters.service import DeadLetterDesk
 from notifier.errors import NotifierError, UnreachableError
-from notifier.store.dead_letters import DeadLetterLog
+from notifier.events.action import MAX_WHO, clean_line, clean_note
 from notifier.web.console.asked import AskedError, LetterRef, letter_ref
 from notifier.web.console.forms import ForgedFormError, FormSeal
 from notifier.web.console.letters import AT_ONCE, Act, Draft, LetterPages, replayer_of

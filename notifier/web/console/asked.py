@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
-from notifier.deadletters import Filter, Place
-from notifier.store.console import Wanted
+from notifier.dead_letters.listing import Filter, Place
+from notifier.web.console.repository import Wanted
 from notifier.web.console.words import PRIORITIES, REASONS, STATUSES
 
 _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")

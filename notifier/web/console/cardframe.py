@@ -8,9 +8,9 @@ from html import escape
 from aiohttp import web
 from pydantic import JsonValue
 
-from notifier.unlinked import without_links
+from notifier.cards.html import script_texts
+from notifier.cards.redact_links import without_links
 from notifier.web.console.pages import read_static, source_hash
-from notifier.web.renderer import script_texts
 
 
 class CardFrame:

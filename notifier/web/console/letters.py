@@ -12,7 +12,9 @@ from urllib.parse import urlencode
 from aiohttp import web
 from multidict import MultiMapping
 
-from notifier.deadletters import (
+from notifier.broker.keys import Keys
+from notifier.cards.redact_links import without_links
+from notifier.dead_letters.listing import (
     DeadLetter,
     Filter,
     LetterPage,
@@ -21,10 +23,8 @@ from notifier.deadletters import (
     dead_letter_page,
     show_dead_letter,
 )
+from notifier.dead_letters.replay import Replayer
 from notifier.errors import NotifierError
-from notifier.replays import Replayer
-from notifier.streams.keys import Keys
-from notifier.unlinked import without_links
 from notifier.web.console.asked import (
     LETTER_FIELDS,
     AskedError,

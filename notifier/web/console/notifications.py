@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from notifier.escalation import Matrix
-from notifier.store.console import Recorded
+from notifier.escalation.policy import Matrix
 from notifier.web.console.asked import (
     NOTIFICATION_FIELDS,
     PERIODS,
@@ -20,6 +19,7 @@ from notifier.web.console.asked import (
 from notifier.web.console.cardframe import CardFrame
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleParts, known
+from notifier.web.console.repository import Recorded
 from notifier.web.console.views import critical_views
 
 PER_PAGE = 50

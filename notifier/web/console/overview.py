@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from notifier.broker.stats_views import Backlog
 from notifier.config import Config, RateLimitSettings
-from notifier.store.console import Unanswered
-from notifier.streams.views import Backlog
 from notifier.telemetry.readiness import ChannelState, Readiness, ServerState
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleParts, known
+from notifier.web.console.repository import Unanswered
 from notifier.web.console.streams import StreamsNow, StreamsReader
 from notifier.web.console.words import duration
 

@@ -11,8 +11,8 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from notifier.jsontext import to_indented_json
-from notifier.unlinked import without_links
+from notifier.cards.redact_links import without_links
+from notifier.events.json_out import to_indented_json
 from notifier.web.admin_access import CONSOLE, OPERATOR
 from notifier.web.console import words
 from notifier.web.console.parts import Away, ConsoleParts

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from notifier.broker.group import ConsumerGroup
 from notifier.config import Config
 from notifier.errors import NotifierError
-from notifier.journeys import Finder
-from notifier.masking import Masking
-from notifier.routing import Catalogue
-from notifier.store.console import ConsoleStore
+from notifier.events.masking import Masking
+from notifier.events.routing import Catalogue
+from notifier.ops.trace import Finder
 from notifier.store.patience import within
-from notifier.streams.group import ConsumerGroup
 from notifier.telemetry.readiness import Readiness
+from notifier.web.console.repository import ConsoleStore
 
 _SERVER_SECONDS = 4.0
 

@@ -8,8 +8,8 @@ from itertools import groupby
 
 from aiohttp import web
 
-from notifier.journeys import Found, IdError, Journey, State, Step, steps_of
-from notifier.journeys.models import Identity, Intake, Published
+from notifier.ops.trace import Found, IdError, Journey, State, Step, steps_of
+from notifier.ops.trace.models import Identity, Intake, Published
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleParts
 

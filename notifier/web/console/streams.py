@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.stats import URGENCIES, Lookout
+from notifier.broker.stats_views import Backlog
 from notifier.config import Config
-from notifier.streams.group import ConsumerGroup
-from notifier.streams.overview import URGENCIES, Lookout
-from notifier.streams.views import Backlog
 from notifier.web.console.parts import ConsoleParts
 
 _FRESH_SECONDS = 2.0

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from notifier.deadletters import Listed
-from notifier.escalation import Case, Escalate, Finished, Matrix, Step, Wait, chain_of
-from notifier.events import Priority
-from notifier.store.console import Unanswered
+from notifier.dead_letters.listing import Listed
+from notifier.escalation.policy import Case, Escalate, Finished, Matrix, Step, Wait, chain_of
+from notifier.events.entry import Priority
 from notifier.web.console.asked import LetterRef
+from notifier.web.console.repository import Unanswered
 
 _SHOWN_DETAIL = 400
 

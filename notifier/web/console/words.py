@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from notifier.deadletter import Reason
+from notifier.dead_letters.model import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,207 @@
+"""The way to Redis: one server, the master that Sentinels name, or a cluster; with TLS where the URL says so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import hiredis
+import redis.asyncio
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    MasterDownError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
+from redis.typing import EncodableT
+from typing_extensions import override
+
+from notifier.broker.cluster import ClusterClient
+from notifier.broker.errors import stream_error
+from notifier.broker.pool import SentinelPool, Sharing
+from notifier.broker.replies import BoundedParser
+from notifier.config import RedisKind, RedisSettings, parse_redis_url
+from notifier.errors import ConfigError
+from notifier.telemetry import progress
+
+Client = redis.asyncio.Redis | RedisCluster
+
+_LONGEST_SECONDS = 600.0
+"""No command takes longer under any settings: the driver tries eleven times, each for the time of a blocking read and that of connecting."""
+_MAX_CONNECTIONS = 1000
+"""Every blocking read holds one; the driver's 100 are too few for several streams."""
+
+
+class _OneSentinel(redis.asyncio.Redis):
+    """One Sentinel; keeps why it did not answer, of which the driver keeps the class only."""
+
+    fault: RedisError | None = None
+
+    @override
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            reply = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except RedisError as exc:
+            self.fault = exc
+            raise
+        self.fault = None
+        return reply
+
+
+class _Sentinels(Sentinel):
+    """All Sentinels; when none names a master, the error's cause is what the first of them met."""
+
+    def __init__(self, nodes: Sequence[tuple[str, int]], options: dict[str, Any]) -> None:
+        super().__init__([], sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        self.sentinels = [_OneSentinel(host=host, port=port, **options) for host, port in nodes]
+
+    @override
+    async def discover_master(self, service_name: str) -> Any:
+        try:
+            return await super().discover_master(service_name)
+        except MasterNotFoundError as exc:
+            faults = (each.fault for each in self.sentinels if isinstance(each, _OneSentinel))
+            raise exc from next((fault for fault in faults if fault is not None), None)
+
+
+class _SentinelMaster(redis.asyncio.Redis):
+    """The master of the moment; closes the connections to the Sentinels too."""
+
+    @override
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        pool = self.connection_pool
+        await super().aclose(close_connection_pool)
+        if isinstance(pool, SentinelConnectionPool):
+            await pool.sentinel_manager.aclose()
+
+
+def connect(settings: RedisSettings) -> Client:
+    """Make a client; nothing is sent until the first command.
+
+    Raises:
+        ConfigError: A file of the TLS settings is not there.
+    """
+    address = parse_redis_url(settings.url)
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "max_connections": _MAX_CONNECTIONS,
+        "socket_timeout": settings.block_seconds + 5,  # must outlast a blocking read
+        "socket_connect_timeout": settings.connect_timeout_seconds,
+        "health_check_interval": 30,
+    }
+    bounded: dict[str, Any] = {"parser_class": BoundedParser}
+    tls = _tls(settings)
+    if address.kind is RedisKind.SINGLE:
+        pool = Sharing.from_url(settings.url, **options, **bounded, **tls)
+        return _packing_in_c(redis.asyncio.Redis.from_pool(pool))
+    if address.tls:
+        tls["ssl"] = True
+    login: dict[str, Any] = {"username": address.username, "password": address.password}
+    if address.kind is RedisKind.CLUSTER:
+        nodes = [ClusterNode(host, port) for host, port in address.nodes]
+        # A slot that moved is learnt from its redirection; the driver's way, to start all over, would close connections in use.
+        cluster = ClusterClient(
+            startup_nodes=nodes, reinitialize_steps=0, **login, **options, **tls
+        )
+        cluster.connect_with(**bounded)
+        return cluster
+    sentinel = _Sentinels(
+        address.nodes,
+        {
+            "username": address.sentinel_username,
+            "password": address.sentinel_password,
+            "protocol": 2,
+            "socket_timeout": settings.connect_timeout_seconds,
+            "socket_connect_timeout": settings.connect_timeout_seconds,
+            # One that is away is passed over at once: the next one knows the same.
+            "retry": Retry(NoBackoff(), 0),
+            **tls,
+        },
+    )
+    client: redis.asyncio.Redis = sentinel.master_for(
+        address.service,
+        redis_class=_SentinelMaster,
+        connection_pool_class=SentinelPool,
+        db=address.db,
+        **login,
+        **options,
+        **bounded,
+        **tls,
+    )
+    return _packing_in_c(client)
+
+
+def _packing_in_c(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
+    """Let hiredis write commands, as the driver's blocking client does: a hop has thousands of arguments."""
+    pool = client.connection_pool
+
+    class Packing(pool.connection_class):  # type: ignore[misc,name-defined]
+        def pack_command(self, *args: EncodableT) -> list[bytes]:
+            first = args[0]
+            words = first.encode().split() if isinstance(first, str) else [first]
+            return [hiredis.pack_command((*words, *args[1:]))]
+
+    pool.connection_class = Packing
+    return client
+
+
+def few_connections(client: Client) -> str | None:
+    """Return why this process does with fewer connections than it wants; None when it need not."""
+    pool = getattr(client, "connection_pool", None)
+    if not isinstance(pool, Sharing) or not pool.tight:
+        return None
+    return "Redis gives too few connections: its maxclients is reached; raise it, or see who holds connections (CLIENT LIST)"
+
+
+async def close(client: Client) -> None:
+    """Close every connection of a client."""
+    if isinstance(client, ClusterClient):
+        await client.close_all()
+    else:
+        await client.aclose()
+
+
+def _tls(settings: RedisSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for setting, path in (
+        ("tls_ca_file", settings.tls_ca_file),
+        ("tls_cert_file", settings.tls_cert_file),
+        ("tls_key_file", settings.tls_key_file),
+    ):
+        if path and not Path(path).is_file():
+            raise ConfigError(f"redis.{setting}: there is no file {path}")
+    if settings.tls_ca_file:
+        options["ssl_ca_certs"] = settings.tls_ca_file
+    if settings.tls_cert_file:
+        options["ssl_certfile"] = settings.tls_cert_file
+        options["ssl_keyfile"] = settings.tls_key_file
+    return options
+
+
+def _was_master(exc: BaseException) -> bool:
+    # The driver takes the word READONLY off an error; Redis 6.2 has it within a script's.
+    return isinstance(exc, ReadOnlyError | MasterDownError) or "READONLY" in str(exc)
+
+
+@asynccontextmanager
+async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
+    """Turn what the driver raises into StreamError, which names the masked URL and no argument of a command."""
+    progress.waits(_LONGEST_SECONDS)
+    try:
+        yield
+    except (RedisError, RedisClusterException, OSError) as exc:
+        if _was_master(exc) and isinstance(
+            pool := getattr(client, "connection_pool", None), Sharing
+        ):
+            # Its connections stay healthy, so nothing else would ever make the driver ask for the new master.
+            with suppress(RedisError, OSError):  # one that hangs is closed all the same
+                await pool.leave()
+        raise stream_error(url, exc) from exc
+    finally:
+        progress.waits(0)

@@ -1,0 +1,61 @@
+"""The atomic hop: what moves where, packed for hop.lua."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from notifier.broker import keys
+
+_PENDING_KEPT = 500
+"""Pending entries that a floor names; with more in hand it stays below the rest."""
+
+
+class HopResult(IntEnum):
+    """What became of one entry."""
+
+    LOST = 0
+    """It was no longer pending: another process has moved it."""
+    MOVED = 1
+    DUPLICATE = 2
+    """Its event id was seen before; it is acknowledged and goes nowhere."""
+    REFUSED = 3
+    """Redis refuses it, for a key that it goes to or comes from: it is where it was, and can be tried again."""
+
+
+class Move(NamedTuple):
+    """One entry's hop: acknowledge it at `source` and add `targets`, all or nothing."""
+
+    source: str
+    entry_id: str
+    targets: tuple[tuple[str, Mapping[str, str | bytes]], ...] = ()
+    delete: bool = True
+    mark: str | None = None
+    mark_seconds: int = 0
+
+
+def pack(group: str, moves: Sequence[Move]) -> tuple[list[str], list[str | bytes | int]]:
+    """Return KEYS and ARGV of hop.lua; every key the script touches is in KEYS (Redis Cluster)."""
+    index: dict[str, int] = {}
+    argv: list[str | bytes | int] = [group, _PENDING_KEPT, len(moves)]
+    floors: dict[str, int] = {}
+    for move in moves:
+        mark = index.setdefault(move.mark, len(index) + 1) if move.mark else 0
+        source = index.setdefault(move.source, len(index) + 1)
+        floor = 0
+        if not move.delete:
+            # What is deleted cannot be read again, so only a stream that keeps its entries needs one.
+            if move.source not in floors:
+                floors[move.source] = index.setdefault(
+                    keys.floor(move.source, group), len(index) + 1
+                )
+            floor = floors[move.source]
+        argv += (
+            source, move.entry_id, int(move.delete), mark, move.mark_seconds, floor, len(move.targets),
+        )  # fmt: skip
+        for key, fields in move.targets:
+            argv += (index.setdefault(key, len(index) + 1), 2 * len(fields))
+            for name, value in fields.items():
+                argv += (name, value)
+    return list(index), argv

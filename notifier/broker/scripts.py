@@ -1,0 +1,39 @@
+"""Lua scripts, run by their digest and taught to a server that does not know them yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast
+
+from redis.exceptions import NoScriptError
+
+from notifier.broker.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script; raises what the driver raises."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def read(cls, package: str, *names: str) -> Script:
+        """Read a script beside its module: `name`.lua, behind the parts that it needs."""
+        folder = files(package)
+        text = "".join(
+            folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names
+        )
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    async def run(self, client: Client, keys: Sequence[str], argv: Sequence[object]) -> Any:
+        """Run it; every key that it touches is in `keys`, all of one cluster slot."""
+        arguments = cast("list[str]", [*keys, *argv])
+        try:
+            return await client.evalsha(self.sha, len(keys), *arguments)
+        except NoScriptError:
+            # A new master and every node of a cluster learn a script by running it once.
+            return await client.eval(self.text, len(keys), *arguments)

@@ -1,0 +1,1 @@
+"""Cards: load the templates, render a notification, and check what was written."""

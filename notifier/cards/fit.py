@@ -1,0 +1,273 @@
+"""A card that is too large for Teams loses the ends of its longest lists, then of its longest texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from itertools import groupby
+
+from pydantic import JsonValue
+
+from notifier.errors import CardTooLargeError
+from notifier.events.json_out import to_json_bytes
+from notifier.teams.envelope import build_body, counted_size
+
+KEPT_ITEMS = 3
+"""Entries that a shortened list keeps at least."""
+
+KEPT_CHARACTERS = 160
+"""Characters that a shortened text keeps at least."""
+
+_NOTE_BYTES = 700
+"""Room for the note that says what was left out."""
+
+_QUOTES = 2
+_COMMA = 1
+"""What counted_size adds to a whole card, and what parts two entries of a list."""
+
+_OPEN_LINK = re.compile(r"\[[^\[\]]*\]\([^()\s]*\Z")
+_BOLD = re.compile(r"(?<!\\)\*\*")
+_ISOLATES, _END_OF_ISOLATE = re.compile("[\u2066-\u2068]"), "\u2069"
+
+_LEAST_CUT = 60
+"""Characters that each round of cutting takes at least: more than the note adds."""
+
+_LONG_RUN = 8
+"""Like elements from which on a run of them is a list of the data, not the paragraphs of a card."""
+
+_LIST_MEMBERS = (
+    "facts",
+    "items",
+    "body",
+    "columns",
+    "rows",
+    "cells",
+    "inlines",
+    "images",
+    "choices",
+    "actions",
+)
+_TEXT_MEMBERS = ("text", "value", "title", "speak", "fallbackText", "altText")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Entries beside each other in a list that can be shortened, and where the list is."""
+
+    items: list[JsonValue]
+    start: int
+    end: int
+    key: str
+    size: int
+    within: tuple[_Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Long:
+    """A text that can be shortened, and where it stands."""
+
+    owner: dict[str, JsonValue]
+    key: str
+    size: int
+
+
+_Place = tuple[int, int]
+"""Identity of a list that something is in, and the index there."""
+
+
+def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
+    """Return the card, shortened until it has at most `max_card_bytes` as Teams counts them.
+
+    The longest runs of like entries (facts, rows, elements) are shortened first, then the longest texts, at last lists of
+    all kinds of entries; a note says how much is missing and links to it. A card that nothing more can be taken from
+    comes back too large.
+    """
+    fitted = _copied(card)
+    arabic = isinstance(card, dict) and card.get("lang") == "ar"
+    over = _size(fitted) - max_card_bytes
+    if over > 0:
+        over = _shorten_lists(list(_runs(fitted)), over, more_link, arabic)
+    over = _shorten_texts(fitted, over, arabic)
+    if over > 0:
+        _shorten_lists(list(_runs(fitted, mixed=True)), over, more_link, arabic)
+    return fitted
+
+
+def posted_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
+    """Return the card as a delivery posts it: as it is, or shortened if it is too large; raises CardTooLargeError."""
+    try:
+        build_body(card, max_card_bytes=max_card_bytes)
+    except CardTooLargeError:
+        card = fit_card(card, max_card_bytes=max_card_bytes, more_link=more_link)
+        build_body(card, max_card_bytes=max_card_bytes)
+    return card
+
+
+def _copied(node: JsonValue) -> JsonValue:
+    if isinstance(node, dict):
+        return {key: _copied(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_copied(item) for item in node]
+    return node
+
+
+def _size(node: JsonValue) -> int:
+    return counted_size(to_json_bytes(node))
+
+
+def _shorten_lists(runs: list[_Run], over: int, more_link: str | None, arabic: bool) -> int:
+    """Shorten lists, the longest first, until so many bytes are gone; returns how many are still over."""
+    removed: dict[int, list[tuple[_Run, int, list[JsonValue]]]] = {}
+    # Sizes add up, so that nothing is counted twice; a list within another comes after it.
+    for run in sorted(runs, key=lambda found: found.size, reverse=True):
+        if over <= 0:
+            break
+        if any(
+            outer.start + count <= index < outer.end
+            for place, index in run.within
+            for outer, count, _ in removed.get(place, ())
+        ):
+            continue
+        size, count = _kept(run, run.size - over - _NOTE_BYTES)
+        missing = run.end - run.start - count
+        # Among images no text is shown.
+        note = [_more_items(missing, run.key, more_link, arabic)] if run.key != "images" else []
+        removed.setdefault(id(run.items), []).append((run, count, note))
+        over -= run.size - size - sum(_size(each) - _QUOTES + _COMMA for each in note)
+    for changes in removed.values():
+        for run, count, note in sorted(changes, key=lambda change: -change[0].start):
+            run.items[run.start + count : run.end] = note
+    return over
+
+
+def _kept(run: _Run, room: int) -> tuple[int, int]:
+    """Return the size of as many entries as have room, KEPT_ITEMS and all but one at least, as a list; and their number."""
+    size = _QUOTES + len("[]") - _COMMA
+    count = 0
+    for index in range(run.start, run.end - 1):
+        added = _size(run.items[index]) - _QUOTES + _COMMA
+        if count >= KEPT_ITEMS and size + added > room:
+            break
+        size += added
+        count += 1
+    return size, count
+
+
+def _runs(
+    node: JsonValue, within: tuple[_Place, ...] = (), *, mixed: bool = False
+) -> Iterator[_Run]:
+    """Yield the runs of like entries, or whole lists if `mixed`."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in _LIST_MEMBERS and isinstance(value, list):
+                least = KEPT_ITEMS + 2 if mixed or key == "facts" else _LONG_RUN
+                for start, end in [(0, len(value))] if mixed else _alike(value):
+                    if end - start >= least:
+                        yield _Run(value, start, end, key, _size(value[start:end]), within)
+            yield from _runs(value, within, mixed=mixed)
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            if isinstance(item, dict | list):
+                yield from _runs(item, (*within, (id(node), index)), mixed=mixed)
+
+
+def _alike(items: list[JsonValue]) -> Iterator[tuple[int, int]]:
+    """Yield where entries of one kind begin and end."""
+    at = 0
+    for _, run in groupby(items, _kind):
+        start, at = at, at + sum(1 for _ in run)
+        yield start, at
+
+
+def _kind(item: JsonValue) -> str:
+    return str(item.get("type")) if isinstance(item, dict) else ""
+
+
+def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> JsonValue:
+    words = f"و{count} أخرى" if arabic else f"and {count} more"
+    text = f"[{words}]({more_link})" if more_link else words
+    # Without an id: phones show nothing of a card in which two elements have the same.
+    block: JsonValue = {"type": "TextBlock", "text": text, "wrap": True, "isSubtle": True}
+    match key:
+        case "facts":
+            return {"title": "…", "value": text}
+        case "columns":
+            return {"type": "Column", "width": "auto", "items": [block]}
+        case "rows":
+            return {"type": "TableRow", "cells": [{"type": "TableCell", "items": [block]}]}
+        case "cells":
+            return {"type": "TableCell", "items": [block]}
+        case "inlines":
+            return {"type": "TextRun", "text": f" … {words}"}
+        case "choices":
+            return {"title": words, "value": "…"}
+        case "actions" if more_link:
+            return {"type": "Action.OpenUrl", "title": words, "url": more_link}
+        case "actions":
+            # Phones refuse a whole card for an Action.ToggleVisibility without targets.
+            inner: JsonValue = {"type": "AdaptiveCard", "body": [block]}
+            return {"type": "Action.ShowCard", "title": words, "card": inner}
+        case _:
+            return block
+
+
+def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> int:
+    """Shorten texts, the longest first, until so many bytes are gone; returns how many are still over."""
+    if over <= 0:
+        return over
+    waiting = [(-found.size, number, found) for number, found in enumerate(_texts(card))]
+    originals = {number: str(found.owner[found.key]) for _, number, found in waiting}
+    heapify(waiting)
+    while over > 0 and waiting:
+        negative_size, number, longest = heappop(waiting)
+        text = str(longest.owner[longest.key])
+        surplus = (over + _NOTE_BYTES // 4) * len(text) // -negative_size
+        keep = max(KEPT_CHARACTERS, len(text) - surplus - _LEAST_CUT)
+        longest.owner[longest.key] = cut = _cut(originals[number], keep, arabic)
+        size = _size(cut)
+        over += negative_size + size
+        if _is_long(cut):
+            heappush(waiting, (-size, number, longest))
+    return over
+
+
+def _cut(text: str, keep: int, arabic: bool) -> str:
+    """Cut at a blank where there is one near, never inside an escape, a date macro or a link; close what is bold or isolated."""
+    kept = text[:keep]
+    blank = kept.rfind(" ", keep - 60)
+    if blank > 0:
+        kept = kept[:blank]
+    if kept.count("{{") > kept.count("}}"):
+        kept = kept[: kept.rfind("{{")]
+    if (link := _OPEN_LINK.search(kept)) is not None:
+        kept = kept[: link.start()]
+    kept = kept.rstrip("\\ ")
+    missing = len(text) - len(kept)
+    if len(_BOLD.findall(kept)) % 2:
+        kept = f"{kept}**" if not kept.endswith("**") else kept[:-2]
+    kept += _END_OF_ISOLATE * (len(_ISOLATES.findall(kept)) - kept.count(_END_OF_ISOLATE))
+    return f"{kept} … ({f'و{missing} حرفًا' if arabic else f'and {missing} more characters'})"
+
+
+def _texts(node: JsonValue) -> Iterator[_Long]:
+    for owner in _objects(node):
+        for key in _TEXT_MEMBERS:
+            text = owner.get(key)
+            if isinstance(text, str) and _is_long(text):
+                yield _Long(owner, key, _size(text))
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > KEPT_CHARACTERS + 80
+
+
+def _objects(node: JsonValue) -> Iterator[dict[str, JsonValue]]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from _objects(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _objects(item)

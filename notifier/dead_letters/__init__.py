@@ -1,0 +1,1 @@
+"""Dead letters: what could not be delivered, and what people do about it."""

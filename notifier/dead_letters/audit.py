@@ -1,0 +1,138 @@
+"""The record of who replayed or discarded which dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+import psycopg
+from pydantic import JsonValue
+
+from notifier.config import mask_url
+from notifier.errors import StoreError
+from notifier.events.json_out import to_json_bytes, without_nul
+from notifier.store.database import Rows, open_connection
+from notifier.store.errors import reason
+from notifier.store.queries import load_queries
+
+_QUERIES = load_queries(__package__, "dead_letters.sql")
+_STATEMENT_SECONDS = 10.0
+_COLUMNS = (
+    "reason",
+    "detail",
+    "channel",
+    "event_type",
+    "event_id",
+    "correlation_id",
+    "notification_id",
+)
+
+
+class EventIds(NamedTuple):
+    """How an event is found again."""
+
+    event_id: str
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What was written down before something is done with a dead letter."""
+
+    values: Mapping[str, object] = field(repr=False)
+    first: bool
+    """False: it had been noted before, and that record stands until this is done."""
+
+
+class DeadLetterLog:
+    """One connection for one run of a command."""
+
+    def __init__(self, url: str, *, connect_timeout_seconds: int) -> None:
+        self._url = url
+        self._connect_timeout = connect_timeout_seconds
+        self._connection: Rows | None = None
+
+    async def note(
+        self,
+        letter: Mapping[str, JsonValue],
+        *,
+        action: str,
+        who: str,
+        why: str | None,
+        edited: bool = False,
+        became: EventIds | None = None,
+    ) -> Noted:
+        """Write down what is about to be done with a dead letter (masked, as DeadLetter.whole gives it); then `settle` it.
+
+        Its event is the one that it becomes: the letter itself, kept whole, has the one that it was.
+
+        Raises:
+            StoreError: Postgres is away, or its schema is older.
+        """
+        values: dict[str, object] = {name: letter.get(name) or None for name in _COLUMNS}
+        if became is not None:
+            values["event_id"] = became.event_id
+            values["correlation_id"] = values["correlation_id"] or became.correlation_id
+        text = without_nul(to_json_bytes(letter)).decode()
+        values |= {
+            "stream": letter["stream"], "letter_id": letter["id"], "action": action, "who": who, "why": why,
+            "edited": edited, "letter": text,
+        }  # fmt: skip
+        return Noted(values, bool(await self._run("note", values)))
+
+    async def settle(self, noted: Noted, *, done: bool) -> None:
+        """Make the record that of who did it, now that it is known whether this was `done` or another was quicker.
+
+        Raises:
+            StoreError: Postgres is away; what was done is done.
+        """
+        if done and not noted.first:
+            await self._run(
+                "take_over",
+                noted.values,
+                so="it is done, but its record is that of an earlier try",
+            )
+        elif noted.first and not done:
+            await self._run(
+                "withdraw", noted.values, so="another did it, but this try may be recorded too"
+            )
+
+    async def delivered(self, notification_ids: Sequence[str], *, since: datetime) -> set[str]:
+        """Return those of which the table says that they were delivered at this time or later; raises StoreError."""
+        values = {"ids": list(notification_ids), "since": since}
+        return {str(found) for (found,) in await self._run("delivered", values)}
+
+    async def discarded(self, notifications: Mapping[str, str]) -> set[str]:
+        """Return those (id → event id) whose dead letter somebody has discarded; raises StoreError."""
+        values = {"ids": list(notifications), "event_ids": list(set(notifications.values()))}
+        return {str(found) for (found,) in await self._run("discarded", values)}
+
+    async def _run(
+        self, query: str, values: Mapping[str, object], *, so: str = "so nothing was done"
+    ) -> list[tuple[object, ...]]:
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = await open_connection(
+                    self._url,
+                    name="notifier dlq",
+                    connect_seconds=self._connect_timeout,
+                    statement_seconds=_STATEMENT_SECONDS,
+                )
+            cursor = await self._connection.execute(_QUERIES[query], values)
+            return await cursor.fetchall() if cursor.description else []
+        except psycopg.errors.UndefinedTable:
+            raise StoreError(
+                "the database is older than this version; run: notifier migrate up"
+            ) from None
+        except psycopg.Error as exc:
+            raise StoreError(
+                f"Postgres at {mask_url(self._url)} {reason(exc).what}, {so}; {reason(exc).fix}"
+            ) from None
+
+    async def close(self) -> None:
+        """Close the connection; safe to repeat."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

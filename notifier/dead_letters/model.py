@@ -1,0 +1,174 @@
+"""The shape of a dead letter: why, where and with the whole event."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+
+from pydantic import JsonValue
+
+from notifier.errors import EventError
+from notifier.events.json_in import json_object
+from notifier.events.notification import Notification, encode
+
+
+class Reason(StrEnum):
+    """Why something could not be delivered; one word that operators filter by."""
+
+    INVALID_EVENT = "invalid_event"
+    UNSIGNED = "unsigned"
+    UNROUTABLE = "unroutable"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    NOT_CONFIGURED = "not_configured"
+    CARD_ERROR = "card_error"
+    CARD_TOO_LARGE = "card_too_large"
+    REJECTED = "rejected"
+    RETRIES_EXHAUSTED = "retries_exhausted"
+    POISON = "poison"
+    UNRECORDABLE = "unrecordable"
+    INTERNAL_ERROR = "internal_error"
+
+
+RECORDER = "recorder"
+"""Stage of a dead letter that holds an outcome: what it tells of is over, only the record is missing."""
+
+
+def of_notification(
+    notification: Notification,
+    reason: Reason,
+    detail: str,
+    *,
+    status: int | None,
+    attempts: int,
+    source: tuple[str, str],
+    at: datetime,
+) -> dict[str, str | bytes]:
+    """Make the dead letter of a notification; its event is masked already."""
+    return {
+        "reason": reason.value,
+        "detail": detail,
+        "stage": "delivery",
+        "channel": notification.channel,
+        "event_type": notification.event_type,
+        "event_id": notification.event_id,
+        "correlation_id": notification.correlation_id,
+        "notification_id": notification.id,
+        "priority": notification.priority.value,
+        "last_status": "" if status is None else str(status),
+        "attempts": str(attempts),
+        "attempts_before": str(notification.tried_before),
+        "history": json.dumps(notification.endings, ensure_ascii=False),
+        "dead_at": at.isoformat(timespec="milliseconds"),
+        "source_stream": source[0],
+        "source_id": source[1],
+        "event": encode(notification),
+    }
+
+
+_WORD = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_LEGIBLE = {
+    "type": ("event_type", re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")),
+    "id": ("event_id", _WORD),
+    "correlation_id": ("correlation_id", _WORD),
+    "source": ("source", _WORD),
+}
+"""Members of an event: what a dead letter calls them, and which texts they may be."""
+_MOST_LEGIBLE_BYTES = 262_144
+
+
+def of_entry(
+    stage: str,
+    reason: Reason,
+    detail: str,
+    *,
+    event: str | bytes,
+    source: tuple[str, str],
+    at: datetime,
+    known: Mapping[str, str] | None = None,
+) -> dict[str, str | bytes]:
+    """Make the dead letter of an entry that never became a notification.
+
+    Source and signer are kept only where they could be read.
+    """
+    known = known or {}
+    return {
+        "reason": reason.value,
+        "detail": detail,
+        "stage": stage,
+        **{
+            name: known.get(name, "")
+            for name in (
+                "channel",
+                "event_type",
+                "event_id",
+                "correlation_id",
+                "notification_id",
+                "priority",
+            )
+        },
+        "last_status": "",
+        "attempts": "0",
+        "dead_at": at.isoformat(timespec="milliseconds"),
+        "source_stream": source[0],
+        "source_id": source[1],
+        **{name: known[name] for name in ("source", "signer") if name in known},
+        "event": event,
+    }
+
+
+def legible(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return what can be read of an entry that is not an event: its type, ids and source, each only if it is sound."""
+    texts: dict[str, object] = {
+        name: fields[name.encode()].decode(errors="replace")
+        for name in _LEGIBLE
+        if name.encode() in fields
+    }
+    if b"event" in fields and len(fields[b"event"]) <= _MOST_LEGIBLE_BYTES:
+        with suppress(EventError, UnicodeDecodeError):
+            members = json_object("event", fields[b"event"].decode())
+            texts = {"correlation_id": members.get("correlationid"), **members, **texts}
+    found = {}
+    for name, (member, sound) in _LEGIBLE.items():
+        text = texts.get(name)
+        if isinstance(text, str) and sound.fullmatch(text):
+            found[member] = text
+    return found
+
+
+def poison_detail(deliveries: int) -> str:
+    """Say of what was delivered this often why it is buried."""
+    return (
+        f"was taken over {deliveries - 1} times without an end; a process may have died of it"
+    )
+
+
+def raw_fields(fields: Mapping[bytes, bytes]) -> str:
+    """Write an entry's own fields as JSON, losing nothing: what is not UTF-8 becomes {"base64": …}."""
+    written: dict[str, JsonValue] = {}
+    for key, value in fields.items():
+        name = key.decode(errors="backslashreplace")
+        try:
+            written[name] = value.decode()
+        except UnicodeDecodeError:
+            written[name] = {"base64": base64.b64encode(value).decode()}
+    return json.dumps({"fields": written}, ensure_ascii=False, separators=(",", ":"))
+
+
+_SHOWN_FIELDS = 50
+_SHOWN_NAME = 100
+
+
+def shortened_fields(fields: Mapping[bytes, bytes], size_bytes: int) -> str:
+    """Write of an entry that is too large to be kept how large it is and which fields it has."""
+    names: list[JsonValue] = [
+        name.decode(errors="backslashreplace")[:_SHOWN_NAME]
+        for name in islice(fields, _SHOWN_FIELDS)
+    ]
+    shortened: JsonValue = {"bytes": size_bytes, "names": names}
+    return json.dumps({"shortened": shortened}, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,147 @@
+"""What a dead letter becomes when it is replayed: its notification again, the event's notifications, or its outcome."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+
+from notifier.broker.keys import Keys
+from notifier.dead_letters.model import RECORDER, Reason
+from notifier.errors import EventError
+from notifier.events.entry import Event, parse_entry, to_event
+from notifier.events.json_in import exact_json
+from notifier.events.masking import Masking, mask_event_data
+from notifier.events.notification import Ending, Notification, decode, encode, notification_id
+from notifier.events.producer_signature import is_own
+from notifier.events.routing import Catalogue
+
+_KEPT_ENDINGS = 10
+
+Target = tuple[str, Mapping[str, str | bytes]]
+"""A stream and the fields to add to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayer:
+    """Turns dead letters back into work."""
+
+    catalogue: Catalogue
+    masking: Masking
+    max_event_bytes: int
+
+    def targets(
+        self,
+        stream: str,
+        fields: Mapping[str, str],
+        event_text: str,
+        edited: Mapping[str, JsonValue] | None = None,
+        to: str | None = None,
+    ) -> list[Target]:
+        """Return what goes where when this letter is replayed, with `edited` in place of its event and `to` in place of its channels.
+
+        Raises:
+            EventError: It is still not an event, or its channel is gone; the message says what to do.
+            UnroutableError: It still goes nowhere.
+        """
+        keys = Keys(stream)
+        if edited is None and fields.get("stage") == RECORDER:
+            if to is not None:
+                raise EventError(
+                    "channel",
+                    "stays as it is: the card was posted, only its record is missing; replay it without --to",
+                )
+            return [(keys.outcomes, {"outcome": event_text})]
+        if edited is None and fields.get("stage") == "delivery":
+            try:
+                notification = decode(event_text.encode())
+            except (ValueError, KeyError, TypeError):
+                raise EventError("event", "is not a notification; discard it") from None
+            return [_lane(keys, self._redirected(_again(notification, fields), to))]
+        if edited is None and fields.get("reason") == Reason.UNSIGNED:
+            raise EventError(
+                "signature",
+                "is missing or wrong; let its producer publish it again, or vouch for it: replay with --edit",
+            )
+        event = self._event(stream, fields, event_text, edited)
+        if to is not None:
+            event = event._replace(stakeholders=(to,))
+        routed = self.catalogue.route(event, mask_event_data(event.data, self.masking))
+        if routed.unknown_channels:
+            raise EventError(
+                "stakeholders",
+                f"name no channel: {', '.join(routed.unknown_channels)}; add it to [channels] or replay with --edit",
+            )
+        return [_lane(keys, _again(each, fields)) for each in routed.notifications]
+
+    def _redirected(self, notification: Notification, to: str | None) -> Notification:
+        """Return it as it would be if its event had been for `to`; raises EventError when its channel is none."""
+        channel = to or notification.channel
+        if channel not in self.catalogue.channels:
+            raise EventError(
+                "channel",
+                f"{channel} is not in the configuration; add it to [channels], or send it elsewhere: --to CHANNEL",
+            )
+        if channel == notification.channel:
+            return notification
+        return notification._replace(
+            id=notification_id(notification.stream, notification.event_id, channel),
+            channel=channel,
+            stakeholders=(channel,),
+            tried_before=0,
+        )
+
+    def _event(
+        self,
+        stream: str,
+        fields: Mapping[str, str],
+        event_text: str,
+        edited: Mapping[str, JsonValue] | None,
+    ) -> Event:
+        entry_id = fields.get("source_id") or "0-0"
+        if edited is not None:
+            return to_event(stream, entry_id, edited)
+        try:
+            letter: Any = exact_json(event_text)
+        except ValueError:
+            raise EventError("event", "is not JSON; replay it with --edit") from None
+        if isinstance(letter, dict) and isinstance(letter.get("event"), dict):
+            return to_event(stream, entry_id, letter["event"])
+        if isinstance(letter, dict) and isinstance(letter.get("fields"), dict):
+            raw = {name.encode(): _bytes(value) for name, value in letter["fields"].items()}
+            event = parse_entry(stream, entry_id, raw, max_bytes=self.max_event_bytes)
+            if is_own(event):
+                raise EventError(
+                    "signature",
+                    "was not looked at, and only notifier itself publishes such events; vouch for it: replay with --edit",
+                )
+            return event
+        raise EventError("event", "is not the event of an entry; replay it with --edit")
+
+
+def _bytes(value: JsonValue) -> bytes:
+    if isinstance(value, dict) and isinstance(value.get("base64"), str):
+        return base64.b64decode(str(value["base64"]))
+    return str(value).encode()
+
+
+def _again(notification: Notification, fields: Mapping[str, str]) -> Notification:
+    """Return the notification with its way so far: how it ended, and how often it was tried."""
+    ending: Ending = {
+        "dead_at": fields.get("dead_at", ""),
+        "reason": fields.get("reason", ""),
+        "detail": fields.get("detail", ""),
+    }
+    tried = int(fields.get("attempts") or 0)
+    return notification._replace(
+        tried_before=notification.tried_before + tried,
+        endings=(*notification.endings, ending)[-_KEPT_ENDINGS:],
+    )
+
+
+def _lane(keys: Keys, notification: Notification) -> Target:
+    lane = keys.lane(notification.channel, urgent=notification.priority.urgent)
+    return lane, {"notification": encode(notification)}

@@ -1,0 +1,117 @@
+"""Actions of people: who took which notification, what waits for Postgres, and the requests to the claims workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from notifier.broker.client import Client, redis_errors
+from notifier.broker.keys import accepted_stream, callback_key, taken_key
+from notifier.broker.scripts import Script
+from notifier.config import RedisSettings
+from notifier.events.action import ACKNOWLEDGE, ESCALATE, REQUESTS, Action, Matter, read_action
+
+_KEPT_REQUESTS = 100_000
+_CALLBACK_SECONDS = 900
+"""Longer than a callback's timestamp may differ from now, to both sides."""
+
+
+class Actions:
+    """Redis decides who was first: it is there when Postgres is not."""
+
+    def __init__(
+        self, client: Client, settings: RedisSettings, *, remember_seconds: float
+    ) -> None:
+        """Remember who took a notification for `remember_seconds`, which must outlast the links to it."""
+        self._client = client
+        self._url = settings.url
+        self._accepted = accepted_stream(settings.group)
+        self._remember_seconds = int(remember_seconds)
+        self._take = Script.read(__package__, "take")
+
+    def use(self, *, remember_seconds: float) -> None:
+        """Remember from now on for another time."""
+        self._remember_seconds = int(remember_seconds)
+
+    async def take(
+        self, action: Action, request: Mapping[str, str] | None, matter: Matter | None = None
+    ) -> Action | None:
+        """Settle an event by an action on one of its notifications, and ask the claims workers if there is a `request`, in one step.
+
+        The notifications are looked at beside the event: an earlier version knows no events.
+
+        Returns:
+            None when it is settled now, else the action that was first.
+
+        Raises:
+            StreamError: Redis is away or refuses; nothing has happened, or all of it: asking again is safe.
+        """
+        matter = matter or Matter(action.notification_id)
+        known = 1 if matter.event_key is None else 2
+        if action.action == ESCALATE:
+            once, marked = (1, 1) if matter.is_escalation else (len(matter.keys), known)
+        else:
+            once, marked = 0, len(matter.keys)
+        flat = [part for pair in action.fields().items() for part in pair]
+        asked = [part for pair in (request or {}).items() for part in pair]
+        counts = [self._remember_seconds, once, marked, len(flat)]
+        argv = [*map(str, counts), *flat, str(_KEPT_REQUESTS), *asked]
+        keys = [self._accepted, REQUESTS, *map(taken_key, matter.keys)]
+        async with redis_errors(self._client, self._url):
+            reply: Any = await self._take.run(self._client, keys, argv)
+        return _action(dict(zip(reply[::2], reply[1::2], strict=True)))
+
+    async def taken(self, notification_id: str) -> Action | None:
+        """Return who acted on a notification, or on its event if this is the event's key. Raises StreamError."""
+        return next(iter(await self.acted([notification_id])), None)
+
+    async def acted(self, keys: Sequence[str]) -> list[Action]:
+        """Return the actions that are known under these ids of notifications and keys of events. Raises StreamError."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hgetall(taken_key(key))
+        async with redis_errors(self._client, self._url):
+            found: Any = await pipeline.execute()
+        return [action for fields in found if (action := _action(fields)) is not None]
+
+    async def first_taken(self, notification_ids: Sequence[str]) -> dict[str, str]:
+        """Return the action word by notification, of those that somebody took. Raises StreamError."""
+        pipeline = self._client.pipeline(transaction=False)
+        for notification_id in notification_ids:
+            pipeline.hget(taken_key(notification_id), "action")
+        async with redis_errors(self._client, self._url):
+            words: Any = await pipeline.execute()
+        return {
+            notification_id: word.decode()
+            for notification_id, word in zip(notification_ids, words, strict=True)
+            if word is not None
+        }
+
+    async def callback_seen(self, digest: str) -> bool:
+        """Tell whether a callback, by the digest of its body, was done before. Raises StreamError."""
+        async with redis_errors(self._client, self._url):
+            return bool(await self._client.exists(callback_key(digest)))
+
+    async def remember_callback(self, digest: str) -> None:
+        """Note that a callback was done, for longer than its timestamp is valid. Raises StreamError."""
+        async with redis_errors(self._client, self._url):
+            await self._client.set(callback_key(digest), "1", ex=_CALLBACK_SECONDS)
+
+
+def _action(fields: Mapping[bytes, bytes]) -> Action | None:
+    if not fields:
+        return None
+    try:
+        return read_action(fields)
+    except (ValueError, KeyError):
+        # However a later version may write it: somebody acted.
+        text = {key.decode(): value.decode(errors="replace") for key, value in fields.items()}
+        return Action(
+            text.get("notification_id", ""),
+            text.get("action", ACKNOWLEDGE),
+            text.get("who", "—"),
+            "",
+            text.get("via", ""),
+            datetime.fromtimestamp(0, UTC),
+        )

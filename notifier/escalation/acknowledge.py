@@ -1,0 +1,185 @@
+"""The desk where actions come in, from pages and callbacks alike: the first one on any card of an event wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from notifier.errors import StoreError
+from notifier.escalation.action_repository import NotificationFacts
+from notifier.events.action import ACKNOWLEDGE, ESCALATE, WORK, Action, Matter, request_fields
+from notifier.events.notification import event_key
+
+log = structlog.get_logger(__name__)
+
+
+class FactStore(Protocol):
+    """What the desk needs of Postgres."""
+
+    async def facts(self, notification_id: str) -> NotificationFacts | None:
+        """Return what is recorded, None when nothing is (yet); raises StoreError when Postgres is away."""
+
+
+class ActionStreams(Protocol):
+    """What the desk needs of Redis; each raises StreamError when it is away."""
+
+    async def take(
+        self, action: Action, request: Mapping[str, str] | None, matter: Matter
+    ) -> Action | None:
+        """Settle an event, all or nothing; returns the action that was first, None when it is this one."""
+
+    async def acted(self, keys: Sequence[str]) -> list[Action]:
+        """Return the actions that are known under these ids of notifications and keys of events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Who settled or escalated an event, with which action, when, and on the card of which channel."""
+
+    who: str
+    action: str
+    at: str
+    """RFC 3339."""
+    channel: str = ""
+    """Empty: it cannot be said now."""
+    to: str = ""
+    """The channel that it was escalated to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known about a notification."""
+
+    facts: NotificationFacts | None
+    facts_away: bool
+    """Postgres did not answer: whether the notification is recorded is unknown."""
+    taken: Taken | None
+    """Who settled the event."""
+    matter: Matter
+    escalated: Taken | None = None
+    """Who escalated it by hand, whether or not it was settled since."""
+
+    @property
+    def escalated_before(self) -> Taken | None:
+        """Return who escalated the event, unless it may be escalated from here once more."""
+        return None if self.matter.is_escalation else self.escalated
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The action settled or escalated the event, now or when the same person asked before."""
+
+    taken: Taken
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyTaken:
+    """Somebody was first."""
+
+    taken: Taken
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """The request needs facts that cannot be read now; nothing was changed."""
+
+
+Result = Recorded | AlreadyTaken | NotNow
+
+
+class ActionDesk:
+    """Redis decides who was first; Postgres is asked for what it knows, and may be away."""
+
+    def __init__(self, store: FactStore, streams: ActionStreams) -> None:
+        self._store = store
+        self._streams = streams
+
+    async def situation(self, notification_id: str, event_key: str | None = None) -> Situation:
+        """Return what is known; `event_key` is what the link says, for when Postgres cannot be asked. Raises StreamError."""
+        facts, away = None, False
+        try:
+            facts = await self._store.facts(notification_id)
+        except StoreError as exc:
+            away = True
+            log.warning("facts_away", reason=str(exc))
+        matter = Matter(notification_id, event_key) if facts is None else facts.matter
+        known = await self._streams.acted(matter.keys)
+        settled = [each for each in known if each.action != ESCALATE]
+        passed_on = [each for each in known if each.action == ESCALATE]
+        taken, escalated = _recorded(facts), _escalated(facts)
+        if settled:
+            first = min(settled, key=lambda each: each.at)
+            taken = _taken(first, channel=taken.channel if taken else "")
+        if passed_on:
+            escalated = _taken(passed_on[0], to=escalated.to if escalated else "")
+        return Situation(facts, away, taken, matter, escalated)
+
+    async def act(self, action: Action, situation: Situation) -> Result:
+        """Do an action, once for all cards of its event. Raises StreamError; asking again is safe then."""
+        if situation.taken is not None:
+            return _second(action, situation.taken)
+        facts, request = situation.facts, None
+        before = situation.escalated_before
+        if action.action == ESCALATE and before is not None:
+            return _second(action, before)
+        if facts is not None:
+            action = replace(action, channel=facts.channel)
+        if action.action in WORK:
+            if facts is None:
+                # A worker could not tell what the request is about.
+                return NotNow()
+            request = request_fields(
+                action,
+                event_key=event_key(facts.stream, facts.event_id),
+                event_id=facts.event_id,
+                event_type=facts.event_type,
+                correlation_id=facts.correlation_id,
+                channel=facts.channel,
+                subject=facts.subject,
+            )
+        first = await self._streams.take(action, request, situation.matter)
+        if first is not None:
+            return _second(action, _taken(first))
+        log.info(
+            "action_accepted",
+            action=action.action,
+            via=str(action.via),
+            notification_id=action.notification_id,
+        )
+        return Recorded(_taken(action))
+
+
+def _second(action: Action, taken: Taken) -> Result:
+    if (taken.who, taken.action) == (action.who, action.action):
+        return Recorded(taken)
+    return AlreadyTaken(taken)
+
+
+def _taken(action: Action, *, channel: str = "", to: str = "") -> Taken:
+    at = action.at.isoformat()
+    return Taken(action.who, action.action, at, action.channel or channel, to)
+
+
+def _recorded(facts: NotificationFacts | None) -> Taken | None:
+    if facts is None or facts.acknowledged_at is None:
+        return None
+    return Taken(
+        facts.acknowledged_by or "—",
+        facts.action_taken or ACKNOWLEDGE,
+        facts.acknowledged_at.isoformat(),
+        facts.acknowledged_in or "",
+    )
+
+
+def _escalated(facts: NotificationFacts | None) -> Taken | None:
+    if facts is None or facts.escalated_at is None:
+        return None
+    return Taken(
+        facts.escalated_by or "—",
+        ESCALATE,
+        facts.escalated_at.isoformat(),
+        to=facts.escalated_to or "",
+    )

@@ -1,0 +1,255 @@
+"""Brings accepted actions from Redis into Postgres, and sets off what follows from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+
+import structlog
+
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import Move
+from notifier.broker.keys import ACCEPTED, accepted_stream, unreadable_stream
+from notifier.broker.leases import Leases
+from notifier.config import RedisSettings
+from notifier.errors import OutcomeError, UnreachableError
+from notifier.escalation.internal_events import Subject, acknowledged_event
+from notifier.escalation.policy import ACKNOWLEDGED_TYPE
+from notifier.escalation.repository import Ledger, RowError, WaitingAction
+from notifier.escalation.scheduler import Escalator, Publish
+from notifier.events.action import WORDS, Action, is_recordable, read_action
+from notifier.pipeline.stage import Every, still_there
+from notifier.telemetry import metrics
+from notifier.telemetry.logs import log_unforeseen
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 100
+_APPLY_SECONDS = 2.0
+_FIRST_LEFT_SECONDS, _LONGEST_LEFT_SECONDS = 5.0, 3600.0
+_MOST_LEFT = 1000
+_MOST_TRIES = 3
+
+
+class ActionRecorder:
+    """Reads accepted actions; a row that is not recorded yet gets its action as soon as it is."""
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        ledger: Ledger,
+        escalator: Escalator,
+        publish: Publish,
+        *,
+        leases: Leases,
+        redis_settings: RedisSettings,
+        announced: Callable[[], Collection[str]],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._group = group
+        self._ledger = ledger
+        self._escalator = escalator
+        self._publish = publish
+        self._leases = leases
+        self._redis = redis_settings
+        self._announced = announced
+        self._now = now
+        self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+        self._apply = Every(_APPLY_SECONDS, time.monotonic)
+        self._in_hand: list[Entry] = []
+        self._looked_at_unreadable = False
+        self._left: dict[str, tuple[float, float]] = {}
+        """Actions that failed: until when they are left, and for how long that is."""
+        self._stream = accepted_stream(redis_settings.group)
+        self._unreadable = unreadable_stream(redis_settings.group)
+        self._read_from = [self._stream]
+
+    async def turn(self) -> int:
+        """Record one batch of actions and apply what can be; returns how many were recorded.
+
+        Raises:
+            StreamError: Redis is away.
+            StoreError: Postgres is away; the batch stays in hand for the next turn.
+        """
+        if not self._in_hand:
+            self._in_hand = [
+                entry
+                for entry in await self._next()
+                if self._leases.hold(entry.stream, entry.id)
+            ]
+        count = len(self._in_hand)
+        if count:
+            await self._group.hop(await self._accepted(self._in_hand))
+            for entry in self._in_hand:
+                self._leases.drop(entry.stream, entry.id)
+            self._in_hand = []
+        if self._apply.due() or count:
+            await self.apply_waiting()
+        if not self._looked_at_unreadable:
+            # Last: while Redis refuses that key, what can be read is recorded all the same.
+            await self._put_back()
+            self._looked_at_unreadable = True
+        return count
+
+    async def _accepted(self, entries: Sequence[Entry]) -> list[Move]:
+        """Write actions down; returns how they leave their stream. One at fault is kept aside, the others are written down."""
+        try:
+            found = [_action(entry) for entry in entries]
+            await self._ledger.accept([action for action in found if action is not None])
+            return [_move(*each, self._unreadable) for each in zip(entries, found, strict=True)]
+        except UnreachableError:
+            raise
+        except Exception as exc:
+            if len(entries) > 1:
+                half = len(entries) // 2
+                return [
+                    *await self._accepted(entries[:half]),
+                    *await self._accepted(entries[half:]),
+                ]
+            [entry] = entries
+            log_unforeseen("action_failed", exc, entry_id=entry.id)
+            if not isinstance(exc, OutcomeError) and entry.deliveries < _MOST_TRIES:
+                return []  # whoever comes once its lease has run out tries again
+            return [
+                Move(entry.stream, entry.id, ((self._unreadable, _texts(entry.fields or {})),))
+            ]
+
+    async def apply_waiting(self) -> None:
+        """Apply every action whose row is there; one that fails for a reason of its own is left for seconds, at last for an hour.
+
+        Raises:
+            StoreError: Postgres is away.
+            StreamError: Redis is away.
+        """
+        now = time.monotonic()
+        self._left = {
+            key: (until, wait)
+            for key, (until, wait) in self._left.items()
+            if until + wait > now
+        }
+        for _ in range(_BATCH):
+            try:
+                if not await self._apply_next():
+                    return
+            except RowError as exc:
+                _, before = self._left.get(exc.row_id, (0.0, _FIRST_LEFT_SECONDS / 4))
+                wait = min(before * 4, _LONGEST_LEFT_SECONDS)
+                self._left[exc.row_id] = now + wait, wait
+                if len(self._left) > _MOST_LEFT:
+                    del self._left[next(iter(self._left))]
+                log_unforeseen(
+                    "action_left",
+                    exc.__cause__ or exc,
+                    notification_id=exc.row_id,
+                    seconds=wait,
+                    fix="it is tried again then; correct its row in teams_actions or teams_notifications",
+                )
+
+    async def _apply_next(self) -> bool:
+        """Apply one action; returns whether there was one."""
+        now = time.monotonic()
+        without = [row_id for row_id, (until, _) in self._left.items() if until > now]
+        async with self._ledger.waiting_action(without=without) as held:
+            if held is None:
+                return False
+            waiting, work = held
+            if not await work.apply(waiting):
+                return True
+            action = waiting.action
+            if action.action == "escalate":
+                await self._escalator.by_hand(
+                    work, waiting.family, action.notification_id, action.who
+                )
+            told = waiting.event_type != ACKNOWLEDGED_TYPE
+            if told and waiting.priority in self._announced():
+                await self._tell(waiting)
+        metrics.ACKNOWLEDGMENTS.labels(action.action).inc()
+        taken_after = (action.at - waiting.sent_at).total_seconds()
+        metrics.ACKNOWLEDGMENT_SECONDS.labels(waiting.priority).observe(max(0.0, taken_after))
+        log.info(
+            "action_recorded",
+            action=action.action,
+            via=str(action.via),
+            notification_id=action.notification_id,
+            correlation_id=waiting.correlation_id,
+            channel=waiting.channel,
+        )
+        return True
+
+    async def _tell(self, waiting: WaitingAction) -> None:
+        """Tell all channels that have a card of the event."""
+        family = waiting.family
+        event = family.originals[0] if family.originals else waiting
+        channels = [
+            waiting.channel,
+            *(name for each in family.originals for name in each.channels),
+            *(each.step.channel for each in family.steps),
+        ]
+        subject = Subject(
+            event.event_type,
+            waiting.correlation_id,
+            event.lang,
+            event.summary,
+            waiting.traceparent,
+        )
+        entry = acknowledged_event(subject, waiting.action, channels=channels, at=self._now())
+        await self._publish(waiting.family.stream, [entry])
+
+    async def _put_back(self) -> None:
+        """Accept again what another version could not read and this one can. Raises StreamError."""
+        start = "-"
+        while page := await self._group.between(self._unreadable, start, "+", count=_BATCH):
+            for entry_id, fields in page:
+                if _action(Entry(self._unreadable, entry_id, fields)) is not None:
+                    target = (self._stream, _texts(fields))
+                    await self._group.revive(self._unreadable, entry_id, [target])
+            start = f"({page[-1][0]}"
+
+    async def _next(self) -> list[Entry]:
+        entries: list[Entry] = []
+        if self._claim.due():
+            self._read_from = await self._streams()
+            for stream in self._read_from:
+                entries += await self._group.claim(
+                    stream, idle_seconds=self._redis.lease_seconds, count=_BATCH
+                )
+        if entries:
+            self._claim.again()
+        else:
+            entries = await self._group.read(
+                self._read_from, count=_BATCH, block_seconds=self._redis.block_seconds
+            )
+        return still_there(entries)
+
+    async def _streams(self) -> list[str]:
+        """Return where this group's actions are: also where an earlier version of it puts them, if it is the only group there."""
+        if self._stream == ACCEPTED or not await self._group.is_alone_in(ACCEPTED):
+            return [self._stream]
+        return [self._stream, ACCEPTED]
+
+
+def _move(entry: Entry, action: Action | None, unreadable: str) -> Move:
+    """Return where an entry goes once its action is written down; what could not be read is kept."""
+    if action is not None and action.action in WORDS:
+        return Move(entry.stream, entry.id)
+    log.error(
+        "action_unreadable",
+        entry_id=entry.id,
+        fix=f"a later version wrote it, or somebody else: a version that knows it takes it from {'teams_actions' if action else unreadable}",
+    )
+    kept = () if action else ((unreadable, _texts(entry.fields or {})),)
+    return Move(entry.stream, entry.id, kept)
+
+
+def _action(entry: Entry) -> Action | None:
+    try:
+        action = read_action(entry.fields or {})
+    except (ValueError, KeyError):
+        return None
+    return action if is_recordable(action) else None
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str | bytes]:
+    return {name.decode(errors="backslashreplace"): value for name, value in fields.items()}

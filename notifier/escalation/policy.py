@@ -1,0 +1,200 @@
+"""Who has not answered, and what follows: decides the next step of an escalation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from notifier.config import BusinessHoursSettings, EscalationRule, EscalationSettings
+from notifier.events.entry import Priority
+from notifier.pipeline.audit_trail import FirstLook
+
+ESCALATION_TYPE = "notifier.escalation"
+ACKNOWLEDGED_TYPE = "notifier.acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A channel that was told."""
+
+    number: int
+    channel: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An event that waits for an answer."""
+
+    priority: Priority
+    since: datetime
+    """When its first card ended up in a channel, or failed to."""
+    channels: tuple[str, ...]
+    """Who had its card from the beginning."""
+    steps: tuple[Step, ...]
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Nothing more follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing follows before `until`."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Tell this channel now."""
+
+    step: int
+    channel: str
+    look_again: datetime
+
+
+Decision = Finished | Wait | Escalate
+
+
+class BusinessHours:
+    """When people work."""
+
+    def __init__(self, settings: BusinessHoursSettings) -> None:
+        self.settings = settings
+        self._zone = ZoneInfo(settings.time_zone)
+        self._days = frozenset(_DAYS.index(day) for day in settings.days)
+        self._start = time.fromisoformat(settings.start)
+        self._end = time.fromisoformat(settings.end)
+
+    def opening_after_day_of(self, moment: datetime) -> datetime:
+        """Return when the first business day after the local day of `moment` begins."""
+        return self._opening(moment.astimezone(self._zone).date() + timedelta(days=1))
+
+    def next_open(self, moment: datetime) -> datetime:
+        """Return `moment` when people work then, else when they begin to."""
+        local = moment.astimezone(self._zone)
+        day = local.date()
+        if day.weekday() in self._days:
+            if self._at(day, self._start) <= moment < self._at(day, self._end):
+                return moment
+            if moment < self._at(day, self._start):
+                return self._at(day, self._start)
+        return self.opening_after_day_of(moment)
+
+    def _opening(self, day: date) -> datetime:
+        while day.weekday() not in self._days:
+            day += timedelta(days=1)
+        return self._at(day, self._start)
+
+    def _at(self, day: date, clock: time) -> datetime:
+        # Through UTC, so that a time that daylight saving skips is a real moment again.
+        local = datetime.combine(day, clock, self._zone)
+        return local.astimezone(ZoneInfo("UTC"))
+
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The rules by priority."""
+
+    rules: Mapping[Priority, EscalationRule]
+    hours: BusinessHours
+    forget_after: timedelta
+    enabled: bool
+    poll_seconds: float
+
+    @classmethod
+    def of(cls, settings: EscalationSettings, hours: BusinessHoursSettings) -> Matrix:
+        """Build from settings."""
+        rules = {
+            Priority.CRITICAL: settings.CRITICAL,
+            Priority.HIGH: settings.HIGH,
+            Priority.MEDIUM: settings.MEDIUM,
+            Priority.LOW: settings.LOW,
+        }
+        forget_after = timedelta(seconds=settings.forget_after_seconds)
+        return cls(
+            rules, BusinessHours(hours), forget_after, settings.enabled, settings.poll_seconds
+        )
+
+    def decide(self, case: Case, now: datetime) -> Decision:
+        """Say what follows now; the same case at the same time always gives the same."""
+        rule = self.rules.get(case.priority)
+        if case.answered or rule is None or self.forgets(case.since, now):
+            return Finished()
+        told = len(case.steps)
+        chain = chain_of(rule, case.channels)
+        if told >= len(chain):
+            return Finished()
+        due = self._due(rule, case.steps[-1].at if case.steps else case.since)
+        if rule.next_business_day and due <= now:
+            due = self.hours.next_open(now)
+        if now < due:
+            return Wait(due)
+        return Escalate(_next_number(case.steps), chain[told], self._due(rule, now))
+
+    @property
+    def rules_and_hours(
+        self,
+    ) -> tuple[Mapping[Priority, EscalationRule], BusinessHoursSettings]:
+        """Return what the times of looks follow from."""
+        return self.rules, self.hours.settings
+
+    def forgets(self, since: datetime, now: datetime) -> bool:
+        """Tell whether an event has waited for so long that it is left alone."""
+        return now - since > self.forget_after
+
+    def first_looks(self, since: datetime) -> list[FirstLook]:
+        """Return when to look at rows that wait since then or later; a priority that never escalates is left out."""
+        return [
+            FirstLook(priority, at=self.hours.opening_after_day_of(since))
+            if rule.next_business_day
+            else FirstLook(priority, after_seconds=rule.after_seconds)
+            for priority, rule in self.rules.items()
+            if rule.chain
+        ]
+
+    def by_hand(self, case: Case) -> tuple[int, str]:
+        """Return the number and the channel of the step that a person asks for now.
+
+        It is the next of the chain; after the end of the chain its last is told again. A priority without a chain uses
+        that of CRITICAL.
+        """
+        rule = self.rules.get(case.priority)
+        if rule is None or not rule.chain:
+            rule = self.rules[Priority.CRITICAL]
+        chain = chain_of(rule, case.channels) or case.channels[-1:]
+        return _next_number(case.steps), chain[min(len(case.steps), len(chain) - 1)]
+
+    def _due(self, rule: EscalationRule, base: datetime) -> datetime:
+        if rule.next_business_day:
+            return self.hours.opening_after_day_of(base)
+        return base + timedelta(seconds=rule.after_seconds)
+
+
+def chain_of(rule: EscalationRule, channels: Sequence[str]) -> tuple[str, ...]:
+    """Return whom to tell, in order.
+
+    Channels at the head of the chain that had the card from the beginning are passed over; the last of the chain is
+    always told.
+    """
+    chain = rule.chain
+    while len(chain) > 1 and chain[0] in channels:
+        chain = chain[1:]
+    return chain
+
+
+def _next_number(steps: Sequence[Step]) -> int:
+    return max((step.number for step in steps), default=0) + 1
+
+
+def escalation_event_id(notification_id: str, step: int) -> str:
+    """Return the id that makes intake drop the second of two equal steps."""
+    return f"escalation:{notification_id}:{step}"

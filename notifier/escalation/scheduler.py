@@ -1,0 +1,376 @@
+"""Looks for events that nobody answered and tells the next channel; safe in many processes and over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, assert_never
+
+import structlog
+
+from notifier.errors import UnreachableError
+from notifier.escalation.internal_events import Subject, escalation_event
+from notifier.escalation.policy import (
+    ESCALATION_TYPE,
+    Case,
+    Decision,
+    Escalate,
+    Finished,
+    Matrix,
+    Step,
+    Wait,
+    escalation_event_id,
+)
+from notifier.escalation.repository import (
+    DueRow,
+    Family,
+    Ledger,
+    NewStep,
+    Original,
+    Page,
+    Told,
+    Work,
+)
+from notifier.events.action import ESCALATE, Action, is_recordable
+from notifier.events.notification import event_key, notification_id
+from notifier.pipeline.audit_trail import FirstLook
+from notifier.pipeline.stage import sleep_unless
+from notifier.telemetry.logs import log_unforeseen
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 100
+_PLANNED_AT_ONCE = 2_000
+_LEAST_PAUSE_SECONDS = 0.5
+"""What becomes due meanwhile shares a batch."""
+_FIRST_LEFT_SECONDS, _LONGEST_LEFT_SECONDS = 15.0, 3600.0
+_MOST_LEFT = 1000
+_PUT_OFF = timedelta(hours=1)
+_CLOCKS_AGREE = timedelta(minutes=1)
+_ON_ITS_WAY = timedelta(seconds=30)
+"""How long an answer that Redis knows may take to reach Postgres before it is looked for again."""
+
+Publish = Callable[[str, Sequence[Mapping[str, str]]], Awaitable[object]]
+"""Add entries to a stream; raises StreamError."""
+
+
+class TakenActions(Protocol):
+    """What the scheduler needs of Redis."""
+
+    async def first_taken(self, notification_ids: Sequence[str]) -> dict[str, str]:
+        """Return the action word by notification, of those that somebody took; raises StreamError."""
+
+    async def acted(self, keys: Sequence[str]) -> list[Action]:
+        """Return the actions that are known under these ids; raises StreamError."""
+
+
+class Escalator:
+    """The scheduler of escalations.
+
+    Steps are written down and published, and their rows set to their next look, in one transaction. If a process ends
+    between publishing and commit, its steps are taken again under the same event ids, and intake drops the second.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        taken: TakenActions,
+        publish: Publish,
+        matrix: Callable[[], Matrix],
+        *,
+        titles: Callable[[], Mapping[str, str]],
+        stop: asyncio.Event,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._taken = taken
+        self._publish = publish
+        self._matrix = matrix
+        self._titles = titles
+        self._stop = stop
+        self._now = now
+        self._looked = False
+        self._plan: list[tuple[FirstLook, Page]] = []
+        self._planned: object = None
+        self._left: dict[str, float] = {}
+        """Rows that made trouble, and for how long they were left the last time."""
+
+    async def turn(self) -> None:
+        """Look at a batch of rows that are due, then wait, unless more are due.
+
+        Not after the first look, so that it is known at once that it works.
+        """
+        matrix = self._matrix()
+        more = False
+        if matrix.enabled:
+            more = await self._plan_again(matrix)
+            more = await self.look() or more
+        if self._looked and not more:
+            await sleep_unless(self._stop, await self._pause_seconds(matrix))
+        self._looked = True
+
+    async def _pause_seconds(self, matrix: Matrix) -> float:
+        """Return how long to wait: until the next row is due, but no longer than settings say."""
+        if not matrix.enabled:
+            return matrix.poll_seconds
+        following = await self._ledger.seconds_to_next()
+        if following is None:
+            return matrix.poll_seconds
+        return min(matrix.poll_seconds, max(_LEAST_PAUSE_SECONDS, following))
+
+    async def look(self) -> bool:
+        """Look at the rows that are due, up to a batch; returns whether more may be due.
+
+        A row that makes trouble is noted and left for seconds, at last for an hour; the others go on.
+
+        Raises:
+            StoreError: Postgres is away; nothing of the batch has happened.
+            StreamError: Redis is away; nothing of the batch is written, and what was published comes again under the same id.
+        """
+        try:
+            return await self._look(_BATCH, [])
+        except UnreachableError:
+            raise
+        except Exception as exc:
+            log.info("escalation_batch_split", error=type(exc).__name__)
+        for _ in range(_BATCH):
+            if not await self._look_at_one():
+                return False
+        return True
+
+    async def _look_at_one(self) -> bool:
+        held: list[str] = []
+        try:
+            return await self._look(1, held)
+        except UnreachableError:
+            raise
+        except Exception as exc:
+            if not held:
+                raise
+            seconds = self._wait_after_failure(held[0])
+            log_unforeseen(
+                "escalation_row_left",
+                exc,
+                notification_id=held[0],
+                seconds=seconds,
+                fix="it is tried again then; correct its row in teams_notifications",
+            )
+            await self._ledger.put_off(held[0], seconds)
+            return True
+
+    def _wait_after_failure(self, row_id: str) -> float:
+        """Return for how long a row is left: four times as long as the last time."""
+        before = self._left.pop(row_id, _FIRST_LEFT_SECONDS / 4)
+        self._left[row_id] = seconds = min(before * 4, _LONGEST_LEFT_SECONDS)
+        if len(self._left) > _MOST_LEFT:
+            del self._left[next(iter(self._left))]
+        return seconds
+
+    async def _look(self, limit: int, held: list[str]) -> bool:
+        async with self._ledger.due(limit) as (rows, work):
+            held += [row.id for row in rows]
+            by_event: dict[tuple[str, str], list[DueRow]] = {}
+            for row in rows:
+                by_event.setdefault((row.stream, row.event_id), []).append(row)
+            families = await work.lock(list(by_event))
+            due = [(family, by_event[family.stream, family.event_id]) for family in families]
+            await self._decide(due, work)
+        # Rows of events that another process works on stay due: looking at once would meet them again.
+        return len(rows) == limit and bool(due)
+
+    async def _decide(self, due: Sequence[tuple[Family, list[DueRow]]], work: Work) -> None:
+        matrix = self._matrix()
+        looks: dict[str, datetime | None] = {}
+        escalating: list[tuple[Family, list[DueRow], Escalate]] = []
+        for family, rows in due:
+            answer = family.answer
+            for row in rows:
+                looks[row.id] = None
+                if answer is not None and row.is_escalation:
+                    await work.answered(row.id, answer)
+            if answer is not None or not family.originals:  # answered, or pruned
+                continue
+            decision = self._decision(matrix, family, work.now)
+            match decision:
+                case Finished():
+                    pass
+                case Wait():
+                    looks |= _next_look(family, rows, decision.until)
+                case Escalate():
+                    escalating.append((family, rows, decision))
+                case _:
+                    assert_never(decision)
+        taken = await self._known_to_redis([family for family, _, _ in escalating])
+        planned = []
+        for family, rows, escalate in escalating:
+            known = {each: taken[each] for each in _members(family) if each in taken}
+            settled = {each for each, word in known.items() if word != ESCALATE}
+            missing = settled | (known.keys() - _recorded(family))
+            if missing:
+                # A version that could not read it may have dropped the entry that brings it here.
+                await work.accept(
+                    [
+                        each
+                        for each in await self._taken.acted(sorted(missing))
+                        if is_recordable(each)
+                    ]
+                )
+                looks |= _next_look(family, rows, work.now + _ON_ITS_WAY)
+                continue
+            looks |= _next_look(family, rows, escalate.look_again)
+            lead = lead_of(family)
+            answer_id = rows[0].id if lead in taken else lead
+            step = Step(escalate.step, escalate.channel, work.now)
+            planned.append(self._planned_step(family, step, answer_id=answer_id))
+        await self._take(work, planned)
+        await work.look_again(looks)
+
+    def _decision(self, matrix: Matrix, family: Family, now: datetime) -> Decision:
+        case = case_of(family)
+        if family.originals[0].event_type == ESCALATION_TYPE:
+            # What it escalates is not recorded yet. An escalation itself never escalates.
+            forgotten = matrix.forgets(case.since, now)
+            return Finished() if forgotten else Wait(now + _ON_ITS_WAY)
+        if matrix.forgets(case.since, now) and abs(self._now() - now) > _CLOCKS_AGREE:
+            # One of the two clocks is wrong: it must not end what somebody may still wait for.
+            return Wait(now + _PUT_OFF)
+        return matrix.decide(case, now)
+
+    async def _known_to_redis(self, families: Sequence[Family]) -> dict[str, str]:
+        members = [member for family in families for member in _members(family)]
+        return await self._taken.first_taken(members) if members else {}
+
+    async def _plan_again(self, matrix: Matrix) -> bool:
+        """Look earlier at rows for which other rules held when they were planned; returns whether there is more to do."""
+        if self._planned != matrix.rules_and_hours:
+            self._planned = matrix.rules_and_hours
+            looks = matrix.first_looks(await self._ledger.now())
+            self._plan = [(look, Page()) for look in looks]
+        if not self._plan:
+            return False
+        look, page = self._plan[-1]
+        further = await self._ledger.plan_again(look, page, _PLANNED_AT_ONCE)
+        self._plan[-1:] = [(look, further)] if further else []
+        return True
+
+    async def by_hand(self, work: Work, family: Family, notification_id: str, who: str) -> None:
+        """Tell the next channel now because a person wants it. Raises StoreError or StreamError."""
+        if not family.originals:
+            return
+        number, channel = self._matrix().by_hand(case_of(family))
+        step = Step(number, channel, work.now)
+        planned = self._planned_step(family, step, answer_id="", of=notification_id, who=who)
+        await self._take(work, [planned])
+
+    def _planned_step(
+        self,
+        family: Family,
+        step: Step,
+        *,
+        answer_id: str,
+        of: str | None = None,
+        who: str | None = None,
+    ) -> tuple[NewStep, dict[str, str]]:
+        """Return a step and the entry that tells its channel."""
+        lead, first = lead_of(family), family.originals[0]
+        new = NewStep(
+            family,
+            step,
+            cause="by_hand" if who else "unanswered",
+            notification_id=of or answer_id,
+            escalation_id=notification_id(
+                family.stream, escalation_event_id(lead, step.number), step.channel
+            ),
+            who=who,
+        )
+        titles = self._titles()
+        told = [*first.channels, *(each.step.channel for each in family.steps)]
+        entry = escalation_event(
+            Subject(
+                first.event_type,
+                first.correlation_id,
+                first.lang,
+                _summary(family),
+                first.traceparent,
+            ),
+            lead_id=lead,
+            answer_id=answer_id,
+            event_key=event_key(family.stream, family.event_id),
+            step=step.number,
+            channel=step.channel,
+            by=who,
+            priority=first.priority,
+            since=first.since,
+            told=[titles.get(name, name) for name in dict.fromkeys(told)],
+            at=step.at,
+        )
+        return new, entry
+
+    async def _take(
+        self, work: Work, planned: Sequence[tuple[NewStep, dict[str, str]]]
+    ) -> None:
+        """Write steps down and publish those that nobody took before."""
+        taken = await work.take_steps([new for new, _ in planned])
+        entries: dict[str, list[dict[str, str]]] = {}
+        for new, entry in planned:
+            if new.escalation_id in taken:
+                entries.setdefault(new.family.stream, []).append(entry)
+        for stream, of_it in entries.items():
+            await self._publish(stream, of_it)
+        for new, _ in planned:
+            if new.escalation_id not in taken:
+                continue
+            log.info(
+                "event_escalated",
+                event_id=new.family.event_id,
+                correlation_id=new.family.originals[0].correlation_id,
+                step=new.step.number,
+                channel=new.step.channel,
+                cause=new.cause,
+            )
+
+
+def case_of(family: Family) -> Case:
+    """Return the case that an event's rows make; it has at least one notification."""
+    first = family.originals[0]
+    steps = tuple(each.step for each in family.steps)
+    return Case(
+        first.priority, first.since, first.channels, steps, answered=family.answer is not None
+    )
+
+
+def lead_of(family: Family) -> str:
+    """Return the id of the event's first notification, which may not be recorded yet."""
+    return notification_id(family.stream, family.event_id, family.originals[0].channels[0])
+
+
+def _next_look(
+    family: Family, rows: Sequence[DueRow], at: datetime
+) -> dict[str, datetime | None]:
+    """Return when to look at the rows of one event next: one of them drives it on."""
+    looks: dict[str, datetime | None] = {row.id: None for row in rows}
+    driver = next((row for row in rows if not row.is_escalation), None)
+    if driver is None and not any(
+        each.drives and each.id not in looks for each in family.originals
+    ):
+        driver = rows[0]
+    if driver is not None:
+        looks[driver.id] = at
+    return looks
+
+
+def _members(family: Family) -> list[str]:
+    channels = family.originals[0].channels
+    originals = [notification_id(family.stream, family.event_id, name) for name in channels]
+    return [*originals, *(each.id for each in family.steps)]
+
+
+def _recorded(family: Family) -> set[str]:
+    """Return the members whose action Postgres knows."""
+    members: list[Original | Told] = [*family.originals, *family.steps]
+    return {each.id for each in members if each.acknowledged_at is not None}
+
+
+def _summary(family: Family) -> str | None:
+    return next((each.summary for each in family.originals if each.summary), None)

@@ -1,0 +1,1 @@
+"""The contract with producers, and the data that travels through notifier."""

@@ -1,0 +1,81 @@
+"""Digests: in a burst, notifications of one event type are posted as one card."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from notifier.events.notification import Notification
+
+DIGEST_CARD = "digest"
+SHOWN = 5
+"""Notifications that a digest card shows with a link; the others it counts."""
+
+_NAMESPACE = uuid.UUID("0c9a4a0e-1f4f-5b8e-9d34-6a1f0f5b9b52")
+_TITLES = ("claim_id", "task_id", "task_name", "batch_id", "service", "alert_name", "host")
+
+Item = TypeVar("Item")
+
+
+def gather(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
+    """Return the items in groups of one key, in the order in which each key came first."""
+    groups: dict[Hashable, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
+
+
+def kind_of(notification: Notification) -> Hashable:
+    """Tell which notifications may share a card: those of one event type, priority and language."""
+    return (notification.event_type, notification.priority, notification.lang)
+
+
+def digest_of(
+    notifications: Sequence[Notification], link: Callable[[Notification], str | None]
+) -> Notification:
+    """Return the notification that is posted in place of these; its id is the same whenever they are the same."""
+    first = notifications[0]
+    times = sorted(notification.event_time for notification in notifications)
+    shown = notifications[:SHOWN]
+    data: dict[str, JsonValue] = {
+        "count": len(notifications),
+        "more": len(notifications) - len(shown),
+        "first_time": times[0],
+        "last_time": times[-1],
+        "items": [
+            {
+                "title": _title(notification),
+                "time": notification.event_time,
+                "correlation_id": notification.correlation_id,
+                "url": link(notification),
+            }
+            for notification in shown
+        ],
+    }
+    identity = "\x1f".join(notification.id for notification in notifications)
+    digest_id = str(uuid.uuid5(_NAMESPACE, identity))
+    return first._replace(
+        id=digest_id,
+        correlation_id=digest_id,
+        event_id=digest_id,
+        card=DIGEST_CARD,
+        data=data,
+        traceparent=first.traceparent if _one_trace(notifications) else None,
+        tracestate=first.tracestate if _one_trace(notifications) else None,
+    )
+
+
+def _one_trace(notifications: Sequence[Notification]) -> bool:
+    """Tell whether all are of one trace; a card that joins several is a part of none."""
+    return len({(each.traceparent or "")[3:35] for each in notifications}) == 1
+
+
+def _title(notification: Notification) -> str:
+    for name in _TITLES:
+        value = notification.data.get(name)
+        if isinstance(value, str | int) and str(value):
+            return str(value)
+    return notification.correlation_id

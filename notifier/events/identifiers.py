@@ -1,0 +1,302 @@
+"""Finds identifying values in texts however they are written: PAT-12345 is pat 12345, and 1098 765 432 is one number.
+
+All values are looked for in one pass over all texts: the work grows with their length, whatever the number of values.
+What would make it grow otherwise, such as thousands of values that begin alike in a text that repeats their beginning,
+is counted; past the bound the texts concerned are hidden whole.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
+
+from notifier.events.letter_shapes import SEPARATORS, each_folded, folded, squeezed
+
+SHORTEST = 4
+"""Characters of a value, separators aside; shorter ones are found only as they are, for every amount would contain them."""
+PIECE = 32
+"""Characters of a longer value that are looked for at a time: each such piece of it counts as found."""
+MOST_LOOKS = 50_000
+"""Values compared with places of texts where one of them may begin, in one search; an event that people wrote needs some hundreds."""
+_APART = 3
+"""Separators that may stand where a value has one, or none."""
+_FEW = 8
+"""Values up to which each is looked for by itself first: mostly none of them is there."""
+_LONGEST_END = 2_000
+"""Characters at the end of a text in which the beginning of a value is looked for."""
+_BETWEEN = "\ud800"
+"""Parts texts that are searched together; no folded text holds it."""
+_NUMBER = re.compile(r"\+?[0-9]{6,}")
+_GAP = re.compile(r"[ _-]+")
+_ARABIC = re.compile("[\x00-\x7f\u0600-\u065f\u066a-\u06d3\u06d5-\u06ef]*")
+"""Text of ASCII, and of Arabic without its digits: of characters none of which counts as one of ASCII."""
+_ASCII_GAP = re.compile(r"[\t-\r\x1c-\x1f _-]+")
+
+Span = tuple[int, int]
+"""Where something begins and ends in a text."""
+_Origin = tuple[str, int]
+"""A value as it is written, folded, and how many of its characters stand before the piece."""
+
+
+class Identifiers:
+    """Some values, and where they stand."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._loose: dict[str, list[_Origin]] = {}
+        """Pieces of values without separators, and where they come from."""
+        self._exact: dict[str, list[_Origin]] = {}
+        """Pieces of values that are found only as they are."""
+        self._whole: set[str] = set()
+        self._gaps: dict[str, tuple[frozenset[int] | None, int]] = {}
+        for value in dict.fromkeys(values):
+            self._add(value)
+        self._sorted: list[str] | None = None
+
+    def _add(self, value: str) -> None:
+        text, written = squeezed(value), folded(value)
+        if len(text) < SHORTEST:
+            for at in _pieces(len(written)):
+                self._exact.setdefault(written[at : at + PIECE], [])
+            return
+        if text[0] == "+" and _NUMBER.fullmatch(text):
+            # +966 50 … is 966 50 …, also where a number stands as such.
+            text = text[1:]
+        self._whole.add(text)
+        for at in _pieces(len(text)):
+            self._loose.setdefault(text[at : at + PIECE], []).append((written, at))
+
+    def spans(self, text: str) -> list[Span]:
+        """Return where they stand, in order; what overlaps is one."""
+        return self._found([text]).get(0, [])
+
+    def replaced(self, text: str, replacement: Callable[[str], str]) -> str:
+        """Return the text with something else in their place."""
+        return self.replacements([text], replacement).get(text, text)
+
+    def replacements(
+        self, texts: Iterable[str], replacement: Callable[[str], str]
+    ) -> dict[str, str]:
+        """Return the texts that hold some of them, each with the text that has something else in their place."""
+        distinct = list(dict.fromkeys(texts))
+        return {
+            distinct[number]: _replaced(distinct[number], spans, replacement)
+            for number, spans in self._found(distinct).items()
+        }
+
+    def are_one(self, number: str) -> bool:
+        """Tell whether the whole of a number, as it is written, is one of them."""
+        return number.replace("-", "") in self._whole
+
+    def begun_at_end(self, text: str) -> int:
+        """Return where a value begins that the text breaks off in, after SHORTEST characters of it or more; else its length."""
+        if self._sorted is None:
+            self._sorted = sorted(self._whole)
+        start = max(0, len(text) - _LONGEST_END)
+        tail = squeezed(text[start:])
+        for at in range(len(tail) - SHORTEST + 1):
+            end = tail[at:]
+            after = bisect_left(self._sorted, end)
+            if after < len(self._sorted) and self._sorted[after].startswith(end):
+                return start + _Written(text[start:]).span(at, 1)[0]
+        return len(text)
+
+    def _found(self, texts: Sequence[str]) -> dict[int, list[Span]]:
+        """Return where they stand in each text that holds some, by its number."""
+        found: dict[int, list[Span]] = {}
+        for values, written, exact in (
+            (self._loose, squeezed, False),
+            (self._exact, folded, True),
+        ):
+            if not values or (len(values) <= _FEW and not _may_hold(texts, values, written)):
+                continue
+            search = _Search(self, values, list(map(written, texts)), exact=exact)
+            for number, spans in search.found(texts):
+                found.setdefault(number, []).extend(spans)
+        return {number: _united(spans) for number, spans in found.items()}
+
+    def allows(self, origin: _Origin, gaps: Iterable[Span]) -> bool:
+        """Tell whether a piece of a value may be written with such gaps (characters before, width)."""
+        written, start = origin
+        known = self._gaps.get(written)
+        if known is None:
+            known = self._gaps[written] = _gaps_of(written)
+        places, widest = known
+        return all(
+            width <= widest and (places is None or start + before in places)
+            for before, width in gaps
+        )
+
+
+class _Search:
+    """All values in all texts, which are folded."""
+
+    def __init__(
+        self, owner: Identifiers, values: Mapping[str, list[_Origin]], texts: list[str], *, exact: bool
+    ) -> None:  # fmt: skip
+        self._owner = owner
+        self._values = values
+        self._texts = texts
+        self._exact = exact
+        self._size = min(SHORTEST, min(map(len, values)))
+        lengths: dict[str, set[int]] = {}
+        for value in values:
+            lengths.setdefault(value[: self._size], set()).add(len(value))
+        self._lengths = {begin: sorted(found, reverse=True) for begin, found in lengths.items()}
+        self._looks = 0
+
+    def found(self, originals: Sequence[str]) -> Iterator[tuple[int, list[Span]]]:
+        """Yield the number of each text that holds some, and where."""
+        joined, size, lengths = _BETWEEN.join(self._texts), self._size, self._lengths
+        places = [at for at in range(len(joined)) if joined[at : at + size] in lengths]
+        self._looks = len(places)
+        for number, starts in _by_text(places, self._texts):
+            spans = self._spans(originals[number], self._texts[number], starts)
+            if spans:
+                yield number, spans
+
+    def _spans(self, original: str, text: str, starts: list[int]) -> list[Span]:
+        spans: list[Span] = []
+        written: _Written | None = None
+        size, lengths, values = self._size, self._lengths, self._values
+        same = text == original
+        for at in starts:
+            for length in lengths[text[at : at + size]]:
+                self._looks += 1
+                if self._looks > MOST_LOOKS:
+                    return [(0, len(original))]
+                origins = values.get(text[at : at + length])
+                if origins is None or at + length > len(text):
+                    continue
+                if same:
+                    spans.append((at, at + length))
+                    break
+                if written is None:
+                    written = _Written(original, exact=self._exact)
+                if self._exact or self._joined(written, at, length, origins):
+                    spans.append(written.span(at, length))
+                    break
+        return spans
+
+    def _joined(self, written: _Written, at: int, length: int, origins: list[_Origin]) -> bool:
+        gaps = written.gaps(at, length)
+        if not gaps:
+            return True
+        self._looks += len(origins) * len(gaps)
+        return self._looks > MOST_LOOKS or any(
+            self._owner.allows(origin, gaps) for origin in origins
+        )
+
+
+class _Written:
+    """A text in which something stands, and where its characters and its gaps are."""
+
+    def __init__(self, text: str, *, exact: bool = False) -> None:
+        self._text = text
+        self._places: list[int] | None = None
+        self._numbers: list[int] = []
+        """How many characters stand before each gap."""
+        self._widths: list[int] = []
+        if exact or not (text.isascii() and text.isprintable()):
+            self._places = self._mapped(exact=exact)
+        else:
+            before = 0
+            for gap in _ASCII_GAP.finditer(text):
+                begin, end = gap.span()
+                self._numbers.append(begin - before)
+                self._widths.append(end - begin)
+                before += end - begin
+        self._before = list(accumulate(self._widths, initial=0))
+
+    def _mapped(self, *, exact: bool) -> list[int]:
+        places: list[int] = []
+        width = 0
+        for place, shown in enumerate(each_folded(self._text)):
+            for character in shown:
+                if not exact and character in SEPARATORS:
+                    width += 1
+                    continue
+                if width:
+                    self._numbers.append(len(places))
+                    self._widths.append(width)
+                    width = 0
+                places.append(place)
+        return places
+
+    def gaps(self, at: int, length: int) -> list[Span]:
+        """Return the gaps within so many characters from here on: characters before, and width."""
+        first = bisect_right(self._numbers, at)
+        end = bisect_left(self._numbers, at + length)
+        return [(self._numbers[each] - at, self._widths[each]) for each in range(first, end)]
+
+    def span(self, at: int, length: int) -> Span:
+        """Return where so many characters stand, with the marks on the last one."""
+        if self._places is None:
+            return self._place(at), self._place(at + length - 1) + 1
+        end = self._places[at + length - 1] + 1
+        while end < len(self._text) and not folded(self._text[end]):
+            end += 1
+        return self._places[at], end
+
+    def _place(self, at: int) -> int:
+        return at + self._before[bisect_right(self._numbers, at)]
+
+
+def _may_hold(
+    texts: Iterable[str], values: Iterable[str], written: Callable[[str], str]
+) -> bool:
+    """Tell whether a value may stand in the texts; quicker than to look for where, and never a no too much."""
+    text = "\n".join(texts)
+    if not text.isascii() and _ARABIC.fullmatch(text) and all(map(str.isascii, values)):
+        # Character by character this takes ten times as long. What is left out counts as no character of such a value.
+        text = text.encode("ascii", "ignore").decode()
+    text = written(text)
+    return any(value in text for value in values)
+
+
+def _by_text(places: list[int], texts: list[str]) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number of each text and the places in it, of places in the texts joined."""
+    begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
+    first = 0
+    while first < len(places):
+        number = bisect_right(begins, places[first]) - 1
+        end = bisect_left(places, begins[number + 1], first)
+        yield number, [place - begins[number] for place in places[first:end]]
+        first = end
+
+
+def _gaps_of(written: str) -> tuple[frozenset[int] | None, int]:
+    """Return where a value may have separators, None for everywhere, and how many together."""
+    gaps = _GAP.findall(written.strip(" _-"))
+    widest = max(_APART, *map(len, gaps), 0)
+    parts = [part for part in _GAP.split(written) if part]
+    if _NUMBER.fullmatch("".join(parts)):
+        return None, widest
+    return frozenset(accumulate(map(len, parts[:-1]))), widest
+
+
+def _pieces(length: int) -> Sequence[int]:
+    """Return where the pieces of a value begin; each shares a character with the next, so that together they are one."""
+    if length <= PIECE:
+        return (0,) if length else ()
+    return list(chain(range(0, length - PIECE, PIECE - 1), (length - PIECE,)))
+
+
+def _replaced(text: str, spans: Iterable[Span], replacement: Callable[[str], str]) -> str:
+    parts: list[str] = []
+    end = 0
+    for begin, after in spans:
+        parts += text[end:begin], replacement(text[begin:after])
+        end = after
+    return "".join((*parts, text[end:]))
+
+
+def _united(spans: list[Span]) -> list[Span]:
+    united: list[Span] = []
+    for begin, end in sorted(spans):
+        if united and begin < united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((begin, end))
+    return united

@@ -1,0 +1,43 @@
+"""Whether every card can be drawn."""
+
+from __future__ import annotations
+
+import asyncio
+
+from notifier.cards.check import check_folder
+from notifier.cards.renderer import card_folders, layered, load_cards
+from notifier.config import Config
+from notifier.errors import CardError
+from notifier.ops.doctor.findings import Finding, fault, fine, told, warning
+
+NAME = "cards"
+_FIX = "mend it, then: notifier cards check"
+
+
+async def look_at_cards(config: Config) -> list[Finding]:
+    """Return the findings of `notifier cards check`, in short, and for what else the daemon would not start with."""
+    return await asyncio.to_thread(_look, config)
+
+
+def _look(config: Config) -> list[Finding]:
+    folders = card_folders(config)
+    folder = folders[-1]
+    if not folder.is_dir():
+        what = f"there is no folder {folder}, so the daemon does not start"
+        return [fault(NAME, what, "correct cards.directory")]
+    base = folders[0] if len(folders) > 1 else None
+    findings = check_folder(folder, config, base=base, thorough=False)
+    found = [
+        (warning if each.warning else fault)(NAME, each.line().removeprefix("warning: "), _FIX)
+        for each in findings
+    ]
+    if any(not each.warning for each in findings):
+        return found
+    try:
+        cards = load_cards(*folders)
+    except CardError as exc:
+        return [*found, told(NAME, str(exc), otherwise=_FIX)]
+    if base is not None and not layered([folder], "*.json"):
+        what = f"{folder} holds no cards, so the shipped ones are used"
+        found.append(warning(NAME, what, "correct cards.directory, or: notifier cards new"))
+    return [*found, fine(NAME, f"{len(cards.templates)} cards can be drawn")]

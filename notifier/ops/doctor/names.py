@@ -1,0 +1,106 @@
+"""Names that mean nothing: settings and secrets whose name is written wrong are not used, and nothing else would say so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from notifier.config import Config, environment_names
+from notifier.config.secrets.credentials import bare_name
+from notifier.config.secrets.names import Shelf, known_names
+from notifier.ops.doctor.findings import Finding, fine, told, warning
+
+NAME = "secrets"
+SETTINGS = "settings"
+_OURS = "TEAMS_"
+_WEBHOOK = "TEAMS_WEBHOOK_"
+_CREDENTIALS = ("teams_", "webhook_")
+_PRODUCERS = {"TEAMS_PRODUCER_KEY", "TEAMS_EVENTS_STREAM"}
+"""What commands and the examples of producers read, and the daemon does not."""
+_VAULTS = {"vault_token", "vault_secret_id"}
+
+
+def name_findings(
+    config: Config,
+    *,
+    variables: Iterable[str],
+    credentials: Iterable[str],
+    vault: Mapping[Shelf, Sequence[str]],
+) -> list[Finding]:
+    """Return which of the names found in each place belong to no secret."""
+    known = known_names(config.channels)
+    settings = set(environment_names())
+    redis_files = {Path(config.redis.tls_key_file).name, Path(config.redis.tls_cert_file).name, Path(config.redis.tls_ca_file).name}  # fmt: skip
+    places = [
+        ("environment", {name for name in variables if name.startswith(_WEBHOOK)} - settings, {name.env for name in known}),
+        ("credential", {bare_name(name) for name in set(credentials) - redis_files if name.startswith(_CREDENTIALS)} - _VAULTS, {bare_name(name.credential) for name in known}),
+        *(
+            (f"Vault ({shelf.value}) key", set(keys), {name.key for name in known if name.shelf is shelf})
+            for shelf, keys in vault.items()
+        ),
+    ]  # fmt: skip
+    return [
+        warning(
+            NAME,
+            f"{place} {name} belongs to no channel and is not used",
+            f"{_correction(name, right)}, add the channel under [channels], or take the secret away",
+        )
+        for place, found, right in places
+        for name in sorted(found - right)
+    ]
+
+
+def unused_names(
+    config: Config, env: Mapping[str, str], vault: Mapping[Shelf, Sequence[str]]
+) -> list[Finding]:
+    """Return every name that means nothing, wherever it stands."""
+    credentials = credentials_in(env.get("CREDENTIALS_DIRECTORY"))
+    unused = name_findings(config, variables=env, credentials=credentials, vault=vault)
+    return setting_findings(config, env) + unused
+
+
+def look_at_settings(config: Config, env: Mapping[str, str]) -> list[Finding]:
+    """Return what is wrong with names of settings."""
+    fine_ones = [fine(SETTINGS, "can be used, and every TEAMS_… variable belongs to one")]
+    stop = [told(SETTINGS, config.stop_fault)] if config.stop_fault else []
+    return [*stop, *setting_findings(config, env)] or fine_ones
+
+
+def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:
+    """Return which environment variables look like settings and are none; those of webhooks are `name_findings`'."""
+    known = {*environment_names(), *(name.env for name in known_names(config.channels))}
+    unknown = {
+        name
+        for name in variables
+        if name.startswith(_OURS) and not name.startswith(_WEBHOOK) and name not in _PRODUCERS
+    } - known
+    return [
+        warning(
+            SETTINGS,
+            f"environment {name} is neither a setting nor a secret, and is not used",
+            f"{_correction(name, known)} (all are in docs/configuration.md), or take it away",
+        )
+        for name in sorted(unknown)
+    ]
+
+
+def secret_findings(faults: Sequence[str], unknown: Sequence[Finding]) -> list[Finding]:
+    """Return what is wrong with secrets, in values and in names; values are never shown."""
+    found = [*(told(NAME, text) for text in faults), *unknown]
+    return found or [fine(NAME, "all that were found can be used")]
+
+
+def credentials_in(folder: str | None) -> list[str]:
+    """Return the names of the files in $CREDENTIALS_DIRECTORY."""
+    if not folder:
+        return []
+    try:
+        return sorted(path.name for path in Path(folder).iterdir())
+    except OSError:
+        return []
+
+
+def _correction(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, 1, cutoff=0.8)
+    return f"write {near[0]}" if near else "correct the name"

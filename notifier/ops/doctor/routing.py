@@ -1,0 +1,110 @@
+"""Whether what is sent somewhere arrives there: routes, channels without webhook, escalation. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from notifier.cards.renderer import missing_cards
+from notifier.config import Config
+from notifier.config.secrets import Secrets, State
+from notifier.events.entry import Priority
+from notifier.ops.doctor.findings import Finding, fault, fine, told, warning
+
+ROUTES = "routes"
+CHANNELS = "channels"
+ESCALATION = "escalation"
+_OWN = "notifier."
+
+
+def look_at_routes(config: Config, cards: Collection[str]) -> list[Finding]:
+    """Return routes that lead nowhere or to none of these cards, and channels to which nothing leads."""
+    nowhere = sorted(
+        name
+        for name, route in config.routes.items()
+        if not route.stakeholders and not name.startswith(_OWN)
+    )
+    # A folder without any is told by the check of the cards.
+    lacking = missing_cards(config, cards) if cards else []
+    found = [fault(ROUTES, f"{name}: {what}", fix) for name, what, fix in lacking]
+    found += [
+        warning(
+            ROUTES,
+            f"{name} leads to no channel: without stakeholders of its own such an event becomes a dead letter (unroutable)",
+            f'name some under [routes]: "{name}" = {{ stakeholders = ["sre"], … }}',
+        )
+        for name in nowhere
+    ]
+    used = {channel for route in config.routes.values() for channel in route.stakeholders}
+    used |= {channel for chain in _chains(config).values() for channel in chain}
+    found += [
+        warning(
+            ROUTES,
+            f"nothing leads to the channel {channel} but events that name it",
+            "name it in a route, or take it out of [channels]",
+        )
+        for channel in config.channels
+        if channel not in used
+    ]
+    many = f"{len(config.routes)} routes lead to {len(used)} channels"
+    return found or [fine(ROUTES, many)]
+
+
+def look_at_channels(config: Config, secrets: Secrets) -> list[Finding]:
+    """Return which channels have no usable webhook, and how many event types that concerns."""
+    found = []
+    for channel, webhook in secrets.found.items():
+        if webhook.state is State.CONFIGURED:
+            continue
+        types = sum(channel in route.stakeholders for route in config.routes.values())
+        lost = (
+            f"; {types} event {'type goes there and becomes' if types == 1 else 'types go there and become'} dead letters (not_configured)"
+            if types
+            else ""
+        )
+        fix = f"put the workflow's URL into {webhook.where}"
+        if webhook.state is State.PLACEHOLDER:
+            found.append(
+                warning(CHANNELS, f"the webhook of {channel} is a placeholder{lost}", fix)
+            )
+        elif webhook.state is State.UNUSABLE:
+            found.append(told(CHANNELS, webhook.fault))
+        else:
+            judged = fault if types else warning
+            found.append(judged(CHANNELS, f"{channel} has no webhook{lost}", fix))
+    return found or [fine(CHANNELS, f"all {len(secrets.found)} have a webhook")]
+
+
+def look_at_escalation(config: Config, secrets: Secrets) -> list[Finding]:
+    """Return what keeps escalations from arriving or from ending."""
+    chains = _chains(config)
+    if not chains:
+        return [fine(ESCALATION, "switched off")]
+    found = []
+    for channel in dict.fromkeys(name for chain in chains.values() for name in chain):
+        state = secrets.found[channel].state
+        if state is State.CONFIGURED:
+            continue
+        priorities = [name for name, chain in chains.items() if channel in chain]
+        escalate = "escalates" if len(priorities) == 1 else "escalate"
+        state_in_words = "a placeholder" if state is State.PLACEHOLDER else state
+        what = f"{', '.join(priorities)} {escalate} to {channel}, whose webhook is {state_in_words}"
+        fix = f"set TEAMS_WEBHOOK_{channel.upper()}, or take {channel} out of the chains under [escalation]"
+        judged = warning if state is State.PLACEHOLDER else fault
+        found.append(judged(ESCALATION, what, fix))
+    if not config.public.url or secrets.keys is None:
+        what = "nobody can acknowledge (cards have no action links), so everything escalates to the end of its chain"
+        fix = "set public.url, public.bind and TEAMS_HMAC_SECRET_KEY; or escalation.enabled = false"
+        found.append(warning(ESCALATION, what, fix))
+    return found or [fine(ESCALATION, f"{len(chains)} priorities have a chain")]
+
+
+def _chains(config: Config) -> Mapping[str, tuple[str, ...]]:
+    if not config.escalation.enabled:
+        return {}
+    chains = {
+        priority.value: getattr(config.escalation, priority.value, None)
+        for priority in Priority
+    }
+    return {
+        name: rule.chain for name, rule in chains.items() if rule is not None and rule.chain
+    }

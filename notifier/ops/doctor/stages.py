@@ -1,0 +1,154 @@
+"""What waits, whether somebody works on it, and what lies where nobody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from notifier.broker.channel_state import Failing, described
+from notifier.broker.client import Client
+from notifier.broker.search import Peek
+from notifier.broker.stats import Lookout, Overview, StreamState
+from notifier.broker.stream_ids import judge_ids, read_ids
+from notifier.config import Config
+from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+from notifier.ops.doctor.findings import Finding, fault, fine, warning
+from notifier.teams.hints import hint
+from notifier.telemetry.durations import written
+
+NAME = "stages"
+LANES = "old lanes"
+DEAD = "dead letters"
+_SILENT_SECONDS = 60.0
+"""Longer than the longest redis.block_seconds, after which a stage asks again, and than the daemon takes between showing itself."""
+_OLD_SECONDS = 300.0
+_START = "start a process with this stage: systemctl start notifier, or notifier run"
+
+
+async def look_at_stages(client: Client, config: Config) -> list[Finding]:
+    """Return the findings about readers and backlogs of every event stream; raises StreamError."""
+    lookout = Lookout(client, config.redis)
+    peek = Peek(client, config.redis)
+    found = []
+    failing: dict[str, Failing] = {}
+    for stream in config.streams:
+        overview = await lookout.overview(stream, tuple(config.channels))
+        found += stage_findings(overview)
+        ids = await read_ids(client, config.redis, stream)
+        if ids is not None:
+            faults = judge_ids(ids, retention_seconds=config.intake.retention_seconds)
+            found += [warning(NAME, each.what, each.fix) for each in faults]
+        failing |= await peek.failing(stream)
+    return [*found, *failing_findings(failing, tuple(config.channels))]
+
+
+def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) -> list[Finding]:
+    """Judge what the processes that deliver say of channels."""
+    return [
+        fault(NAME, f"channel {name} is {described(each)}", hint(each.status))
+        for name, each in failing.items()
+        if name in channels
+    ]
+
+
+async def look_for_old_lanes(client: Client, config: Config) -> list[Finding]:
+    """Return the findings about lanes of channels that are not in the settings; raises StreamError."""
+    lanes = AbandonedLanes(client, config.redis)
+    found = []
+    for stream in config.streams:
+        waiting = {name: sum(both) for name, both in (await lanes.waiting(stream)).items()}
+        found += lane_findings(stream, waiting, config)
+    return found
+
+
+def stage_findings(overview: Overview) -> list[Finding]:
+    """Judge one event stream."""
+    found = [
+        *_stage("intake", overview.stream, overview.events),
+        *_delivery(overview),
+        *_stage("recorder", overview.stream, overview.outcomes),
+    ]
+    for (channel, urgency), lane in overview.lanes.items():
+        if lane.oldest_seconds >= _OLD_SECONDS:
+            many = (
+                f"1 {urgency} notification waits"
+                if lane.waiting == 1
+                else f"{lane.waiting} {urgency} notifications wait"
+            )
+            what = f"{many} for {channel} in {overview.stream}, the oldest for {written(lane.oldest_seconds)}"
+            fix = f"see what holds the channel back: notifier top; its webhook: notifier doctor --send-test {channel}"
+            found.append(warning(NAME, what, fix))
+    return [*found, _dead(overview)]
+
+
+def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> list[Finding]:
+    """Judge what waits for each channel that ever was."""
+    found = [
+        warning(
+            LANES,
+            f"{'1 notification waits' if count == 1 else f'{count} notifications wait'} in {stream} for {channel}, which is no channel any more: nobody delivers them",
+            f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
+        )
+        for channel, count in sorted(waiting.items())
+        if count and channel not in config.channels
+    ]
+    return found or [fine(LANES, f"none of channels that were taken away in {stream}")]
+
+
+def _stage(stage: str, stream: str, state: StreamState) -> list[Finding]:
+    waiting = _waiting(state.waiting)
+    if not state.group:
+        return [_nobody(stage, stream, state.waiting)]
+    if _unseen([state]):
+        since = f", the oldest for {written(state.oldest_seconds)}" if state.waiting else ""
+        judged = fault if state.waiting else warning
+        return [judged(NAME, f"nobody works as {stage} of {stream}{waiting}{since}", _START)]
+    if state.oldest_seconds >= _OLD_SECONDS:
+        what = f"{stage} of {stream} is behind{waiting}, the oldest for {written(state.oldest_seconds)}"
+        return [
+            warning(NAME, what, "see /readyz and the log of the daemon for what holds it up")
+        ]
+    return [fine(NAME, f"{stage} of {stream}{waiting or ', nothing waits'}")]
+
+
+def _delivery(overview: Overview) -> list[Finding]:
+    # That a lane is not read says nothing of the stage: its channel may have asked for a pause, or its breaker may be open.
+    # Whoever serves lanes shows itself in them all the same.
+    waiting = sum(lane.waiting for lane in overview.lanes.values())
+    if not any(lane.group for lane in overview.lanes.values()):
+        return [_nobody("delivery", overview.stream, waiting)]
+    if _unseen(list(overview.lanes.values())):
+        judged = fault if waiting else warning
+        what = f"nobody works as delivery of {overview.stream}{_waiting(waiting)}"
+        return [judged(NAME, what, _START)]
+    return [
+        fine(NAME, f"delivery of {overview.stream}{_waiting(waiting) or ', nothing waits'}")
+    ]
+
+
+def _nobody(stage: str, stream: str, waiting: int) -> Finding:
+    judged = fault if waiting else warning
+    return judged(
+        NAME, f"nobody has ever worked as {stage} of {stream}{_waiting(waiting)}", _START
+    )
+
+
+def _unseen(states: Sequence[StreamState]) -> bool:
+    """Whether none of these streams has a consumer that showed itself lately, as each does whether there is work or not."""
+    return all(
+        state.silent_seconds is None or state.silent_seconds >= _SILENT_SECONDS
+        for state in states
+    )
+
+
+def _waiting(count: int) -> str:
+    if not count:
+        return ""
+    return ", 1 entry waits" if count == 1 else f", {count} entries wait"
+
+
+def _dead(overview: Overview) -> Finding:
+    count = overview.dead.length
+    if not count:
+        return fine(DEAD, f"none in {overview.stream}")
+    what = f"{count} in {overview.stream}, the oldest from {written(overview.dead.oldest_seconds)} ago"
+    return warning(DEAD, what, "notifier dlq list; then notifier dlq replay or discard")

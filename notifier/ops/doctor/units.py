@@ -1,0 +1,158 @@
+"""Whether the daemon is installed as a service, and whether the unit fits the settings and finds its files."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from notifier.config import Config
+from notifier.ops.doctor.findings import Finding, fault, fine, warning
+from notifier.ops.doctor.unit_files import FOLDERS, UnitFile, find_units
+
+NAME = "service"
+_COMMAND_SECONDS = 8.0
+_MANAGED = Path("/run/systemd/system")
+"""There when systemd runs this machine (sd_booted(3))."""
+_WAITS_FOR_POSTGRES = 2
+"""A turn may wait for a connect and two statements, so the watchdog has to be patient for that long."""
+
+
+async def look_at_units(
+    config: Config, env: Mapping[str, str], *, folders: Sequence[Path] = FOLDERS
+) -> list[Finding]:
+    """Return the findings about the unit files and, where systemd runs, about the services."""
+    units = await asyncio.to_thread(find_units, folders)
+    services = [unit for unit in units if unit.watchdog_seconds is not None]
+    if not services:
+        return [fine(NAME, "not installed as a systemd service here (make install does that)")]
+    found = []
+    for unit in units:
+        found += await asyncio.to_thread(unit_findings, unit, config)
+        found += await _verified(unit)
+    for name, state in (await _states(services)).items():
+        found += service_findings(name, state)
+    for unit in services:
+        found += _credentials_missing_here(unit, env)
+    return found or [fine(NAME, f"installed: {', '.join(unit.path.name for unit in units)}")]
+
+
+def unit_findings(unit: UnitFile, config: Config) -> list[Finding]:
+    """Judge a unit by the settings and by the files it names; looks at the file system."""
+    found = []
+    name = unit.path.name
+    least = _WAITS_FOR_POSTGRES * config.database.statement_timeout_seconds
+    if unit.watchdog_seconds is not None and unit.watchdog_seconds <= least:
+        what = f"{name}: WatchdogSec is {unit.watchdog_seconds:g}; a slow statement of Postgres may take that long, and the daemon would be restarted"
+        fix = f"set WatchdogSec above {least:g}, or lower database.statement_timeout_seconds"
+        found.append(warning(NAME, what, fix))
+    if (
+        unit.stop_seconds is not None
+        and unit.stop_seconds <= config.delivery.stop_timeout_seconds
+    ):
+        what = f"{name}: TimeoutStopSec is {unit.stop_seconds:g}: posts in flight are cut off when it stops, and come twice"
+        fix = f"set TimeoutStopSec well above delivery.stop_timeout_seconds ({config.delivery.stop_timeout_seconds:g})"
+        found.append(warning(NAME, what, fix))
+    wanted = [path for _, path in unit.credentials]
+    wanted += [path for path, optional in unit.environment_files if not optional]
+    wanted += [Path(unit.program)] if unit.program.startswith("/") else []
+    found += [
+        fault(
+            NAME, f"{name} needs {path}, which is not there", f"create it, or mend {unit.path}"
+        )
+        for path in wanted
+        if not path.exists()
+    ]
+    return found
+
+
+def _credentials_missing_here(unit: UnitFile, env: Mapping[str, str]) -> list[Finding]:
+    if not unit.credentials or env.get("CREDENTIALS_DIRECTORY"):
+        return []
+    options = [f"-p LoadCredential={name}:{path}" for name, path in unit.credentials]
+    options += [f"-p EnvironmentFile={path}" for path, _ in unit.environment_files]
+    what = f"the service has credentials that this shell has not, so secrets may be said to be missing that {unit.path.name} has"
+    fix = f"systemd-run --pipe --wait -p DynamicUser=yes {' '.join(options)} {unit.program or 'notifier'} doctor{unit.config_option}"
+    return [warning(NAME, what, fix)]
+
+
+async def _verified(unit: UnitFile) -> list[Finding]:
+    output = await _output("systemd-analyze", "verify", "--man=no", str(unit.path))
+    # It verifies what the unit needs, too; only what it says of ours counts.
+    said = [line for line in (output or "").splitlines() if unit.path.name in line]
+    return [
+        warning(NAME, line.strip()[:300], f"mend {unit.path}, then: systemctl daemon-reload")
+        for line in said[:5]
+    ]
+
+
+async def _states(services: Sequence[UnitFile]) -> dict[str, dict[str, str]]:
+    """Return what systemctl says of each service that is meant to run, the instances of a template among them."""
+    if not await asyncio.to_thread(_MANAGED.exists):
+        return {}
+    templates = [unit.path.name.replace("@.", "@*.") for unit in services]
+    listed = await _output(
+        "systemctl", "list-units", "--all", "--plain", "--no-legend", *templates
+    )
+    names = {line.split()[0] for line in (listed or "").splitlines() if line.strip()}
+    names |= {unit.path.name for unit in services if "@" not in unit.path.name}
+    states = {}
+    for name in sorted(names):
+        asked = ("systemctl", "show", name, "-p", "ActiveState,UnitFileState,NRestarts,Result")
+        said = (await _output(*asked) or "").splitlines()
+        states[name] = dict(line.split("=", 1) for line in said if "=" in line)
+    return meant_to_run(states)
+
+
+def meant_to_run(states: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Leave out a service that is switched off because instances of the template do its work."""
+    instances = any("@" in name for name in states)
+    return {
+        name: state
+        for name, state in states.items()
+        if "@" in name
+        or not instances
+        or state.get("UnitFileState") != "disabled"
+        or state.get("ActiveState") != "inactive"
+    }
+
+
+def service_findings(name: str, state: Mapping[str, str]) -> list[Finding]:
+    """Judge what systemctl says of a service."""
+    found = []
+    active = state.get("ActiveState", "active")
+    if active != "active":
+        what = f"{name} is {active} ({state.get('Result', '')})"
+        found.append(fault(NAME, what, f"journalctl -u {name} -n 50; systemctl start {name}"))
+    if state.get("UnitFileState", "enabled") == "disabled":
+        what = f"{name} does not start with the machine"
+        found.append(warning(NAME, what, f"systemctl enable {name}"))
+    restarts = state.get("NRestarts", "0")
+    if restarts not in ("", "0"):
+        what = f"{name} was restarted {restarts} times since it was started"
+        found.append(warning(NAME, what, f"journalctl -u {name} -p warning"))
+    return found
+
+
+async def _output(*command: str) -> str | None:
+    """Return what a program says, both ways; None when it is not there or does not end."""
+    program = shutil.which(command[0])
+    if program is None:
+        return None
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *command[1:],
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(_COMMAND_SECONDS):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return output.decode(errors="replace")

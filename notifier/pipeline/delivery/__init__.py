@@ -1,0 +1,1 @@
+"""The second stage: from a lane to a card in Teams."""

@@ -1,0 +1,127 @@
+"""Collects finished notifications and hops them together: whatever ended during one hop goes with the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import structlog
+
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
+from notifier.errors import StreamError
+from notifier.pipeline.stage import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, leave_if_cancelled
+from notifier.telemetry.logs import lines_together, log_unforeseen
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 200
+
+
+Report = Callable[[Sequence[HopResult]], None]
+
+
+class _Waiting(NamedTuple):
+    moves: Sequence[Move]
+    report: Report | None
+    done: asyncio.Future[None]
+    results: list[HopResult]
+    """What has become of them so far; one that is refused is tried again."""
+
+    @property
+    def left(self) -> list[Move]:
+        """Return what is to be hopped."""
+        pairs = zip(self.moves, self.results, strict=True)
+        return [move for move, result in pairs if result is HopResult.REFUSED]
+
+    def note(self, results: Iterator[HopResult]) -> bool:
+        """Take what became of those that were left; returns whether none is left."""
+        for number, result in enumerate(self.results):
+            if result is HopResult.REFUSED:
+                self.results[number] = next(results)
+        return HopResult.REFUSED not in self.results
+
+
+class Settler:
+    """Hops the moves of one event stream's lanes."""
+
+    def __init__(self, group: ConsumerGroup) -> None:
+        self._group = group
+        self._waiting: list[_Waiting] = []
+        self._filled = asyncio.Event()
+
+    async def settle(self, moves: Sequence[Move], report: Report | None = None) -> None:
+        """Hop entries in one step; returns when it has happened, however long Redis is away or refuses one.
+
+        What fails for another reason is raised here, and only here: moves that others settle hop without it.
+
+        Args:
+            moves: What to hop.
+            report: Told what became of each: beside the reports of others, so that all lines in the log are one write.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._add(_Waiting(moves, report, done, [HopResult.REFUSED] * len(moves)))
+        await done
+
+    def _add(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Hop what is waiting, until cancelled."""
+        while True:
+            leave_if_cancelled()
+            await self._filled.wait()
+            batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+            if not self._waiting:
+                self._filled.clear()
+            try:
+                await self._settle(batch)
+            except BaseException:
+                # Whoever runs this again hops them again, also after a cancellation that a library let out: what has moved does not move twice.
+                self._waiting[:0] = [each for each in batch if not each.done.done()]
+                self._filled.set()
+                raise
+
+    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            results = iter(await self._hop([move for each in batch for move in each.left]))
+        except Exception as exc:
+            log_unforeseen("hop_failed", exc, notifications=len(batch))
+            if len(batch) > 1:
+                half = len(batch) // 2
+                await self._settle(batch[:half])
+                await self._settle(batch[half:])
+            elif not batch[0].done.done():
+                batch[0].done.set_exception(exc)
+            return
+        with lines_together():
+            for each in batch:
+                if each.note(results):
+                    _end(each)
+                else:
+                    # Others do not wait for it.
+                    asyncio.get_running_loop().call_later(LONGEST_WAIT_SECONDS, self._add, each)
+
+    async def _hop(self, moves: list[Move]) -> list[HopResult]:
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            leave_if_cancelled()
+            try:
+                return await self._group.hop(moves)
+            except StreamError as exc:
+                # What was posted must not be posted again: keep the results until Redis is back.
+                log.warning("hop_waiting", notifications=len(moves), reason=str(exc))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+
+def _end(waiting: _Waiting) -> None:
+    if not waiting.done.done():
+        waiting.done.set_result(None)
+    try:
+        if waiting.report is not None:
+            waiting.report(waiting.results)
+    except Exception as exc:
+        log_unforeseen("outcome_not_reported", exc, entry_id=waiting.moves[0].entry_id)

@@ -1,0 +1,390 @@
+"""Second stage: draw each notification's card, post it with retries, and hop its outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
+from notifier.broker.keys import Keys
+from notifier.broker.leases import Leases
+from notifier.cards.renderer import CardPainter
+from notifier.config import DeliverySettings, RedisSettings, RetrySettings
+from notifier.dead_letters.model import Reason, of_entry
+from notifier.errors import StreamError
+from notifier.events.digest import digest_of, gather, kind_of
+from notifier.events.notification import Notification
+from notifier.events.outcome import Tried
+from notifier.pipeline.alone import Alone, TakenOverError
+from notifier.pipeline.delivery.decoding import decoded
+from notifier.pipeline.delivery.hop_batcher import Settler
+from notifier.pipeline.delivery.limiter import ChannelGate, StoppedError
+from notifier.pipeline.delivery.poster import Poster, UnsureError
+from notifier.pipeline.delivery.rendering import Drawing, Drawn
+from notifier.pipeline.delivery.result import Ended, Refused, identity, refusal
+from notifier.pipeline.spans import DeliverySpan, delivery_span
+from notifier.pipeline.stage import Every, in_order, still_there
+from notifier.pipeline.worker_pool import Work, Workers
+from notifier.teams.sender import WebhookSender
+from notifier.telemetry import metrics
+from notifier.telemetry.health import Health
+from notifier.telemetry.logs import log_unforeseen
+from notifier.telemetry.spans import Spans
+
+log = structlog.get_logger(__name__)
+
+Waiting = tuple[Entry, Notification]
+"""A lane's entry and what it says."""
+
+_LOOK_AGAIN_SECONDS = 1.0
+_PREFETCH = 4
+"""Without a rate limit, this many times `in_flight` are read ahead, so that one read serves many posts."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryParts:
+    """What the lanes of all channels share."""
+
+    group: ConsumerGroup
+    leases: Leases
+    painter: CardPainter
+    delivery: DeliverySettings
+    retry: RetrySettings
+    redis: RedisSettings
+    health: Health
+    now: Callable[[], datetime]
+    spans: Spans | None = None
+
+
+class _ApartError(Exception):
+    """Several notifications cannot share a card: each has to go alone."""
+
+
+class ChannelDelivery:
+    """Delivers the two lanes of one channel and event stream, urgent first."""
+
+    def __init__(
+        self,
+        stream: str,
+        gate: ChannelGate,
+        sender: WebhookSender | None,
+        settler: Settler,
+        parts: DeliveryParts,
+    ) -> None:
+        keys = Keys(stream)
+        self._keys = keys
+        self._gate = gate
+        self._poster = Poster(
+            gate,
+            sender,
+            retry=parts.retry,
+            health=parts.health,
+            now=parts.now,
+            spans=parts.spans,
+        )
+        self._drawing = _drawing(parts)
+        self._settler = settler
+        self._parts = parts
+        self.lanes = (
+            keys.lane(gate.channel, urgent=True),
+            keys.lane(gate.channel, urgent=False),
+        )
+        self._workers = Workers(parts.delivery.in_flight)
+        self._gathering = False
+        self._urgent_left = False
+        self._claim = Every(parts.redis.lease_seconds / 3, time.monotonic)
+
+    def use(self, parts: DeliveryParts, sender: WebhookSender | None) -> None:
+        """Go on with other settings, cards and webhook; what is in hand takes them with its next attempt."""
+        self._workers.limit = parts.delivery.in_flight
+        self._parts = parts
+        self._drawing = _drawing(parts)
+        self._poster.use(sender, parts.retry)
+
+    @property
+    def in_hand(self) -> int:
+        """Return how many cards are being delivered."""
+        return self._workers.in_hand
+
+    @property
+    def channel(self) -> str:
+        """Return the channel that this delivers to."""
+        return self._gate.channel
+
+    async def turn(self) -> int:
+        """If the channel takes posts and has room within a second, read one batch and start delivering it.
+
+        A turn is short, however long a channel is away, so that a loop that hangs can be told from one that waits.
+        """
+        try:
+            if not await self._gate.opens_soon():
+                return 0
+        except StoppedError:
+            return 0
+        room = await self._room()
+        if not room:
+            return 0
+        since = time.monotonic()
+        entries: list[Entry] = []
+        if self._claim.due():
+            entries = await self._take_over(room)
+        if not entries:
+            entries = await self._read(room)
+            with suppress(StreamError):  # what has been read is delivered all the same
+                entries += await self._read_ahead(entries)
+        held = [
+            entry
+            for entry in in_order(still_there(entries))
+            if self._parts.leases.hold(entry.stream, entry.id, since=since)
+        ]
+        try:
+            batches = await self._batches(held)
+        except Exception:
+            self._let_go(held)
+            raise
+        for batch in batches:
+            self._start([entry for entry, _ in batch], partial(self.deliver, batch))
+        return len(entries)
+
+    def _start(self, entries: Sequence[Entry], work: Work) -> None:
+        self._workers.start(work, partial(self._let_go, entries))
+
+    def _let_go(self, entries: Sequence[Entry]) -> None:
+        """Renew these leases no longer: whoever comes once they have run out tries again, and buries what fails each time."""
+        for entry in entries:
+            self._parts.leases.drop(entry.stream, entry.id)
+
+    async def drain(self) -> None:
+        """Wait for everything in hand; raises what a delivery raised."""
+        await self._workers.until_at_most(0)
+
+    def abandon(self) -> None:
+        """Cancel everything in hand."""
+        self._workers.abandon()
+
+    async def deliver(self, batch: Sequence[Waiting]) -> None:
+        """Deliver what shares one card and hop its outcomes together; on stop, and when one was taken over, leave them to others.
+
+        What fails unforeseen is the end of one notification: each of several is then delivered by itself.
+        """
+        try:
+            await self._deliver(batch)
+        except (StoppedError, TakenOverError):
+            await self._parts.leases.give_up([entry for entry, _ in batch])
+        except _ApartError:
+            for each in batch:
+                await self.deliver([each])
+
+    async def _deliver(self, batch: Sequence[Waiting]) -> None:
+        mine = batch
+        if not self._surely_ours(batch):
+            mine = [each for each in batch if await self._still_ours(each[0])]
+        if not mine:
+            return
+        # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
+        with delivery_span(self._parts.spans, mine) as span:
+            ended = await self._ended(mine, span)
+            await self._settle(mine, ended if span is None else span.seen(ended))
+
+    def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
+        """Tell whether it is known without Redis that nobody has taken any of these over, or ended it: who had it first may live."""
+        leases = self._parts.leases
+        for entry, _ in batch:
+            if entry.deliveries != 1 or not leases.surely_ours(entry.stream, entry.id):
+                return False
+        return True
+
+    async def _still_ours(self, entry: Entry) -> bool:
+        """Tell whether nobody has taken an entry over; without Redis wait, for nobody knows. Raises StoppedError."""
+        leases = self._parts.leases
+        while True:
+            try:
+                ours = await leases.still_ours(entry.stream, entry.id)
+            except StreamError:
+                await self._gate.sleep(_LOOK_AGAIN_SECONDS)
+                continue
+            if not ours:
+                leases.drop(entry.stream, entry.id)
+                log.warning("notification_taken_over", stream=entry.stream, entry_id=entry.id)
+            return ours
+
+    async def _settle(self, batch: Sequence[Waiting], ended: Ended) -> None:
+        host, at = self._poster.host, self._parts.now()
+
+        def report(results: Sequence[HopResult]) -> None:
+            self._let_go([entry for entry, _ in batch])
+            for (_, notification), result in zip(batch, results, strict=True):
+                ended.report(notification, result)
+
+        try:
+            moves = [
+                ended.move(entry, notification, self._keys, host=host, at=at)
+                for entry, notification in batch
+            ]
+            await self._settler.settle(moves, report)
+        except Exception as exc:
+            if len(batch) > 1:
+                for each in batch:
+                    await self._settle([each], ended)
+                return
+            [(entry, notification)] = batch
+            why = log_unforeseen("outcome_failed", exc, **identity(notification))
+            await self._bury(entry, Reason.INTERNAL_ERROR, why)
+
+    async def _read(self, room: int) -> list[Entry]:
+        """Read up to `room` urgent entries if there are any, else what comes first."""
+        group, urgent = self._parts.group, self.lanes[0]
+        # One read takes as many of each lane. Where there is no hurry, or urgent ones were left, the normal lane has to wait.
+        if self._gate.limited or not self._gate.breaker.closed or self._urgent_left:
+            entries = await group.read([urgent], count=room, block_seconds=0)
+            self._urgent_left = len(entries) == room
+            if entries:
+                return entries
+        entries = await group.read(
+            self.lanes, count=room, block_seconds=self._parts.redis.block_seconds
+        )
+        self._urgent_left = sum(entry.stream == urgent for entry in entries) == room
+        return entries
+
+    async def _read_ahead(self, entries: Sequence[Entry]) -> list[Entry]:
+        """In a burst, read as many more of the normal lane as may share a card."""
+        settings, lane = self._parts.delivery, self.lanes[1]
+        normal = sum(entry.stream == lane for entry in entries)
+        self._gathering = (
+            bool(settings.digest_threshold and normal and self._gate.limited)
+            and await self._parts.group.length(lane) > settings.digest_threshold
+        )
+        if not self._gathering or normal >= settings.digest_size:
+            return []
+        return await self._parts.group.read(
+            [lane], count=settings.digest_size - normal, block_seconds=0
+        )
+
+    async def _batches(self, entries: Sequence[Entry]) -> list[list[Waiting]]:
+        """Return what is posted together; what was taken over goes alone, for it may have been posted already."""
+        waiting = await decoded(
+            entries, lambda entry: self._start([entry], partial(self._bury_unreadable, entry))
+        )
+        if not self._gathering:
+            return [[each] for each in waiting]
+        alone = [each for each in waiting if each[0].deliveries > 1 or each[1].priority.urgent]
+        rest = [each for each in waiting if each not in alone]
+        groups = gather(rest, lambda each: kind_of(each[1]))
+        return [*([each] for each in alone), *groups]
+
+    async def _room(self) -> int:
+        """Wait until a batch is worth reading, a second at most; returns how many entries to read of each lane, or 0."""
+        if not self._gate.breaker.closed or self._gate.crowded:
+            capacity = 1
+        elif self._gate.limited:
+            capacity = self._parts.delivery.in_flight
+        else:
+            capacity = self._parts.delivery.in_flight * _PREFETCH
+        if not await self._workers.until_at_most(capacity // 2, seconds=_LOOK_AGAIN_SECONDS):
+            return 0
+        return max(1, capacity - self._workers.in_hand)
+
+    async def _take_over(self, room: int) -> list[Entry]:
+        """Claim what a dead process left: as much as may be posted at once, so that it goes before what is newer; urgent first."""
+        urgent, normal = self.lanes
+        room = max(room, self._parts.delivery.in_flight - self._workers.in_hand)
+        entries = await self._claimed(urgent, room)
+        if not entries and self._gate.limited:
+            entries = await self._parts.group.read([urgent], count=1, block_seconds=0)
+            if entries:
+                self._claim.again()
+        return entries or await self._claimed(normal, room)
+
+    async def _claimed(self, lane: str, room: int) -> list[Entry]:
+        entries = await self._parts.group.claim(
+            lane, idle_seconds=self._parts.redis.lease_seconds, count=room
+        )
+        if entries:
+            self._claim.again()
+        return entries
+
+    async def _ended(self, batch: Sequence[Waiting], span: DeliverySpan | None) -> Ended:
+        """Return how all of a batch ended; raises _ApartError if something failed unforeseen before the card of several was posted."""
+        try:
+            return await self._delivered(batch, span)
+        except (StoppedError, TakenOverError):
+            raise
+        except Exception as exc:
+            why = log_unforeseen("delivery_failed", exc, **identity(batch[0][1]))
+            if len(batch) > 1:
+                raise _ApartError from exc
+            return Ended(Tried(), Refused(Reason.INTERNAL_ERROR, why))
+
+    async def _delivered(
+        self, batch: Sequence[Waiting], span: DeliverySpan | None = None
+    ) -> Ended:
+        """Post one card for the batch; returns how all of it ended."""
+        subject, digest_id = batch[0][1], None
+        if len(batch) > 1:
+            painter = self._parts.painter
+            subject = digest_of([waiting[1] for waiting in batch], painter.acknowledge_link)
+            digest_id = subject.id
+        if span is not None:
+            subject = subject._replace(traceparent=span.traceparent)
+        entry, alone = batch[0][0], None
+        if entry.goes_alone(self._parts.redis.max_deliveries):
+            alone = Alone(self._parts.group, entry, self._gate.sleep)
+
+        async def draw() -> Drawn | Refused:
+            return self._drawing.draw(entry, subject)
+
+        drawn = await (draw() if alone is None else alone.do(draw))
+        if isinstance(drawn, Refused):
+            return Ended(Tried(), drawn, digest_id=digest_id)
+
+        async def still_ours() -> bool:
+            return self._surely_ours(batch) or all(
+                [await self._still_ours(entry) for entry, _ in batch]
+            )
+
+        try:
+            tried, verdict = await self._poster.post(
+                subject, drawn.body, still_ours=still_ours, alone=alone
+            )
+        except UnsureError as exc:
+            why = log_unforeseen("delivery_failed", exc.__cause__ or exc, **identity(subject))
+            refused = Refused(Reason.INTERNAL_ERROR, why)
+            return Ended(exc.tried, refused, drawn.template, drawn.body, digest_id)
+        if verdict is None:
+            name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
+            detail = f"channel {subject.channel} has no webhook; set {name} and replay"
+            refused = Refused(Reason.NOT_CONFIGURED, detail)
+            return Ended(tried, refused, drawn.template, drawn.body, digest_id)
+        return Ended(tried, refusal(tried, verdict), drawn.template, drawn.body, digest_id)
+
+    async def _bury_unreadable(self, entry: Entry) -> None:
+        detail = "the lane entry is not a notification; only notifier may write to lanes"
+        await self._bury(entry, Reason.INVALID_EVENT, detail)
+        log.error("notification_unreadable", entry_id=entry.id, channel=self._gate.channel)
+
+    async def _bury(self, entry: Entry, reason: Reason, detail: str) -> None:
+        """Make a dead letter of a lane's entry as it is, without an outcome."""
+        letter = of_entry(
+            "delivery",
+            reason,
+            detail,
+            event=(entry.fields or {}).get(b"notification", b""),
+            source=(entry.stream, entry.id),
+            at=self._parts.now(),
+            known={"channel": self._gate.channel},
+        )
+        await self._settler.settle([Move(entry.stream, entry.id, ((self._keys.dead, letter),))])
+        self._let_go([entry])
+        metrics.DEAD_LETTERS.labels(reason.value).inc()
+
+
+def _drawing(parts: DeliveryParts) -> Drawing:
+    return Drawing(parts.painter, parts.delivery.max_card_bytes, parts.redis.max_deliveries)

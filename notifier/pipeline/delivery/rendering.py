@@ -1,0 +1,69 @@
+"""Draw a notification's card and make the body that is posted, or say why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+
+from notifier.broker.entries import Entry
+from notifier.cards.fit import fit_card
+from notifier.cards.renderer import CardPainter, DrawnCard
+from notifier.dead_letters.model import Reason, poison_detail
+from notifier.errors import CardError, CardTooLargeError, TemplateError
+from notifier.events.notification import Notification
+from notifier.pipeline.delivery.result import Refused, identity
+from notifier.teams.envelope import build_body
+from notifier.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+
+class Drawn(NamedTuple):
+    """A body ready to be posted, and the card template it was drawn from."""
+
+    template: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Draws cards within the bounds of a channel."""
+
+    painter: CardPainter
+    max_card_bytes: int
+    max_deliveries: int
+
+    def draw(self, entry: Entry, notification: Notification) -> Drawn | Refused:
+        """Return the body to post, or why there is none; raises nothing."""
+        if entry.is_poison(self.max_deliveries):
+            detail = poison_detail(entry.deliveries)
+            return Refused(Reason.POISON, detail)
+        try:
+            drawn = self.painter.draw(notification)
+        except (CardError, TemplateError) as exc:
+            return Refused(Reason.CARD_ERROR, str(exc))
+        if drawn.gaps:
+            metrics.CARD_GAPS.labels(drawn.template).inc(len(drawn.gaps))
+            log.warning(
+                "card_had_gaps",
+                template=drawn.template,
+                expressions=sorted(set(drawn.gaps))[:10],
+                **identity(notification),
+            )
+        for unused in drawn.unused:
+            metrics.UNUSED_FIELDS.labels(drawn.template, unused.meant).inc()
+        try:
+            return Drawn(drawn.template, self._body(drawn))
+        except CardTooLargeError as exc:
+            return Refused(Reason.CARD_TOO_LARGE, str(exc))
+
+    def _body(self, drawn: DrawnCard) -> bytes:
+        limit = self.max_card_bytes
+        try:
+            return build_body(drawn.card, max_card_bytes=limit)
+        except CardTooLargeError:
+            metrics.CARDS_SHORTENED.labels(drawn.template).inc()
+            fitted = fit_card(drawn.card, max_card_bytes=limit, more_link=drawn.more_link)
+            return build_body(fitted, max_card_bytes=limit)

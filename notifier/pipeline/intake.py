@@ -1,0 +1,338 @@
+"""First stage: each event becomes one notification per channel, or a dead letter that says why not."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import structlog
+from pydantic import JsonValue
+
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
+from notifier.broker.keys import Keys
+from notifier.config import IntakeSettings, RedisSettings
+from notifier.dead_letters.model import (
+    Reason,
+    legible,
+    of_entry,
+    poison_detail,
+    raw_fields,
+    shortened_fields,
+)
+from notifier.errors import EventError
+from notifier.events.entry import Event, parse_entry, size_bytes, too_large, with_believed_time
+from notifier.events.json_out import to_json_bytes
+from notifier.events.masking import Masking, mask_event_data
+from notifier.events.notification import encode
+from notifier.events.producer_signature import Signers, is_own, unpacked
+from notifier.events.routing import Catalogue, UnroutableError
+from notifier.events.times import entry_time
+from notifier.pipeline.decision import Decision, report
+from notifier.pipeline.spans import intake_span
+from notifier.pipeline.stage import Every, Measured, in_order, still_there
+from notifier.telemetry import metrics
+from notifier.telemetry.logs import log_unforeseen
+from notifier.telemetry.spans import Spans
+
+log = structlog.get_logger(__name__)
+
+_BYTES_IN_HAND = 8 * 2**20
+"""Of notifications on their way into lanes, and aimed at for one read; an event stands once for each of its channels."""
+_LARGEST_KEPT = 4
+"""Times intake.max_event_bytes: what a dead letter keeps whole."""
+
+_BYTES_AT_ONCE = 128 * 2**10
+"""Of entries that are decided before they are hopped: deciding goes on without a pause, and takes longer the more there is."""
+
+
+class Intake:
+    """Reads one event stream."""
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        stream: str,
+        *,
+        catalogue: Catalogue,
+        masking: Masking,
+        settings: IntakeSettings,
+        redis_settings: RedisSettings,
+        now: Callable[[], datetime],
+        signers: Signers,
+        spans: Spans | None = None,
+    ) -> None:
+        self._group = group
+        self._stream = stream
+        self._keys = Keys(stream)
+        self._catalogue = catalogue
+        self._masking = masking
+        self._settings = settings
+        self._signers = signers
+        self._spans = spans
+        self._redis = redis_settings
+        self._now = now
+        self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+        self._entries: deque[Entry] = deque()
+        """Read, not decided."""
+        self._batch: list[Decision] = []
+        """Decided, not hopped."""
+        self._size = Measured(most_bytes=_BYTES_IN_HAND, entry_bytes=settings.max_event_bytes)
+
+    def use(
+        self,
+        *,
+        catalogue: Catalogue,
+        masking: Masking,
+        settings: IntakeSettings,
+        signers: Signers,
+    ) -> None:
+        """Go on with other rules from the next entry on."""
+        self._catalogue = catalogue
+        self._masking = masking
+        self._settings = settings
+        self._signers = signers
+
+    async def turn(self) -> int:
+        """Read one batch and hop it; returns how many entries were read."""
+        # A hop goes on when Redis is full; more lanes must not take what deliveries need to empty them.
+        await self._group.require_room(self._stream)
+        entries: list[Entry] = []
+        if not self._batch and not self._entries:
+            entries = await self._next(self._size.count(self._settings.batch))
+            self._entries.extend(in_order(still_there(entries)))
+            self._size.learn(entries)
+        await self._work()
+        return len(entries)
+
+    async def _next(self, count: int) -> list[Entry]:
+        if self._claim.due():
+            claimed = await self._group.claim(
+                self._stream,
+                idle_seconds=self._redis.lease_seconds,
+                count=count,
+                largest_bytes=self._largest_bytes,
+            )
+            if claimed:
+                self._claim.again()
+                return claimed
+        return await self._group.read(
+            [self._stream],
+            count=count,
+            block_seconds=self._redis.block_seconds,
+            largest_bytes=self._largest_bytes,
+        )
+
+    @property
+    def _largest_bytes(self) -> int:
+        """Return the size up to which a dead letter keeps an entry that is too large, for a replay under another limit."""
+        return _LARGEST_KEPT * self._settings.max_event_bytes
+
+    async def _work(self) -> None:
+        """Decide and hop what was read, in its order; what a failing hop leaves is hopped first the next time."""
+        while self._batch or self._entries:
+            if not self._batch and self._entries[0].goes_alone(self._redis.max_deliveries):
+                await self._try_alone(self._entries[0])
+                self._entries.popleft()
+                return  # each is a turn: many of them must not look like a stage that hangs
+            if not self._batch:
+                self._decide_batch()
+            await self._hop_batch()
+
+    def _decide_batch(self) -> None:
+        size = read = 0
+        while self._entries and size < _BYTES_IN_HAND:
+            entry = self._entries[0]
+            fields = entry.fields or {}
+            read += size_bytes(fields)
+            # The loop has other work than large events.
+            if self._batch and (
+                read > _BYTES_AT_ONCE or entry.goes_alone(self._redis.max_deliveries)
+            ):
+                return
+            self._entries.popleft()
+            decision = self.decide(entry, fields)
+            self._batch.append(decision)
+            size += decision.size_bytes
+
+    async def _try_alone(self, entry: Entry) -> None:
+        async with self._group.trial(entry) as ours:
+            if ours:
+                self._batch.append(self.decide(entry, entry.fields or {}))
+                await self._hop_batch()
+
+    async def _hop_batch(self) -> None:
+        batch = self._batch
+        results = await self._group.hop([decision.move for decision in batch])
+        self._batch = []
+        now = self._now()
+        refused = [
+            decision.move.entry_id
+            for decision, result in zip(batch, results, strict=True)
+            if result is HopResult.REFUSED
+        ]
+        if refused:
+            # There may be so many that the first can be claimed once more before the last: what is new must not wait for them.
+            self._claim.later()
+            await self._group.put_back(self._stream, refused)
+        words: Counter[str] = Counter()
+        for decision, result in zip(batch, results, strict=True):
+            word = report(decision, result, now)
+            words[word] += 1
+            if decision.span is not None:
+                decision.span.end(
+                    {"notifier.result": word},
+                    error=decision.dead.value if decision.dead else None,
+                )
+        for word, count in words.items():
+            metrics.EVENTS_BY(self._stream, word).inc(count)
+
+    def decide(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
+        """Say where an entry goes; no I/O and no exception, whatever the entry holds."""
+        try:
+            return self._decided(entry, fields)
+        except Exception as exc:
+            why = log_unforeseen("event_failed", exc, entry_id=entry.id, stream=self._stream)
+            return self._bury_unread(entry, Reason.INTERNAL_ERROR, why, fields)
+
+    def _decided(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
+        if entry.withheld_bytes:
+            fault = too_large(entry.withheld_bytes, self._settings.max_event_bytes)
+            return self._bury_unread(entry, Reason.INVALID_EVENT, str(fault), fields)
+        # Before all else: a dead letter of another reason can be replayed without its signature.
+        unsigned = self._signers.fault(fields)
+        if unsigned:
+            return self._bury_unread(entry, Reason.UNSIGNED, unsigned, fields)
+        if entry.is_poison(self._redis.max_deliveries):
+            detail = poison_detail(entry.deliveries)
+            return self._bury_unread(entry, Reason.POISON, detail, fields)
+        try:
+            event = parse_entry(
+                self._stream, entry.id, fields, max_bytes=self._settings.max_event_bytes
+            )
+        except EventError as exc:
+            return self._bury_unread(entry, Reason.INVALID_EVENT, str(exc), fields)
+        event = with_believed_time(event, self._now())
+        if is_own(event):
+            forged = self._own_fault(entry, event, fields)
+            if forged:
+                return self._bury(entry, Reason.UNSIGNED, forged, raw_fields(fields), event)
+            event = unpacked(event, believed=self._signers.own is not None)
+        if self._spans is None:
+            return self._routed(entry, event)
+        span = intake_span(self._spans, event)
+        traced = event._replace(traceparent=span.traceparent)
+        return self._routed(entry, traced)._replace(span=span)
+
+    def _own_fault(
+        self, entry: Entry, event: Event, fields: Mapping[bytes, bytes]
+    ) -> str | None:
+        # A producer can choose an entry's id, but not for an entry of the past.
+        added = min(entry_time(entry.id), self._now())
+        return self._signers.own_fault(
+            event, fields, added=added, fresh_seconds=self._settings.event_ttl_seconds
+        )
+
+    def _routed(self, entry: Entry, event: Event) -> Decision:
+        """Say where an event goes."""
+        data = mask_event_data(event.data, self._masking)
+        try:
+            routed = self._catalogue.route(event, data)
+        except UnroutableError as exc:
+            return self._bury(
+                entry, Reason.UNROUTABLE, str(exc), _event_json(event, data), event
+            )
+        targets: list[tuple[str, Mapping[str, str | bytes]]] = [
+            (
+                self._keys.lane(item.channel, urgent=item.priority.urgent),
+                {"notification": encode(item)},
+            )
+            for item in routed.notifications
+        ]
+        dead = None
+        if routed.unknown_channels:
+            dead = Reason.UNKNOWN_CHANNEL
+            detail = f"stakeholders: no channel {', '.join(routed.unknown_channels)}; add it to [channels] or correct the event"
+            body = _event_json(event, data, stakeholders=routed.unknown_channels)
+            targets.append((self._keys.dead, self._letter(entry, dead, detail, body, event)))
+        move = Move(
+            self._stream,
+            entry.id,
+            tuple(targets),
+            delete=False,
+            mark=self._keys.seen(event.id),
+            mark_seconds=self._settings.event_ttl_seconds,
+        )
+        return Decision(move, event, dead, notifications=routed.notifications)
+
+    def _bury(
+        self, entry: Entry, reason: Reason, detail: str, body: str, event: Event | None = None
+    ) -> Decision:
+        letter = self._letter(entry, reason, detail, body, event)
+        move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
+        return Decision(move, event, reason, detail)
+
+    def _bury_unread(
+        self, entry: Entry, reason: Reason, detail: str, fields: Mapping[bytes, bytes]
+    ) -> Decision:
+        """Bury an entry that did not become an event, with what can be read of it."""
+        known = legible(fields)
+        signer = self._signers.signer(fields)
+        if signer is not None:
+            known["signer"] = signer
+        size = entry.withheld_bytes or size_bytes(fields)
+        whole = not entry.withheld_bytes and size <= self._largest_bytes
+        body = raw_fields(fields) if whole else shortened_fields(fields, size)
+        letter = self._letter(entry, reason, detail, body, None, known)
+        move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
+        return Decision(move, None, reason, detail)
+
+    def _letter(
+        self,
+        entry: Entry,
+        reason: Reason,
+        detail: str,
+        body: str,
+        event: Event | None,
+        read: Mapping[str, str] | None = None,
+    ) -> dict[str, str | bytes]:
+        known = dict(read or {})
+        if event is not None:
+            known = {
+                "event_type": event.type,
+                "event_id": event.id,
+                "correlation_id": event.correlation_id,
+            }
+        return of_entry(
+            "intake",
+            reason,
+            detail,
+            event=body,
+            source=(self._stream, entry.id),
+            at=self._now(),
+            known=known,
+        )
+
+
+def _event_json(
+    event: Event, data: dict[str, JsonValue], *, stakeholders: tuple[str, ...] | None = None
+) -> str:
+    wanted = stakeholders or event.stakeholders
+    members: dict[str, JsonValue] = {
+        "type": event.type,
+        "id": event.id,
+        "correlation_id": event.correlation_id,
+        "time": event.time.isoformat(),
+        "priority": event.priority.value if event.priority else None,
+        "stakeholders": list(wanted) if wanted else None,
+        "lang": event.lang,
+        "source": event.source,
+        "traceparent": event.traceparent,
+        "tracestate": event.tracestate,
+        "data": data,
+    }
+    kept = {name: value for name, value in members.items() if value is not None}
+    return to_json_bytes({"event": kept}).decode()

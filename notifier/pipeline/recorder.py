@@ -1,0 +1,241 @@
+"""Third stage: outcomes go into Postgres in batches, then leave their stream."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from notifier.broker.entries import ALONE, Entry
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.hop import HopResult, Move
+from notifier.broker.keys import Keys
+from notifier.broker.leases import Leases
+from notifier.config import RecorderSettings, RedisSettings
+from notifier.dead_letters.model import RECORDER, Reason, of_entry, poison_detail
+from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
+from notifier.pipeline.alone import Alone, TakenOverError
+from notifier.pipeline.audit_trail import FirstLook
+from notifier.pipeline.spans import record_spans
+from notifier.pipeline.stage import Every, Measured, in_order, still_there
+from notifier.telemetry import metrics
+from notifier.telemetry.logs import log_unforeseen
+from notifier.telemetry.spans import Spans
+
+_GATHER_SECONDS = 0.05
+"""After a batch that was not full: what ends meanwhile shares the next transaction. Nobody waits for a row."""
+
+_LATEST_SECONDS = 4e9
+"""In the year 2096: an id beyond it was made up, and no calendar can hold the highest."""
+
+_BYTES_IN_HAND = 8 * 2**20
+_OUTCOME_BYTES = 16_000
+"""What one has at first; most have less."""
+
+log = structlog.get_logger(__name__)
+
+
+class OutcomeStore(Protocol):
+    """What the recorder needs of Postgres."""
+
+    async def record(
+        self,
+        outcomes: Sequence[bytes],
+        *,
+        store_cards: bool,
+        arrived: Sequence[float],
+        looks: Sequence[FirstLook],
+    ) -> None:
+        """Write all in one transaction, idempotently.
+
+        Raises StoreError (away; StatementTimeoutError: too slow for so many) or OutcomeError (refused).
+        """
+
+
+class Recorder:
+    """Reads one event stream's outcomes."""
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        stream: str,
+        *,
+        store: OutcomeStore,
+        leases: Leases,
+        settings: RecorderSettings,
+        redis_settings: RedisSettings,
+        looks: Callable[[datetime], Sequence[FirstLook]],
+        now: Callable[[], datetime],
+        spans: Spans | None = None,
+    ) -> None:
+        """`looks` says when the escalation scheduler looks at rows that wait since then or later."""
+        self._group = group
+        self._keys = Keys(stream)
+        self._store = store
+        self._leases = leases
+        self._settings = settings
+        self._redis = redis_settings
+        self._looks = looks
+        self._now = now
+        self._spans = spans
+        self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+        self._in_hand: list[Entry] = []
+        self._most = settings.batch
+        self._full = False
+        """The last read found as many as it had asked for."""
+        self._size = Measured(most_bytes=_BYTES_IN_HAND, entry_bytes=_OUTCOME_BYTES)
+
+    def use(self, settings: RecorderSettings) -> None:
+        """Go on with other settings from the next batch on."""
+        self._settings = settings
+
+    async def turn(self) -> int:
+        """Record one batch; a batch that Postgres could not take stays in hand for the next turn.
+
+        One that ran into the statement timeout is tried in halves: a whole one would run into it every time. From then on
+        batches grow again step by step.
+        """
+        if not self._in_hand:
+            self._in_hand = [
+                entry
+                for entry in await self._next()
+                if self._leases.hold(entry.stream, entry.id)
+            ]
+        entries = self._batch()
+        if not entries:
+            return 0
+        began_ns = time.time_ns() if self._spans is not None else 0
+        try:
+            moves = await self._moves(entries)
+        except StatementTimeoutError:
+            self._most = max(1, len(entries) // 2)
+            raise
+        results = await self._group.hop(moves)
+        for entry in entries:
+            self._leases.drop(entry.stream, entry.id)
+        refused = [
+            move.entry_id
+            for move, result in zip(moves, results, strict=True)
+            if result is HopResult.REFUSED
+        ]
+        if refused:
+            # A dead letter, for whose key Redis refuses it; it is tried again after a lease.
+            self._claim.later()
+            await self._group.put_back(self._keys.outcomes, refused)
+        self._in_hand = self._in_hand[len(entries) :]
+        if self._spans is not None:
+            record_spans(self._spans, entries, began_ns=began_ns)
+        self._most = min(self._settings.batch, self._most + 1 + self._most // 10)
+        self._measure(entries)
+        log.debug("outcomes_recorded", count=len(entries))
+        if not self._in_hand and not self._full:
+            await asyncio.sleep(_GATHER_SECONDS)
+        return len(entries)
+
+    def _batch(self) -> list[Entry]:
+        """Return what goes into the next transaction: one that goes alone, or those before the first that does."""
+        entries = self._in_hand[: self._most]
+        alone = [each.deliveries >= ALONE for each in entries]
+        return entries[: max(1, alone.index(True))] if any(alone) else entries
+
+    async def _moves(self, entries: Sequence[Entry]) -> list[Move]:
+        """Record entries; returns how they leave their stream."""
+        first, most = entries[0], self._redis.max_deliveries
+        if first.is_poison(most):
+            return [self._bury(first, Reason.POISON, poison_detail(first.deliveries))]
+        if not first.goes_alone(most):
+            return await self._record(entries)
+        try:
+            return await Alone(self._group, first).do(partial(self._record, entries))
+        except TakenOverError:
+            return []
+
+    def _measure(self, entries: Sequence[Entry]) -> None:
+        metrics.RECORDED.labels(self._keys.stream).inc(len(entries))
+        now_ms = self._now().timestamp() * 1000
+        delays = metrics.RECORDER_DELAY.labels(self._keys.stream)
+        for entry in entries:
+            delays.observe(max(0.0, now_ms / 1000 - _arrived(entry)))
+
+    async def _next(self) -> list[Entry]:
+        stream, batch = self._keys.outcomes, self._size.count(self._settings.batch)
+        entries: list[Entry] = []
+        if self._claim.due():
+            entries = await self._group.claim(
+                stream, idle_seconds=self._redis.lease_seconds, count=batch
+            )
+        if entries:
+            self._claim.again()
+        else:
+            entries = await self._group.read(
+                [stream], count=batch, block_seconds=self._redis.block_seconds
+            )
+        self._full = len(entries) >= batch
+        self._size.learn(entries)
+        return in_order(still_there(entries))
+
+    async def _record(self, entries: Sequence[Entry]) -> list[Move]:
+        large = [
+            self._bury(each, Reason.UNRECORDABLE, f"has {each.withheld_bytes} bytes")
+            for each in entries
+            if each.withheld_bytes
+        ]
+        if large:
+            small = [each for each in entries if not each.withheld_bytes]
+            return [*large, *(await self._record(small) if small else [])]
+        arrived = [_arrived(entry) for entry in entries]
+        try:
+            await self._store.record(
+                [_outcome(entry) for entry in entries],
+                store_cards=self._settings.store_cards,
+                arrived=arrived,
+                looks=self._looks(datetime.fromtimestamp(min(arrived), UTC)),
+            )
+        except UnreachableError:
+            raise
+        except Exception as exc:
+            if not isinstance(exc, OutcomeError):
+                log_unforeseen("outcomes_failed", exc, count=len(entries))
+            if len(entries) == 1:
+                return [self._bury(entries[0], *_refusal(entries[0], exc))]
+            # One is at fault, or they are too much together: halves find that out in few statements.
+            half = len(entries) // 2
+            return [*await self._record(entries[:half]), *await self._record(entries[half:])]
+        return [Move(entry.stream, entry.id) for entry in entries]
+
+    def _bury(self, entry: Entry, reason: Reason, detail: str) -> Move:
+        letter = of_entry(
+            RECORDER,
+            reason,
+            detail,
+            event=_outcome(entry),
+            source=(entry.stream, entry.id),
+            at=self._now(),
+        )
+        metrics.DEAD_LETTERS.labels(reason.value).inc()
+        log.error("outcome_dead_lettered", entry_id=entry.id, reason=reason.value)
+        return Move(entry.stream, entry.id, ((self._keys.dead, letter),))
+
+
+def _refusal(entry: Entry, exc: Exception) -> tuple[Reason, str]:
+    """Say why one outcome cannot be recorded."""
+    if isinstance(exc, OutcomeError):
+        return (
+            Reason.UNRECORDABLE,
+            "Postgres refused this outcome; see the log of the database",
+        )
+    return Reason.INTERNAL_ERROR, log_unforeseen("outcome_failed", exc, entry_id=entry.id)
+
+
+def _arrived(entry: Entry) -> float:
+    """Return when Redis took an outcome, in Unix seconds: its ids are milliseconds since 1970, and a number."""
+    return min(int(entry.id.partition("-")[0]) / 1000, _LATEST_SECONDS)
+
+
+def _outcome(entry: Entry) -> bytes:
+    return (entry.fields or {}).get(b"outcome", b"{}")

@@ -1,0 +1,172 @@
+"""The spans of the three stages: what each is called and what it says, never an event's data or a webhook's path.
+
+Attributes follow OpenTelemetry's conventions for messaging and HTTP; url.full is left out, for a webhook's URL is its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Self
+
+from notifier.broker.entries import Entry
+from notifier.events.entry import Event
+from notifier.events.notification import Notification
+from notifier.pipeline.delivery.result import Ended, identity
+from notifier.teams.sender import Address, Answer
+from notifier.telemetry.logs import log_unforeseen
+from notifier.telemetry.spans import Kind, Span, Spans, Value
+
+
+def intake_span(spans: Spans, event: Event) -> Span:
+    """Begin the span of an event's intake; it continues the producer's trace, or begins one."""
+    attributes: dict[str, Value] = {
+        **_messaging("intake", event.stream, event.entry_id, event.correlation_id),
+        "notifier.event.id": event.id,
+        "notifier.event.type": event.type,
+    }
+    return spans.begin(
+        "intake", Kind.CONSUMER, attributes, parent=event.traceparent, state=event.tracestate
+    )
+
+
+class DeliverySpan:
+    """The span of a card's delivery, from its first attempt until its outcome is kept.
+
+    A digest that joins several traces begins one of its own, with a link to each.
+    """
+
+    def __init__(self, spans: Spans, batch: Sequence[tuple[Entry, Notification]]) -> None:
+        entry, first = batch[0]
+        traces = [each.traceparent for _, each in batch if each.traceparent]
+        together = len(batch) == 1 or (
+            len(traces) == len(batch) and len({trace[3:35] for trace in traces}) == 1
+        )
+        self._digest = len(batch) > 1
+        self._span = spans.begin(
+            "deliver",
+            Kind.CONSUMER,
+            {
+                **_messaging("deliver", entry.stream, entry.id, first.correlation_id),
+                "messaging.batch.message_count": len(batch),
+                "notifier.channel": first.channel,
+                "notifier.event.id": first.event_id,
+                "notifier.event.type": first.event_type,
+                "notifier.notification.id": first.id,
+                "notifier.priority": first.priority.value,
+            },
+            parent=first.traceparent if together else None,
+            state=first.tracestate if together else None,
+            links=traces if self._digest else (),
+        )
+        self._ended: Ended | None = None
+
+    @property
+    def traceparent(self) -> str:
+        """Return its place in the trace."""
+        return self._span.traceparent
+
+    def seen(self, ended: Ended) -> Ended:
+        """Note how it ended; returns that with what recording it goes on from."""
+        self._ended = ended
+        return ended.of_span("" if self._digest else self.traceparent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        ended = self._ended
+        if ended is None or kind is not None:
+            self._span.end({"notifier.result": "left_to_another_process"})
+            return
+        refused = ended.refused
+        attributes: dict[str, Value] = {
+            "notifier.result": "dead_lettered" if refused else "delivered",
+            "notifier.attempts": ended.tried.count,
+        }
+        if ended.template:
+            attributes["notifier.card"] = ended.template
+        self._span.end(attributes, error=refused.reason.value if refused else None)
+
+
+def delivery_span(
+    spans: Spans | None, batch: Sequence[tuple[Entry, Notification]]
+) -> AbstractContextManager[DeliverySpan | None]:
+    """Begin the span of a delivery where spans are made; one that fails unforeseen withholds no card."""
+    if spans is None:
+        return nullcontext()
+    try:
+        return DeliverySpan(spans, batch)
+    except Exception as exc:
+        log_unforeseen("delivery_not_traced", exc, **identity(batch[0][1]))
+        return nullcontext()
+
+
+def post_span(
+    spans: Spans, notification: Notification, address: Address, *, resends: int
+) -> Span:
+    """Begin the span of one attempt."""
+    attributes: dict[str, Value] = {
+        "http.request.method": "POST",
+        "url.scheme": address.scheme,
+        "server.address": address.host,
+        "server.port": address.port,
+        "notifier.channel": notification.channel,
+    }
+    if resends:
+        attributes["http.request.resend_count"] = resends
+    return spans.begin(
+        "POST",
+        Kind.CLIENT,
+        attributes,
+        parent=notification.traceparent,
+        state=notification.tracestate,
+    )
+
+
+def end_post_span(span: Span, answer: Answer) -> None:
+    """End the span of an attempt with its answer."""
+    if answer.status is None:
+        span.end({}, error="no_answer")
+        return
+    attributes = {"http.response.status_code": answer.status}
+    span.end(attributes, error=None if answer.error is None else str(answer.status))
+
+
+def record_spans(spans: Spans, entries: Sequence[Entry], *, began_ns: int) -> None:
+    """Make a span of each outcome that was recorded, in its own trace; `began_ns` is when the batch began."""
+    for entry in entries:
+        parent = (entry.fields or {}).get(b"traceparent", b"").decode(errors="replace")
+        if not parent:
+            continue
+        attributes: dict[str, Value] = {
+            **_messaging("record", entry.stream, entry.id, None),
+            "messaging.batch.message_count": len(entries),
+            "db.system.name": "postgresql",
+            "db.collection.name": "teams_notifications",
+        }
+        span = spans.begin(
+            "record", Kind.CONSUMER, attributes, parent=parent, started_ns=began_ns
+        )
+        span.end({})
+
+
+def _messaging(
+    operation: str, stream: str, entry_id: str, correlation_id: str | None
+) -> dict[str, Value]:
+    attributes: dict[str, Value] = {
+        "messaging.system": "redis",
+        "messaging.destination.name": stream,
+        "messaging.operation.name": operation,
+        "messaging.operation.type": "process",
+        "messaging.message.id": entry_id,
+    }
+    if correlation_id is not None:
+        attributes["messaging.message.conversation_id"] = correlation_id
+    return attributes

@@ -1,0 +1,166 @@
+"""What every stage does around its work: turn after turn, through outages, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+
+from notifier.broker.entries import ALONE, Entry
+from notifier.errors import InternalError, UnreachableError
+from notifier.events.entry import size_bytes
+from notifier.telemetry import progress
+from notifier.telemetry.health import Health
+from notifier.telemetry.logs import log_unforeseen
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+FIRST_WAIT_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 5.0
+MOST_UNFORESEEN = 10
+"""After so many failures in a row that are no server's a loop gives up, and the process ends: some 25 seconds."""
+
+
+def leave_if_cancelled() -> None:
+    """Raise CancelledError if this task is to end, though something below has swallowed that.
+
+    Before Python 3.12 asyncio.wait_for() may: it returns what came at the same moment.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def unless_stray(work: Awaitable[Result]) -> Result:
+    """Return what the work returns.
+
+    Raises:
+        InternalError: It was cancelled, and this task was not: a library let a cancellation of its own out.
+    """
+    try:
+        return await work
+    except asyncio.CancelledError as exc:
+        leave_if_cancelled()
+        raise InternalError("was cancelled, which nobody asked for") from exc
+
+
+async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait; returns True at once when `stop` is or becomes set."""
+    leave_if_cancelled()
+    if stop.is_set() or seconds <= 0:
+        return stop.is_set()
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def keep_turning(
+    turn: Callable[[], Awaitable[object]], *, part: str, stop: asyncio.Event, health: Health
+) -> None:
+    """Call `turn` until `stop`; while a server is away, wait with growing pauses and say so once.
+
+    Raises:
+        InternalError: A turn has failed unforeseen MOST_UNFORESEEN times in a row.
+    """
+    health.expect(part)
+    wait = FIRST_WAIT_SECONDS
+    in_a_row = 0
+
+    def beat(seconds: float) -> None:
+        # Not when this loop has ended: what it started may go on for a while.
+        if part in health.beats:
+            health.beat(part, time.monotonic() + seconds)
+
+    progress.listen(beat)
+    while not stop.is_set():
+        leave_if_cancelled()
+        health.beat(part, time.monotonic())
+        try:
+            await unless_stray(turn())
+        except UnreachableError as exc:
+            if health.fails(part, str(exc)):
+                log.warning("stage_waiting", stage=part, reason=str(exc))
+            await sleep_unless(stop, wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+        except Exception as exc:
+            in_a_row += 1
+            why = log_unforeseen("stage_failed", exc, stage=part, in_a_row=in_a_row)
+            health.fails(part, why)
+            if in_a_row >= MOST_UNFORESEEN:
+                raise InternalError(f"{part} {why}") from exc
+            await sleep_unless(stop, wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+        else:
+            wait, in_a_row = FIRST_WAIT_SECONDS, 0
+            if health.works(part):
+                log.info("stage_working", stage=part)
+    health.rests(part)
+
+
+def still_there(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries without those that vanished while they were in a dead process's hand, which are lost: the log says so."""
+    found = [entry for entry in entries if entry.fields is not None]
+    if len(found) < len(entries):
+        log.error(
+            "entries_lost",
+            entries=[f"{each.stream} {each.id}" for each in entries if each.fields is None],
+            fix="something else trims or deletes in this stream (XADD with MAXLEN, XTRIM, XDEL): see that it does not",
+        )
+    return found
+
+
+def in_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries in their order, but those that go alone behind the others, the likeliest to kill the process last."""
+    return sorted(entries, key=lambda each: each.deliveries if each.deliveries >= ALONE else 0)
+
+
+class Measured:
+    """How many entries to read at once, by the size of those read lately, so that they probably have `most_bytes` at most."""
+
+    def __init__(self, *, most_bytes: int, entry_bytes: float) -> None:
+        self._most_bytes = most_bytes
+        self._entry_bytes = entry_bytes
+
+    def count(self, most: int) -> int:
+        """Return how many to read, `most` at most."""
+        return max(1, min(most, int(self._most_bytes / self._entry_bytes)))
+
+    def learn(self, entries: Sequence[Entry]) -> None:
+        """Look at what was read."""
+        sizes = [size_bytes(entry.fields) for entry in entries if entry.fields]
+        if sizes:
+            # A large one is believed at once, that there are none any more only by and by.
+            self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
+
+
+class Every:
+    """True once per interval; `clock` gives monotonic seconds."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Tell whether the interval has passed since this last said so."""
+        now = self._clock()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+    def again(self) -> None:
+        """Be due at once: there may be more."""
+        self._next = 0.0
+
+    def later(self) -> None:
+        """Be due when the interval has passed from now on, whatever was asked for."""
+        self._next = self._clock() + self._seconds
