@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from notifier.cards.renderer import CardPainter, load_cards
+from notifier.cards.renderer import CardRenderer, load_cards
 from notifier.config import assets, load_config
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue
@@ -87,7 +87,7 @@ def _context() -> dict[str, JsonValue]:
     [first, *_] = (
         Catalogue(config.routes, config.channels).route(event, event.data).notifications
     )
-    context = CardPainter(load_cards(assets.cards_dir()), config, None).context(first)
+    context = CardRenderer(load_cards(assets.cards_dir()), config, None).context(first)
     return {**context, "links": {name: f"https://notify.example.sa/{name}" for name in LINKS}}
 
 

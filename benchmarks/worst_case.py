@@ -13,16 +13,16 @@ import structlog
 
 from notifier.broker.entries import Entry
 from notifier.broker.keys import Keys
-from notifier.cards.renderer import CardPainter, Cards, load_cards
+from notifier.cards.renderer import CardRenderer, Cards, load_cards
 from notifier.config import Config, assets, load_config
 from notifier.events.json_in import MAX_VALUES
 from notifier.events.masking import Masking
 from notifier.events.notification import Notification, decode
-from notifier.events.outcome import Tried
+from notifier.events.outcome import Attempts
 from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
 from notifier.pipeline.delivery.rendering import Drawing
-from notifier.pipeline.delivery.result import Ended, Refused
+from notifier.pipeline.delivery.result import DeliveryResult, Failure
 from notifier.pipeline.intake import Intake
 
 STREAM = "bench:events"
@@ -103,7 +103,9 @@ class Bench:
 
     def __init__(self, config: Config, cards: Cards) -> None:
         self._config = config
-        painter = CardPainter(cards, config, lambda *_: "https://notify.example/a/" + "x" * 200)
+        painter = CardRenderer(
+            cards, config, lambda *_: "https://notify.example/a/" + "x" * 200
+        )
         self._drawing = Drawing(painter, config.delivery.max_card_bytes, 10)
         group: Any = None  # decide() does no I/O
         self._intake = Intake(
@@ -134,10 +136,10 @@ class Bench:
     def _delivered(self, card: str, label: str, item: Notification) -> Iterator[Step]:
         entry = Entry("lane", "1-1", {})
         drawn, seconds = timed(lambda: self._drawing.draw(entry, item))
-        refused = drawn if isinstance(drawn, Refused) else None
+        refused = drawn if isinstance(drawn, Failure) else None
         yield Step(seconds, "card", card, label, refused.reason if refused else "posted")
-        body = None if isinstance(drawn, Refused) else drawn.body
-        ended = Ended(Tried(), refused, card, body)
+        body = None if isinstance(drawn, Failure) else drawn.body
+        ended = DeliveryResult(Attempts(), refused, card, body)
         now = datetime.now(UTC)
         _, seconds = timed(lambda: ended.move(entry, item, Keys(STREAM), host="h", at=now))
         yield Step(seconds, "settle", card, label, "")

@@ -16,7 +16,7 @@ from notifier.broker.hop import HopResult, Move, pack
 from notifier.broker.keys import Keys
 from notifier.broker.pages import Page, Span, read_page
 from notifier.broker.refusals import of_another_type, refusal
-from notifier.broker.stats_views import Floor, Glance, number_of
+from notifier.broker.stats_views import Floor, ScanResult, number_of
 from notifier.broker.stream_ids import LAST
 from notifier.errors import StreamError
 
@@ -151,7 +151,7 @@ class ConsumerGroup(Consumer):
         wanted: Mapping[str, str],
         limit: int,
         looks: int,
-    ) -> Glance:
+    ) -> ScanResult:
         """Look at up to `looks` dead letters between two ids (as XREVRANGE and XRANGE take them) for up to `limit` wanted ones.
 
         Raises:
@@ -162,7 +162,7 @@ class ConsumerGroup(Consumer):
         complete, last, found = await self._run(
             "letters", [dead], [command, start, stop, limit, looks, *pairs]
         )
-        return Glance(
+        return ScanResult(
             bool(complete),
             last.decode(),
             tuple((entry_id.decode(), _texts(fields)) for entry_id, fields in found),

@@ -20,7 +20,7 @@ Fields = Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Spotted:
+class SearchHit:
     """An entry that was looked for."""
 
     id: str
@@ -30,10 +30,10 @@ class Spotted:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SearchResult:
     """What a look at a stream has found."""
 
-    spotted: tuple[Spotted, ...]
+    spotted: tuple[SearchHit, ...]
     length: int
     """Entries that the stream held."""
     looked_at: int
@@ -42,7 +42,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class PendingEntry:
     """Who has an entry in hand."""
 
     consumer: str
@@ -60,7 +60,7 @@ class _Place:
     newest_first: bool = False
 
 
-class Peek:
+class StreamSearch:
     """Reads only; every method raises StreamError when Redis is away or refuses."""
 
     def __init__(self, client: Client, settings: RedisSettings) -> None:
@@ -94,7 +94,7 @@ class Peek:
                 return _text(group["last-delivered-id"])
         return None
 
-    async def in_hand(self, stream: str, entry_id: str) -> Hand | None:
+    async def in_hand(self, stream: str, entry_id: str) -> PendingEntry | None:
         """Return who has an entry in hand, None when nobody has."""
         async with self._errors():
             try:
@@ -108,7 +108,7 @@ class Peek:
         if not reply:
             return None
         [pending] = reply
-        return Hand(
+        return PendingEntry(
             _text(pending["consumer"]),
             pending["time_since_delivered"] / 1000,
             int(pending["times_delivered"]),
@@ -135,7 +135,7 @@ class Peek:
         at_most: int,
         page: int,
         limit: int,
-    ) -> Look:
+    ) -> SearchResult:
         """Look for entries in a short stream from end to end, in a long one at both ends and from `since_ms` on.
 
         Args:
@@ -153,20 +153,22 @@ class Peek:
             places.insert(0, _Place("+", counted=True, newest_first=True))
             if since_ms is not None:
                 places.append(_Place(f"{since_ms}-0"))
-        found: dict[str, Spotted] = {}
+        found: dict[str, SearchHit] = {}
         looked = 0
         for place in places:
             async for number, entry_id, fields in self._entries(stream, place, at_most, page):
                 looked += 1
                 if entry_id not in found and wanted(fields):
                     position = length - number + 1 if place.newest_first else number
-                    found[entry_id] = Spotted(
+                    found[entry_id] = SearchHit(
                         entry_id, fields, position if place.counted else None
                     )
                     if len(found) >= limit:
                         break
         spotted = sorted(found.values(), key=lambda entry: order(entry.id))
-        return Look(tuple(spotted), length, min(looked, length), more=len(found) >= limit)
+        return SearchResult(
+            tuple(spotted), length, min(looked, length), more=len(found) >= limit
+        )
 
     async def _entries(
         self, stream: str, place: _Place, at_most: int, page: int

@@ -23,7 +23,7 @@ URGENCIES: tuple[Urgency, ...] = ("urgent", "normal")
 
 
 @dataclass(frozen=True, slots=True)
-class StreamState:
+class StreamStats:
     """One stream at one moment."""
 
     waiting: int
@@ -50,18 +50,18 @@ class StreamState:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class EventStreamStats:
     """Everything that belongs to one event stream."""
 
     stream: str
-    events: StreamState
-    outcomes: StreamState
-    dead: StreamState
-    lanes: Mapping[tuple[str, Urgency], StreamState]
+    events: StreamStats
+    outcomes: StreamStats
+    dead: StreamStats
+    lanes: Mapping[tuple[str, Urgency], StreamStats]
     """By channel and urgency."""
 
 
-class Lookout:
+class StreamStatsReader:
     """Looks at streams without touching them."""
 
     def __init__(self, client: Client, settings: RedisSettings) -> None:
@@ -75,7 +75,7 @@ class Lookout:
             with suppress(NoPermissionError):
                 await self._client.ping()
 
-    async def overview(self, stream: str, channels: Sequence[str]) -> Overview:
+    async def overview(self, stream: str, channels: Sequence[str]) -> EventStreamStats:
         """Look at an event stream and the lanes of these channels; one command, whatever waits.
 
         Raises:
@@ -88,22 +88,24 @@ class Lookout:
             [stream, keys.outcomes, keys.dead, *lanes],
             [_KEPT, _DELETED, _NO_GROUP, *[_DELETED] * len(lanes)],
         )
-        return Overview(stream, events, outcomes, dead, dict(zip(labels, rest, strict=True)))
+        return EventStreamStats(
+            stream, events, outcomes, dead, dict(zip(labels, rest, strict=True))
+        )
 
-    async def actions(self) -> StreamState:
+    async def actions(self) -> StreamStats:
         """Look at the actions of people that wait for Postgres; raises StreamError."""
         [state] = await self._look([accepted_stream(self._settings.group)], [_DELETED])
         return state
 
-    async def _look(self, keys: Sequence[str], kinds: Sequence[str]) -> list[StreamState]:
+    async def _look(self, keys: Sequence[str], kinds: Sequence[str]) -> list[StreamStats]:
         argv = [self._settings.group, _COUNTED_AT_MOST, *kinds]
         async with redis_errors(self._client, self._settings.url):
             return [_state(row) for row in await self._script.run(self._client, keys, argv)]
 
 
-def _state(row: Sequence[int]) -> StreamState:
+def _state(row: Sequence[int]) -> StreamStats:
     waiting, age_ms, pending, group, consumers, silent_ms, added, length = map(int, row)
-    return StreamState(
+    return StreamStats(
         waiting,
         max(0, age_ms) / 1000,
         pending,

@@ -23,7 +23,7 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class ScanResult:
     """What a bounded look through dead letters found."""
 
     complete: bool

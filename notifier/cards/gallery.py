@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from notifier.cards.check.schema import told_faults
+from notifier.cards.check.schema import worded_faults
 from notifier.cards.fit import posted_card
 from notifier.cards.html import script_texts
-from notifier.cards.renderer import CardPainter, Cards, layered
+from notifier.cards.renderer import CardRenderer, Cards, layered
 from notifier.config import Config
 from notifier.errors import CardError, NotifierError
 from notifier.events.digest import digest_of
@@ -55,7 +55,7 @@ def draw_samples(
     Raises:
         CardError: A sample is no event, or its card cannot be drawn; names its file.
     """
-    painter = CardPainter(
+    painter = CardRenderer(
         cards, config, lambda number, action, _: f"https://notify.invalid/a/{action}/{number}"
     )
     catalogue = Catalogue(config.routes, config.channels)
@@ -96,7 +96,7 @@ def _languages(cards: Cards, notification: Notification) -> list[str]:
     return sorted({"en", *others}, key=lambda lang: (lang != "en", lang))
 
 
-def _drawing(painter: CardPainter, notification: Notification, config: Config) -> Drawing:
+def _drawing(painter: CardRenderer, notification: Notification, config: Config) -> Drawing:
     drawn = painter.draw(notification)
     card = posted_card(
         drawn.card,
@@ -110,7 +110,7 @@ def _drawing(painter: CardPainter, notification: Notification, config: Config) -
         str(notification.priority),
         counted_size(to_json_bytes(card)),
         card,
-        told_faults(card),
+        worded_faults(card),
     )
 
 

@@ -61,7 +61,7 @@ _NPHIES_LINKS = {"nphies_portal", "nphies_status", "nphies_docs"}
 _MORE_LINKS = ("view_claim", "logs", "dashboard", "flower", "acknowledge")
 
 
-class DrawnCard(NamedTuple):
+class Card(NamedTuple):
     """A card as it came out."""
 
     template: str
@@ -205,7 +205,7 @@ def _card_fix(name: str, names: Collection[str]) -> str:
     return f'write card = "{near[0]}", or add it there' if near else "add it there or correct the route"  # fmt: skip
 
 
-class CardPainter:
+class CardRenderer:
     """Draws notifications; pure but for what `action_link` does."""
 
     def __init__(self, cards: Cards, config: Config, action_link: ActionLink | None) -> None:
@@ -217,7 +217,7 @@ class CardPainter:
         self._action_link = action_link
         self._shown: dict[str, frozenset[str] | None] = {}
 
-    def draw(self, notification: Notification) -> DrawnCard:
+    def draw(self, notification: Notification) -> Card:
         """Return the card, with a dash wherever its template finds no value.
 
         Raises:
@@ -240,7 +240,7 @@ class CardPainter:
             if name not in self._shown:
                 self._shown[name] = shown_fields(template)
             unused = unused_fields(notification.data, self._shown[name])
-        return DrawnCard(name, card, tuple(gaps), _more_link(context), unused)
+        return Card(name, card, tuple(gaps), _more_link(context), unused)
 
     def acknowledge_link(self, notification: Notification) -> str | None:
         """Return the signed link under which someone takes this notification; None without a public URL."""

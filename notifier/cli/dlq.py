@@ -44,11 +44,11 @@ from notifier.cli.tables import print_table
 from notifier.cli.times import METAVAR
 from notifier.config import Config
 from notifier.dead_letters import listing as deadletters
-from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.dead_letters.listing import DeadLetter, Filter
 from notifier.dead_letters.model import Reason
 from notifier.dead_letters.replay import Replayer
-from notifier.dead_letters.service import DeadLetterDesk
+from notifier.dead_letters.service import DeadLetterService
 from notifier.errors import NotifierError, UnreachableError
 from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
@@ -202,7 +202,7 @@ def replay(
     loaded = settings(config)
     require_channel(loaded, to, "--to")
 
-    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> _Told:
+    async def one(desk: DeadLetterService, letter: DeadLetter) -> _Told:
         if dry_run:
             return _Told(f"would go to {', '.join(await desk.places(letter, edited, to))}")
         replayed = await desk.replay(
@@ -236,7 +236,7 @@ def discard(
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
 
-    async def one(desk: DeadLetterDesk, letter: DeadLetter) -> _Told:
+    async def one(desk: DeadLetterService, letter: DeadLetter) -> _Told:
         if dry_run:
             return _Told("would be discarded")
         done = await desk.discard(letter, who=by or getpass.getuser(), why=why)
@@ -276,7 +276,7 @@ def _each(
     config: Config,
     ids: Sequence[str] | None,
     wanted: Filter,
-    work: Callable[[DeadLetterDesk, DeadLetter], Awaitable[_Told]],
+    work: Callable[[DeadLetterService, DeadLetter], Awaitable[_Told]],
     *,
     rate: float,
     verb: str,
@@ -285,13 +285,13 @@ def _each(
     masking = Masking.of(config.masking.fields, config.masking.exempt)
 
     async def run(group: ConsumerGroup) -> int:
-        log = DeadLetterLog(
+        log = DeadLetterAudit(
             config.database.url, connect_timeout_seconds=config.database.connect_timeout_seconds
         )
         replayer = Replayer(
             Catalogue(config.routes, config.channels), masking, config.intake.max_event_bytes
         )
-        desk = DeadLetterDesk(group, log, replayer)
+        desk = DeadLetterService(group, log, replayer)
         try:
             failed = done = others = 0
             console = Console(stderr=True)

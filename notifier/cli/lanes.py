@@ -30,8 +30,8 @@ from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.events.notification import decode
-from notifier.events.outcome import Tried
-from notifier.pipeline.delivery.result import Ended, Refused
+from notifier.events.outcome import Attempts
+from notifier.pipeline.delivery.result import DeliveryResult, Failure
 
 app = typer.Typer(
     help="Lanes: what waits for each channel, and how to empty those of a channel that is no more.",
@@ -181,5 +181,5 @@ def _move(entry: Entry, keys: Keys, detail: str) -> Move:
             at=at,
         )
         return Move(entry.stream, entry.id, ((keys.dead, letter),))
-    ended = Ended(Tried(), Refused(Reason.UNKNOWN_CHANNEL, detail))
+    ended = DeliveryResult(Attempts(), Failure(Reason.UNKNOWN_CHANNEL, detail))
     return ended.move(entry, notification, keys, host=None, at=at)

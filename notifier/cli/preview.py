@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from notifier.cards.check.seal import Folder
 from notifier.cards.check.variants import Fields, read_fields
 from notifier.cards.data_fields import shown_fields, unused_fields
-from notifier.cards.renderer import CardPainter, Cards, card_folders, checked_cards
+from notifier.cards.renderer import CardRenderer, Cards, card_folders, checked_cards
 from notifier.cli.event_input import accepted
 from notifier.config import Config
 from notifier.errors import CardError, EventError, TemplateError
@@ -39,7 +39,7 @@ def preview_cards(
     routed = Catalogue(config.routes, config.channels).route(event, data)
     if routed.unknown_channels:
         raise EventError("stakeholders", _no_channel(routed.unknown_channels, config.channels))
-    painter = CardPainter(cards, config, None)
+    painter = CardRenderer(cards, config, None)
     return [
         (item, painter.draw(item._replace(card=card or item.card)).card)
         for item in routed.notifications

@@ -21,7 +21,7 @@ from notifier.cli.options import ConfigOption, found_secrets, plain, settings, w
 from notifier.cli.times import METAVAR, period
 from notifier.config import Config
 from notifier.config.secrets import signers
-from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.errors import NotifierError
 from notifier.events.entry import Event, parse_entry, with_believed_time
 from notifier.events.masking import Masking, mask_event_data
@@ -90,7 +90,7 @@ def replay_events(
     delivered_since = datetime.now(UTC) if force else _EVER
 
     async def run(group: ConsumerGroup) -> tuple[int, int]:
-        log = DeadLetterLog(
+        log = DeadLetterAudit(
             loaded.database.url, connect_timeout_seconds=loaded.database.connect_timeout_seconds
         )
         again = kept = 0
@@ -208,7 +208,7 @@ def _is_forged(
 
 async def _undelivered(
     group: ConsumerGroup,
-    log: DeadLetterLog,
+    log: DeadLetterAudit,
     config: Config,
     stream: str,
     notification_ids: Sequence[str],
@@ -249,7 +249,7 @@ def _id_in(text: bytes) -> str | None:
 
 async def _put(
     group: ConsumerGroup,
-    log: DeadLetterLog,
+    log: DeadLetterAudit,
     stream: str,
     notification: Notification,
     *,

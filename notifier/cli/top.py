@@ -23,7 +23,7 @@ from notifier.ops.top.drawing import draw
 from notifier.ops.top.rows import actions_flow, rows_of
 from notifier.ops.top.snapshot import Snapshot, Watcher
 from notifier.ops.top.terminal import quit_key
-from notifier.pipeline.stage import sleep_unless
+from notifier.pipeline.stage import sleep_unless_stopped
 
 _LOOK_SECONDS = 5.0
 _BETWEEN_TWO_LOOKS_SECONDS = 1.0
@@ -89,7 +89,7 @@ async def _live(config: Config, console: Console, interval: float) -> None:
                 heading = f"{_heading(config)}  every {interval:g} s, q ends"
                 rows, actions = ((), None) if now is None else (rows_of(now, before), actions_flow(now, before))  # fmt: skip
                 live.update(draw(rows, actions, heading=heading, problem=problem), refresh=True)
-                await sleep_unless(stop, interval)
+                await sleep_unless_stopped(stop, interval)
     finally:
         await close(client)
 

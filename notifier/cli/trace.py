@@ -16,10 +16,10 @@ from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, plain, print_json, settings
 from notifier.cli.tables import output, print_table
 from notifier.config import Config
-from notifier.ops.trace import Finder, Found, Journey, Step, steps_of
-from notifier.ops.trace.models import Intake, Letter, Published, Revival
+from notifier.ops.trace import Step, Timeline, TraceResult, TraceSearch, steps_of
+from notifier.ops.trace.models import DeadLetterHit, Intake, Published, ReplayNote
 
-_FOUND = TypeAdapter(Found)
+_FOUND = TypeAdapter(TraceResult)
 _STEPS = TypeAdapter(list[Step])
 
 
@@ -60,16 +60,16 @@ def trace(
         raise typer.Exit(4 if any(looked.problem for looked in found.looked) else 1)
 
 
-async def _find(config: Config, wanted: str, limit: int, *, cards: bool) -> Found:
+async def _find(config: Config, wanted: str, limit: int, *, cards: bool) -> TraceResult:
     client = connect(config.redis)
     try:
-        finder = Finder(client, config.redis, config.database)
+        finder = TraceSearch(client, config.redis, config.database)
         return await finder.find(config, wanted, limit=limit, cards=cards)
     finally:
         await close(client)
 
 
-def _whole(found: Found) -> JsonValue:
+def _whole(found: TraceResult) -> JsonValue:
     whole: dict[str, JsonValue] = _FOUND.dump_python(found, mode="json")
     journeys: list[JsonValue] = []
     for journey, written in zip(
@@ -80,7 +80,7 @@ def _whole(found: Found) -> JsonValue:
     return {**whole, "journeys": journeys}
 
 
-def _show(found: Found, *, cards: bool) -> None:
+def _show(found: TraceResult, *, cards: bool) -> None:
     console = output()
     by_event = groupby(
         found.journeys, key=lambda journey: (journey.identity.stream, journey.identity.event_id)
@@ -114,7 +114,7 @@ def _show(found: Found, *, cards: bool) -> None:
     _show_looked(console, found)
 
 
-def _show_looked(console: Console, found: Found) -> None:
+def _show_looked(console: Console, found: TraceResult) -> None:
     for looked in found.looked:
         if looked.problem:
             console.print(
@@ -132,7 +132,7 @@ def _show_looked(console: Console, found: Found) -> None:
         console.print(plain(f"  - {cause}"))
 
 
-def _show_event(console: Console, journeys: list[Journey]) -> None:
+def _show_event(console: Console, journeys: list[Timeline]) -> None:
     identity = journeys[0].identity
     line = f"event {identity.event_id}  {identity.event_type}  {identity.priority}  correlation {identity.correlation_id}"
     if identity.trace_id:
@@ -140,7 +140,7 @@ def _show_event(console: Console, journeys: list[Journey]) -> None:
     console.print(plain(line), style="bold")
 
 
-def _show_journey(console: Console, journey: Journey) -> None:
+def _show_journey(console: Console, journey: Timeline) -> None:
     identity = journey.identity
     rows: list[tuple[str, str, str, str]] = []
     before: datetime | None = None
@@ -191,14 +191,14 @@ def _published(published: Published) -> str:
     return f"{name}{fault}, {published.stream} entry {published.entry_id}, published {_time(published.at)}: {_intake(published)}"
 
 
-def _letter(letter: Letter) -> str:
+def _letter(letter: DeadLetterHit) -> str:
     return (
         f"dead letter {letter.id} of {letter.stream}, from {letter.stage}, entry {letter.source_id}, {letter.dead_at}: "
         f"{letter.reason}: {letter.detail} (see: notifier dlq show {letter.id})"
     )
 
 
-def _revival(revival: Revival) -> str:
+def _revival(revival: ReplayNote) -> str:
     verb = "replayed" if revival.action == "replay" else "discarded"
     why = f": {revival.why}" if revival.why else ""
     corrected = "; with a corrected event" if revival.edited else ""

@@ -14,20 +14,20 @@ from aiohttp import web
 from notifier.daemon.components import Daemon
 from notifier.daemon.loops import Loop
 from notifier.escalation.accepted_actions import Actions
-from notifier.escalation.acknowledge import ActionDesk
+from notifier.escalation.acknowledge import ActionService
 from notifier.escalation.action_recorder import ActionRecorder
-from notifier.escalation.action_repository import PostgresFacts
+from notifier.escalation.action_repository import ActionRepository
 from notifier.escalation.policy import Matrix
-from notifier.escalation.repository import Ledger
-from notifier.escalation.scheduler import Escalator
+from notifier.escalation.repository import EscalationRepository
+from notifier.escalation.scheduler import EscalationScheduler
 from notifier.events.producer_signature import sign_own
 from notifier.events.times import utc_now
-from notifier.pipeline.stage import keep_turning
+from notifier.pipeline.stage import run_steps
 from notifier.store.database import Connection
 from notifier.web.clients import Clients
 from notifier.web.limits import PostLimit
-from notifier.web.public.app import PublicParts, create_public_app
-from notifier.web.public.callback import CallbackParts, add_callback
+from notifier.web.public.app import PublicDependencies, create_public_app
+from notifier.web.public.callback import CallbackDependencies, add_callback
 
 _FACTS_SECONDS = 2.5
 """A page goes on without facts then; Teams waits 5 s for the answer of a callback."""
@@ -48,8 +48,8 @@ def _remember_seconds(daemon: Daemon) -> float:
 def public_app(daemon: Daemon) -> web.Application:
     """Make the public listener's application; the callback answers while there is a token for it."""
     actions = actions_of(daemon)
-    facts = PostgresFacts(daemon.config.database.url, timeout_seconds=_FACTS_SECONDS)
-    desk = ActionDesk(facts, actions)
+    facts = ActionRepository(daemon.config.database.url, timeout_seconds=_FACTS_SECONDS)
+    desk = ActionService(facts, actions)
     limit = PostLimit(daemon.config.public.posts_per_minute, time.monotonic)
 
     def follow_reload() -> None:
@@ -63,7 +63,7 @@ def public_app(daemon: Daemon) -> web.Application:
         return Clients(public.trusted_proxies, public.user_header)
 
     app = create_public_app(
-        PublicParts(
+        PublicDependencies(
             secrets=lambda: _link_keys(daemon),
             desk=desk,
             clients=clients,
@@ -77,7 +77,7 @@ def public_app(daemon: Daemon) -> web.Application:
     )
     add_callback(
         app,
-        CallbackParts(
+        CallbackDependencies(
             lambda: _callback_keys(daemon), desk, actions, clients, limit, daemon.clock.now
         ),
     )
@@ -98,7 +98,7 @@ def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
             stream, [sign_own(keys, stream, fields) for fields in entries]
         )
 
-    escalator = Escalator(
+    escalator = EscalationScheduler(
         _ledger(daemon, stack),
         actions_of(daemon),
         publish,
@@ -135,7 +135,7 @@ def _titles(daemon: Daemon) -> Mapping[str, str]:
     return {name: channel.title for name, channel in daemon.config.channels.items()}
 
 
-def _ledger(daemon: Daemon, stack: AsyncExitStack) -> Ledger:
+def _ledger(daemon: Daemon, stack: AsyncExitStack) -> EscalationRepository:
     """Each loop has a connection of its own."""
     database = daemon.config.database
     connection = Connection(
@@ -144,13 +144,11 @@ def _ledger(daemon: Daemon, stack: AsyncExitStack) -> Ledger:
         statement_timeout_seconds=database.statement_timeout_seconds,
     )
     stack.push_async_callback(connection.close)
-    return Ledger(connection)
+    return EscalationRepository(connection)
 
 
 def _add_loop(daemon: Daemon, part: str, turn: Callable[[], Awaitable[object]]) -> None:
     daemon.expect_recording(part)
     daemon.working.append(
-        Loop(
-            part, lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
-        )
+        Loop(part, lambda: run_steps(turn, part=part, stop=daemon.stop, health=daemon.health))
     )

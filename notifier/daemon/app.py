@@ -21,17 +21,17 @@ from notifier.broker.group import ConsumerGroup
 from notifier.broker.leases import Leases
 from notifier.config import Config, mask_url
 from notifier.daemon.actions import add_actions
-from notifier.daemon.clock import SharedClock
+from notifier.daemon.clock import LinkClock
 from notifier.daemon.components import Daemon
 from notifier.daemon.housekeeping import housekeeping, read_streams
-from notifier.daemon.inspection import Inspector
+from notifier.daemon.inspection import BackgroundChecks
 from notifier.daemon.listeners import add_listeners
 from notifier.daemon.loops import LastResort, Loop, Loops, kept
 from notifier.daemon.observing import start_series
 from notifier.daemon.presence import presence
 from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
-from notifier.daemon.systemd import Supervisor
+from notifier.daemon.systemd import SystemdNotifier
 from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
 from notifier.errors import InternalError, NotifierError, UnreachableError
 from notifier.telemetry import logs
@@ -90,7 +90,7 @@ def run(
     # A reload asked for before there is anything to reload must not end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _allow_descriptors()
-    clock = SharedClock()
+    clock = LinkClock()
     blueprint = Blueprint(load, env, clock=time.monotonic, now=clock.time)
     snapshot = blueprint.build(None)
     logs.configure(snapshot.config.logging)
@@ -114,7 +114,7 @@ async def _main(
     instance: str,
     stages: frozenset[str],
     spans: Spans | None,
-    clock: SharedClock,
+    clock: LinkClock,
 ) -> None:
     asyncio.get_running_loop().set_exception_handler(_log_stray)
     try:
@@ -142,7 +142,7 @@ async def _started(
     instance: str,
     stages: frozenset[str],
     spans: Spans | None,
-    clock: SharedClock,
+    clock: LinkClock,
 ) -> None:
     config = snapshot.config
     client = connect(config.redis)
@@ -154,7 +154,7 @@ async def _started(
         snapshot, instance, stages, asyncio.Event(), client, group, leases, spans, clock
     )
     group.refusals.listener = partial(_key_refused, daemon)
-    supervisor = Supervisor(os.environ)
+    supervisor = SystemdNotifier(os.environ)
     daemon.before_reload.append(supervisor.reloading)
     daemon.after_reload.append(supervisor.ready)
     async with AsyncExitStack() as stack:
@@ -173,7 +173,7 @@ async def _started(
         await add_listeners(daemon, stack)
         reloader = Reloader(daemon, blueprint)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
-        inspector = Inspector(daemon)
+        inspector = BackgroundChecks(daemon)
         daemon.after_reload.append(inspector.request)
         daemon.serving += [
             Loop("leases", leases.run),
@@ -197,7 +197,7 @@ async def _started(
         log.info("daemon_stopped", instance=instance)
 
 
-async def _serve(daemon: Daemon, supervisor: Supervisor) -> None:
+async def _serve(daemon: Daemon, supervisor: SystemdNotifier) -> None:
     """Run all loops until `stop`, then finish what is in flight; raises InternalError when a loop ended unasked."""
     loops, last_resort = Loops(daemon.health, daemon.stop), LastResort()
     _stop_on_signals(daemon, last_resort)
@@ -224,7 +224,7 @@ def _stop_on_signals(daemon: Daemon, last_resort: LastResort) -> None:
 
 
 async def _run(
-    daemon: Daemon, supervisor: Supervisor, loops: Loops, last_resort: LastResort
+    daemon: Daemon, supervisor: SystemdNotifier, loops: Loops, last_resort: LastResort
 ) -> None:
     for loop in daemon.serving:
         again = Loop(loop.name, partial(kept, loop, daemon.health))

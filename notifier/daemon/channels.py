@@ -19,10 +19,10 @@ from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
 from notifier.events.signing import KeySet
 from notifier.events.times import utc_now
-from notifier.pipeline.delivery.hop_batcher import Settler
-from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryParts
-from notifier.pipeline.delivery.limiter import ChannelGate
-from notifier.pipeline.stage import keep_turning
+from notifier.pipeline.delivery.hop_batcher import HopBatcher
+from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryDependencies
+from notifier.pipeline.delivery.limiter import ChannelLimiter
+from notifier.pipeline.stage import run_steps
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry.logs import log_unforeseen
 
@@ -44,7 +44,7 @@ class _Way:
 class _Open:
     """One channel at work."""
 
-    gate: ChannelGate
+    gate: ChannelLimiter
     stop: asyncio.Event
     way: _Way | None = None
     sender: WebhookSender | None = None
@@ -55,7 +55,7 @@ class _Open:
 class Channels:
     """The second stage of one process."""
 
-    def __init__(self, daemon: Daemon, settlers: Mapping[str, Settler]) -> None:
+    def __init__(self, daemon: Daemon, settlers: Mapping[str, HopBatcher]) -> None:
         self._daemon = daemon
         self._settlers = settlers
         self._open: dict[str, _Open] = {}
@@ -76,7 +76,7 @@ class Channels:
         return [lane for channel in self._open.values() for lane in channel.lanes]
 
     @property
-    def gates(self) -> list[ChannelGate]:
+    def gates(self) -> list[ChannelLimiter]:
         """Return the gates of the open channels."""
         return [channel.gate for channel in self._open.values()]
 
@@ -130,7 +130,7 @@ class Channels:
 
     def _add(self, name: str, snapshot: Snapshot) -> _Open:
         stop = asyncio.Event()
-        gate = ChannelGate(
+        gate = ChannelLimiter(
             name,
             self._daemon.group,
             streams=tuple(self._settlers),
@@ -216,7 +216,7 @@ class Channels:
 
     async def _deliver(self, lane: ChannelDelivery, part: str, stop: asyncio.Event) -> None:
         try:
-            await keep_turning(lane.turn, part=part, stop=stop, health=self._daemon.health)
+            await run_steps(lane.turn, part=part, stop=stop, health=self._daemon.health)
             await _drain(lane, part)
         finally:
             lane.abandon()
@@ -224,9 +224,9 @@ class Channels:
     def _part_names(self, name: str) -> Iterator[str]:
         return (f"delivery {stream} {name}" for stream in self._settlers)
 
-    def _parts(self, snapshot: Snapshot) -> DeliveryParts:
+    def _parts(self, snapshot: Snapshot) -> DeliveryDependencies:
         daemon, config = self._daemon, snapshot.config
-        return DeliveryParts(
+        return DeliveryDependencies(
             daemon.group,
             daemon.leases,
             snapshot.painter,

@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 @dataclass
-class SharedClock:
+class LinkClock:
     """This machine's clock, corrected by more than a minute only; uncorrected until Redis was asked."""
 
     ahead_seconds: float = 0.0

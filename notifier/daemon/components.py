@@ -12,11 +12,11 @@ from notifier.broker.group import ConsumerGroup
 from notifier.broker.leases import Leases
 from notifier.config import Config
 from notifier.config.secrets import Secrets
-from notifier.daemon.clock import SharedClock
+from notifier.daemon.clock import LinkClock
 from notifier.daemon.loops import Loop
 from notifier.daemon.snapshot import Snapshot
 from notifier.pipeline.delivery.lanes import ChannelDelivery
-from notifier.pipeline.delivery.limiter import ChannelGate
+from notifier.pipeline.delivery.limiter import ChannelLimiter
 from notifier.pipeline.intake import Intake
 from notifier.pipeline.recorder import Recorder
 from notifier.telemetry.health import Health
@@ -40,7 +40,7 @@ class Daemon:
     leases: Leases
     spans: Spans | None = None
     """What makes spans, where tracing is switched on."""
-    clock: SharedClock = field(default_factory=SharedClock)
+    clock: LinkClock = field(default_factory=LinkClock)
     """The time of links and of what people do."""
     health: Health = field(default_factory=Health)
     working: list[Loop] = field(default_factory=list)
@@ -76,6 +76,6 @@ class Daemon:
         return self.channels.lanes if self.channels is not None else []
 
     @property
-    def gates(self) -> list[ChannelGate]:
+    def gates(self) -> list[ChannelLimiter]:
         """Return the gates of the channels that this process delivers to."""
         return self.channels.gates if self.channels is not None else []

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from notifier.daemon.components import Daemon
 from notifier.events.times import utc_now
-from notifier.ops.trace import Finder
+from notifier.ops.trace import TraceSearch
 from notifier.telemetry.readiness import Readiness
-from notifier.web.console.parts import ConsoleParts
-from notifier.web.console.repository import ConsoleStore
+from notifier.web.console.parts import ConsoleDependencies
+from notifier.web.console.repository import ConsoleRepository
 from notifier.web.console.routes import add_console
 
 _POSTGRES_SECONDS = 3.0
@@ -26,12 +26,12 @@ def add_console_to(
     config = daemon.config
     add_console(
         app,
-        ConsoleParts(
+        ConsoleDependencies(
             instance=daemon.instance,
             readiness=readiness,
             group=daemon.group,
-            store=ConsoleStore(config.database.url, timeout_seconds=_POSTGRES_SECONDS),
-            finder=Finder(daemon.client, config.redis, config.database),
+            store=ConsoleRepository(config.database.url, timeout_seconds=_POSTGRES_SECONDS),
+            finder=TraceSearch(daemon.client, config.redis, config.database),
             config=lambda: daemon.config,
             masking=lambda: daemon.snapshot.masking,
             catalogue=lambda: daemon.snapshot.catalogue,

@@ -25,7 +25,7 @@ _SETTINGS_INTERVAL_SECONDS = 600.0
 log = structlog.get_logger(__name__)
 
 
-class Inspector:
+class BackgroundChecks:
     """Warns of unsafe settings of Redis, streams that cannot be added to or trimmed, lanes that nobody reads, and many dead letters."""
 
     def __init__(self, daemon: Daemon) -> None:

@@ -18,7 +18,7 @@ from notifier.pipeline.stage import (
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
     MOST_UNFORESEEN,
-    leave_if_cancelled,
+    raise_if_cancelled,
     unless_stray,
 )
 from notifier.telemetry.health import Health
@@ -115,7 +115,7 @@ async def kept(loop: Loop, health: Health) -> None:
     """
     wait, in_a_row = FIRST_WAIT_SECONDS, 0
     while True:
-        leave_if_cancelled()
+        raise_if_cancelled()
         began = time.monotonic()
         try:
             return await unless_stray(loop.run())

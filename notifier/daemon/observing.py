@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from notifier.broker.stats import Lookout, Overview, StreamState
+from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
 from notifier.config import Config
 from notifier.daemon.components import Daemon
 from notifier.daemon.unanswered import UnansweredGauge
@@ -43,7 +43,7 @@ class Observer:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._due = Every(_LEAST_INTERVAL_SECONDS, time.monotonic)
-        self._lookout = Lookout(daemon.client, daemon.config.redis)
+        self._lookout = StreamStatsReader(daemon.client, daemon.config.redis)
         self._parts: set[str] = set()
         self._warnings: set[str] = set()
         self._unanswered = (
@@ -111,7 +111,7 @@ class Observer:
             metrics.OBSERVED_TIMESTAMP.labels("redis").set_to_current_time()
 
 
-def _show(overview: Overview) -> None:
+def _show(overview: EventStreamStats) -> None:
     _show_backlog((overview.stream, "intake", "", ""), overview.events)
     _show_backlog((overview.stream, "recorder", "", ""), overview.outcomes)
     for (channel, urgency), lane in overview.lanes.items():
@@ -119,6 +119,6 @@ def _show(overview: Overview) -> None:
     metrics.DEAD_LETTERS_KEPT.labels(overview.stream).set(overview.dead.length)
 
 
-def _show_backlog(labels: tuple[str, str, str, str], state: StreamState) -> None:
+def _show_backlog(labels: tuple[str, str, str, str], state: StreamStats) -> None:
     metrics.BACKLOG.labels(*labels).set(state.waiting)
     metrics.OLDEST_SECONDS.labels(*labels).set(state.oldest_seconds)

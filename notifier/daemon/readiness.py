@@ -14,7 +14,7 @@ from notifier.config.secrets import State
 from notifier.daemon.components import Daemon
 from notifier.errors import UnreachableError
 from notifier.ops.doctor.redis_vitals import clock_ahead
-from notifier.pipeline.audit_trail import Store
+from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.stage import Every
 from notifier.store.patience import within
 from notifier.telemetry.readiness import (
@@ -40,7 +40,7 @@ class ReadinessChecks:
         self._due = Every(_LEAST_INTERVAL_SECONDS, time.monotonic)
         self._asking = asyncio.Lock()
         database = daemon.config.database
-        self._store = Store(
+        self._store = AuditTrail(
             database.url,
             connect_timeout_seconds=min(2, database.connect_timeout_seconds),
             statement_timeout_seconds=_TIMEOUT_SECONDS,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from notifier.cards.check import refuse_broken
 from notifier.cards.check.seal import CHECKED_CARD_BYTES, sealed
 from notifier.cards.renderer import (
-    CardPainter,
+    CardRenderer,
     Cards,
     card_folders,
     check_routes,
@@ -42,7 +42,7 @@ class Snapshot:
     cards: Cards
     catalogue: Catalogue
     masking: Masking
-    painter: CardPainter
+    painter: CardRenderer
     vault: VaultSource | None = field(repr=False)
     vault_away: str | None = None
     """Why Vault could not be read, when its last values are used instead."""
@@ -101,7 +101,7 @@ class Blueprint:
             cards,
             Catalogue(config.routes, config.channels),
             Masking.of(config.masking.fields, config.masking.exempt),
-            CardPainter(cards, config, action_link(config, secrets, self._now)),
+            CardRenderer(cards, config, action_link(config, secrets, self._now)),
             vault,
             away,
             self._vanished.kept,
@@ -129,7 +129,7 @@ class Blueprint:
         return replace(
             running,
             secrets=secrets,
-            painter=CardPainter(
+            painter=CardRenderer(
                 running.cards, running.config, action_link(running.config, secrets, self._now)
             ),
             vault_away=None,

@@ -17,7 +17,7 @@ _CHECKS_PER_WATCHDOG = 4
 log = structlog.get_logger(__name__)
 
 
-class Supervisor:
+class SystemdNotifier:
     """The service manager of this process; without one (NOTIFY_SOCKET is not set) nothing is sent."""
 
     def __init__(self, env: Mapping[str, str]) -> None:

@@ -15,11 +15,11 @@ from notifier.daemon.loops import Loop
 from notifier.errors import EncodingError, StoreError
 from notifier.escalation.policy import Matrix
 from notifier.events.times import utc_now
-from notifier.pipeline.audit_trail import Store
-from notifier.pipeline.delivery.hop_batcher import Settler
+from notifier.pipeline.audit_trail import AuditTrail
+from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.intake import Intake
 from notifier.pipeline.recorder import Recorder
-from notifier.pipeline.stage import keep_turning
+from notifier.pipeline.stage import run_steps
 
 _SCHEMA_SECONDS = 10.0
 """Deliveries begin after this at the latest."""
@@ -53,7 +53,7 @@ def _latest(daemon: Daemon) -> datetime:
 
 def add_delivery(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Add the second stage of every channel and event stream."""
-    settlers = {stream: Settler(daemon.group) for stream in daemon.config.streams}
+    settlers = {stream: HopBatcher(daemon.group) for stream in daemon.config.streams}
     daemon.serving += [
         Loop(f"outcomes {stream}", settler.run) for stream, settler in settlers.items()
     ]
@@ -68,7 +68,7 @@ async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
     config = daemon.config
     for number, stream in enumerate(config.streams):
         # Each recorder has a connection of its own: transactions of two on one connection would undo each other.
-        store = Store(
+        store = AuditTrail(
             config.database.url,
             connect_timeout_seconds=config.database.connect_timeout_seconds,
             statement_timeout_seconds=config.database.statement_timeout_seconds,
@@ -96,7 +96,7 @@ def _matrix(daemon: Daemon) -> Matrix:
     return Matrix.of(daemon.config.escalation, daemon.config.business_hours)
 
 
-async def _require_schema(store: Store) -> None:
+async def _require_schema(store: AuditTrail) -> None:
     try:
         async with asyncio.timeout(_SCHEMA_SECONDS):
             await store.open()
@@ -113,5 +113,5 @@ async def _require_schema(store: Store) -> None:
 def _turning(daemon: Daemon, turn: Callable[[], Awaitable[object]], part: str) -> Loop:
     daemon.health.expect(part)
     return Loop(
-        part, lambda: keep_turning(turn, part=part, stop=daemon.stop, health=daemon.health)
+        part, lambda: run_steps(turn, part=part, stop=daemon.stop, health=daemon.health)
     )

@@ -46,7 +46,7 @@ class Noted:
     """False: it had been noted before, and that record stands until this is done."""
 
 
-class DeadLetterLog:
+class DeadLetterAudit:
     """One connection for one run of a command."""
 
     def __init__(self, url: str, *, connect_timeout_seconds: int) -> None:

@@ -96,7 +96,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterPage:
+class DeadLetterPage:
     """Some dead letters, and where to go on; None: that was the end."""
 
     letters: tuple[Listed, ...]
@@ -112,7 +112,7 @@ async def dead_letter_page(
     newest_first: bool = True,
     limit: int,
     looks: int = 2_000,
-) -> LetterPage:
+) -> DeadLetterPage:
     """Return up to `limit` wanted dead letters in their order, having looked at `looks` of each stream at most.
 
     A page may be short or empty and still not be the end: nothing was found as far as it looked.
@@ -149,7 +149,7 @@ async def dead_letter_page(
         end = found[-1][0]
     sign = -1 if newest_first else 1
     place = None if end is None else Place(f"{sign * end[0]}-{sign * end[1]}", streams[end[2]])
-    return LetterPage(tuple(letter for _, letter in found), place)
+    return DeadLetterPage(tuple(letter for _, letter in found), place)
 
 
 _Order = tuple[int, int, int]

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.keys import Keys
-from notifier.dead_letters.audit import DeadLetterLog, EventIds
+from notifier.dead_letters.audit import DeadLetterAudit, EventIds
 from notifier.dead_letters.listing import DeadLetter
 from notifier.dead_letters.replay import Replayer, Target
 from notifier.errors import EventError
@@ -27,11 +27,11 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetterDesk:
+class DeadLetterService:
     """Who does something with dead letters goes through here; safe to repeat."""
 
     group: ConsumerGroup
-    log: DeadLetterLog
+    log: DeadLetterAudit
     replayer: Replayer
 
     async def places(

@@ -90,7 +90,7 @@ class NotNow:
 Result = Recorded | AlreadyTaken | NotNow
 
 
-class ActionDesk:
+class ActionService:
     """Redis decides who was first; Postgres is asked for what it knows, and may be away."""
 
     def __init__(self, store: FactStore, streams: ActionStreams) -> None:

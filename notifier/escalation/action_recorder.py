@@ -17,8 +17,8 @@ from notifier.config import RedisSettings
 from notifier.errors import OutcomeError, UnreachableError
 from notifier.escalation.internal_events import Subject, acknowledged_event
 from notifier.escalation.policy import ACKNOWLEDGED_TYPE
-from notifier.escalation.repository import Ledger, RowError, WaitingAction
-from notifier.escalation.scheduler import Escalator, Publish
+from notifier.escalation.repository import EscalationRepository, RowError, WaitingAction
+from notifier.escalation.scheduler import EscalationScheduler, Publish
 from notifier.events.action import WORDS, Action, is_recordable, read_action
 from notifier.pipeline.stage import Every, still_there
 from notifier.telemetry import metrics
@@ -39,8 +39,8 @@ class ActionRecorder:
     def __init__(
         self,
         group: ConsumerGroup,
-        ledger: Ledger,
-        escalator: Escalator,
+        ledger: EscalationRepository,
+        escalator: EscalationScheduler,
         publish: Publish,
         *,
         leases: Leases,

@@ -64,7 +64,7 @@ class NotificationFacts:
         )
 
 
-class PostgresFacts:
+class ActionRepository:
     """A connection per request: people click some times an hour."""
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:

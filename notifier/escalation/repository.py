@@ -144,7 +144,7 @@ class WaitingAction:
     traceparent: str | None
 
 
-class Ledger:
+class EscalationRepository:
     """Not for use by two tasks at once."""
 
     def __init__(self, connection: Connection) -> None:

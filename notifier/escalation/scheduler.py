@@ -24,8 +24,8 @@ from notifier.escalation.policy import (
 )
 from notifier.escalation.repository import (
     DueRow,
+    EscalationRepository,
     Family,
-    Ledger,
     NewStep,
     Original,
     Page,
@@ -35,7 +35,7 @@ from notifier.escalation.repository import (
 from notifier.events.action import ESCALATE, Action, is_recordable
 from notifier.events.notification import event_key, notification_id
 from notifier.pipeline.audit_trail import FirstLook
-from notifier.pipeline.stage import sleep_unless
+from notifier.pipeline.stage import sleep_unless_stopped
 from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class TakenActions(Protocol):
         """Return the actions that are known under these ids; raises StreamError."""
 
 
-class Escalator:
+class EscalationScheduler:
     """The scheduler of escalations.
 
     Steps are written down and published, and their rows set to their next look, in one transaction. If a process ends
@@ -74,7 +74,7 @@ class Escalator:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: EscalationRepository,
         taken: TakenActions,
         publish: Publish,
         matrix: Callable[[], Matrix],
@@ -107,7 +107,7 @@ class Escalator:
             more = await self._plan_again(matrix)
             more = await self.look() or more
         if self._looked and not more:
-            await sleep_unless(self._stop, await self._pause_seconds(matrix))
+            await sleep_unless_stopped(self._stop, await self._pause_seconds(matrix))
         self._looked = True
 
     async def _pause_seconds(self, matrix: Matrix) -> float:

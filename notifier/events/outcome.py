@@ -31,7 +31,7 @@ class Attempt(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class Attempts:
     """All attempts of a notification; only the last ones are kept in detail."""
 
     count: int = 0
@@ -42,9 +42,9 @@ class Tried:
         """Return the latest attempt."""
         return self.kept[-1] if self.kept else None
 
-    def plus(self, attempt: Attempt) -> Tried:
+    def plus(self, attempt: Attempt) -> Attempts:
         """Return these attempts and one more."""
-        return Tried(self.count + 1, (*self.kept, attempt)[-_KEPT_ATTEMPTS:])
+        return Attempts(self.count + 1, (*self.kept, attempt)[-_KEPT_ATTEMPTS:])
 
 
 _KEPT_ATTEMPTS = 20
@@ -53,7 +53,7 @@ _KEPT_ATTEMPTS = 20
 def encode_outcome(
     notification: Notification,
     status: Status,
-    tried: Tried,
+    tried: Attempts,
     *,
     error: str | None,
     host: str | None,

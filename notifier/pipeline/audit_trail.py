@@ -35,7 +35,7 @@ class FirstLook:
         return {"priority": self.priority.value, "after_seconds": self.after_seconds, "at": at}
 
 
-class Store:
+class AuditTrail:
     """One connection, opened again after a loss; not for use by two tasks at once."""
 
     def __init__(

@@ -33,7 +33,7 @@ from notifier.events.routing import Catalogue, UnroutableError
 from notifier.events.times import entry_time
 from notifier.pipeline.decision import Decision, report
 from notifier.pipeline.spans import intake_span
-from notifier.pipeline.stage import Every, Measured, in_order, still_there
+from notifier.pipeline.stage import BatchSizer, Every, in_order, still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.spans import Spans
@@ -80,7 +80,7 @@ class Intake:
         """Read, not decided."""
         self._batch: list[Decision] = []
         """Decided, not hopped."""
-        self._size = Measured(most_bytes=_BYTES_IN_HAND, entry_bytes=settings.max_event_bytes)
+        self._size = BatchSizer(most_bytes=_BYTES_IN_HAND, entry_bytes=settings.max_event_bytes)
 
     def use(
         self,

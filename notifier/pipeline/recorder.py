@@ -22,7 +22,7 @@ from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableErro
 from notifier.pipeline.alone import Alone, TakenOverError
 from notifier.pipeline.audit_trail import FirstLook
 from notifier.pipeline.spans import record_spans
-from notifier.pipeline.stage import Every, Measured, in_order, still_there
+from notifier.pipeline.stage import BatchSizer, Every, in_order, still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.spans import Spans
@@ -88,7 +88,7 @@ class Recorder:
         self._most = settings.batch
         self._full = False
         """The last read found as many as it had asked for."""
-        self._size = Measured(most_bytes=_BYTES_IN_HAND, entry_bytes=_OUTCOME_BYTES)
+        self._size = BatchSizer(most_bytes=_BYTES_IN_HAND, entry_bytes=_OUTCOME_BYTES)
 
     def use(self, settings: RecorderSettings) -> None:
         """Go on with other settings from the next batch on."""

@@ -13,8 +13,8 @@ from typing import Self
 from notifier.broker.entries import Entry
 from notifier.events.entry import Event
 from notifier.events.notification import Notification
-from notifier.pipeline.delivery.result import Ended, identity
-from notifier.teams.sender import Address, Answer
+from notifier.pipeline.delivery.result import DeliveryResult, identity
+from notifier.teams.sender import Address, PostResult
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.spans import Kind, Span, Spans, Value
 
@@ -60,14 +60,14 @@ class DeliverySpan:
             state=first.tracestate if together else None,
             links=traces if self._digest else (),
         )
-        self._ended: Ended | None = None
+        self._ended: DeliveryResult | None = None
 
     @property
     def traceparent(self) -> str:
         """Return its place in the trace."""
         return self._span.traceparent
 
-    def seen(self, ended: Ended) -> Ended:
+    def seen(self, ended: DeliveryResult) -> DeliveryResult:
         """Note how it ended; returns that with what recording it goes on from."""
         self._ended = ended
         return ended.of_span("" if self._digest else self.traceparent)
@@ -130,7 +130,7 @@ def post_span(
     )
 
 
-def end_post_span(span: Span, answer: Answer) -> None:
+def end_post_span(span: Span, answer: PostResult) -> None:
     """End the span of an attempt with its answer."""
     if answer.status is None:
         span.end({}, error="no_answer")

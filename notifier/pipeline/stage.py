@@ -26,7 +26,7 @@ MOST_UNFORESEEN = 10
 """After so many failures in a row that are no server's a loop gives up, and the process ends: some 25 seconds."""
 
 
-def leave_if_cancelled() -> None:
+def raise_if_cancelled() -> None:
     """Raise CancelledError if this task is to end, though something below has swallowed that.
 
     Before Python 3.12 asyncio.wait_for() may: it returns what came at the same moment.
@@ -45,13 +45,13 @@ async def unless_stray(work: Awaitable[Result]) -> Result:
     try:
         return await work
     except asyncio.CancelledError as exc:
-        leave_if_cancelled()
+        raise_if_cancelled()
         raise InternalError("was cancelled, which nobody asked for") from exc
 
 
-async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
+async def sleep_unless_stopped(stop: asyncio.Event, seconds: float) -> bool:
     """Wait; returns True at once when `stop` is or becomes set."""
-    leave_if_cancelled()
+    raise_if_cancelled()
     if stop.is_set() or seconds <= 0:
         return stop.is_set()
     try:
@@ -62,7 +62,7 @@ async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-async def keep_turning(
+async def run_steps(
     turn: Callable[[], Awaitable[object]], *, part: str, stop: asyncio.Event, health: Health
 ) -> None:
     """Call `turn` until `stop`; while a server is away, wait with growing pauses and say so once.
@@ -81,14 +81,14 @@ async def keep_turning(
 
     progress.listen(beat)
     while not stop.is_set():
-        leave_if_cancelled()
+        raise_if_cancelled()
         health.beat(part, time.monotonic())
         try:
             await unless_stray(turn())
         except UnreachableError as exc:
             if health.fails(part, str(exc)):
                 log.warning("stage_waiting", stage=part, reason=str(exc))
-            await sleep_unless(stop, wait)
+            await sleep_unless_stopped(stop, wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         except Exception as exc:
             in_a_row += 1
@@ -96,7 +96,7 @@ async def keep_turning(
             health.fails(part, why)
             if in_a_row >= MOST_UNFORESEEN:
                 raise InternalError(f"{part} {why}") from exc
-            await sleep_unless(stop, wait)
+            await sleep_unless_stopped(stop, wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         else:
             wait, in_a_row = FIRST_WAIT_SECONDS, 0
@@ -122,7 +122,7 @@ def in_order(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda each: each.deliveries if each.deliveries >= ALONE else 0)
 
 
-class Measured:
+class BatchSizer:
     """How many entries to read at once, by the size of those read lately, so that they probably have `most_bytes` at most."""
 
     def __init__(self, *, most_bytes: int, entry_bytes: float) -> None:

@@ -11,7 +11,7 @@ from notifier.pipeline.stage import unless_stray
 Work = Callable[[], Coroutine[None, None, None]]
 
 
-class Workers:
+class WorkerPool:
     """At most `limit` works at a time. A worker goes on to the next work: a task for each would cost more than it does."""
 
     def __init__(self, limit: int) -> None:

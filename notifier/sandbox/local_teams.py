@@ -17,7 +17,7 @@ from aiohttp import web
 from pydantic import JsonValue
 
 from notifier.cards import html as renderer
-from notifier.cards.check.schema import told_faults
+from notifier.cards.check.schema import worded_faults
 from notifier.errors import SandboxError
 from notifier.sandbox.faults import Faults, parse_faults
 from notifier.teams.envelope import counted_size
@@ -143,7 +143,7 @@ class LocalTeams:
         refused = f"Teams refused this card after its 202: {size} bytes as Teams counts them, the limit is {MAX_CARD_BYTES}"
         too_large = size > MAX_CARD_BYTES
         # The renderer here is kinder than Teams.
-        faults = () if too_large else told_faults(card)
+        faults = () if too_large else worded_faults(card)
         channel.messages.append(
             Message(
                 channel.count,

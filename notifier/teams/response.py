@@ -22,7 +22,7 @@ _DELIVERY_FAILED = re.compile(
 _ERROR_CODE = re.compile(rb'"code"\s*:\s*"([A-Za-z0-9_.]{1,64})"')
 
 
-class Verdict(Enum):
+class Classification(Enum):
     """What to do after an answer."""
 
     ACCEPTED = "accepted"
@@ -44,17 +44,17 @@ def stated_status(status: int, body: bytes) -> int:
     return status if status >= 400 else _UNSTATED_STATUS
 
 
-def judge(status: int, *, attempt: int) -> Verdict:
+def judge(status: int, *, attempt: int) -> Classification:
     """Judge a status code; a workflow's 403 is sometimes passing, so the first two are retried."""
     if 200 <= status < 300:
-        return Verdict.ACCEPTED
+        return Classification.ACCEPTED
     if (
         status in _RETRY_STATUSES
         or status >= 500
         or (status == 403 and attempt <= _FORBIDDEN_TRIES)
     ):
-        return Verdict.TRANSIENT
-    return Verdict.PERMANENT
+        return Classification.TRANSIENT
+    return Classification.PERMANENT
 
 
 def misconfigured(status: int | None) -> bool:

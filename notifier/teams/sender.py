@@ -25,7 +25,7 @@ _MAX_HEADERS = 64
 _MAX_HEADER_BYTES = 8190
 
 
-class Answer(NamedTuple):
+class PostResult(NamedTuple):
     """One attempt: a status, or None with an error when no answer came."""
 
     status: int | None
@@ -93,7 +93,7 @@ class WebhookSender:
         message_id: str,
         now: Callable[[], datetime],
         begin: Callable[[], Awaitable[None]] | None = None,
-    ) -> Answer:
+    ) -> PostResult:
         """Post the exact bytes of `body`, signed; never raises for what the network or the receiver does.
 
         `begin` is called when there is a connection to be had, and may add headers; what it raises is the end of it.
@@ -118,7 +118,7 @@ class WebhookSender:
         *,
         message_id: str,
         now: Callable[[], datetime],
-    ) -> Answer:
+    ) -> PostResult:
         started = now()
         clock = asyncio.get_running_loop().time
         begin = clock()
@@ -137,10 +137,10 @@ class WebhookSender:
                     error = f"{error} in the text of an HTTP {response.status}"
                 header = response.headers.get("Retry-After")
                 asked = None if header is None else retry_after(header, now())
-                return Answer(status, error, asked, started, clock() - begin)
+                return PostResult(status, error, asked, started, clock() - begin)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
             error, setup_fault = self._no_answer(exc)
-            return Answer(None, error, None, started, clock() - begin, setup_fault)
+            return PostResult(None, error, None, started, clock() - begin, setup_fault)
 
     def _headers(
         self, body: bytes, headers: Mapping[str, str], message_id: str, now: datetime

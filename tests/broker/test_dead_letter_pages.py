@@ -6,7 +6,7 @@ import pytest
 
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.keys import Keys
-from notifier.dead_letters.listing import Filter, LetterPage, dead_letter_page
+from notifier.dead_letters.listing import DeadLetterPage, Filter, dead_letter_page
 
 STREAMS = ["teams:events", "claims:a"]
 
@@ -17,8 +17,8 @@ async def bury(group: ConsumerGroup, stream: str, entry_id: str, **fields: str) 
 
 async def all_pages(
     group: ConsumerGroup, wanted: Filter, *, newest_first: bool, limit: int, looks: int
-) -> list[LetterPage]:
-    pages: list[LetterPage] = []
+) -> list[DeadLetterPage]:
+    pages: list[DeadLetterPage] = []
     after = None
     while not pages or after is not None:
         page = await dead_letter_page(group, STREAMS, wanted, after=after, newest_first=newest_first, limit=limit, looks=looks)  # fmt: skip

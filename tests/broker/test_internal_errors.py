@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from notifier.cards.renderer import CardPainter, DrawnCard
+from notifier.cards.renderer import Card, CardRenderer
 from notifier.events.notification import Notification, encode
 from notifier.events.routing import Catalogue
 from notifier.pipeline.delivery.poster import Poster
-from notifier.pipeline.delivery.result import Ended
+from notifier.pipeline.delivery.result import DeliveryResult
 from tests.support.backlog import NORMAL, STREAM, calm, publish
 from tests.support.broker import Broker
 from tests.support.receiver import WebhookReceiver
@@ -30,14 +30,14 @@ def url(webhook_receiver: WebhookReceiver) -> str:
 @pytest.fixture
 def faulty_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the card of CLM-1 fail, and that of any digest with it."""
-    drawn = CardPainter.draw
+    drawn = CardRenderer.draw
 
-    def draw(self: CardPainter, notification: Notification) -> DrawnCard:
+    def draw(self: CardRenderer, notification: Notification) -> Card:
         if "CLM-1" in json.dumps(notification.data):
             raise LookupError(SECRET)
         return drawn(self, notification)
 
-    monkeypatch.setattr(CardPainter, "draw", draw)
+    monkeypatch.setattr(CardRenderer, "draw", draw)
 
 
 def claims(webhook_receiver: WebhookReceiver) -> list[str]:
@@ -140,14 +140,16 @@ async def test_an_outcome_that_cannot_be_written_leaves_the_others_of_its_card_a
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    written = Ended.move
+    written = DeliveryResult.move
 
-    def move(self: Ended, entry: Any, notification: Notification, *rest: Any, **more: Any):
+    def move(
+        self: DeliveryResult, entry: Any, notification: Notification, *rest: Any, **more: Any
+    ):
         if notification.event_id == "e1":
             raise LookupError(SECRET)
         return written(self, entry, notification, *rest, **more)
 
-    monkeypatch.setattr(Ended, "move", move)
+    monkeypatch.setattr(DeliveryResult, "move", move)
     limit = stages.config.rate_limit.model_copy(update={"min_interval_seconds": 0})
     await stages.put(*notifications(3))
     async with stages.lane(url, rate_limit=limit, digest_threshold=2, digest_size=10) as lane:

@@ -9,30 +9,32 @@ import redis.asyncio
 
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import Move
-from notifier.broker.stats import Lookout, Overview, StreamState
+from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
 from notifier.config import Config
 from tests.support.backlog import KEYS, NORMAL, STREAM
 
 
 @pytest.fixture
-def lookout(client: redis.asyncio.Redis, config: Config) -> Lookout:
-    return Lookout(client, config.redis)
+def lookout(client: redis.asyncio.Redis, config: Config) -> StreamStatsReader:
+    return StreamStatsReader(client, config.redis)
 
 
-async def overview(lookout: Lookout) -> Overview:
+async def overview(lookout: StreamStatsReader) -> EventStreamStats:
     return await lookout.overview(STREAM, ["sre"])
 
 
-async def test_streams_that_do_not_exist_hold_nothing_and_have_no_reader(lookout: Lookout):
+async def test_streams_that_do_not_exist_hold_nothing_and_have_no_reader(
+    lookout: StreamStatsReader,
+):
     found = await overview(lookout)
 
     assert {found.events, found.outcomes, found.dead, *found.lanes.values()} == {
-        StreamState(0, 0, 0, False, 0, None, None, 0)
+        StreamStats(0, 0, 0, False, 0, None, None, 0)
     }
 
 
 async def test_only_what_is_not_acknowledged_waits_in_an_event_stream(
-    client: redis.asyncio.Redis, group: ConsumerGroup, lookout: Lookout
+    client: redis.asyncio.Redis, group: ConsumerGroup, lookout: StreamStatsReader
 ):
     await group.ensure([STREAM])
     for _ in range(5):
@@ -46,7 +48,7 @@ async def test_only_what_is_not_acknowledged_waits_in_an_event_stream(
 
 
 async def test_everything_in_a_lane_waits_and_the_oldest_entry_gives_its_age(
-    client: redis.asyncio.Redis, lookout: Lookout
+    client: redis.asyncio.Redis, lookout: StreamStatsReader
 ):
     await client.xadd(NORMAL, {"notification": "1"}, id="1000-0")
     await client.xadd(NORMAL, {"notification": "2"})
@@ -62,7 +64,7 @@ async def test_everything_in_a_lane_waits_and_the_oldest_entry_gives_its_age(
 
 @pytest.mark.fake_cannot("read from a stream that is gone")
 async def test_consumer_that_shows_itself_makes_the_group_where_there_is_none(
-    group: ConsumerGroup, lookout: Lookout
+    group: ConsumerGroup, lookout: StreamStatsReader
 ):
     await group.appear(STREAM)
 
@@ -71,7 +73,7 @@ async def test_consumer_that_shows_itself_makes_the_group_where_there_is_none(
 
 
 async def test_consumer_that_shows_itself_is_silent_no_longer_and_reads_nothing(
-    group: ConsumerGroup, lookout: Lookout
+    group: ConsumerGroup, lookout: StreamStatsReader
 ):
     await group.ensure([STREAM])
     await group.appear(STREAM)
@@ -92,7 +94,7 @@ async def test_consumer_that_shows_itself_is_silent_no_longer_and_reads_nothing(
 
 
 async def test_entries_that_were_trimmed_before_the_group_read_them_do_not_wait(
-    client: redis.asyncio.Redis, group: ConsumerGroup, lookout: Lookout
+    client: redis.asyncio.Redis, group: ConsumerGroup, lookout: StreamStatsReader
 ):
     await group.ensure([STREAM])
     for _ in range(5):
@@ -107,7 +109,7 @@ async def test_entries_that_were_trimmed_before_the_group_read_them_do_not_wait(
 
 
 async def test_a_key_of_another_type_does_not_hide_the_others(
-    client: redis.asyncio.Redis, lookout: Lookout
+    client: redis.asyncio.Redis, lookout: StreamStatsReader
 ):
     await client.set(KEYS.outcomes, "x")
     await client.xadd(NORMAL, {"notification": "1"})
@@ -115,4 +117,4 @@ async def test_a_key_of_another_type_does_not_hide_the_others(
     found = await overview(lookout)
 
     assert found.lanes["sre", "normal"].waiting == 1
-    assert found.outcomes == StreamState(0, 0, 0, False, 0, None, None, 0)
+    assert found.outcomes == StreamStats(0, 0, 0, False, 0, None, None, 0)

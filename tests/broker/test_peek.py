@@ -6,24 +6,24 @@ import pytest
 import redis.asyncio
 
 from notifier.broker.group import ConsumerGroup
-from notifier.broker.search import Fields, Look, Peek
+from notifier.broker.search import Fields, SearchResult, StreamSearch
 from notifier.config import Config
 
 STREAM = "s"
 
 
 @pytest.fixture
-async def peek(client: redis.asyncio.Redis, config: Config) -> Peek:
+async def peek(client: redis.asyncio.Redis, config: Config) -> StreamSearch:
     pipeline = client.pipeline(transaction=False)
     for number in range(1, 101):
         pipeline.xadd(STREAM, {"n": str(number)}, id=f"{number}-0")
     await pipeline.execute()
-    return Peek(client, config.redis)
+    return StreamSearch(client, config.redis)
 
 
 async def search(
-    peek: Peek, *numbers: int, since_ms: int | None = None, limit: int = 5
-) -> Look:
+    peek: StreamSearch, *numbers: int, since_ms: int | None = None, limit: int = 5
+) -> SearchResult:
     wanted = {str(number).encode() for number in numbers}
 
     def is_wanted(fields: Fields) -> bool:
@@ -35,14 +35,16 @@ async def search(
 
 
 @pytest.mark.parametrize(("number", "position"), [(1, 1), (10, 10), (91, 91), (100, 100)])
-async def test_both_ends_of_a_long_stream_are_looked_at(peek: Peek, number: int, position: int):
+async def test_both_ends_of_a_long_stream_are_looked_at(
+    peek: StreamSearch, number: int, position: int
+):
     look = await search(peek, number)
 
     assert [(each.id, each.position) for each in look.spotted] == [(f"{number}-0", position)]
     assert (look.length, look.looked_at) == (100, 20)
 
 
-async def test_the_middle_is_not_found_unless_its_time_is_known(peek: Peek):
+async def test_the_middle_is_not_found_unless_its_time_is_known(peek: StreamSearch):
     assert (await search(peek, 50)).spotted == ()
 
     look = await search(peek, 50, since_ms=45)
@@ -51,7 +53,7 @@ async def test_the_middle_is_not_found_unless_its_time_is_known(peek: Peek):
     assert look.looked_at == 30
 
 
-async def test_no_more_than_the_limit_is_returned(peek: Peek):
+async def test_no_more_than_the_limit_is_returned(peek: StreamSearch):
     look = await search(peek, *range(90, 101), limit=3)
 
     assert [each.id for each in look.spotted] == ["98-0", "99-0", "100-0"]
@@ -59,7 +61,7 @@ async def test_no_more_than_the_limit_is_returned(peek: Peek):
 
 
 async def test_entry_in_flight_is_found_with_its_consumer(
-    client: redis.asyncio.Redis, peek: Peek, group: ConsumerGroup
+    client: redis.asyncio.Redis, peek: StreamSearch, group: ConsumerGroup
 ):
     await group.ensure([STREAM])
     await group.read([STREAM], count=3, block_seconds=0.01)
@@ -72,7 +74,7 @@ async def test_entry_in_flight_is_found_with_its_consumer(
     assert await peek.read_up_to(STREAM) == "3-0"
 
 
-async def test_what_does_not_exist_is_nothing(peek: Peek):
+async def test_what_does_not_exist_is_nothing(peek: StreamSearch):
     assert await peek.entry("none", "1-1") is None
     assert await peek.read_up_to("none") is None
     assert await peek.read_up_to(STREAM) is None

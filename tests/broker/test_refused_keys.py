@@ -15,7 +15,7 @@ from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
 from notifier.errors import StreamError
 from notifier.pipeline.delivery import hop_batcher as settling
-from notifier.pipeline.delivery.hop_batcher import Settler
+from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from tests.support.backlog import (
     BATCH,
     KEYS,
@@ -242,7 +242,7 @@ async def test_a_delivery_whose_hop_is_refused_waits_alone(
     group = await join("one")
     first, second = await published(client, group, 2)
     await wrong_type(client, OTHER)
-    settler = Settler(group)
+    settler = HopBatcher(group)
     running = asyncio.create_task(settler.run())
     reported: list[list[HopResult]] = []
     refused = asyncio.create_task(settler.settle([move(first, OTHER)], reported.append))

@@ -9,7 +9,7 @@ import redis.asyncio
 
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import Move
-from notifier.broker.stats import Lookout
+from notifier.broker.stats import StreamStatsReader
 from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.config import Config
 from notifier.events.notification import decode
@@ -63,7 +63,9 @@ async def test_an_id_far_ahead_is_named_and_its_cure_brings_the_stream_back(
     told = datetime.fromisoformat(decode(fields[b"notification"]).event_time)
     assert abs((datetime.now(UTC) - told).total_seconds()) < 60
     # Nothing waits; looking and trimming work all the same.
-    assert (await Lookout(client, config.redis).overview(STREAM, ["sre"])).events.waiting == 0
+    assert (
+        await StreamStatsReader(client, config.redis).overview(STREAM, ["sre"])
+    ).events.waiting == 0
     await group.trim(STREAM, older_than_ms=5)
 
     await client.delete(STREAM)

@@ -16,12 +16,12 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Page
 
-from notifier.escalation.acknowledge import ActionDesk
+from notifier.escalation.acknowledge import ActionService
 from notifier.events.action import Action, Via
 from notifier.events.signing import action_token
 from notifier.web.clients import Clients
 from notifier.web.limits import PostLimit
-from notifier.web.public.app import PublicParts, create_public_app
+from notifier.web.public.app import PublicDependencies, create_public_app
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 from tests.support.browser import MARKS
 
@@ -105,8 +105,8 @@ class Site:
 @pytest_asyncio.fixture(loop_scope="session")
 async def site() -> AsyncIterator[Site]:
     memory = Memory()
-    parts = PublicParts(
-        lambda: [SECRET], ActionDesk(memory, memory), lambda: Clients([], ""), PostLimit(1000, lambda: 0.0),
+    parts = PublicDependencies(
+        lambda: [SECRET], ActionService(memory, memory), lambda: Clients([], ""), PostLimit(1000, lambda: 0.0),
         lambda: {"sre": "SRE"}, lambda: ZoneInfo("Asia/Riyadh"), lambda: False, lambda: NOW,
     )  # fmt: skip
     runner = web.AppRunner(create_public_app(parts))

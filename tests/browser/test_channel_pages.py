@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from notifier.cards.renderer import CardPainter, load_cards
+from notifier.cards.renderer import CardRenderer, load_cards
 from notifier.config import assets, load_config
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue
@@ -49,7 +49,7 @@ def sample_card(name: str) -> object:
     [notification, *_] = (
         Catalogue(config.routes, config.channels).route(event, event.data).notifications
     )
-    return CardPainter(load_cards(assets.cards_dir()), config, None).draw(notification).card
+    return CardRenderer(load_cards(assets.cards_dir()), config, None).draw(notification).card
 
 
 async def test_card_that_arrives_is_drawn_without_reloading(teams: LocalTeams, page: Page):

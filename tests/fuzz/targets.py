@@ -15,7 +15,7 @@ from notifier.broker.entries import Entry
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import pack
 from notifier.cards.fit import fit_card
-from notifier.cards.renderer import CardPainter, load_cards
+from notifier.cards.renderer import CardRenderer, load_cards
 from notifier.config import Config, assets, load_config
 from notifier.config.load import masked
 from notifier.dead_letters.model import Reason
@@ -242,7 +242,7 @@ def _template() -> Target:
 
 def _card(config: Config) -> Target:
     """The shipped cards with any data: what is posted parses, and is within Teams' limit."""
-    painter = CardPainter(load_cards(assets.cards_dir()), config, None)
+    painter = CardRenderer(load_cards(assets.cards_dir()), config, None)
     catalogue = Catalogue(config.routes, config.channels)
     samples = _samples()
 

@@ -14,7 +14,7 @@ from notifier.broker.keys import ACCEPTED, UNREADABLE
 from notifier.broker.leases import Leases
 from notifier.config import load_config
 from notifier.escalation.action_recorder import ActionRecorder
-from notifier.escalation.repository import Ledger
+from notifier.escalation.repository import EscalationRepository
 from notifier.events.action import Action, Via
 from notifier.events.notification import notification_id
 from notifier.store.database import Connection
@@ -54,7 +54,7 @@ async def recorded(redis_url: str, database_url: str) -> None:
             action = Action(taken, "acknowledge", name, "", Via.PAGE, datetime.now(UTC))
             await group.add(ACCEPTED, action.fields())
         recorder = ActionRecorder(
-            group, Ledger(connection), cast("Any", None), cast("Any", None), leases=Leases(group, lease_seconds=15),
+            group, EscalationRepository(connection), cast("Any", None), cast("Any", None), leases=Leases(group, lease_seconds=15),
             redis_settings=config.redis, announced=lambda: (), now=lambda: datetime.now(UTC),
         )  # fmt: skip
         while await recorder.turn():

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from notifier.errors import StoreError
-from notifier.web.console.repository import ConsoleStore, Recorded, Wanted
+from notifier.web.console.repository import ConsoleRepository, Recorded, Wanted
 from tests.support.escalation import START, STREAM, answer, record
 
 
@@ -26,12 +26,12 @@ def escalate(database_url: str, event_id: str, of: str, step: int, channel: str)
 
 
 @pytest.fixture
-def store(database_url: str) -> ConsoleStore:
-    return ConsoleStore(database_url, timeout_seconds=20)
+def store(database_url: str) -> ConsoleRepository:
+    return ConsoleRepository(database_url, timeout_seconds=20)
 
 
 async def test_an_event_and_its_escalations_are_one_case(
-    database_url: str, store: ConsoleStore
+    database_url: str, store: ConsoleRepository
 ):
     first, _ = record(database_url, "e1", "sre devops")
     escalate(database_url, "e1", first, 1, "nphies_integration")
@@ -49,7 +49,7 @@ async def test_an_event_and_its_escalations_are_one_case(
 
 
 async def test_an_answer_anywhere_in_the_family_takes_the_event(
-    database_url: str, store: ConsoleStore
+    database_url: str, store: ConsoleRepository
 ):
     first, _ = record(database_url, "e1", "sre devops")
     answer(database_url, escalate(database_url, "e1", first, 1, "pmo"))
@@ -60,7 +60,7 @@ async def test_an_answer_anywhere_in_the_family_takes_the_event(
     assert set(event.channels) == {"sre", "devops"}
 
 
-async def test_passing_it_on_by_hand_is_no_answer(database_url: str, store: ConsoleStore):
+async def test_passing_it_on_by_hand_is_no_answer(database_url: str, store: ConsoleRepository):
     first, _ = record(database_url, "e1", "sre devops")
     answer(database_url, first, "escalate")
 
@@ -70,7 +70,7 @@ async def test_passing_it_on_by_hand_is_no_answer(database_url: str, store: Cons
     assert event.channels == ("devops",)
 
 
-async def test_every_notification_is_on_one_page(database_url: str, store: ConsoleStore):
+async def test_every_notification_is_on_one_page(database_url: str, store: ConsoleRepository):
     for number in range(7):
         # Three rows with the same time: pages must not lose or repeat any of them.
         record(database_url, f"e{number}", "sre devops pmo", at=START + timedelta(minutes=number // 3))  # fmt: skip
@@ -88,7 +88,9 @@ async def test_every_notification_is_on_one_page(database_url: str, store: Conso
     assert times == sorted(times, reverse=True)
 
 
-async def test_filters_of_notifications_are_all_heeded(database_url: str, store: ConsoleStore):
+async def test_filters_of_notifications_are_all_heeded(
+    database_url: str, store: ConsoleRepository
+):
     record(database_url, "e1", "sre pmo")
     record(database_url, "e2", "sre", priority="HIGH", event_type="backup.failed")
 
@@ -104,7 +106,7 @@ async def test_filters_of_notifications_are_all_heeded(database_url: str, store:
 
 
 async def test_a_locked_table_holds_no_page_for_long(database_url: str):
-    store = ConsoleStore(database_url, timeout_seconds=3)
+    store = ConsoleRepository(database_url, timeout_seconds=3)
     with psycopg.connect(database_url) as connection:
         connection.execute("LOCK TABLE teams_notifications IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreError, match="took longer"):
@@ -119,4 +121,4 @@ async def test_a_locked_table_holds_no_page_for_long(database_url: str):
 
 async def test_an_older_schema_says_what_to_do(empty_database_url: str):
     with pytest.raises(StoreError, match="notifier migrate up"):
-        await ConsoleStore(empty_database_url, timeout_seconds=20).unanswered()
+        await ConsoleRepository(empty_database_url, timeout_seconds=20).unanswered()

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from notifier.escalation.repository import Ledger
+from notifier.escalation.repository import EscalationRepository
 from notifier.events.action import Action, Via
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.daemons import Daemons
@@ -184,7 +184,7 @@ async def test_an_answered_escalation_leaves_no_card_of_its_event_unanswered(
     async with world(redis_url, database_url) as w:
         [(event_id, channel)] = await w.minutes(6)
         [told] = waiting(database_url, event_id, channel, event_type="notifier.escalation")
-        ledger = Ledger(w.connections[1])
+        ledger = EscalationRepository(w.connections[1])
         await ledger.accept(
             [Action(told, "acknowledge", "Sara", "", "page", datetime.now(UTC))]
         )

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from notifier.config import HttpSettings, load_config
 from notifier.events.signing import KeySet
 from notifier.events.times import utc_now
-from notifier.teams.sender import Answer, WebhookSender
+from notifier.teams.sender import PostResult, WebhookSender
 from tests.support.receiver import WebhookReceiver
 
 KEYS = KeySet(SecretStr("0f1e2d3c4b5a69788796a5b4c3d2e1f0"))
@@ -30,7 +30,7 @@ def http(**changes: Any) -> HttpSettings:
     return HttpSettings(**{**base, "allow_loopback_webhooks": True, **changes})
 
 
-async def post(url: str, settings: HttpSettings | None = None) -> Answer:
+async def post(url: str, settings: HttpSettings | None = None) -> PostResult:
     sender = WebhookSender(url, settings or http(), keys=KEYS)
     assert "canary" not in repr(sender)
     try:
@@ -308,7 +308,7 @@ class Crowd:
             await writer.drain()
 
 
-async def post_many(sender: WebhookSender, count: int) -> list[Answer]:
+async def post_many(sender: WebhookSender, count: int) -> list[PostResult]:
     posts = [sender.post(b"{}", {}, message_id=str(each), now=utc_now) for each in range(count)]
     try:
         return await asyncio.gather(*posts)

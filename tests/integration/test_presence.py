@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from notifier.broker.client import close, connect
-from notifier.broker.stats import Lookout, StreamState
+from notifier.broker.stats import StreamStats, StreamStatsReader
 from notifier.config import load_config
 from tests.support.daemons import Daemons
 
 STREAM = "teams:events"
 
-Look = Callable[[], Awaitable[list[StreamState]]]
+Look = Callable[[], Awaitable[list[StreamStats]]]
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ async def look(redis_url: str) -> AsyncIterator[Look]:
     """Look at the event stream, the outcomes and the lanes of two channels."""
     settings = load_config(None, {"REDIS_URL": redis_url}).redis
     client = connect(settings)
-    lookout = Lookout(client, settings)
+    lookout = StreamStatsReader(client, settings)
 
-    async def states() -> list[StreamState]:
+    async def states() -> list[StreamStats]:
         found = await lookout.overview(STREAM, ["sre", "pmo"])
         return [found.events, found.outcomes, *found.lanes.values()]
 
@@ -33,7 +33,7 @@ async def look(redis_url: str) -> AsyncIterator[Look]:
     await close(client)
 
 
-async def once(look: Look, wanted: Callable[[StreamState], bool]) -> list[StreamState]:
+async def once(look: Look, wanted: Callable[[StreamStats], bool]) -> list[StreamStats]:
     """Return what is seen as soon as every stream is as wanted."""
     async with asyncio.timeout(60):
         while True:

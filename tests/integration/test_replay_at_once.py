@@ -18,10 +18,10 @@ from notifier.broker.client import Client, close, connect
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.keys import Keys
 from notifier.config import Config, load_config
-from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.dead_letters.listing import DeadLetter, show_dead_letter
 from notifier.dead_letters.replay import Replayer
-from notifier.dead_letters.service import DeadLetterDesk
+from notifier.dead_letters.service import DeadLetterService
 from notifier.errors import StoreError, StreamError
 from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
@@ -50,18 +50,18 @@ class Office:
 
     config: Config
     client: Client
-    logs: list[DeadLetterLog]
+    logs: list[DeadLetterAudit]
 
-    def desk(self, hold: Hold) -> DeadLetterDesk:
+    def desk(self, hold: Hold) -> DeadLetterService:
         database = self.config.database
-        log = DeadLetterLog(
+        log = DeadLetterAudit(
             database.url, connect_timeout_seconds=database.connect_timeout_seconds
         )
         self.logs.append(log)
         replayer = Replayer(
             Catalogue(self.config.routes, self.config.channels), Masking.of((), ()), 100_000
         )
-        return DeadLetterDesk(HeldGroup(self.client, self.config, hold), log, replayer)
+        return DeadLetterService(HeldGroup(self.client, self.config, hold), log, replayer)
 
     async def letter(self) -> DeadLetter:
         event = json.dumps({"event": {"type": "no.route", "id": "lost-1"}})
@@ -92,7 +92,7 @@ async def office(redis_url: str, database_url: str) -> AsyncIterator[Office]:
     await close(made.client)
 
 
-async def act(desk: DeadLetterDesk, letter: DeadLetter, action: str, who: str) -> bool:
+async def act(desk: DeadLetterService, letter: DeadLetter, action: str, who: str) -> bool:
     if action == "discard":
         return await desk.discard(letter, who=who, why=f"as {who} says")
     # Each corrects the event in a way of their own, so that the record has to be of the one that was posted.

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.errors import OutcomeError, SchemaError
-from notifier.pipeline.audit_trail import Store
+from notifier.pipeline.audit_trail import AuditTrail
 from notifier.store.migrations import migrate_down, migrate_up, status
 
 NOW = datetime.now(UTC)
@@ -75,8 +75,8 @@ def outcome(number: int, **changes: object) -> bytes:
     return json.dumps(record | changes).encode()
 
 
-def store_at(url: str) -> Store:
-    return Store(url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+def store_at(url: str) -> AuditTrail:
+    return AuditTrail(url, connect_timeout_seconds=5, statement_timeout_seconds=10)
 
 
 async def record(url: str, *outcomes: bytes) -> None:
@@ -196,7 +196,7 @@ async def test_what_only_looks_like_a_nul_is_noted_of_a_dead_letter_as_it_is(
     database_url: str,
 ):
     text = r"path C:\u0000 x"
-    log = DeadLetterLog(database_url, connect_timeout_seconds=5)
+    log = DeadLetterAudit(database_url, connect_timeout_seconds=5)
     letter = {
         "id": "1-1", "stream": "teams:events", "reason": "rejected", "event": {"text": f"{text}\x00"},
     }  # fmt: skip

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from notifier.errors import EncodingError, StatementTimeoutError, StoreError
-from notifier.pipeline.audit_trail import Store
-from notifier.pipeline.stage import keep_turning
+from notifier.pipeline.audit_trail import AuditTrail
+from notifier.pipeline.stage import run_steps
 from notifier.sandbox.servers import Server
 from notifier.store import migrations
 from notifier.store.database import Access, Connection, connected
@@ -177,7 +177,7 @@ def outcome(**changes: object) -> bytes:
 
 
 async def recorded(url: str) -> list[tuple[Any, ...]]:
-    store = Store(url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+    store = AuditTrail(url, connect_timeout_seconds=5, statement_timeout_seconds=10)
     await store.record([outcome()], store_cards=True, arrived=[0.0], looks=[])
     await store.close()
     async with connected(url, name="test", connect_seconds=5, statement_seconds=5) as opened:
@@ -224,7 +224,9 @@ def narrow_database_url(
 
 
 async def test_an_encoding_that_cannot_hold_every_text_is_named(narrow_database_url: str):
-    store = Store(narrow_database_url, connect_timeout_seconds=5, statement_timeout_seconds=5)
+    store = AuditTrail(
+        narrow_database_url, connect_timeout_seconds=5, statement_timeout_seconds=5
+    )
 
     with pytest.raises(EncodingError, match=r"SQL_ASCII|LATIN1"):
         await store.open()
@@ -286,7 +288,7 @@ async def test_a_loop_that_waits_for_a_slow_statement_is_not_one_that_hangs(data
         stop.set()
         await hung.wait()
 
-    loop = asyncio.create_task(keep_turning(turn, part="slow", stop=stop, health=health))
+    loop = asyncio.create_task(run_steps(turn, part="slow", stop=stop, health=health))
     await until(lambda: health.beats.get("slow", 0) > time.monotonic() + 50)
     assert health.stalled(time.monotonic() + 20, 10) == []
 

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from notifier.config import load_config
-from notifier.escalation.action_repository import PostgresFacts
+from notifier.escalation.action_repository import ActionRepository
 from notifier.escalation.unanswered import unacknowledged_critical
-from notifier.ops.trace.repository import JourneyStore
+from notifier.ops.trace.repository import TraceRepository
 from notifier.store.database import Connection
-from notifier.web.console.repository import ConsoleStore, Wanted
+from notifier.web.console.repository import ConsoleRepository, Wanted
 from tests.support.commands import notifier
 
 ID = str(uuid4())
@@ -55,28 +55,28 @@ def spoilt(url: str, at: str) -> None:
 
 
 async def facts(url: str) -> object:
-    return await PostgresFacts(url, timeout_seconds=20).facts(ID)
+    return await ActionRepository(url, timeout_seconds=20).facts(ID)
 
 
 async def notifications(url: str) -> object:
-    found = await ConsoleStore(url, timeout_seconds=20).notifications(Wanted(), limit=10)
+    found = await ConsoleRepository(url, timeout_seconds=20).notifications(Wanted(), limit=10)
     return len(found) == 2
 
 
 async def notification(url: str) -> object:
-    return await ConsoleStore(url, timeout_seconds=20).notification(ID)
+    return await ConsoleRepository(url, timeout_seconds=20).notification(ID)
 
 
 async def unanswered(url: str) -> object:
-    return await ConsoleStore(url, timeout_seconds=20).unanswered()
+    return await ConsoleRepository(url, timeout_seconds=20).unanswered()
 
 
 async def letter_actions(url: str) -> object:
-    return await ConsoleStore(url, timeout_seconds=20).letter_actions("s", "1", {})
+    return await ConsoleRepository(url, timeout_seconds=20).letter_actions("s", "1", {})
 
 
 async def journey(url: str) -> object:
-    store = JourneyStore(load_config(None, {"DATABASE_URL": url}).database)
+    store = TraceRepository(load_config(None, {"DATABASE_URL": url}).database)
     found = await store.find("C1", uuid=None, event_ids=[], streams=["s"], limit=9, cards=True)
     return (
         found.rows and found.attempts and found.taken and found.escalations and found.revivals

@@ -18,7 +18,7 @@ import redis
 
 from notifier.broker.client import close, connect
 from notifier.broker.keys import Keys
-from notifier.broker.stats import Lookout
+from notifier.broker.stats import StreamStatsReader
 from notifier.config import load_config
 from tests.support.commands import notifier
 from tests.support.terminal import terminal
@@ -89,7 +89,7 @@ async def test_a_look_costs_redis_the_same_however_much_waits(redis_url: str, wa
     try:
         with redis.Redis.from_url(redis_url) as admin:
             fill(admin, SRE, waiting)
-            lookout = Lookout(client, settings)
+            lookout = StreamStatsReader(client, settings)
             await lookout.overview("teams:events", CHANNELS)
             admin.config_resetstat()
             overview = await lookout.overview("teams:events", CHANNELS)

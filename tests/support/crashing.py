@@ -12,15 +12,15 @@ from typing import Any
 
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.keys import ACCEPTED
-from notifier.cards.renderer import CardPainter
+from notifier.cards.renderer import CardRenderer
 from notifier.cli import main
-from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.escalation.accepted_actions import Actions
 from notifier.escalation.action_recorder import ActionRecorder
-from notifier.escalation.repository import Ledger, Work
-from notifier.escalation.scheduler import Escalator
+from notifier.escalation.repository import EscalationRepository, Work
+from notifier.escalation.scheduler import EscalationScheduler
 from notifier.pipeline import intake
-from notifier.pipeline.audit_trail import Store
+from notifier.pipeline.audit_trail import AuditTrail
 from notifier.teams.sender import WebhookSender
 
 Step = Callable[..., Awaitable[Any]]
@@ -93,12 +93,12 @@ def patch() -> None:
     group.revive = crashing(ConsumerGroup.revive, lambda *_, **__: "replay revive")
     group.add_once = crashing(ConsumerGroup.add_once, lambda *_, **__: "replay add")
     group.add_all = crashing(ConsumerGroup.add_all, lambda *_: "escalation publish")
-    noted: Any = DeadLetterLog
-    noted.note = crashing(DeadLetterLog.note, lambda *_, **__: "replay note")
+    noted: Any = DeadLetterAudit
+    noted.note = crashing(DeadLetterAudit.note, lambda *_, **__: "replay note")
     sender: Any = WebhookSender
     sender.post = crashing(WebhookSender.post, lambda *_, **__: "delivery post")
-    store: Any = Store
-    store.record = crashing(Store.record, lambda *_, **__: "recorder commit")
+    store: Any = AuditTrail
+    store.record = crashing(AuditTrail.record, lambda *_, **__: "recorder commit")
     patch_what_people_do()
 
 
@@ -112,12 +112,14 @@ def patch_what_people_do() -> None:
         Work.look_again, lambda looks: "escalation plan" if looks else ""
     )
     work.apply = crashing(Work.apply, lambda *_: "action apply")
-    escalator: Any = Escalator
-    escalator.look = committing(Escalator.look, "escalation take")
+    escalator: Any = EscalationScheduler
+    escalator.look = committing(EscalationScheduler.look, "escalation take")
     actions: Any = Actions
     actions.take = crashing(Actions.take, lambda *_: "action take")
-    ledger: Any = Ledger
-    ledger.accept = crashing(Ledger.accept, lambda given: "action accept" if given else "")
+    ledger: Any = EscalationRepository
+    ledger.accept = crashing(
+        EscalationRepository.accept, lambda given: "action accept" if given else ""
+    )
     recorder: Any = ActionRecorder
     recorder.apply_waiting = committing(ActionRecorder.apply_waiting, "action apply")
 
@@ -138,12 +140,12 @@ def patch_of() -> None:
     """Put the crashes by content in."""
     events: Any = intake
     events.parse_entry = crashing_of(intake.parse_entry, "parse")
-    painter: Any = CardPainter
-    painter.draw = crashing_of(CardPainter.draw, "render")
+    painter: Any = CardRenderer
+    painter.draw = crashing_of(CardRenderer.draw, "render")
     sender: Any = WebhookSender
     sender.post = crashing_of(WebhookSender.post, "post")
-    store: Any = Store
-    store.record = crashing_of(Store.record, "record")
+    store: Any = AuditTrail
+    store.record = crashing_of(AuditTrail.record, "record")
 
 
 if __name__ == "__main__":

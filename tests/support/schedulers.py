@@ -15,10 +15,10 @@ from notifier.config import Config, load_config
 from notifier.errors import StreamError
 from notifier.escalation.accepted_actions import Actions
 from notifier.escalation.policy import Matrix
-from notifier.escalation.repository import Ledger
-from notifier.escalation.scheduler import Escalator
+from notifier.escalation.repository import EscalationRepository
+from notifier.escalation.scheduler import EscalationScheduler
 from notifier.events.notification import notification_id
-from notifier.pipeline.audit_trail import Store
+from notifier.pipeline.audit_trail import AuditTrail
 from notifier.store.database import Connection
 from tests.support.escalation import STREAM, age, record
 from tests.support.state import rows
@@ -62,7 +62,7 @@ async def recorded(
         ).encode()
         for each in outcomes
     ]  # fmt: skip
-    store = Store(database_url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+    store = AuditTrail(database_url, connect_timeout_seconds=5, statement_timeout_seconds=10)
     try:
         await store.record(
             texts,
@@ -104,9 +104,9 @@ class World:
             self.faults -= 1
             raise StreamError("the connection broke after it was published")
 
-    def escalator(self, number: int = 0) -> Escalator:
-        return Escalator(
-            Ledger(self.connections[number]), self.actions, self.publish,
+    def escalator(self, number: int = 0) -> EscalationScheduler:
+        return EscalationScheduler(
+            EscalationRepository(self.connections[number]), self.actions, self.publish,
             lambda: Matrix.of(self.config.escalation, self.config.business_hours), titles=lambda: {"devops": "DevOps"},
             stop=asyncio.Event(), now=lambda: datetime.now(UTC) + self.ahead,
         )  # fmt: skip

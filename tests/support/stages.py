@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.leases import Leases
-from notifier.cards.renderer import CardPainter, Cards, load_cards
+from notifier.cards.renderer import CardRenderer, Cards, load_cards
 from notifier.config import Config, RateLimitSettings, assets
 from notifier.events.entry import Priority
 from notifier.events.masking import Masking
@@ -24,9 +24,9 @@ from notifier.events.notification import Notification, encode
 from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
 from notifier.events.signing import KeySet
-from notifier.pipeline.delivery.hop_batcher import Settler
-from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryParts
-from notifier.pipeline.delivery.limiter import ChannelGate
+from notifier.pipeline.delivery.hop_batcher import HopBatcher
+from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryDependencies
+from notifier.pipeline.delivery.limiter import ChannelLimiter
 from notifier.pipeline.intake import Intake
 from notifier.pipeline.recorder import OutcomeStore, Recorder
 from notifier.teams.sender import WebhookSender
@@ -117,21 +117,21 @@ class Stages:
         group = group or self.broker.group("one")
         leases = Leases(group, lease_seconds=lease_seconds)
         stop = asyncio.Event()
-        parts = DeliveryParts(
-            group, leases, CardPainter(_cards(), config, None),
+        parts = DeliveryDependencies(
+            group, leases, CardRenderer(_cards(), config, None),
             config.delivery.model_copy(update=settings),
             config.retry.model_copy(update={"max_retries": retries, "max_delay_seconds": 0.01}),
             config.redis, Health(), now,
         )  # fmt: skip
         unlimited = config.rate_limit.model_copy(update={"requests": 0})
-        gate = ChannelGate(
+        gate = ChannelLimiter(
             "sre", group, streams=(STREAM,), rate_limit=rate_limit or unlimited, breaker=config.breaker, stop=stop, clock=time.monotonic,
         )  # fmt: skip
         http = config.http.model_copy(
             update={"allow_loopback_webhooks": True, "connections_per_host": connections}
         )
         sender = WebhookSender(url, http, keys=_KEYS)
-        settler = Settler(group)
+        settler = HopBatcher(group)
         delivery = ChannelDelivery(STREAM, gate, sender, settler, parts)
         if not self._lanes_made:
             self._lanes_made = True

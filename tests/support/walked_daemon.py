@@ -24,7 +24,7 @@ from typing_extensions import override
 from notifier.broker.entries import ALONE
 from notifier.broker.keys import ACCEPTED, Keys
 from notifier.config import load_config
-from notifier.daemon.clock import SharedClock
+from notifier.daemon.clock import LinkClock
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import InternalError
 from notifier.events.action import Action, Via
@@ -162,7 +162,7 @@ class Stage:
         self._daemon = None
         main = asyncio.create_task(
             daemon_run._main(
-                self._snapshot, self._blueprint, "walked", STAGES, None, SharedClock()
+                self._snapshot, self._blueprint, "walked", STAGES, None, LinkClock()
             )
         )
         done = await self._until(lambda: self._settled(client), main)

@@ -8,7 +8,7 @@ import pytest
 from redis.crc import key_slot
 
 from notifier.broker.keys import ACCEPTED, callback_key, taken_key
-from notifier.cards.renderer import CardPainter, load_cards
+from notifier.cards.renderer import CardRenderer, load_cards
 from notifier.config import assets, load_config
 from notifier.events.action import REQUESTS
 from notifier.events.entry import to_event
@@ -16,7 +16,7 @@ from notifier.events.notification import Notification
 from notifier.events.routing import Catalogue
 
 CONFIG = load_config(None, {})
-PAINTER = CardPainter(
+PAINTER = CardRenderer(
     load_cards(assets.cards_dir()),
     CONFIG,
     lambda notification_id, action, event: f"https://n.example/{action}/{notification_id}",
@@ -54,7 +54,7 @@ def test_a_link_that_would_cost_the_card_is_left_out() -> None:
             "links": CONFIG.links.model_copy(update={"claims_app": "https://claims.example"})
         }
     )
-    painter = CardPainter(load_cards(assets.cards_dir()), config, None)
+    painter = CardRenderer(load_cards(assets.cards_dir()), config, None)
     long = notification(
         "nphies.claim.rejected",
         claim_id="C" * 5_000,

@@ -18,10 +18,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from notifier.config import load_config
 from notifier.config.secrets import load_secrets, sources
 from notifier.errors import SecretsError
-from notifier.escalation.acknowledge import ActionDesk
+from notifier.escalation.acknowledge import ActionService
 from notifier.web.clients import Clients
 from notifier.web.limits import PostLimit
-from notifier.web.public.callback import CallbackParts, add_callback, signed
+from notifier.web.public.callback import CallbackDependencies, add_callback, signed
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 
 KEY = bytes(range(32))
@@ -35,8 +35,8 @@ def memory() -> Memory:
 @pytest.fixture
 async def client(memory: Memory) -> AsyncIterator[TestClient[Any, Any]]:
     app = web.Application(client_max_size=16_384)
-    parts = CallbackParts(
-        lambda: [b"another key of sixteen bytes", KEY], ActionDesk(memory, memory), memory, lambda: Clients([], ""),
+    parts = CallbackDependencies(
+        lambda: [b"another key of sixteen bytes", KEY], ActionService(memory, memory), memory, lambda: Clients([], ""),
         PostLimit(50, lambda: 0.0), lambda: NOW,
     )  # fmt: skip
     add_callback(app, parts)

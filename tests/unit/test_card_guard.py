@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from notifier.cards import escaping as cardguard
 from notifier.cards import html as renderer
 from notifier.cards.escaping import escape_markdown, guard, safe_address, visible
-from notifier.cards.renderer import CardPainter, load_cards
+from notifier.cards.renderer import CardRenderer, load_cards
 from notifier.config import assets, load_config
 from notifier.errors import TemplateError
 from notifier.events.entry import to_event
@@ -452,7 +452,7 @@ def test_an_address_is_shown_only_if_it_is_one_and_all_of_it_is_seen(
 
 def test_no_shipped_card_is_posted_with_an_empty_element() -> None:
     config = load_config(None, {})
-    painter = CardPainter(load_cards(assets.cards_dir()), config, None)
+    painter = CardRenderer(load_cards(assets.cards_dir()), config, None)
     catalogue = Catalogue(config.routes, config.channels)
     for path in sorted((assets.cards_dir() / "samples").glob("*.json")):
         members = {**json.loads(path.read_text("utf-8")), "data": {}}

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from notifier.broker.stats_views import Backlog
 from notifier.cards.redact_links import without_links
-from notifier.cards.renderer import CardPainter, card_template, load_cards
+from notifier.cards.renderer import CardRenderer, card_template, load_cards
 from notifier.config import assets, load_config
 from notifier.dead_letters.listing import Listed
 from notifier.dead_letters.model import Reason
@@ -27,8 +27,13 @@ from notifier.telemetry.readiness import (
     Server,
     ServerState,
 )
-from notifier.web.console.asked import AskedError, LettersAsked, NotificationsAsked, letter_ref
-from notifier.web.console.overview import lane_rows, refresh_asked, wellness
+from notifier.web.console.asked import (
+    DeadLetterQuery,
+    NotificationQuery,
+    QueryError,
+    letter_ref,
+)
+from notifier.web.console.overview import health_summary, lane_rows, refresh_asked
 from notifier.web.console.repository import Unanswered
 from notifier.web.console.streams import StreamsNow
 from notifier.web.console.views import critical_views, letter_view
@@ -52,7 +57,7 @@ def token() -> str:
 
 def drawn(*, digest: bool) -> JsonValue:
     """A card with signed links, as it would be sent."""
-    painter = CardPainter(
+    painter = CardRenderer(
         load_cards(assets.cards_dir()),
         CONFIG,
         lambda _, __, ___: f"https://n.example/a/{token()}?e={MARK}",
@@ -191,7 +196,7 @@ def test_wellness_names_what_does_not_work_once():
         warnings={"recorder": "Postgres is away"},
         redis=Server(ServerState.FAULT, "Redis is away"),
     )
-    found = wellness(faulty)
+    found = health_summary(faulty)
     assert dict(found.troubles) == {
         "escalation": "has not worked yet",
         "redis": "Redis is away",
@@ -271,12 +276,12 @@ def test_critical_event_at_the_end_of_its_chain_or_answered_has_no_next():
     ],
 )
 def test_filter_of_dead_letters_names_what_is_wrong(query: dict[str, str], field: str):
-    with pytest.raises(AskedError, match=field):
-        LettersAsked.read(query, ["teams:events"])
+    with pytest.raises(QueryError, match=field):
+        DeadLetterQuery.read(query, ["teams:events"])
 
 
 def test_filter_of_dead_letters_takes_times_as_utc():
-    asked = LettersAsked.read(
+    asked = DeadLetterQuery.read(
         {"since": "2026-11-24T10:00", "channel": " sre ", "type": ""}, ["s"]
     )
     assert asked.filter.since == datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -286,13 +291,13 @@ def test_filter_of_dead_letters_takes_times_as_utc():
 
 @pytest.mark.parametrize("query", [{"priority": "x"}, {"status": "x"}, {"period": "x"}, {"before": "x y"}, {"before": "2026-11-24T10:00 1"}])  # fmt: skip
 def test_filter_of_notifications_names_what_is_wrong(query: dict[str, str]):
-    with pytest.raises(AskedError):
-        NotificationsAsked.read(query, NOW)
+    with pytest.raises(QueryError):
+        NotificationQuery.read(query, NOW)
 
 
 def test_notifications_are_those_of_the_last_day_unless_more_is_asked_for():
-    assert NotificationsAsked.read({}, NOW).wanted.since == NOW - timedelta(days=1)
-    assert NotificationsAsked.read({"period": "all"}, NOW).wanted.since is None
+    assert NotificationQuery.read({}, NOW).wanted.since == NOW - timedelta(days=1)
+    assert NotificationQuery.read({"period": "all"}, NOW).wanted.since is None
 
 
 def test_address_of_a_dead_letter_is_read_back():

@@ -15,7 +15,7 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from notifier.broker.stats import Overview, StreamState
+from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.config import Config, assets, load_config
 from notifier.config.secrets import Secrets, load_secrets, sources
 from notifier.errors import StreamError
@@ -135,12 +135,12 @@ def test_redis_that_fares_badly_is_judged(vitals: Vitals, level: str | None, wor
     assert not found or words in found[0].what
 
 
-QUIET = StreamState(0, 0.0, 0, True, 1, 5.0, None, 0)
+QUIET = StreamStats(0, 0.0, 0, True, 1, 5.0, None, 0)
 
 
-def overview(**streams: StreamState) -> Overview:
+def overview(**streams: StreamStats) -> EventStreamStats:
     lanes = {("sre", "urgent"): streams.get("lane", QUIET)}
-    return Overview(
+    return EventStreamStats(
         "teams:events",
         streams.get("events", QUIET),
         streams.get("outcomes", QUIET),
@@ -170,7 +170,7 @@ def test_streams_at_rest_are_fine():
         ({"dead": replace(QUIET, length=4, oldest_seconds=90_000)}, "warning", "4 in teams:events, the oldest from 25 h ago"),
     ],
 )  # fmt: skip
-def test_what_waits_too_long_is_told(streams: dict[str, StreamState], level: str, words: str):
+def test_what_waits_too_long_is_told(streams: dict[str, StreamStats], level: str, words: str):
     [told] = [
         each for each in stage_findings(overview(**streams)) if each.level is not Level.OK
     ]

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from notifier.cards.renderer import CardPainter, Cards
+from notifier.cards.renderer import CardRenderer, Cards
 from notifier.config import load_config
 from notifier.errors import TemplateError
 from notifier.events.entry import to_event
@@ -27,12 +27,12 @@ NOTIFICATION = (
 
 
 def drawn(text: str) -> JsonValue:
-    painter = CardPainter(Cards({"generic": Template({"text": text})}), CONFIG, None)
+    painter = CardRenderer(Cards({"generic": Template({"text": text})}), CONFIG, None)
     return painter.draw(NOTIFICATION).card
 
 
 def drawn_with_facts(text: str) -> JsonValue:
-    painter = CardPainter(Cards({}), CONFIG, None)
+    painter = CardRenderer(Cards({}), CONFIG, None)
     return Template({"text": text}).expand(painter.context(NOTIFICATION), missing=lambda _: "—")
 
 

@@ -10,8 +10,8 @@ import pytest
 from notifier.dead_letters.model import raw_fields
 from notifier.events.entry import Priority
 from notifier.events.notification import Notification, encode
-from notifier.ops.trace import Journey, State, steps_of
-from notifier.ops.trace.models import Ended, Identity, Letter, Revival, Waiting
+from notifier.ops.trace import State, Timeline, steps_of
+from notifier.ops.trace.models import DeadLetterHit, Ended, Identity, ReplayNote, Waiting
 from notifier.ops.trace.reading import Query, attempts_of
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -55,12 +55,14 @@ def test_waits_are_counted_from_the_end_of_the_attempt_before():
 
 def test_where_it_is_now_follows_from_what_is_known():
     dead = Ended("dead_lettered", 400, "refused", START, 0, "h", "t", None, None, START)
-    letter = Letter("1-1", "", "rejected", "refused", "delivery", "s", "", "", "", "n1", "", "")
-    discard = Revival("1-1", "discard", "Lina", "a test", START, "rejected", None, False, "s", None, "n1", "sre")  # fmt: skip
+    letter = DeadLetterHit(
+        "1-1", "", "rejected", "refused", "delivery", "s", "", "", "", "n1", "", ""
+    )
+    discard = ReplayNote("1-1", "discard", "Lina", "a test", START, "rejected", None, False, "s", None, "n1", "sre")  # fmt: skip
     waiting = Waiting("lane", START, 1, 1, None, None, 0)
 
-    assert Journey(IDENTITY, START, ended=dead, letters=(letter,)).state is State.DEAD_LETTERED
-    assert Journey(IDENTITY, START, ended=dead, revivals=(discard,)).state is State.DISCARDED
-    assert Journey(IDENTITY, START, waiting, dead, revivals=(discard,)).state is State.WAITING
-    told = steps_of(Journey(IDENTITY, START, ended=dead, revivals=(discard,)))
+    assert Timeline(IDENTITY, START, ended=dead, letters=(letter,)).state is State.DEAD_LETTERED
+    assert Timeline(IDENTITY, START, ended=dead, revivals=(discard,)).state is State.DISCARDED
+    assert Timeline(IDENTITY, START, waiting, dead, revivals=(discard,)).state is State.WAITING
+    told = steps_of(Timeline(IDENTITY, START, ended=dead, revivals=(discard,)))
     assert "by Lina: a test" in next(step.detail for step in told if step.what == "discarded")

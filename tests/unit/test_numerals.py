@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.cards.renderer import CardPainter, card_template, load_cards
+from notifier.cards.renderer import CardRenderer, card_template, load_cards
 from notifier.cli.event_input import Members, accepted, event_text
 from notifier.config import assets, load_config
 from notifier.errors import EventError
@@ -52,7 +52,7 @@ def test_a_fact_and_a_published_event_keep_the_digits_within_lists_and_objects(
     number: str,
 ) -> None:
     data = carried(f'{{"o": {{"l": [{number}]}}}}')
-    painter = CardPainter(load_cards(assets.cards_dir()), load_config(None, {}), None)
+    painter = CardRenderer(load_cards(assets.cards_dir()), load_config(None, {}), None)
     quoted = f'"{number}"' if number == "1e400" else number
 
     [fact] = painter.context(ONE._replace(data=data))["facts"]  # type: ignore[misc]

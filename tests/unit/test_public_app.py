@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from notifier.escalation.acknowledge import ActionDesk
+from notifier.escalation.acknowledge import ActionService
 from notifier.escalation.action_repository import NotificationFacts
 from notifier.events.notification import event_key
 from notifier.events.signing import action_token, event_mark
 from notifier.web.clients import Clients
 from notifier.web.limits import PostLimit
 from notifier.web.public import app as public
-from notifier.web.public.app import PublicParts, create_public_app
+from notifier.web.public.app import PublicDependencies, create_public_app
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 
 TITLES = {"sre": "Reliability", "devops": "Delivery Team", "pmo": "Project Office"}
@@ -57,8 +57,8 @@ def limit() -> PostLimit:
 
 @pytest.fixture
 async def client(memory: Memory, limit: PostLimit) -> AsyncIterator[TestClient[Any, Any]]:
-    parts = PublicParts(
-        lambda: KEYS, ActionDesk(memory, memory), lambda: Clients([], ""), limit, lambda: TITLES, lambda: ZoneInfo("Asia/Riyadh"), lambda: True,
+    parts = PublicDependencies(
+        lambda: KEYS, ActionService(memory, memory), lambda: Clients([], ""), limit, lambda: TITLES, lambda: ZoneInfo("Asia/Riyadh"), lambda: True,
         lambda: NOW,
     )  # fmt: skip
     async with TestClient(TestServer(create_public_app(parts))) as started:

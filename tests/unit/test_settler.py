@@ -10,7 +10,7 @@ import pytest
 
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import HopResult, Move
-from notifier.pipeline.delivery.hop_batcher import Settler
+from notifier.pipeline.delivery.hop_batcher import HopBatcher
 
 
 class Group:
@@ -30,7 +30,7 @@ class Group:
 
 async def test_what_waits_is_hopped_by_the_next_run_after_a_cancellation_of_nobody() -> None:
     group = Group()
-    settler = Settler(cast("ConsumerGroup", group))
+    settler = HopBatcher(cast("ConsumerGroup", group))
     settling = asyncio.create_task(settler.settle([Move("{s}:in", "1-0")]))
     await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.daemon.systemd import Supervisor
+from notifier.daemon.systemd import SystemdNotifier
 from notifier.telemetry.health import Health
 
 
@@ -27,7 +27,7 @@ def received(manager: socket.socket) -> dict[str, str]:
 
 
 def test_systemd_hears_of_ready_reloading_and_stopping(manager: socket.socket):
-    supervisor = Supervisor({"NOTIFY_SOCKET": manager.getsockname()})
+    supervisor = SystemdNotifier({"NOTIFY_SOCKET": manager.getsockname()})
 
     supervisor.ready()
     supervisor.reloading()
@@ -41,7 +41,7 @@ def test_systemd_hears_of_ready_reloading_and_stopping(manager: socket.socket):
 
 
 async def watched(health: Health, manager: socket.socket, **env: str) -> None:
-    supervisor = Supervisor(
+    supervisor = SystemdNotifier(
         {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000", **env}
     )
     with suppress(TimeoutError):
@@ -74,5 +74,5 @@ async def test_watchdog_is_not_fed_for_a_hung_loop_or_another_process(
 
 
 def test_without_systemd_nothing_is_sent():
-    Supervisor({}).ready()
+    SystemdNotifier({}).ready()
     assert "NOTIFY_SOCKET" not in os.environ

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from notifier.teams.response import (
     MAX_PAUSE_SECONDS,
-    Verdict,
+    Classification,
     fault,
     judge,
     retry_after,
@@ -22,17 +22,17 @@ NOW = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_success_is_accepted(status: int):
-    assert judge(status, attempt=1) is Verdict.ACCEPTED
+    assert judge(status, attempt=1) is Classification.ACCEPTED
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 def test_passing_trouble_is_tried_again(status: int):
-    assert judge(status, attempt=4) is Verdict.TRANSIENT
+    assert judge(status, attempt=4) is Classification.TRANSIENT
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 404, 410, 413, 422])
 def test_lasting_refusal_is_not_tried_again(status: int):
-    assert judge(status, attempt=1) is Verdict.PERMANENT
+    assert judge(status, attempt=1) is Classification.PERMANENT
 
 
 FAILED = b"Webhook message delivery failed with error: "
@@ -62,9 +62,9 @@ def test_a_failure_in_the_text_of_an_answer_counts(status: int, body: bytes, cou
 
 def test_forbidden_is_tried_twice_more_before_it_counts():
     assert [judge(403, attempt=n) for n in (1, 2, 3)] == [
-        Verdict.TRANSIENT,
-        Verdict.TRANSIENT,
-        Verdict.PERMANENT,
+        Classification.TRANSIENT,
+        Classification.TRANSIENT,
+        Classification.PERMANENT,
     ]
 
 

@@ -7,28 +7,28 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from notifier.broker.stats import Overview, StreamState
+from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.config import load_config
 from notifier.ops.top.drawing import draw
 from notifier.ops.top.rows import Flow, actions_flow, rows_of
 from notifier.ops.top.snapshot import Snapshot
 from notifier.telemetry.durations import written
 
-QUIET = StreamState(0, 0.0, 0, True, 1, 1.0, 0, 0)
+QUIET = StreamStats(0, 0.0, 0, True, 1, 1.0, 0, 0)
 CHANNELS = tuple(load_config(None, {}).channels)
 
 
 def snapshot(
     taken_at: float,
     *,
-    events: StreamState = QUIET,
-    lane: StreamState = QUIET,
-    dead: StreamState = QUIET,
+    events: StreamStats = QUIET,
+    lane: StreamStats = QUIET,
+    dead: StreamStats = QUIET,
     paused: float = 0.0,
 ) -> Snapshot:
     lanes = {(name, urgency): QUIET for name in CHANNELS for urgency in ("urgent", "normal")}
     lanes["sre", "normal"] = lane
-    overview = Overview("teams:events", events, QUIET, dead, lanes)
+    overview = EventStreamStats("teams:events", events, QUIET, dead, lanes)
     return Snapshot(taken_at, (overview,), QUIET, {"sre": paused})
 
 
@@ -56,7 +56,7 @@ def test_rates_count_what_was_added_and_what_left():
     ("before", "now"),
     [(None, QUIET), (replace(QUIET, added=None), replace(QUIET, added=None))],
 )
-def test_rates_that_nobody_knows_are_not_made_up(before: StreamState | None, now: StreamState):
+def test_rates_that_nobody_knows_are_not_made_up(before: StreamStats | None, now: StreamStats):
     [rows] = rows_of(
         snapshot(14.0, events=now), snapshot(10.0, events=before) if before else None
     )
@@ -80,7 +80,7 @@ def test_a_stream_that_was_emptied_has_no_negative_rate():
         (replace(QUIET, waiting=3, oldest_seconds=90), 12.3, "paused 12 s"),
     ],
 )
-def test_what_holds_a_channel_back_is_said(lane: StreamState, paused: float, state: str):
+def test_what_holds_a_channel_back_is_said(lane: StreamStats, paused: float, state: str):
     [rows] = rows_of(snapshot(1.0, lane=lane, paused=paused), None)
 
     [row] = [row for row in rows.channels if row.channel == "sre"]
@@ -88,7 +88,7 @@ def test_what_holds_a_channel_back_is_said(lane: StreamState, paused: float, sta
 
 
 def test_view_fits_80_columns_and_cuts_nothing_off():
-    lane = StreamState(987_654, 3e6, 100, True, 12, 0.1, 9_000_000, 987_654)
+    lane = StreamStats(987_654, 3e6, 100, True, 12, 0.1, 9_000_000, 987_654)
     busy = replace(lane, waiting=12_345_678)
     now = snapshot(
         12.0, events=busy, lane=lane, dead=replace(QUIET, length=54_321), paused=3600

@@ -9,14 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier.cards.data_fields import shown_fields, unused_fields
-from notifier.cards.renderer import CardPainter, load_cards
+from notifier.cards.renderer import CardRenderer, load_cards
 from notifier.config import assets, load_config
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue
 from notifier.templating import Template
 
 CONFIG = load_config(None, {})
-PAINTER = CardPainter(load_cards(assets.cards_dir()), CONFIG, None)
+PAINTER = CardRenderer(load_cards(assets.cards_dir()), CONFIG, None)
 
 
 def unused(event_type: str, **data: Any) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from notifier.pipeline.worker_pool import Workers
+from notifier.pipeline.worker_pool import WorkerPool
 
 
 class Yard:
@@ -41,7 +41,7 @@ async def settled() -> None:
 
 
 async def test_no_more_than_the_limit_at_a_time_and_in_order() -> None:
-    yard, workers = Yard(), Workers(2)
+    yard, workers = Yard(), WorkerPool(2)
     for name in "abcde":
         workers.start(yard.work(name))
     await settled()
@@ -56,7 +56,7 @@ async def test_no_more_than_the_limit_at_a_time_and_in_order() -> None:
 
 
 async def test_work_that_comes_as_the_last_one_ends_is_done_too() -> None:
-    yard, workers = Yard(), Workers(1)
+    yard, workers = Yard(), WorkerPool(1)
     more = [yard.work("b"), yard.work("c")]
 
     async def last() -> None:
@@ -70,7 +70,7 @@ async def test_work_that_comes_as_the_last_one_ends_is_done_too() -> None:
 
 
 async def test_it_is_told_when_few_are_left() -> None:
-    yard, workers = Yard(), Workers(2)
+    yard, workers = Yard(), WorkerPool(2)
     for name in "abc":
         workers.start(yard.work(name))
     few = asyncio.create_task(workers.until_at_most(1))
@@ -86,7 +86,7 @@ async def test_it_is_told_when_few_are_left() -> None:
 
 
 async def test_a_failure_is_raised_where_it_is_waited_for_and_stops_no_other() -> None:
-    yard, workers = Yard(), Workers(1)
+    yard, workers = Yard(), WorkerPool(1)
 
     async def fail() -> None:
         raise LookupError("gone")
@@ -102,7 +102,7 @@ async def test_a_failure_is_raised_where_it_is_waited_for_and_stops_no_other() -
 
 
 async def test_a_failure_wakes_whoever_waits_for_more_to_end() -> None:
-    yard, workers = Yard(), Workers(2)
+    yard, workers = Yard(), WorkerPool(2)
     failing = asyncio.Event()
 
     async def fail() -> None:
@@ -120,7 +120,7 @@ async def test_a_failure_wakes_whoever_waits_for_more_to_end() -> None:
 
 
 async def test_the_failure_of_the_last_one_is_raised_too() -> None:
-    workers = Workers(1)
+    workers = WorkerPool(1)
 
     async def fail() -> None:
         await asyncio.sleep(0)
@@ -133,7 +133,7 @@ async def test_the_failure_of_the_last_one_is_raised_too() -> None:
 
 
 async def test_each_of_several_failures_is_raised() -> None:
-    workers = Workers(3)
+    workers = WorkerPool(3)
 
     async def fail(error: Exception) -> None:
         raise error
@@ -151,7 +151,7 @@ async def test_each_of_several_failures_is_raised() -> None:
 
 
 async def test_a_work_that_took_too_long_is_not_taken_for_a_wait_that_did() -> None:
-    yard, workers = Yard(), Workers(2)
+    yard, workers = Yard(), WorkerPool(2)
 
     async def fail() -> None:
         raise TimeoutError("no answer")
@@ -165,7 +165,7 @@ async def test_a_work_that_took_too_long_is_not_taken_for_a_wait_that_did() -> N
 
 @pytest.mark.parametrize(("limit", "begun"), [(1, "abcd"), (3, "abcdef")])
 async def test_another_limit_holds_from_the_next_work_on(limit: int, begun: str) -> None:
-    yard, workers = Yard(), Workers(2)
+    yard, workers = Yard(), WorkerPool(2)
     for name in "abcdef":
         workers.start(yard.work(name))
     await settled()
@@ -184,7 +184,7 @@ async def test_another_limit_holds_from_the_next_work_on(limit: int, begun: str)
 
 
 async def test_what_is_abandoned_ends_and_the_rest_never_begins() -> None:
-    yard, workers = Yard(), Workers(1)
+    yard, workers = Yard(), WorkerPool(1)
     for name in "ab":
         workers.start(yard.work(name))
     await settled()
@@ -197,7 +197,7 @@ async def test_what_is_abandoned_ends_and_the_rest_never_begins() -> None:
 async def test_a_work_that_fails_or_is_cancelled_by_a_library_lets_go_and_one_that_is_abandoned_does_not() -> (
     None
 ):
-    yard, workers = Yard(), Workers(3)
+    yard, workers = Yard(), WorkerPool(3)
     let_go: list[str] = []
 
     async def stray() -> None:

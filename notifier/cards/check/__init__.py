@@ -21,7 +21,7 @@ from notifier.cards.check.variants import (
     variants,
 )
 from notifier.cards.fit import posted_card
-from notifier.cards.renderer import CardPainter, Cards, card_template, checked_cards, layered
+from notifier.cards.renderer import CardRenderer, Cards, card_template, checked_cards, layered
 from notifier.config import Config
 from notifier.errors import CardError, NotifierError, TemplateError
 from notifier.events.digest import DIGEST_CARD, digest_of
@@ -186,7 +186,7 @@ class _Check:
         self._fields = fields
         self._catalogue = Catalogue(config.routes, config.channels)
         self._masking = Masking.of(config.masking.fields, config.masking.exempt)
-        self._painter = CardPainter(
+        self._painter = CardRenderer(
             cards,
             config,
             lambda notification_id, action, _: (

@@ -92,7 +92,7 @@ def schema_faults(card: JsonValue) -> Iterator[tuple[str, str]]:
     return ((fault.path, fault.message) for fault in card_faults(card) if not fault.warning)
 
 
-def told_faults(card: JsonValue) -> tuple[str, ...]:
+def worded_faults(card: JsonValue) -> tuple[str, ...]:
     """Return the same in words, each once, the first few."""
     told = {f"{path}: {message}": None for path, message in schema_faults(card)}
     return tuple(told)[:_TOLD_FAULTS]

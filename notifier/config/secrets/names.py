@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Shelf(Enum):
+class VaultFolder(Enum):
     """The two places in Vault."""
 
     WEBHOOKS = "webhooks"
@@ -20,7 +20,7 @@ class SecretName:
 
     env: str
     """Environment variable; in lower case the credential's file name."""
-    shelf: Shelf
+    shelf: VaultFolder
     key: str
     """Its key in Vault, on that shelf."""
 
@@ -30,20 +30,20 @@ class SecretName:
         return self.env.lower()
 
 
-HMAC_KEY = SecretName("TEAMS_HMAC_SECRET_KEY", Shelf.CONFIG, "hmac_secret")
+HMAC_KEY = SecretName("TEAMS_HMAC_SECRET_KEY", VaultFolder.CONFIG, "hmac_secret")
 PREVIOUS_HMAC_KEYS = SecretName(
-    "TEAMS_HMAC_SECRET_KEY_PREVIOUS", Shelf.CONFIG, "hmac_secret_previous"
+    "TEAMS_HMAC_SECRET_KEY_PREVIOUS", VaultFolder.CONFIG, "hmac_secret_previous"
 )
 CALLBACK_TOKENS = SecretName(
-    "TEAMS_OUTGOING_WEBHOOK_TOKEN", Shelf.CONFIG, "outgoing_webhook_token"
+    "TEAMS_OUTGOING_WEBHOOK_TOKEN", VaultFolder.CONFIG, "outgoing_webhook_token"
 )
-PRODUCER_KEYS = SecretName("TEAMS_PRODUCER_KEYS", Shelf.CONFIG, "producer_keys")
-ADMIN_TOKEN = SecretName("TEAMS_ADMIN_TOKEN", Shelf.CONFIG, "admin_token")
+PRODUCER_KEYS = SecretName("TEAMS_PRODUCER_KEYS", VaultFolder.CONFIG, "producer_keys")
+ADMIN_TOKEN = SecretName("TEAMS_ADMIN_TOKEN", VaultFolder.CONFIG, "admin_token")
 
 
 def webhook_of(channel: str) -> SecretName:
     """Return the names of a channel's webhook URL."""
-    return SecretName(f"TEAMS_WEBHOOK_{channel.upper()}", Shelf.WEBHOOKS, channel)
+    return SecretName(f"TEAMS_WEBHOOK_{channel.upper()}", VaultFolder.WEBHOOKS, channel)
 
 
 def known_names(channels: Iterable[str]) -> list[SecretName]:

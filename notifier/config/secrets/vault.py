@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from notifier.config import VaultSettings
 from notifier.config.secrets.credentials import CredentialSource
-from notifier.config.secrets.names import SecretName, Shelf
+from notifier.config.secrets.names import VaultFolder, SecretName
 from notifier.errors import SecretsError, VaultError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _LEASE_PART = 3
 class VaultValues:
     """Secrets by shelf and key, as they were read at one time."""
 
-    by_shelf: Mapping[Shelf, Mapping[str, SecretStr]]
+    by_shelf: Mapping[VaultFolder, Mapping[str, SecretStr]]
 
 
 class VaultSource:
@@ -39,7 +39,7 @@ class VaultSource:
 
         self._settings = settings
         self._client = VaultClient(settings, login, clock=clock)
-        self._values: dict[Shelf, Mapping[str, SecretStr]] = {}
+        self._values: dict[VaultFolder, Mapping[str, SecretStr]] = {}
 
     def same_places(self, settings: VaultSettings) -> bool:
         """Tell whether these settings lead to the same secrets, so that what was read may stand in for them."""
@@ -66,14 +66,16 @@ class VaultSource:
         return self._settings.auth != "token" or self._client.renewable
 
     @property
-    def keys(self) -> Mapping[Shelf, Sequence[str]]:
+    def keys(self) -> Mapping[VaultFolder, Sequence[str]]:
         """Return the names of what was read last."""
         return {shelf: tuple(values) for shelf, values in self._values.items()}
 
     @property
     def empty_shelves(self) -> tuple[str, ...]:
         """Return the paths at which the last refresh found nothing."""
-        return tuple(self.where_shelf(shelf) for shelf in Shelf if not self._values.get(shelf))
+        return tuple(
+            self.where_shelf(shelf) for shelf in VaultFolder if not self._values.get(shelf)
+        )
 
     def refresh(self) -> None:
         """Renew or log in, then read both paths; on an error the values stay. Blocks: call it in a thread.
@@ -83,8 +85,8 @@ class VaultSource:
         """
         self._client.stay_logged_in()
         read = {
-            Shelf.WEBHOOKS: self._client.read(self._settings.webhooks_path),
-            Shelf.CONFIG: self._client.read(self._settings.config_path),
+            VaultFolder.WEBHOOKS: self._client.read(self._settings.webhooks_path),
+            VaultFolder.CONFIG: self._client.read(self._settings.config_path),
         }
         for shelf, values in read.items():
             if values is None and self._values.get(shelf):
@@ -110,9 +112,9 @@ class VaultSource:
         """Say where a secret stands or would stand."""
         return f"{self.where_shelf(name.shelf)} key {name.key}"
 
-    def where_shelf(self, shelf: Shelf) -> str:
+    def where_shelf(self, shelf: VaultFolder) -> str:
         """Say where a shelf is."""
-        webhooks = shelf is Shelf.WEBHOOKS
+        webhooks = shelf is VaultFolder.WEBHOOKS
         path = self._settings.webhooks_path if webhooks else self._settings.config_path
         return f"Vault {path}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from notifier.config import Config, environment_names
 from notifier.config.secrets.credentials import bare_name
-from notifier.config.secrets.names import Shelf, known_names
+from notifier.config.secrets.names import VaultFolder, known_names
 from notifier.ops.doctor.findings import Finding, fine, told, warning
 
 NAME = "secrets"
@@ -26,7 +26,7 @@ def name_findings(
     *,
     variables: Iterable[str],
     credentials: Iterable[str],
-    vault: Mapping[Shelf, Sequence[str]],
+    vault: Mapping[VaultFolder, Sequence[str]],
 ) -> list[Finding]:
     """Return which of the names found in each place belong to no secret."""
     known = known_names(config.channels)
@@ -52,7 +52,7 @@ def name_findings(
 
 
 def unused_names(
-    config: Config, env: Mapping[str, str], vault: Mapping[Shelf, Sequence[str]]
+    config: Config, env: Mapping[str, str], vault: Mapping[VaultFolder, Sequence[str]]
 ) -> list[Finding]:
     """Return every name that means nothing, wherever it stands."""
     credentials = credentials_in(env.get("CREDENTIALS_DIRECTORY"))

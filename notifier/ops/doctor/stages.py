@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from notifier.broker.channel_state import Failing, described
 from notifier.broker.client import Client
-from notifier.broker.search import Peek
-from notifier.broker.stats import Lookout, Overview, StreamState
+from notifier.broker.search import StreamSearch
+from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
 from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes
@@ -26,8 +26,8 @@ _START = "start a process with this stage: systemctl start notifier, or notifier
 
 async def look_at_stages(client: Client, config: Config) -> list[Finding]:
     """Return the findings about readers and backlogs of every event stream; raises StreamError."""
-    lookout = Lookout(client, config.redis)
-    peek = Peek(client, config.redis)
+    lookout = StreamStatsReader(client, config.redis)
+    peek = StreamSearch(client, config.redis)
     found = []
     failing: dict[str, Failing] = {}
     for stream in config.streams:
@@ -60,7 +60,7 @@ async def look_for_old_lanes(client: Client, config: Config) -> list[Finding]:
     return found
 
 
-def stage_findings(overview: Overview) -> list[Finding]:
+def stage_findings(overview: EventStreamStats) -> list[Finding]:
     """Judge one event stream."""
     found = [
         *_stage("intake", overview.stream, overview.events),
@@ -94,7 +94,7 @@ def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> li
     return found or [fine(LANES, f"none of channels that were taken away in {stream}")]
 
 
-def _stage(stage: str, stream: str, state: StreamState) -> list[Finding]:
+def _stage(stage: str, stream: str, state: StreamStats) -> list[Finding]:
     waiting = _waiting(state.waiting)
     if not state.group:
         return [_nobody(stage, stream, state.waiting)]
@@ -110,7 +110,7 @@ def _stage(stage: str, stream: str, state: StreamState) -> list[Finding]:
     return [fine(NAME, f"{stage} of {stream}{waiting or ', nothing waits'}")]
 
 
-def _delivery(overview: Overview) -> list[Finding]:
+def _delivery(overview: EventStreamStats) -> list[Finding]:
     # That a lane is not read says nothing of the stage: its channel may have asked for a pause, or its breaker may be open.
     # Whoever serves lanes shows itself in them all the same.
     waiting = sum(lane.waiting for lane in overview.lanes.values())
@@ -132,7 +132,7 @@ def _nobody(stage: str, stream: str, waiting: int) -> Finding:
     )
 
 
-def _unseen(states: Sequence[StreamState]) -> bool:
+def _unseen(states: Sequence[StreamStats]) -> bool:
     """Whether none of these streams has a consumer that showed itself lately, as each does whether there is work or not."""
     return all(
         state.silent_seconds is None or state.silent_seconds >= _SILENT_SECONDS
@@ -146,7 +146,7 @@ def _waiting(count: int) -> str:
     return ", 1 entry waits" if count == 1 else f", {count} entries wait"
 
 
-def _dead(overview: Overview) -> Finding:
+def _dead(overview: EventStreamStats) -> Finding:
     count = overview.dead.length
     if not count:
         return fine(DEAD, f"none in {overview.stream}")

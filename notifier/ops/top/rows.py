@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from notifier.broker.stats import Overview, StreamState
+from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.ops.top.snapshot import Snapshot
 from notifier.telemetry.durations import written
 
@@ -65,7 +65,7 @@ def actions_flow(now: Snapshot, before: Snapshot | None) -> Flow:
 
 
 def _stream(
-    overview: Overview, before: Overview | None, seconds: float, now: Snapshot
+    overview: EventStreamStats, before: EventStreamStats | None, seconds: float, now: Snapshot
 ) -> StreamRows:
     channels = []
     for channel in dict.fromkeys(channel for channel, _ in overview.lanes):
@@ -91,7 +91,7 @@ def _stream(
     )
 
 
-def _flow(now: StreamState, before: StreamState | None, seconds: float) -> Flow:
+def _flow(now: StreamStats, before: StreamStats | None, seconds: float) -> Flow:
     in_rate = out_rate = None
     if (
         before is not None

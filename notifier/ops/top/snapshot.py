@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from notifier.broker.client import Client
 from notifier.broker.group import ConsumerGroup
-from notifier.broker.stats import Lookout, Overview, StreamState
+from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
 from notifier.config import Config
 
 
@@ -18,8 +18,8 @@ class Snapshot:
 
     taken_at: float
     """Monotonic seconds."""
-    overviews: tuple[Overview, ...]
-    actions: StreamState
+    overviews: tuple[EventStreamStats, ...]
+    actions: StreamStats
     """What people did and Postgres does not know yet."""
     paused_seconds: Mapping[str, float]
     """By channel: for how long it asked to be left alone (Retry-After)."""
@@ -29,7 +29,7 @@ class Watcher:
     """Looks with one command for each event stream, one for the actions, and one for each channel's pause."""
 
     def __init__(self, client: Client, config: Config, *, clock: Callable[[], float]) -> None:
-        self._lookout = Lookout(client, config.redis)
+        self._lookout = StreamStatsReader(client, config.redis)
         self._group = ConsumerGroup(client, config.redis, "top")
         self._config = config
         self._clock = clock

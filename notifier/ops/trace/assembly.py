@@ -11,30 +11,30 @@ from notifier.events.action import Action
 from notifier.events.times import entry_time
 from notifier.ops.trace.models import (
     Attempt,
+    DeadLetterHit,
     Ended,
     Escalation,
     Identity,
-    Journey,
-    Letter,
-    Revival,
+    ReplayNote,
     Taken,
+    Timeline,
     Waiting,
 )
 from notifier.ops.trace.reading import attempts_of
-from notifier.ops.trace.repository import JourneyRow, Recorded
+from notifier.ops.trace.repository import Recorded, TraceRow
 
 
 @dataclass
-class Sightings:
+class StreamHits:
     """What was seen in Redis."""
 
     waiting: list[tuple[Identity, Waiting]] = field(default_factory=list)
     outcomes: list[tuple[Identity, Ended, tuple[Attempt, ...]]] = field(default_factory=list)
-    letters: list[tuple[Letter, Identity | None]] = field(default_factory=list)
+    letters: list[tuple[DeadLetterHit, Identity | None]] = field(default_factory=list)
     taken: dict[str, Action] = field(default_factory=dict)
 
 
-def identities(recorded: Recorded, sightings: Sightings) -> dict[str, Identity]:
+def identities(recorded: Recorded, sightings: StreamHits) -> dict[str, Identity]:
     """Return every notification that was found, by id."""
     found = {row.id: _identity(row) for row in recorded.rows}
     seen = [
@@ -45,7 +45,7 @@ def identities(recorded: Recorded, sightings: Sightings) -> dict[str, Identity]:
     return {**{identity.id: identity for identity in seen}, **found}
 
 
-def assemble(recorded: Recorded, sightings: Sightings) -> list[Journey]:
+def assemble(recorded: Recorded, sightings: StreamHits) -> list[Timeline]:
     """Return the journeys, those that were published last first."""
     rows = {row.id: row for row in recorded.rows}
     waiting = {identity.id: each for identity, each in sightings.waiting}
@@ -62,7 +62,7 @@ def assemble(recorded: Recorded, sightings: Sightings) -> list[Journey]:
     steps = [Escalation(*step) for step in recorded.escalations]
     revivals = revivals_of(recorded)
     journeys = [
-        Journey(
+        Timeline(
             identity,
             entry_time(identity.entry_id),
             waiting.get(notification_id),
@@ -95,9 +95,9 @@ def assemble(recorded: Recorded, sightings: Sightings) -> list[Journey]:
     )
 
 
-def revivals_of(recorded: Recorded) -> list[Revival]:
+def revivals_of(recorded: Recorded) -> list[ReplayNote]:
     """Return what was done with dead letters."""
-    return [Revival(*each) for each in recorded.revivals]
+    return [ReplayNote(*each) for each in recorded.revivals]
 
 
 def events_revived(recorded: Recorded, text: str) -> set[str]:
@@ -109,7 +109,7 @@ def events_revived(recorded: Recorded, text: str) -> set[str]:
     }
 
 
-def _belongs(revival: Revival, identity: Identity, ended: Ended | None) -> bool:
+def _belongs(revival: ReplayNote, identity: Identity, ended: Ended | None) -> bool:
     """Tell whether a notification was the dead letter, or came out of it."""
     if revival.notification_id == identity.id:
         return True
@@ -121,7 +121,7 @@ def _belongs(revival: Revival, identity: Identity, ended: Ended | None) -> bool:
     )
 
 
-def _identity(row: JourneyRow) -> Identity:
+def _identity(row: TraceRow) -> Identity:
     return Identity(
         row.id,
         row.stream,
@@ -136,7 +136,7 @@ def _identity(row: JourneyRow) -> Identity:
     )
 
 
-def _ended(row: JourneyRow) -> Ended:
+def _ended(row: TraceRow) -> Ended:
     return Ended(
         row.status,
         row.status_code,
@@ -165,7 +165,7 @@ def _in_order(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
 
 def _taken(
     notification_id: str,
-    rows: Mapping[str, JourneyRow],
+    rows: Mapping[str, TraceRow],
     recorded: Recorded,
     known_to_redis: Mapping[str, Action],
 ) -> Taken | None:

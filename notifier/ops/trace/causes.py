@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from notifier.config import Config
-from notifier.ops.trace.models import Found
+from notifier.ops.trace.models import TraceResult
 
 _DAY_SECONDS = 86_400
 
 
-def causes_of(found: Found, config: Config) -> tuple[str, ...]:
+def causes_of(found: TraceResult, config: Config) -> tuple[str, ...]:
     """Return what may be the cause, the likeliest first."""
     away = [looked.place.partition(",")[0] for looked in found.looked if looked.problem]
     partly = [

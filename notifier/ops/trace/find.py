@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from notifier.broker.client import Client
 from notifier.broker.errors import stream_error
-from notifier.broker.search import Peek
+from notifier.broker.search import StreamSearch
 from notifier.config import Config, DatabaseSettings, RedisSettings
 from notifier.errors import NotifierError, StoreError, StreamError
 from notifier.escalation.accepted_actions import Actions
 from notifier.ops.trace.assembly import assemble, events_revived, identities, revivals_of
 from notifier.ops.trace.causes import causes_of
-from notifier.ops.trace.models import Found, Looked
-from notifier.ops.trace.repository import JourneyStore, Recorded
+from notifier.ops.trace.models import Looked, TraceResult
+from notifier.ops.trace.repository import Recorded, TraceRepository
 from notifier.ops.trace.sighting import Search, look_through, look_up
 
 _LONGEST_ID = 250
@@ -30,19 +30,19 @@ class IdError(NotifierError):
     exit_code = 2
 
 
-class Finder:
+class TraceSearch:
     """Make one and keep it: searches at once share a few connections to Postgres."""
 
     def __init__(
         self, client: Client, redis: RedisSettings, database: DatabaseSettings
     ) -> None:
-        self._peek = Peek(client, redis)
+        self._peek = StreamSearch(client, redis)
         self._actions = Actions(client, redis, remember_seconds=0)
-        self._store = JourneyStore(database)
+        self._store = TraceRepository(database)
 
     async def find(
         self, config: Config, text: str, *, limit: int = 20, cards: bool = False
-    ) -> Found:
+    ) -> TraceResult:
         """Return everything that an event, entry, notification, digest, correlation, claim, dead letter or trace id stands for.
 
         What is away is named in Found.looked; nothing is raised for it.
@@ -68,7 +68,7 @@ class Finder:
             await self._in_redis(search, self._look_through(search, recorded))
         journeys = assemble(recorded, search.sightings)
         told = {each for journey in journeys[:limit] for each in journey.revivals}
-        found = Found(
+        found = TraceResult(
             text,
             tuple(journeys[:limit]),
             tuple(sorted(search.published.values(), key=lambda each: each.at, reverse=True)),

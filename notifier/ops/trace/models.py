@@ -84,7 +84,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetterHit:
     """A dead letter that waits for somebody."""
 
     id: str
@@ -102,7 +102,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Revival:
+class ReplayNote:
     """A dead letter that somebody replayed or discarded."""
 
     letter_id: str
@@ -169,7 +169,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Journey:
+class Timeline:
     """The way of one notification."""
 
     identity: Identity
@@ -177,8 +177,8 @@ class Journey:
     waiting: Waiting | None = None
     ended: Ended | None = None
     attempts: tuple[Attempt, ...] = ()
-    letters: tuple[Letter, ...] = ()
-    revivals: tuple[Revival, ...] = ()
+    letters: tuple[DeadLetterHit, ...] = ()
+    revivals: tuple[ReplayNote, ...] = ()
     taken: Taken | None = None
     escalations: tuple[Escalation, ...] = ()
     """Of its event."""
@@ -230,15 +230,15 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TraceResult:
     """Everything that matches what was asked for, newest first."""
 
     query: str
-    journeys: tuple[Journey, ...]
+    journeys: tuple[Timeline, ...]
     published: tuple[Published, ...]
-    letters: tuple[Letter, ...]
+    letters: tuple[DeadLetterHit, ...]
     """Dead letters that belong to no notification above."""
-    revivals: tuple[Revival, ...]
+    revivals: tuple[ReplayNote, ...]
     """Likewise."""
     more: bool
     """There are more notifications than were asked for."""

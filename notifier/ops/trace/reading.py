@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
 
-from notifier.broker.search import Fields, Hand, Spotted
+from notifier.broker.search import Fields, PendingEntry, SearchHit
 from notifier.cards.redact_links import without_links
 from notifier.dead_letters.model import RECORDER
 from notifier.errors import EventError
 from notifier.events.entry import parse_entry
 from notifier.events.notification import Notification, decode
 from notifier.events.times import entry_time
-from notifier.ops.trace.models import Attempt, Ended, Identity, Letter, Waiting
+from notifier.ops.trace.models import Attempt, DeadLetterHit, Ended, Identity, Waiting
 
 _MENTIONED_LENGTH = 4
 """Shorter ids would be found in any text."""
@@ -196,7 +196,7 @@ def _time(text: str) -> datetime | None:
 
 
 def waiting_of(
-    lane: str, spotted: Spotted, length: int, hand: Hand | None, channel: str
+    lane: str, spotted: SearchHit, length: int, hand: PendingEntry | None, channel: str
 ) -> Waiting:
     """Return how a notification waits, and what its channel says."""
     return Waiting(
@@ -263,9 +263,9 @@ def attempts_of(
 
 def letter_of(
     stream: str, letter_id: str, fields: Fields
-) -> tuple[Letter, Notification | None, OutcomeRecord | None]:
+) -> tuple[DeadLetterHit, Notification | None, OutcomeRecord | None]:
     """Return a dead letter, with the notification or the outcome that it holds, if it holds one."""
-    letter = Letter(
+    letter = DeadLetterHit(
         id=letter_id,
         dead_at=_text(fields, b"dead_at"),
         reason=_text(fields, b"reason"),

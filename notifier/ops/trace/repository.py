@@ -22,7 +22,7 @@ _MOST_CONNECTIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class JourneyRow:
+class TraceRow:
     """One row of teams_notifications; patient data are masked."""
 
     id: str
@@ -55,14 +55,14 @@ class JourneyRow:
 class Recorded:
     """Rows, newest first, and what belongs to them, as plain tuples in the order of journeys.sql."""
 
-    rows: tuple[JourneyRow, ...]
+    rows: tuple[TraceRow, ...]
     attempts: tuple[tuple[Any, ...], ...]
     taken: tuple[tuple[Any, ...], ...]
     escalations: tuple[tuple[Any, ...], ...]
     revivals: tuple[tuple[Any, ...], ...]
 
 
-class JourneyStore:
+class TraceRepository:
     """A read-only connection per search: people search some times an hour."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
@@ -116,7 +116,7 @@ class JourneyStore:
             async def run(query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
                 return await (await connection.execute(_QUERIES[query], parameters)).fetchall()
 
-            rows = tuple(JourneyRow(*row) for row in await run("rows", values))
+            rows = tuple(TraceRow(*row) for row in await run("rows", values))
             ids = {"ids": [row.id for row in rows]}
             events = list(dict.fromkeys((row.stream, row.event_id) for row in rows))
             of_events = {

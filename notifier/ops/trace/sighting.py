@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from notifier.broker.channel_state import described
 from notifier.broker.keys import Keys
-from notifier.broker.search import Fields, Look, Peek, Spotted, order
+from notifier.broker.search import Fields, SearchHit, SearchResult, StreamSearch, order
 from notifier.config import Config
 from notifier.errors import EventError
 from notifier.events.entry import parse_entry
 from notifier.events.times import entry_time
-from notifier.ops.trace.assembly import Sightings
+from notifier.ops.trace.assembly import StreamHits
 from notifier.ops.trace.models import Intake, Looked, Published
 from notifier.ops.trace.reading import (
     Query,
@@ -41,7 +41,7 @@ class Search:
     limit: int
     cards: bool
     published: dict[tuple[str, str], Published] = field(default_factory=dict)
-    sightings: Sightings = field(default_factory=Sightings)
+    sightings: StreamHits = field(default_factory=StreamHits)
     looked: list[Looked] = field(default_factory=list)
     more: bool = False
     revived: set[str] = field(default_factory=set)
@@ -59,7 +59,7 @@ class Search:
         }
 
 
-async def look_up(search: Search, peek: Peek) -> None:
+async def look_up(search: Search, peek: StreamSearch) -> None:
     """Look where an event or entry id leads at once; raises StreamError."""
     for stream in search.config.streams:
         entry_ids = {await peek.accepted_entry(stream, search.text)}
@@ -71,7 +71,9 @@ async def look_up(search: Search, peek: Peek) -> None:
                 await _note_published(search, peek, stream, str(entry_id), fields)
 
 
-async def look_through(search: Search, peek: Peek, entries: Iterable[tuple[str, str]]) -> None:
+async def look_through(
+    search: Search, peek: StreamSearch, entries: Iterable[tuple[str, str]]
+) -> None:
     """Look through streams, given the (stream, entry id) of events that are known to match; raises StreamError."""
     known = [*entries, *search.published]
     for stream in search.config.streams:
@@ -87,7 +89,7 @@ async def look_through(search: Search, peek: Peek, entries: Iterable[tuple[str, 
 @dataclass(frozen=True, slots=True)
 class _Looker:
     search: Search
-    peek: Peek
+    peek: StreamSearch
     stream: str
     since_ms: int | None
     query: Query
@@ -106,7 +108,7 @@ class _Looker:
         self._note(f"event stream {self.stream}", [look])
 
     async def lanes(self) -> None:
-        looks: list[Look] = []
+        looks: list[SearchResult] = []
         keys = Keys(self.stream)
         for channel in self.search.config.channels:
             for urgent in (True, False):
@@ -149,7 +151,7 @@ class _Looker:
         if _ENTRY_ID.fullmatch(text) and text not in found:
             fields = await self.peek.entry(key, text)
             if fields is not None:
-                found[text] = Spotted(text, fields, None)
+                found[text] = SearchHit(text, fields, None)
         for spotted in found.values():
             letter, notification, outcome = letter_of(self.stream, spotted.id, spotted.fields)
             owner = identity_of(notification) if notification else None
@@ -160,7 +162,7 @@ class _Looker:
             self.search.sightings.letters.append((letter, owner))
         self._note(f"dead letters, {key}", [look])
 
-    async def _look(self, stream: str, wanted: Callable[[Fields], bool]) -> Look:
+    async def _look(self, stream: str, wanted: Callable[[Fields], bool]) -> SearchResult:
         look = await self.peek.search(
             stream,
             wanted,
@@ -172,7 +174,7 @@ class _Looker:
         self.search.more = self.search.more or look.more
         return look
 
-    def _note(self, place: str, looks: list[Look]) -> None:
+    def _note(self, place: str, looks: list[SearchResult]) -> None:
         length = sum(look.length for look in looks)
         looked_at = sum(look.looked_at for look in looks)
         whole = all(look.looked_at >= look.length for look in looks)
@@ -187,7 +189,7 @@ class _Looker:
 
 
 async def _note_published(
-    search: Search, peek: Peek, stream: str, entry_id: str, fields: Fields
+    search: Search, peek: StreamSearch, stream: str, entry_id: str, fields: Fields
 ) -> None:
     if (stream, entry_id) in search.published:
         return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from notifier.events.times import ahead_of
-from notifier.ops.trace.models import Attempt, Escalation, Journey, Revival, Waiting
+from notifier.ops.trace.models import Attempt, Escalation, ReplayNote, Timeline, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Step:
     detail: str
 
 
-def steps_of(journey: Journey) -> list[Step]:
+def steps_of(journey: Timeline) -> list[Step]:
     """Return what happened to a notification, oldest first."""
     steps = [
         _published(journey),
@@ -38,7 +38,7 @@ def steps_of(journey: Journey) -> list[Step]:
     return sorted(steps, key=lambda step: (step.at is None, step.at or journey.published_at))
 
 
-def _published(journey: Journey) -> Step:
+def _published(journey: Timeline) -> Step:
     identity = journey.identity
     detail = f"{identity.stream} entry {identity.entry_id}"
     time = identity.event_time
@@ -55,7 +55,7 @@ def _attempt(attempt: Attempt) -> Step:
     return Step(attempt.started_at, f"attempt {attempt.number}", detail)
 
 
-def _revival(revival: Revival) -> Step:
+def _revival(revival: ReplayNote) -> Step:
     what = "replayed" if revival.action == "replay" else "discarded"
     detail = f"dead letter {revival.letter_id} ({revival.reason}) by {revival.who}"
     if revival.why:
@@ -71,7 +71,7 @@ def _escalation(step: Escalation) -> Step:
     return Step(step.at, "escalated", detail)
 
 
-def _ending(journey: Journey) -> list[Step]:
+def _ending(journey: Timeline) -> list[Step]:
     ended = journey.ended
     if ended is None:
         return []
@@ -97,14 +97,14 @@ def _ending(journey: Journey) -> list[Step]:
     return [*steps, Step(ended.recorded_at, "recorded", "in teams_notifications")]
 
 
-def _letters(journey: Journey) -> list[Step]:
+def _letters(journey: Timeline) -> list[Step]:
     return [
         Step(None, "is a dead letter", f"{letter.id}: {letter.reason}: {letter.detail}")
         for letter in journey.letters
     ]
 
 
-def _taken(journey: Journey) -> list[Step]:
+def _taken(journey: Timeline) -> list[Step]:
     taken = journey.taken
     if taken is None:
         return []

@@ -11,7 +11,7 @@ import structlog
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import HopResult, Move
 from notifier.errors import StreamError
-from notifier.pipeline.stage import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, leave_if_cancelled
+from notifier.pipeline.stage import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, raise_if_cancelled
 from notifier.telemetry.logs import lines_together, log_unforeseen
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class _Waiting(NamedTuple):
         return HopResult.REFUSED not in self.results
 
 
-class Settler:
+class HopBatcher:
     """Hops the moves of one event stream's lanes."""
 
     def __init__(self, group: ConsumerGroup) -> None:
@@ -71,7 +71,7 @@ class Settler:
     async def run(self) -> None:
         """Hop what is waiting, until cancelled."""
         while True:
-            leave_if_cancelled()
+            raise_if_cancelled()
             await self._filled.wait()
             batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
             if not self._waiting:
@@ -107,7 +107,7 @@ class Settler:
     async def _hop(self, moves: list[Move]) -> list[HopResult]:
         wait = FIRST_WAIT_SECONDS
         while True:
-            leave_if_cancelled()
+            raise_if_cancelled()
             try:
                 return await self._group.hop(moves)
             except StreamError as exc:

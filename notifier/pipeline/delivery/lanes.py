@@ -16,23 +16,23 @@ from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
-from notifier.cards.renderer import CardPainter
+from notifier.cards.renderer import CardRenderer
 from notifier.config import DeliverySettings, RedisSettings, RetrySettings
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.errors import StreamError
 from notifier.events.digest import digest_of, gather, kind_of
 from notifier.events.notification import Notification
-from notifier.events.outcome import Tried
+from notifier.events.outcome import Attempts
 from notifier.pipeline.alone import Alone, TakenOverError
 from notifier.pipeline.delivery.decoding import decoded
-from notifier.pipeline.delivery.hop_batcher import Settler
-from notifier.pipeline.delivery.limiter import ChannelGate, StoppedError
+from notifier.pipeline.delivery.hop_batcher import HopBatcher
+from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
 from notifier.pipeline.delivery.poster import Poster, UnsureError
-from notifier.pipeline.delivery.rendering import Drawing, Drawn
-from notifier.pipeline.delivery.result import Ended, Refused, identity, refusal
+from notifier.pipeline.delivery.rendering import Drawing, RenderedBody
+from notifier.pipeline.delivery.result import DeliveryResult, Failure, identity, refusal
 from notifier.pipeline.spans import DeliverySpan, delivery_span
 from notifier.pipeline.stage import Every, in_order, still_there
-from notifier.pipeline.worker_pool import Work, Workers
+from notifier.pipeline.worker_pool import Work, WorkerPool
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
@@ -50,12 +50,12 @@ _PREFETCH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryParts:
+class DeliveryDependencies:
     """What the lanes of all channels share."""
 
     group: ConsumerGroup
     leases: Leases
-    painter: CardPainter
+    painter: CardRenderer
     delivery: DeliverySettings
     retry: RetrySettings
     redis: RedisSettings
@@ -74,10 +74,10 @@ class ChannelDelivery:
     def __init__(
         self,
         stream: str,
-        gate: ChannelGate,
+        gate: ChannelLimiter,
         sender: WebhookSender | None,
-        settler: Settler,
-        parts: DeliveryParts,
+        settler: HopBatcher,
+        parts: DeliveryDependencies,
     ) -> None:
         keys = Keys(stream)
         self._keys = keys
@@ -97,12 +97,12 @@ class ChannelDelivery:
             keys.lane(gate.channel, urgent=True),
             keys.lane(gate.channel, urgent=False),
         )
-        self._workers = Workers(parts.delivery.in_flight)
+        self._workers = WorkerPool(parts.delivery.in_flight)
         self._gathering = False
         self._urgent_left = False
         self._claim = Every(parts.redis.lease_seconds / 3, time.monotonic)
 
-    def use(self, parts: DeliveryParts, sender: WebhookSender | None) -> None:
+    def use(self, parts: DeliveryDependencies, sender: WebhookSender | None) -> None:
         """Go on with other settings, cards and webhook; what is in hand takes them with its next attempt."""
         self._workers.limit = parts.delivery.in_flight
         self._parts = parts
@@ -216,7 +216,7 @@ class ChannelDelivery:
                 log.warning("notification_taken_over", stream=entry.stream, entry_id=entry.id)
             return ours
 
-    async def _settle(self, batch: Sequence[Waiting], ended: Ended) -> None:
+    async def _settle(self, batch: Sequence[Waiting], ended: DeliveryResult) -> None:
         host, at = self._poster.host, self._parts.now()
 
         def report(results: Sequence[HopResult]) -> None:
@@ -311,7 +311,9 @@ class ChannelDelivery:
             self._claim.again()
         return entries
 
-    async def _ended(self, batch: Sequence[Waiting], span: DeliverySpan | None) -> Ended:
+    async def _ended(
+        self, batch: Sequence[Waiting], span: DeliverySpan | None
+    ) -> DeliveryResult:
         """Return how all of a batch ended; raises _ApartError if something failed unforeseen before the card of several was posted."""
         try:
             return await self._delivered(batch, span)
@@ -321,11 +323,11 @@ class ChannelDelivery:
             why = log_unforeseen("delivery_failed", exc, **identity(batch[0][1]))
             if len(batch) > 1:
                 raise _ApartError from exc
-            return Ended(Tried(), Refused(Reason.INTERNAL_ERROR, why))
+            return DeliveryResult(Attempts(), Failure(Reason.INTERNAL_ERROR, why))
 
     async def _delivered(
         self, batch: Sequence[Waiting], span: DeliverySpan | None = None
-    ) -> Ended:
+    ) -> DeliveryResult:
         """Post one card for the batch; returns how all of it ended."""
         subject, digest_id = batch[0][1], None
         if len(batch) > 1:
@@ -338,12 +340,12 @@ class ChannelDelivery:
         if entry.goes_alone(self._parts.redis.max_deliveries):
             alone = Alone(self._parts.group, entry, self._gate.sleep)
 
-        async def draw() -> Drawn | Refused:
+        async def draw() -> RenderedBody | Failure:
             return self._drawing.draw(entry, subject)
 
         drawn = await (draw() if alone is None else alone.do(draw))
-        if isinstance(drawn, Refused):
-            return Ended(Tried(), drawn, digest_id=digest_id)
+        if isinstance(drawn, Failure):
+            return DeliveryResult(Attempts(), drawn, digest_id=digest_id)
 
         async def still_ours() -> bool:
             return self._surely_ours(batch) or all(
@@ -356,14 +358,16 @@ class ChannelDelivery:
             )
         except UnsureError as exc:
             why = log_unforeseen("delivery_failed", exc.__cause__ or exc, **identity(subject))
-            refused = Refused(Reason.INTERNAL_ERROR, why)
-            return Ended(exc.tried, refused, drawn.template, drawn.body, digest_id)
+            refused = Failure(Reason.INTERNAL_ERROR, why)
+            return DeliveryResult(exc.tried, refused, drawn.template, drawn.body, digest_id)
         if verdict is None:
             name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
             detail = f"channel {subject.channel} has no webhook; set {name} and replay"
-            refused = Refused(Reason.NOT_CONFIGURED, detail)
-            return Ended(tried, refused, drawn.template, drawn.body, digest_id)
-        return Ended(tried, refusal(tried, verdict), drawn.template, drawn.body, digest_id)
+            refused = Failure(Reason.NOT_CONFIGURED, detail)
+            return DeliveryResult(tried, refused, drawn.template, drawn.body, digest_id)
+        return DeliveryResult(
+            tried, refusal(tried, verdict), drawn.template, drawn.body, digest_id
+        )
 
     async def _bury_unreadable(self, entry: Entry) -> None:
         detail = "the lane entry is not a notification; only notifier may write to lanes"
@@ -386,5 +390,5 @@ class ChannelDelivery:
         metrics.DEAD_LETTERS.labels(reason.value).inc()
 
 
-def _drawing(parts: DeliveryParts) -> Drawing:
+def _drawing(parts: DeliveryDependencies) -> Drawing:
     return Drawing(parts.painter, parts.delivery.max_card_bytes, parts.redis.max_deliveries)

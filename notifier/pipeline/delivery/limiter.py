@@ -13,7 +13,7 @@ from notifier.broker.channel_state import Failing
 from notifier.broker.group import ConsumerGroup
 from notifier.config import BreakerSettings, RateLimitSettings
 from notifier.errors import StreamError
-from notifier.pipeline.stage import sleep_unless
+from notifier.pipeline.stage import sleep_unless_stopped
 from notifier.teams.breaker import Admission, Breaker
 from notifier.teams.hints import hint
 from notifier.telemetry import metrics
@@ -28,7 +28,7 @@ class StoppedError(Exception):
     """The daemon stops: leave the notification to another process."""
 
 
-class ChannelGate:
+class ChannelLimiter:
     """Says when the next post to a channel may start."""
 
     def __init__(
@@ -203,5 +203,5 @@ class ChannelGate:
         await self._sleep(seconds)
 
     async def _sleep(self, seconds: float) -> None:
-        if await sleep_unless(self._stop, seconds):
+        if await sleep_unless_stopped(self._stop, seconds):
             raise StoppedError

@@ -19,14 +19,14 @@ from tenacity import (
 
 from notifier.config import RetrySettings
 from notifier.events.notification import Notification
-from notifier.events.outcome import Attempt, Tried
+from notifier.events.outcome import Attempt, Attempts
 from notifier.events.trace_context import new_span_id, parse_traceparent
 from notifier.pipeline.alone import Alone, TakenOverError
-from notifier.pipeline.delivery.limiter import ChannelGate, StoppedError
+from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
 from notifier.pipeline.delivery.result import identity
 from notifier.pipeline.spans import end_post_span, post_span
-from notifier.teams.response import Verdict, judge, misconfigured, retry_delay
-from notifier.teams.sender import Answer, WebhookSender
+from notifier.teams.response import Classification, judge, misconfigured, retry_delay
+from notifier.teams.sender import PostResult, WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
@@ -34,7 +34,7 @@ from notifier.telemetry.spans import Span, Spans
 
 log = structlog.get_logger(__name__)
 
-_Result = tuple[Verdict, Answer]
+_Result = tuple[Classification, PostResult]
 """One attempt: what follows, and what came back."""
 
 
@@ -45,7 +45,7 @@ class _NoWebhookError(Exception):
 class UnsureError(Exception):
     """A post failed unforeseen once it had begun: the card may be in the channel. Its cause says where."""
 
-    def __init__(self, tried: Tried) -> None:
+    def __init__(self, tried: Attempts) -> None:
         super().__init__()
         self.tried = tried
 
@@ -55,7 +55,7 @@ class Poster:
 
     def __init__(
         self,
-        gate: ChannelGate,
+        gate: ChannelLimiter,
         sender: WebhookSender | None,
         *,
         retry: RetrySettings,
@@ -88,7 +88,7 @@ class Poster:
         *,
         still_ours: Callable[[], Awaitable[bool]],
         alone: Alone | None = None,
-    ) -> tuple[Tried, Verdict | None]:
+    ) -> tuple[Attempts, Classification | None]:
         """Post until accepted, refused or out of retries; the probe of an open breaker tries until it knows.
 
         `alone` makes an attempt whose death would count for the notification.
@@ -101,7 +101,7 @@ class Poster:
             UnsureError: Something failed unforeseen after an attempt had begun; before that, it is raised as it is.
         """
         if self._sender is None:
-            return Tried(), None
+            return Attempts(), None
         sender = self._sender
         headers = {
             "X-Correlation-ID": notification.correlation_id,
@@ -112,7 +112,7 @@ class Poster:
         )
         if context is not None and notification.tracestate:
             headers["tracestate"] = notification.tracestate
-        tried = Tried()
+        tried = Attempts()
         begun = False
         span: Span | None = None
         probe = await self._gate.admit()
@@ -151,7 +151,7 @@ class Poster:
                 Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
             )
             verdict = (
-                Verdict.TRANSIENT
+                Classification.TRANSIENT
                 if answer.status is None
                 else judge(answer.status, attempt=tried.count)
             )
@@ -205,13 +205,13 @@ class Poster:
     async def _note(
         self,
         notification: Notification,
-        answer: Answer,
-        verdict: Verdict,
+        answer: PostResult,
+        verdict: Classification,
         attempts: int,
         span: Span | None,
     ) -> None:
         """Let trace, metrics, breaker, pause, readiness and log know of an attempt."""
-        if verdict is Verdict.ACCEPTED:
+        if verdict is Classification.ACCEPTED:
             await self._accepted()
         else:
             await self._failed(notification, answer, verdict)
@@ -228,10 +228,10 @@ class Poster:
             self._health.works(self._part)
 
     async def _failed(
-        self, notification: Notification, answer: Answer, verdict: Verdict
+        self, notification: Notification, answer: PostResult, verdict: Classification
     ) -> None:
         """Let breaker, pause, readiness and log know of an attempt that was not accepted."""
-        if verdict is Verdict.TRANSIENT:
+        if verdict is Classification.TRANSIENT:
             self._gate.breaker.failed(time.monotonic())
             if answer.retry_after_seconds:
                 await self._gate.pause_everywhere(answer.retry_after_seconds)
@@ -268,7 +268,7 @@ class Poster:
 
 
 def _is_transient(result: _Result) -> bool:
-    return result[0] is Verdict.TRANSIENT
+    return result[0] is Classification.TRANSIENT
 
 
 def _last_result(state: RetryCallState) -> _Result:

@@ -9,18 +9,18 @@ import structlog
 
 from notifier.broker.entries import Entry
 from notifier.cards.fit import fit_card
-from notifier.cards.renderer import CardPainter, DrawnCard
+from notifier.cards.renderer import Card, CardRenderer
 from notifier.dead_letters.model import Reason, poison_detail
 from notifier.errors import CardError, CardTooLargeError, TemplateError
 from notifier.events.notification import Notification
-from notifier.pipeline.delivery.result import Refused, identity
+from notifier.pipeline.delivery.result import Failure, identity
 from notifier.teams.envelope import build_body
 from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
 
-class Drawn(NamedTuple):
+class RenderedBody(NamedTuple):
     """A body ready to be posted, and the card template it was drawn from."""
 
     template: str
@@ -31,19 +31,19 @@ class Drawn(NamedTuple):
 class Drawing:
     """Draws cards within the bounds of a channel."""
 
-    painter: CardPainter
+    painter: CardRenderer
     max_card_bytes: int
     max_deliveries: int
 
-    def draw(self, entry: Entry, notification: Notification) -> Drawn | Refused:
+    def draw(self, entry: Entry, notification: Notification) -> RenderedBody | Failure:
         """Return the body to post, or why there is none; raises nothing."""
         if entry.is_poison(self.max_deliveries):
             detail = poison_detail(entry.deliveries)
-            return Refused(Reason.POISON, detail)
+            return Failure(Reason.POISON, detail)
         try:
             drawn = self.painter.draw(notification)
         except (CardError, TemplateError) as exc:
-            return Refused(Reason.CARD_ERROR, str(exc))
+            return Failure(Reason.CARD_ERROR, str(exc))
         if drawn.gaps:
             metrics.CARD_GAPS.labels(drawn.template).inc(len(drawn.gaps))
             log.warning(
@@ -55,11 +55,11 @@ class Drawing:
         for unused in drawn.unused:
             metrics.UNUSED_FIELDS.labels(drawn.template, unused.meant).inc()
         try:
-            return Drawn(drawn.template, self._body(drawn))
+            return RenderedBody(drawn.template, self._body(drawn))
         except CardTooLargeError as exc:
-            return Refused(Reason.CARD_TOO_LARGE, str(exc))
+            return Failure(Reason.CARD_TOO_LARGE, str(exc))
 
-    def _body(self, drawn: DrawnCard) -> bytes:
+    def _body(self, drawn: Card) -> bytes:
         limit = self.max_card_bytes
         try:
             return build_body(drawn.card, max_card_bytes=limit)

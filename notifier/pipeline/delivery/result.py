@@ -13,10 +13,10 @@ from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.dead_letters.model import Reason, of_notification
 from notifier.events.notification import Notification
-from notifier.events.outcome import Status, Tried, encode_outcome
+from notifier.events.outcome import Attempts, Status, encode_outcome
 from notifier.events.trace_context import trace_fields
 from notifier.teams.envelope import card_json
-from notifier.teams.response import Verdict
+from notifier.teams.response import Classification
 from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -25,25 +25,25 @@ _DELIVERED, _DEAD_LETTERED = Status.DELIVERED.value, Status.DEAD_LETTERED.value
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Failure:
     """Why a notification cannot be delivered."""
 
     reason: Reason
     detail: str
 
 
-class Ended(NamedTuple):
+class DeliveryResult(NamedTuple):
     """What came of a card, for one or more notifications."""
 
-    tried: Tried
-    refused: Refused | None = None
+    tried: Attempts
+    refused: Failure | None = None
     template: str | None = None
     body: bytes | None = None
     digest_id: str | None = None
     traceparent: str | None = None
     """Of the delivery, where spans are made: recording goes on from there; empty: from each notification's own."""
 
-    def of_span(self, traceparent: str) -> Ended:
+    def of_span(self, traceparent: str) -> DeliveryResult:
         """Return the same with the place in the trace where it happened."""
         return self._replace(traceparent=traceparent)
 
@@ -130,14 +130,14 @@ def identity(notification: Notification) -> dict[str, object]:
     return found
 
 
-def refusal(tried: Tried, verdict: Verdict) -> Refused | None:
+def refusal(tried: Attempts, verdict: Classification) -> Failure | None:
     """Return why what came of the last attempt is the end without a card; None for a card that was accepted."""
     error = tried.last.error if tried.last else None
     match verdict:
-        case Verdict.ACCEPTED:
+        case Classification.ACCEPTED:
             return None
-        case Verdict.TRANSIENT:
+        case Classification.TRANSIENT:
             detail = f"failed {tried.count} times, at last: {error}"
-            return Refused(Reason.RETRIES_EXHAUSTED, detail)
-        case Verdict.PERMANENT:
-            return Refused(Reason.REJECTED, f"the webhook refused it: {error}")
+            return Failure(Reason.RETRIES_EXHAUSTED, detail)
+        case Classification.PERMANENT:
+            return Failure(Reason.REJECTED, f"the webhook refused it: {error}")

@@ -10,16 +10,16 @@ import structlog
 from aiohttp import web
 from multidict import MultiDict
 
-from notifier.dead_letters.audit import DeadLetterLog
+from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.dead_letters.listing import NoSuchDeadLetterError, show_dead_letter
-from notifier.dead_letters.service import DeadLetterDesk
+from notifier.dead_letters.service import DeadLetterService
 from notifier.errors import NotifierError, UnreachableError
 from notifier.events.action import MAX_WHO, clean_line, clean_note
-from notifier.web.console.asked import AskedError, LetterRef, letter_ref
+from notifier.web.console.asked import DeadLetterRef, QueryError, letter_ref
 from notifier.web.console.forms import ForgedFormError, FormSeal
-from notifier.web.console.letters import AT_ONCE, Act, Draft, LetterPages, replayer_of
+from notifier.web.console.letters import AT_ONCE, Act, DeadLetterPages, Draft, replayer_of
 from notifier.web.console.pages import Pages, operator_of
-from notifier.web.console.parts import Away, ConsoleParts, known
+from notifier.web.console.parts import Away, ConsoleDependencies, known
 
 _ACT_SECONDS = 25.0
 
@@ -30,17 +30,17 @@ log = structlog.get_logger(__name__)
 class Done:
     """What became of one dead letter."""
 
-    ref: LetterRef
+    ref: DeadLetterRef
     result: str
     """done, gone, stays or not_tried."""
     text: str
 
 
-class LetterActions:
+class DeadLetterActions:
     """POST /console/dead-letters/replay and /discard."""
 
     def __init__(
-        self, parts: ConsoleParts, pages: Pages, seal: FormSeal, letters: LetterPages
+        self, parts: ConsoleDependencies, pages: Pages, seal: FormSeal, letters: DeadLetterPages
     ) -> None:
         self._parts = parts
         self._pages = pages
@@ -68,7 +68,7 @@ class LetterActions:
                 "Nothing was done. It was opened before the daemon was restarted, in another browser, or by another site. Open it again and send it again.",
                 status=403,
             )
-        except AskedError as exc:
+        except QueryError as exc:
             return self._pages.message(request, "Nothing was done", str(exc), status=422)
         who = operator_of(request) or clean_line(form.get("who", ""), MAX_WHO)
         why = clean_note(form.get("why", ""))
@@ -89,14 +89,14 @@ class LetterActions:
         return await self._result(request, act, done)
 
     async def _each(
-        self, act: Act, refs: Sequence[LetterRef], who: str, why: str
+        self, act: Act, refs: Sequence[DeadLetterRef], who: str, why: str
     ) -> list[Done]:
         parts = self._parts
         database = parts.config().database
-        letter_log = DeadLetterLog(
+        letter_log = DeadLetterAudit(
             database.url, connect_timeout_seconds=database.connect_timeout_seconds
         )
-        desk = DeadLetterDesk(parts.group, letter_log, replayer_of(parts))
+        desk = DeadLetterService(parts.group, letter_log, replayer_of(parts))
         done: list[Done] = []
         try:
             async with asyncio.timeout(_ACT_SECONDS):
@@ -111,7 +111,7 @@ class LetterActions:
         return done
 
     async def _one(
-        self, desk: DeadLetterDesk, act: Act, ref: LetterRef, who: str, why: str
+        self, desk: DeadLetterService, act: Act, ref: DeadLetterRef, who: str, why: str
     ) -> Done:
         try:
             letter = await show_dead_letter(
@@ -155,12 +155,12 @@ class LetterActions:
         )
 
 
-def _refs(form: MultiDict[str], streams: Sequence[str]) -> tuple[LetterRef, ...]:
+def _refs(form: MultiDict[str], streams: Sequence[str]) -> tuple[DeadLetterRef, ...]:
     refs = [letter_ref(text, streams) for text in form.getall("letter", [])]
     if not 0 < len(refs) <= AT_ONCE:
-        raise AskedError(f"Select between 1 and {AT_ONCE} dead letters.")
+        raise QueryError(f"Select between 1 and {AT_ONCE} dead letters.")
     return tuple(dict.fromkeys(refs))
 
 
-def _gone(ref: LetterRef) -> Done:
+def _gone(ref: DeadLetterRef) -> Done:
     return Done(ref, "gone", "was replayed or discarded before; nothing was changed")

@@ -24,7 +24,7 @@ PERIODS: Mapping[str, tuple[str, timedelta | None]] = {
 }
 
 
-class AskedError(ValueError):
+class QueryError(ValueError):
     """A value in the address cannot be used; the text names the field and the fix."""
 
 
@@ -37,7 +37,7 @@ def _choice(
 ) -> str | None:
     value = _text(query, name)
     if value is not None and value not in choices:
-        raise AskedError(f"{label}: choose one from the list.")
+        raise QueryError(f"{label}: choose one from the list.")
     return value
 
 
@@ -51,12 +51,12 @@ def _time(query: Mapping[str, str], name: str, label: str) -> datetime | None:
         time = None
     # An entry's id counts from 1970, in UTC.
     if time is None or time.tzinfo is not None or time.year < 1970:
-        raise AskedError(f"{label}: give a date and time in UTC, such as 2026-11-24T10:00.")
+        raise QueryError(f"{label}: give a date and time in UTC, such as 2026-11-24T10:00.")
     return time.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class LetterRef:
+class DeadLetterRef:
     """Which dead letter."""
 
     id: str
@@ -73,16 +73,16 @@ class LetterRef:
         return urlencode({"id": self.id, "stream": self.stream})
 
 
-def letter_ref(text: str, streams: Iterable[str]) -> LetterRef:
+def letter_ref(text: str, streams: Iterable[str]) -> DeadLetterRef:
     """Read what `LetterRef.text` wrote; raises AskedError."""
     entry_id, _, stream = text.partition(" ")
     if not _ENTRY_ID.fullmatch(entry_id) or stream not in streams:
-        raise AskedError("Dead letter: there is none with this address.")
-    return LetterRef(entry_id, stream)
+        raise QueryError("Dead letter: there is none with this address.")
+    return DeadLetterRef(entry_id, stream)
 
 
 @dataclass(frozen=True, slots=True)
-class LettersAsked:
+class DeadLetterQuery:
     """The filter of the dead letters."""
 
     filter: Filter
@@ -91,11 +91,11 @@ class LettersAsked:
     """The filter's fields as they are shown and linked."""
 
     @classmethod
-    def read(cls, query: Mapping[str, str], streams: Iterable[str]) -> LettersAsked:
+    def read(cls, query: Mapping[str, str], streams: Iterable[str]) -> DeadLetterQuery:
         """Read a query; raises AskedError."""
         since, until = _time(query, "since", "From"), _time(query, "until", "Until")
         if since is not None and until is not None and since >= until:
-            raise AskedError("Until: give a time after From.")
+            raise QueryError("Until: give a time after From.")
         wanted = Filter(
             _choice(query, "reason", "Reason", REASONS),
             _text(query, "channel"),
@@ -120,7 +120,7 @@ def shown_of(query: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class NotificationsAsked:
+class NotificationQuery:
     """The filter of the notifications."""
 
     wanted: Wanted
@@ -128,7 +128,7 @@ class NotificationsAsked:
     shown: Mapping[str, str]
 
     @classmethod
-    def read(cls, query: Mapping[str, str], now: datetime) -> NotificationsAsked:
+    def read(cls, query: Mapping[str, str], now: datetime) -> NotificationQuery:
         """Read a query; raises AskedError."""
         period = _choice(query, "period", "Time", PERIODS) or "day"
         span = PERIODS[period][1]
@@ -151,6 +151,6 @@ def _before(text: str) -> tuple[datetime, str] | None:
         # Our own addresses always say the time zone.
         return datetime.fromisoformat(at).astimezone(UTC), str(uuid.UUID(row_id))
     except (ValueError, OverflowError):
-        raise AskedError(
+        raise QueryError(
             "Page: there is none with this address; begin at the first one."
         ) from None

@@ -16,8 +16,8 @@ from notifier.broker.keys import Keys
 from notifier.cards.redact_links import without_links
 from notifier.dead_letters.listing import (
     DeadLetter,
+    DeadLetterPage,
     Filter,
-    LetterPage,
     Listed,
     NoSuchDeadLetterError,
     dead_letter_page,
@@ -27,16 +27,16 @@ from notifier.dead_letters.replay import Replayer
 from notifier.errors import NotifierError
 from notifier.web.console.asked import (
     LETTER_FIELDS,
-    AskedError,
-    LetterRef,
-    LettersAsked,
+    DeadLetterQuery,
+    DeadLetterRef,
+    QueryError,
     letter_ref,
     shown_of,
 )
 from notifier.web.console.forms import FormSeal
 from notifier.web.console.pages import Pages
-from notifier.web.console.parts import Away, ConsoleParts, known
-from notifier.web.console.views import LetterView, letter_view
+from notifier.web.console.parts import Away, ConsoleDependencies, known
+from notifier.web.console.views import DeadLetterView, letter_view
 
 PER_PAGE = 50
 AT_ONCE = 200
@@ -50,17 +50,17 @@ class Draft:
     """What is to be done, with what has been entered so far."""
 
     act: Act
-    refs: tuple[LetterRef, ...]
+    refs: tuple[DeadLetterRef, ...]
     who: str = ""
     why: str = ""
     missing: tuple[str, ...] = ()
     """Fields that have to be filled in."""
 
 
-class LetterPages:
+class DeadLetterPages:
     """GET /console/dead-letters and below."""
 
-    def __init__(self, parts: ConsoleParts, pages: Pages, seal: FormSeal) -> None:
+    def __init__(self, parts: ConsoleDependencies, pages: Pages, seal: FormSeal) -> None:
         self._parts = parts
         self._pages = pages
         self._seal = seal
@@ -69,8 +69,8 @@ class LetterPages:
         """List dead letters, newest first."""
         config = self._parts.config()
         try:
-            asked = LettersAsked.read(request.query, config.streams)
-        except AskedError as exc:
+            asked = DeadLetterQuery.read(request.query, config.streams)
+        except QueryError as exc:
             return self._listed(
                 request, Away("", ""), shown_of(request.query, LETTER_FIELDS), str(exc)
             )
@@ -89,14 +89,14 @@ class LetterPages:
     def _listed(
         self,
         request: web.Request,
-        found: LetterPage | Away,
+        found: DeadLetterPage | Away,
         shown: Mapping[str, str],
         problem: str = "",
     ) -> web.Response:
         config = self._parts.config()
         following = ""
-        if isinstance(found, LetterPage) and found.next is not None:
-            after = LetterRef(found.next.id, found.next.stream).text
+        if isinstance(found, DeadLetterPage) and found.next is not None:
+            after = DeadLetterRef(found.next.id, found.next.stream).text
             following = urlencode({**shown, "after": after})
         return self._pages.page(
             request,
@@ -120,7 +120,7 @@ class LetterPages:
         try:
             ref = letter_ref(f"{query.get('id', '')} {query.get('stream', '')}", config.streams)
             letter = await known_letter(parts, ref)
-        except (AskedError, NoSuchDeadLetterError):
+        except (QueryError, NoSuchDeadLetterError):
             return await self._gone(request)
         if isinstance(letter, Away):
             return self._pages.page(
@@ -149,7 +149,7 @@ class LetterPages:
             actions = await known(
                 "Postgres", self._parts.store.letter_actions(ref.stream, ref.id, {})
             )
-        except AskedError:
+        except QueryError:
             pass
         return self._pages.page(request, "letter_gone.html", status=404, actions=actions)
 
@@ -159,8 +159,8 @@ class LetterPages:
             act, everything = _do(request.query.get("do", ""))
             if not everything:
                 return await self.ask(request, Draft(act, self._ticked(request.query)))
-            asked = LettersAsked.read(request.query, self._parts.config().streams)
-        except AskedError as exc:
+            asked = DeadLetterQuery.read(request.query, self._parts.config().streams)
+        except QueryError as exc:
             return self._pages.message(request, "Nothing was done", str(exc), status=422)
         found = await known("Redis", self._matching(asked.filter))
         if isinstance(found, Away):
@@ -172,18 +172,18 @@ class LetterPages:
             return self._pages.message(request, "Nothing was done", why, status=422)
         return await self.ask(request, Draft(act, tuple(each.ref for each in found)), found)
 
-    def _ticked(self, query: MultiMapping[str]) -> tuple[LetterRef, ...]:
+    def _ticked(self, query: MultiMapping[str]) -> tuple[DeadLetterRef, ...]:
         streams = self._parts.config().streams
         refs = [letter_ref(text, streams) for text in query.getall("letter", [])]
         if not refs:
-            raise AskedError(
+            raise QueryError(
                 "Nothing is selected. Go back and tick the dead letters that you mean."
             )
         return _oldest_first(refs)[:AT_ONCE]
 
-    async def _matching(self, wanted: Filter) -> tuple[LetterView, ...]:
+    async def _matching(self, wanted: Filter) -> tuple[DeadLetterView, ...]:
         """Return the oldest ones that match; pages may be empty before the end."""
-        found: list[LetterView] = []
+        found: list[DeadLetterView] = []
         after = None
         while True:
             page = await dead_letter_page(
@@ -200,7 +200,10 @@ class LetterPages:
                 return tuple(found)
 
     async def ask(
-        self, request: web.Request, draft: Draft, found: tuple[LetterView, ...] | None = None
+        self,
+        request: web.Request,
+        draft: Draft,
+        found: tuple[DeadLetterView, ...] | None = None,
     ) -> web.Response:
         """Return the form with who and why; `found` are the letters, if they were read already."""
         browser = self._seal.browser_of(request)
@@ -218,9 +221,9 @@ class LetterPages:
         self._seal.keep(request, response, browser)
         return response
 
-    async def _look(self, refs: Sequence[LetterRef]) -> tuple[LetterView, ...]:
+    async def _look(self, refs: Sequence[DeadLetterRef]) -> tuple[DeadLetterView, ...]:
         """Return those that are still there, without their events."""
-        found: list[LetterView] = []
+        found: list[DeadLetterView] = []
         for ref in refs:
             glance = await self._parts.group.glance(
                 Keys(ref.stream).dead,
@@ -237,7 +240,7 @@ class LetterPages:
         return tuple(found)
 
 
-async def known_letter(parts: ConsoleParts, ref: LetterRef) -> DeadLetter | Away:
+async def known_letter(parts: ConsoleDependencies, ref: DeadLetterRef) -> DeadLetter | Away:
     """Return a dead letter; raises NoSuchDeadLetterError."""
     try:
         async with asyncio.timeout(4):
@@ -250,7 +253,7 @@ async def known_letter(parts: ConsoleParts, ref: LetterRef) -> DeadLetter | Away
         return Away("Redis", str(exc))
 
 
-def replayer_of(parts: ConsoleParts) -> Replayer:
+def replayer_of(parts: ConsoleDependencies) -> Replayer:
     """Return what turns dead letters back into work, with the settings in force."""
     return Replayer(parts.catalogue(), parts.masking(), parts.config().intake.max_event_bytes)
 
@@ -274,16 +277,16 @@ def _do(text: str) -> tuple[Act, bool]:
         case "discard_all":
             return "discard", True
         case _:
-            raise AskedError("Choose Replay or Discard.")
+            raise QueryError("Choose Replay or Discard.")
 
 
-def _oldest_first(refs: Sequence[LetterRef]) -> tuple[LetterRef, ...]:
+def _oldest_first(refs: Sequence[DeadLetterRef]) -> tuple[DeadLetterRef, ...]:
     return tuple(sorted(set(refs), key=lambda ref: (*map(int, ref.id.split("-")), ref.stream)))
 
 
-def _groups(letters: Sequence[LetterView]) -> list[tuple[LetterView, int]]:
+def _groups(letters: Sequence[DeadLetterView]) -> list[tuple[DeadLetterView, int]]:
     """Return one of each kind and how many there are, the most first."""
-    kinds: dict[tuple[str, str, str], LetterView] = {}
+    kinds: dict[tuple[str, str, str], DeadLetterView] = {}
     counts: Counter[tuple[str, str, str]] = Counter()
     for letter in letters:
         kind = (letter.reason, letter.channel, letter.event_type)

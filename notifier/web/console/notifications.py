@@ -12,13 +12,13 @@ from notifier.escalation.policy import Matrix
 from notifier.web.console.asked import (
     NOTIFICATION_FIELDS,
     PERIODS,
-    AskedError,
-    NotificationsAsked,
+    NotificationQuery,
+    QueryError,
     shown_of,
 )
 from notifier.web.console.cardframe import CardFrame
 from notifier.web.console.pages import Pages
-from notifier.web.console.parts import Away, ConsoleParts, known
+from notifier.web.console.parts import Away, ConsoleDependencies, known
 from notifier.web.console.repository import Recorded
 from notifier.web.console.views import critical_views
 
@@ -28,7 +28,7 @@ PER_PAGE = 50
 class NotificationPages:
     """GET /console/notifications and below, and /console/critical."""
 
-    def __init__(self, parts: ConsoleParts, pages: Pages) -> None:
+    def __init__(self, parts: ConsoleDependencies, pages: Pages) -> None:
         self._parts = parts
         self._pages = pages
         self._frame = CardFrame()
@@ -36,8 +36,8 @@ class NotificationPages:
     async def list(self, request: web.Request) -> web.Response:
         """List notifications, newest first."""
         try:
-            asked = NotificationsAsked.read(request.query, self._parts.now())
-        except AskedError as exc:
+            asked = NotificationQuery.read(request.query, self._parts.now())
+        except QueryError as exc:
             shown = shown_of(request.query, NOTIFICATION_FIELDS)
             return self._listed(request, [], shown, "day", str(exc))
         found = await known(

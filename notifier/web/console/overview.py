@@ -13,7 +13,7 @@ from notifier.broker.stats_views import Backlog
 from notifier.config import Config, RateLimitSettings
 from notifier.telemetry.readiness import ChannelState, Readiness, ServerState
 from notifier.web.console.pages import Pages
-from notifier.web.console.parts import Away, ConsoleParts, known
+from notifier.web.console.parts import Away, ConsoleDependencies, known
 from notifier.web.console.repository import Unanswered
 from notifier.web.console.streams import StreamsNow, StreamsReader
 from notifier.web.console.words import duration
@@ -45,7 +45,7 @@ class LaneRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wellness:
+class HealthSummary:
     """The parts of this process."""
 
     ready: bool
@@ -55,7 +55,7 @@ class Wellness:
     working: tuple[str, ...]
 
 
-def wellness(readiness: Readiness) -> Wellness:
+def health_summary(readiness: Readiness) -> HealthSummary:
     """Sort what /readyz says into what does not work, what needs a look, and what works."""
     parts = readiness.parts
     troubles = {
@@ -65,7 +65,7 @@ def wellness(readiness: Readiness) -> Wellness:
     }
     if readiness.redis.state is ServerState.FAULT:
         troubles["redis"] = readiness.redis.detail
-    return Wellness(
+    return HealthSummary(
         readiness.ready,
         tuple(sorted(troubles.items())),
         tuple(sorted(readiness.warnings.items())),
@@ -158,7 +158,9 @@ def refresh_asked(text: str) -> int | None:
 class OverviewPage:
     """GET /console."""
 
-    def __init__(self, parts: ConsoleParts, pages: Pages, streams: StreamsReader) -> None:
+    def __init__(
+        self, parts: ConsoleDependencies, pages: Pages, streams: StreamsReader
+    ) -> None:
         self._parts = parts
         self._pages = pages
         self._streams = streams
@@ -188,7 +190,7 @@ class OverviewPage:
             "overview.html",
             refresh=refresh,
             refresh_choices=REFRESH_CHOICES,
-            wellness=wellness(readiness),
+            health_summary=health_summary(readiness),
             streams=streams,
             lanes=lanes,
             critical=critical if isinstance(critical, Away) else _open(critical),

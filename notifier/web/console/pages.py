@@ -15,7 +15,7 @@ from notifier.cards.redact_links import without_links
 from notifier.events.json_out import to_indented_json
 from notifier.web.admin_access import CONSOLE, OPERATOR
 from notifier.web.console import words
-from notifier.web.console.parts import Away, ConsoleParts
+from notifier.web.console.parts import Away, ConsoleDependencies
 
 _FOLDER = Path(__file__).parent
 
@@ -57,7 +57,7 @@ def operator_of(request: web.Request) -> str | None:
 class Pages:
     """Draws the pages."""
 
-    def __init__(self, parts: ConsoleParts) -> None:
+    def __init__(self, parts: ConsoleDependencies) -> None:
         self._parts = parts
         self._templates = Environment(
             loader=FileSystemLoader(_FOLDER / "templates"),

@@ -12,10 +12,10 @@ from notifier.config import Config
 from notifier.errors import NotifierError
 from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
-from notifier.ops.trace import Finder
+from notifier.ops.trace import TraceSearch
 from notifier.store.patience import within
 from notifier.telemetry.readiness import Readiness
-from notifier.web.console.repository import ConsoleStore
+from notifier.web.console.repository import ConsoleRepository
 
 _SERVER_SECONDS = 4.0
 
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class ConsoleParts:
+class ConsoleDependencies:
     """What a reload can change is asked for each time."""
 
     instance: str
     readiness: Callable[[], Awaitable[Readiness]]
     group: ConsumerGroup
-    store: ConsoleStore
-    finder: Finder
+    store: ConsoleRepository
+    finder: TraceSearch
     config: Callable[[], Config]
     masking: Callable[[], Masking]
     catalogue: Callable[[], Catalogue]

@@ -137,7 +137,7 @@ class Unanswered:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterAction:
+class DeadLetterAction:
     """What somebody did with a dead letter."""
 
     action: str
@@ -149,7 +149,7 @@ class LetterAction:
     edited: bool
 
 
-class ConsoleStore:
+class ConsoleRepository:
     """A connection per page: people look some times an hour. Safe to use from many tasks; raises StoreError, in time."""
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
@@ -204,7 +204,7 @@ class ConsoleStore:
 
     async def letter_actions(
         self, stream: str, letter_id: str, fields: Mapping[str, str]
-    ) -> list[LetterAction]:
+    ) -> list[DeadLetterAction]:
         """Return what was done with a dead letter and with earlier ones of the same notification, newest first."""
         values = {
             "stream": stream, "letter_id": letter_id, "correlation_id": fields.get("correlation_id") or None,
@@ -212,7 +212,8 @@ class ConsoleStore:
         }  # fmt: skip
         async with self._connected() as connection:
             return [
-                LetterAction(*row) for row in await _all(connection, "letter_actions", values)
+                DeadLetterAction(*row)
+                for row in await _all(connection, "letter_actions", values)
             ]
 
     @asynccontextmanager

@@ -5,23 +5,23 @@ from __future__ import annotations
 from aiohttp import web
 
 from notifier.web.admin_access import CONSOLE, HOME
-from notifier.web.console.acting import LetterActions
+from notifier.web.console.acting import DeadLetterActions
 from notifier.web.console.forms import FormSeal
-from notifier.web.console.letters import LetterPages
+from notifier.web.console.letters import DeadLetterPages
 from notifier.web.console.notifications import NotificationPages
 from notifier.web.console.overview import OverviewPage
 from notifier.web.console.pages import Pages
-from notifier.web.console.parts import ConsoleParts
+from notifier.web.console.parts import ConsoleDependencies
 from notifier.web.console.searching import SearchPage
 from notifier.web.console.streams import StreamsReader
 
 
-def add_console(app: web.Application, parts: ConsoleParts) -> None:
+def add_console(app: web.Application, parts: ConsoleDependencies) -> None:
     """Add the pages to the admin listener; who may open them is decided by its guard."""
     pages, seal = Pages(parts), FormSeal.fresh()
     overview = OverviewPage(parts, pages, StreamsReader(parts))
-    letters = LetterPages(parts, pages, seal)
-    actions = LetterActions(parts, pages, seal, letters)
+    letters = DeadLetterPages(parts, pages, seal)
+    actions = DeadLetterActions(parts, pages, seal, letters)
     notifications = NotificationPages(parts, pages)
     search = SearchPage(parts, pages)
 

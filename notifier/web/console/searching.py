@@ -8,10 +8,10 @@ from itertools import groupby
 
 from aiohttp import web
 
-from notifier.ops.trace import Found, IdError, Journey, State, Step, steps_of
+from notifier.ops.trace import IdError, State, Step, Timeline, TraceResult, steps_of
 from notifier.ops.trace.models import Identity, Intake, Published
 from notifier.web.console.pages import Pages
-from notifier.web.console.parts import Away, ConsoleParts
+from notifier.web.console.parts import Away, ConsoleDependencies
 
 _SEARCH_SECONDS = 15.0
 _MOST = 20
@@ -26,10 +26,10 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class WayView:
+class TimelineView:
     """The way of one notification."""
 
-    journey: Journey
+    journey: Timeline
     state: str
     tone: str
     steps: tuple[Step, ...]
@@ -40,7 +40,7 @@ class EventView:
     """An event, and its way to each channel."""
 
     identity: Identity
-    ways: tuple[WayView, ...]
+    ways: tuple[TimelineView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class FoundView:
     events: tuple[EventView, ...]
     entries: tuple[tuple[Published, str], ...]
     """Entries of event streams that stand for none of the events, or once more for one, and what became of them."""
-    found: Found
+    found: TraceResult
 
 
-def found_view(found: Found) -> FoundView:
+def found_view(found: TraceResult) -> FoundView:
     """Gather the ways by event, in the order in which they were found."""
     events = tuple(
         EventView(ways[0].identity, tuple(_way(each) for each in ways))
@@ -71,9 +71,9 @@ def found_view(found: Found) -> FoundView:
     return FoundView(events, entries, found)
 
 
-def _way(journey: Journey) -> WayView:
+def _way(journey: Timeline) -> TimelineView:
     word, tone = _STATES[journey.state]
-    return WayView(journey, word, tone, tuple(steps_of(journey)))
+    return TimelineView(journey, word, tone, tuple(steps_of(journey)))
 
 
 def _intake(published: Published) -> str:
@@ -91,7 +91,7 @@ def _intake(published: Published) -> str:
 class SearchPage:
     """GET /console/search."""
 
-    def __init__(self, parts: ConsoleParts, pages: Pages) -> None:
+    def __init__(self, parts: ConsoleDependencies, pages: Pages) -> None:
         self._parts = parts
         self._pages = pages
         # A search reads much: one at a time, so that the stages have Redis for themselves.

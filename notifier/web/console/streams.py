@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from notifier.broker.group import ConsumerGroup
-from notifier.broker.stats import URGENCIES, Lookout
+from notifier.broker.stats import URGENCIES, StreamStatsReader
 from notifier.broker.stats_views import Backlog
 from notifier.config import Config
-from notifier.web.console.parts import ConsoleParts
+from notifier.web.console.parts import ConsoleDependencies
 
 _FRESH_SECONDS = 2.0
 
@@ -33,7 +33,7 @@ class StreamsNow:
 class StreamsReader:
     """Safe to use from many tasks: who comes while another reads gets the same answer."""
 
-    def __init__(self, parts: ConsoleParts) -> None:
+    def __init__(self, parts: ConsoleDependencies) -> None:
         self._parts = parts
         self._lock = asyncio.Lock()
         self._read_at = float("-inf")
@@ -51,7 +51,7 @@ class StreamsReader:
 
 
 async def _read(group: ConsumerGroup, config: Config) -> StreamsNow:
-    lookout, channels = Lookout(group.client, config.redis), tuple(config.channels)
+    lookout, channels = StreamStatsReader(group.client, config.redis), tuple(config.channels)
     overviews = [await lookout.overview(stream, channels) for stream in config.streams]
     lanes = {
         (channel, urgency == "urgent"): _together(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from notifier.dead_letters.listing import Listed
 from notifier.escalation.policy import Case, Escalate, Finished, Matrix, Step, Wait, chain_of
 from notifier.events.entry import Priority
-from notifier.web.console.asked import LetterRef
+from notifier.web.console.asked import DeadLetterRef
 from notifier.web.console.repository import Unanswered
 
 _SHOWN_DETAIL = 400
@@ -26,10 +26,10 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterView:
+class DeadLetterView:
     """A dead letter without its event."""
 
-    ref: LetterRef
+    ref: DeadLetterRef
     died_at: datetime
     reason: str
     detail: str
@@ -49,12 +49,12 @@ class LetterView:
     history: tuple[Ending, ...]
 
 
-def letter_view(letter: Listed) -> LetterView:
+def letter_view(letter: Listed) -> DeadLetterView:
     """Return what is shown of a dead letter; whatever its fields are, it can be shown."""
     get = letter.fields.get
     ms = int(letter.id.partition("-")[0])
-    return LetterView(
-        LetterRef(letter.id, letter.stream),
+    return DeadLetterView(
+        DeadLetterRef(letter.id, letter.stream),
         datetime.fromtimestamp(min(ms, 253402300799000) / 1000, UTC),
         get("reason", ""),
         get("detail", "")[:_SHOWN_DETAIL],

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from notifier.errors import TokenError, UnreachableError
 from notifier.escalation.acknowledge import (
-    ActionDesk,
+    ActionService,
     AlreadyTaken,
     NotNow,
     Recorded,
@@ -69,12 +69,12 @@ def public_headers(*, https: bool) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class PublicParts:
+class PublicDependencies:
     """What the pages work with; what a setting says is asked for each time, for it may change."""
 
     secrets: Callable[[], Sequence[str]]
     """The keys that may have signed a link."""
-    desk: ActionDesk
+    desk: ActionService
     clients: Callable[[], Clients]
     limit: PostLimit
     titles: Callable[[], Mapping[str, str]]
@@ -89,7 +89,7 @@ class _TooSlowError(Exception):
     """The form did not arrive in time."""
 
 
-def create_public_app(parts: PublicParts) -> web.Application:
+def create_public_app(parts: PublicDependencies) -> web.Application:
     """Serve /a/{token}: GET shows and changes nothing (link scanners follow links), POST acts, once."""
     pages = _ActionPages(parts)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_guarded(parts)])
@@ -104,7 +104,7 @@ def create_public_app(parts: PublicParts) -> web.Application:
     return app
 
 
-def _guarded(parts: PublicParts) -> Middleware:
+def _guarded(parts: PublicDependencies) -> Middleware:
     @web.middleware
     async def guarded(
         request: web.Request,
@@ -135,7 +135,7 @@ def _guarded(parts: PublicParts) -> Middleware:
 
 
 class _ActionPages:
-    def __init__(self, parts: PublicParts) -> None:
+    def __init__(self, parts: PublicDependencies) -> None:
         self._parts = parts
 
     async def show(self, request: web.Request) -> web.Response:

@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from notifier.errors import UnreachableError
-from notifier.escalation.acknowledge import ActionDesk, NotNow, Recorded
+from notifier.escalation.acknowledge import ActionService, NotNow, Recorded
 from notifier.events.action import MAX_NOTE, MAX_WHO, Action, Via, clean_line, clean_note
 from notifier.web.bounds import UNREADABLE
 from notifier.web.clients import Clients
@@ -91,19 +91,19 @@ class CallbackMemory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackParts:
+class CallbackDependencies:
     """What the callback works with."""
 
     keys: Callable[[], Sequence[bytes]]
     """The keys that may sign, as they are now: the security tokens of the outgoing webhooks, decoded."""
-    desk: ActionDesk
+    desk: ActionService
     seen: CallbackMemory
     clients: Callable[[], Clients]
     limit: PostLimit
     now: Callable[[], datetime]
 
 
-def add_callback(app: web.Application, parts: CallbackParts) -> None:
+def add_callback(app: web.Application, parts: CallbackDependencies) -> None:
     """Serve POST /callback; while there is no key there is no such page."""
     app.add_routes([web.post("/callback", _Callback(parts).take)])
 
@@ -132,7 +132,7 @@ def _given(authorization: str, signature_hex: str) -> bytes:
 
 
 class _Callback:
-    def __init__(self, parts: CallbackParts) -> None:
+    def __init__(self, parts: CallbackDependencies) -> None:
         self._parts = parts
 
     async def take(self, request: web.Request) -> web.Response:
