@@ -28,7 +28,7 @@ from notifier.broker.pool import SentinelPool, Sharing
 from notifier.broker.replies import BoundedParser
 from notifier.config import RedisKind, RedisSettings, parse_redis_url
 from notifier.errors import ConfigError
-from notifier.telemetry import progress
+from notifier.telemetry.health import announce_wait
 
 Client = redis.asyncio.Redis | RedisCluster
 
@@ -192,7 +192,7 @@ def _was_master(exc: BaseException) -> bool:
 @asynccontextmanager
 async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
     """Turn what the driver raises into StreamError, which names the masked URL and no argument of a command."""
-    progress.waits(_LONGEST_SECONDS)
+    announce_wait(_LONGEST_SECONDS)
     try:
         yield
     except (RedisError, RedisClusterException, OSError) as exc:
@@ -204,4 +204,4 @@ async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
                 await pool.leave()
         raise stream_error(url, exc) from exc
     finally:
-        progress.waits(0)
+        announce_wait(0)

@@ -17,7 +17,7 @@ from notifier.errors import ConfigError, SecretsError
 from notifier.ops.doctor import Level
 from notifier.ops.doctor.names import unused_names
 from notifier.ops.doctor.pages import look_at_public
-from notifier.telemetry.spans import check_installed
+from notifier.telemetry.tracing import check_installed
 
 app = typer.Typer(help="Check the settings and show what is in force.", no_args_is_help=True)
 

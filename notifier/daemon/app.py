@@ -36,7 +36,7 @@ from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
 from notifier.errors import InternalError, NotifierError, UnreachableError
 from notifier.telemetry import logs
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.spans import Spans, open_spans
+from notifier.telemetry.tracing import Spans, open_spans
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
 
@@ -161,7 +161,7 @@ async def _started(
         stack.push_async_callback(close, client)
         await clock.measure(client, config.redis)
         if spans is not None:
-            spans.watch(lambda why: daemon.health.warns("tracing", why))
+            spans.watch(lambda why: daemon.health.warn("tracing", why))
             stack.push_async_callback(spans.close)
         if "intake" in stages:
             add_intake(daemon)
@@ -278,7 +278,7 @@ async def _leave(daemon: Daemon) -> None:
 
 
 def _key_refused(daemon: Daemon, key: str, why: str | None) -> None:
-    daemon.health.warns(f"key {key}", why)
+    daemon.health.warn(f"key {key}", why)
     if why is None:
         log.info("redis_key_works", key=key)
     else:

@@ -20,7 +20,7 @@ from notifier.pipeline.delivery.limiter import ChannelLimiter
 from notifier.pipeline.intake import Intake
 from notifier.pipeline.recorder import Recorder
 from notifier.telemetry.health import Health
-from notifier.telemetry.spans import Spans
+from notifier.telemetry.tracing import Spans
 
 if TYPE_CHECKING:
     from notifier.daemon.channels import Channels
@@ -58,7 +58,7 @@ class Daemon:
 
     def expect_recording(self, part: str) -> None:
         """Name a part that needs Postgres; where this process does more than record, it is ready without."""
-        self.health.expect(part, vital=self.stages == {"recorder"})
+        self.health.expect(part, required=self.stages == {"recorder"})
 
     @property
     def config(self) -> Config:

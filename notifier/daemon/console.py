@@ -10,7 +10,7 @@ from aiohttp import web
 from notifier.daemon.components import Daemon
 from notifier.events.times import utc_now
 from notifier.ops.trace import TraceSearch
-from notifier.telemetry.readiness import Readiness
+from notifier.telemetry.health import Readiness
 from notifier.web.console.parts import ConsoleDependencies
 from notifier.web.console.repository import ConsoleRepository
 from notifier.web.console.routes import add_console

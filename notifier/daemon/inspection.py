@@ -126,7 +126,7 @@ class BackgroundChecks:
     def _warn(self, part: str, why: str, event: str) -> None:
         health = self._daemon.health
         begins = part not in health.warnings
-        health.warns(part, why or None)
+        health.warn(part, why or None)
         # The counts in it change all the time; the log tells once that there is something.
         if why and begins:
             log.warning(event, reason=why)

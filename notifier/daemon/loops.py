@@ -102,7 +102,7 @@ class Loops:
             reason=why,
             fix="the daemon finishes what is in flight, then exits 6",
         )
-        self._health.ended(name, why)
+        self._health.mark_ended(name, why)
         self.failed = self.failed or InternalError(why)
         self._stop.set()
 
@@ -130,7 +130,7 @@ async def kept(loop: Loop, health: Health) -> None:
             if in_a_row >= MOST_UNFORESEEN:
                 raise InternalError(f"{loop.name} {why}") from exc
         health.expect(loop.name)
-        health.fails(loop.name, why)
+        health.mark_failed(loop.name, why)
         await asyncio.sleep(wait)
         wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         health.forget(loop.name)

@@ -65,11 +65,11 @@ class Observer:
 
     def _observe_process(self) -> None:
         health = self._daemon.health
-        for part in self._parts - set(health.parts):
+        for part in self._parts - set(health.components):
             metrics.PART_UP.remove(part)
-        for part, state in health.parts.items():
+        for part, state in health.components.items():
             metrics.PART_UP.labels(part).set(state == "ok")
-        self._parts = set(health.parts)
+        self._parts = set(health.components)
         self._warnings |= set(health.warnings)
         for part in self._warnings:
             metrics.PART_WARNING.labels(part).set(part in health.warnings)

@@ -17,13 +17,7 @@ from notifier.ops.doctor.redis_vitals import clock_ahead
 from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.stage import Every
 from notifier.store.patience import within
-from notifier.telemetry.readiness import (
-    ChannelState,
-    Readiness,
-    SecretsState,
-    Server,
-    ServerState,
-)
+from notifier.telemetry.health import ChannelState, Readiness, SecretsState, Server, ServerState
 
 _LEAST_INTERVAL_SECONDS = 2.0
 _TIMEOUT_SECONDS = 2.0
@@ -62,7 +56,7 @@ class ReadinessChecks:
                 )
                 self._judge_clocks()
         daemon, health = self._daemon, self._daemon.health
-        warnings = {**health.worries, **_webhooks_missing(daemon)}
+        warnings = {**health.degraded, **_webhooks_missing(daemon)}
         if few := few_connections(daemon.client):
             warnings = {"redis connections": few, **warnings}
         if self._postgres.state is ServerState.FAULT:
@@ -70,7 +64,7 @@ class ReadinessChecks:
         return Readiness(
             daemon.instance,
             health.ready and self._redis.state is ServerState.OK,
-            health.parts,
+            health.components,
             warnings,
             self._redis,
             self._postgres,
@@ -105,7 +99,7 @@ class ReadinessChecks:
     def _judge_clocks(self) -> None:
         why = clocks_differ(self._ahead)
         begins = "clock" not in self._daemon.health.warnings
-        self._daemon.health.warns("clock", why)
+        self._daemon.health.warn("clock", why)
         if why and begins:
             log.warning("clock_differs", reason=why)
 
@@ -161,7 +155,7 @@ def _channels(daemon: Daemon) -> dict[str, ChannelState]:
     gates = {gate.channel: gate for gate in daemon.gates}
     states = {}
     for name, webhook in daemon.secrets.found.items():
-        state = daemon.health.parts.get(f"channel {name}", "ok")
+        state = daemon.health.components.get(f"channel {name}", "ok")
         gate = gates.get(name)
         states[name] = ChannelState(
             webhook.state.value,

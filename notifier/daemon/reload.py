@@ -69,7 +69,7 @@ class Reloader:
             self._refuse("configuration", exc)
         else:
             for part in ("configuration", "secrets"):
-                self._daemon.health.warns(part, None)
+                self._daemon.health.warn(part, None)
             self._swap(new)
         for announce in self._daemon.after_reload:
             announce()
@@ -82,7 +82,7 @@ class Reloader:
         except NotifierError as exc:
             self._refuse("secrets", exc)
             return
-        self._daemon.health.warns("secrets", None)
+        self._daemon.health.warn("secrets", None)
         if new.secrets == running.secrets:
             self._daemon.snapshot = replace(
                 running, vault_away=new.vault_away, vanished=new.vanished
@@ -121,7 +121,7 @@ class Reloader:
         faults = [line.strip() for line in str(exc).splitlines() if line.strip()]
         why = f"refused, the earlier ones stay in force: {'; '.join(faults)}"
         # What was asked for is always answered; what Vault holds is read again and again.
-        if self._daemon.health.warns(part, why) or part == "configuration":
+        if self._daemon.health.warn(part, why) or part == "configuration":
             log.error(
                 "reload_refused",
                 part=part,
@@ -132,7 +132,7 @@ class Reloader:
     def _note_vault(self, snapshot: Snapshot) -> None:
         away = snapshot.vault_away
         why = f"{away}; going on with the secrets that were read before" if away else None
-        if self._daemon.health.warns("vault", why) and why:
+        if self._daemon.health.warn("vault", why) and why:
             log.warning("vault_away", reason=why)
         self._note_vanished(snapshot)
 
@@ -144,7 +144,7 @@ class Reloader:
             if kept
             else None
         )
-        if self._daemon.health.warns("secrets_vanished", why) and why:
+        if self._daemon.health.warn("secrets_vanished", why) and why:
             fix = "write it again, or `placeholder` if it is not to be used"
             log.error("secrets_vanished", where=list(kept), hours=hours, fix=fix)
 

@@ -15,7 +15,7 @@ from notifier.events.notification import Notification
 from notifier.events.times import ahead_of
 from notifier.events.trace_context import trace_fields
 from notifier.telemetry import metrics
-from notifier.telemetry.spans import Span
+from notifier.telemetry.tracing import Span
 
 log = structlog.get_logger(__name__)
 

@@ -36,7 +36,7 @@ from notifier.pipeline.spans import intake_span
 from notifier.pipeline.stage import BatchSizer, Every, in_order, still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.spans import Spans
+from notifier.telemetry.tracing import Spans
 
 log = structlog.get_logger(__name__)
 

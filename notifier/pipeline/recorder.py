@@ -25,7 +25,7 @@ from notifier.pipeline.spans import record_spans
 from notifier.pipeline.stage import BatchSizer, Every, in_order, still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.spans import Spans
+from notifier.telemetry.tracing import Spans
 
 _GATHER_SECONDS = 0.05
 """After a batch that was not full: what ends meanwhile shares the next transaction. Nobody waits for a row."""

@@ -16,7 +16,7 @@ from notifier.events.notification import Notification
 from notifier.pipeline.delivery.result import DeliveryResult, identity
 from notifier.teams.sender import Address, PostResult
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.spans import Kind, Span, Spans, Value
+from notifier.telemetry.tracing import Kind, Span, Spans, Value
 
 
 def intake_span(spans: Spans, event: Event) -> Span:

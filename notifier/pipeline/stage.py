@@ -12,8 +12,7 @@ import structlog
 from notifier.broker.entries import ALONE, Entry
 from notifier.errors import InternalError, UnreachableError
 from notifier.events.entry import size_bytes
-from notifier.telemetry import progress
-from notifier.telemetry.health import Health
+from notifier.telemetry.health import Health, on_wait
 from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)
@@ -79,30 +78,30 @@ async def run_steps(
         if part in health.beats:
             health.beat(part, time.monotonic() + seconds)
 
-    progress.listen(beat)
+    on_wait(beat)
     while not stop.is_set():
         raise_if_cancelled()
         health.beat(part, time.monotonic())
         try:
             await unless_stray(turn())
         except UnreachableError as exc:
-            if health.fails(part, str(exc)):
+            if health.mark_failed(part, str(exc)):
                 log.warning("stage_waiting", stage=part, reason=str(exc))
             await sleep_unless_stopped(stop, wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         except Exception as exc:
             in_a_row += 1
             why = log_unforeseen("stage_failed", exc, stage=part, in_a_row=in_a_row)
-            health.fails(part, why)
+            health.mark_failed(part, why)
             if in_a_row >= MOST_UNFORESEEN:
                 raise InternalError(f"{part} {why}") from exc
             await sleep_unless_stopped(stop, wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         else:
             wait, in_a_row = FIRST_WAIT_SECONDS, 0
-            if health.works(part):
+            if health.mark_healthy(part):
                 log.info("stage_working", stage=part)
-    health.rests(part)
+    health.stop_beat(part)
 
 
 def still_there(entries: Sequence[Entry]) -> list[Entry]:

@@ -22,7 +22,7 @@ from typing_extensions import override
 from notifier.config import mask_url
 from notifier.errors import OutcomeError, StoreError
 from notifier.store.errors import REFUSALS, UnfitEncoding, store_error
-from notifier.telemetry import progress
+from notifier.telemetry.health import announce_wait
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class _Bounded(psycopg.AsyncConnection[Any]):
 
     @override
     async def wait(self, gen: PQGen[T], *_: Any, **__: Any) -> T:
-        progress.waits(self.limit_seconds + _CANCEL_SECONDS)
+        announce_wait(self.limit_seconds + _CANCEL_SECONDS)
         try:
             try:
                 async with asyncio.timeout(self.limit_seconds):
@@ -88,7 +88,7 @@ class _Bounded(psycopg.AsyncConnection[Any]):
             self.pgconn.finish()
             raise
         finally:
-            progress.waits(0)
+            announce_wait(0)
 
     async def _ended(self, gen: PQGen[T]) -> T:
         """Ask the server to end what takes too long, and return what comes of it; raises psycopg.Error.
@@ -130,7 +130,7 @@ async def open_connection(
     # The driver's own limit is for each address by itself, and none for looking up a name.
     limit = connect_seconds * (hosts + 1)
     connection: _Bounded | None = None
-    progress.waits(limit)
+    announce_wait(limit)
     try:
         async with asyncio.timeout(limit):
             connection = await _Bounded.connect(

@@ -1,92 +1,211 @@
-"""Whether each part of the daemon does its work, for /readyz."""
+"""The health of each component of a process, and the answer of /readyz."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import JsonValue
 
 
 @dataclass(slots=True)
 class Health:
-    """State by part; a part is ready once it has worked and has not failed since."""
+    """State by component; one is healthy once it has worked and has not failed since."""
 
-    parts: dict[str, str] = field(default_factory=dict)
-    """Name → "ok", "starting", or what is wrong."""
-    aside: set[str] = field(default_factory=set)
-    """Parts without which the process does its work all the same."""
+    components: dict[str, str] = field(default_factory=dict)
+    """Name → "ok", "starting", or why it failed."""
+    optional: set[str] = field(default_factory=set)
+    """Components whose failure leaves the process ready."""
     warnings: dict[str, str] = field(default_factory=dict)
-    """Name → what a person should look at; the daemon is ready all the same."""
-
+    """Name → why it is degraded; the process stays ready."""
     beats: dict[str, float] = field(default_factory=dict)
-    """Name of a loop → monotonic seconds at which it last made progress."""
+    """Name of a loop → monotonic seconds of its latest progress."""
 
     def beat(self, loop: str, now: float) -> None:
-        """Note that a loop makes progress, or will by a time that lies ahead: it waits for something that is bounded."""
+        """Note progress of a loop; a time in the future allows a wait until then."""
         self.beats[loop] = now
 
-    def rests(self, loop: str) -> None:
-        """Note that a loop has ended and makes no progress any more."""
+    def stop_beat(self, loop: str) -> None:
+        """Expect no more progress of a loop: it has ended."""
         self.beats.pop(loop, None)
 
     def stalled(self, now: float, seconds: float) -> list[str]:
         """Return the loops without progress for this long."""
         return sorted(loop for loop, beat in self.beats.items() if now - beat > seconds)
 
-    def expect(self, part: str, *, vital: bool = True) -> None:
-        """Name a part that must have been tried before the daemon is ready, and a vital one must work; naming it again changes nothing."""
-        if part in self.parts:
+    def expect(self, component: str, *, required: bool = True) -> None:
+        """Add a component that must be tried before the process is ready.
+
+        A required one must also be healthy. To expect a component twice changes nothing.
+        """
+        if component in self.components:
             return
-        self.parts[part] = "starting"
-        if not vital:
-            self.aside.add(part)
+        self.components[component] = "starting"
+        if not required:
+            self.optional.add(component)
 
-    def works(self, part: str) -> bool:
-        """Note that a part has done its work; returns whether that is news."""
-        news = self.parts.get(part) != "ok"
-        self.parts[part] = "ok"
-        return news
+    def mark_healthy(self, component: str) -> bool:
+        """Note that a component works; returns whether its state changed."""
+        changed = self.components.get(component) != "ok"
+        self.components[component] = "ok"
+        return changed
 
-    def fails(self, part: str, why: str) -> bool:
-        """Note what keeps a part from its work; returns whether that is news. One that nobody expected is not vital."""
-        if part not in self.parts:
-            self.aside.add(part)
-        news = self.parts.get(part) != why
-        self.parts[part] = why
-        return news
+    def mark_failed(self, component: str, reason: str) -> bool:
+        """Note why a component does not work; returns whether its state changed.
 
-    def ended(self, part: str, why: str) -> None:
-        """Note that a loop is gone for good: without it the process is not ready, whatever it did."""
-        self.parts[part] = why
-        self.aside.discard(part)
-        self.rests(part)
+        A component that was not expected is optional.
+        """
+        if component not in self.components:
+            self.optional.add(component)
+        changed = self.components.get(component) != reason
+        self.components[component] = reason
+        return changed
 
-    def forget(self, part: str) -> None:
-        """Expect a part no longer: it was taken away, or what is known of it is out of date."""
-        self.parts.pop(part, None)
-        self.aside.discard(part)
+    def mark_ended(self, loop: str, reason: str) -> None:
+        """Note that a loop has ended for good: the process is not ready without it."""
+        self.components[loop] = reason
+        self.optional.discard(loop)
+        self.stop_beat(loop)
 
-    def warns(self, part: str, why: str | None) -> bool:
-        """Note what a person should look at though the work goes on (None: no longer); returns whether that is news."""
-        news = self.warnings.get(part) != why
-        if why is None:
-            self.warnings.pop(part, None)
+    def forget(self, component: str) -> None:
+        """Remove a component that is gone, or whose state is out of date."""
+        self.components.pop(component, None)
+        self.optional.discard(component)
+
+    def warn(self, component: str, reason: str | None) -> bool:
+        """Note why a component is degraded (None: it is not); returns whether that changed."""
+        changed = self.warnings.get(component) != reason
+        if reason is None:
+            self.warnings.pop(component, None)
         else:
-            self.warnings[part] = why
-        return news
+            self.warnings[component] = reason
+        return changed
 
     @property
     def ready(self) -> bool:
-        """Tell whether every part has been tried and every vital one works."""
+        """Tell whether each component was tried and each required one is healthy."""
         return all(
-            state == "ok" or (part in self.aside and state != "starting")
-            for part, state in self.parts.items()
+            state == "ok" or (component in self.optional and state != "starting")
+            for component, state in self.components.items()
         )
 
     @property
-    def worries(self) -> dict[str, str]:
-        """Return what a person should look at though the daemon may be ready: warnings, and parts that are not vital."""
+    def degraded(self) -> dict[str, str]:
+        """Return the warnings and the optional components that failed, with reasons."""
         failing = {
-            part: state
-            for part, state in self.parts.items()
-            if part in self.aside and state not in ("ok", "starting")
+            component: state
+            for component, state in self.components.items()
+            if component in self.optional and state not in ("ok", "starting")
         }
         return {**failing, **self.warnings}
+
+
+def _ignore(seconds: float) -> None:
+    """Serve waits outside of a loop, which nobody watches."""
+
+
+_ON_WAIT: ContextVar[Callable[[float], None]] = ContextVar("on_wait", default=_ignore)
+
+
+def on_wait(listener: Callable[[float], None]) -> None:
+    """Call the listener for each announced wait of this task and of those that it starts."""
+    _ON_WAIT.set(listener)
+
+
+def announce_wait(seconds: float) -> None:
+    """Announce a step of at most so many seconds, so that the loop does not count as hung; 0: it is over."""
+    _ON_WAIT.get()(seconds)
+
+
+class ServerState(StrEnum):
+    """State of a server, as /readyz shows it."""
+
+    OK = "ok"
+    FAULT = "fault"
+    UNUSED = "unused"
+    """This process does not need it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server, and why it failed."""
+
+    state: ServerState
+    detail: str = ""
+    missing_migrations: Sequence[str] = ()
+    """Of Postgres: the migrations that `notifier migrate up` would apply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """A channel as this process sees it."""
+
+    webhook: str
+    """configured, placeholder, missing or unusable."""
+    detail: str = ""
+    """The answer of its webhook that people have to act on."""
+    breaker: str = "unused"
+    """closed or open; unused where this process does not deliver."""
+    paused_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsState:
+    """The state of secrets, without any value."""
+
+    vault: str
+    """off, ok or away."""
+    signing_key: str
+    """configured or missing."""
+    admin_token: str
+    """configured or missing."""
+    key_ids: Sequence[str] = ()
+    """Ids of the signing keys, the current one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """One answer of /readyz; its documented members are never renamed or removed."""
+
+    instance: str
+    ready: bool
+    components: Mapping[str, str]
+    warnings: Mapping[str, str]
+    redis: Server
+    postgres: Server
+    secrets: SecretsState
+    channels: Mapping[str, ChannelState]
+    version: str = ""
+
+    def body(self) -> dict[str, JsonValue]:
+        """Return it as JSON."""
+        return {
+            "status": "ready" if self.ready else "not ready",
+            "instance": self.instance,
+            "version": self.version,
+            "redis": {"state": self.redis.state.value, "detail": self.redis.detail},
+            "postgres": {
+                "state": self.postgres.state.value,
+                "detail": self.postgres.detail,
+                "missing_migrations": list(self.postgres.missing_migrations),
+            },
+            "secrets": {
+                "vault": self.secrets.vault,
+                "signing_key": self.secrets.signing_key,
+                "admin_token": self.secrets.admin_token,
+                "key_ids": list(self.secrets.key_ids),
+            },
+            "channels": {
+                name: {
+                    "webhook": channel.webhook,
+                    "breaker": channel.breaker,
+                    "paused_seconds": round(channel.paused_seconds, 1),
+                    "detail": channel.detail,
+                }
+                for name, channel in self.channels.items()
+            },
+            "parts": dict(self.components),
+            "warnings": dict(self.warnings),
+        }

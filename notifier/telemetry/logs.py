@@ -6,9 +6,13 @@ import json
 import logging
 import os
 import re
+import select
+import socket
+import stat
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -21,11 +25,10 @@ from typing_extensions import override
 from notifier.config import LoggingSettings
 from notifier.errors import place_of
 from notifier.telemetry import metrics
-from notifier.telemetry.linelimit import LineLimit
-from notifier.telemetry.linesink import LineSink
 
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _MOST_SAID = 300
+_MOST_KINDS = 200
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """sd-daemon(3): levels of syslog, which journalctl -p asks for."""
 
@@ -229,3 +232,98 @@ def _with_priority(renderer: structlog.types.Processor) -> structlog.types.Proce
         return f"<{priority}>{renderer(logger, name, event)!s}"
 
     return render
+
+
+class LineLimit:
+    """Lets through `most` lines of a kind in `seconds`, and counts the others; `clock` gives monotonic seconds."""
+
+    def __init__(
+        self, clock: Callable[[], float], *, most: int = 5, seconds: float = 60.0
+    ) -> None:
+        self._clock = clock
+        self._most = most
+        self._seconds = seconds
+        self._kinds: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        """When the period of a kind began, and how many lines there were since."""
+
+    def left_out(self, kind: str) -> int | None:
+        """Return how many lines of this kind were left out before this one; None: leave this one out too."""
+        now = self._clock()
+        began, count = self._kinds.get(kind, (now, 0))
+        left_out = 0
+        if now - began >= self._seconds:
+            left_out = max(0, count - self._most)
+            began, count = now, 0
+        self._kinds[kind] = (began, count + 1)
+        self._kinds.move_to_end(kind)
+        if len(self._kinds) > _MOST_KINDS:
+            self._kinds.popitem(last=False)
+        return left_out if count < self._most else None
+
+
+class LineSink:
+    """A file, pipe, socket or terminal that may be full, gone, or read by nobody."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._write, self.close = _writing(descriptor)
+        self._rest = b""
+        """Of a line that was written in part."""
+        self.dropped = 0
+        """Lines that nobody will read, since `told` was called."""
+
+    def write(self, text: str) -> int:
+        """Write whole lines; returns how many were dropped."""
+        data = text.encode(errors="backslashreplace")
+        if self._rest:
+            self._rest = self._rest[self._put(self._rest) :]
+        done = 0 if self._rest else self._put(data)
+        if 0 < done < len(data) and data[done - 1 : done] != b"\n":
+            # Whoever reads again later sees this line whole.
+            end = data.find(b"\n", done) + 1 or len(data)
+            self._rest, done = data[done:end], end
+        dropped = data.count(b"\n", done)
+        self.dropped += dropped
+        return dropped
+
+    def told(self) -> None:
+        """Count anew: the log says how many lines it lacks."""
+        self.dropped = 0
+
+    def _put(self, data: bytes) -> int:
+        """Return how many bytes were taken."""
+        done = 0
+        try:
+            while done < len(data):
+                done += self._write(data[done:])
+        except OSError:  # full, gone, or nobody reads
+            pass
+        return done
+
+
+def _writing(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
+    """Return what writes some of it to a descriptor or raises OSError, and never waits; and what closes it again."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISSOCK(mode):
+        # Of the journal, as a rule. A copy of the descriptor: closing the object must not close standard error.
+        end = socket.socket(fileno=os.dup(descriptor))
+        return lambda data: end.send(data, socket.MSG_DONTWAIT), end.close
+    if stat.S_ISREG(mode):
+        return lambda data: os.write(descriptor, data), lambda: None
+    if stat.S_ISFIFO(mode):
+        try:
+            # Opened anew, so that the flag is ours alone: who shares the pipe goes on as before.
+            own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            pass
+        else:
+            return lambda data: os.write(own, data), lambda: os.close(own)
+    ready = select.poll()
+    ready.register(descriptor, select.POLLOUT)
+
+    def write(data: bytes) -> int:
+        if not ready.poll(0):
+            raise BlockingIOError
+        # What takes anything takes so many bytes whole (pipe(7)); more might have to wait.
+        return os.write(descriptor, data[: select.PIPE_BUF])
+
+    return write, lambda: None

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from notifier.telemetry.health import Readiness
 from notifier.telemetry.metrics import exposition
-from notifier.telemetry.readiness import Readiness
 from notifier.web.admin_access import AdminAccess, add_headers, add_login, guard
 from notifier.web.limits import PostLimit
 

@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from typing_extensions import override
 
 from notifier.errors import place_of
-from notifier.telemetry.linelimit import LineLimit
+from notifier.telemetry.logs import LineLimit
 
 _LONGEST_SECONDS = 45.0
 _LONGEST_UNASKED_SECONDS = 10.0

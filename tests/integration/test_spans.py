@@ -238,7 +238,7 @@ async def test_wanted_but_not_installed_is_said_with_its_fix(
 def test_switched_off_nothing_that_makes_or_exports_spans_is_imported():
     # The Redis driver imports some of OpenTelemetry's metrics by itself where they are installed.
     code = (
-        "import sys, notifier.cli, notifier.daemon.app, notifier.telemetry.spans as spans;"
+        "import sys, notifier.cli, notifier.daemon.app, notifier.telemetry.tracing as spans;"
         "from notifier.config import load_config;"
         "assert spans.open_spans(load_config(None, {}).tracing, instance='x') is None;"
         "names = ('opentelemetry.sdk.trace', 'opentelemetry.exporter', 'google.protobuf');"

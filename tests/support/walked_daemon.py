@@ -198,7 +198,7 @@ class Stage:
         return any(line.get("event") in ends for line in self._lines)
 
     def _failing(self) -> dict[str, str]:
-        parts = self._daemon.health.parts if self._daemon is not None else {}
+        parts = self._daemon.health.components if self._daemon is not None else {}
         return {name: state for name, state in parts.items() if state != "ok"}
 
     async def _until(self, condition: Callable[[], Any], main: asyncio.Task[None]) -> bool:
@@ -217,7 +217,7 @@ class Stage:
         daemon = self._daemon
         return (
             daemon is not None
-            and all(state == "ok" for state in daemon.health.parts.values())
+            and all(state == "ok" for state in daemon.health.components.values())
             and not any((await self._left(client)).values())
         )
 

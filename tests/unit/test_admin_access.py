@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from notifier.config import load_config
 from notifier.config.secrets import load_secrets, sources
 from notifier.errors import ConfigError, SecretsError
-from notifier.telemetry.readiness import Readiness, SecretsState, Server, ServerState
+from notifier.telemetry.health import Readiness, SecretsState, Server, ServerState
 from notifier.web.admin import create_admin_app
 from notifier.web.admin_access import COOKIE, OPERATOR, SESSION_SECONDS, AdminAccess
 from notifier.web.clients import Clients

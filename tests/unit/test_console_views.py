@@ -20,13 +20,7 @@ from notifier.events.digest import digest_of
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue
 from notifier.events.signing import action_token
-from notifier.telemetry.readiness import (
-    ChannelState,
-    Readiness,
-    SecretsState,
-    Server,
-    ServerState,
-)
+from notifier.telemetry.health import ChannelState, Readiness, SecretsState, Server, ServerState
 from notifier.web.console.asked import (
     DeadLetterQuery,
     NotificationQuery,

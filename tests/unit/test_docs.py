@@ -20,7 +20,7 @@ from notifier.config import SEED_NAMES
 from notifier.dead_letters.model import Reason
 from notifier.events.action import SUBJECT, WORK, Action, Via, request_fields
 from notifier.store.migrations import required_migrations
-from notifier.telemetry.spans import PACKAGES
+from notifier.telemetry.tracing import PACKAGES
 from notifier.templating.functions import FUNCTIONS
 from tests.support.docblocks import PAGES, Block, blocks
 

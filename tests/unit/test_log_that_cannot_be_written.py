@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.telemetry.linesink import LineSink
+from notifier.telemetry.logs import LineSink
 
 PROGRAM = """
 import os, sys, structlog

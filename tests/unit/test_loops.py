@@ -28,7 +28,7 @@ class Owner:
     def __init__(self) -> None:
         self.health = Health()
         self.health.expect("other")
-        self.health.works("other")
+        self.health.mark_healthy("other")
         self.stop = asyncio.Event()
         self.loops = Loops(self.health, self.stop)
 
@@ -57,7 +57,7 @@ async def test_a_loop_that_ends_unasked_stops_the_daemon_and_makes_it_unready(
     await owner.run(run)
 
     assert not owner.health.ready
-    assert "outcomes" in owner.health.parts["outcomes"]
+    assert "outcomes" in owner.health.components["outcomes"]
     assert isinstance(owner.loops.failed, InternalError)
     assert "Sara" not in str(owner.loops.failed)
     assert owner.loops.failed.exit_code == 6

@@ -26,7 +26,7 @@ class Turns:
         self.states: list[str] = []
 
     async def turn(self) -> None:
-        self.states.append(self.health.parts["loop"])
+        self.states.append(self.health.components["loop"])
         await asyncio.sleep(0)
         try:
             raised = next(self._raised)

@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from notifier.events.action import MAX_NOTE, clean_line, clean_note
-from notifier.telemetry.linelimit import LineLimit
+from notifier.telemetry.logs import LineLimit
 from notifier.web.clients import Clients, comes_from_elsewhere
 from notifier.web.limits import PostLimit
 

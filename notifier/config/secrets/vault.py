@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from notifier.config import VaultSettings
 from notifier.config.secrets.credentials import CredentialSource
-from notifier.config.secrets.names import VaultFolder, SecretName
+from notifier.config.secrets.names import SecretName, VaultFolder
 from notifier.errors import SecretsError, VaultError
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from notifier.teams.sender import WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.spans import Spans
+from notifier.telemetry.tracing import Spans
 
 log = structlog.get_logger(__name__)
 

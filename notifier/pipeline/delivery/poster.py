@@ -30,7 +30,7 @@ from notifier.teams.sender import PostResult, WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.spans import Span, Spans
+from notifier.telemetry.tracing import Span, Spans
 
 log = structlog.get_logger(__name__)
 
@@ -224,8 +224,8 @@ class Poster:
     async def _accepted(self) -> None:
         """Let breaker and readiness know that the channel works."""
         await self._gate.works()
-        if self._part in self._health.parts:
-            self._health.works(self._part)
+        if self._part in self._health.components:
+            self._health.mark_healthy(self._part)
 
     async def _failed(
         self, notification: Notification, answer: PostResult, verdict: Classification
@@ -241,12 +241,12 @@ class Poster:
         else:
             await self._gate.works()
         if misconfigured(answer.status):
-            self._health.fails(
+            self._health.mark_failed(
                 self._part,
                 f"its webhook answers {answer.error}; check the Teams workflow and its URL",
             )
         elif answer.setup_fault:
-            self._health.fails(self._part, f"its webhook cannot be used: {answer.error}")
+            self._health.mark_failed(self._part, f"its webhook cannot be used: {answer.error}")
         elif self._gate.breaker.closed:
             return
         await self._gate.fails(answer.error or "no answer", answer.status, at=self._now())

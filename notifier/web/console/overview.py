@@ -11,7 +11,7 @@ from aiohttp import web
 
 from notifier.broker.stats_views import Backlog
 from notifier.config import Config, RateLimitSettings
-from notifier.telemetry.readiness import ChannelState, Readiness, ServerState
+from notifier.telemetry.health import ChannelState, Readiness, ServerState
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleDependencies, known
 from notifier.web.console.repository import Unanswered
@@ -57,7 +57,7 @@ class HealthSummary:
 
 def health_summary(readiness: Readiness) -> HealthSummary:
     """Sort what /readyz says into what does not work, what needs a look, and what works."""
-    parts = readiness.parts
+    parts = readiness.components
     troubles = {
         part: "has not worked yet" if state == "starting" else state
         for part, state in parts.items()

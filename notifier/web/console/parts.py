@@ -14,7 +14,7 @@ from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
 from notifier.ops.trace import TraceSearch
 from notifier.store.patience import within
-from notifier.telemetry.readiness import Readiness
+from notifier.telemetry.health import Readiness
 from notifier.web.console.repository import ConsoleRepository
 
 _SERVER_SECONDS = 4.0
