@@ -16,7 +16,7 @@ from notifier.config.secrets import State
 from notifier.errors import ConfigError, SecretsError
 from notifier.ops.doctor import Level
 from notifier.ops.doctor.names import unused_names
-from notifier.ops.doctor.pages import look_at_public
+from notifier.ops.doctor.pages import check_public_pages
 from notifier.telemetry.tracing import check_installed
 
 app = typer.Typer(help="Check the settings and show what is in force.", no_args_is_help=True)
@@ -65,10 +65,10 @@ def check(config: ConfigOption = None) -> None:
     vault = snapshot.vault.keys if snapshot.vault is not None else {}
     for found in (
         *unused_names(loaded, os.environ, vault),
-        *look_at_public(loaded, secrets),
+        *check_public_pages(loaded, secrets),
     ):
         if found.level is not Level.OK:
-            typer.echo(f"  warning: {found.what}; {found.fix}")
+            typer.echo(f"  warning: {found}")
 
 
 async def _nothing(group: ConsumerGroup) -> None:

@@ -20,8 +20,8 @@ from notifier.config import Config
 from notifier.errors import ConfigError
 from notifier.ops.doctor import Finding, Level, examine
 from notifier.ops.doctor.checklist import checklist, find_secrets
-from notifier.ops.doctor.findings import told
 from notifier.ops.doctor.send_test import send_test
+from notifier.telemetry.findings import count, fault_of
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
 
@@ -51,7 +51,9 @@ def doctor(
     except ConfigError as exc:
         lines = str(exc).splitlines()
         findings = [
-            told("settings", line.strip(), otherwise="correct it, then: notifier config check")
+            fault_of(
+                "settings", line.strip(), otherwise="correct it, then: notifier config check"
+            )
             for line in lines[1:] or lines
         ]
     else:
@@ -75,12 +77,9 @@ def _sent(config: Config, channel: str) -> Finding:
 
 def _as_json(findings: Sequence[Finding]) -> dict[str, object]:
     return {
-        "faults": _count(findings, Level.FAULT),
-        "warnings": _count(findings, Level.WARNING),
-        "findings": [
-            {"check": each.check, "level": each.level.value, "what": each.what, "fix": each.fix}
-            for each in findings
-        ],
+        "faults": count(findings, Level.FAULT),
+        "warnings": count(findings, Level.WARNING),
+        "findings": [each.as_json for each in findings],
     }
 
 
@@ -90,18 +89,15 @@ def _draw(findings: Sequence[Finding]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
-        what = Text(finding.what)
+        what = Text(f"{finding.where}: " if finding.where else "")
+        what.append(finding.message)
         if finding.fix:
             what.append(f"\n→ {finding.fix}", style="cyan")
         level = Text(finding.level.value, style=_STYLES[finding.level])
         table.add_row(level, Text(finding.check, style="bold"), what)
     console = Console()
     console.print(table)
-    faults, warnings = _count(findings, Level.FAULT), _count(findings, Level.WARNING)
+    faults, warnings = count(findings, Level.FAULT), count(findings, Level.WARNING)
     many_faults = "1 fault" if faults == 1 else f"{faults} faults"
     many_warnings = "1 warning" if warnings == 1 else f"{warnings} warnings"
     console.print(f"\n{many_faults}, {many_warnings}", highlight=False)
-
-
-def _count(findings: Sequence[Finding], level: Level) -> int:
-    return sum(finding.level is level for finding in findings)

@@ -39,7 +39,10 @@ async def test_a_redis_set_up_as_a_cache_is_told_apart_from_a_safe_one(
     [cache] = await ask(careless.url)
     [safe] = await ask(redis_url)
 
-    assert [finding.setting for finding in judge(cache)] == ["maxmemory-policy", "appendonly"]
+    assert [finding.message.split()[0] for finding in judge(cache)] == [
+        "maxmemory-policy",
+        "appendonly",
+    ]
     assert judge(safe) == []
     assert safe.appendfsync in ("everysec", "always")
 
@@ -52,7 +55,7 @@ async def test_a_setting_that_changes_is_read_anew(careless: Server):
 
     [found] = await ask(careless.url)
 
-    assert [finding.setting for finding in judge(found)] == ["appendfsync"]
+    assert [finding.message.split()[0] for finding in judge(found)] == ["appendfsync"]
 
 
 async def test_a_user_of_few_rights_is_told_so_and_leaves_no_trace_of_config(careless: Server):
@@ -82,4 +85,4 @@ async def test_every_master_of_a_cluster_is_asked(shards: Cluster):
         f"127.0.0.1:{server.port}" for server in shards.masters
     }
     [finding] = [finding for server in found for finding in judge(server)]
-    assert finding.node == f"127.0.0.1:{shards.masters[1].port}"
+    assert finding.where == f"127.0.0.1:{shards.masters[1].port}"

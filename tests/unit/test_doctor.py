@@ -19,19 +19,19 @@ from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.config import Config, assets, load_config
 from notifier.config.secrets import Secrets, load_secrets, sources
 from notifier.errors import StreamError
-from notifier.ops.doctor import Check, Finding, Level, examine, fine
-from notifier.ops.doctor.cards import look_at_cards
+from notifier.ops.doctor import Check, Finding, Level, examine, ok
+from notifier.ops.doctor.cards import check_cards
 from notifier.ops.doctor.clocks import clock_findings
-from notifier.ops.doctor.names import look_at_settings, name_findings
-from notifier.ops.doctor.pages import look_at_admin, look_at_keys, look_at_links, look_at_public
+from notifier.ops.doctor.names import check_settings, name_findings
+from notifier.ops.doctor.pages import check_admin, check_keys, check_links, check_public_pages
 from notifier.ops.doctor.redis_acl import COMMANDS
 from notifier.ops.doctor.redis_server import vitals_findings
 from notifier.ops.doctor.redis_vitals import Vitals
-from notifier.ops.doctor.routing import look_at_channels, look_at_escalation, look_at_routes
+from notifier.ops.doctor.routing import check_channels, check_escalation, check_routes
 from notifier.ops.doctor.running import differences, ready_findings
 from notifier.ops.doctor.stages import stage_findings
 from notifier.ops.doctor.webhook_reach import Endpoint, unreachable_reason
-from notifier.ops.doctor.webhooks import look_at_webhooks
+from notifier.ops.doctor.webhooks import check_webhooks
 from notifier.teams.hints import hint
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_a_check_that_fails_or_hangs_keeps_no_other_from_its_result():
         raise StreamError("Redis is away; start it")
 
     async def works() -> list[Finding]:
-        return [fine("works", "well")]
+        return [ok("works", "well")]
 
     began = time.monotonic()
     found = examine(
@@ -91,7 +91,7 @@ def test_a_check_that_fails_or_hangs_keeps_no_other_from_its_result():
         ("away", Level.FAULT),
         ("works", Level.OK),
     ]
-    assert (found[2].what, found[2].fix) == ("Redis is away", "start it")
+    assert (found[2].message, found[2].fix) == ("Redis is away", "start it")
     assert "canary" not in str(found)
 
 
@@ -111,7 +111,7 @@ def test_clocks_that_differ_are_told_with_their_direction(ahead: float, level: s
     found = clock_findings("redis", "Redis", ahead)
 
     assert levels(found) == ([level] if level else [])
-    assert not found or ("ahead of" if ahead > 0 else "behind") in found[0].what
+    assert not found or ("ahead of" if ahead > 0 else "behind") in found[0].message
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_redis_that_fares_badly_is_judged(vitals: Vitals, level: str | None, wor
     found = vitals_findings(vitals)
 
     assert levels(found) == ([level] if level else [])
-    assert not found or words in found[0].what
+    assert not found or words in found[0].message
 
 
 QUIET = StreamStats(0, 0.0, 0, True, 1, 5.0, None, 0)
@@ -176,7 +176,7 @@ def test_what_waits_too_long_is_told(streams: dict[str, StreamStats], level: str
     ]
 
     assert told.level.value == level
-    assert words in told.what
+    assert words in told.message
     assert told.fix
 
 
@@ -186,23 +186,23 @@ def test_routes_and_channels_that_lead_nowhere_are_named(tmp_path: Path):
         '[channels]\nbilling = { title = "Billing" }\n[routes]\n"claims.*" = { priority = "HIGH" }\n'
     )
 
-    what = [each.what for each in look_at_routes(load_config(path, {}), CARDS)]
+    what = [each.message for each in check_routes(load_config(path, {}), CARDS)]
 
     assert [each.partition(" leads")[0] for each in what if "unroutable" in each] == [
         "claims.*"
     ]
     assert any("nothing leads to the channel billing" in each for each in what)
-    assert levels(look_at_routes(config(), CARDS)) == ["ok"]
+    assert levels(check_routes(config(), CARDS)) == ["ok"]
 
 
 def test_a_route_whose_card_is_not_there_is_a_fault(tmp_path: Path):
     path = tmp_path / "mine.toml"
     path.write_text('[routes]\n"a.b" = { stakeholders = ["sre"], card = "genericc" }\n')
 
-    [found] = look_at_routes(load_config(path, {}), CARDS)
+    [found] = check_routes(load_config(path, {}), CARDS)
 
     assert (found.level, found.check) == (Level.FAULT, "routes")
-    assert "a.b: there is no genericc.json" in found.what
+    assert "a.b: there is no genericc.json" in found.message
     assert "generic" in found.fix
 
 
@@ -214,7 +214,7 @@ def test_cards_that_keep_the_daemon_from_starting_have_a_fix(tmp_path: Path, fau
     if fault == "broken":
         (folder / "generic.json").write_text("{")
 
-    found = asyncio.run(look_at_cards(config(TEAMS_CARDS__DIRECTORY=str(folder))))
+    found = asyncio.run(check_cards(config(TEAMS_CARDS__DIRECTORY=str(folder))))
 
     assert Level.FAULT in {each.level for each in found}
     for each in found:
@@ -222,25 +222,25 @@ def test_cards_that_keep_the_daemon_from_starting_have_a_fix(tmp_path: Path, fau
 
 
 def test_channel_without_webhook_is_a_fault_and_a_placeholder_a_warning():
-    assert levels(look_at_channels(config(), secrets())) == ["ok"]
-    found = look_at_channels(config(), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
+    assert levels(check_channels(config(), secrets())) == ["ok"]
+    found = check_channels(config(), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
     assert levels(found) == ["warning"]
     without = load_secrets(config(), sources({}, None))
-    assert set(levels(look_at_channels(config(), without))) == {"fault"}
+    assert set(levels(check_channels(config(), without))) == {"fault"}
 
 
 def test_escalation_needs_webhooks_and_a_way_to_acknowledge():
     public = {"TEAMS_PUBLIC__URL": "https://n.example", "TEAMS_PUBLIC__BIND": "127.0.0.1:8080"}
-    assert levels(look_at_escalation(config(**public), secrets())) == ["ok"]
-    [found] = look_at_escalation(config(**public), secrets(TEAMS_WEBHOOK_DEVOPS="placeholder"))
-    assert found.what.startswith("CRITICAL, HIGH escalate to devops")
-    assert found.what.endswith("whose webhook is a placeholder")
-    alone = look_at_escalation(config(**public), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
-    assert alone[0].what == "CRITICAL escalates to sre, whose webhook is a placeholder"
-    [nobody] = look_at_escalation(config(), secrets())
-    assert "nobody can acknowledge" in nobody.what
+    assert levels(check_escalation(config(**public), secrets())) == ["ok"]
+    [found] = check_escalation(config(**public), secrets(TEAMS_WEBHOOK_DEVOPS="placeholder"))
+    assert found.message.startswith("CRITICAL, HIGH escalate to devops")
+    assert found.message.endswith("whose webhook is a placeholder")
+    alone = check_escalation(config(**public), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
+    assert alone[0].message == "CRITICAL escalates to sre, whose webhook is a placeholder"
+    [nobody] = check_escalation(config(), secrets())
+    assert "nobody can acknowledge" in nobody.message
     off = config(TEAMS_ESCALATION__ENABLED="0")
-    assert levels(look_at_escalation(off, secrets())) == ["ok"]
+    assert levels(check_escalation(off, secrets())) == ["ok"]
 
 
 @pytest.mark.parametrize(
@@ -253,30 +253,30 @@ def test_escalation_needs_webhooks_and_a_way_to_acknowledge():
     ],
 )  # fmt: skip
 def test_action_pages_that_do_not_fit_together_are_told(env: dict[str, str], words: str):
-    found = look_at_public(config(**env), secrets())
+    found = check_public_pages(config(**env), secrets())
 
-    assert any(words in each.what and each.level is Level.WARNING for each in found)
+    assert any(words in each.message and each.level is Level.WARNING for each in found)
 
 
 def test_action_pages_without_a_key_are_a_fault():
     unsigned = load_secrets(config(), sources(EVERYWHERE, None))
-    found = look_at_public(config(TEAMS_PUBLIC__URL="https://n.example"), unsigned)
+    found = check_public_pages(config(TEAMS_PUBLIC__URL="https://n.example"), unsigned)
 
     assert "fault" in levels(found)
-    assert levels(look_at_keys(unsigned)) == ["warning"]
+    assert levels(check_keys(unsigned)) == ["warning"]
 
 
 def test_links_and_admin_listener_are_judged():
-    assert "none is set" in look_at_links(config())[0].what
-    [plain, empty] = look_at_links(config(TEAMS_LINKS__GRAFANA="http://grafana.example"))
-    assert (plain.level, plain.what) == (Level.WARNING, "not encrypted: grafana")
-    assert "claims_app" in empty.what
+    assert "none is set" in check_links(config())[0].message
+    [plain, empty] = check_links(config(TEAMS_LINKS__GRAFANA="http://grafana.example"))
+    assert (plain.level, plain.message) == (Level.WARNING, "not encrypted: grafana")
+    assert "claims_app" in empty.message
 
     network = config(TEAMS_ADMIN__BIND="0.0.0.0:9464")
-    assert levels(look_at_admin(config(), secrets())) == ["ok"]
-    assert levels(look_at_admin(network, secrets())) == ["warning"]
+    assert levels(check_admin(config(), secrets())) == ["ok"]
+    assert levels(check_admin(network, secrets())) == ["warning"]
     token = secrets(TEAMS_ADMIN_TOKEN="0f1e2d3c4b5a69788796a5b4c3d2e1f0")
-    assert levels(look_at_admin(network, token)) == ["ok"]
+    assert levels(check_admin(network, token)) == ["ok"]
 
 
 def test_an_answer_of_readyz_becomes_findings():
@@ -284,7 +284,7 @@ def test_an_answer_of_readyz_becomes_findings():
     assert levels(ready_findings("h:1", ready)) == ["ok", "warning"]
     away = {"status": "not ready", "parts": {"intake x": "Redis is away", "y": "ok"}}
     [found] = ready_findings("h:1", away)
-    assert (found.level, found.what) == (Level.FAULT, "not ready: intake x: Redis is away")
+    assert (found.level, found.message) == (Level.FAULT, "not ready: intake x: Redis is away")
     assert levels(ready_findings("h:1", ["something else"])) == ["fault"]
 
 
@@ -297,7 +297,7 @@ def test_one_cause_is_one_fault_however_many_parts_wait_for_it():
     found = ready_findings("h:1", state)
 
     assert levels(found) == ["fault", "fault"]
-    assert sum("Redis refuses the login" in finding.what for finding in found) == 1
+    assert sum("Redis refuses the login" in finding.message for finding in found) == 1
 
     warned = {
         "status": "ready",
@@ -314,7 +314,7 @@ def test_a_daemon_of_another_version_or_with_other_keys_is_warned_of():
     ids = list(own.keys.ids) if own.keys else []
 
     def found(state: object) -> list[str]:
-        return [finding.what for finding in differences(state, own)]
+        return [finding.message for finding in differences(state, own)]
 
     same = {"version": version("notifier"), "secrets": {"key_ids": ids}}
     assert found(same) == []
@@ -380,9 +380,9 @@ async def test_hosts_that_microsoft_takes_away_are_named_without_the_url():
         secrets(),
         webhooks={"sre": SecretStr("https://prod-9.logic.azure.com:443/canary?sig=x")},
     )
-    found = await look_at_webhooks(config(TEAMS_HTTP__PROXY="http://127.0.0.1:1"), given)
+    found = await check_webhooks(config(TEAMS_HTTP__PROXY="http://127.0.0.1:1"), given)
 
-    assert any("30 November 2025: sre" in each.what for each in found)
+    assert any("30 November 2025: sre" in each.message for each in found)
     assert "canary" not in str(found)
 
 
@@ -394,21 +394,21 @@ async def test_urls_that_were_copied_badly_are_named_without_the_url():
             "pmo": SecretStr("https://b.api.powerplatform.com/canary?a=1"),
         },
     )
-    found = await look_at_webhooks(config(TEAMS_HTTP__PROXY="http://127.0.0.1:1"), given)
+    found = await check_webhooks(config(TEAMS_HTTP__PROXY="http://127.0.0.1:1"), given)
 
     doubts = [each for each in found if each.level is Level.WARNING]
-    assert [each.what.split()[3] for each in doubts] == ["sre", "pmo"]
+    assert [each.message.split()[3] for each in doubts] == ["sre", "pmo"]
     assert "canary" not in str(found)
 
 
 def test_variables_that_belong_to_nothing_are_named_and_all_others_are_fine():
     right = {"TEAMS_MAX_RETRIES": "1", "TEAMS_LOGGING__LEVEL": "info", "TEAMS_ADMIN_TOKEN": "x", "TEAMS_WEBHOOK_SRE": "x",
              "TEAMS_WEBHOOK_VAULT_PATH": "a/b", "TEAMS_PRODUCER_KEY": "x", "HOME": "/"}  # fmt: skip
-    assert levels(look_at_settings(config(), right)) == ["ok"]
+    assert levels(check_settings(config(), right)) == ["ok"]
 
-    [found] = look_at_settings(config(), right | {"TEAMS_EVENT_TLL": "canary"})
+    [found] = check_settings(config(), right | {"TEAMS_EVENT_TLL": "canary"})
     assert found.level is Level.WARNING
-    assert "TEAMS_EVENT_TLL" in found.what
+    assert "TEAMS_EVENT_TLL" in found.message
     assert "TEAMS_EVENT_TTL" in found.fix
     assert "canary" not in str(found)
 

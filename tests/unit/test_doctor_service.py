@@ -9,10 +9,10 @@ import pytest
 
 from notifier.config import Config, load_config
 from notifier.ops.doctor import Finding, Level
-from notifier.ops.doctor.files import look_at_files
+from notifier.ops.doctor.files import check_files
 from notifier.ops.doctor.unit_files import find_units
 from notifier.ops.doctor.units import (
-    look_at_units,
+    check_units,
     meant_to_run,
     service_findings,
     unit_findings,
@@ -52,13 +52,13 @@ async def test_a_unit_that_fits_is_fine_and_a_shell_without_its_credentials_is_t
     installed: Path,
 ):
     folders = [installed / "units"]
-    found = await look_at_units(config(), {"CREDENTIALS_DIRECTORY": "/x"}, folders=folders)
+    found = await check_units(config(), {"CREDENTIALS_DIRECTORY": "/x"}, folders=folders)
     assert levels(found) == ["ok"]
 
     [told] = [
         each
-        for each in await look_at_units(config(), {}, folders=folders)
-        if "this shell" in each.what
+        for each in await check_units(config(), {}, folders=folders)
+        if "this shell" in each.message
     ]
     assert f"-p LoadCredential=teams:{installed}/credentials" in told.fix
     assert told.fix.endswith(
@@ -71,14 +71,14 @@ async def test_what_systemd_says_against_a_unit_is_told(installed: Path):
     with (installed / "units" / "notifier.service").open("a") as unit:
         unit.write("PrivateTemp=yes\n")
     env = {"CREDENTIALS_DIRECTORY": "/x"}
-    [told] = await look_at_units(config(), env, folders=[installed / "units"])
+    [told] = await check_units(config(), env, folders=[installed / "units"])
 
-    assert "PrivateTemp" in told.what
+    assert "PrivateTemp" in told.message
     assert "systemctl daemon-reload" in told.fix
 
 
 async def test_without_a_unit_nothing_is_said_against_it(tmp_path: Path):
-    assert levels(await look_at_units(config(), {}, folders=[tmp_path])) == ["ok"]
+    assert levels(await check_units(config(), {}, folders=[tmp_path])) == ["ok"]
 
 
 def test_a_unit_whose_files_are_gone_or_that_is_too_impatient_is_told(installed: Path):
@@ -88,7 +88,7 @@ def test_a_unit_whose_files_are_gone_or_that_is_too_impatient_is_told(installed:
     (drop_in / "mine.conf").write_text("[Service]\nWatchdogSec=30\nTimeoutStopSec=10s\n")
     [unit] = find_units([installed / "units"])
 
-    found = {each.what: each.level.value for each in unit_findings(unit, config())}
+    found = {each.message: each.level.value for each in unit_findings(unit, config())}
 
     [gone] = [what for what, level in found.items() if level == "fault"]
     assert str(installed / "credentials") in gone
@@ -124,7 +124,7 @@ def test_a_service_that_stopped_or_was_restarted_is_told():
     assert service_findings("n", {"ActiveState": "active", "UnitFileState": "enabled", "NRestarts": "0"}) == []  # fmt: skip
     failed = {"ActiveState": "failed", "Result": "watchdog", "UnitFileState": "disabled", "NRestarts": "3"}  # fmt: skip
     assert levels(service_findings("n", failed)) == ["fault", "warning", "warning"]
-    assert "watchdog" in service_findings("n", failed)[0].what
+    assert "watchdog" in service_findings("n", failed)[0].message
 
 
 async def test_files_with_secrets_that_others_may_read_are_told(installed: Path):
@@ -137,7 +137,7 @@ async def test_files_with_secrets_that_others_may_read_are_told(installed: Path)
     mine.write_text('[database]\nurl = "postgresql://n:canary@h/d"\n')
     mine.chmod(0o644)
 
-    found = await look_at_files(load_config(mine, {}), {}, mine, folders=folders)
+    found = await check_files(load_config(mine, {}), {}, mine, folders=folders)
 
     assert [each.fix for each in found] == [
         f"chmod o-rwx {installed}/credentials/webhook_pmo",
@@ -146,13 +146,11 @@ async def test_files_with_secrets_that_others_may_read_are_told(installed: Path)
     assert "canary" not in str(found)
     (installed / "credentials").chmod(0o700)
     mine.chmod(0o600)
-    assert levels(await look_at_files(load_config(mine, {}), {}, mine, folders=folders)) == [
-        "ok"
-    ]
+    assert levels(await check_files(load_config(mine, {}), {}, mine, folders=folders)) == ["ok"]
 
 
 async def test_tls_files_that_are_not_there_are_named():
     given = config(REDIS_URL="rediss://h/0", TEAMS_REDIS__TLS_CA_FILE="/nowhere/ca.pem")
-    [found] = await look_at_files(given, {}, None, folders=[])
+    [found] = await check_files(given, {}, None, folders=[])
 
-    assert (found.level, "redis.tls_ca_file" in found.what) == (Level.FAULT, True)
+    assert (found.level, "redis.tls_ca_file" in found.message) == (Level.FAULT, True)

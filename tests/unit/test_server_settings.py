@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notifier.ops.doctor.redis_settings import ServerSettings, judge
+from notifier.telemetry.findings import Level
 
 SOUND = {
     "version": "7.2.4",
@@ -42,16 +43,16 @@ def test_each_bad_setting_is_named_with_its_fix(
 ):
     [finding] = judge(ServerSettings(node="10.0.0.1:6379", **SOUND | change))  # type: ignore[arg-type]
 
-    assert finding.setting == setting
+    assert finding.message.startswith(f"{setting} is ")
     assert fix in finding.fix
     assert "10.0.0.1:6379" in str(finding)
-    assert finding.grave is (setting == "version")
+    assert (finding.level is Level.FAULT) is (setting == "version")
 
 
 def test_what_is_never_written_is_not_blamed_for_how_it_is_synced():
     server = ServerSettings(**SOUND | {"appendonly": False, "appendfsync": "no"})  # type: ignore[arg-type]
 
-    assert [finding.setting for finding in judge(server)] == ["appendonly"]
+    assert [finding.message.split()[0] for finding in judge(server)] == ["appendonly"]
 
 
 def test_a_user_that_may_not_ask_is_told_which_right_is_missing():

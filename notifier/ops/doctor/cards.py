@@ -8,13 +8,13 @@ from notifier.cards.check import check_folder
 from notifier.cards.renderer import card_folders, layered, load_cards
 from notifier.config import Config
 from notifier.errors import CardError
-from notifier.ops.doctor.findings import Finding, fault, fine, told, warning
+from notifier.telemetry.findings import Finding, fault, fault_of, ok, warning
 
 NAME = "cards"
 _FIX = "mend it, then: notifier cards check"
 
 
-async def look_at_cards(config: Config) -> list[Finding]:
+async def check_cards(config: Config) -> list[Finding]:
     """Return the findings of `notifier cards check`, in short, and for what else the daemon would not start with."""
     return await asyncio.to_thread(_look, config)
 
@@ -36,8 +36,8 @@ def _look(config: Config) -> list[Finding]:
     try:
         cards = load_cards(*folders)
     except CardError as exc:
-        return [*found, told(NAME, str(exc), otherwise=_FIX)]
+        return [*found, fault_of(NAME, str(exc), otherwise=_FIX)]
     if base is not None and not layered([folder], "*.json"):
         what = f"{folder} holds no cards, so the shipped ones are used"
         found.append(warning(NAME, what, "correct cards.directory, or: notifier cards new"))
-    return [*found, fine(NAME, f"{len(cards.templates)} cards can be drawn")]
+    return [*found, ok(NAME, f"{len(cards.templates)} cards can be drawn")]

@@ -16,16 +16,15 @@ from notifier.config import Config
 from notifier.config.secrets import Secrets, VaultSource, open_vault, sources, survey_secrets
 from notifier.errors import NotifierError, VaultError
 from notifier.ops.doctor.cards import NAME as CARDS
-from notifier.ops.doctor.cards import look_at_cards
+from notifier.ops.doctor.cards import check_cards
 from notifier.ops.doctor.examination import Check
 from notifier.ops.doctor.files import NAME as FILES
-from notifier.ops.doctor.files import look_at_files
-from notifier.ops.doctor.findings import Finding, fine, warning
+from notifier.ops.doctor.files import check_files
 from notifier.ops.doctor.names import NAME as SECRETS
 from notifier.ops.doctor.names import (
     SETTINGS,
+    check_settings,
     credentials_in,
-    look_at_settings,
     name_findings,
     secret_findings,
 )
@@ -34,35 +33,36 @@ from notifier.ops.doctor.pages import (
     KEYS,
     LINKS,
     PUBLIC,
-    look_at_admin,
-    look_at_keys,
-    look_at_links,
-    look_at_public,
+    check_admin,
+    check_keys,
+    check_links,
+    check_public_pages,
 )
 from notifier.ops.doctor.postgres import NAME as POSTGRES
-from notifier.ops.doctor.postgres import look_at_postgres
+from notifier.ops.doctor.postgres import check_postgres
 from notifier.ops.doctor.redis_rights import NAME as RIGHTS
-from notifier.ops.doctor.redis_rights import look_at_rights
-from notifier.ops.doctor.redis_server import NAME as REDIS
-from notifier.ops.doctor.redis_server import look_at_redis
+from notifier.ops.doctor.redis_rights import check_redis_rights
+from notifier.ops.doctor.redis_server import check_redis
+from notifier.ops.doctor.redis_settings import NAME as REDIS
 from notifier.ops.doctor.routing import (
     CHANNELS,
     ESCALATION,
     ROUTES,
-    look_at_channels,
-    look_at_escalation,
-    look_at_routes,
+    check_channels,
+    check_escalation,
+    check_routes,
 )
 from notifier.ops.doctor.running import NAME as DAEMON
-from notifier.ops.doctor.running import look_at_daemon
-from notifier.ops.doctor.stages import LANES, look_at_stages, look_for_old_lanes
+from notifier.ops.doctor.running import check_daemon
+from notifier.ops.doctor.stages import LANES, check_lanes, check_stages
 from notifier.ops.doctor.stages import NAME as STAGES
 from notifier.ops.doctor.units import NAME as SERVICE
-from notifier.ops.doctor.units import look_at_units
+from notifier.ops.doctor.units import check_units
 from notifier.ops.doctor.vault import NAME as VAULT
 from notifier.ops.doctor.vault import vault_findings
 from notifier.ops.doctor.webhooks import NAME as WEBHOOKS
-from notifier.ops.doctor.webhooks import look_at_webhooks
+from notifier.ops.doctor.webhooks import check_webhooks
+from notifier.telemetry.findings import Finding, ok, warning
 
 _FIRST_ANSWER_SECONDS = 7.0
 """Less than a check may take, so that those that lean on it can say why they were not made."""
@@ -83,29 +83,29 @@ def checklist(config: Config, env: Mapping[str, str], config_file: Path | None) 
 
     async def routes() -> list[Finding]:
         files = await asyncio.to_thread(layered, card_folders(config), "*.json")
-        return look_at_routes(config, [path.stem for path in files.values()])
+        return check_routes(config, [path.stem for path in files.values()])
 
     return [
-        Check(SETTINGS, pure(partial(look_at_settings, env=env))),
+        Check(SETTINGS, pure(partial(check_settings, env=env))),
         Check(REDIS, partial(ground.redis_itself)),
-        Check(RIGHTS, partial(ground.on_redis, RIGHTS, look_at_rights)),
-        Check(STAGES, partial(ground.on_redis, STAGES, look_at_stages)),
-        Check(LANES, partial(ground.on_redis, LANES, look_for_old_lanes)),
-        Check(POSTGRES, partial(look_at_postgres, config.database)),
+        Check(RIGHTS, partial(ground.on_redis, RIGHTS, check_redis_rights)),
+        Check(STAGES, partial(ground.on_redis, STAGES, check_stages)),
+        Check(LANES, partial(ground.on_redis, LANES, check_lanes)),
+        Check(POSTGRES, partial(check_postgres, config.database)),
         Check(VAULT, ground.vault_itself),
         Check(SECRETS, ground.names),
-        Check(KEYS, partial(ground.on_secrets, KEYS, look_at_keys)),
-        Check(CHANNELS, partial(ground.on_secrets, CHANNELS, partial(look_at_channels, config))),
-        Check(WEBHOOKS, partial(ground.on_secrets, WEBHOOKS, partial(look_at_webhooks, config))),
-        Check(CARDS, partial(look_at_cards, config)),
+        Check(KEYS, partial(ground.on_secrets, KEYS, check_keys)),
+        Check(CHANNELS, partial(ground.on_secrets, CHANNELS, partial(check_channels, config))),
+        Check(WEBHOOKS, partial(ground.on_secrets, WEBHOOKS, partial(check_webhooks, config))),
+        Check(CARDS, partial(check_cards, config)),
         Check(ROUTES, routes),
-        Check(ESCALATION, partial(ground.on_secrets, ESCALATION, partial(look_at_escalation, config))),
-        Check(LINKS, pure(look_at_links)),
-        Check(PUBLIC, partial(ground.on_secrets, PUBLIC, partial(look_at_public, config))),
-        Check(ADMIN, partial(ground.on_secrets, ADMIN, partial(look_at_admin, config))),
+        Check(ESCALATION, partial(ground.on_secrets, ESCALATION, partial(check_escalation, config))),
+        Check(LINKS, pure(check_links)),
+        Check(PUBLIC, partial(ground.on_secrets, PUBLIC, partial(check_public_pages, config))),
+        Check(ADMIN, partial(ground.on_secrets, ADMIN, partial(check_admin, config))),
         Check(DAEMON, ground.daemon),
-        Check(SERVICE, partial(look_at_units, config, env)),
-        Check(FILES, partial(look_at_files, config, env, config_file)),
+        Check(SERVICE, partial(check_units, config, env)),
+        Check(FILES, partial(check_files, config, env, config_file)),
     ]  # fmt: skip
 
 
@@ -150,7 +150,7 @@ class Ground:
         if self._vault_fault is not None:
             raise self._vault_fault
         if self._vault is None:
-            return [fine(VAULT, "not used")]
+            return [ok(VAULT, "not used")]
         return vault_findings(self._vault)
 
     async def names(self) -> Sequence[Finding]:
@@ -180,7 +180,7 @@ class Ground:
         """Look at the daemon on this machine, which may have other secrets than this command finds."""
         await self._ask_vault()
         secrets = None if self._vault_fault is not None else self._survey()[0]
-        return await look_at_daemon(self._config, secrets)
+        return await check_daemon(self._config, secrets)
 
     def _survey(self) -> tuple[Secrets, list[str]]:
         return survey_secrets(self._config, sources(self._env, self._vault))
@@ -226,7 +226,7 @@ class Ground:
 
 async def look_at_redis_of(client: Client, config: Config) -> Sequence[Finding]:
     """Look at the server of these settings."""
-    return await look_at_redis(client, config.redis)
+    return await check_redis(client, config.redis)
 
 
 async def _answers(client: Client, config: Config) -> Sequence[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notifier.ops.doctor.findings import Finding, fault, warning
+from notifier.telemetry.findings import Finding, fault, warning
 
 _WORTH_A_LOOK_SECONDS = 2.0
 _TOO_FAR_SECONDS = 60.0

@@ -12,7 +12,7 @@ from typing import Any
 from typing_extensions import override
 
 from notifier.errors import NotifierError
-from notifier.ops.doctor.findings import Finding, fault, told
+from notifier.telemetry.findings import Finding, fault, fault_of
 
 CHECK_SECONDS = 10.0
 
@@ -51,7 +51,7 @@ async def _looked(check: Check, seconds: float) -> Sequence[Finding]:
             )
         ]
     except NotifierError as exc:
-        return [told(check.name, line) for line in str(exc).splitlines() if line.strip()]
+        return [fault_of(check.name, line) for line in str(exc).splitlines() if line.strip()]
     except Exception as exc:
         # A driver's text may hold a URL or data; the class says enough.
         return [

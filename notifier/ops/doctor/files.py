@@ -9,15 +9,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from notifier.config import Config
-from notifier.ops.doctor.findings import Finding, fault, fine, warning
 from notifier.ops.doctor.unit_files import FOLDERS, find_units
+from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "files"
 _OTHERS = stat.S_IRWXO
 _MOST_FILES = 500
 
 
-async def look_at_files(
+async def check_files(
     config: Config,
     env: Mapping[str, str],
     config_file: Path | None,
@@ -53,7 +53,7 @@ def _look(
         for setting, path in needed.items()
         if path and not Path(path).is_file()
     ]
-    return found or [fine(NAME, f"{len(secret)} places with secrets, closed to others")]
+    return found or [ok(NAME, f"{len(secret)} places with secrets, closed to others")]
 
 
 def _open_to_others(path: Path) -> list[Finding]:

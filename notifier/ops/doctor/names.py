@@ -9,7 +9,7 @@ from pathlib import Path
 from notifier.config import Config, environment_names
 from notifier.config.secrets.credentials import bare_name
 from notifier.config.secrets.names import VaultFolder, known_names
-from notifier.ops.doctor.findings import Finding, fine, told, warning
+from notifier.telemetry.findings import Finding, fault_of, ok, warning
 
 NAME = "secrets"
 SETTINGS = "settings"
@@ -60,10 +60,10 @@ def unused_names(
     return setting_findings(config, env) + unused
 
 
-def look_at_settings(config: Config, env: Mapping[str, str]) -> list[Finding]:
+def check_settings(config: Config, env: Mapping[str, str]) -> list[Finding]:
     """Return what is wrong with names of settings."""
-    fine_ones = [fine(SETTINGS, "can be used, and every TEAMS_… variable belongs to one")]
-    stop = [told(SETTINGS, config.stop_fault)] if config.stop_fault else []
+    fine_ones = [ok(SETTINGS, "can be used, and every TEAMS_… variable belongs to one")]
+    stop = [fault_of(SETTINGS, config.stop_fault)] if config.stop_fault else []
     return [*stop, *setting_findings(config, env)] or fine_ones
 
 
@@ -87,8 +87,8 @@ def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:
 
 def secret_findings(faults: Sequence[str], unknown: Sequence[Finding]) -> list[Finding]:
     """Return what is wrong with secrets, in values and in names; values are never shown."""
-    found = [*(told(NAME, text) for text in faults), *unknown]
-    return found or [fine(NAME, "all that were found can be used")]
+    found = [*(fault_of(NAME, text) for text in faults), *unknown]
+    return found or [ok(NAME, "all that were found can be used")]
 
 
 def credentials_in(folder: str | None) -> list[str]:

@@ -6,7 +6,7 @@ import ipaddress
 
 from notifier.config import Config
 from notifier.config.secrets import Secrets
-from notifier.ops.doctor.findings import Finding, fault, fine, warning
+from notifier.telemetry.findings import Finding, fault, ok, warning
 
 LINKS = "links"
 PUBLIC = "action pages"
@@ -14,7 +14,7 @@ KEYS = "keys"
 ADMIN = "admin listener"
 
 
-def look_at_links(config: Config) -> list[Finding]:
+def check_links(config: Config) -> list[Finding]:
     """Return links that are left out of cards or go unencrypted."""
     bases = config.links.model_dump()
     plain = sorted(name for name, url in bases.items() if url.startswith("http://"))
@@ -27,16 +27,16 @@ def look_at_links(config: Config) -> list[Finding]:
         what = "none is set: cards have no button that leads to claims, logs or dashboards"
         found.append(warning(LINKS, what, "set those that you have under [links]"))
     elif empty:
-        found.append(fine(LINKS, f"left out, because not set: {', '.join(empty)}"))
-    return found or [fine(LINKS, "all are set")]
+        found.append(ok(LINKS, f"left out, because not set: {', '.join(empty)}"))
+    return found or [ok(LINKS, "all are set")]
 
 
-def look_at_public(config: Config, secrets: Secrets) -> list[Finding]:
+def check_public_pages(config: Config, secrets: Secrets) -> list[Finding]:
     """Return what keeps people from acting from a card, or lets others listen."""
     public = config.public
     found = []
     if not public.url and not public.bind:
-        return [fine(PUBLIC, "switched off: cards have no actions")]
+        return [ok(PUBLIC, "switched off: cards have no actions")]
     if not public.url:
         what = "public.url is empty: the pages are served, but no card links to them"
         found.append(warning(PUBLIC, what, "set public.url to how people reach public.bind"))
@@ -53,10 +53,10 @@ def look_at_public(config: Config, secrets: Secrets) -> list[Finding]:
     if public.bind and not public.trusted_proxies:
         what = "no proxy is trusted: all clients behind one share the limit of posts"
         found.append(warning(PUBLIC, what, "name the proxy in public.trusted_proxies"))
-    return found or [fine(PUBLIC, "cards link to them")]
+    return found or [ok(PUBLIC, "cards link to them")]
 
 
-def look_at_keys(secrets: Secrets) -> list[Finding]:
+def check_keys(secrets: Secrets) -> list[Finding]:
     """Return which keys are missing or weak."""
     found = [
         warning(KEYS, *_split(text)) for text in secrets.warnings
@@ -66,23 +66,23 @@ def look_at_keys(secrets: Secrets) -> list[Finding]:
         fix = "needed only by receivers that verify and for action links: notifier keys new"
         found.append(warning(KEYS, what, fix))
     else:
-        found.append(fine(KEYS, f"posts and links are signed with key {secrets.keys.ids[0]}"))
+        found.append(ok(KEYS, f"posts and links are signed with key {secrets.keys.ids[0]}"))
     return found
 
 
-def look_at_admin(config: Config, secrets: Secrets) -> list[Finding]:
+def check_admin(config: Config, secrets: Secrets) -> list[Finding]:
     """Return whether strangers could open the console."""
     admin = config.admin
     if not admin.bind:
         what = "switched off: no probes, metrics or console"
         return [warning(ADMIN, what, "set admin.bind, such as 127.0.0.1:9464")]
     if _loopback(admin.bind):
-        return [fine(ADMIN, f"{admin.bind}, reached from this machine only")]
+        return [ok(ADMIN, f"{admin.bind}, reached from this machine only")]
     if secrets.admin_token is None and not admin.user_header:
         what = f"{admin.bind} is open to the network and nothing protects the console, so it is closed"
         fix = "set TEAMS_ADMIN_TOKEN (make one with: notifier keys new), or admin.user_header"
         return [warning(ADMIN, what, fix)]
-    return [fine(ADMIN, f"{admin.bind}, the console is protected")]
+    return [ok(ADMIN, f"{admin.bind}, the console is protected")]
 
 
 def _loopback(bind: str) -> bool:

@@ -6,18 +6,18 @@ import time
 
 from notifier.config import DatabaseSettings, mask_url
 from notifier.ops.doctor.clocks import clock_findings
-from notifier.ops.doctor.findings import Finding, fault, fine, told, warning
 from notifier.ops.doctor.postgres_inspection import DatabaseState, inspect
+from notifier.telemetry.findings import Finding, fault, fault_of, ok, warning
 
 NAME = "postgres"
 _OLDEST_MAJOR = 13
 
 
-async def look_at_postgres(settings: DatabaseSettings) -> list[Finding]:
+async def check_postgres(settings: DatabaseSettings) -> list[Finding]:
     """Return the findings; raises StoreError."""
     state = await inspect(settings, now=time.time)
     major, minor = divmod(state.version, 10_000)
-    summary = fine(NAME, f"answers at {mask_url(settings.url)}, version {major}.{minor}")
+    summary = ok(NAME, f"answers at {mask_url(settings.url)}, version {major}.{minor}")
     return [summary, *database_findings(state)]
 
 
@@ -32,7 +32,7 @@ def database_findings(state: DatabaseState) -> list[Finding]:
         what = f"the schema lacks {', '.join(state.missing_migrations)}"
         found.append(fault(NAME, what, "run: notifier migrate up"))
     if state.cannot_migrate:
-        found.append(told(NAME, f"Postgres {state.cannot_migrate}"))
+        found.append(fault_of(NAME, f"Postgres {state.cannot_migrate}"))
     if state.read_only:
         what = "it takes no writes (a replica, or default_transaction_read_only)"
         found.append(fault(NAME, what, "set database.url to the primary"))

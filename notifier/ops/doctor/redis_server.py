@@ -8,34 +8,23 @@ from collections.abc import Sequence
 from notifier.broker.client import Client
 from notifier.config import RedisSettings, mask_url
 from notifier.ops.doctor.clocks import clock_findings
-from notifier.ops.doctor.findings import Finding, fault, fine, warning
-from notifier.ops.doctor.redis_settings import ServerSettings, judge, read_server_settings
+from notifier.ops.doctor.redis_settings import NAME, ServerSettings, judge, read_server_settings
 from notifier.ops.doctor.redis_vitals import Vitals, read_vitals
+from notifier.telemetry.findings import Finding, fault, ok, warning
 
-NAME = "redis"
 _TIGHT, _NEARLY_FULL = 0.8, 0.95
 
 
-async def look_at_redis(client: Client, settings: RedisSettings) -> list[Finding]:
+async def check_redis(client: Client, settings: RedisSettings) -> list[Finding]:
     """Return the findings about the server, or about every master of a cluster; raises StreamError."""
     vitals = await read_vitals(client, settings, now=time.time)
     servers = await read_server_settings(client, settings, ask_config=True)
     found = [
         finding
         for server in servers
-        for finding in settings_findings(server)
+        for finding in judge(server)
     ] + [finding for each in vitals for finding in vitals_findings(each)]  # fmt: skip
     return [_summary(settings, servers, vitals), *found]
-
-
-def settings_findings(server: ServerSettings) -> list[Finding]:
-    """Translate what the settings of a server lose."""
-    return [
-        (fault if each.grave else warning)(
-            NAME, f"{each.setting} is {each.found}{_on(each.node)}: {each.why}", each.fix
-        )
-        for each in judge(server)
-    ]
 
 
 def vitals_findings(vitals: Vitals) -> list[Finding]:
@@ -78,7 +67,7 @@ def _summary(
     limit = sum(each.max_bytes or 0 for each in vitals)
     of = f" of {_mib(limit)}" if limit else ""
     memory = f", {_mib(used)}{of} used" if used else ""
-    return fine(NAME, f"answers at {mask_url(settings.url)}{version}{nodes}{memory}")
+    return ok(NAME, f"answers at {mask_url(settings.url)}{version}{nodes}{memory}")
 
 
 def _mib(size: int) -> str:

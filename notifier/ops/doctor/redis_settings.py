@@ -9,11 +9,12 @@ from typing import Any
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.exceptions import ResponseError
-from typing_extensions import override
 
 from notifier.broker.client import Client, redis_errors
 from notifier.config import RedisSettings
+from notifier.telemetry.findings import Finding, fault, warning
 
+NAME = "redis"
 OLDEST_VERSION = (6, 2)
 """XAUTOCLAIM, XADD NOMKSTREAM and XTRIM MINID came with it."""
 
@@ -32,46 +33,19 @@ class ServerSettings:
     """This user may not ask (INFO)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One setting that loses what Redis has accepted, or may."""
-
-    setting: str
-    found: str
-    why: str
-    fix: str
-    node: str = ""
-    grave: bool = False
-    """It does not work at all; otherwise it works until the wrong moment."""
-
-    @override
-    def __str__(self) -> str:
-        where = f" on {self.node}" if self.node else ""
-        return f"{self.setting} is {self.found}{where}: {self.why}; {self.fix}"
-
-
 def judge(server: ServerSettings) -> list[Finding]:
     """Return what is wrong with a server's settings, the worst first; nothing where it does not say."""
     findings = []
     if server.refused:
-        findings.append(
-            Finding(
-                "INFO",
-                "not allowed to this user",
-                "nobody can tell whether Redis keeps what waits",
-                "allow it: ACL SETUSER … +info",
-                server.node,
-            )
+        message = (
+            "INFO is not allowed to this user: nobody can tell whether Redis keeps what waits"
         )
+        findings.append(_doubt(server, message, "allow it: ACL SETUSER … +info"))
     number = _number(server.version)
     if number is not None and number < OLDEST_VERSION:
         oldest = ".".join(str(part) for part in OLDEST_VERSION)
-        why = f"notifier needs {oldest} or newer"
-        findings.append(
-            Finding(
-                "version", str(server.version), why, "upgrade Redis", server.node, grave=True
-            )
-        )
+        message = f"version is {server.version}: notifier needs {oldest} or newer"
+        findings.append(fault(NAME, message, "upgrade Redis", where=server.node))
     policy = server.maxmemory_policy
     if policy is not None and policy != "noeviction":
         lost = (
@@ -79,17 +53,21 @@ def judge(server: ServerSettings) -> list[Finding]:
             if policy.startswith("volatile")
             else "whole streams of waiting notifications"
         )
-        why = f"a full Redis throws away {lost}"
-        fix = "set maxmemory-policy noeviction"
-        findings.append(Finding("maxmemory-policy", policy, why, fix, server.node))
+        message = f"maxmemory-policy is {policy}: a full Redis throws away {lost}"
+        findings.append(_doubt(server, message, "set maxmemory-policy noeviction"))
     if server.appendonly is False:
-        why = "a restart of Redis loses what it has accepted since its last snapshot"
-        findings.append(Finding("appendonly", "no", why, "set appendonly yes", server.node))
+        message = "appendonly is no: a restart of Redis loses what it has accepted since its last snapshot"
+        findings.append(_doubt(server, message, "set appendonly yes"))
     elif server.appendfsync == "no":
-        why = "a machine that loses power loses up to half a minute of events"
-        fix = "set appendfsync everysec or always"
-        findings.append(Finding("appendfsync", "no", why, fix, server.node))
+        message = (
+            "appendfsync is no: a machine that loses power loses up to half a minute of events"
+        )
+        findings.append(_doubt(server, message, "set appendfsync everysec or always"))
     return findings
+
+
+def _doubt(server: ServerSettings, message: str, fix: str) -> Finding:
+    return warning(NAME, message, fix, where=server.node)
 
 
 async def read_server_settings(

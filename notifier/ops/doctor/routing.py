@@ -8,7 +8,7 @@ from notifier.cards.renderer import missing_cards
 from notifier.config import Config
 from notifier.config.secrets import Secrets, State
 from notifier.events.entry import Priority
-from notifier.ops.doctor.findings import Finding, fault, fine, told, warning
+from notifier.telemetry.findings import Finding, fault, fault_of, ok, warning
 
 ROUTES = "routes"
 CHANNELS = "channels"
@@ -16,7 +16,7 @@ ESCALATION = "escalation"
 _OWN = "notifier."
 
 
-def look_at_routes(config: Config, cards: Collection[str]) -> list[Finding]:
+def check_routes(config: Config, cards: Collection[str]) -> list[Finding]:
     """Return routes that lead nowhere or to none of these cards, and channels to which nothing leads."""
     nowhere = sorted(
         name
@@ -46,10 +46,10 @@ def look_at_routes(config: Config, cards: Collection[str]) -> list[Finding]:
         if channel not in used
     ]
     many = f"{len(config.routes)} routes lead to {len(used)} channels"
-    return found or [fine(ROUTES, many)]
+    return found or [ok(ROUTES, many)]
 
 
-def look_at_channels(config: Config, secrets: Secrets) -> list[Finding]:
+def check_channels(config: Config, secrets: Secrets) -> list[Finding]:
     """Return which channels have no usable webhook, and how many event types that concerns."""
     found = []
     for channel, webhook in secrets.found.items():
@@ -67,18 +67,18 @@ def look_at_channels(config: Config, secrets: Secrets) -> list[Finding]:
                 warning(CHANNELS, f"the webhook of {channel} is a placeholder{lost}", fix)
             )
         elif webhook.state is State.UNUSABLE:
-            found.append(told(CHANNELS, webhook.fault))
+            found.append(fault_of(CHANNELS, webhook.fault))
         else:
             judged = fault if types else warning
             found.append(judged(CHANNELS, f"{channel} has no webhook{lost}", fix))
-    return found or [fine(CHANNELS, f"all {len(secrets.found)} have a webhook")]
+    return found or [ok(CHANNELS, f"all {len(secrets.found)} have a webhook")]
 
 
-def look_at_escalation(config: Config, secrets: Secrets) -> list[Finding]:
+def check_escalation(config: Config, secrets: Secrets) -> list[Finding]:
     """Return what keeps escalations from arriving or from ending."""
     chains = _chains(config)
     if not chains:
-        return [fine(ESCALATION, "switched off")]
+        return [ok(ESCALATION, "switched off")]
     found = []
     for channel in dict.fromkeys(name for chain in chains.values() for name in chain):
         state = secrets.found[channel].state
@@ -95,7 +95,7 @@ def look_at_escalation(config: Config, secrets: Secrets) -> list[Finding]:
         what = "nobody can acknowledge (cards have no action links), so everything escalates to the end of its chain"
         fix = "set public.url, public.bind and TEAMS_HMAC_SECRET_KEY; or escalation.enabled = false"
         found.append(warning(ESCALATION, what, fix))
-    return found or [fine(ESCALATION, f"{len(chains)} priorities have a chain")]
+    return found or [ok(ESCALATION, f"{len(chains)} priorities have a chain")]
 
 
 def _chains(config: Config) -> Mapping[str, tuple[str, ...]]:

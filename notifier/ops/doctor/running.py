@@ -9,14 +9,14 @@ import aiohttp
 
 from notifier.config import Config
 from notifier.config.secrets import Secrets
-from notifier.ops.doctor.findings import Finding, fault, fine, warning
+from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "daemon"
 _SECONDS = 5.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 # nosec B104 - where to look, not where to listen
 
 
-async def look_at_daemon(config: Config, secrets: Secrets | None) -> list[Finding]:
+async def check_daemon(config: Config, secrets: Secrets | None) -> list[Finding]:
     """Return what /readyz on admin.bind says, and where it differs from this command.
 
     Args:
@@ -25,7 +25,7 @@ async def look_at_daemon(config: Config, secrets: Secrets | None) -> list[Findin
     """
     host, _, port = config.admin.bind.rpartition(":")
     if not config.admin.bind or port == "0":
-        return [fine(NAME, "not asked: admin.bind names no port")]
+        return [ok(NAME, "not asked: admin.bind names no port")]
     address = f"{_EVERYWHERE.get(host, host)}:{port}"
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     try:
@@ -99,4 +99,4 @@ def ready_findings(address: str, state: object) -> list[Finding]:
             for why in failing or ["Redis does not answer it"]
         ]
     found = [warning(NAME, why, "see its log") for why in warnings]
-    return [fine(NAME, f"{state.get('instance', '')} on {address} is ready"), *found]
+    return [ok(NAME, f"{state.get('instance', '')} on {address} is ready"), *found]

@@ -12,10 +12,10 @@ from notifier.config import Config
 from notifier.config.secrets import Secrets, State
 from notifier.errors import ConfigError
 from notifier.events.times import utc_now
-from notifier.ops.doctor.findings import Finding, Level, fault
 from notifier.teams.envelope import build_body
 from notifier.teams.hints import hint
 from notifier.teams.sender import WebhookSender
+from notifier.telemetry.findings import Finding, Level, fault
 
 NAME = "test card"
 

@@ -11,9 +11,9 @@ from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsRead
 from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes
-from notifier.ops.doctor.findings import Finding, fault, fine, warning
 from notifier.teams.hints import hint
 from notifier.telemetry.durations import written
+from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "stages"
 LANES = "old lanes"
@@ -24,7 +24,7 @@ _OLD_SECONDS = 300.0
 _START = "start a process with this stage: systemctl start notifier, or notifier run"
 
 
-async def look_at_stages(client: Client, config: Config) -> list[Finding]:
+async def check_stages(client: Client, config: Config) -> list[Finding]:
     """Return the findings about readers and backlogs of every event stream; raises StreamError."""
     lookout = StreamStatsReader(client, config.redis)
     peek = StreamSearch(client, config.redis)
@@ -50,7 +50,7 @@ def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) ->
     ]
 
 
-async def look_for_old_lanes(client: Client, config: Config) -> list[Finding]:
+async def check_lanes(client: Client, config: Config) -> list[Finding]:
     """Return the findings about lanes of channels that are not in the settings; raises StreamError."""
     lanes = AbandonedLanes(client, config.redis)
     found = []
@@ -91,7 +91,7 @@ def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> li
         for channel, count in sorted(waiting.items())
         if count and channel not in config.channels
     ]
-    return found or [fine(LANES, f"none of channels that were taken away in {stream}")]
+    return found or [ok(LANES, f"none of channels that were taken away in {stream}")]
 
 
 def _stage(stage: str, stream: str, state: StreamStats) -> list[Finding]:
@@ -107,7 +107,7 @@ def _stage(stage: str, stream: str, state: StreamStats) -> list[Finding]:
         return [
             warning(NAME, what, "see /readyz and the log of the daemon for what holds it up")
         ]
-    return [fine(NAME, f"{stage} of {stream}{waiting or ', nothing waits'}")]
+    return [ok(NAME, f"{stage} of {stream}{waiting or ', nothing waits'}")]
 
 
 def _delivery(overview: EventStreamStats) -> list[Finding]:
@@ -120,9 +120,7 @@ def _delivery(overview: EventStreamStats) -> list[Finding]:
         judged = fault if waiting else warning
         what = f"nobody works as delivery of {overview.stream}{_waiting(waiting)}"
         return [judged(NAME, what, _START)]
-    return [
-        fine(NAME, f"delivery of {overview.stream}{_waiting(waiting) or ', nothing waits'}")
-    ]
+    return [ok(NAME, f"delivery of {overview.stream}{_waiting(waiting) or ', nothing waits'}")]
 
 
 def _nobody(stage: str, stream: str, waiting: int) -> Finding:
@@ -149,6 +147,6 @@ def _waiting(count: int) -> str:
 def _dead(overview: EventStreamStats) -> Finding:
     count = overview.dead.length
     if not count:
-        return fine(DEAD, f"none in {overview.stream}")
+        return ok(DEAD, f"none in {overview.stream}")
     what = f"{count} in {overview.stream}, the oldest from {written(overview.dead.oldest_seconds)} ago"
     return warning(DEAD, what, "notifier dlq list; then notifier dlq replay or discard")

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from notifier.config import Config
-from notifier.ops.doctor.findings import Finding, fault, fine, warning
 from notifier.ops.doctor.unit_files import FOLDERS, UnitFile, find_units
+from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "service"
 _COMMAND_SECONDS = 8.0
@@ -19,14 +19,14 @@ _WAITS_FOR_POSTGRES = 2
 """A turn may wait for a connect and two statements, so the watchdog has to be patient for that long."""
 
 
-async def look_at_units(
+async def check_units(
     config: Config, env: Mapping[str, str], *, folders: Sequence[Path] = FOLDERS
 ) -> list[Finding]:
     """Return the findings about the unit files and, where systemd runs, about the services."""
     units = await asyncio.to_thread(find_units, folders)
     services = [unit for unit in units if unit.watchdog_seconds is not None]
     if not services:
-        return [fine(NAME, "not installed as a systemd service here (make install does that)")]
+        return [ok(NAME, "not installed as a systemd service here (make install does that)")]
     found = []
     for unit in units:
         found += await asyncio.to_thread(unit_findings, unit, config)
@@ -35,7 +35,7 @@ async def look_at_units(
         found += service_findings(name, state)
     for unit in services:
         found += _credentials_missing_here(unit, env)
-    return found or [fine(NAME, f"installed: {', '.join(unit.path.name for unit in units)}")]
+    return found or [ok(NAME, f"installed: {', '.join(unit.path.name for unit in units)}")]
 
 
 def unit_findings(unit: UnitFile, config: Config) -> list[Finding]:

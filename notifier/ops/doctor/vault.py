@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notifier.config.secrets import VaultSource
-from notifier.ops.doctor.findings import Finding, fine, warning
+from notifier.telemetry.findings import Finding, ok, warning
 
 NAME = "vault"
 
@@ -13,7 +13,7 @@ def vault_findings(vault: VaultSource) -> list[Finding]:
     lease = (
         f", the token is good for {vault.token_seconds:.0f} s" if vault.token_seconds else ""
     )
-    found = [fine(NAME, f"lets us in{lease}")]
+    found = [ok(NAME, f"lets us in{lease}")]
     if vault.token_seconds and not vault.token_renewable:
         what = f"the token ends in {vault.token_seconds:.0f} s and cannot be renewed"
         found.append(warning(NAME, what, "give a periodic token, or use vault.auth = approle"))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from notifier.config import Config
 from notifier.config.secrets import Secrets
 from notifier.config.webhook_url import url_doubt
-from notifier.ops.doctor.findings import Finding, fault, fine, warning
 from notifier.ops.doctor.webhook_reach import Endpoint, unreachable_reason
+from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "webhooks"
 _REACH_SECONDS = 6.0
@@ -19,14 +19,14 @@ _RETIRED = {
 }
 
 
-async def look_at_webhooks(config: Config, secrets: Secrets) -> list[Finding]:
+async def check_webhooks(config: Config, secrets: Secrets) -> list[Finding]:
     """Return the findings; each server is connected to once, however many channels are on it."""
     endpoints = {
         channel: Endpoint.of(url.get_secret_value())
         for channel, url in secrets.webhooks.items()
     }
     if not endpoints:
-        return [fine(NAME, "there are none to reach")]
+        return [ok(NAME, "there are none to reach")]
     distinct = sorted(set(endpoints.values()))
     reasons = await asyncio.gather(
         *(unreachable_reason(each, config.http, seconds=_REACH_SECONDS) for each in distinct)
@@ -88,6 +88,6 @@ def _reached(
     names = ", ".join(channels)
     if reason is None:
         through = " (the proxy answers; it looks the name up itself)" if proxy else ""
-        return fine(NAME, f"{endpoint.host}:{endpoint.port} can be reached: {names}{through}")
+        return ok(NAME, f"{endpoint.host}:{endpoint.port} can be reached: {names}{through}")
     fix = "open the firewall for it, mend DNS, or set http.proxy; then: notifier doctor --send-test CHANNEL"
     return fault(NAME, f"{reason}: {names}", fix)
