@@ -83,8 +83,8 @@ bench-backlog: $(VENV)/.dev ## Measure memory and waits with up to a million eve
 bench-templates: $(VENV)/.dev ## Measure card templates beside Microsoft's engine (needs Node)
 	$(BIN)/python benchmarks/templates.py
 
-schema: $(VENV)/.run ## Write docs/event.schema.json, docs/asyncapi.json and docs/event-types.md
-	$(BIN)/notifier schema --write docs
+schema: $(VENV)/.run ## Write docs/reference/event.schema.json, docs/reference/asyncapi.json and docs/reference/event-types.md
+	$(BIN)/notifier schema --write docs/reference
 
 pictures: $(VENV)/.dev ## Take the pictures of the documents from a running sandbox (needs Chromium)
 	$(BIN)/python docs/pictures/make.py
@@ -95,7 +95,7 @@ SYSTEM_PYTHON = $(shell for p in /usr/bin/python3.11 /usr/bin/python3.12 /usr/bi
 SERVICE_PYTHON = $(if $(filter file undefined,$(origin PYTHON)),$(or $(SYSTEM_PYTHON),$(PYTHON)),$(PYTHON))
 export PREFIX DESTDIR UNITDIR BINDIR KEEP PURGE
 
-install: ## Install as a systemd service, beside earlier versions (root; PREFIX=/opt/notifier, DESTDIR, WHEEL, EXTRAS=otel): docs/operators.md
+install: ## Install as a systemd service, beside earlier versions (root; PREFIX=/opt/notifier, DESTDIR, WHEEL, EXTRAS=otel): docs/how-to/install.md
 	@packaging/install.sh '$(SERVICE_PYTHON)' '$(WHEEL)'
 
 uninstall: ## Stop and remove the service; settings and credentials stay unless PURGE=1

@@ -31,7 +31,7 @@ from benchmarks.work import event_bytes
 from benchmarks.world import World, open_world
 
 HERE = Path(__file__).resolve().parent
-DOCS = HERE.parent / "docs"
+DOCS = HERE.parent / "docs" / "explanation"
 RESULTS = HERE / "results" / "bench.json"
 PARTS = (
     "throughput",
@@ -159,7 +159,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10, help="of latency and idle")
     parser.add_argument("--backlog", default="1000,10000,50000", help="sizes of backlogs")
     parser.add_argument("--json", type=Path, help="write the results there")
-    parser.add_argument("--write", action="store_true", help="write results/bench.json, docs/benchmarks.md and its plots")  # fmt: skip
+    parser.add_argument("--write", action="store_true", help="write results/bench.json, docs/explanation/benchmarks.md and its plots")  # fmt: skip
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, made from the results, so that the two cannot differ; pure."""
+"""docs/explanation/benchmarks.md, made from the results, so that the two cannot differ; pure."""
 
 from __future__ import annotations
 

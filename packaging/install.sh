@@ -160,4 +160,4 @@ install_commands
 make_current
 remove_old_versions
 if [ -z "$root" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-say "version $version is current in $prefix; next: share/notifier/docs/operators.md there, or docs/operators.md here"
+say "version $version is current in $prefix; next: share/notifier/docs/how-to/install.md there, or docs/how-to/install.md here"

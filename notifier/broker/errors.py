@@ -32,9 +32,7 @@ from notifier.errors import StreamError
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
 """What Redis 6.2 puts before the error of a script's command."""
 _CHECK = "check redis.url and that the server is up"
-_RIGHTS = (
-    "give this user its rights (docs/servers.md); notifier doctor names those that are missing"
-)
+_RIGHTS = "give this user its rights (docs/how-to/redis.md); notifier doctor names those that are missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def reason(exc: BaseException) -> Reason:
     if isinstance(exc, ResponseError) and "maxmemory" in str(exc):
         return Reason(
             "is full: it reached its maxmemory",
-            "raise it, or see what fills it (notifier's keys are in docs/servers.md)",
+            "raise it, or see what fills it (notifier's keys are in docs/reference/data.md)",
         )
     if isinstance(exc, ResponseError) and _refused(exc):
         return Reason(f"refuses: {_word(exc)}", _RIGHTS)

@@ -134,7 +134,7 @@ def lacks_right(reply: bytes) -> bool:
 
 def _why(command: str, key: str, error: str) -> str:
     if lacks_right(error.encode()):
-        return f"this user lacks +{command}; give it (docs/servers.md)"
+        return f"this user lacks +{command}; give it (docs/how-to/redis.md)"
     if error.startswith("WRONGTYPE"):
         return f"{command} failed: another program keeps something else under this key; rename or delete it (TYPE {key} says what it is)"
     if "exhausted the last possible ID" in error:

@@ -120,7 +120,7 @@ class Signers:
         signature = fields.get(_FIELD)
         if signature is None:
             return (
-                "signature: is missing; sign the entry as docs/producers.md says"
+                "signature: is missing; sign the entry as docs/how-to/publish-events.md says"
                 if self.required
                 else None
             )

@@ -66,7 +66,7 @@ _LOGIN = Reason(
 )
 _NO_DATABASE = Reason(
     "has no database of this name",
-    "create it (docs/operators.md), or correct the name at the end of database.url",
+    "create it (docs/how-to/postgres.md), or correct the name at the end of database.url",
 )
 _OLDER = Reason("has an older schema than this version", "run: notifier migrate up")
 _HALF = Reason(
@@ -94,7 +94,7 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
         (
             r"no pg_hba\.conf entry for .*no encryption",
             "refuses the login without TLS",
-            "set sslmode=verify-full in database.url (docs/servers.md), or allow this host in the server's pg_hba.conf",
+            "set sslmode=verify-full in database.url (docs/how-to/postgres.md), or allow this host in the server's pg_hba.conf",
         ),
         (
             r"permission denied for database",
@@ -125,7 +125,7 @@ _CONNECTING: tuple[tuple[re.Pattern[str], Reason], ...] = tuple(
         (
             r"unsupported startup parameter",
             "is behind a PgBouncer that refuses startup options",
-            "add options to ignore_startup_parameters in pgbouncer.ini (docs/servers.md)",
+            "add options to ignore_startup_parameters in pgbouncer.ini (docs/how-to/postgres.md)",
         ),
         (
             r"too many (connections|clients)|connection slots|no more connections allowed",
@@ -171,8 +171,8 @@ _BY_STATE: tuple[tuple[str, Reason], ...] = (
     ("42501", _NO_RIGHT),
     ("42P01", _OLDER),
     ("42703", _OLDER),
-    ("26000", Reason("is behind a PgBouncer that pools by transaction", "set pool_mode = session for this database (docs/servers.md)")),
-    ("42P05", Reason("is behind a PgBouncer that pools by transaction", "set pool_mode = session for this database (docs/servers.md)")),
+    ("26000", Reason("is behind a PgBouncer that pools by transaction", "set pool_mode = session for this database (docs/how-to/postgres.md)")),
+    ("42P05", Reason("is behind a PgBouncer that pools by transaction", "set pool_mode = session for this database (docs/how-to/postgres.md)")),
     ("42P07", _HALF),
     ("42701", _HALF),
     ("42710", _HALF),
@@ -193,7 +193,7 @@ def reason(exc: BaseException) -> Reason:
     if isinstance(exc, UnfitEncoding):
         return Reason(
             f"has a database of the encoding {exc.encoding}, which cannot hold every text",
-            "make one with the encoding UTF8 (docs/servers.md) and name it in database.url",
+            "make one with the encoding UTF8 (docs/how-to/postgres.md) and name it in database.url",
         )
     if isinstance(exc, psycopg.errors.ConnectionTimeout | TimeoutError):
         return _LATE

@@ -44,7 +44,7 @@ def _no_guard(_element: Mapping[str, JsonValue], _key: str) -> Clean | None:
 class Template:
     """A card in Microsoft's Adaptive Cards Templating language.
 
-    It expands as the npm package adaptivecards-templating 2.3.1 does (en-US, UTC); docs/templating.md names
+    It expands as the npm package adaptivecards-templating 2.3.1 does (en-US, UTC); docs/reference/template-language.md names
     the differences. What comes from data is never read as a template: `${…}` in it stays text.
 
     Args:

@@ -1,6 +1,6 @@
 """The verdict: what was published against what the receiver, the table and the dead letters saw.
 
-Knows the promises of docs/producers.md and docs/servers.md and nothing of how they are kept.
+Knows the promises of docs/how-to/publish-events.md and docs/how-to/redis.md and nothing of how they are kept.
 """
 
 from __future__ import annotations

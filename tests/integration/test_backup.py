@@ -37,7 +37,7 @@ FILL = [
 
 @pytest.fixture
 def databases(postgres_server: Server) -> Iterator[tuple[str, str]]:
-    """Two databases made as docs/operators.md does, by the role that it makes."""
+    """Two databases made as docs/how-to/install.md does, by the role that it makes."""
     role, names = f"keeper_{uuid4().hex}", [f"kept_{uuid4().hex}" for _ in range(2)]
     with psycopg.connect(postgres_server.url, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {role} LOGIN".encode())

@@ -1,6 +1,6 @@
 """Every window of the three stages, hit by a real SIGKILL: nothing is lost, one row each, and only POST to hop repeats.
 
-docs/reliability.md shows the matrix.
+docs/explanation/reliability.md shows the matrix.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
 
-DOCS = (Path(__file__).parents[2] / "docs" / "servers.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "how-to" / "redis.md").read_text()
 [LINE] = re.findall(r"^ACL SETUSER notifier .*xreadgroup.*$", DOCS, flags=re.MULTILINE)
 STREAM = "teams:events"
 KEYS = Keys(STREAM)

@@ -23,7 +23,7 @@ from tests.support.waiting import until
 
 FOR_DAEMON, FOR_COMMANDS = (
     block.text
-    for block in blocks(ROOT / "docs" / "servers.md")
+    for block in blocks(ROOT / "docs" / "how-to" / "postgres.md")
     if block.language == "sql" and block.elsewhere and "test_postgres_rights" in block.elsewhere
 )
 

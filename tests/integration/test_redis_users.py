@@ -1,4 +1,4 @@
-"""The users of docs/servers.md have the rights that their work needs, and no others."""
+"""The users of docs/how-to/redis.md have the rights that their work needs, and no others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.state import left_over, rows
 from tests.support.topologies import Cluster, Replicated, event
 from tests.support.waiting import until
 
-DOCS = (Path(__file__).parents[2] / "docs" / "servers.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "how-to" / "redis.md").read_text()
 LINES = re.findall(r"^ACL SETUSER .*$", DOCS, flags=re.MULTILINE)
 USERS = {line.split()[2]: line for line in LINES if "sentinel|masters" not in line}
 [SENTINEL_USER] = [line for line in LINES if "sentinel|masters" in line]

@@ -17,7 +17,7 @@ from tests.support.redis_cli import redis_cli
 from tests.support.state import dead, rows, xadd
 from tests.support.waiting import until
 
-GUIDE = Path(__file__).parents[2] / "docs" / "producers.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "publish-events.md"
 KEY = "claims-worker-key-for-the-example"
 REQUIRED = {"TEAMS_INTAKE__REQUIRE_SIGNATURE": "1", "TEAMS_PRODUCER_KEYS": f"claims:{KEY}"}
 

@@ -1,4 +1,4 @@
-"""What docs/upgrading.md promises: restarts one after another, older versions on newer schemas, restored copies."""
+"""What docs/how-to/upgrade.md promises: restarts one after another, older versions on newer schemas, restored copies."""
 
 from __future__ import annotations
 

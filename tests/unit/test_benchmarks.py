@@ -107,7 +107,7 @@ def test_a_plot_is_valid_xml_with_bars_in_proportion():
 def test_the_page_says_what_the_last_run_has_measured():
     results = json.loads((ROOT / "benchmarks" / "results" / "bench.json").read_text())
 
-    assert (ROOT / "docs" / "benchmarks.md").read_text() == page.page(results)
+    assert (ROOT / "docs" / "explanation" / "benchmarks.md").read_text() == page.page(results)
 
 
 def test_every_event_is_one_that_notifier_takes_for_one_channel():

@@ -13,7 +13,7 @@ from notifier.config import assets, load_config
 from notifier.events.action import Action, Via, request_fields
 from notifier.events.schema import asyncapi, json_schema
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 SAMPLES = sorted((assets.cards_dir() / "samples").glob("*.json"))
 
 

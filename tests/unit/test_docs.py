@@ -91,7 +91,7 @@ def test_every_command_and_option_is_in_the_documents():
 
 
 def test_every_command_that_prints_json_takes_both_spellings_and_is_named():
-    page = (ROOT / "docs" / "operators.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text()
     section = page.partition("## Output for programs")[2].partition("\n## ")[0]
     named = {f"notifier {name}" for name in re.findall(r"`([a-z]+(?: [a-z]+)?)`", section)}
     takes_json = set()
@@ -120,7 +120,7 @@ def test_every_block_that_is_not_run_says_who_runs_it_or_why_nobody_does():
 
 
 def test_what_taking_back_each_migration_loses_is_told():
-    page = (ROOT / "docs" / "upgrading.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "upgrade.md").read_text()
     assert [name for name in required_migrations() if f"| {name} |" not in page] == []
 
 
@@ -165,13 +165,13 @@ def test_the_packages_that_messages_name_are_those_of_the_extras():
 
 
 def test_every_environment_name_dead_letter_reason_and_function_is_explained():
-    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    runbook = (ROOT / "docs" / "how-to" / "runbook.md").read_text()
     for reason in Reason:
         assert reason.value in runbook
-    configuration = (ROOT / "docs" / "configuration.md").read_text()
+    configuration = (ROOT / "docs" / "reference" / "settings.md").read_text()
     for section, key in SEED_NAMES.values():
         assert key in configuration, (section, key)
-    templating = (ROOT / "docs" / "templating.md").read_text()
+    templating = (ROOT / "docs" / "reference" / "template-language.md").read_text()
     for name in FUNCTIONS:
         assert (
             not name.isalpha()
@@ -192,14 +192,18 @@ def test_every_field_of_a_request_to_the_workers_is_explained():
         subject={},
     )
     section = (
-        (ROOT / "docs" / "producers.md").read_text().partition("## Requests from people")[2]
+        (ROOT / "docs" / "how-to" / "publish-events.md")
+        .read_text()
+        .partition("## Requests from people")[2]
     )
     for name in (*written, *SUBJECT, *WORK, *Via):
         assert f"`{name}`" in section, name
 
 
 def test_every_test_that_the_threat_model_names_exists():
-    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "threat-model.md").read_text())
+    named = re.findall(
+        r"`(test_\w+)`", (ROOT / "docs" / "explanation" / "security.md").read_text()
+    )
     written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(named) > 30
     for name in named:

@@ -97,7 +97,7 @@ def test_a_check_that_fails_or_hangs_keeps_no_other_from_its_result():
 
 def test_every_right_of_the_daemon_in_the_documents_is_tried_and_no_other():
     [line] = re.findall(
-        r"^ACL SETUSER notifier .*\+evalsha.*$", (ROOT / "docs" / "servers.md").read_text(), re.MULTILINE
+        r"^ACL SETUSER notifier .*\+evalsha.*$", (ROOT / "docs" / "how-to" / "redis.md").read_text(), re.MULTILINE
     )  # fmt: skip
     granted = set(re.findall(r"\+(\S+)", line))
 

@@ -205,7 +205,9 @@ def test_every_alert_says_how_urgent_it_is_and_what_to_do(alert: dict[str, Any])
 
 
 def test_every_section_about_an_alert_is_about_one_that_exists():
-    written = re.findall(r"^## (Notifier\w+)", (ROOT / "docs/alerts.md").read_text(), re.M)
+    written = re.findall(
+        r"^## (Notifier\w+)", (ROOT / "docs/reference/alerts.md").read_text(), re.M
+    )
     assert sorted(written) == sorted(alert["alert"] for alert in alerts())
 
 

@@ -174,7 +174,11 @@ def _element_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterato
         )
     elif "fallback" not in node:
         near = get_close_matches(kind, SHOWN, 1)
-        meant = f"; did you mean {near[0]}?" if near else "; docs/cards.md lists what it shows"
+        meant = (
+            f"; did you mean {near[0]}?"
+            if near
+            else "; docs/reference/cards.md lists what it shows"
+        )
         yield Fault(f"{path}.type", f"{kind} is not shown by Teams{meant}")
 
 

@@ -21,5 +21,5 @@ def rights_findings(rights: Rights) -> list[Finding]:
     if not lacking:
         return [ok(NAME, "this user may do what the daemon does")]
     what = f"this user lacks {' '.join(lacking)}"
-    fix = f"ACL SETUSER <user> {' '.join(lacking)} (the whole line is in docs/servers.md)"
+    fix = f"ACL SETUSER <user> {' '.join(lacking)} (the whole line is in docs/how-to/redis.md)"
     return [fault(NAME, what, fix)]
