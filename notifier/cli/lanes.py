@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from notifier.broker.entries import Entry
 from notifier.broker.group import ConsumerGroup
-from notifier.broker.history import entries_between
-from notifier.broker.hop import Move
 from notifier.broker.keys import Keys
 from notifier.cli.dlq import ByOption, DryOption
 from notifier.cli.filters import removed_channels
@@ -28,17 +23,11 @@ from notifier.cli.options import (
 from notifier.cli.tables import print_table
 from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
-from notifier.dead_letters.model import Reason, of_entry
-from notifier.events.notification import decode
-from notifier.events.outcome import Attempts
-from notifier.pipeline.delivery.result import DeliveryResult, Failure
 
 app = typer.Typer(
     help="Lanes: what waits for each channel, and how to empty those of a channel that is no more.",
     no_args_is_help=True,
 )
-
-_AT_ONCE = 50
 
 
 @app.command("list")
@@ -109,17 +98,18 @@ def drain(
     async def run(group: ConsumerGroup) -> Counter[Drained]:
         counts: Counter[Drained] = Counter()
         lanes = [
-            (stream, Keys(stream).lane(channel, urgent=urgent))
+            Keys(stream).lane(channel, urgent=urgent)
             for stream in loaded.streams
             for urgent in (True, False)
         ]
-        waiting = sum([await group.length(lane) for _, lane in lanes])
+        waiting = sum([await group.length(lane) for lane in lanes])
         if not waiting:
             await _require_removed(group, loaded, channel)
         if dry_run:
             return Counter({Drained.DONE: waiting})
-        for stream, lane in lanes:
-            counts += await _drain(group, loaded, stream, lane, detail)
+        abandoned = AbandonedLanes(group.client, loaded.redis)
+        for stream in loaded.streams:
+            counts += await abandoned.drain(group, stream, channel, detail)
         return counts
 
     counts = with_redis(loaded, run)
@@ -127,9 +117,9 @@ def drain(
     typer.echo(
         f"{done} would become dead letters" if dry_run else f"{done} are dead letters now"
     )
-    if counts[Drained.IN_HAND]:
+    if counts[Drained.IN_FLIGHT]:
         typer.echo(
-            f"{counts[Drained.IN_HAND]} stay: a process has them in hand; repeat this when it is done or has been reloaded",
+            f"{counts[Drained.IN_FLIGHT]} stay: a process has them in flight; repeat this when it is done or has been reloaded",
             err=True,
         )
         raise typer.Exit(1)
@@ -143,43 +133,3 @@ async def _require_removed(group: ConsumerGroup, config: Config, channel: str) -
             f"{channel} is and was no channel; no more but known are {', '.join(sorted(removed)) or 'none'}",
             param_hint="CHANNEL",
         )
-
-
-async def _drain(
-    group: ConsumerGroup, config: Config, stream: str, lane: str, detail: str
-) -> Counter[Drained]:
-    lanes = AbandonedLanes(group.client, config.redis)
-    counts: Counter[Drained] = Counter()
-    page: list[Entry] = []
-
-    async def drained(entries: Sequence[Entry]) -> None:
-        moves = [_move(entry, Keys(stream), detail) for entry in entries]
-        counts.update(await lanes.drain(lane, moves))
-
-    async for entry in entries_between(group, lane, None, None):
-        page.append(entry)
-        if len(page) == _AT_ONCE:
-            await drained(page)
-            page = []
-    if page:
-        await drained(page)
-    return counts
-
-
-def _move(entry: Entry, keys: Keys, detail: str) -> Move:
-    text = (entry.fields or {}).get(b"notification", b"")
-    at = datetime.now(UTC)
-    try:
-        notification = decode(text)
-    except (ValueError, KeyError, TypeError):
-        letter = of_entry(
-            "delivery",
-            Reason.INVALID_EVENT,
-            "the lane entry is not a notification; only notifier may write to lanes",
-            event=text,
-            source=(entry.stream, entry.id),
-            at=at,
-        )
-        return Move(entry.stream, entry.id, ((keys.dead, letter),))
-    ended = DeliveryResult(Attempts(), Failure(Reason.UNKNOWN_CHANNEL, detail))
-    return ended.move(entry, notification, keys, host=None, at=at)

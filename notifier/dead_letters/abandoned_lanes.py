@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
 from notifier.broker.client import Client, redis_errors
+from notifier.broker.entries import Entry
+from notifier.broker.group import ConsumerGroup
+from notifier.broker.history import entries_between
 from notifier.broker.hop import Move
 from notifier.broker.keys import Keys
 from notifier.broker.refusals import refusal
 from notifier.broker.scripts import Script
 from notifier.config import RedisSettings
+from notifier.dead_letters.model import Reason, of_entry, of_notification
+from notifier.events.notification import decode
+from notifier.events.outcome import Attempts, Status, encode_outcome
+
+_AT_ONCE = 50
 
 
 class Drained(IntEnum):
@@ -21,7 +31,7 @@ class Drained(IntEnum):
 
     GONE = 0
     DONE = 1
-    IN_HAND = 2
+    IN_FLIGHT = 2
     """A process delivers it."""
 
 
@@ -63,11 +73,32 @@ class AbandonedLanes:
                 raise
             return 0
 
-    async def drain(self, lane: str, moves: Sequence[Move]) -> list[Drained]:
-        """Do these moves out of a lane in one step, except what a process has in hand.
+    async def drain(
+        self, group: ConsumerGroup, stream: str, channel: str, detail: str
+    ) -> Counter[Drained]:
+        """Make dead letters of the notifications in a channel's lanes, except of those in flight.
 
         Raises:
-            StreamError: Redis is away, or refuses one of them, which is where it was; asking again is safe.
+            StreamError: Redis is away, or refuses one of them, which stays in its lane; asking again is safe.
+        """
+        counts: Counter[Drained] = Counter()
+        for urgent in (True, False):
+            lane = Keys(stream).lane(channel, urgent=urgent)
+            moves: list[Move] = []
+            async for entry in entries_between(group, lane, None, None):
+                moves.append(_move(entry, Keys(stream), detail))
+                if len(moves) == _AT_ONCE:
+                    counts.update(await self.move(lane, moves))
+                    moves = []
+            if moves:
+                counts.update(await self.move(lane, moves))
+        return counts
+
+    async def move(self, lane: str, moves: Sequence[Move]) -> list[Drained]:
+        """Do these moves out of a lane in one step, except of entries in flight.
+
+        Raises:
+            StreamError: Redis is away, or refuses one of them, which stays in its lane; asking again is safe.
         """
         keys = [lane]
         idle_ms = int(self._settings.lease_seconds * 1000)
@@ -86,3 +117,38 @@ class AbandonedLanes:
             if isinstance(result, bytes):
                 raise refusal(self._settings.url, result)
         return [Drained(result) for result in results]
+
+
+def _move(entry: Entry, keys: Keys, detail: str) -> Move:
+    text = (entry.fields or {}).get(b"notification", b"")
+    at, source = datetime.now(UTC), (entry.stream, entry.id)
+    try:
+        notification = decode(text)
+    except (ValueError, KeyError, TypeError):
+        letter = of_entry(
+            "delivery",
+            Reason.INVALID_EVENT,
+            "the lane entry is not a notification; only notifier may write to lanes",
+            event=text,
+            source=source,
+            at=at,
+        )
+        return Move(entry.stream, entry.id, ((keys.dead, letter),))
+    reason = Reason.UNKNOWN_CHANNEL
+    outcome = encode_outcome(
+        notification,
+        Status.DEAD_LETTERED,
+        Attempts(),
+        error=detail,
+        host=None,
+        template=None,
+        card_json=None,
+        at=at,
+        reason=reason.value,
+    )
+    letter = of_notification(
+        notification, reason, detail, status=None, attempts=0, source=source, at=at
+    )
+    return Move(
+        entry.stream, entry.id, ((keys.outcomes, {"outcome": outcome}), (keys.dead, letter))
+    )

@@ -33,11 +33,11 @@ async def test_notification_in_flight_is_not_drained(
     await group.give_up(NORMAL, [stale.id])
     [*_, (waiting, _)] = await client.xrange(NORMAL)
 
-    results = await lanes.drain(
+    results = await lanes.move(
         NORMAL, [bury(entry_id) for entry_id in (held.id, stale.id, waiting.decode(), "1-1")]
     )
 
-    assert results == [Drained.IN_HAND, Drained.DONE, Drained.DONE, Drained.GONE]
+    assert results == [Drained.IN_FLIGHT, Drained.DONE, Drained.DONE, Drained.GONE]
     assert await client.xlen(NORMAL) == 1
     assert await client.xlen(KEYS.dead) == 2
     assert (await client.xpending(NORMAL, "notifier"))["pending"] == 1
@@ -48,8 +48,8 @@ async def test_lane_that_never_had_a_group_is_drained_once(
 ):
     entry_id = (await client.xadd(NORMAL, {"notification": "1"})).decode()
 
-    assert await lanes.drain(NORMAL, [bury(entry_id)]) == [Drained.DONE]
-    assert await lanes.drain(NORMAL, [bury(entry_id)]) == [Drained.GONE]
+    assert await lanes.move(NORMAL, [bury(entry_id)]) == [Drained.DONE]
+    assert await lanes.move(NORMAL, [bury(entry_id)]) == [Drained.GONE]
     assert await client.xlen(NORMAL) == 0
     assert await client.xlen(KEYS.dead) == 1
 

@@ -176,12 +176,12 @@ async def test_a_drained_notification_stays_in_its_lane_when_dead_letters_are_re
     await wrong_type(client, KEYS.dead)
 
     with pytest.raises(StreamError, match=KEYS.dead):
-        await lanes.drain(NORMAL, moves)
+        await lanes.move(NORMAL, moves)
 
     assert await client.xlen(NORMAL) == 1
     assert await client.xlen(KEYS.outcomes) == 0
     await client.delete(KEYS.dead)
-    assert await lanes.drain(NORMAL, moves) == [Drained.DONE]
+    assert await lanes.move(NORMAL, moves) == [Drained.DONE]
 
 
 async def test_events_for_a_refused_lane_wait_in_their_stream_while_others_go_on(
