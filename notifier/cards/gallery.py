@@ -33,7 +33,7 @@ _DIGESTED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class GalleryCard:
     """One card of the gallery."""
 
     template: str
@@ -47,9 +47,9 @@ class Drawing:
     """What Teams would not show of it."""
 
 
-def draw_samples(
+def render_samples(
     folder: Path, config: Config, cards: Cards, *, base: Path | None = None
-) -> Iterator[Drawing]:
+) -> Iterator[GalleryCard]:
     """Draw each sample event of a folder, and of one that it lies over, in each language its card has, and one digest.
 
     Raises:
@@ -66,7 +66,7 @@ def draw_samples(
             members = json_object("event", path.read_text(encoding="utf-8-sig"))
             event = to_event(config.streams[0], "1764000000000-0", members)
             routed = catalogue.route(event, mask_event_data(event.data, masking))
-            drawings: list[Drawing] = []
+            drawings: list[GalleryCard] = []
             for notification in routed.notifications[:1]:
                 first = first or notification
                 drawings += [
@@ -96,14 +96,14 @@ def _languages(cards: Cards, notification: Notification) -> list[str]:
     return sorted({"en", *others}, key=lambda lang: (lang != "en", lang))
 
 
-def _drawing(painter: CardRenderer, notification: Notification, config: Config) -> Drawing:
+def _drawing(painter: CardRenderer, notification: Notification, config: Config) -> GalleryCard:
     drawn = painter.draw(notification)
     card = posted_card(
         drawn.card,
         max_card_bytes=config.delivery.max_card_bytes,
         more_link=drawn.more_link,
     )
-    return Drawing(
+    return GalleryCard(
         drawn.template,
         notification.event_type,
         notification.lang,
@@ -114,7 +114,7 @@ def _drawing(painter: CardRenderer, notification: Notification, config: Config) 
     )
 
 
-def gallery_page(drawings: Sequence[Drawing]) -> str:
+def gallery_page(drawings: Sequence[GalleryCard]) -> str:
     """Return the HTML of the gallery; its policy lets in nothing but its own scripts and https images."""
     scripts = [*script_texts(), (_STATIC / "gallery.js").read_text(encoding="utf-8")]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)

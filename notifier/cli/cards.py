@@ -20,7 +20,7 @@ from notifier.cards.check.starter import (
     with_fields,
     written_over,
 )
-from notifier.cards.gallery import draw_samples, gallery_page
+from notifier.cards.gallery import gallery_page, render_samples
 from notifier.cards.renderer import Cards, card_template, layered, load_cards
 from notifier.cli.card_folder import (
     blaming_configuration,
@@ -205,7 +205,7 @@ def preview(
     cards = configured_cards(loaded)
     with blaming_configuration():
         base, *own = existing_folders(loaded)
-        drawings = list(draw_samples(own[0] if own else base, loaded, cards, base=base))
+        drawings = list(render_samples(own[0] if own else base, loaded, cards, base=base))
     write_text(out, gallery_page(drawings))
     typer.echo(f"{len(drawings)} cards drawn; open {out}")
 

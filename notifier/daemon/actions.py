@@ -24,8 +24,8 @@ from notifier.events.producer_signature import sign_own
 from notifier.events.times import utc_now
 from notifier.pipeline.stage import run_steps
 from notifier.store.database import Connection
-from notifier.web.clients import Clients
-from notifier.web.limits import PostLimit
+from notifier.web.http.clients import Clients
+from notifier.web.http.limits import RequestLimit
 from notifier.web.public.app import PublicDependencies, create_public_app
 from notifier.web.public.callback import CallbackDependencies, add_callback
 
@@ -50,7 +50,7 @@ def public_app(daemon: Daemon) -> web.Application:
     actions = actions_of(daemon)
     facts = ActionRepository(daemon.config.database.url, timeout_seconds=_FACTS_SECONDS)
     desk = ActionService(facts, actions)
-    limit = PostLimit(daemon.config.public.posts_per_minute, time.monotonic)
+    limit = RequestLimit(daemon.config.public.posts_per_minute, time.monotonic)
 
     def follow_reload() -> None:
         limit.use(daemon.config.public.posts_per_minute)

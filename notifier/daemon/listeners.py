@@ -14,12 +14,12 @@ from notifier.daemon.console import add_console_to
 from notifier.daemon.loops import Loop
 from notifier.daemon.observing import Observer
 from notifier.daemon.readiness import ReadinessChecks
-from notifier.web.admin import create_admin_app
-from notifier.web.admin_access import AdminAccess
-from notifier.web.bounds import SAFE_HEADERS, bound_connections
-from notifier.web.clients import Clients
-from notifier.web.limits import PostLimit
-from notifier.web.listener import listen
+from notifier.web.admin.access import AdminAccess
+from notifier.web.admin.app import create_admin_app
+from notifier.web.http.clients import Clients
+from notifier.web.http.connections import SAFE_HEADERS, bound_connections
+from notifier.web.http.limits import RequestLimit
+from notifier.web.http.listener import listen
 from notifier.web.public.app import public_headers
 
 _LOGINS_PER_MINUTE = 10
@@ -72,7 +72,7 @@ def _access(daemon: Daemon) -> AdminAccess:
         clients=Clients(admin.trusted_proxies, admin.user_header),
         proxied=bool(admin.user_header),
         allowed_hosts=admin.allowed_hosts,
-        limit=PostLimit(_LOGINS_PER_MINUTE, time.monotonic),
+        limit=RequestLimit(_LOGINS_PER_MINUTE, time.monotonic),
         now=time.time,
     )
     if access.closed:

@@ -19,8 +19,8 @@ from playwright.async_api import Page
 from notifier.escalation.acknowledge import ActionService
 from notifier.events.action import Action, Via
 from notifier.events.signing import action_token
-from notifier.web.clients import Clients
-from notifier.web.limits import PostLimit
+from notifier.web.http.clients import Clients
+from notifier.web.http.limits import RequestLimit
 from notifier.web.public.app import PublicDependencies, create_public_app
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 from tests.support.browser import MARKS
@@ -106,7 +106,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     memory = Memory()
     parts = PublicDependencies(
-        lambda: [SECRET], ActionService(memory, memory), lambda: Clients([], ""), PostLimit(1000, lambda: 0.0),
+        lambda: [SECRET], ActionService(memory, memory), lambda: Clients([], ""), RequestLimit(1000, lambda: 0.0),
         lambda: {"sre": "SRE"}, lambda: ZoneInfo("Asia/Riyadh"), lambda: False, lambda: NOW,
     )  # fmt: skip
     runner = web.AppRunner(create_public_app(parts))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from notifier.cards.gallery import Drawing, draw_samples, gallery_page
+from notifier.cards.gallery import GalleryCard, gallery_page, render_samples
 from notifier.cards.renderer import load_cards
 from notifier.config import assets, load_config
 from tests.support.browser import MARKS
@@ -59,9 +59,9 @@ FAULTS = """
 
 
 @functools.cache
-def drawings() -> list[Drawing]:
+def drawings() -> list[GalleryCard]:
     folder = assets.cards_dir()
-    return list(draw_samples(folder, load_config(None, {}), load_cards(folder)))
+    return list(render_samples(folder, load_config(None, {}), load_cards(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,9 @@ async def test_text_of_an_event_cannot_leave_the_page_s_data(page: Page, tmp_pat
         "body": [{"type": "TextBlock", "text": hostile, "wrap": True}],
     }  # fmt: skip
     path = tmp_path / "cards.html"
-    path.write_text(gallery_page([Drawing("generic", "a.b", "en", "LOW", 1, card)]), "utf-8")
+    path.write_text(
+        gallery_page([GalleryCard("generic", "a.b", "en", "LOW", 1, card)]), "utf-8"
+    )
     await opened(page, path.as_uri())
     assert await page.title() == "Cards"
     assert hostile in await page.locator(".frame").first.inner_text()

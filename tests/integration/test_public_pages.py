@@ -22,7 +22,7 @@ from notifier.events.notification import event_key
 from notifier.events.signing import action_token
 from notifier.sandbox.servers import start_postgres
 from notifier.store.migrations import migrate_up
-from notifier.web.bounds import bound_connections
+from notifier.web.http.connections import bound_connections
 from tests.support.action_pages import (
     acknowledged,
     get,

@@ -19,10 +19,10 @@ from notifier.config import load_config
 from notifier.config.secrets import load_secrets, sources
 from notifier.errors import ConfigError, SecretsError
 from notifier.telemetry.health import Readiness, SecretsState, Server, ServerState
-from notifier.web.admin import create_admin_app
-from notifier.web.admin_access import COOKIE, OPERATOR, SESSION_SECONDS, AdminAccess
-from notifier.web.clients import Clients
-from notifier.web.limits import PostLimit
+from notifier.web.admin.access import COOKIE, OPERATOR, SESSION_SECONDS, AdminAccess
+from notifier.web.admin.app import create_admin_app
+from notifier.web.http.clients import Clients
+from notifier.web.http.limits import RequestLimit
 
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 HERE = [ipaddress.ip_network("127.0.0.1/32")]
@@ -69,7 +69,7 @@ def started(world: World) -> Start:
             clients=Clients(HERE if user_header else [], user_header),
             proxied=bool(user_header),
             allowed_hosts=allowed_hosts,
-            limit=PostLimit(5, lambda: world.now),
+            limit=RequestLimit(5, lambda: world.now),
             now=lambda: world.now,
         )
         app = create_admin_app(

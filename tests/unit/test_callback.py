@@ -19,8 +19,8 @@ from notifier.config import load_config
 from notifier.config.secrets import load_secrets, sources
 from notifier.errors import SecretsError
 from notifier.escalation.acknowledge import ActionService
-from notifier.web.clients import Clients
-from notifier.web.limits import PostLimit
+from notifier.web.http.clients import Clients
+from notifier.web.http.limits import RequestLimit
 from notifier.web.public.callback import CallbackDependencies, add_callback, signed
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 
@@ -37,7 +37,7 @@ async def client(memory: Memory) -> AsyncIterator[TestClient[Any, Any]]:
     app = web.Application(client_max_size=16_384)
     parts = CallbackDependencies(
         lambda: [b"another key of sixteen bytes", KEY], ActionService(memory, memory), memory, lambda: Clients([], ""),
-        PostLimit(50, lambda: 0.0), lambda: NOW,
+        RequestLimit(50, lambda: 0.0), lambda: NOW,
     )  # fmt: skip
     add_callback(app, parts)
     async with TestClient(TestServer(app)) as started:

@@ -20,18 +20,24 @@ from notifier.events.digest import digest_of
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue
 from notifier.events.signing import action_token
-from notifier.telemetry.health import ChannelState, Readiness, SecretsState, Server, ServerState
-from notifier.web.console.asked import (
+from notifier.telemetry.health import (
+    ChannelState,
+    Readiness,
+    SecretsState,
+    Server,
+    ServerState,
+)
+from notifier.web.console.labels import REASONS, duration
+from notifier.web.console.overview import health_summary, lane_rows, refresh_asked
+from notifier.web.console.queries import (
     DeadLetterQuery,
     NotificationQuery,
     QueryError,
-    letter_ref,
+    dead_letter_ref,
 )
-from notifier.web.console.overview import health_summary, lane_rows, refresh_asked
 from notifier.web.console.repository import Unanswered
 from notifier.web.console.streams import StreamsNow
-from notifier.web.console.views import critical_views, letter_view
-from notifier.web.console.words import REASONS, duration
+from notifier.web.console.views import critical_views, dead_letter_view
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 CONFIG = load_config(None, {})
@@ -201,14 +207,14 @@ def test_wellness_names_what_does_not_work_once():
 
 def test_a_dead_letter_with_broken_fields_can_be_shown():
     fields = {"attempts": "many", "history": "{not json", "reason": "new_reason"}
-    view = letter_view(Listed("99999999999999999999-0", "teams:events", fields))
+    view = dead_letter_view(Listed("99999999999999999999-0", "teams:events", fields))
     assert (view.attempts, view.history, view.reason) == (0, (), "new_reason")
     fields = {
         "attempts": "3",
         "attempts_before": "4",
         "history": '[{"reason": "rejected", "detail": "400"}, 7]',
     }
-    view = letter_view(Listed("1769854500000-0", "teams:events", fields))
+    view = dead_letter_view(Listed("1769854500000-0", "teams:events", fields))
     assert view.attempts == 7
     assert [(each.reason, each.detail) for each in view.history] == [("rejected", "400")]
     assert view.died_at == datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
@@ -295,8 +301,8 @@ def test_notifications_are_those_of_the_last_day_unless_more_is_asked_for():
 
 
 def test_address_of_a_dead_letter_is_read_back():
-    ref = letter_ref("1-2 teams:events", ["teams:events"])
-    assert letter_ref(ref.text, ["teams:events"]) == ref
+    ref = dead_letter_ref("1-2 teams:events", ["teams:events"])
+    assert dead_letter_ref(ref.text, ["teams:events"]) == ref
 
 
 def test_every_reason_has_words():

@@ -16,8 +16,8 @@ from notifier.escalation.acknowledge import ActionService
 from notifier.escalation.action_repository import NotificationFacts
 from notifier.events.notification import event_key
 from notifier.events.signing import action_token, event_mark
-from notifier.web.clients import Clients
-from notifier.web.limits import PostLimit
+from notifier.web.http.clients import Clients
+from notifier.web.http.limits import RequestLimit
 from notifier.web.public import app as public
 from notifier.web.public.app import PublicDependencies, create_public_app
 from tests.support.action_memory import FACTS, ID, NOW, Memory
@@ -51,12 +51,12 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def limit() -> PostLimit:
-    return PostLimit(1000, lambda: 0.0)
+def limit() -> RequestLimit:
+    return RequestLimit(1000, lambda: 0.0)
 
 
 @pytest.fixture
-async def client(memory: Memory, limit: PostLimit) -> AsyncIterator[TestClient[Any, Any]]:
+async def client(memory: Memory, limit: RequestLimit) -> AsyncIterator[TestClient[Any, Any]]:
     parts = PublicDependencies(
         lambda: KEYS, ActionService(memory, memory), lambda: Clients([], ""), limit, lambda: TITLES, lambda: ZoneInfo("Asia/Riyadh"), lambda: True,
         lambda: NOW,
@@ -66,7 +66,7 @@ async def client(memory: Memory, limit: PostLimit) -> AsyncIterator[TestClient[A
 
 
 async def test_looking_at_a_page_is_limited_by_link(
-    client: TestClient[Any, Any], limit: PostLimit
+    client: TestClient[Any, Any], limit: RequestLimit
 ):
     limit.use(3)
     answers = [(await client.get(link())).status for _ in range(31)]

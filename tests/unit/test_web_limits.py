@@ -10,8 +10,8 @@ from multidict import CIMultiDict
 
 from notifier.events.action import MAX_NOTE, clean_line, clean_note
 from notifier.telemetry.logs import LineLimit
-from notifier.web.clients import Clients, comes_from_elsewhere
-from notifier.web.limits import PostLimit
+from notifier.web.http.clients import Clients, comes_from_elsewhere
+from notifier.web.http.limits import RequestLimit
 
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128")]
 
@@ -25,7 +25,7 @@ class Clock:
 
 def test_posts_are_limited_per_key_and_come_back_with_time():
     clock = Clock()
-    limit = PostLimit(3, clock)
+    limit = RequestLimit(3, clock)
     assert [limit.wait_seconds("a") for _ in range(4)] == [0, 0, 0, 20]
     assert limit.wait_seconds("b") == 0
     clock.now += 20
@@ -33,14 +33,14 @@ def test_posts_are_limited_per_key_and_come_back_with_time():
 
 
 def test_a_part_of_a_post_counts_as_that():
-    limit = PostLimit(2, Clock())
+    limit = RequestLimit(2, Clock())
     assert [limit.wait_seconds("a", weight=0.5) for _ in range(3)] == [0, 0, 0]
     assert limit.wait_seconds("a") == 15
     assert [limit.wait_seconds("a", weight=0.5) for _ in range(2)] == [0, 15]
 
 
 def test_whoever_must_wait_is_known_without_counting():
-    limit = PostLimit(2, Clock())
+    limit = RequestLimit(2, Clock())
     assert [limit.must_wait("a") for _ in range(5)] == [0] * 5
     assert [limit.wait_seconds("a") for _ in range(3)] == [0, 0, 30]
     assert (limit.must_wait("a"), limit.must_wait("b")) == (30, 0)
@@ -110,7 +110,7 @@ def test_lines_of_a_kind_are_limited_and_counted():
 
 
 def test_memory_of_the_limit_is_bounded():
-    limit = PostLimit(1, Clock())
+    limit = RequestLimit(1, Clock())
     for number in range(30_000):
         limit.wait_seconds(f"address {number}")
     assert len(limit._due) == 10_000

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from aiohttp import web
 from multidict import MultiDict
 
-from notifier.web.admin_access import CONSOLE
-from notifier.web.bounds import UNREADABLE
+from notifier.web.admin.access import CONSOLE
 from notifier.web.console.pages import operator_of
+from notifier.web.http.connections import UNREADABLE
 
 COOKIE = "notifier_form"
 _BODY_SECONDS = 10.0

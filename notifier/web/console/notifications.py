@@ -9,16 +9,16 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from notifier.escalation.policy import Matrix
-from notifier.web.console.asked import (
+from notifier.web.console.cardframe import CardFrame
+from notifier.web.console.pages import Pages
+from notifier.web.console.parts import Away, ConsoleDependencies, known
+from notifier.web.console.queries import (
     NOTIFICATION_FIELDS,
     PERIODS,
     NotificationQuery,
     QueryError,
     shown_of,
 )
-from notifier.web.console.cardframe import CardFrame
-from notifier.web.console.pages import Pages
-from notifier.web.console.parts import Away, ConsoleDependencies, known
 from notifier.web.console.repository import Recorded
 from notifier.web.console.views import critical_views
 

@@ -12,11 +12,11 @@ from aiohttp import web
 from notifier.broker.stats_views import Backlog
 from notifier.config import Config, RateLimitSettings
 from notifier.telemetry.health import ChannelState, Readiness, ServerState
+from notifier.web.console.labels import duration
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleDependencies, known
 from notifier.web.console.repository import Unanswered
 from notifier.web.console.streams import StreamsNow, StreamsReader
-from notifier.web.console.words import duration
 
 REFRESH_CHOICES = (5, 10, 30)
 
@@ -190,7 +190,7 @@ class OverviewPage:
             "overview.html",
             refresh=refresh,
             refresh_choices=REFRESH_CHOICES,
-            health_summary=health_summary(readiness),
+            health=health_summary(readiness),
             streams=streams,
             lanes=lanes,
             critical=critical if isinstance(critical, Away) else _open(critical),

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from notifier.cards.redact_links import without_links
 from notifier.events.json_out import to_indented_json
-from notifier.web.admin_access import CONSOLE, OPERATOR
-from notifier.web.console import words
+from notifier.web.admin.access import CONSOLE, OPERATOR
+from notifier.web.console import labels as words
 from notifier.web.console.parts import Away, ConsoleDependencies
 
 _FOLDER = Path(__file__).parent

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from notifier.web.admin_access import CONSOLE, HOME
-from notifier.web.console.acting import DeadLetterActions
+from notifier.web.admin.access import CONSOLE, HOME
+from notifier.web.console.dead_letter_actions import DeadLetterActions
+from notifier.web.console.dead_letters import DeadLetterPages
 from notifier.web.console.forms import FormSeal
-from notifier.web.console.letters import DeadLetterPages
 from notifier.web.console.notifications import NotificationPages
 from notifier.web.console.overview import OverviewPage
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import ConsoleDependencies
-from notifier.web.console.searching import SearchPage
+from notifier.web.console.search import SearchPage
 from notifier.web.console.streams import StreamsReader
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from notifier.dead_letters.listing import Listed
 from notifier.escalation.policy import Case, Escalate, Finished, Matrix, Step, Wait, chain_of
 from notifier.events.entry import Priority
-from notifier.web.console.asked import DeadLetterRef
+from notifier.web.console.queries import DeadLetterRef
 from notifier.web.console.repository import Unanswered
 
 _SHOWN_DETAIL = 400
@@ -49,7 +49,7 @@ class DeadLetterView:
     history: tuple[Ending, ...]
 
 
-def letter_view(letter: Listed) -> DeadLetterView:
+def dead_letter_view(letter: Listed) -> DeadLetterView:
     """Return what is shown of a dead letter; whatever its fields are, it can be shown."""
     get = letter.fields.get
     ms = int(letter.id.partition("-")[0])

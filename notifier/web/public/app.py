@@ -27,9 +27,9 @@ from notifier.events.signing import (
     verify_event_mark,
 )
 from notifier.telemetry.logs import log_unforeseen
-from notifier.web.bounds import UNREADABLE
-from notifier.web.clients import Clients, comes_from_elsewhere
-from notifier.web.limits import PostLimit
+from notifier.web.http.clients import Clients, comes_from_elsewhere
+from notifier.web.http.connections import UNREADABLE
+from notifier.web.http.limits import RequestLimit
 from notifier.web.public.pages import (
     STYLE_HASH,
     Form,
@@ -76,7 +76,7 @@ class PublicDependencies:
     """The keys that may have signed a link."""
     desk: ActionService
     clients: Callable[[], Clients]
-    limit: PostLimit
+    limit: RequestLimit
     titles: Callable[[], Mapping[str, str]]
     zone: Callable[[], ZoneInfo]
     https: Callable[[], bool]

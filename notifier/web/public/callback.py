@@ -29,9 +29,9 @@ from pydantic import (
 from notifier.errors import UnreachableError
 from notifier.escalation.acknowledge import ActionService, NotNow, Recorded
 from notifier.events.action import MAX_NOTE, MAX_WHO, Action, Via, clean_line, clean_note
-from notifier.web.bounds import UNREADABLE
-from notifier.web.clients import Clients
-from notifier.web.limits import PostLimit
+from notifier.web.http.clients import Clients
+from notifier.web.http.connections import UNREADABLE
+from notifier.web.http.limits import RequestLimit
 
 WINDOW_SECONDS = 300
 """How far a callback's timestamp may differ from now."""
@@ -99,7 +99,7 @@ class CallbackDependencies:
     desk: ActionService
     seen: CallbackMemory
     clients: Callable[[], Clients]
-    limit: PostLimit
+    limit: RequestLimit
     now: Callable[[], datetime]
 
 

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from notifier.telemetry.health import Readiness
 from notifier.telemetry.metrics import exposition
-from notifier.web.admin_access import AdminAccess, add_headers, add_login, guard
-from notifier.web.limits import PostLimit
+from notifier.web.admin.access import AdminAccess, add_headers, add_login, guard
+from notifier.web.http.limits import RequestLimit
 
 _METRICS_AT_ONCE = 20
 _METRICS_FASTER = 15.0
@@ -43,7 +43,7 @@ def create_admin_app(
         return web.json_response(state.body(), status=200 if state.ready else 503)
 
     written = b""
-    limit = PostLimit(_METRICS_AT_ONCE, lambda: clock() * _METRICS_FASTER)
+    limit = RequestLimit(_METRICS_AT_ONCE, lambda: clock() * _METRICS_FASTER)
 
     async def metrics(_: web.Request) -> web.Response:
         nonlocal written

@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from notifier.errors import ConfigError
-from notifier.web.bounds import BoundedRunner, Headers
+from notifier.web.http.connections import BoundedRunner, Headers
 
 _SHUTDOWN_SECONDS = 3.0
 """How long a request in progress may keep the daemon from ending."""

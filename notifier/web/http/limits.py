@@ -10,7 +10,7 @@ _MOST_KEYS = 10_000
 _PERIOD_SECONDS = 60.0
 
 
-class PostLimit:
+class RequestLimit:
     """Allows `per_minute` posts per key, all of them at once after a quiet minute; `clock` gives monotonic seconds."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:

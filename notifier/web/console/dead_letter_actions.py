@@ -15,11 +15,11 @@ from notifier.dead_letters.listing import NoSuchDeadLetterError, show_dead_lette
 from notifier.dead_letters.service import DeadLetterService
 from notifier.errors import NotifierError, UnreachableError
 from notifier.events.action import MAX_WHO, clean_line, clean_note
-from notifier.web.console.asked import DeadLetterRef, QueryError, letter_ref
+from notifier.web.console.dead_letters import AT_ONCE, Act, DeadLetterPages, Draft, replayer_of
 from notifier.web.console.forms import ForgedFormError, FormSeal
-from notifier.web.console.letters import AT_ONCE, Act, DeadLetterPages, Draft, replayer_of
 from notifier.web.console.pages import Pages, operator_of
 from notifier.web.console.parts import Away, ConsoleDependencies, known
+from notifier.web.console.queries import DeadLetterRef, QueryError, dead_letter_ref
 
 _ACT_SECONDS = 25.0
 
@@ -156,7 +156,7 @@ class DeadLetterActions:
 
 
 def _refs(form: MultiDict[str], streams: Sequence[str]) -> tuple[DeadLetterRef, ...]:
-    refs = [letter_ref(text, streams) for text in form.getall("letter", [])]
+    refs = [dead_letter_ref(text, streams) for text in form.getall("letter", [])]
     if not 0 < len(refs) <= AT_ONCE:
         raise QueryError(f"Select between 1 and {AT_ONCE} dead letters.")
     return tuple(dict.fromkeys(refs))

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from notifier.dead_letters.listing import Filter, Place
+from notifier.web.console.labels import PRIORITIES, REASONS, STATUSES
 from notifier.web.console.repository import Wanted
-from notifier.web.console.words import PRIORITIES, REASONS, STATUSES
 
 _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _MAX_TEXT = 200
@@ -73,7 +73,7 @@ class DeadLetterRef:
         return urlencode({"id": self.id, "stream": self.stream})
 
 
-def letter_ref(text: str, streams: Iterable[str]) -> DeadLetterRef:
+def dead_letter_ref(text: str, streams: Iterable[str]) -> DeadLetterRef:
     """Read what `LetterRef.text` wrote; raises AskedError."""
     entry_id, _, stream = text.partition(" ")
     if not _ENTRY_ID.fullmatch(entry_id) or stream not in streams:
@@ -105,12 +105,12 @@ class DeadLetterQuery:
         )
         after = None
         if query.get("after"):
-            ref = letter_ref(query["after"], streams)
+            ref = dead_letter_ref(query["after"], streams)
             after = Place(ref.id, ref.stream)
-        return cls(wanted, after, shown_of(query, LETTER_FIELDS))
+        return cls(wanted, after, shown_of(query, DEAD_LETTER_FIELDS))
 
 
-LETTER_FIELDS = ("reason", "channel", "type", "since", "until")
+DEAD_LETTER_FIELDS = ("reason", "channel", "type", "since", "until")
 NOTIFICATION_FIELDS = ("channel", "type", "priority", "status", "period")
 
 

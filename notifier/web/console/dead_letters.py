@@ -25,18 +25,18 @@ from notifier.dead_letters.listing import (
 )
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import NotifierError
-from notifier.web.console.asked import (
-    LETTER_FIELDS,
-    DeadLetterQuery,
-    DeadLetterRef,
-    QueryError,
-    letter_ref,
-    shown_of,
-)
 from notifier.web.console.forms import FormSeal
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleDependencies, known
-from notifier.web.console.views import DeadLetterView, letter_view
+from notifier.web.console.queries import (
+    DEAD_LETTER_FIELDS,
+    DeadLetterQuery,
+    DeadLetterRef,
+    QueryError,
+    dead_letter_ref,
+    shown_of,
+)
+from notifier.web.console.views import DeadLetterView, dead_letter_view
 
 PER_PAGE = 50
 AT_ONCE = 200
@@ -72,7 +72,7 @@ class DeadLetterPages:
             asked = DeadLetterQuery.read(request.query, config.streams)
         except QueryError as exc:
             return self._listed(
-                request, Away("", ""), shown_of(request.query, LETTER_FIELDS), str(exc)
+                request, Away("", ""), shown_of(request.query, DEAD_LETTER_FIELDS), str(exc)
             )
         found = await known(
             "Redis",
@@ -103,7 +103,9 @@ class DeadLetterPages:
             "letters.html",
             status=422 if problem else 200,
             found=found,
-            letters=() if isinstance(found, Away) else tuple(map(letter_view, found.letters)),
+            letters=()
+            if isinstance(found, Away)
+            else tuple(map(dead_letter_view, found.letters)),
             shown=shown,
             problem=problem,
             following=following,
@@ -118,7 +120,9 @@ class DeadLetterPages:
         parts, config = self._parts, self._parts.config()
         query = request.query
         try:
-            ref = letter_ref(f"{query.get('id', '')} {query.get('stream', '')}", config.streams)
+            ref = dead_letter_ref(
+                f"{query.get('id', '')} {query.get('stream', '')}", config.streams
+            )
             letter = await known_letter(parts, ref)
         except (QueryError, NoSuchDeadLetterError):
             return await self._gone(request)
@@ -134,7 +138,7 @@ class DeadLetterPages:
         return self._pages.page(
             request,
             "letter.html",
-            letter=letter_view(Listed(letter.id, letter.stream, letter.fields)),
+            letter=dead_letter_view(Listed(letter.id, letter.stream, letter.fields)),
             event=event,
             actions=actions,
             places=places,
@@ -145,7 +149,9 @@ class DeadLetterPages:
         config, query = self._parts.config(), request.query
         actions: object = ()
         try:
-            ref = letter_ref(f"{query.get('id', '')} {query.get('stream', '')}", config.streams)
+            ref = dead_letter_ref(
+                f"{query.get('id', '')} {query.get('stream', '')}", config.streams
+            )
             actions = await known(
                 "Postgres", self._parts.store.letter_actions(ref.stream, ref.id, {})
             )
@@ -174,7 +180,7 @@ class DeadLetterPages:
 
     def _ticked(self, query: MultiMapping[str]) -> tuple[DeadLetterRef, ...]:
         streams = self._parts.config().streams
-        refs = [letter_ref(text, streams) for text in query.getall("letter", [])]
+        refs = [dead_letter_ref(text, streams) for text in query.getall("letter", [])]
         if not refs:
             raise QueryError(
                 "Nothing is selected. Go back and tick the dead letters that you mean."
@@ -194,7 +200,7 @@ class DeadLetterPages:
                 newest_first=False,
                 limit=AT_ONCE - len(found),
             )
-            found += map(letter_view, page.letters)
+            found += map(dead_letter_view, page.letters)
             after = page.next
             if after is None or len(found) >= AT_ONCE:
                 return tuple(found)
@@ -235,7 +241,8 @@ class DeadLetterPages:
                 looks=1,
             )
             found += [
-                letter_view(Listed(each, ref.stream, fields)) for each, fields in glance.found
+                dead_letter_view(Listed(each, ref.stream, fields))
+                for each, fields in glance.found
             ]
         return tuple(found)
 

@@ -13,10 +13,10 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from pydantic import SecretStr
 
-from notifier.web import admin_login
-from notifier.web.bounds import SAFE_HEADERS, UNREADABLE
-from notifier.web.clients import Clients, comes_from_elsewhere
-from notifier.web.limits import PostLimit
+from notifier.web.admin import login as admin_login
+from notifier.web.http.clients import Clients, comes_from_elsewhere
+from notifier.web.http.connections import SAFE_HEADERS, UNREADABLE
+from notifier.web.http.limits import RequestLimit
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Open to whoever reaches the listener: they show neither data nor secrets. Everything else is guarded."""
@@ -65,7 +65,7 @@ class AdminAccess:
     proxied: bool
     """Whether a trusted proxy may name the operator."""
     allowed_hosts: Sequence[str]
-    limit: PostLimit
+    limit: RequestLimit
     """Bounds the guessing of tokens."""
     now: Callable[[], float]
     """Unix seconds."""

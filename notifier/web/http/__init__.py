@@ -1,0 +1,1 @@
+"""HTTP as every listener needs it: headers, forms, limits, clients and connections."""
