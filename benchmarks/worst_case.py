@@ -21,7 +21,7 @@ from notifier.events.notification import Notification, decode
 from notifier.events.outcome import Attempts
 from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
-from notifier.pipeline.delivery.rendering import Drawing
+from notifier.pipeline.delivery.rendering import BodyRenderer
 from notifier.pipeline.delivery.result import DeliveryResult, Failure
 from notifier.pipeline.intake import Intake
 
@@ -103,10 +103,10 @@ class Bench:
 
     def __init__(self, config: Config, cards: Cards) -> None:
         self._config = config
-        painter = CardRenderer(
+        renderer = CardRenderer(
             cards, config, lambda *_: "https://notify.example/a/" + "x" * 200
         )
-        self._drawing = Drawing(painter, config.delivery.max_card_bytes, 10)
+        self._renderer = BodyRenderer(renderer, config.delivery.max_card_bytes, 10)
         group: Any = None  # decide() does no I/O
         self._intake = Intake(
             group,
@@ -135,10 +135,10 @@ class Bench:
 
     def _delivered(self, card: str, label: str, item: Notification) -> Iterator[Step]:
         entry = Entry("lane", "1-1", {})
-        drawn, seconds = timed(lambda: self._drawing.draw(entry, item))
-        refused = drawn if isinstance(drawn, Failure) else None
+        rendered, seconds = timed(lambda: self._renderer.render(entry, item))
+        refused = rendered if isinstance(rendered, Failure) else None
         yield Step(seconds, "card", card, label, refused.reason if refused else "posted")
-        body = None if isinstance(drawn, Failure) else drawn.body
+        body = None if isinstance(rendered, Failure) else rendered.body
         ended = DeliveryResult(Attempts(), refused, card, body)
         now = datetime.now(UTC)
         _, seconds = timed(lambda: ended.move(entry, item, Keys(STREAM), host="h", at=now))

@@ -1,4 +1,4 @@
-"""The gallery: one HTML file with every card, drawn as Teams draws it, that needs no network."""
+"""The gallery: one HTML file with every card as Teams shows it, that needs no network."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class GalleryCard:
 def render_samples(
     folder: Path, config: Config, cards: Cards, *, base: Path | None = None
 ) -> Iterator[GalleryCard]:
-    """Draw each sample event of a folder, and of one that it lies over, in each language its card has, and one digest.
+    """Render each sample event of a folder, and of one that it lies over, in each language its card has, and one digest.
 
     Raises:
-        CardError: A sample is no event, or its card cannot be drawn; names its file.
+        CardError: A sample is no event, or its card cannot be rendered; names its file.
     """
-    painter = CardRenderer(
+    renderer = CardRenderer(
         cards, config, lambda number, action, _: f"https://notify.invalid/a/{action}/{number}"
     )
     catalogue = Catalogue(config.routes, config.channels)
@@ -66,17 +66,17 @@ def render_samples(
             members = json_object("event", path.read_text(encoding="utf-8-sig"))
             event = to_event(config.streams[0], "1764000000000-0", members)
             routed = catalogue.route(event, mask_event_data(event.data, masking))
-            drawings: list[GalleryCard] = []
+            shown: list[GalleryCard] = []
             for notification in routed.notifications[:1]:
                 first = first or notification
-                drawings += [
-                    _drawing(painter, notification._replace(lang=lang), config)
+                shown += [
+                    _gallery_card(renderer, notification._replace(lang=lang), config)
                     for lang in _languages(cards, notification)
                 ]
-        yield from drawings
+        yield from shown
     if first is not None:
         many = [first._replace(id=f"{first.id}{number}") for number in range(_DIGESTED)]
-        yield _drawing(painter, digest_of(many, painter.acknowledge_link), config)
+        yield _gallery_card(renderer, digest_of(many, renderer.acknowledge_link), config)
 
 
 @contextmanager
@@ -96,15 +96,17 @@ def _languages(cards: Cards, notification: Notification) -> list[str]:
     return sorted({"en", *others}, key=lambda lang: (lang != "en", lang))
 
 
-def _drawing(painter: CardRenderer, notification: Notification, config: Config) -> GalleryCard:
-    drawn = painter.draw(notification)
+def _gallery_card(
+    renderer: CardRenderer, notification: Notification, config: Config
+) -> GalleryCard:
+    rendered = renderer.render(notification)
     card = posted_card(
-        drawn.card,
+        rendered.card,
         max_card_bytes=config.delivery.max_card_bytes,
-        more_link=drawn.more_link,
+        more_link=rendered.more_link,
     )
     return GalleryCard(
-        drawn.template,
+        rendered.template,
         notification.event_type,
         notification.lang,
         str(notification.priority),
@@ -114,15 +116,15 @@ def _drawing(painter: CardRenderer, notification: Notification, config: Config) 
     )
 
 
-def gallery_page(drawings: Sequence[GalleryCard]) -> str:
+def gallery_page(shown: Sequence[GalleryCard]) -> str:
     """Return the HTML of the gallery; its policy lets in nothing but its own scripts and https images."""
     scripts = [*script_texts(), (_STATIC / "gallery.js").read_text(encoding="utf-8")]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; form-action 'none'"
     styles = (_STATIC / "gallery.css").read_text(encoding="utf-8")
-    data = json.dumps([asdict(drawing) for drawing in drawings], ensure_ascii=False)
-    names = sorted({drawing.template.partition(".")[0] for drawing in drawings})
-    languages = sorted({drawing.lang for drawing in drawings})
+    data = json.dumps([asdict(each) for each in shown], ensure_ascii=False)
+    names = sorted({each.template.partition(".")[0] for each in shown})
+    languages = sorted({each.lang for each in shown})
     # `<` never stands in the JSON as it is: no `</script>` of an event can end the script that holds it.
     embedded = data.replace("<", "\\u003c")
     return (

@@ -1,4 +1,4 @@
-"""Cards: load the templates once, then draw each notification with the data context of docs/cards.md."""
+"""Cards: load the templates once, then render each notification with the data context of docs/cards.md."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _card_fix(name: str, names: Collection[str]) -> str:
 
 
 class CardRenderer:
-    """Draws notifications; pure but for what `action_link` does."""
+    """Renders notifications; pure but for what `action_link` does."""
 
     def __init__(self, cards: Cards, config: Config, action_link: ActionLink | None) -> None:
         self._cards = cards
@@ -217,7 +217,7 @@ class CardRenderer:
         self._action_link = action_link
         self._shown: dict[str, frozenset[str] | None] = {}
 
-    def draw(self, notification: Notification) -> Card:
+    def render(self, notification: Notification) -> Card:
         """Return the card, with a dash wherever its template finds no value.
 
         Raises:

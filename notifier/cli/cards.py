@@ -200,14 +200,14 @@ def preview(
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("cards.html"),
     config: ConfigOption = None,
 ) -> None:
-    """Draw all cards with their samples into one HTML file: every language, light and dark, phone and desktop."""
+    """Render all cards with their samples into one HTML file: every language, light and dark, phone and desktop."""
     loaded = settings(config)
     cards = configured_cards(loaded)
     with blaming_configuration():
         base, *own = existing_folders(loaded)
-        drawings = list(render_samples(own[0] if own else base, loaded, cards, base=base))
-    write_text(out, gallery_page(drawings))
-    typer.echo(f"{len(drawings)} cards drawn; open {out}")
+        shown = list(render_samples(own[0] if own else base, loaded, cards, base=base))
+    write_text(out, gallery_page(shown))
+    typer.echo(f"{len(shown)} cards rendered; open {out}")
 
 
 @app.command()
@@ -257,8 +257,8 @@ def render(
     loaded = settings(config)
     with _naming(path, TemplateError, CardError), _naming(event, EventError, UnroutableError):
         cards = Cards({path.stem: card_template(read_json(path))})
-        drawn = preview_cards(loaded, members, cards, card=path.stem)
-    print_json(drawn[0][1] if drawn else json.loads("null"))
+        rendered = preview_cards(loaded, members, cards, card=path.stem)
+    print_json(rendered[0][1] if rendered else json.loads("null"))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def preview_cards(
     *,
     card: str | None = None,
 ) -> list[tuple[Notification, JsonValue]]:
-    """Route one event and draw its cards with these templates, all with the one named `card` if given.
+    """Route one event and render its cards with these templates, all with the one named `card` if given.
 
     Raises:
         EventError, UnroutableError, CardError, TemplateError: As the daemon would meet them.
@@ -39,9 +39,9 @@ def preview_cards(
     routed = Catalogue(config.routes, config.channels).route(event, data)
     if routed.unknown_channels:
         raise EventError("stakeholders", _no_channel(routed.unknown_channels, config.channels))
-    painter = CardRenderer(cards, config, None)
+    renderer = CardRenderer(cards, config, None)
     return [
-        (item, painter.draw(item._replace(card=card or item.card)).card)
+        (item, renderer.render(item._replace(card=card or item.card)).card)
         for item in routed.notifications
     ]
 
@@ -85,7 +85,7 @@ def unshown(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
             for text in _unshown_by(catalogue, cards, fields, event):
                 places.setdefault(text, []).append(place)
     except (CardError, TemplateError, OSError, ValueError):
-        # What is wrong with cards is said by the commands that draw them.
+        # What is wrong with cards is said by the commands that render them.
         return []
     return [f"{_places(found)}: {text}" for text, found in places.items()]
 

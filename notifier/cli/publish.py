@@ -224,8 +224,8 @@ def _preview(config: Config, events: Sequence[_Sound], faults: list[str]) -> Non
             faults.append(f"{item.place}: {exc}")
 
 
-def _show(place: str, drawn: list[tuple[Notification, JsonValue]]) -> None:
-    first = drawn[0][0]
-    channels = ", ".join(item.channel for item, _ in drawn)
+def _show(place: str, rendered: list[tuple[Notification, JsonValue]]) -> None:
+    first = rendered[0][0]
+    channels = ", ".join(item.channel for item, _ in rendered)
     typer.echo(f"{place}: {first.event_type} {first.priority} → {channels} (card {first.card})")
-    print_json(drawn[0][1])
+    print_json(rendered[0][1])

@@ -229,7 +229,7 @@ class Channels:
         return DeliveryDependencies(
             daemon.group,
             daemon.leases,
-            snapshot.painter,
+            snapshot.renderer,
             config.delivery,
             config.retry,
             config.redis,

@@ -42,7 +42,7 @@ class Snapshot:
     cards: Cards
     catalogue: Catalogue
     masking: Masking
-    painter: CardRenderer
+    renderer: CardRenderer
     vault: VaultSource | None = field(repr=False)
     vault_away: str | None = None
     """Why Vault could not be read, when its last values are used instead."""
@@ -129,7 +129,7 @@ class Blueprint:
         return replace(
             running,
             secrets=secrets,
-            painter=CardRenderer(
+            renderer=CardRenderer(
                 running.cards, running.config, action_link(running.config, secrets, self._now)
             ),
             vault_away=None,

@@ -1,6 +1,6 @@
 """Python source of one function of a template, written statement by statement and compiled once.
 
-Closures would do the same; a call for each node of a card was most of what drawing one cost.
+Closures would do the same; a call for each node of a card was most of the cost of rendering one.
 """
 
 from __future__ import annotations

@@ -30,14 +30,14 @@ def url(webhook_receiver: WebhookReceiver) -> str:
 @pytest.fixture
 def faulty_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the card of CLM-1 fail, and that of any digest with it."""
-    drawn = CardRenderer.draw
+    rendered = CardRenderer.render
 
-    def draw(self: CardRenderer, notification: Notification) -> Card:
+    def render(self: CardRenderer, notification: Notification) -> Card:
         if "CLM-1" in json.dumps(notification.data):
             raise LookupError(SECRET)
-        return drawn(self, notification)
+        return rendered(self, notification)
 
-    monkeypatch.setattr(CardRenderer, "draw", draw)
+    monkeypatch.setattr(CardRenderer, "render", render)
 
 
 def claims(webhook_receiver: WebhookReceiver) -> list[str]:

@@ -1,4 +1,4 @@
-"""The local Teams in a real browser: cards are drawn, and new ones appear by themselves."""
+"""The local Teams in a real browser: cards are rendered, and new ones appear by themselves."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def sample_card(name: str) -> object:
     [notification, *_] = (
         Catalogue(config.routes, config.channels).route(event, event.data).notifications
     )
-    return CardRenderer(load_cards(assets.cards_dir()), config, None).draw(notification).card
+    return CardRenderer(load_cards(assets.cards_dir()), config, None).render(notification).card
 
 
 async def test_card_that_arrives_is_drawn_without_reloading(teams: LocalTeams, page: Page):

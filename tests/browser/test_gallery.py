@@ -59,7 +59,7 @@ FAULTS = """
 
 
 @functools.cache
-def drawings() -> list[GalleryCard]:
+def shown() -> list[GalleryCard]:
     folder = assets.cards_dir()
     return list(render_samples(folder, load_config(None, {}), load_cards(folder)))
 
@@ -67,7 +67,7 @@ def drawings() -> list[GalleryCard]:
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> str:
     path: Path = tmp_path_factory.mktemp("gallery") / "cards.html"
-    path.write_text(gallery_page(drawings()), "utf-8")
+    path.write_text(gallery_page(shown()), "utf-8")
     return path.as_uri()
 
 
@@ -76,7 +76,7 @@ async def opened(page: Page, address: str) -> list[str]:
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
     await page.goto(address)
-    await page.locator("body[data-drawn]").wait_for()
+    await page.locator("body[data-shown]").wait_for()
     return faults
 
 
@@ -88,7 +88,7 @@ async def test_no_card_overflows_is_cut_or_is_hard_to_read(
     await page.set_viewport_size({"width": 760, "height": 900})
     faults = await opened(page, f"{gallery}#theme={theme}&width={width}")
     count = await page.locator(".frame").count()
-    assert count == len(drawings())
+    assert count == len(shown())
     found: list[Any] = await page.evaluate(FAULTS)
     assert found == []
     assert faults == []
@@ -113,19 +113,17 @@ async def test_the_check_itself_finds_bad_cards(page: Page, gallery: str):
         assert what in found
 
 
-async def test_the_filters_choose_what_is_drawn(page: Page, gallery: str):
+async def test_the_filters_choose_what_is_shown(page: Page, gallery: str):
     await opened(page, gallery)
     everything = await page.locator(".frame").count()
-    assert everything == len(drawings()) * 4
+    assert everything == len(shown()) * 4
     await page.get_by_label("Language").select_option("ar")
     await page.get_by_label("Theme").select_option("dark")
     await page.get_by_label("Width").select_option("narrow")
-    arabic = [drawing for drawing in drawings() if drawing.lang == "ar"]
+    arabic = [each for each in shown() if each.lang == "ar"]
     assert await page.locator(".frame").count() == len(arabic)
     assert await page.locator(".frame .ac-adaptiveCard[dir=rtl]").count() == len(arabic)
-    assert (
-        await page.locator("#count").inner_text() == f"{len(arabic)} of {len(drawings())} drawn"
-    )
+    assert await page.locator("#count").inner_text() == f"{len(arabic)} of {len(shown())} shown"
 
 
 async def test_text_of_an_event_cannot_leave_the_page_s_data(page: Page, tmp_path: Path):

@@ -242,7 +242,7 @@ def _template() -> Target:
 
 def _card(config: Config) -> Target:
     """The shipped cards with any data: what is posted parses, and is within Teams' limit."""
-    painter = CardRenderer(load_cards(assets.cards_dir()), config, None)
+    renderer = CardRenderer(load_cards(assets.cards_dir()), config, None)
     catalogue = Catalogue(config.routes, config.channels)
     samples = _samples()
 
@@ -266,13 +266,15 @@ def _card(config: Config) -> Target:
             "data": made["data"],
         }  # fmt: skip
         try:
-            drawn = painter.draw(decode(json.dumps(record).encode()))
+            rendered = renderer.render(decode(json.dumps(record).encode()))
         except TemplateError:
             return
         try:
-            body = build_body(drawn.card, max_card_bytes=27_500)
+            body = build_body(rendered.card, max_card_bytes=27_500)
         except CardTooLargeError:
-            fitted = fit_card(drawn.card, max_card_bytes=27_500, more_link=drawn.more_link)
+            fitted = fit_card(
+                rendered.card, max_card_bytes=27_500, more_link=rendered.more_link
+            )
             body = build_body(fitted, max_card_bytes=27_500)
         content = json.loads(body)["attachments"][0]["content"]
         assert content["type"] == "AdaptiveCard"

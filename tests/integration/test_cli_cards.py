@@ -159,13 +159,13 @@ def test_own_cards_lie_over_the_shipped_ones(tmp_path: Path):
     listed = json.loads(notifier("cards", "list", "--json", **own).stdout)
     rendered = notifier("cards", "render", "claim_rejected", "--event", str(SAMPLE), **own)
     generic = notifier("cards", "render", "generic", "--event", str(SAMPLE), **own)
-    drawn = notifier("cards", "preview", "--out", str(tmp_path / "all.html"), **own)
+    previewed = notifier("cards", "preview", "--out", str(tmp_path / "all.html"), **own)
 
     assert (checked.returncode, checked.stderr) == (0, "")
     assert {"claim_rejected", "generic", "digest"} < {each["card"] for each in listed}
     assert "Our id" in rendered.stdout
     assert "Our id" not in generic.stdout
-    assert drawn.returncode == 0
+    assert previewed.returncode == 0
     (tmp_path / "claim_rejected.json").write_text(card.replace("Our id", "${"))
     broken = notifier("cards", "check", **own)
     assert broken.returncode == 1
@@ -242,7 +242,7 @@ def test_a_sample_that_is_too_large_is_previewed_shortened_as_it_is_posted(tmp_p
     sample.write_text(json.dumps(event))
     own = {"TEAMS_CARDS__DIRECTORY": str(folder)}
 
-    drawn = notifier("cards", "preview", "--out", str(tmp_path / "all.html"), **own)
+    previewed = notifier("cards", "preview", "--out", str(tmp_path / "all.html"), **own)
 
-    assert drawn.returncode == 0, drawn.stderr
+    assert previewed.returncode == 0, previewed.stderr
     assert "more characters" in (tmp_path / "all.html").read_text()

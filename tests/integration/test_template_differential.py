@@ -164,9 +164,9 @@ def test_any_template_expands_as_microsofts_engine_does(
 ) -> None:
     expected = reference.expand(template, DATA)
     try:
-        drawn = {"value": Template(template).expand(json.loads(json.dumps(DATA)))}
+        rendered = {"value": Template(template).expand(json.loads(json.dumps(DATA)))}
     except TemplateError as exc:
-        drawn = {"throws": str(exc)}
-    assert ("throws" in drawn) == ("throws" in expected), (drawn, expected)
+        rendered = {"throws": str(exc)}
+    assert ("throws" in rendered) == ("throws" in expected), (rendered, expected)
     if "value" in expected:
-        assert same(drawn["value"], expected["value"]), (drawn, expected)
+        assert same(rendered["value"], expected["value"]), (rendered, expected)

@@ -140,8 +140,8 @@ def patch_of() -> None:
     """Put the crashes by content in."""
     events: Any = intake
     events.parse_entry = crashing_of(intake.parse_entry, "parse")
-    painter: Any = CardRenderer
-    painter.draw = crashing_of(CardRenderer.draw, "render")
+    renderer: Any = CardRenderer
+    renderer.render = crashing_of(CardRenderer.render, "render")
     sender: Any = WebhookSender
     sender.post = crashing_of(WebhookSender.post, "post")
     store: Any = AuditTrail

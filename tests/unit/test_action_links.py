@@ -16,7 +16,7 @@ from notifier.events.notification import Notification
 from notifier.events.routing import Catalogue
 
 CONFIG = load_config(None, {})
-PAINTER = CardRenderer(
+RENDERER = CardRenderer(
     load_cards(assets.cards_dir()),
     CONFIG,
     lambda notification_id, action, event: f"https://n.example/{action}/{notification_id}",
@@ -31,7 +31,7 @@ def notification(event_type: str, **data: Any) -> Notification:
 
 
 def links(of: Notification) -> dict[str, Any]:
-    found: Any = PAINTER.context(of)["links"]
+    found: Any = RENDERER.context(of)["links"]
     return {name: url for name, url in found.items() if "n.example" in url}
 
 
@@ -44,7 +44,7 @@ def test_another_event_cannot_point_its_links_elsewhere(
 
     own = f"https://n.example/acknowledge/{card.id}"
     assert links(card)["acknowledge"] == own
-    assert PAINTER.acknowledge_link(card) == own
+    assert RENDERER.acknowledge_link(card) == own
     assert all(url.endswith(card.id) for url in links(card).values())
 
 
@@ -54,28 +54,28 @@ def test_a_link_that_would_cost_the_card_is_left_out() -> None:
             "links": CONFIG.links.model_copy(update={"claims_app": "https://claims.example"})
         }
     )
-    painter = CardRenderer(load_cards(assets.cards_dir()), config, None)
+    renderer = CardRenderer(load_cards(assets.cards_dir()), config, None)
     long = notification(
         "nphies.claim.rejected",
         claim_id="C" * 5_000,
         runbook_url="https://x.example/" + "r" * 5_000,
     )
 
-    found: Any = painter.context(long)["links"]
+    found: Any = renderer.context(long)["links"]
 
     assert all(len(url) < 2_100 for url in found.values())
     assert "view_claim" not in found
     assert (
         "view_claim"
-        in painter.context(notification("nphies.claim.rejected", claim_id="C-1"))["links"]
+        in renderer.context(notification("nphies.claim.rejected", claim_id="C-1"))["links"]
     )  # type: ignore[operator]
 
 
 def test_who_took_what_offers_no_action() -> None:
     told = notification("notifier.acknowledged", taken_by="Sara")
     assert links(told) == {}
-    assert PAINTER.acknowledge_link(told) is None
-    assert PAINTER.draw(told._replace(lang="ar")).template == "acknowledged.ar"
+    assert RENDERER.acknowledge_link(told) is None
+    assert RENDERER.render(told._replace(lang="ar")).template == "acknowledged.ar"
 
 
 def test_all_keys_of_an_action_share_the_cluster_slot_of_the_requests() -> None:

@@ -96,15 +96,15 @@ def test_a_value_within_arabic_text_is_isolated(text: str, shown: str) -> None:
     data = {"x": "2026-00451-7", "y": "-1,250.50", "t": "2026-11-24T10:15:00Z"}
     block = {"type": "TextBlock", "text": text, "id": "a ${x}"}
 
-    def drawn(lang: str) -> Any:
+    def rendered(lang: str) -> Any:
         return card_template({"lang": lang, "body": [block]}).expand(data)
 
-    assert drawn("ar")["body"][0] == {
+    assert rendered("ar")["body"][0] == {
         "type": "TextBlock",
         "text": shown,
         "id": "a 2026-00451-7",
     }
-    assert drawn("en")["body"][0]["text"].count("\u2068") == text.count("\u2068")
+    assert rendered("en")["body"][0]["text"].count("\u2068") == text.count("\u2068")
 
 
 @pytest.mark.parametrize(

@@ -147,13 +147,13 @@ def test_sample_is_drawn_whole(path: Path) -> None:
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_every_declared_value_of_a_sample_appears(path: Path) -> None:
     event = sample(path)
-    drawn = "\n".join(texts(expand(card_of(event["type"]), event["type"], event["data"])))
+    rendered = "\n".join(texts(expand(card_of(event["type"]), event["type"], event["data"])))
 
     missing = [
         name
         for name, value in event["data"].items()
         if isinstance(value, str) and not re.match(r"[\d-]+(T|[.]\d+$)", value)
-        if value not in drawn and name not in {"runbook_url", "currency"}
+        if value not in rendered and name not in {"runbook_url", "currency"}
     ]
     assert missing == []
 
@@ -165,13 +165,13 @@ def test_card_without_any_data_prints_no_leftovers(
 ) -> None:
     values = dict.fromkeys(FIELDS[card]) if data is None else data
     for event_type in event_types(card):
-        drawn = template_context_without_nulls(card, event_type, values)
+        rendered = template_context_without_nulls(card, event_type, values)
 
-        assert_clean(drawn)
+        assert_clean(rendered)
 
 
 def template_context_without_nulls(card: str, event_type: str, data: dict[str, Any]) -> Any:
-    """Draw as the product does: the fact list holds no nulls, data may."""
+    """Render as the product does: the fact list holds no nulls, data may."""
     if card == "generic":
         data = {name: value for name, value in data.items() if value is not None}
     return expand(card, event_type, data, links={})
@@ -181,15 +181,15 @@ def template_context_without_nulls(card: str, event_type: str, data: dict[str, A
 def test_missing_required_field_shows_a_dash(card: str) -> None:
     required = [name for name, field in FIELDS[card].items() if field["required"]]
 
-    drawn = expand(card, event_types(card)[0], {}, links={})
+    rendered = expand(card, event_types(card)[0], {}, links={})
 
-    facts = [node["value"] for node in elements(drawn) if set(node) == {"title", "value"}]
+    facts = [node["value"] for node in elements(rendered) if set(node) == {"title", "value"}]
     assert facts.count("—") == len(required)
 
 
 @pytest.mark.parametrize("card", CARD_NAMES)
 @pytest.mark.parametrize("value", ["4200.5", "n/a", "", -3, 0, True, "ü" * 40, "1.234,50"])
-def test_any_scalar_in_any_field_is_drawn(card: str, value: Any) -> None:
+def test_any_scalar_in_any_field_is_rendered(card: str, value: Any) -> None:
     data = dict.fromkeys(FIELDS[card], value)
 
     assert_clean(expand(card, event_types(card)[0], data))
@@ -239,9 +239,9 @@ def test_every_text_wraps(card: str) -> None:
 
 @pytest.mark.parametrize("card", CARD_NAMES)
 def test_same_facts_stand_on_every_card(card: str) -> None:
-    drawn = expand(card, event_types(card)[0], {})
+    rendered = expand(card, event_types(card)[0], {})
 
-    titles = [node["title"] for node in elements(drawn) if set(node) == {"title", "value"}]
+    titles = [node["title"] for node in elements(rendered) if set(node) == {"title", "value"}]
     assert titles[-5:] == [
         "Priority",
         "Event time",

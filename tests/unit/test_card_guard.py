@@ -27,7 +27,7 @@ from notifier.templating.values import DROP
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 
 
-def drawn(text: str, value: object, **more: object) -> Any:
+def rendered(text: str, value: object, **more: object) -> Any:
     return Template({"type": "TextBlock", "text": text, **more}, guard).expand({"x": value})
 
 
@@ -54,7 +54,7 @@ def drawn(text: str, value: object, **more: object) -> Any:
     ],
 )
 def test_text_that_teams_would_read_is_escaped(hostile: str, shown: str) -> None:
-    assert drawn("${x}", hostile)["text"] == shown
+    assert rendered("${x}", hostile)["text"] == shown
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_text_that_teams_would_read_is_escaped(hostile: str, shown: str) -> None
     ],
 )
 def test_ordinary_text_stays_as_it_is(plain: str) -> None:
-    assert drawn("${x}", plain)["text"] == plain
+    assert rendered("${x}", plain)["text"] == plain
 
 
 def test_markdown_of_the_template_stays_markdown() -> None:
-    assert drawn("**${x}**", "*")["text"] == r"**\***"
+    assert rendered("**${x}**", "*")["text"] == r"**\***"
 
 
 def test_a_date_macro_of_the_template_stays_a_macro() -> None:
-    built = drawn("${concat('{{DATE(', x, ', SHORT)}}')}", "2026-11-24T10:15:00Z")
+    built = rendered("${concat('{{DATE(', x, ', SHORT)}}')}", "2026-11-24T10:15:00Z")
     assert built["text"] == "{{DATE(2026-11-24T10:15:00Z, SHORT)}}"
 
 
@@ -96,7 +96,7 @@ def test_a_date_macro_of_the_template_stays_a_macro() -> None:
 )
 def test_a_date_macro_that_an_expression_writes_stays_one(text: str) -> None:
     assert (
-        drawn(text, "2026-11-24T10:15:00Z")["text"]
+        rendered(text, "2026-11-24T10:15:00Z")["text"]
         == "{{DATE(2026-11-24T10:15:00Z,SHORT)}} \\*"
     )
 
@@ -107,7 +107,7 @@ def test_a_date_macro_that_an_expression_writes_stays_one(text: str) -> None:
 @pytest.mark.parametrize("around", ["", "due "])
 @pytest.mark.parametrize("text", ["${x}", "Due: ${x}"])
 def test_a_date_macro_in_event_text_stays_text(text: str, around: str, macro: str) -> None:
-    shown = drawn(text, around + macro)["text"]
+    shown = rendered(text, around + macro)["text"]
 
     assert "{{" not in shown
     assert seen(shown).endswith(around + macro)
@@ -122,7 +122,7 @@ def test_a_date_macro_in_event_text_stays_text(text: str, around: str, macro: st
     ],
 )
 def test_a_line_end_in_a_value_begins_a_paragraph(sent: str, shown: str) -> None:
-    assert drawn("${x}", sent)["text"] == shown
+    assert rendered("${x}", sent)["text"] == shown
     fact = Template({"title": "Error", "value": "${x}"}, guard).expand({"x": sent})
     assert fact == {"title": "Error", "value": shown}
     plain = Template({"type": "Image", "url": "https://a", "altText": "${x}"}, guard)
@@ -143,7 +143,7 @@ def test_a_line_end_in_a_value_begins_a_paragraph(sent: str, shown: str) -> None
 def test_each_paragraph_of_a_value_is_emphasised_and_isolated(
     text: str, value: str, shown: str
 ) -> None:
-    assert drawn(text, value)["text"] == shown
+    assert rendered(text, value)["text"] == shown
 
 
 def test_a_value_with_a_blank_is_encoded_within_an_address() -> None:
@@ -169,7 +169,7 @@ def test_a_value_with_a_blank_is_encoded_within_an_address() -> None:
 def test_a_value_that_is_the_destination_of_a_link_stays_an_address(
     text: str, address: str, shown: str
 ) -> None:
-    assert drawn(text, address)["text"] == text.replace("${x}", shown)
+    assert rendered(text, address)["text"] == text.replace("${x}", shown)
 
 
 @pytest.mark.parametrize(
@@ -189,13 +189,13 @@ def test_no_text_of_a_link_makes_one_of_a_destination_that_must_not_be_one(
     card = Template({"type": "TextBlock", "text": "[${y}](${x}) [${y}](<${x}/a> 'b')"}, guard)
     shown: Any = card.expand({"x": "javascript:alert(1)", "y": subject}, missing=lambda _: "—")
 
-    assert "<a " not in rendered([shown["text"]])[0]
+    assert "<a " not in html_of([shown["text"]])[0]
     assert "\ue000" not in shown["text"]
 
 
 def test_a_value_within_a_destination_cannot_end_it() -> None:
     for before in ("https://claims.example/", "https://claims.example/(live)/"):
-        shown = drawn(f"[Claim]({before}${{x}}/edit)", "a) [b](c")
+        shown = rendered(f"[Claim]({before}${{x}}/edit)", "a) [b](c")
         assert shown["text"] == f"[Claim]({before}a%29%20%5Bb%5D%28c/edit)"
 
 
@@ -206,7 +206,7 @@ def test_the_text_of_a_link_cannot_end_it(subject: str) -> None:
     shown: Any = Template(card, guard).expand({"data": data})
 
     assert shown["text"].endswith("](https://t.example/1)")
-    assert rendered([shown["text"]])[0].count('<a href="https://t.example/1">') == 1
+    assert html_of([shown["text"]])[0].count('<a href="https://t.example/1">') == 1
 
 
 @given(
@@ -229,14 +229,14 @@ def test_values_beside_each_other_or_the_template_make_no_link(text: str) -> Non
     shown: Any = card.expand({"x": "[pay]", "y": "(https://evil.example)"})
     other: Any = card.expand({"x": "pay!", "y": "x"})
 
-    html = rendered([shown["text"], other["text"]])
+    html = html_of([shown["text"], other["text"]])
     assert 'evil.example"' not in html[0]
     assert "<img" not in html[1]
 
 
 @pytest.mark.parametrize("value", [5, 2.5, True, None, {"a": 1}, ["*"]])
 def test_text_is_text_even_when_the_data_are_not(value: object) -> None:
-    assert isinstance(drawn("${x}", value)["text"], str)
+    assert isinstance(rendered("${x}", value)["text"], str)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ console.log(JSON.stringify(lines.map((text) => md.render(text))));
 """
 
 
-def rendered(texts: list[str], how: str = "teams") -> list[str]:
+def html_of(texts: list[str], how: str = "teams") -> list[str]:
     """Return the HTML that the local Teams makes of texts, or the whole of CommonMark if `how` is strict."""
     try:
         done = subprocess.run(
@@ -403,14 +403,14 @@ def test_the_desktop_makes_no_markup_of_it_and_shows_it_as_it_was_sent(
     texts: list[str],
 ) -> None:
     escaped = [escape_markdown(text) for text in texts]
-    for source, html in zip(texts, rendered(escaped, "strict"), strict=True):
+    for source, html in zip(texts, html_of(escaped, "strict"), strict=True):
         assert not re.search(r"<(?!/?p>|br)", html), (source, html)
         shown = unescape(re.sub(r"</?p>|<br>", " ", html)).replace("\u2060", "")
         assert shown.split() == source.split()
 
 
 def test_a_line_end_of_the_template_is_a_space_as_on_the_desktop() -> None:
-    assert rendered(["a\nb"])[0] == "<p>a\nb</p>\n"
+    assert html_of(["a\nb"])[0] == "<p>a\nb</p>\n"
 
 
 @given(st.text("aZ0 9١\u200b\u00a0.)(:/-+#=|^$'\"{}_*\n\té", max_size=12))
@@ -452,12 +452,12 @@ def test_an_address_is_shown_only_if_it_is_one_and_all_of_it_is_seen(
 
 def test_no_shipped_card_is_posted_with_an_empty_element() -> None:
     config = load_config(None, {})
-    painter = CardRenderer(load_cards(assets.cards_dir()), config, None)
+    renderer = CardRenderer(load_cards(assets.cards_dir()), config, None)
     catalogue = Catalogue(config.routes, config.channels)
     for path in sorted((assets.cards_dir() / "samples").glob("*.json")):
         members = {**json.loads(path.read_text("utf-8")), "data": {}}
         event = to_event("teams:events", "1-1", members)
         [first, *_] = catalogue.route(event, event.data).notifications
         for lang in ("en", "ar"):
-            card: Any = painter.draw(first._replace(lang=lang)).card
+            card: Any = renderer.render(first._replace(lang=lang)).card
             assert '": []' not in json.dumps({**card, "actions": None}), path.stem

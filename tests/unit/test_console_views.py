@@ -55,9 +55,9 @@ def token() -> str:
     )
 
 
-def drawn(*, digest: bool) -> JsonValue:
+def rendered(*, digest: bool) -> JsonValue:
     """A card with signed links, as it would be sent."""
-    painter = CardRenderer(
+    renderer = CardRenderer(
         load_cards(assets.cards_dir()),
         CONFIG,
         lambda _, __, ___: f"https://n.example/a/{token()}?e={MARK}",
@@ -72,13 +72,13 @@ def drawn(*, digest: bool) -> JsonValue:
     )
     if digest:
         many = [first._replace(id=f"{first.id[:-1]}{number}") for number in range(9)]
-        first = digest_of(many, painter.acknowledge_link)
-    return painter.draw(first).card
+        first = digest_of(many, renderer.acknowledge_link)
+    return renderer.render(first).card
 
 
 @pytest.mark.parametrize("digest", [False, True])
 def test_no_signed_link_of_a_card_is_left(digest: bool):
-    card = drawn(digest=digest)
+    card = rendered(digest=digest)
     assert token() in json.dumps(card)
 
     shown = json.dumps(without_links(card), ensure_ascii=False)

@@ -26,14 +26,16 @@ NOTIFICATION = (
 )
 
 
-def drawn(text: str) -> JsonValue:
-    painter = CardRenderer(Cards({"generic": Template({"text": text})}), CONFIG, None)
-    return painter.draw(NOTIFICATION).card
+def rendered(text: str) -> JsonValue:
+    renderer = CardRenderer(Cards({"generic": Template({"text": text})}), CONFIG, None)
+    return renderer.render(NOTIFICATION).card
 
 
 def drawn_with_facts(text: str) -> JsonValue:
-    painter = CardRenderer(Cards({}), CONFIG, None)
-    return Template({"text": text}).expand(painter.context(NOTIFICATION), missing=lambda _: "—")
+    renderer = CardRenderer(Cards({}), CONFIG, None)
+    return Template({"text": text}).expand(
+        renderer.context(NOTIFICATION), missing=lambda _: "—"
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def drawn_with_facts(text: str) -> JsonValue:
     ],
 )
 def test_a_fact_is_shown_however_a_card_reads_it(text: str, shown: JsonValue) -> None:
-    assert drawn(text) == {"text": shown}
+    assert rendered(text) == {"text": shown}
 
 
 def _literal(text: str) -> str:
@@ -96,4 +98,4 @@ def test_a_card_comes_out_as_if_the_facts_were_always_there(expression: str, for
     except TemplateError:
         assume(False)
     else:
-        assert drawn(text) == expected
+        assert rendered(text) == expected

@@ -12,7 +12,7 @@ from notifier.errors import TemplateError
 from notifier.templating import DataName, Template
 
 
-def drawn(text: str, data: Any) -> tuple[Any, list[str]]:
+def rendered(text: str, data: Any) -> tuple[Any, list[str]]:
     gaps: list[str] = []
 
     def dash(expression: str) -> str:
@@ -36,17 +36,17 @@ def drawn(text: str, data: Any) -> tuple[Any, list[str]]:
 )
 def test_what_has_no_value_shows_a_dash_and_is_told(text: str, shown: str, gap: str) -> None:
     data = {"data": {"nothing": None, "zero": 0, "list": []}}
-    assert drawn(text, data) == ({"t": shown}, [gap])
+    assert rendered(text, data) == ({"t": shown}, [gap])
 
 
 def test_event_text_that_looks_like_a_template_stays_text() -> None:
-    assert drawn("${x}", {"x": "${y}"}) == ({"t": "${y}"}, [])
+    assert rendered("${x}", {"x": "${y}"}) == ({"t": "${y}"}, [])
 
 
 def test_work_is_bounded_in_a_delivery_too() -> None:
     nested = "${select(range(0, 10000), x, select(range(0, 10000), y, x * y))}"
     with pytest.raises(TemplateError, match="steps"):
-        drawn(nested, {})
+        rendered(nested, {})
 
 
 @given(
@@ -73,7 +73,7 @@ def test_no_text_and_no_data_bring_it_down(text: str, data: Any) -> None:
 )
 @pytest.mark.parametrize("number", [10**400, -(10**400)])
 def test_number_beyond_a_double_is_an_infinity_as_in_javascript(text: str, number: int) -> None:
-    shown, _ = drawn(text, {"n": number})
+    shown, _ = rendered(text, {"n": number})
 
     if text.startswith("a "):
         assert str(shown["t"]).endswith("Infinity")

@@ -52,10 +52,10 @@ def test_a_fact_and_a_published_event_keep_the_digits_within_lists_and_objects(
     number: str,
 ) -> None:
     data = carried(f'{{"o": {{"l": [{number}]}}}}')
-    painter = CardRenderer(load_cards(assets.cards_dir()), load_config(None, {}), None)
+    renderer = CardRenderer(load_cards(assets.cards_dir()), load_config(None, {}), None)
     quoted = f'"{number}"' if number == "1e400" else number
 
-    [fact] = painter.context(ONE._replace(data=data))["facts"]  # type: ignore[misc]
+    [fact] = renderer.context(ONE._replace(data=data))["facts"]  # type: ignore[misc]
     assert fact == {"title": "o", "value": f'{{"l":[{quoted}]}}'}
     assert event_text({"type": "a.b", "data": data}) == (
         f'{{"type":"a.b","data":{{"o":{{"l":[{quoted}]}}}}}}'

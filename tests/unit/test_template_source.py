@@ -1,4 +1,4 @@
-"""Templates become Python source: how deep, long or odd they are must not show in what they draw."""
+"""Templates become Python source: how deep, long or odd they are must not show in what they render."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_elements_may_be_nested_deeper_than_pythons_blocks() -> None:
     card: JsonValue = {"type": "TextBlock", "text": "${s}"}
     for _ in range(25):
         card = {"type": "Container", "$when": "${n > 1}", "items": [card]}
-    drawn = Template(card).expand({"n": 2, "s": "deep"})
+    rendered = Template(card).expand({"n": 2, "s": "deep"})
     for _ in range(25):
-        assert isinstance(drawn, dict)
-        items = drawn["items"]
+        assert isinstance(rendered, dict)
+        items = rendered["items"]
         assert isinstance(items, list)
-        [drawn] = items
-    assert drawn == {"type": "TextBlock", "text": "deep"}
+        [rendered] = items
+    assert rendered == {"type": "TextBlock", "text": "deep"}
     assert Template(card).expand({"n": 1, "s": "deep"}) is None
 
 

@@ -16,7 +16,7 @@ from notifier.events.routing import Catalogue
 from notifier.templating import Template
 
 CONFIG = load_config(None, {})
-PAINTER = CardRenderer(load_cards(assets.cards_dir()), CONFIG, None)
+RENDERER = CardRenderer(load_cards(assets.cards_dir()), CONFIG, None)
 
 
 def unused(event_type: str, **data: Any) -> list[tuple[str, str]]:
@@ -25,7 +25,7 @@ def unused(event_type: str, **data: Any) -> list[tuple[str, str]]:
     [first, *_] = (
         Catalogue(CONFIG.routes, CONFIG.channels).route(event, event.data).notifications
     )
-    return [tuple(each) for each in PAINTER.draw(first).unused]
+    return [tuple(each) for each in RENDERER.render(first).unused]
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ from notifier.templating import Template
 _SHOWN_FAULTS = 10
 _SHOWN_PLACES = 3
 _NAME = re.compile(r"[A-Za-z_]\w*(?![\w(])")
-_DRAWN = "{drawn}"
-"""Stands in a message for what the card was drawn with."""
+_RENDERED = "{rendered}"
+"""Stands in a message for what the card was rendered with."""
 _AT_START = {"the sample", "no data"}
 _KNOWN_ROOTS = {
     "event": {"type", "id", "correlation_id", "time", "source", "lang", "stream"},
@@ -62,15 +62,15 @@ class Finding:
     message: str
     warning: bool = False
     """Whether the card works all the same."""
-    drawn: str = ""
-    """What the card was drawn with."""
+    rendered: str = ""
+    """What the card was rendered with."""
     also: tuple[str, ...] = ()
     """Where else in the file the same is wrong."""
 
     def line(self) -> str:
         """Write it on one line."""
         kind = "warning: " if self.warning else ""
-        message = self.message.replace(_DRAWN, self.drawn)
+        message = self.message.replace(_RENDERED, self.rendered)
         return f"{kind}{self.file}: {self.path}: {message}{_also(self.also)}"
 
 
@@ -89,7 +89,7 @@ def _one_of_each(findings: Iterable[Finding]) -> list[Finding]:
         kind = (finding.file, finding.message)
         first = firsts.setdefault(kind, finding)
         # With other data the same element has another path; an expression stays the same.
-        if finding.drawn == first.drawn or finding.path.startswith("${"):
+        if finding.rendered == first.rendered or finding.path.startswith("${"):
             places.setdefault(kind, {})[finding.path] = None
     return [
         replace(first, also=tuple(place for place in places[kind] if place != first.path))
@@ -100,13 +100,13 @@ def _one_of_each(findings: Iterable[Finding]) -> list[Finding]:
 def check_folder(
     folder: Path, config: Config, *, base: Path | None = None, thorough: bool = True
 ) -> list[Finding]:
-    """Return every fault and warning of the templates of a folder, drawn with its samples and with worse data.
+    """Return every fault and warning of the templates of a folder, rendered with its samples and with worse data.
 
     Args:
         folder: Holds the templates, `samples/` and `fields.toml`.
         config: Routes and limits.
         base: The folder that this one lies over; its own cards are taken to be sound.
-        thorough: Draw with every sample and with all variants of its data, not only with the first of each card.
+        thorough: Render with every sample and with all variants of its data, not only with the first of each card.
     """
     findings: list[Finding] = []
     templates: dict[str, Template] = {}
@@ -160,7 +160,7 @@ def _unknown_paths(path: Path, template: Template, fields: Fields) -> Iterator[F
 
 
 class _Check:
-    """Draws all cards of a folder with all variants of its samples."""
+    """Render all cards of a folder with all variants of its samples."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class _Check:
         self._most_bytes = config.delivery.max_card_bytes
         self._own = frozenset(templates)
         self._thorough = thorough
-        self._drawn_cards: set[str] = set()
+        self._rendered_cards: set[str] = set()
         self._seen_templates: set[str] = set()
         self._folder = folder
         self._config = config
@@ -186,7 +186,7 @@ class _Check:
         self._fields = fields
         self._catalogue = Catalogue(config.routes, config.channels)
         self._masking = Masking.of(config.masking.fields, config.masking.exempt)
-        self._painter = CardRenderer(
+        self._renderer = CardRenderer(
             cards,
             config,
             lambda notification_id, action, _: (
@@ -209,14 +209,14 @@ class _Check:
                 if isinstance(notification, Finding):
                     yield notification
                 else:
-                    yield from self._drawn(path.name, notification)
+                    yield from self._rendered(path.name, notification)
         for name in sorted(self._own - self._seen_templates):
             card, _, lang = name.partition(".")
             made_up = self._made_up()._replace(card=card, lang=lang or "en")
             if card == DIGEST_CARD:
                 # Nobody sends a digest: its data are always what digest_of makes.
                 made_up = digest_of([made_up] * 25, lambda _: "https://notify.invalid/a/x")
-            yield from self._drawn("a made-up event", made_up)
+            yield from self._rendered("a made-up event", made_up)
 
     def _made_up(self) -> Notification:
         channel = next(iter(self._config.channels))
@@ -236,9 +236,9 @@ class _Check:
         except NotifierError as exc:
             yield Finding(path, "$", str(exc))
         else:
-            if not self._thorough and first.card in self._drawn_cards:
+            if not self._thorough and first.card in self._rendered_cards:
                 return
-            self._drawn_cards.add(first.card)
+            self._rendered_cards.add(first.card)
             own_sample = path.is_relative_to(self._folder)
             for lang in sorted({first.lang, "en", *self._languages(first.card)}):
                 names = (f"{first.card}.{lang}", first.card)
@@ -255,7 +255,7 @@ class _Check:
         folder = self._folder if self._base is None or template in self._own else self._base
         return folder / f"{template}.json"
 
-    def _drawn(self, sample: str, notification: Notification) -> Iterator[Finding]:
+    def _rendered(self, sample: str, notification: Notification) -> Iterator[Finding]:
         fields = self._fields.get(notification.card, {})
         template = self._cards.templates.get(notification.card)
         read = (template.members_read("data") if template is not None else None) or ()
@@ -266,17 +266,17 @@ class _Check:
                 continue
             what = f"with {name} of {sample}"
             try:
-                drawn = self._painter.draw(notification._replace(data=data))
+                rendered = self._renderer.render(notification._replace(data=data))
                 card = posted_card(
-                    drawn.card, max_card_bytes=self._most_bytes, more_link=drawn.more_link
+                    rendered.card, max_card_bytes=self._most_bytes, more_link=rendered.more_link
                 )
             except NotifierError as exc:
                 yield Finding(self._file(notification.card), "$", f"{what}: {exc}")
                 continue
-            self._seen_templates.add(drawn.template)
-            file = self._file(drawn.template)
-            for gap in drawn.gaps:
-                yield Finding(file, f"${{{gap}}}", _gap_message(gap), drawn=what)
+            self._seen_templates.add(rendered.template)
+            file = self._file(rendered.template)
+            for gap in rendered.gaps:
+                yield Finding(file, f"${{{gap}}}", _gap_message(gap), rendered=what)
             if name == "the sample":
                 for where in _unclosed(card):
                     yield Finding(file, where, "shows ${; close it with } or write \\${")
@@ -285,17 +285,19 @@ class _Check:
                     message = (
                         f"shows {COMMA_AMOUNT} as 917; read amounts with amount() or money()"
                     )
-                    yield Finding(file, where, message, drawn=what)
+                    yield Finding(file, where, message, rendered=what)
             for fault in card_faults(card):
-                message = f"{fault.message} ({_DRAWN})"
+                message = f"{fault.message} ({_RENDERED})"
                 yield Finding(file, fault.path, message, fault.warning, what)
 
 
 def _gap_message(expression: str) -> str:
     name = _NAME.match(expression)
     if name is not None and name[0] not in _ROOTS:
-        return "has no value {drawn}: the data of an event are in data, so write ${data.name}"
-    return f"has no value {_DRAWN}; guard it with exists() or if()"
+        return (
+            "has no value {rendered}: the data of an event are in data, so write ${data.name}"
+        )
+    return f"has no value {_RENDERED}; guard it with exists() or if()"
 
 
 _CUT = re.compile(rf"(?<![\w,.]){COMMA_AMOUNT.partition(',')[0]}(?:\.0+)?(?![\w,.])")

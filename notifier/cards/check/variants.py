@@ -68,7 +68,7 @@ def variants(
     fields: Mapping[str, Mapping[str, object]],
     read: Collection[str] = (),
 ) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    """Yield names and data to draw a card with, made from the data of a sample; `read` are members that it reads."""
+    """Yield names and data to render a card with, made from the data of a sample; `read` are members that it reads."""
     required = {name for name, field in fields.items() if field.get("required")}
     yield "the sample", dict(data)
     yield (

@@ -37,8 +37,8 @@ function drawAll() {
       return section;
     }),
   );
-  document.getElementById("count").textContent = `${shown.length} of ${entries.length} drawn`;
-  document.body.dataset.drawn = JSON.stringify(wanted);
+  document.getElementById("count").textContent = `${shown.length} of ${entries.length} shown`;
+  document.body.dataset.shown = JSON.stringify(wanted);
 }
 
 const asked = new URLSearchParams(location.hash.slice(1));

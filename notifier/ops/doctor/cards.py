@@ -1,4 +1,4 @@
-"""Whether every card can be drawn."""
+"""Check that every card can be rendered."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ def _look(config: Config) -> list[Finding]:
     if base is not None and not layered([folder], "*.json"):
         what = f"{folder} holds no cards, so the shipped ones are used"
         found.append(warning(NAME, what, "correct cards.directory, or: notifier cards new"))
-    return [*found, ok(NAME, f"{len(cards.templates)} cards can be drawn")]
+    return [*found, ok(NAME, f"{len(cards.templates)} cards can be rendered")]

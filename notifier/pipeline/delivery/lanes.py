@@ -1,4 +1,4 @@
-"""Second stage: draw each notification's card, post it with retries, and hop its outcome."""
+"""Second stage: render each notification's card, post it with retries, and hop its outcome."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from notifier.pipeline.delivery.decoding import decoded
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
 from notifier.pipeline.delivery.poster import Poster, UnsureError
-from notifier.pipeline.delivery.rendering import Drawing, RenderedBody
+from notifier.pipeline.delivery.rendering import BodyRenderer, RenderedBody
 from notifier.pipeline.delivery.result import DeliveryResult, Failure, identity, refusal
 from notifier.pipeline.spans import DeliverySpan, delivery_span
 from notifier.pipeline.stage import Every, in_order, still_there
@@ -55,7 +55,7 @@ class DeliveryDependencies:
 
     group: ConsumerGroup
     leases: Leases
-    painter: CardRenderer
+    renderer: CardRenderer
     delivery: DeliverySettings
     retry: RetrySettings
     redis: RedisSettings
@@ -90,7 +90,7 @@ class ChannelDelivery:
             now=parts.now,
             spans=parts.spans,
         )
-        self._drawing = _drawing(parts)
+        self._renderer = _renderer(parts)
         self._settler = settler
         self._parts = parts
         self.lanes = (
@@ -106,7 +106,7 @@ class ChannelDelivery:
         """Go on with other settings, cards and webhook; what is in hand takes them with its next attempt."""
         self._workers.limit = parts.delivery.in_flight
         self._parts = parts
-        self._drawing = _drawing(parts)
+        self._renderer = _renderer(parts)
         self._poster.use(sender, parts.retry)
 
     @property
@@ -331,8 +331,8 @@ class ChannelDelivery:
         """Post one card for the batch; returns how all of it ended."""
         subject, digest_id = batch[0][1], None
         if len(batch) > 1:
-            painter = self._parts.painter
-            subject = digest_of([waiting[1] for waiting in batch], painter.acknowledge_link)
+            renderer = self._parts.renderer
+            subject = digest_of([waiting[1] for waiting in batch], renderer.acknowledge_link)
             digest_id = subject.id
         if span is not None:
             subject = subject._replace(traceparent=span.traceparent)
@@ -340,12 +340,12 @@ class ChannelDelivery:
         if entry.goes_alone(self._parts.redis.max_deliveries):
             alone = Alone(self._parts.group, entry, self._gate.sleep)
 
-        async def draw() -> RenderedBody | Failure:
-            return self._drawing.draw(entry, subject)
+        async def render() -> RenderedBody | Failure:
+            return self._renderer.render(entry, subject)
 
-        drawn = await (draw() if alone is None else alone.do(draw))
-        if isinstance(drawn, Failure):
-            return DeliveryResult(Attempts(), drawn, digest_id=digest_id)
+        rendered = await (render() if alone is None else alone.do(render))
+        if isinstance(rendered, Failure):
+            return DeliveryResult(Attempts(), rendered, digest_id=digest_id)
 
         async def still_ours() -> bool:
             return self._surely_ours(batch) or all(
@@ -354,19 +354,21 @@ class ChannelDelivery:
 
         try:
             tried, verdict = await self._poster.post(
-                subject, drawn.body, still_ours=still_ours, alone=alone
+                subject, rendered.body, still_ours=still_ours, alone=alone
             )
         except UnsureError as exc:
             why = log_unforeseen("delivery_failed", exc.__cause__ or exc, **identity(subject))
             refused = Failure(Reason.INTERNAL_ERROR, why)
-            return DeliveryResult(exc.tried, refused, drawn.template, drawn.body, digest_id)
+            return DeliveryResult(
+                exc.tried, refused, rendered.template, rendered.body, digest_id
+            )
         if verdict is None:
             name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
             detail = f"channel {subject.channel} has no webhook; set {name} and replay"
             refused = Failure(Reason.NOT_CONFIGURED, detail)
-            return DeliveryResult(tried, refused, drawn.template, drawn.body, digest_id)
+            return DeliveryResult(tried, refused, rendered.template, rendered.body, digest_id)
         return DeliveryResult(
-            tried, refusal(tried, verdict), drawn.template, drawn.body, digest_id
+            tried, refusal(tried, verdict), rendered.template, rendered.body, digest_id
         )
 
     async def _bury_unreadable(self, entry: Entry) -> None:
@@ -390,5 +392,7 @@ class ChannelDelivery:
         metrics.DEAD_LETTERS.labels(reason.value).inc()
 
 
-def _drawing(parts: DeliveryDependencies) -> Drawing:
-    return Drawing(parts.painter, parts.delivery.max_card_bytes, parts.redis.max_deliveries)
+def _renderer(parts: DeliveryDependencies) -> BodyRenderer:
+    return BodyRenderer(
+        parts.renderer, parts.delivery.max_card_bytes, parts.redis.max_deliveries
+    )

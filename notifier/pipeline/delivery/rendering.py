@@ -1,4 +1,4 @@
-"""Draw a notification's card and make the body that is posted, or say why there is none."""
+"""Render a notification's card and make the body that is posted, or say why not."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ log = structlog.get_logger(__name__)
 
 
 class RenderedBody(NamedTuple):
-    """A body ready to be posted, and the card template it was drawn from."""
+    """A body ready to be posted, and the card template it was rendered from."""
 
     template: str
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """Draws cards within the bounds of a channel."""
+class BodyRenderer:
+    """Renders cards within the size limit of a channel."""
 
-    painter: CardRenderer
+    renderer: CardRenderer
     max_card_bytes: int
     max_deliveries: int
 
-    def draw(self, entry: Entry, notification: Notification) -> RenderedBody | Failure:
+    def render(self, entry: Entry, notification: Notification) -> RenderedBody | Failure:
         """Return the body to post, or why there is none; raises nothing."""
         if entry.is_poison(self.max_deliveries):
             detail = poison_detail(entry.deliveries)
             return Failure(Reason.POISON, detail)
         try:
-            drawn = self.painter.draw(notification)
+            rendered = self.renderer.render(notification)
         except (CardError, TemplateError) as exc:
             return Failure(Reason.CARD_ERROR, str(exc))
-        if drawn.gaps:
-            metrics.CARD_GAPS.labels(drawn.template).inc(len(drawn.gaps))
+        if rendered.gaps:
+            metrics.CARD_GAPS.labels(rendered.template).inc(len(rendered.gaps))
             log.warning(
                 "card_had_gaps",
-                template=drawn.template,
-                expressions=sorted(set(drawn.gaps))[:10],
+                template=rendered.template,
+                expressions=sorted(set(rendered.gaps))[:10],
                 **identity(notification),
             )
-        for unused in drawn.unused:
-            metrics.UNUSED_FIELDS.labels(drawn.template, unused.meant).inc()
+        for unused in rendered.unused:
+            metrics.UNUSED_FIELDS.labels(rendered.template, unused.meant).inc()
         try:
-            return RenderedBody(drawn.template, self._body(drawn))
+            return RenderedBody(rendered.template, self._body(rendered))
         except CardTooLargeError as exc:
             return Failure(Reason.CARD_TOO_LARGE, str(exc))
 
-    def _body(self, drawn: Card) -> bytes:
+    def _body(self, rendered: Card) -> bytes:
         limit = self.max_card_bytes
         try:
-            return build_body(drawn.card, max_card_bytes=limit)
+            return build_body(rendered.card, max_card_bytes=limit)
         except CardTooLargeError:
-            metrics.CARDS_SHORTENED.labels(drawn.template).inc()
-            fitted = fit_card(drawn.card, max_card_bytes=limit, more_link=drawn.more_link)
+            metrics.CARDS_SHORTENED.labels(rendered.template).inc()
+            fitted = fit_card(rendered.card, max_card_bytes=limit, more_link=rendered.more_link)
             return build_body(fitted, max_card_bytes=limit)

@@ -1,4 +1,4 @@
-"""A card as Teams draws it, in a page that can do nothing: no links, no network, no way to its surroundings."""
+"""A card as Teams shows it, in a page that can do nothing: no links, no network, no way to its surroundings."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class CardFrame:
             "X-Robots-Tag": "noindex, nofollow",
         }
 
-    def draw(self, card: JsonValue, lang: str) -> web.Response:
+    def render(self, card: JsonValue, lang: str) -> web.Response:
         """Return the page of a card; its links are taken out before it leaves the server."""
         harmless = without_links(card)
         # `<` never stands in the JSON as it is: no `</script>` of an event can end the script that holds it.
         embedded = json.dumps(harmless, ensure_ascii=False).replace("<", "\\u003c")
         words = harmless.get("fallbackText") if isinstance(harmless, dict) else None
-        # What a browser without scripts shows; the drawn card takes its place.
-        instead = escape(str(words or "The card is drawn with JavaScript."))
+        # What a browser without scripts shows; the rendered card takes its place.
+        instead = escape(str(words or "The card is rendered with JavaScript."))
         body = (
             f'<main id="card" lang="{escape(lang)}"><p dir="auto">{instead}</p></main>'
             f'<script type="application/json" id="source">{embedded}</script>'

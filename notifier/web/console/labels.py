@@ -45,7 +45,7 @@ REASONS: Mapping[str, ReasonWords] = {
     ),
     Reason.CARD_ERROR: ReasonWords(
         "Broken card",
-        "The card template could not be drawn for this event.",
+        "The card template could not be rendered for this event.",
         "Mend the card, reload, then replay.",
     ),
     Reason.CARD_TOO_LARGE: ReasonWords(

@@ -1,4 +1,4 @@
-"""Pages about notifications: the latest ones, one of them, its card as drawn, and the critical ones that nobody answers."""
+"""Pages about notifications: the latest ones, one of them, its card as rendered, and the critical ones that nobody answers."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class NotificationPages:
         )
 
     async def card(self, request: web.Request) -> web.Response:
-        """Return the card as drawn, for a frame that can do nothing else."""
+        """Return the card as rendered, for a frame that can do nothing else."""
         notification_id = _uuid(request.match_info["id"])
         found = (
             None
@@ -108,7 +108,7 @@ class NotificationPages:
             return self._frame.note("The card cannot be read now.", status=503)
         if found is None:
             return self._frame.note("The card was not kept.", status=404)
-        return self._frame.draw(*found)
+        return self._frame.render(*found)
 
     async def critical(self, request: web.Request) -> web.Response:
         """List the critical events that somebody has yet to acknowledge."""
