@@ -20,6 +20,7 @@ from notifier.events.notification import Notification
 from notifier.events.producer_signature import OWN_PREFIX, is_own
 from notifier.events.routing import Catalogue, UnroutableError
 from notifier.events.times import ahead_of
+from notifier.telemetry.durations import duration
 
 
 def preview_cards(
@@ -69,8 +70,7 @@ def _why_early(event: Event, now: datetime) -> str | None:
     ahead = ahead_of(event.time, now)
     if ahead is None:
         return None
-    hours = ahead.total_seconds() / 3600
-    return f"time: is {hours:.1f} h ahead; write a local time with its offset, such as +03:00"
+    return f"time: is {duration(ahead.total_seconds())} ahead; write a local time with its offset, such as +03:00"
 
 
 def unshown(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:

@@ -17,6 +17,7 @@ from notifier.ops.doctor.redis_vitals import clock_ahead
 from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.stage import Every
 from notifier.store.patience import within
+from notifier.telemetry.durations import duration
 from notifier.telemetry.health import ChannelState, Readiness, SecretsState, Server, ServerState
 
 _LEAST_INTERVAL_SECONDS = 2.0
@@ -107,7 +108,7 @@ class ReadinessChecks:
 def clocks_differ(ahead_seconds: Mapping[str, float]) -> str | None:
     """Return what to say of servers whose clocks are more than a minute away from ours; None: they all agree."""
     away = [
-        f"{abs(ahead) / 60:.0f} min {'behind' if ahead > 0 else 'ahead of'} {server}"
+        f"{duration(abs(ahead))} {'behind' if ahead > 0 else 'ahead of'} {server}"
         for server, ahead in ahead_seconds.items()
         if abs(ahead) > _CLOCKS_DIFFER_SECONDS
     ]

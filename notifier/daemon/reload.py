@@ -16,6 +16,7 @@ from notifier.daemon.components import Daemon
 from notifier.daemon.observing import start_series
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.errors import NotifierError, place_of
+from notifier.telemetry.durations import duration
 
 Result = TypeVar("Result")
 
@@ -140,7 +141,7 @@ class Reloader:
         kept = snapshot.vanished
         hours = snapshot.config.vault.keep_vanished_seconds / 3600
         why = (
-            f"{', '.join(kept)} vanished; the last value is used for {hours:g} h"
+            f"{', '.join(kept)} vanished; the last value is used for {duration(3600 * hours)}"
             if kept
             else None
         )

@@ -1,11 +1,24 @@
-"""Write a time span for people."""
+"""Durations as people read them."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 
-def written(seconds: float) -> str:
-    """Return it in the largest unit of which there are at least two: 95 s, 4 min, 25 h, 3 days."""
-    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def duration(seconds: float, *, precise: bool = False) -> str:
+    """Write a duration in its two largest units: 3 d 4 h, 4 min 10 s, 5 s.
+
+    With `precise` one below a minute shows fractions: 830 ms, 1.45 s.
+    """
+    if precise and round(seconds * 1000) < 1000:
+        return f"{seconds * 1000:.0f} ms"
+    if precise and round(seconds, 2) < 60:
+        return f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"
+    left = max(0, round(seconds))
+    for (size, unit), (next_size, next_unit) in pairwise(_UNITS):
+        if left >= size:
+            rest = left % size // next_size
+            return f"{left // size} {unit}" + (f" {rest} {next_unit}" if rest else "")
+    return f"{left} s"

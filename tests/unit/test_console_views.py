@@ -27,7 +27,7 @@ from notifier.telemetry.health import (
     Server,
     ServerState,
 )
-from notifier.web.console.labels import REASONS, duration
+from notifier.web.console.labels import REASONS
 from notifier.web.console.overview import health_summary, lane_rows, refresh_asked
 from notifier.web.console.queries import (
     DeadLetterQuery,
@@ -308,14 +308,6 @@ def test_address_of_a_dead_letter_is_read_back():
 def test_every_reason_has_words():
     assert set(REASONS) == {reason.value for reason in Reason}
     assert all(words.happened and words.fix for words in REASONS.values())
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (-4, "0 s"), (59.9, "59 s"), (300, "5 min"), (3725, "1 h 2 min"), (90061, "1 d 1 h")],
-)  # fmt: skip
-def test_durations_are_written_in_two_units(seconds: float, text: str):
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_streams_at_rest_are_fine():
         ({"lane": replace(QUIET, consumers=0, silent_seconds=None)}, "warning", "nobody works as delivery of teams:events"),
         ({"lane": replace(QUIET, waiting=2, oldest_seconds=7300, silent_seconds=7)}, "warning", "2 urgent notifications wait for sre"),
         ({"lane": replace(QUIET, group=False)}, "warning", "nobody has ever worked as delivery"),
-        ({"dead": replace(QUIET, length=4, oldest_seconds=90_000)}, "warning", "4 in teams:events, the oldest from 25 h ago"),
+        ({"dead": replace(QUIET, length=4, oldest_seconds=90_000)}, "warning", "4 in teams:events, the oldest from 1 d 1 h ago"),
     ],
 )  # fmt: skip
 def test_what_waits_too_long_is_told(streams: dict[str, StreamStats], level: str, words: str):

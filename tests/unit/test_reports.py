@@ -19,7 +19,7 @@ from notifier.ops.report import (
 )
 from notifier.ops.report.charts import Axis, Mark, columns, nice_most, steps
 from notifier.ops.report.page import report_page
-from notifier.ops.report.wording import percent, seconds
+from notifier.ops.report.wording import percent
 from tests.support.report_figures import END, figures
 
 
@@ -52,15 +52,6 @@ def test_a_target_is_missed_at_its_bound(
     changes: dict[str, object], key: str, expected: bool | None
 ):
     assert met(figures(**changes))[key] is expected
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(None, "–"), (0.0, "0 ms"), (0.83, "830 ms"), (0.9996, "1 s"), (1.456, "1.46 s"), (59.999, "1 min"), (250, "4 min 10 s"), (3600, "1 h"),
-     (7500, "2 h 5 min"), (273_600, "3 d 4 h")],
-)  # fmt: skip
-def test_lengths_of_time_are_written_in_two_units(value: float | None, words: str):
-    assert seconds(value) == words
 
 
 def test_a_rate_that_is_not_all_is_never_shown_as_all():

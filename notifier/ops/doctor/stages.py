@@ -12,7 +12,7 @@ from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes
 from notifier.teams.hints import hint
-from notifier.telemetry.durations import written
+from notifier.telemetry.durations import duration
 from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "stages"
@@ -74,7 +74,7 @@ def stage_findings(overview: EventStreamStats) -> list[Finding]:
                 if lane.waiting == 1
                 else f"{lane.waiting} {urgency} notifications wait"
             )
-            what = f"{many} for {channel} in {overview.stream}, the oldest for {written(lane.oldest_seconds)}"
+            what = f"{many} for {channel} in {overview.stream}, the oldest for {duration(lane.oldest_seconds)}"
             fix = f"see what holds the channel back: notifier top; its webhook: notifier doctor --send-test {channel}"
             found.append(warning(NAME, what, fix))
     return [*found, _dead(overview)]
@@ -99,11 +99,11 @@ def _stage(stage: str, stream: str, state: StreamStats) -> list[Finding]:
     if not state.group:
         return [_nobody(stage, stream, state.waiting)]
     if _unseen([state]):
-        since = f", the oldest for {written(state.oldest_seconds)}" if state.waiting else ""
+        since = f", the oldest for {duration(state.oldest_seconds)}" if state.waiting else ""
         judged = fault if state.waiting else warning
         return [judged(NAME, f"nobody works as {stage} of {stream}{waiting}{since}", _START)]
     if state.oldest_seconds >= _OLD_SECONDS:
-        what = f"{stage} of {stream} is behind{waiting}, the oldest for {written(state.oldest_seconds)}"
+        what = f"{stage} of {stream} is behind{waiting}, the oldest for {duration(state.oldest_seconds)}"
         return [
             warning(NAME, what, "see /readyz and the log of the daemon for what holds it up")
         ]
@@ -148,5 +148,5 @@ def _dead(overview: EventStreamStats) -> Finding:
     count = overview.dead.length
     if not count:
         return ok(DEAD, f"none in {overview.stream}")
-    what = f"{count} in {overview.stream}, the oldest from {written(overview.dead.oldest_seconds)} ago"
+    what = f"{count} in {overview.stream}, the oldest from {duration(overview.dead.oldest_seconds)} ago"
     return warning(DEAD, what, "notifier dlq list; then notifier dlq replay or discard")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from notifier.telemetry.durations import duration
+
 NOTHING = "–"
 
 
@@ -17,20 +19,5 @@ def percent(share: float | None, *, floor: bool = False) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Write a length of time in its two largest units: "830 ms", "1.45 s", "4 min 10 s", "2 h 5 min", "3 d 4 h"."""
-    if value is None:
-        return NOTHING
-    if round(value * 1000) < 1000:
-        return f"{value * 1000:.0f} ms"
-    if round(value, 2) < 60:
-        return f"{value:.2f}".rstrip("0").rstrip(".") + " s"
-    whole = round(value)
-    for unit, name, part, part_name in (
-        (86_400, "d", 3_600, "h"),
-        (3_600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= unit:
-            rest = whole % unit // part
-            return f"{whole // unit} {name}" + (f" {rest} {part_name}" if rest else "")
-    return f"{whole} s"
+    """Write a duration, precisely when it is short; a dash for None."""
+    return NOTHING if value is None else duration(value, precise=True)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from notifier.ops.top.rows import ChannelRow, Flow, StreamRows
-from notifier.telemetry.durations import written
+from notifier.telemetry.durations import duration
 
 _NONE = "·"
 
@@ -39,7 +39,7 @@ def _stages(rows: StreamRows, actions: Flow | None) -> Table:
         readers = str(flow.consumers) if flow.consumers else _NONE
         table.add_row(name, *_amount(flow), _count(flow.in_hand), *_rates(flow), readers)
     dead = Text(_count(rows.dead_letters), style="yellow" if rows.dead_letters else "")
-    age = written(rows.oldest_dead_seconds) if rows.dead_letters else _NONE
+    age = duration(rows.oldest_dead_seconds) if rows.dead_letters else _NONE
     table.add_row("dead letters", dead, age)
     return table
 
@@ -71,7 +71,7 @@ def _table(first: str, *others: str) -> Table:
 def _amount(flow: Flow, *, alarm: bool = False) -> tuple[Text, str]:
     style = "" if not flow.waiting else "bold red" if alarm else "bold"
     return Text(_count(flow.waiting), style=style), (
-        written(flow.oldest_seconds) if flow.waiting else _NONE
+        duration(flow.oldest_seconds) if flow.waiting else _NONE
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.ops.top.snapshot import Snapshot
-from notifier.telemetry.durations import written
+from notifier.telemetry.durations import duration
 
 _HELD_SECONDS = 60.0
 
@@ -124,7 +124,7 @@ def _sum(rates: Iterable[float | None]) -> float | None:
 
 def _state(flow: Flow, paused_seconds: float) -> str:
     if paused_seconds > 0:
-        return f"paused {written(paused_seconds)}"
+        return f"paused {duration(paused_seconds)}"
     if flow.waiting and flow.oldest_seconds >= _HELD_SECONDS:
         return "behind"
     return ""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from notifier.config import Config
 from notifier.ops.trace.models import TraceResult
-
-_DAY_SECONDS = 86_400
+from notifier.telemetry.durations import duration
 
 
 def causes_of(found: TraceResult, config: Config) -> tuple[str, ...]:
@@ -24,14 +23,8 @@ def causes_of(found: TraceResult, config: Config) -> tuple[str, ...]:
     causes += [
         f"it was never published to {streams}, or to another Redis: ask its producer what XADD returned",
         "another id is meant: ids are compared exactly, and patients' ids cannot be searched for, for they are masked",
-        f"a second event with an id that was accepted within {_span(intake.event_ttl_seconds)} is dropped as a duplicate: look for the id that both share",
-        f"it is older than what is kept: events {_span(intake.retention_seconds)} in Redis, rows {audit.retention_days} days "
+        f"a second event with an id that was accepted within {duration(intake.event_ttl_seconds)} is dropped as a duplicate: look for the id that both share",
+        f"it is older than what is kept: events {duration(intake.retention_seconds)} in Redis, rows {audit.retention_days} days "
         f"(CRITICAL {audit.critical_retention_days}) in Postgres",
     ]
     return tuple(causes)
-
-
-def _span(seconds: float) -> str:
-    if seconds >= 2 * _DAY_SECONDS:
-        return f"{seconds / _DAY_SECONDS:g} days"
-    return f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} s"

@@ -101,14 +101,3 @@ CAUSES: Mapping[str, str] = {"unanswered": "nobody answered", "by_hand": "by han
 def reason_words(reason: str) -> ReasonWords:
     """Return the words of a reason; one that is not known stands for itself."""
     return REASONS.get(reason) or ReasonWords(reason or "Unknown", "", "")
-
-
-def duration(seconds: float) -> str:
-    """Write a duration in its two largest units: 3 d 4 h, 12 min, 5 s."""
-    left = max(0, int(seconds))
-    parts = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from notifier.broker.stats_views import Backlog
 from notifier.config import Config, RateLimitSettings
+from notifier.telemetry.durations import duration
 from notifier.telemetry.health import ChannelState, Readiness, ServerState
-from notifier.web.console.labels import duration
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleDependencies, known
 from notifier.web.console.repository import Unanswered

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from notifier.cards.redact_links import without_links
 from notifier.events.json_out import to_indented_json
+from notifier.telemetry.durations import duration
 from notifier.web.admin.access import CONSOLE, OPERATOR
 from notifier.web.console import labels as words
 from notifier.web.console.parts import Away, ConsoleDependencies
@@ -68,7 +69,7 @@ class Pages:
         )
         self._templates.tests["away"] = lambda value: isinstance(value, Away)
         self._templates.filters |= {
-            "duration": words.duration,
+            "duration": duration,
             "moment": _moment,
             "pretty": to_indented_json,
             "reason": words.reason_words,
@@ -96,7 +97,7 @@ class Pages:
             has_login=self._parts.has_login(),
             here=request.path,
             title_of=lambda channel: titles.get(channel, channel),
-            since=lambda moment: words.duration((now - moment).total_seconds()),
+            since=lambda moment: duration((now - moment).total_seconds()),
             now=now,
         )
         return web.Response(
