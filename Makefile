@@ -14,7 +14,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup run test test-slow unit check lint types imports cards bandit audit fmt cov fuzz chaos bench bench-backlog bench-templates schema pictures clean install uninstall
+.PHONY: help setup run test test-slow unit check lint types imports words cards bandit audit fmt cov fuzz chaos bench bench-backlog bench-templates schema pictures clean install uninstall
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ types: $(VENV)/.dev ## Check types
 
 imports: $(VENV)/.dev ## Check that imports point down the layers
 	$(BIN)/lint-imports
+
+words: $(VENV)/.dev ## Check that documents, messages and comments use plain words (ARGS=notifier/web lists those of a folder)
+	$(BIN)/python .ci/words.py $(ARGS)
 
 cards: $(VENV)/.dev ## Check the card templates with all samples and worst data
 	$(BIN)/notifier cards check
