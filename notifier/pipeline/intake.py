@@ -263,7 +263,8 @@ class Intake:
             entry.id,
             tuple(targets),
             delete=False,
-            mark=self._keys.seen(event.id),
+            # Without an id of its producer's an event has its entry's, which cannot come twice.
+            mark=self._keys.seen(event.id) if event.id != entry.id else None,
             mark_seconds=self._settings.event_ttl_seconds,
         )
         return Decision(move, event, dead, notifications=routed.notifications)

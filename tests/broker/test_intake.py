@@ -91,6 +91,22 @@ async def test_two_processes_send_each_event_once(
     assert sorted(await ids(client, NORMAL)) == sorted(f"n{number}" for number in range(50))
 
 
+async def test_event_without_an_id_is_sent_once_and_leaves_no_mark(
+    client: redis.asyncio.Redis, broker: Broker, group: ConsumerGroup, stages: Stages
+):
+    slow = broker.group("slow")
+    await client.xadd(STREAM, {"type": "a.b", "stakeholders": "sre"})
+    [entry] = await slow.read([STREAM], count=10, block_seconds=0.01)
+    await slow.give_up(STREAM, [entry.id])
+    await read_all(stages.intake(group))
+
+    # The slow process goes on with what another has taken from it.
+    move = Move(STREAM, entry.id, ((NORMAL, {"notification": "again"}),), delete=False)
+    assert await slow.hop([move]) == [HopResult.LOST]
+    assert await client.xlen(NORMAL) == 1
+    assert await client.keys("*:seen:*") == []
+
+
 async def test_event_of_a_process_that_died_is_claimed_and_sent_once(
     client: redis.asyncio.Redis, broker: Broker, group: ConsumerGroup, stages: Stages
 ):
