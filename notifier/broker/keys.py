@@ -92,7 +92,7 @@ def unreadable_stream(group: str) -> str:
     return of_group(UNREADABLE, group)
 
 
-def taken_key(notification_id: str) -> str:
+def action_key(notification_id: str) -> str:
     """Hash with the action that settled a notification, or by its key an event, or that escalated it as long as none did.
 
     These ids are made of the event stream's name, so no two groups share one.

@@ -13,10 +13,10 @@ from aiohttp import web
 
 from notifier.daemon.components import Daemon
 from notifier.daemon.loops import Loop
-from notifier.escalation.accepted_actions import Actions
 from notifier.escalation.acknowledge import ActionService
 from notifier.escalation.action_recorder import ActionRecorder
 from notifier.escalation.action_repository import ActionRepository
+from notifier.escalation.actions import Actions
 from notifier.escalation.policy import Matrix
 from notifier.escalation.repository import EscalationRepository
 from notifier.escalation.scheduler import EscalationScheduler
@@ -117,8 +117,8 @@ def add_actions(daemon: Daemon, stack: AsyncExitStack) -> None:
         announced=lambda: daemon.config.public.announce_acknowledgements,
         now=daemon.clock.now,
     )
-    _add_loop(daemon, "recorder actions", recorder.turn)
-    _add_loop(daemon, "escalation", escalator.turn)
+    _add_loop(daemon, "recorder actions", recorder.step)
+    _add_loop(daemon, "escalation", escalator.step)
 
 
 def _link_keys(daemon: Daemon) -> Sequence[str]:

@@ -10,7 +10,7 @@ import structlog
 from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
 from notifier.config import Config
 from notifier.daemon.components import Daemon
-from notifier.daemon.unanswered import UnansweredGauge
+from notifier.daemon.unacknowledged import UnacknowledgedGauge
 from notifier.dead_letters.model import Reason
 from notifier.errors import UnreachableError
 from notifier.pipeline.stage import Every
@@ -46,22 +46,22 @@ class Observer:
         self._lookout = StreamStatsReader(daemon.client, daemon.config.redis)
         self._parts: set[str] = set()
         self._warnings: set[str] = set()
-        self._unanswered = (
-            UnansweredGauge(lambda: daemon.config) if "recorder" in daemon.stages else None
+        self._unacknowledged = (
+            UnacknowledgedGauge(lambda: daemon.config) if "recorder" in daemon.stages else None
         )
 
     async def observe(self) -> None:
         """Set the gauges; without Redis those of streams keep their last value and the part redis says so."""
         self._observe_process()
-        if self._unanswered is None:
+        if self._unacknowledged is None:
             await self._observe_redis()
         else:
-            await asyncio.gather(self._observe_redis(), self._unanswered.observe())
+            await asyncio.gather(self._observe_redis(), self._unacknowledged.observe())
 
     async def close(self) -> None:
         """Close the connection to Postgres; safe to repeat."""
-        if self._unanswered is not None:
-            await self._unanswered.close()
+        if self._unacknowledged is not None:
+            await self._unacknowledged.close()
 
     def _observe_process(self) -> None:
         health = self._daemon.health

@@ -26,17 +26,17 @@ class FactStore(Protocol):
 class ActionStreams(Protocol):
     """What the desk needs of Redis; each raises StreamError when it is away."""
 
-    async def take(
+    async def accept(
         self, action: Action, request: Mapping[str, str] | None, matter: Matter
     ) -> Action | None:
         """Settle an event, all or nothing; returns the action that was first, None when it is this one."""
 
-    async def acted(self, keys: Sequence[str]) -> list[Action]:
+    async def actions_on(self, keys: Sequence[str]) -> list[Action]:
         """Return the actions that are known under these ids of notifications and keys of events."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class FirstAction:
     """Who settled or escalated an event, with which action, when, and on the card of which channel."""
 
     who: str
@@ -56,30 +56,30 @@ class Situation:
     facts: NotificationFacts | None
     facts_away: bool
     """Postgres did not answer: whether the notification is recorded is unknown."""
-    taken: Taken | None
+    first: FirstAction | None
     """Who settled the event."""
     matter: Matter
-    escalated: Taken | None = None
+    escalated: FirstAction | None = None
     """Who escalated it by hand, whether or not it was settled since."""
 
     @property
-    def escalated_before(self) -> Taken | None:
+    def escalated_before(self) -> FirstAction | None:
         """Return who escalated the event, unless it may be escalated from here once more."""
         return None if self.matter.is_escalation else self.escalated
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class Accepted:
     """The action settled or escalated the event, now or when the same person asked before."""
 
-    taken: Taken
+    first: FirstAction
 
 
 @dataclass(frozen=True, slots=True)
-class AlreadyTaken:
+class AlreadyActed:
     """Somebody was first."""
 
-    taken: Taken
+    first: FirstAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class NotNow:
     """The request needs facts that cannot be read now; nothing was changed."""
 
 
-Result = Recorded | AlreadyTaken | NotNow
+Result = Accepted | AlreadyActed | NotNow
 
 
 class ActionService:
@@ -106,21 +106,21 @@ class ActionService:
             away = True
             log.warning("facts_away", reason=str(exc))
         matter = Matter(notification_id, event_key) if facts is None else facts.matter
-        known = await self._streams.acted(matter.keys)
+        known = await self._streams.actions_on(matter.keys)
         settled = [each for each in known if each.action != ESCALATE]
         passed_on = [each for each in known if each.action == ESCALATE]
-        taken, escalated = _recorded(facts), _escalated(facts)
+        first, escalated = _recorded(facts), _escalated(facts)
         if settled:
-            first = min(settled, key=lambda each: each.at)
-            taken = _taken(first, channel=taken.channel if taken else "")
+            earliest = min(settled, key=lambda each: each.at)
+            first = _first(earliest, channel=first.channel if first else "")
         if passed_on:
-            escalated = _taken(passed_on[0], to=escalated.to if escalated else "")
-        return Situation(facts, away, taken, matter, escalated)
+            escalated = _first(passed_on[0], to=escalated.to if escalated else "")
+        return Situation(facts, away, first, matter, escalated)
 
     async def act(self, action: Action, situation: Situation) -> Result:
         """Do an action, once for all cards of its event. Raises StreamError; asking again is safe then."""
-        if situation.taken is not None:
-            return _second(action, situation.taken)
+        if situation.first is not None:
+            return _second(action, situation.first)
         facts, request = situation.facts, None
         before = situation.escalated_before
         if action.action == ESCALATE and before is not None:
@@ -140,33 +140,33 @@ class ActionService:
                 channel=facts.channel,
                 subject=facts.subject,
             )
-        first = await self._streams.take(action, request, situation.matter)
+        first = await self._streams.accept(action, request, situation.matter)
         if first is not None:
-            return _second(action, _taken(first))
+            return _second(action, _first(first))
         log.info(
             "action_accepted",
             action=action.action,
             via=str(action.via),
             notification_id=action.notification_id,
         )
-        return Recorded(_taken(action))
+        return Accepted(_first(action))
 
 
-def _second(action: Action, taken: Taken) -> Result:
-    if (taken.who, taken.action) == (action.who, action.action):
-        return Recorded(taken)
-    return AlreadyTaken(taken)
+def _second(action: Action, first: FirstAction) -> Result:
+    if (first.who, first.action) == (action.who, action.action):
+        return Accepted(first)
+    return AlreadyActed(first)
 
 
-def _taken(action: Action, *, channel: str = "", to: str = "") -> Taken:
+def _first(action: Action, *, channel: str = "", to: str = "") -> FirstAction:
     at = action.at.isoformat()
-    return Taken(action.who, action.action, at, action.channel or channel, to)
+    return FirstAction(action.who, action.action, at, action.channel or channel, to)
 
 
-def _recorded(facts: NotificationFacts | None) -> Taken | None:
+def _recorded(facts: NotificationFacts | None) -> FirstAction | None:
     if facts is None or facts.acknowledged_at is None:
         return None
-    return Taken(
+    return FirstAction(
         facts.acknowledged_by or "—",
         facts.action_taken or ACKNOWLEDGE,
         facts.acknowledged_at.isoformat(),
@@ -174,10 +174,10 @@ def _recorded(facts: NotificationFacts | None) -> Taken | None:
     )
 
 
-def _escalated(facts: NotificationFacts | None) -> Taken | None:
+def _escalated(facts: NotificationFacts | None) -> FirstAction | None:
     if facts is None or facts.escalated_at is None:
         return None
-    return Taken(
+    return FirstAction(
         facts.escalated_by or "—",
         ESCALATE,
         facts.escalated_at.isoformat(),

@@ -17,7 +17,7 @@ from notifier.config import RedisSettings
 from notifier.errors import OutcomeError, UnreachableError
 from notifier.escalation.internal_events import Subject, acknowledged_event
 from notifier.escalation.policy import ACKNOWLEDGED_TYPE
-from notifier.escalation.repository import EscalationRepository, RowError, WaitingAction
+from notifier.escalation.repository import EscalationRepository, PendingAction, RowError
 from notifier.escalation.scheduler import EscalationScheduler, Publish
 from notifier.events.action import WORDS, Action, is_recordable, read_action
 from notifier.pipeline.stage import Every, still_there
@@ -39,7 +39,7 @@ class ActionRecorder:
     def __init__(
         self,
         group: ConsumerGroup,
-        ledger: EscalationRepository,
+        repository: EscalationRepository,
         escalator: EscalationScheduler,
         publish: Publish,
         *,
@@ -49,7 +49,7 @@ class ActionRecorder:
         now: Callable[[], datetime],
     ) -> None:
         self._group = group
-        self._ledger = ledger
+        self._repository = repository
         self._escalator = escalator
         self._publish = publish
         self._leases = leases
@@ -66,7 +66,7 @@ class ActionRecorder:
         self._unreadable = unreadable_stream(redis_settings.group)
         self._read_from = [self._stream]
 
-    async def turn(self) -> int:
+    async def step(self) -> int:
         """Record one batch of actions and apply what can be; returns how many were recorded.
 
         Raises:
@@ -97,7 +97,7 @@ class ActionRecorder:
         """Write actions down; returns how they leave their stream. One at fault is kept aside, the others are written down."""
         try:
             found = [_action(entry) for entry in entries]
-            await self._ledger.accept([action for action in found if action is not None])
+            await self._repository.accept([action for action in found if action is not None])
             return [_move(*each, self._unreadable) for each in zip(entries, found, strict=True)]
         except UnreachableError:
             raise
@@ -151,7 +151,7 @@ class ActionRecorder:
         """Apply one action; returns whether there was one."""
         now = time.monotonic()
         without = [row_id for row_id, (until, _) in self._left.items() if until > now]
-        async with self._ledger.waiting_action(without=without) as held:
+        async with self._repository.pending_action(without=without) as held:
             if held is None:
                 return False
             waiting, work = held
@@ -160,7 +160,7 @@ class ActionRecorder:
             action = waiting.action
             if action.action == "escalate":
                 await self._escalator.by_hand(
-                    work, waiting.family, action.notification_id, action.who
+                    work, waiting.event, action.notification_id, action.who
                 )
             told = waiting.event_type != ACKNOWLEDGED_TYPE
             if told and waiting.priority in self._announced():
@@ -178,24 +178,24 @@ class ActionRecorder:
         )
         return True
 
-    async def _tell(self, waiting: WaitingAction) -> None:
+    async def _tell(self, waiting: PendingAction) -> None:
         """Tell all channels that have a card of the event."""
-        family = waiting.family
-        event = family.originals[0] if family.originals else waiting
+        event = waiting.event
+        of = event.notifications[0] if event.notifications else waiting
         channels = [
             waiting.channel,
-            *(name for each in family.originals for name in each.channels),
-            *(each.step.channel for each in family.steps),
+            *(name for each in event.notifications for name in each.channels),
+            *(each.step.channel for each in event.steps),
         ]
         subject = Subject(
-            event.event_type,
+            of.event_type,
             waiting.correlation_id,
-            event.lang,
-            event.summary,
+            of.lang,
+            of.summary,
             waiting.traceparent,
         )
         entry = acknowledged_event(subject, waiting.action, channels=channels, at=self._now())
-        await self._publish(waiting.family.stream, [entry])
+        await self._publish(waiting.event.stream, [entry])
 
     async def _put_back(self) -> None:
         """Accept again what another version could not read and this one can. Raises StreamError."""

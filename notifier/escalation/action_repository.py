@@ -15,7 +15,7 @@ from notifier.store.database import connected
 from notifier.store.errors import store_error
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries(__package__, "actions.sql")
+_QUERIES = load_queries(__package__, "repository.sql")
 _MOST_CONNECTIONS = 4
 """However many people look at once, Postgres has connections left for the stages."""
 

@@ -1,4 +1,4 @@
-"""Who has not answered, and what follows: decides the next step of an escalation."""
+"""Who has not acknowledged, and what follows: decides the next step of an escalation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Case:
     channels: tuple[str, ...]
     """Who had its card from the beginning."""
     steps: tuple[Step, ...]
-    answered: bool
+    acknowledged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Escalate:
 
     step: int
     channel: str
-    look_again: datetime
+    next_check: datetime
 
 
 Decision = Finished | Wait | Escalate
@@ -127,7 +127,7 @@ class Matrix:
     def decide(self, case: Case, now: datetime) -> Decision:
         """Say what follows now; the same case at the same time always gives the same."""
         rule = self.rules.get(case.priority)
-        if case.answered or rule is None or self.forgets(case.since, now):
+        if case.acknowledged or rule is None or self.forgets(case.since, now):
             return Finished()
         told = len(case.steps)
         chain = chain_of(rule, case.channels)

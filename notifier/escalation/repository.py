@@ -21,13 +21,11 @@ from notifier.store.database import Connection
 from notifier.store.errors import REFUSALS
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries(__package__, "actions.sql") | load_queries(
-    __package__, "escalations.sql"
-)
+_QUERIES = load_queries(__package__, "repository.sql")
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class EventNotification:
     """One notification of an event."""
 
     id: str
@@ -48,13 +46,13 @@ class Original:
     """Whether the scheduler looks at the event because of this row."""
 
     @property
-    def answered(self) -> bool:
+    def acknowledged(self) -> bool:
         """Tell whether somebody took it; escalating it by hand passes it on."""
         return self.acknowledged_at is not None and self.action_taken != "escalate"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventStep:
     """One step, and who answered it."""
 
     step: Step
@@ -64,25 +62,25 @@ class Told:
     action_taken: str | None
 
     @property
-    def answered(self) -> bool:
+    def acknowledged(self) -> bool:
         """Tell whether somebody took it."""
         return self.acknowledged_at is not None and self.action_taken != "escalate"
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class RecordedEvent:
     """An event with its notifications and its escalations."""
 
     stream: str
     event_id: str
-    originals: tuple[Original, ...]
-    steps: tuple[Told, ...]
+    notifications: tuple[EventNotification, ...]
+    steps: tuple[EventStep, ...]
 
     @property
-    def answer(self) -> Original | Told | None:
+    def acknowledgement(self) -> EventNotification | EventStep | None:
         """Return whoever answered first, as far as Postgres knows."""
-        members: list[Original | Told] = [*self.originals, *self.steps]
-        answered = [each for each in members if each.answered]
+        members: list[EventNotification | EventStep] = [*self.notifications, *self.steps]
+        answered = [each for each in members if each.acknowledged]
         return min(answered, key=lambda each: str(each.acknowledged_at), default=None)
 
 
@@ -100,7 +98,7 @@ class DueRow:
 class NewStep:
     """A step to be written down."""
 
-    family: Family
+    event: RecordedEvent
     step: Step
     cause: str
     notification_id: str
@@ -109,7 +107,7 @@ class NewStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PlanPage:
     """How far planning rows again has come."""
 
     at: str = "-infinity"
@@ -129,7 +127,7 @@ class RowError(NotifierError):
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingAction:
+class PendingAction:
     """An accepted action whose notification is recorded."""
 
     action: Action
@@ -140,7 +138,7 @@ class WaitingAction:
     summary: str | None
     priority: str
     sent_at: datetime
-    family: Family
+    event: RecordedEvent
     traceparent: str | None
 
 
@@ -156,9 +154,9 @@ class EscalationRepository:
             await _accept(connection, actions)
 
     @asynccontextmanager
-    async def waiting_action(
+    async def pending_action(
         self, *, without: Collection[str] = ()
-    ) -> AsyncIterator[tuple[WaitingAction, Work] | None]:
+    ) -> AsyncIterator[tuple[PendingAction, Transaction] | None]:
         """Hold one action that is to be applied, until the body ends. None: there is none but those `without` which.
 
         Raises:
@@ -173,10 +171,8 @@ class EscalationRepository:
                 return
             try:
                 action = Action(row[0], row[1], row[2], row[3], row[4], row[5])
-                family = await self._family_of(
-                    connection, action.notification_id, row[6], row[7]
-                )
-                waiting = WaitingAction(
+                event = await self._event_of(connection, action.notification_id, row[6], row[7])
+                waiting = PendingAction(
                     action,
                     row[10],
                     row[8],
@@ -185,7 +181,7 @@ class EscalationRepository:
                     row[15],
                     row[12],
                     row[14],
-                    family,
+                    event,
                     row[16],
                 )
                 yield waiting, await _work(connection)
@@ -197,7 +193,7 @@ class EscalationRepository:
                 raise RowError(row[0]) from exc
 
     @asynccontextmanager
-    async def due(self, limit: int) -> AsyncIterator[tuple[list[DueRow], Work]]:
+    async def due(self, limit: int) -> AsyncIterator[tuple[list[DueRow], Transaction]]:
         """Hold rows that the scheduler is to look at, until the body ends; urgent ones first.
 
         Rows that another process holds are passed over.
@@ -225,7 +221,7 @@ class EscalationRepository:
             [[seconds]] = await _all(connection, "next_due", {})
             return None if seconds is None else float(seconds)
 
-    async def plan_again(self, look: FirstLook, page: Page, limit: int) -> Page | None:
+    async def plan_again(self, look: FirstLook, page: PlanPage, limit: int) -> PlanPage | None:
         """Have rows looked at now that would be looked at later than `look` says; None: there are no more pages.
 
         Raises:
@@ -237,27 +233,27 @@ class EscalationRepository:
                 "at": page.at, "id": page.id, "limit": limit,
             }  # fmt: skip
             row = await _one(connection, "plan_again", values)
-            return Page(*row) if row else None
+            return PlanPage(*row) if row else None
 
-    async def _family_of(
+    async def _event_of(
         self,
         connection: psycopg.AsyncConnection[tuple[Any, ...]],
         notification_id: str,
         stream: str,
         event_id: str,
-    ) -> Family:
+    ) -> RecordedEvent:
         """Lock and read the event of a notification; of an escalation the event that it escalates."""
-        of = await _one(connection, "family_of", {"id": notification_id})
+        of = await _one(connection, "event_of", {"id": notification_id})
         if of is not None:
             stream, event_id = of
         await connection.execute(
             _QUERIES["lock_event"], {"stream": stream, "event_id": event_id}
         )
-        [family] = await _families(connection, [(stream, event_id)])
-        return family
+        [event] = await _events(connection, [(stream, event_id)])
+        return event
 
 
-class Work:
+class Transaction:
     """What may be done inside a transaction of the ledger."""
 
     def __init__(
@@ -267,7 +263,7 @@ class Work:
         self.now = now
         """The server's time, which decides."""
 
-    async def lock(self, events: Sequence[tuple[str, str]]) -> list[Family]:
+    async def lock(self, events: Sequence[tuple[str, str]]) -> list[RecordedEvent]:
         """Lock events by stream and id, and read them; those that another process works on are left out.
 
         Raises:
@@ -276,57 +272,59 @@ class Work:
         # Waiting here while holding their rows could be a deadlock with who holds an event.
         locked = await _all(self._connection, "try_lock_events", _keys(events))
         held = [event for event, (got,) in zip(events, locked, strict=True) if got]
-        return await _families(self._connection, held)
+        return await _events(self._connection, held)
 
     async def accept(self, actions: Sequence[Action]) -> None:
         """Write actions down that Redis has accepted; safe to repeat."""
         await _accept(self._connection, actions)
 
-    async def apply(self, waiting: WaitingAction) -> bool:
+    async def apply(self, waiting: PendingAction) -> bool:
         """Write the action into its row; False when the row was taken in another way before."""
         action = waiting.action
         data = {"via": str(action.via)} | ({"note": action.note} if action.note else {})
         values = action.fields() | {
             "data": json.dumps(data, ensure_ascii=False),
-            "stream": waiting.family.stream,
-            "event_id": waiting.family.event_id,
+            "stream": waiting.event.stream,
+            "event_id": waiting.event.event_id,
         }
         first = await _one(self._connection, "apply", values) is not None
         if first and action.action != "escalate":
-            await self._connection.execute(_QUERIES["answer_family"], values)
+            await self._connection.execute(_QUERIES["acknowledge_event"], values)
         await self._connection.execute(_QUERIES["applied"], values)
         return first
 
-    async def take_steps(self, steps: Sequence[NewStep]) -> set[str]:
+    async def add_steps(self, steps: Sequence[NewStep]) -> set[str]:
         """Write steps down; returns the ids of the escalations that were not taken already."""
         if not steps:
             return set()
         values = [
             {
-                "stream": each.family.stream, "event_id": each.family.event_id, "step": each.step.number,
+                "stream": each.event.stream, "event_id": each.event.event_id, "step": each.step.number,
                 "channel": each.step.channel, "cause": each.cause, "notification_id": each.notification_id,
                 "escalation_id": each.escalation_id, "who": each.who, "at": each.step.at.isoformat(),
             }
             for each in steps
         ]  # fmt: skip
         with _row_at_fault():
-            taken = await _all(self._connection, "take_steps", {"steps": Jsonb(values)})
+            taken = await _all(self._connection, "add_steps", {"steps": Jsonb(values)})
         return {str(row[0]) for row in taken}
 
-    async def look_again(self, looks: Mapping[str, datetime | None]) -> None:
+    async def set_next_checks(self, looks: Mapping[str, datetime | None]) -> None:
         """Set when the scheduler looks at rows next; None: not any more."""
         if looks:
             values = {"ids": list(looks), "ats": list(looks.values())}
             with _row_at_fault():
-                await self._connection.execute(_QUERIES["look_again"], values)
+                await self._connection.execute(_QUERIES["set_next_checks"], values)
 
-    async def answered(self, row_id: str, answer: Original | Told) -> None:
+    async def copy_acknowledgement(
+        self, row_id: str, answer: EventNotification | EventStep
+    ) -> None:
         """Copy an answer to the row of an escalation."""
         values = {
             "id": row_id, "who": answer.acknowledged_by, "at": answer.acknowledged_at,
             "action": answer.action_taken,
         }  # fmt: skip
-        await self._connection.execute(_QUERIES["answered"], values)
+        await self._connection.execute(_QUERIES["copy_acknowledgement"], values)
 
 
 async def _accept(
@@ -345,27 +343,27 @@ def _row_at_fault() -> Iterator[None]:
         raise UnreadableRowError(type(exc).__name__) from None
 
 
-async def _work(connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> Work:
+async def _work(connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> Transaction:
     [[now]] = await _all(connection, "clock", {})
-    return Work(connection, now)
+    return Transaction(connection, now)
 
 
-async def _families(
+async def _events(
     connection: psycopg.AsyncConnection[tuple[Any, ...]], events: Sequence[tuple[str, str]]
-) -> list[Family]:
+) -> list[RecordedEvent]:
     if not events:
         return []
-    originals: list[list[Original]] = [[] for _ in events]
-    steps: list[list[Told]] = [[] for _ in events]
+    notifications: list[list[EventNotification]] = [[] for _ in events]
+    steps: list[list[EventStep]] = [[] for _ in events]
     with _row_at_fault():
-        for number, *row in await _all(connection, "originals", _keys(events)):
+        for number, *row in await _all(connection, "notifications", _keys(events)):
             channels = tuple(row[2]) or (row[1],)
-            original = Original(row[0], row[1], channels, Priority(row[3]), *row[4:])
-            originals[number - 1].append(original)
+            original = EventNotification(row[0], row[1], channels, Priority(row[3]), *row[4:])
+            notifications[number - 1].append(original)
         for number, *row in await _all(connection, "steps", _keys(events)):
-            steps[number - 1].append(Told(Step(row[0], row[1], row[2]), *row[3:]))
+            steps[number - 1].append(EventStep(Step(row[0], row[1], row[2]), *row[3:]))
     return [
-        Family(stream, event_id, tuple(originals[number]), tuple(steps[number]))
+        RecordedEvent(stream, event_id, tuple(notifications[number]), tuple(steps[number]))
         for number, (stream, event_id) in enumerate(events)
     ]
 

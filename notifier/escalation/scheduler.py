@@ -25,12 +25,12 @@ from notifier.escalation.policy import (
 from notifier.escalation.repository import (
     DueRow,
     EscalationRepository,
-    Family,
+    EventNotification,
+    EventStep,
     NewStep,
-    Original,
-    Page,
-    Told,
-    Work,
+    PlanPage,
+    RecordedEvent,
+    Transaction,
 )
 from notifier.events.action import ESCALATE, Action, is_recordable
 from notifier.events.notification import event_key, notification_id
@@ -55,13 +55,13 @@ Publish = Callable[[str, Sequence[Mapping[str, str]]], Awaitable[object]]
 """Add entries to a stream; raises StreamError."""
 
 
-class TakenActions(Protocol):
+class AcceptedActions(Protocol):
     """What the scheduler needs of Redis."""
 
-    async def first_taken(self, notification_ids: Sequence[str]) -> dict[str, str]:
+    async def action_words(self, notification_ids: Sequence[str]) -> dict[str, str]:
         """Return the action word by notification, of those that somebody took; raises StreamError."""
 
-    async def acted(self, keys: Sequence[str]) -> list[Action]:
+    async def actions_on(self, keys: Sequence[str]) -> list[Action]:
         """Return the actions that are known under these ids; raises StreamError."""
 
 
@@ -74,8 +74,8 @@ class EscalationScheduler:
 
     def __init__(
         self,
-        ledger: EscalationRepository,
-        taken: TakenActions,
+        repository: EscalationRepository,
+        actions: AcceptedActions,
         publish: Publish,
         matrix: Callable[[], Matrix],
         *,
@@ -83,20 +83,20 @@ class EscalationScheduler:
         stop: asyncio.Event,
         now: Callable[[], datetime],
     ) -> None:
-        self._ledger = ledger
-        self._taken = taken
+        self._repository = repository
+        self._actions = actions
         self._publish = publish
         self._matrix = matrix
         self._titles = titles
         self._stop = stop
         self._now = now
         self._looked = False
-        self._plan: list[tuple[FirstLook, Page]] = []
+        self._plan: list[tuple[FirstLook, PlanPage]] = []
         self._planned: object = None
         self._left: dict[str, float] = {}
         """Rows that made trouble, and for how long they were left the last time."""
 
-    async def turn(self) -> None:
+    async def step(self) -> None:
         """Look at a batch of rows that are due, then wait, unless more are due.
 
         Not after the first look, so that it is known at once that it works.
@@ -114,7 +114,7 @@ class EscalationScheduler:
         """Return how long to wait: until the next row is due, but no longer than settings say."""
         if not matrix.enabled:
             return matrix.poll_seconds
-        following = await self._ledger.seconds_to_next()
+        following = await self._repository.seconds_to_next()
         if following is None:
             return matrix.poll_seconds
         return min(matrix.poll_seconds, max(_LEAST_PAUSE_SECONDS, following))
@@ -156,7 +156,7 @@ class EscalationScheduler:
                 seconds=seconds,
                 fix="it is tried again then; correct its row in teams_notifications",
             )
-            await self._ledger.put_off(held[0], seconds)
+            await self._repository.put_off(held[0], seconds)
             return True
 
     def _wait_after_failure(self, row_id: str) -> float:
@@ -168,67 +168,69 @@ class EscalationScheduler:
         return seconds
 
     async def _look(self, limit: int, held: list[str]) -> bool:
-        async with self._ledger.due(limit) as (rows, work):
+        async with self._repository.due(limit) as (rows, work):
             held += [row.id for row in rows]
             by_event: dict[tuple[str, str], list[DueRow]] = {}
             for row in rows:
                 by_event.setdefault((row.stream, row.event_id), []).append(row)
-            families = await work.lock(list(by_event))
-            due = [(family, by_event[family.stream, family.event_id]) for family in families]
+            events = await work.lock(list(by_event))
+            due = [(event, by_event[event.stream, event.event_id]) for event in events]
             await self._decide(due, work)
         # Rows of events that another process works on stay due: looking at once would meet them again.
         return len(rows) == limit and bool(due)
 
-    async def _decide(self, due: Sequence[tuple[Family, list[DueRow]]], work: Work) -> None:
+    async def _decide(
+        self, due: Sequence[tuple[RecordedEvent, list[DueRow]]], work: Transaction
+    ) -> None:
         matrix = self._matrix()
         looks: dict[str, datetime | None] = {}
-        escalating: list[tuple[Family, list[DueRow], Escalate]] = []
-        for family, rows in due:
-            answer = family.answer
+        escalating: list[tuple[RecordedEvent, list[DueRow], Escalate]] = []
+        for event, rows in due:
+            answer = event.acknowledgement
             for row in rows:
                 looks[row.id] = None
                 if answer is not None and row.is_escalation:
-                    await work.answered(row.id, answer)
-            if answer is not None or not family.originals:  # answered, or pruned
+                    await work.copy_acknowledgement(row.id, answer)
+            if answer is not None or not event.notifications:  # answered, or pruned
                 continue
-            decision = self._decision(matrix, family, work.now)
+            decision = self._decision(matrix, event, work.now)
             match decision:
                 case Finished():
                     pass
                 case Wait():
-                    looks |= _next_look(family, rows, decision.until)
+                    looks |= _next_look(event, rows, decision.until)
                 case Escalate():
-                    escalating.append((family, rows, decision))
+                    escalating.append((event, rows, decision))
                 case _:
                     assert_never(decision)
-        taken = await self._known_to_redis([family for family, _, _ in escalating])
+        taken = await self._known_to_redis([event for event, _, _ in escalating])
         planned = []
-        for family, rows, escalate in escalating:
-            known = {each: taken[each] for each in _members(family) if each in taken}
+        for event, rows, escalate in escalating:
+            known = {each: taken[each] for each in _members(event) if each in taken}
             settled = {each for each, word in known.items() if word != ESCALATE}
-            missing = settled | (known.keys() - _recorded(family))
+            missing = settled | (known.keys() - _recorded(event))
             if missing:
                 # A version that could not read it may have dropped the entry that brings it here.
                 await work.accept(
                     [
                         each
-                        for each in await self._taken.acted(sorted(missing))
+                        for each in await self._actions.actions_on(sorted(missing))
                         if is_recordable(each)
                     ]
                 )
-                looks |= _next_look(family, rows, work.now + _ON_ITS_WAY)
+                looks |= _next_look(event, rows, work.now + _ON_ITS_WAY)
                 continue
-            looks |= _next_look(family, rows, escalate.look_again)
-            lead = lead_of(family)
+            looks |= _next_look(event, rows, escalate.next_check)
+            lead = lead_of(event)
             answer_id = rows[0].id if lead in taken else lead
             step = Step(escalate.step, escalate.channel, work.now)
-            planned.append(self._planned_step(family, step, answer_id=answer_id))
+            planned.append(self._planned_step(event, step, answer_id=answer_id))
         await self._take(work, planned)
-        await work.look_again(looks)
+        await work.set_next_checks(looks)
 
-    def _decision(self, matrix: Matrix, family: Family, now: datetime) -> Decision:
-        case = case_of(family)
-        if family.originals[0].event_type == ESCALATION_TYPE:
+    def _decision(self, matrix: Matrix, event: RecordedEvent, now: datetime) -> Decision:
+        case = case_of(event)
+        if event.notifications[0].event_type == ESCALATION_TYPE:
             # What it escalates is not recorded yet. An escalation itself never escalates.
             forgotten = matrix.forgets(case.since, now)
             return Finished() if forgotten else Wait(now + _ON_ITS_WAY)
@@ -237,35 +239,37 @@ class EscalationScheduler:
             return Wait(now + _PUT_OFF)
         return matrix.decide(case, now)
 
-    async def _known_to_redis(self, families: Sequence[Family]) -> dict[str, str]:
-        members = [member for family in families for member in _members(family)]
-        return await self._taken.first_taken(members) if members else {}
+    async def _known_to_redis(self, events: Sequence[RecordedEvent]) -> dict[str, str]:
+        members = [member for event in events for member in _members(event)]
+        return await self._actions.action_words(members) if members else {}
 
     async def _plan_again(self, matrix: Matrix) -> bool:
         """Look earlier at rows for which other rules held when they were planned; returns whether there is more to do."""
         if self._planned != matrix.rules_and_hours:
             self._planned = matrix.rules_and_hours
-            looks = matrix.first_looks(await self._ledger.now())
-            self._plan = [(look, Page()) for look in looks]
+            looks = matrix.first_looks(await self._repository.now())
+            self._plan = [(look, PlanPage()) for look in looks]
         if not self._plan:
             return False
         look, page = self._plan[-1]
-        further = await self._ledger.plan_again(look, page, _PLANNED_AT_ONCE)
+        further = await self._repository.plan_again(look, page, _PLANNED_AT_ONCE)
         self._plan[-1:] = [(look, further)] if further else []
         return True
 
-    async def by_hand(self, work: Work, family: Family, notification_id: str, who: str) -> None:
+    async def by_hand(
+        self, work: Transaction, event: RecordedEvent, notification_id: str, who: str
+    ) -> None:
         """Tell the next channel now because a person wants it. Raises StoreError or StreamError."""
-        if not family.originals:
+        if not event.notifications:
             return
-        number, channel = self._matrix().by_hand(case_of(family))
+        number, channel = self._matrix().by_hand(case_of(event))
         step = Step(number, channel, work.now)
-        planned = self._planned_step(family, step, answer_id="", of=notification_id, who=who)
+        planned = self._planned_step(event, step, answer_id="", of=notification_id, who=who)
         await self._take(work, [planned])
 
     def _planned_step(
         self,
-        family: Family,
+        event: RecordedEvent,
         step: Step,
         *,
         answer_id: str,
@@ -273,30 +277,30 @@ class EscalationScheduler:
         who: str | None = None,
     ) -> tuple[NewStep, dict[str, str]]:
         """Return a step and the entry that tells its channel."""
-        lead, first = lead_of(family), family.originals[0]
+        lead, first = lead_of(event), event.notifications[0]
         new = NewStep(
-            family,
+            event,
             step,
             cause="by_hand" if who else "unanswered",
             notification_id=of or answer_id,
             escalation_id=notification_id(
-                family.stream, escalation_event_id(lead, step.number), step.channel
+                event.stream, escalation_event_id(lead, step.number), step.channel
             ),
             who=who,
         )
         titles = self._titles()
-        told = [*first.channels, *(each.step.channel for each in family.steps)]
+        told = [*first.channels, *(each.step.channel for each in event.steps)]
         entry = escalation_event(
             Subject(
                 first.event_type,
                 first.correlation_id,
                 first.lang,
-                _summary(family),
+                _summary(event),
                 first.traceparent,
             ),
             lead_id=lead,
             answer_id=answer_id,
-            event_key=event_key(family.stream, family.event_id),
+            event_key=event_key(event.stream, event.event_id),
             step=step.number,
             channel=step.channel,
             by=who,
@@ -308,14 +312,14 @@ class EscalationScheduler:
         return new, entry
 
     async def _take(
-        self, work: Work, planned: Sequence[tuple[NewStep, dict[str, str]]]
+        self, work: Transaction, planned: Sequence[tuple[NewStep, dict[str, str]]]
     ) -> None:
         """Write steps down and publish those that nobody took before."""
-        taken = await work.take_steps([new for new, _ in planned])
+        taken = await work.add_steps([new for new, _ in planned])
         entries: dict[str, list[dict[str, str]]] = {}
         for new, entry in planned:
             if new.escalation_id in taken:
-                entries.setdefault(new.family.stream, []).append(entry)
+                entries.setdefault(new.event.stream, []).append(entry)
         for stream, of_it in entries.items():
             await self._publish(stream, of_it)
         for new, _ in planned:
@@ -323,36 +327,40 @@ class EscalationScheduler:
                 continue
             log.info(
                 "event_escalated",
-                event_id=new.family.event_id,
-                correlation_id=new.family.originals[0].correlation_id,
+                event_id=new.event.event_id,
+                correlation_id=new.event.notifications[0].correlation_id,
                 step=new.step.number,
                 channel=new.step.channel,
                 cause=new.cause,
             )
 
 
-def case_of(family: Family) -> Case:
+def case_of(event: RecordedEvent) -> Case:
     """Return the case that an event's rows make; it has at least one notification."""
-    first = family.originals[0]
-    steps = tuple(each.step for each in family.steps)
+    first = event.notifications[0]
+    steps = tuple(each.step for each in event.steps)
     return Case(
-        first.priority, first.since, first.channels, steps, answered=family.answer is not None
+        first.priority,
+        first.since,
+        first.channels,
+        steps,
+        acknowledged=event.acknowledgement is not None,
     )
 
 
-def lead_of(family: Family) -> str:
+def lead_of(event: RecordedEvent) -> str:
     """Return the id of the event's first notification, which may not be recorded yet."""
-    return notification_id(family.stream, family.event_id, family.originals[0].channels[0])
+    return notification_id(event.stream, event.event_id, event.notifications[0].channels[0])
 
 
 def _next_look(
-    family: Family, rows: Sequence[DueRow], at: datetime
+    event: RecordedEvent, rows: Sequence[DueRow], at: datetime
 ) -> dict[str, datetime | None]:
     """Return when to look at the rows of one event next: one of them drives it on."""
     looks: dict[str, datetime | None] = {row.id: None for row in rows}
     driver = next((row for row in rows if not row.is_escalation), None)
     if driver is None and not any(
-        each.drives and each.id not in looks for each in family.originals
+        each.drives and each.id not in looks for each in event.notifications
     ):
         driver = rows[0]
     if driver is not None:
@@ -360,17 +368,17 @@ def _next_look(
     return looks
 
 
-def _members(family: Family) -> list[str]:
-    channels = family.originals[0].channels
-    originals = [notification_id(family.stream, family.event_id, name) for name in channels]
-    return [*originals, *(each.id for each in family.steps)]
+def _members(event: RecordedEvent) -> list[str]:
+    channels = event.notifications[0].channels
+    notifications = [notification_id(event.stream, event.event_id, name) for name in channels]
+    return [*notifications, *(each.id for each in event.steps)]
 
 
-def _recorded(family: Family) -> set[str]:
+def _recorded(event: RecordedEvent) -> set[str]:
     """Return the members whose action Postgres knows."""
-    members: list[Original | Told] = [*family.originals, *family.steps]
+    members: list[EventNotification | EventStep] = [*event.notifications, *event.steps]
     return {each.id for each in members if each.acknowledged_at is not None}
 
 
-def _summary(family: Family) -> str | None:
-    return next((each.summary for each in family.originals if each.summary), None)
+def _summary(event: RecordedEvent) -> str | None:
+    return next((each.summary for each in event.notifications if each.summary), None)

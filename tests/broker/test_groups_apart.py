@@ -15,8 +15,8 @@ from notifier.broker.keys import ACCEPTED, UNREADABLE
 from notifier.broker.leases import Leases
 from notifier.config import Config, RedisSettings
 from notifier.errors import StreamError
-from notifier.escalation.accepted_actions import Actions
 from notifier.escalation.action_recorder import ActionRecorder
+from notifier.escalation.actions import Actions
 from notifier.events.action import Action, Via
 
 ID = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -32,7 +32,7 @@ class Book:
         self.who += [action.who for action in actions]
 
     @asynccontextmanager
-    async def waiting_action(self, **_: object) -> AsyncIterator[None]:
+    async def pending_action(self, **_: object) -> AsyncIterator[None]:
         yield None
 
 
@@ -61,7 +61,7 @@ def recorder(
 
 async def recorded(client: redis.asyncio.Redis, settings: RedisSettings) -> list[str]:
     made, book = recorder(client, settings)
-    while await made.turn() or await made.turn():
+    while await made.step() or await made.step():
         pass
     return book.who
 
@@ -89,7 +89,7 @@ async def test_each_group_records_its_own_actions(
 ):
     for number, (name, each) in enumerate(settings.items()):
         actions = Actions(client, each, remember_seconds=60)
-        await actions.take(Action(f"{ID[:-1]}{number}", "acknowledge", name, "", Via.PAGE, datetime.now(UTC)), None)  # fmt: skip
+        await actions.accept(Action(f"{ID[:-1]}{number}", "acknowledge", name, "", Via.PAGE, datetime.now(UTC)), None)  # fmt: skip
 
     assert await recorded(client, settings["staging"]) == ["staging"]
     assert await recorded(client, settings["notifier"]) == ["notifier"]
@@ -122,13 +122,13 @@ async def test_actions_are_recorded_while_another_program_keeps_the_key_of_unrea
     client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
 ):
     made, book = recorder(client, settings["notifier"])
-    await made.turn()
+    await made.step()
     made, book = recorder(client, settings["notifier"])
     await client.sadd(UNREADABLE, "a")  # type: ignore[misc]
     await client.xadd(ACCEPTED, cast("Any", by("Sara").fields()))
 
     with pytest.raises(StreamError, match=UNREADABLE):
-        await made.turn()
+        await made.step()
 
     assert book.who == ["Sara"]
 

@@ -57,7 +57,7 @@ async def recorded(redis_url: str, database_url: str) -> None:
             group, EscalationRepository(connection), cast("Any", None), cast("Any", None), leases=Leases(group, lease_seconds=15),
             redis_settings=config.redis, announced=lambda: (), now=lambda: datetime.now(UTC),
         )  # fmt: skip
-        while await recorder.turn():
+        while await recorder.step():
             pass
     finally:
         await connection.close()

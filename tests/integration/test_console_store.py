@@ -38,7 +38,7 @@ async def test_an_event_and_its_escalations_are_one_case(
     record(database_url, "e2", "pmo", at=START + timedelta(minutes=1))
     record(database_url, "e3", "pmo", priority="HIGH")
 
-    newer, older = await store.unanswered()
+    newer, older = await store.unacknowledged()
 
     assert (newer.event_id, older.event_id) == ("e2", "e1")
     assert set(older.channels) == {"sre", "devops", "nphies_integration"}
@@ -54,7 +54,7 @@ async def test_an_answer_anywhere_in_the_family_takes_the_event(
     first, _ = record(database_url, "e1", "sre devops")
     answer(database_url, escalate(database_url, "e1", first, 1, "pmo"))
 
-    [event] = await store.unanswered()
+    [event] = await store.unacknowledged()
 
     assert (event.taken_by, event.taken_in) == ("Sara", "pmo")
     assert set(event.channels) == {"sre", "devops"}
@@ -64,7 +64,7 @@ async def test_passing_it_on_by_hand_is_no_answer(database_url: str, store: Cons
     first, _ = record(database_url, "e1", "sre devops")
     answer(database_url, first, "escalate")
 
-    [event] = await store.unanswered()
+    [event] = await store.unacknowledged()
 
     assert event.taken_by is None
     assert event.channels == ("devops",)
@@ -112,7 +112,7 @@ async def test_a_locked_table_holds_no_page_for_long(database_url: str):
         with pytest.raises(StoreError, match="took longer"):
             await store.notifications(Wanted(), limit=1)
         # However many look, few of them wait in Postgres.
-        looks = [store.unanswered() for _ in range(20)]
+        looks = [store.unacknowledged() for _ in range(20)]
         results = await asyncio.gather(*looks, return_exceptions=True)
 
     assert all(isinstance(result, StoreError) for result in results)
@@ -121,4 +121,4 @@ async def test_a_locked_table_holds_no_page_for_long(database_url: str):
 
 async def test_an_older_schema_says_what_to_do(empty_database_url: str):
     with pytest.raises(StoreError, match="notifier migrate up"):
-        await ConsoleRepository(empty_database_url, timeout_seconds=20).unanswered()
+        await ConsoleRepository(empty_database_url, timeout_seconds=20).unacknowledged()

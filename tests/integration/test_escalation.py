@@ -93,7 +93,7 @@ async def test_an_answer_that_postgres_does_not_know_yet_holds_the_chain(
 ):
     [lead] = waiting(database_url, "e1", "pmo")
     async with world(redis_url, database_url) as w:
-        await w.actions.take(
+        await w.actions.accept(
             Action(lead, "acknowledge", "Sara", "", Via.PAGE, datetime.now(UTC)), None
         )
         assert await w.minutes(60) == []
@@ -164,7 +164,7 @@ async def test_what_was_there_before_the_scheduler_wakes_nobody(
 
 
 def test_the_scheduler_s_queries_go_by_index(database_url: str):
-    queries = load_queries("notifier.escalation", "escalations.sql")
+    queries = load_queries("notifier.escalation", "repository.sql")
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, priority, status,"
@@ -175,7 +175,7 @@ def test_the_scheduler_s_queries_go_by_index(database_url: str):
         connection.execute("ANALYZE teams_notifications")
         plan = connection.execute(b"EXPLAIN " + queries["due"], {"limit": 100}).fetchall()
         keys = {"streams": ["s"] * 100, "event_ids": [str(number) for number in range(100)]}
-        members = connection.execute(b"EXPLAIN " + queries["originals"], keys).fetchall()
+        members = connection.execute(b"EXPLAIN " + queries["notifications"], keys).fetchall()
 
     assert "teams_notifications_escalation_due_idx" in str(plan)
     assert "teams_notifications_event_id_idx" in str(members)
@@ -273,7 +273,7 @@ async def test_shorter_times_hold_for_events_that_wait_already(
     async with world(redis_url, database_url) as w:
         shorter = w.config.escalation.MEDIUM.model_copy(update={"after_seconds": 600})
         escalator = w.escalator()
-        await escalator.turn()
+        await escalator.step()
         assert w.published == []
 
         changed = w.config.escalation.model_copy(
@@ -281,7 +281,7 @@ async def test_shorter_times_hold_for_events_that_wait_already(
         )
         w.config = w.config.model_copy(update={"escalation": changed})
         for _ in range(9):
-            await escalator.turn()
+            await escalator.step()
         assert len(w.published) == 3
 
 

@@ -188,7 +188,7 @@ async def test_an_answered_escalation_leaves_no_card_of_its_event_unanswered(
         await ledger.accept(
             [Action(told, "acknowledge", "Sara", "", "page", datetime.now(UTC))]
         )
-        async with ledger.waiting_action() as held:
+        async with ledger.pending_action() as held:
             assert held is not None
             action, work = held
             assert await work.apply(action)
@@ -201,10 +201,10 @@ async def test_an_acknowledgement_whose_entry_was_dropped_is_brought_to_postgres
 ):
     [lead, _] = record(database_url, "e1", "pmo compliance")
     async with world(redis_url, database_url) as w:
-        await w.actions.take(
+        await w.actions.accept(
             Action(lead, "escalate", "Omar", "", Via.PAGE, datetime.now(UTC)), None
         )
-        await w.actions.take(
+        await w.actions.accept(
             Action(lead, "acknowledge", "Sara", "", Via.PAGE, datetime.now(UTC)), None
         )
         answer(database_url, lead, "escalate")
@@ -220,7 +220,7 @@ async def test_an_escalation_by_hand_whose_entry_was_dropped_is_brought_to_postg
 ):
     [lead, _] = record(database_url, "e1", "pmo compliance")
     async with world(redis_url, database_url) as w:
-        await w.actions.take(
+        await w.actions.accept(
             Action(lead, "escalate", "Omar", "", Via.PAGE, datetime.now(UTC)), None
         )
         assert await w.minutes(6) == []

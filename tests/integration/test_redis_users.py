@@ -19,7 +19,7 @@ from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.config import load_config
 from notifier.errors import StreamError
-from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.actions import Actions
 from notifier.events.action import Action, Via
 from notifier.sandbox.servers import Server, start_redis
 from tests.support.commands import command
@@ -198,12 +198,14 @@ async def take_twice(url: str) -> list[str | None]:
         firsts = []
         for who in ("Sara", "Omar"):
             action = Action("n-1", "retry_task", who, "", Via.PAGE, datetime.now(UTC))
-            first = await actions.take(action, {"id": "n-1:retry_task", "action": "retry_task"})
+            first = await actions.accept(
+                action, {"id": "n-1:retry_task", "action": "retry_task"}
+            )
             firsts.append(first.who if first else None)
         await actions.remember_callback("digest")
         assert await actions.callback_seen("digest")
-        assert await actions.first_taken(["n-1", "n-2"]) == {"n-1": "retry_task"}
-        assert await actions.taken("n-1")
+        assert await actions.action_words(["n-1", "n-2"]) == {"n-1": "retry_task"}
+        assert await actions.action_on("n-1")
     finally:
         await close(client)
     return firsts

@@ -12,7 +12,7 @@ import pytest
 
 from notifier.config import load_config
 from notifier.escalation.action_repository import ActionRepository
-from notifier.escalation.unanswered import unacknowledged_critical
+from notifier.escalation.unacknowledged import unacknowledged_critical
 from notifier.ops.trace.repository import TraceRepository
 from notifier.store.database import Connection
 from notifier.web.console.repository import ConsoleRepository, Wanted
@@ -67,8 +67,8 @@ async def notification(url: str) -> object:
     return await ConsoleRepository(url, timeout_seconds=20).notification(ID)
 
 
-async def unanswered(url: str) -> object:
-    return await ConsoleRepository(url, timeout_seconds=20).unanswered()
+async def unacknowledged(url: str) -> object:
+    return await ConsoleRepository(url, timeout_seconds=20).unacknowledged()
 
 
 async def letter_actions(url: str) -> object:
@@ -91,7 +91,7 @@ async def gauge(url: str) -> object:
 
 
 READERS: list[Callable[[str], Awaitable[Any]]] = [
-    facts, notifications, notification, unanswered, letter_actions, journey, gauge,
+    facts, notifications, notification, unacknowledged, letter_actions, journey, gauge,
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import redis
 from notifier.broker.client import close, connect
 from notifier.config import load_config
 from notifier.errors import StreamError
-from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.actions import Actions
 from notifier.sandbox.servers import Server
 from tests.support.commands import notifier
 
@@ -136,7 +136,7 @@ async def test_what_people_do_fails_for_the_reason_that_commands_give():
     actions = Actions(client, settings, remember_seconds=1)
 
     with pytest.raises(StreamError) as raised:
-        await actions.taken("n-1")
+        await actions.action_on("n-1")
 
     await close(client)
     assert str(raised.value) == (

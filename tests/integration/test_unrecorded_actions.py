@@ -130,7 +130,7 @@ def test_what_a_page_shows_is_found_by_index(database_url: str):
         )  # fmt: skip
         for table in ("teams_notifications", "teams_escalations", "teams_actions"):
             connection.execute(f"ANALYZE {table}".encode())
-        query = b"EXPLAIN " + load_queries("notifier.escalation", "actions.sql")["facts"]
+        query = b"EXPLAIN " + load_queries("notifier.escalation", "repository.sql")["facts"]
         plan = connection.execute(query, {"id": str(uuid.uuid4())}).fetchall()
 
     assert "Seq Scan" not in str(plan)

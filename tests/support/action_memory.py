@@ -32,7 +32,7 @@ class Memory:
             raise StoreError("away")
         return self.known.get(notification_id)
 
-    async def take(self, action: Action, request: Any, matter: Matter) -> Action | None:
+    async def accept(self, action: Action, request: Any, matter: Matter) -> Action | None:
         if self.redis_away:
             raise StreamError("away")
         found = [self.first[key] for key in matter.keys if key in self.first]
@@ -45,7 +45,7 @@ class Memory:
             self.requests.append(dict(request))
         return None
 
-    async def acted(self, keys: Sequence[str]) -> list[Action]:
+    async def actions_on(self, keys: Sequence[str]) -> list[Action]:
         return [self.first[key] for key in keys if key in self.first]
 
     async def callback_seen(self, digest: str) -> bool:

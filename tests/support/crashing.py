@@ -15,9 +15,9 @@ from notifier.broker.keys import ACCEPTED
 from notifier.cards.renderer import CardRenderer
 from notifier.cli import main
 from notifier.dead_letters.audit import DeadLetterAudit
-from notifier.escalation.accepted_actions import Actions
 from notifier.escalation.action_recorder import ActionRecorder
-from notifier.escalation.repository import EscalationRepository, Work
+from notifier.escalation.actions import Actions
+from notifier.escalation.repository import EscalationRepository, Transaction
 from notifier.escalation.scheduler import EscalationScheduler
 from notifier.pipeline import intake
 from notifier.pipeline.audit_trail import AuditTrail
@@ -104,18 +104,18 @@ def patch() -> None:
 
 def patch_what_people_do() -> None:
     """Put in the crashes of actions and of what follows when there are none; looks that find nothing are no steps."""
-    work: Any = Work
-    work.take_steps = crashing(
-        Work.take_steps, lambda steps: "escalation take" if steps else ""
+    work: Any = Transaction
+    work.add_steps = crashing(
+        Transaction.add_steps, lambda steps: "escalation take" if steps else ""
     )
-    work.look_again = crashing(
-        Work.look_again, lambda looks: "escalation plan" if looks else ""
+    work.set_next_checks = crashing(
+        Transaction.set_next_checks, lambda looks: "escalation plan" if looks else ""
     )
-    work.apply = crashing(Work.apply, lambda *_: "action apply")
+    work.apply = crashing(Transaction.apply, lambda *_: "action apply")
     escalator: Any = EscalationScheduler
     escalator.look = committing(EscalationScheduler.look, "escalation take")
     actions: Any = Actions
-    actions.take = crashing(Actions.take, lambda *_: "action take")
+    actions.accept = crashing(Actions.accept, lambda *_: "action take")
     ledger: Any = EscalationRepository
     ledger.accept = crashing(
         EscalationRepository.accept, lambda given: "action accept" if given else ""

@@ -13,7 +13,7 @@ from typing import Any
 from notifier.broker.client import connect
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
-from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.actions import Actions
 from notifier.escalation.policy import Matrix
 from notifier.escalation.repository import EscalationRepository
 from notifier.escalation.scheduler import EscalationScheduler

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from notifier.broker.keys import ACCEPTED, callback_key, taken_key
+from notifier.broker.keys import ACCEPTED, action_key, callback_key
 from notifier.cards.renderer import CardRenderer, load_cards
 from notifier.config import assets, load_config
 from notifier.events.action import REQUESTS
@@ -79,5 +79,5 @@ def test_who_took_what_offers_no_action() -> None:
 
 
 def test_all_keys_of_an_action_share_the_cluster_slot_of_the_requests() -> None:
-    keys = (ACCEPTED, taken_key(ORIGINAL), callback_key("x"))
+    keys = (ACCEPTED, action_key(ORIGINAL), callback_key("x"))
     assert {key_slot(key.encode()) for key in keys} == {key_slot(REQUESTS.encode())}

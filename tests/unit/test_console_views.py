@@ -35,7 +35,7 @@ from notifier.web.console.queries import (
     QueryError,
     dead_letter_ref,
 )
-from notifier.web.console.repository import Unanswered
+from notifier.web.console.repository import UnacknowledgedEvent
 from notifier.web.console.streams import StreamsNow
 from notifier.web.console.views import critical_views, dead_letter_view
 
@@ -220,8 +220,8 @@ def test_a_dead_letter_with_broken_fields_can_be_shown():
     assert view.died_at == datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
 
 
-def unanswered(**changes: object) -> Unanswered:
-    event = Unanswered(
+def unacknowledged(**changes: object) -> UnacknowledgedEvent:
+    event = UnacknowledgedEvent(
         "teams:events", "e1", ("nphies_integration",), False, "id", "nphies.api.error", "corr", ("nphies_integration",),
         NOW, None, None, None, None, (),
     )  # fmt: skip
@@ -242,7 +242,7 @@ def test_critical_event_names_who_is_told_next(
 ):
     matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
     [view], _ = critical_views(
-        [unanswered(**changes)], matrix, NOW + timedelta(minutes=minutes)
+        [unacknowledged(**changes)], matrix, NOW + timedelta(minutes=minutes)
     )
     assert view.next is not None
     assert view.next.channel == channel
@@ -253,13 +253,13 @@ def test_critical_event_at_the_end_of_its_chain_or_answered_has_no_next():
     matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
     steps = ((1, "devops", NOW), (2, "sre", NOW))
     waiting, taken = critical_views(
-        [unanswered(steps=steps), unanswered(taken_by="Sara")], matrix, NOW
+        [unacknowledged(steps=steps), unacknowledged(taken_by="Sara")], matrix, NOW
     )
     assert [view.next for view in waiting] == [None]
     assert waiting[0].told == ("devops", "sre")
     assert [view.event.taken_by for view in taken] == ["Sara"]
     disabled = replace(matrix, enabled=False)
-    [view], _ = critical_views([unanswered()], disabled, NOW)
+    [view], _ = critical_views([unacknowledged()], disabled, NOW)
     assert view.next is None
 
 

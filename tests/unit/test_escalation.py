@@ -29,9 +29,13 @@ NOON = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)  # a Tuesday, 12:00 in Riyadh
 
 
 def case(
-    priority: str, channels: str, *steps: Step, since: datetime = NOON, answered: bool = False
+    priority: str,
+    channels: str,
+    *steps: Step,
+    since: datetime = NOON,
+    acknowledged: bool = False,
 ) -> Case:
-    return Case(Priority(priority), since, tuple(channels.split()), steps, answered)
+    return Case(Priority(priority), since, tuple(channels.split()), steps, acknowledged)
 
 
 def told(case_: Case, until: datetime, matrix: Matrix = MATRIX) -> list[tuple[int, str]]:
@@ -52,7 +56,7 @@ def told(case_: Case, until: datetime, matrix: Matrix = MATRIX) -> list[tuple[in
                     case_.since,
                     case_.channels,
                     (*case_.steps, step),
-                    answered=False,
+                    acknowledged=False,
                 )
                 found.append((int((now - case_.since).total_seconds() // 60), decision.channel))
     return found
@@ -118,9 +122,9 @@ def test_after_an_outage_the_steps_keep_their_distance():
     )
 
 
-def test_what_is_answered_or_old_is_left_alone():
+def test_what_is_acknowledged_or_old_is_left_alone():
     later = NOON + timedelta(hours=1)
-    assert MATRIX.decide(case("CRITICAL", "pmo", answered=True), later) == Finished()
+    assert MATRIX.decide(case("CRITICAL", "pmo", acknowledged=True), later) == Finished()
     assert MATRIX.decide(case("CRITICAL", "pmo"), NOON + timedelta(days=8)) == Finished()
 
 
@@ -149,7 +153,7 @@ moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.
 def test_every_chain_ends_each_channel_is_told_once_and_looking_twice_changes_nothing(
     priority: Priority, channels: list[str], since: datetime, delay: int
 ):
-    event = Case(priority, since, tuple(channels), (), answered=False)
+    event = Case(priority, since, tuple(channels), (), acknowledged=False)
     now = since + timedelta(seconds=delay)
     assert MATRIX.decide(event, now) == MATRIX.decide(event, now)
     steps = told(event, since + timedelta(days=30))
@@ -175,14 +179,14 @@ def test_whenever_it_is_looked_at_no_step_comes_early(
     for wait in minutes:
         now += timedelta(minutes=wait)
         decision = MATRIX.decide(
-            Case(priority, since, tuple(channels), steps, answered=False), now
+            Case(priority, since, tuple(channels), steps, acknowledged=False), now
         )
         if isinstance(decision, Escalate):
             assert rule is not None
             base = steps[-1].at if steps else since
             assert now - base >= timedelta(seconds=rule.after_seconds)
             assert decision.step == len(steps) + 1
-            assert decision.look_again > now
+            assert decision.next_check > now
             steps = (*steps, Step(decision.step, decision.channel, now))
         elif isinstance(decision, Wait):
             assert decision.until > now

@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from notifier.broker import keys
 from notifier.broker.client import Client, redis_errors
-from notifier.broker.keys import ACCEPTED, taken_key
+from notifier.broker.keys import ACCEPTED, action_key
 from notifier.config import RedisSettings
 from notifier.events.action import REQUESTS
 
@@ -104,7 +104,7 @@ def _keys(streams: Sequence[str], group: str) -> list[tuple[str, str]]:
         ("~teams:rate:*", keys.rate(_NOBODY, group)),
         ("~teams:pause:*", keys.pause(_NOBODY, group)),
         (f"~{REQUESTS}", REQUESTS),
-        (f"~{ACCEPTED.rpartition(':')[0]}:*", taken_key(_NOBODY)),
+        (f"~{ACCEPTED.rpartition(':')[0]}:*", action_key(_NOBODY)),
     ]
 
 

@@ -12,7 +12,7 @@ from notifier.broker.errors import stream_error
 from notifier.broker.search import StreamSearch
 from notifier.config import Config, DatabaseSettings, RedisSettings
 from notifier.errors import NotifierError, StoreError, StreamError
-from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.actions import Actions
 from notifier.ops.trace.assembly import assemble, events_revived, identities, revivals_of
 from notifier.ops.trace.causes import causes_of
 from notifier.ops.trace.models import Looked, TraceResult
@@ -84,7 +84,7 @@ class TraceSearch:
         known = [(row.stream, row.entry_id) for row in recorded.rows]
         await look_through(search, self._peek, known)
         for notification_id in list(identities(recorded, search.sightings))[: search.limit]:
-            action = await self._actions.taken(notification_id)
+            action = await self._actions.action_on(notification_id)
             # What somebody did on another card of the event is known under this one's id too.
             if action is not None and action.notification_id == notification_id:
                 search.sightings.taken[notification_id] = action

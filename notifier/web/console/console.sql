@@ -42,7 +42,7 @@ FROM teams_escalations WHERE stream = %(stream)s AND event_id = %(event_id)s
 ORDER BY step
 LIMIT 50;
 
--- name: unanswered
+-- name: unacknowledged
 -- By event: a chain of escalations belongs to the event, and so does its answer. Rows of an escalation count for what it escalates.
 WITH waiting AS (
     SELECT n.id, n.channel, n.sent_at, n.status, coalesce(e.stream, n.stream) AS stream, coalesce(e.event_id, n.event_id) AS event_id

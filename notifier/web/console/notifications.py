@@ -113,7 +113,7 @@ class NotificationPages:
     async def critical(self, request: web.Request) -> web.Response:
         """List the critical events that somebody has yet to acknowledge."""
         config = self._parts.config()
-        found = await known("Postgres", self._parts.store.unanswered())
+        found = await known("Postgres", self._parts.store.unacknowledged())
         waiting, taken = (
             ([], [])
             if isinstance(found, Away)

@@ -15,7 +15,7 @@ from notifier.telemetry.durations import duration
 from notifier.telemetry.health import ChannelState, Readiness, ServerState
 from notifier.web.console.pages import Pages
 from notifier.web.console.parts import Away, ConsoleDependencies, known
-from notifier.web.console.repository import Unanswered
+from notifier.web.console.repository import UnacknowledgedEvent
 from notifier.web.console.streams import StreamsNow, StreamsReader
 
 REFRESH_CHOICES = (5, 10, 30)
@@ -171,7 +171,7 @@ class OverviewPage:
         readiness, streams, critical, sent = await asyncio.gather(
             parts.readiness(),
             known("Redis", self._streams.read()),
-            known("Postgres", parts.store.unanswered()),
+            known("Postgres", parts.store.unacknowledged()),
             known("Postgres", parts.store.sent_lately()),
         )
         lanes: Sequence[LaneRow] | Away
@@ -198,5 +198,5 @@ class OverviewPage:
         )
 
 
-def _open(events: Sequence[Unanswered]) -> int:
+def _open(events: Sequence[UnacknowledgedEvent]) -> int:
     return sum(event.taken_by is None for event in events)

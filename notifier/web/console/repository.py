@@ -20,7 +20,7 @@ from notifier.store.queries import load_queries
 _QUERIES = load_queries(__package__, "console.sql")
 _MOST_CONNECTIONS = 3
 """However many people look at once, Postgres has connections left for the stages."""
-_MOST_UNANSWERED = 500
+_MOST_UNACKNOWLEDGED = 500
 
 Row = tuple[Any, ...]
 
@@ -113,7 +113,7 @@ class RecordedWhole:
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class UnacknowledgedEvent:
     """A critical event that at least one channel has not acknowledged."""
 
     stream: str
@@ -191,11 +191,11 @@ class ConsoleRepository:
             rows = await _all(connection, "card", {"id": notification_id})
         return (rows[0][0], rows[0][1]) if rows else None
 
-    async def unanswered(self) -> list[Unanswered]:
+    async def unacknowledged(self) -> list[UnacknowledgedEvent]:
         """Return the critical events that some channel has not acknowledged, newest first, of the latest rows only."""
         async with self._connected() as connection:
-            rows = await _all(connection, "unanswered", {"limit": _MOST_UNANSWERED})
-        return [_unanswered(row) for row in rows]
+            rows = await _all(connection, "unacknowledged", {"limit": _MOST_UNACKNOWLEDGED})
+        return [_unacknowledged(row) for row in rows]
 
     async def sent_lately(self) -> Mapping[str, int]:
         """Return how many notifications each channel took within the last minute."""
@@ -242,7 +242,9 @@ async def _all(
     return await (await connection.execute(_QUERIES[query], values)).fetchall()
 
 
-def _unanswered(row: Row) -> Unanswered:
+def _unacknowledged(row: Row) -> UnacknowledgedEvent:
     channels = tuple(dict.fromkeys(row[2]))
     steps = tuple(zip(row[13], row[14], row[15], strict=True))
-    return Unanswered(*(*row[:2], channels, *row[3:7], tuple(row[7]), *row[8:13], steps))
+    return UnacknowledgedEvent(
+        *(*row[:2], channels, *row[3:7], tuple(row[7]), *row[8:13], steps)
+    )

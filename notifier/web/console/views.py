@@ -11,7 +11,7 @@ from notifier.dead_letters.listing import Listed
 from notifier.escalation.policy import Case, Escalate, Finished, Matrix, Step, Wait, chain_of
 from notifier.events.entry import Priority
 from notifier.web.console.queries import DeadLetterRef
-from notifier.web.console.repository import Unanswered
+from notifier.web.console.repository import UnacknowledgedEvent
 
 _SHOWN_DETAIL = 400
 
@@ -103,7 +103,7 @@ class NextStep:
 class CriticalView:
     """A critical event that some channel has not acknowledged."""
 
-    event: Unanswered
+    event: UnacknowledgedEvent
     told: tuple[str, ...]
     """Channels that were told in escalations so far."""
     next: NextStep | None
@@ -111,7 +111,7 @@ class CriticalView:
 
 
 def critical_views(
-    events: Sequence[Unanswered], matrix: Matrix, now: datetime
+    events: Sequence[UnacknowledgedEvent], matrix: Matrix, now: datetime
 ) -> tuple[list[CriticalView], list[CriticalView]]:
     """Return the events that nobody has taken, and those that another channel has."""
     views = [_critical(event, matrix, now) for event in events]
@@ -121,7 +121,7 @@ def critical_views(
     )
 
 
-def _critical(event: Unanswered, matrix: Matrix, now: datetime) -> CriticalView:
+def _critical(event: UnacknowledgedEvent, matrix: Matrix, now: datetime) -> CriticalView:
     told = tuple(dict.fromkeys(channel for _, channel, _ in event.steps))
     if event.taken_by is not None or not matrix.enabled:
         return CriticalView(event, told, None)
@@ -131,7 +131,7 @@ def _critical(event: Unanswered, matrix: Matrix, now: datetime) -> CriticalView:
         event.since,
         channels,
         tuple(Step(*step) for step in event.steps),
-        answered=False,
+        acknowledged=False,
     )
     following: NextStep | None
     match matrix.decide(case, now):

@@ -13,10 +13,10 @@ from aiohttp.typedefs import Middleware
 
 from notifier.errors import TokenError, UnreachableError
 from notifier.escalation.acknowledge import (
+    Accepted,
     ActionService,
-    AlreadyTaken,
+    AlreadyActed,
     NotNow,
-    Recorded,
     Situation,
 )
 from notifier.events.action import ESCALATE, MAX_WHO, WORK, Action, Via, clean_line, clean_note
@@ -148,7 +148,7 @@ class _ActionPages:
             return _many(request, wait)
         situation = await self._parts.desk.situation(claim.notification_id, claim.event_key)
         view = self._view(request, situation)
-        first = situation.taken
+        first = situation.first
         if first is None and claim.action == ESCALATE:
             first = situation.escalated_before
         if first is not None:
@@ -188,7 +188,7 @@ class _ActionPages:
         note = clean_note(form.get("note", ""))
         situation = await self._parts.desk.situation(claim.notification_id, claim.event_key)
         view = self._view(request, situation)
-        if not who and situation.taken is None:
+        if not who and situation.first is None:
             entered = Form(user, note, name_missing=True)
             html = action_page(
                 claim.action,
@@ -206,10 +206,10 @@ class _ActionPages:
     async def _acted(self, action: Action, situation: Situation, view: View) -> web.Response:
         facts = situation.facts
         match await self._parts.desk.act(action, situation):
-            case Recorded(taken):
-                return _page(done_page(taken, action.notification_id, facts, view))
-            case AlreadyTaken(taken):
-                html = taken_page(taken, action.notification_id, facts, view, tried=True)
+            case Accepted(first):
+                return _page(done_page(first, action.notification_id, facts, view))
+            case AlreadyActed(first):
+                html = taken_page(first, action.notification_id, facts, view, tried=True)
                 return _page(html, 409)
             case NotNow():
                 return _page(message_page("not_now", view.lang), 503)

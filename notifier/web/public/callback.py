@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from notifier.errors import UnreachableError
-from notifier.escalation.acknowledge import ActionService, NotNow, Recorded
+from notifier.escalation.acknowledge import Accepted, ActionService, NotNow
 from notifier.events.action import MAX_NOTE, MAX_WHO, Action, Via, clean_line, clean_note
 from notifier.web.http.clients import Clients
 from notifier.web.http.connections import UNREADABLE
@@ -240,21 +240,21 @@ class _Callback:
 
     async def _acted(self, action: Action) -> tuple[int, dict[str, str]]:
         situation = await self._parts.desk.situation(action.notification_id)
-        if situation.facts is None and not situation.facts_away and situation.taken is None:
+        if situation.facts is None and not situation.facts_away and situation.first is None:
             return 404, {
                 "error": "There is no such notification, or it is not recorded yet. Check the id, or try again in a minute."
             }
         result = await self._parts.desk.act(action, situation)
         if isinstance(result, NotNow):
             return 503, {"error": "Not possible right now. Try again in a minute."}
-        recorded = isinstance(result, Recorded)
+        recorded = isinstance(result, Accepted)
         return (200 if recorded else 409), {
             "status": "recorded" if recorded else "already_taken",
             "notification_id": action.notification_id,
-            "acknowledged_by": result.taken.who,
-            "acknowledged_at": result.taken.at,
-            "action": result.taken.action,
-            "channel": result.taken.channel,
+            "acknowledged_by": result.first.who,
+            "acknowledged_at": result.first.at,
+            "action": result.first.action,
+            "channel": result.first.channel,
         }
 
     def _fresh(self, timestamp: datetime) -> bool:

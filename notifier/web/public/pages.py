@@ -11,7 +11,7 @@ from html import escape
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from notifier.escalation.acknowledge import Taken
+from notifier.escalation.acknowledge import FirstAction
 from notifier.escalation.action_repository import NotificationFacts
 from notifier.events.action import ESCALATE, MAX_NOTE, MAX_WHO
 from notifier.web.public.words import words_of
@@ -59,7 +59,7 @@ def action_page(
     form: Form,
     view: View,
     *,
-    escalated: Taken | None = None,
+    escalated: FirstAction | None = None,
 ) -> str:
     """Return the page with the facts and the form of one action; it says so if the event was escalated by hand."""
     words = words_of(view.lang)
@@ -78,7 +78,7 @@ def action_page(
 
 
 def done_page(
-    taken: Taken, notification_id: str, facts: NotificationFacts | None, view: View
+    taken: FirstAction, notification_id: str, facts: NotificationFacts | None, view: View
 ) -> str:
     """Return the page that says what was recorded."""
     words = words_of(view.lang)
@@ -90,7 +90,7 @@ def done_page(
 
 
 def taken_page(
-    taken: Taken,
+    taken: FirstAction,
     notification_id: str,
     facts: NotificationFacts | None,
     view: View,
@@ -148,7 +148,7 @@ def _summary(facts: NotificationFacts | None) -> str:
     return f'<p class="lead" dir="auto">{escape(facts.summary)}</p>'
 
 
-def _open(escalated: Taken | None, view: View) -> str:
+def _open(escalated: FirstAction | None, view: View) -> str:
     """Return who escalated an event that nobody has acknowledged yet, and to which channel."""
     if escalated is None:
         return ""
@@ -156,7 +156,7 @@ def _open(escalated: Taken | None, view: View) -> str:
     return f"<p>{text.format(who=_name(escalated.who), to=view.channel(escalated.to))}</p>"
 
 
-def _taken(taken: Taken, view: View) -> str:
+def _taken(taken: FirstAction, view: View) -> str:
     words = words_of(view.lang)
     rows = [
         (words["by"], _name(taken.who)),

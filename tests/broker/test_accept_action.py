@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 import redis.asyncio
 
-from notifier.broker.keys import ACCEPTED, taken_key
+from notifier.broker.keys import ACCEPTED, action_key
 from notifier.config import Config
 from notifier.errors import StreamError
-from notifier.escalation.accepted_actions import Actions
+from notifier.escalation.actions import Actions
 from notifier.events.action import REQUESTS, Action, Matter, Via
 
 AT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
@@ -33,41 +33,41 @@ def by(who: str, of: str, action: str = "acknowledge") -> Action:
 
 async def as_before(client: redis.asyncio.Redis, action: Action) -> None:
     """Settle a notification as the version before did, which knew no events."""
-    await client.hset(taken_key(action.notification_id), mapping=action.fields())  # type: ignore[misc]
+    await client.hset(action_key(action.notification_id), mapping=action.fields())  # type: ignore[misc]
 
 
 async def test_one_action_of_an_event_is_accepted_and_asked_for_once(
     client: redis.asyncio.Redis, actions: Actions
 ):
-    first = await actions.take(by("Sara", A, "retry_task"), REQUEST, matter(A))
-    second = await actions.take(by("Omar", B, "discard_task"), REQUEST, matter(B))
+    first = await actions.accept(by("Sara", A, "retry_task"), REQUEST, matter(A))
+    second = await actions.accept(by("Omar", B, "discard_task"), REQUEST, matter(B))
 
     assert first is None
     assert second is not None
     assert (second.who, second.action, second.notification_id) == ("Sara", "retry_task", A)
     assert await client.xlen(ACCEPTED) == await client.xlen(REQUESTS) == 1
-    assert 0 < await client.ttl(taken_key(EVENT)) <= 1000
+    assert 0 < await client.ttl(action_key(EVENT)) <= 1000
 
 
 async def test_an_escalation_comes_once_and_anything_else_after_it(actions: Actions):
-    assert await actions.take(by("Omar", A, "escalate"), None, matter(A)) is None
-    again = await actions.take(by("Lina", B, "escalate"), None, matter(B))
+    assert await actions.accept(by("Omar", A, "escalate"), None, matter(A)) is None
+    again = await actions.accept(by("Lina", B, "escalate"), None, matter(B))
     assert again is not None
     assert again.who == "Omar"
-    assert await actions.take(by("Sara", A), None, matter(A)) is None
+    assert await actions.accept(by("Sara", A), None, matter(A)) is None
     for action in ("acknowledge", "escalate"):
-        late = await actions.take(by("Lina", B, action), None, matter(B))
+        late = await actions.accept(by("Lina", B, action), None, matter(B))
         assert late is not None
         assert late.who == "Sara"
 
 
 async def test_an_escalation_may_be_escalated_once_more(actions: Actions):
-    assert await actions.take(by("Omar", A, "escalate"), None, matter(A, B)) is None
+    assert await actions.accept(by("Omar", A, "escalate"), None, matter(A, B)) is None
     told = Matter(B, EVENT, (A,), is_escalation=True)
 
-    assert await actions.take(by("Lina", B, "escalate"), None, told) is None
-    assert await actions.take(by("Sara", B, "escalate"), None, told) is not None
-    assert await actions.take(by("Sara", B), None, told) is None
+    assert await actions.accept(by("Lina", B, "escalate"), None, told) is None
+    assert await actions.accept(by("Sara", B, "escalate"), None, told) is not None
+    assert await actions.accept(by("Sara", B), None, told) is None
 
 
 @pytest.mark.parametrize("known", [EVENT, None])
@@ -76,8 +76,8 @@ async def test_what_an_earlier_version_settled_stays_settled(
 ):
     await as_before(client, by("Sara", B))
 
-    first = await actions.take(by("Omar", A), None, matter(A, A, B, event=known))
-    own = await actions.take(by("Omar", B), None, matter(B, event=known))
+    first = await actions.accept(by("Omar", A), None, matter(A, A, B, event=known))
+    own = await actions.accept(by("Omar", B), None, matter(B, event=known))
 
     assert first is not None
     assert own is not None
@@ -85,9 +85,9 @@ async def test_what_an_earlier_version_settled_stays_settled(
 
 
 async def test_an_earlier_version_finds_what_was_settled_under_every_card(actions: Actions):
-    await actions.take(by("Sara", A), None, matter(A, A, B))
+    await actions.accept(by("Sara", A), None, matter(A, A, B))
 
-    assert await actions.first_taken([A, B]) == {A: "acknowledge", B: "acknowledge"}
+    assert await actions.action_words([A, B]) == {A: "acknowledge", B: "acknowledge"}
 
 
 async def test_what_an_earlier_version_escalated_can_be_acknowledged(
@@ -95,11 +95,11 @@ async def test_what_an_earlier_version_escalated_can_be_acknowledged(
 ):
     await as_before(client, by("Omar", A, "escalate"))
 
-    assert await actions.take(by("Sara", A), None, matter(A, A, B)) is None
+    assert await actions.accept(by("Sara", A), None, matter(A, A, B)) is None
 
 
 @pytest.mark.parametrize(
-    "key", [REQUESTS, ACCEPTED, taken_key(A), taken_key(EVENT), taken_key(B)]
+    "key", [REQUESTS, ACCEPTED, action_key(A), action_key(EVENT), action_key(B)]
 )
 async def test_nothing_is_written_when_a_key_has_another_type(
     client: redis.asyncio.Redis, actions: Actions, key: str
@@ -107,7 +107,7 @@ async def test_nothing_is_written_when_a_key_has_another_type(
     await client.set(key, "x")
 
     with pytest.raises(StreamError):
-        await actions.take(by("Sara", A, "retry_task"), REQUEST, matter(A, A, B))
+        await actions.accept(by("Sara", A, "retry_task"), REQUEST, matter(A, A, B))
 
     assert await client.keys("*") == [key.encode()]
 
@@ -121,12 +121,12 @@ async def test_nothing_is_asked_or_accepted_when_the_last_id_of_a_stream_is_used
     await client.xdel(key, last)
 
     with pytest.raises(StreamError):
-        await actions.take(by("Sara", A, "retry_task"), REQUEST, matter(A))
+        await actions.accept(by("Sara", A, "retry_task"), REQUEST, matter(A))
 
     assert await client.xlen(REQUESTS) == await client.xlen(ACCEPTED) == 0
-    assert await client.exists(taken_key(A), taken_key(EVENT)) == 0
+    assert await client.exists(action_key(A), action_key(EVENT)) == 0
     await client.delete(key)
-    assert await actions.take(by("Omar", A, "retry_task"), REQUEST, matter(A)) is None
+    assert await actions.accept(by("Omar", A, "retry_task"), REQUEST, matter(A)) is None
     assert await client.xlen(REQUESTS) == await client.xlen(ACCEPTED) == 1
 
 
@@ -134,13 +134,13 @@ async def test_what_a_later_version_wrote_is_an_action_all_the_same(
     client: redis.asyncio.Redis, actions: Actions
 ):
     await client.hset(
-        taken_key(A), mapping={"who": "Sara", "action": "snooze", "moment": "now"}
+        action_key(A), mapping={"who": "Sara", "action": "snooze", "moment": "now"}
     )  # type: ignore[misc]
     await client.hset(
-        taken_key(B), mapping=by("Omar", B).fields() | {"via": "watch", "new": "1"}
+        action_key(B), mapping=by("Omar", B).fields() | {"via": "watch", "new": "1"}
     )  # type: ignore[misc]
 
-    found = await actions.acted([A, B, EVENT])
+    found = await actions.actions_on([A, B, EVENT])
 
     assert [(each.who, each.action) for each in found] == [
         ("Sara", "snooze"),
@@ -154,12 +154,12 @@ async def test_what_a_later_version_wrote_is_an_action_all_the_same(
 async def test_an_action_whose_time_is_none_is_still_one(
     client: redis.asyncio.Redis, actions: Actions, at: str
 ):
-    await client.hset(taken_key(A), mapping=by("Sara", A).fields() | {"at": at})  # type: ignore[misc]
+    await client.hset(action_key(A), mapping=by("Sara", A).fields() | {"at": at})  # type: ignore[misc]
     await client.hset(
-        taken_key(B), mapping=by("Omar", B).fields() | {"at": "2026-11-24T10:15:00"}
+        action_key(B), mapping=by("Omar", B).fields() | {"at": "2026-11-24T10:15:00"}
     )  # type: ignore[misc]
 
-    found = await actions.acted([A, B])
+    found = await actions.actions_on([A, B])
 
     assert [each.who for each in found] == ["Sara", "Omar"]
     assert min(found, key=lambda each: each.at).who == "Sara"

@@ -11,7 +11,7 @@ import structlog
 
 from notifier.config import Config
 from notifier.errors import StoreError
-from notifier.escalation.unanswered import Unacknowledged, unacknowledged_critical
+from notifier.escalation.unacknowledged import Unacknowledged, unacknowledged_critical
 from notifier.pipeline.stage import Every
 from notifier.store.database import Connection
 from notifier.telemetry import metrics
@@ -23,7 +23,7 @@ _STATEMENT_TIMEOUT_SECONDS = 2.0
 log = structlog.get_logger(__name__)
 
 
-class UnansweredGauge:
+class UnacknowledgedGauge:
     """Asks at most every `interval_seconds`, one question at a time; without an answer there are no such series."""
 
     def __init__(

@@ -9,7 +9,7 @@ import psycopg
 from notifier.store.database import Connection
 from notifier.store.queries import load_queries
 
-_QUERIES = load_queries(__package__, "observed.sql")
+_QUERIES = load_queries(__package__, "repository.sql")
 _COUNTED_AT_MOST = 1_000
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from notifier.broker.client import Client, redis_errors
-from notifier.broker.keys import accepted_stream, callback_key, taken_key
+from notifier.broker.keys import accepted_stream, action_key, callback_key
 from notifier.broker.scripts import Script
 from notifier.config import RedisSettings
 from notifier.events.action import ACKNOWLEDGE, ESCALATE, REQUESTS, Action, Matter, read_action
@@ -28,13 +28,13 @@ class Actions:
         self._url = settings.url
         self._accepted = accepted_stream(settings.group)
         self._remember_seconds = int(remember_seconds)
-        self._take = Script.read(__package__, "take")
+        self._accept = Script.read(__package__, "accept")
 
     def use(self, *, remember_seconds: float) -> None:
         """Remember from now on for another time."""
         self._remember_seconds = int(remember_seconds)
 
-    async def take(
+    async def accept(
         self, action: Action, request: Mapping[str, str] | None, matter: Matter | None = None
     ) -> Action | None:
         """Settle an event by an action on one of its notifications, and ask the claims workers if there is a `request`, in one step.
@@ -57,29 +57,29 @@ class Actions:
         asked = [part for pair in (request or {}).items() for part in pair]
         counts = [self._remember_seconds, once, marked, len(flat)]
         argv = [*map(str, counts), *flat, str(_KEPT_REQUESTS), *asked]
-        keys = [self._accepted, REQUESTS, *map(taken_key, matter.keys)]
+        keys = [self._accepted, REQUESTS, *map(action_key, matter.keys)]
         async with redis_errors(self._client, self._url):
-            reply: Any = await self._take.run(self._client, keys, argv)
+            reply: Any = await self._accept.run(self._client, keys, argv)
         return _action(dict(zip(reply[::2], reply[1::2], strict=True)))
 
-    async def taken(self, notification_id: str) -> Action | None:
+    async def action_on(self, notification_id: str) -> Action | None:
         """Return who acted on a notification, or on its event if this is the event's key. Raises StreamError."""
-        return next(iter(await self.acted([notification_id])), None)
+        return next(iter(await self.actions_on([notification_id])), None)
 
-    async def acted(self, keys: Sequence[str]) -> list[Action]:
+    async def actions_on(self, keys: Sequence[str]) -> list[Action]:
         """Return the actions that are known under these ids of notifications and keys of events. Raises StreamError."""
         pipeline = self._client.pipeline(transaction=False)
         for key in keys:
-            pipeline.hgetall(taken_key(key))
+            pipeline.hgetall(action_key(key))
         async with redis_errors(self._client, self._url):
             found: Any = await pipeline.execute()
         return [action for fields in found if (action := _action(fields)) is not None]
 
-    async def first_taken(self, notification_ids: Sequence[str]) -> dict[str, str]:
+    async def action_words(self, notification_ids: Sequence[str]) -> dict[str, str]:
         """Return the action word by notification, of those that somebody took. Raises StreamError."""
         pipeline = self._client.pipeline(transaction=False)
         for notification_id in notification_ids:
-            pipeline.hget(taken_key(notification_id), "action")
+            pipeline.hget(action_key(notification_id), "action")
         async with redis_errors(self._client, self._url):
             words: Any = await pipeline.execute()
         return {

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families
 
 from notifier.config import Config, load_config
-from notifier.daemon.unanswered import UnansweredGauge
+from notifier.daemon.unacknowledged import UnacknowledgedGauge
 from notifier.telemetry import metrics
 from tests.support.escalation import record
 from tests.support.proxy import Proxy
@@ -33,7 +33,7 @@ async def test_a_postgres_that_hangs_holds_up_no_scrape_and_is_asked_again_later
     async with way.serving():
         url = database_url.replace(f":{parts.port}/", f":{way.port}/")
         config: Config = load_config(None, {"DATABASE_URL": url})
-        gauge = UnansweredGauge(lambda: config, interval_seconds=0)
+        gauge = UnacknowledgedGauge(lambda: config, interval_seconds=0)
         await gauge.observe()
         assert shown()["sre"] == 1
 
