@@ -147,8 +147,8 @@ def _ledger(daemon: Daemon, stack: AsyncExitStack) -> EscalationRepository:
     return EscalationRepository(connection)
 
 
-def _add_loop(daemon: Daemon, part: str, turn: Callable[[], Awaitable[object]]) -> None:
+def _add_loop(daemon: Daemon, part: str, step: Callable[[], Awaitable[object]]) -> None:
     daemon.expect_recording(part)
     daemon.working.append(
-        Loop(part, lambda: run_steps(turn, part=part, stop=daemon.stop, health=daemon.health))
+        Loop(part, lambda: run_steps(step, part=part, stop=daemon.stop, health=daemon.health))
     )

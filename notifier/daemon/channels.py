@@ -44,7 +44,7 @@ class _Way:
 class _Open:
     """One channel at work."""
 
-    gate: ChannelLimiter
+    limiter: ChannelLimiter
     stop: asyncio.Event
     way: _Way | None = None
     sender: WebhookSender | None = None
@@ -55,9 +55,9 @@ class _Open:
 class Channels:
     """The second stage of one process."""
 
-    def __init__(self, daemon: Daemon, settlers: Mapping[str, HopBatcher]) -> None:
+    def __init__(self, daemon: Daemon, hop_batchers: Mapping[str, HopBatcher]) -> None:
         self._daemon = daemon
-        self._settlers = settlers
+        self._hop_batchers = hop_batchers
         self._open: dict[str, _Open] = {}
         total = daemon.config.http.total_connections
         self._connections = total, asyncio.Semaphore(total)
@@ -76,9 +76,9 @@ class Channels:
         return [lane for channel in self._open.values() for lane in channel.lanes]
 
     @property
-    def gates(self) -> list[ChannelLimiter]:
-        """Return the gates of the open channels."""
-        return [channel.gate for channel in self._open.values()]
+    def limiters(self) -> list[ChannelLimiter]:
+        """Return the limiters of the open channels."""
+        return [channel.limiter for channel in self._open.values()]
 
     def start(self, loops: Loops) -> None:
         """Begin to deliver; the lanes' tasks belong to `loops`."""
@@ -106,10 +106,10 @@ class Channels:
         for name in [name for name in self._open if name not in new.config.channels]:
             self._retire(name)
         for name, channel in self._open.items():
-            channel.gate.use(rate_limit=new.config.rate_limit, breaker=new.config.breaker)
+            channel.limiter.use(rate_limit=new.config.rate_limit, breaker=new.config.breaker)
             self._equip(name, channel, new)
             for lane in channel.lanes:
-                lane.use(self._parts(new), channel.sender)
+                lane.use(self._dependencies(new), channel.sender)
         for name in new.config.channels:
             if name not in self._open:
                 self._start(name, self._add(name, new))
@@ -118,33 +118,35 @@ class Channels:
     async def follow_pauses(self) -> None:
         """Learn of the pauses that other processes were asked for, until cancelled."""
         while True:
-            gates = self.gates
+            limiters = self.limiters
             try:
-                pauses = await self._daemon.group.pauses([gate.channel for gate in gates])
-                for gate, seconds in zip(gates, pauses, strict=True):
+                pauses = await self._daemon.group.pauses(
+                    [limiter.channel for limiter in limiters]
+                )
+                for limiter, seconds in zip(limiters, pauses, strict=True):
                     if seconds:
-                        gate.paused_for(seconds)
+                        limiter.paused_for(seconds)
             except UnreachableError:
                 pass  # the stages report it
             await asyncio.sleep(_PAUSE_POLL_SECONDS)
 
     def _add(self, name: str, snapshot: Snapshot) -> _Open:
         stop = asyncio.Event()
-        gate = ChannelLimiter(
+        limiter = ChannelLimiter(
             name,
             self._daemon.group,
-            streams=tuple(self._settlers),
+            streams=tuple(self._hop_batchers),
             rate_limit=snapshot.config.rate_limit,
             breaker=snapshot.config.breaker,
             stop=stop,
             clock=time.monotonic,
         )
-        channel = _Open(gate, stop)
+        channel = _Open(limiter, stop)
         self._equip(name, channel, snapshot)
-        parts = self._parts(snapshot)
+        dependencies = self._dependencies(snapshot)
         channel.lanes = [
-            ChannelDelivery(stream, gate, channel.sender, settler, parts)
-            for stream, settler in self._settlers.items()
+            ChannelDelivery(stream, limiter, channel.sender, hop_batcher, dependencies)
+            for stream, hop_batcher in self._hop_batchers.items()
         ]
         self._open[name] = channel
         for part in self._part_names(name):
@@ -216,15 +218,15 @@ class Channels:
 
     async def _deliver(self, lane: ChannelDelivery, part: str, stop: asyncio.Event) -> None:
         try:
-            await run_steps(lane.turn, part=part, stop=stop, health=self._daemon.health)
+            await run_steps(lane.step, part=part, stop=stop, health=self._daemon.health)
             await _drain(lane, part)
         finally:
             lane.abandon()
 
     def _part_names(self, name: str) -> Iterator[str]:
-        return (f"delivery {stream} {name}" for stream in self._settlers)
+        return (f"delivery {stream} {name}" for stream in self._hop_batchers)
 
-    def _parts(self, snapshot: Snapshot) -> DeliveryDependencies:
+    def _dependencies(self, snapshot: Snapshot) -> DeliveryDependencies:
         daemon, config = self._daemon, snapshot.config
         return DeliveryDependencies(
             daemon.group,

@@ -76,6 +76,6 @@ class Daemon:
         return self.channels.lanes if self.channels is not None else []
 
     @property
-    def gates(self) -> list[ChannelLimiter]:
-        """Return the gates of the channels that this process delivers to."""
-        return self.channels.gates if self.channels is not None else []
+    def limiters(self) -> list[ChannelLimiter]:
+        """Return the limiters of the channels that this process delivers to."""
+        return self.channels.limiters if self.channels is not None else []

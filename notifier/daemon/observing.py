@@ -79,16 +79,18 @@ class Observer:
         # Cleared first: a channel that a reload took away has no series any more.
         for gauge in (metrics.BREAKER_OPEN, metrics.PAUSED_SECONDS, metrics.IN_FLIGHT):
             gauge.clear()
-        gates = {gate.channel: gate for gate in self._daemon.gates}
-        in_hand = dict.fromkeys([*self._daemon.config.channels, *gates], 0)
+        limiters = {limiter.channel: limiter for limiter in self._daemon.limiters}
+        in_flight = dict.fromkeys([*self._daemon.config.channels, *limiters], 0)
         for lane in self._daemon.lanes:
-            in_hand[lane.channel] = in_hand.get(lane.channel, 0) + lane.in_hand
-        for channel, count in in_hand.items():
-            gate = gates.get(channel)
+            in_flight[lane.channel] = in_flight.get(lane.channel, 0) + lane.in_flight
+        for channel, count in in_flight.items():
+            limiter = limiters.get(channel)
             metrics.BREAKER_OPEN.labels(channel).set(
-                gate is not None and not gate.breaker.closed
+                limiter is not None and not limiter.breaker.closed
             )
-            metrics.PAUSED_SECONDS.labels(channel).set(gate.pause_left_seconds if gate else 0)
+            metrics.PAUSED_SECONDS.labels(channel).set(
+                limiter.pause_left_seconds if limiter else 0
+            )
             metrics.IN_FLIGHT.labels(channel).set(count)
 
     async def _observe_redis(self) -> None:

@@ -153,15 +153,15 @@ def _webhooks_missing(daemon: Daemon) -> dict[str, str]:
 
 
 def _channels(daemon: Daemon) -> dict[str, ChannelState]:
-    gates = {gate.channel: gate for gate in daemon.gates}
+    limiters = {limiter.channel: limiter for limiter in daemon.limiters}
     states = {}
     for name, webhook in daemon.secrets.found.items():
         state = daemon.health.components.get(f"channel {name}", "ok")
-        gate = gates.get(name)
+        limiter = limiters.get(name)
         states[name] = ChannelState(
             webhook.state.value,
             "" if state == "ok" else state,
-            "unused" if gate is None else "closed" if gate.breaker.closed else "open",
-            0.0 if gate is None else gate.pause_left_seconds,
+            "unused" if limiter is None else "closed" if limiter.breaker.closed else "open",
+            0.0 if limiter is None else limiter.pause_left_seconds,
         )
     return states

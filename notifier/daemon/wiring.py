@@ -43,7 +43,7 @@ def add_intake(daemon: Daemon) -> None:
             spans=daemon.spans,
         )
         daemon.intakes.append(intake)
-        daemon.working.append(_turning(daemon, intake.turn, f"intake {stream}"))
+        daemon.working.append(_loop(daemon, intake.step, f"intake {stream}"))
 
 
 def _latest(daemon: Daemon) -> datetime:
@@ -53,11 +53,12 @@ def _latest(daemon: Daemon) -> datetime:
 
 def add_delivery(daemon: Daemon, stack: AsyncExitStack) -> None:
     """Add the second stage of every channel and event stream."""
-    settlers = {stream: HopBatcher(daemon.group) for stream in daemon.config.streams}
+    hop_batchers = {stream: HopBatcher(daemon.group) for stream in daemon.config.streams}
     daemon.serving += [
-        Loop(f"outcomes {stream}", settler.run) for stream, settler in settlers.items()
+        Loop(f"outcomes {stream}", hop_batcher.run)
+        for stream, hop_batcher in hop_batchers.items()
     ]
-    channels = Channels(daemon, settlers)
+    channels = Channels(daemon, hop_batchers)
     stack.push_async_callback(channels.close)
     daemon.channels = channels
     daemon.serving.append(Loop("pauses", channels.follow_pauses))
@@ -89,7 +90,7 @@ async def add_recorder(daemon: Daemon, stack: AsyncExitStack) -> None:
         )
         daemon.recorders.append(recorder)
         daemon.expect_recording(f"recorder {stream}")
-        daemon.working.append(_turning(daemon, recorder.turn, f"recorder {stream}"))
+        daemon.working.append(_loop(daemon, recorder.step, f"recorder {stream}"))
 
 
 def _matrix(daemon: Daemon) -> Matrix:
@@ -110,8 +111,8 @@ async def _require_schema(store: AuditTrail) -> None:
         log.warning("database_away", reason=str(exc))
 
 
-def _turning(daemon: Daemon, turn: Callable[[], Awaitable[object]], part: str) -> Loop:
+def _loop(daemon: Daemon, step: Callable[[], Awaitable[object]], part: str) -> Loop:
     daemon.health.expect(part)
     return Loop(
-        part, lambda: run_steps(turn, part=part, stop=daemon.stop, health=daemon.health)
+        part, lambda: run_steps(step, part=part, stop=daemon.stop, health=daemon.health)
     )

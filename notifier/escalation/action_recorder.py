@@ -58,7 +58,7 @@ class ActionRecorder:
         self._now = now
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
         self._apply = Every(_APPLY_SECONDS, time.monotonic)
-        self._in_hand: list[Entry] = []
+        self._in_flight: list[Entry] = []
         self._looked_at_unreadable = False
         self._left: dict[str, tuple[float, float]] = {}
         """Actions that failed: until when they are left, and for how long that is."""
@@ -71,20 +71,20 @@ class ActionRecorder:
 
         Raises:
             StreamError: Redis is away.
-            StoreError: Postgres is away; the batch stays in hand for the next turn.
+            StoreError: Postgres is away; the batch stays in flight for the next step.
         """
-        if not self._in_hand:
-            self._in_hand = [
+        if not self._in_flight:
+            self._in_flight = [
                 entry
                 for entry in await self._next()
                 if self._leases.hold(entry.stream, entry.id)
             ]
-        count = len(self._in_hand)
+        count = len(self._in_flight)
         if count:
-            await self._group.hop(await self._accepted(self._in_hand))
-            for entry in self._in_hand:
+            await self._group.hop(await self._accepted(self._in_flight))
+            for entry in self._in_flight:
                 self._leases.drop(entry.stream, entry.id)
-            self._in_hand = []
+            self._in_flight = []
         if self._apply.due() or count:
             await self.apply_waiting()
         if not self._looked_at_unreadable:

@@ -18,8 +18,8 @@ _LONGEST_SECONDS = 1.0
 """A process dies of what an entry holds at once; what takes longer waits for somebody else."""
 
 
-class TakenOverError(Exception):
-    """Another process has taken the notification over: leave it to that one."""
+class ClaimedError(Exception):
+    """Another process has claimed the notification: leave it to that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class Alone:
 
         Raises:
             StreamError: Redis is away, and this is not to wait for it.
-            TakenOverError: The entry is no longer this process's.
+            ClaimedError: The entry is no longer this process's.
         """
         while True:
             working: asyncio.Future[T] | None = None
             try:
                 async with self.group.trial(self.entry) as ours:
                     if not ours:
-                        raise TakenOverError
+                        raise ClaimedError
                     working = asyncio.ensure_future(work())
                     await asyncio.wait({working}, timeout=_LONGEST_SECONDS)
             except StreamError:

@@ -40,7 +40,7 @@ from notifier.telemetry.tracing import Spans
 
 log = structlog.get_logger(__name__)
 
-_BYTES_IN_HAND = 8 * 2**20
+_BYTES_IN_FLIGHT = 8 * 2**20
 """Of notifications on their way into lanes, and aimed at for one read; an event stands once for each of its channels."""
 _LARGEST_KEPT = 4
 """Times intake.max_event_bytes: what a dead letter keeps whole."""
@@ -80,7 +80,9 @@ class Intake:
         """Read, not decided."""
         self._batch: list[Decision] = []
         """Decided, not hopped."""
-        self._size = BatchSizer(most_bytes=_BYTES_IN_HAND, entry_bytes=settings.max_event_bytes)
+        self._size = BatchSizer(
+            most_bytes=_BYTES_IN_FLIGHT, entry_bytes=settings.max_event_bytes
+        )
 
     def use(
         self,
@@ -96,7 +98,7 @@ class Intake:
         self._settings = settings
         self._signers = signers
 
-    async def turn(self) -> int:
+    async def step(self) -> int:
         """Read one batch and hop it; returns how many entries were read."""
         # A hop goes on when Redis is full; more lanes must not take what deliveries need to empty them.
         await self._group.require_room(self._stream)
@@ -137,14 +139,14 @@ class Intake:
             if not self._batch and self._entries[0].goes_alone(self._redis.max_deliveries):
                 await self._try_alone(self._entries[0])
                 self._entries.popleft()
-                return  # each is a turn: many of them must not look like a stage that hangs
+                return  # each is one step: many of them must not look like a stage that hangs
             if not self._batch:
                 self._decide_batch()
             await self._hop_batch()
 
     def _decide_batch(self) -> None:
         size = read = 0
-        while self._entries and size < _BYTES_IN_HAND:
+        while self._entries and size < _BYTES_IN_FLIGHT:
             entry = self._entries[0]
             fields = entry.fields or {}
             read += size_bytes(fields)

@@ -19,7 +19,7 @@ from notifier.broker.leases import Leases
 from notifier.config import RecorderSettings, RedisSettings
 from notifier.dead_letters.model import RECORDER, Reason, of_entry, poison_detail
 from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
-from notifier.pipeline.alone import Alone, TakenOverError
+from notifier.pipeline.alone import Alone, ClaimedError
 from notifier.pipeline.audit_trail import FirstLook
 from notifier.pipeline.spans import record_spans
 from notifier.pipeline.stage import BatchSizer, Every, in_order, still_there
@@ -33,7 +33,7 @@ _GATHER_SECONDS = 0.05
 _LATEST_SECONDS = 4e9
 """In the year 2096: an id beyond it was made up, and no calendar can hold the highest."""
 
-_BYTES_IN_HAND = 8 * 2**20
+_BYTES_IN_FLIGHT = 8 * 2**20
 _OUTCOME_BYTES = 16_000
 """What one has at first; most have less."""
 
@@ -84,24 +84,24 @@ class Recorder:
         self._now = now
         self._spans = spans
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
-        self._in_hand: list[Entry] = []
+        self._in_flight: list[Entry] = []
         self._most = settings.batch
         self._full = False
         """The last read found as many as it had asked for."""
-        self._size = BatchSizer(most_bytes=_BYTES_IN_HAND, entry_bytes=_OUTCOME_BYTES)
+        self._size = BatchSizer(most_bytes=_BYTES_IN_FLIGHT, entry_bytes=_OUTCOME_BYTES)
 
     def use(self, settings: RecorderSettings) -> None:
         """Go on with other settings from the next batch on."""
         self._settings = settings
 
-    async def turn(self) -> int:
-        """Record one batch; a batch that Postgres could not take stays in hand for the next turn.
+    async def step(self) -> int:
+        """Record one batch; a batch that Postgres could not take stays in flight for the next step.
 
         One that ran into the statement timeout is tried in halves: a whole one would run into it every time. From then on
         batches grow again step by step.
         """
-        if not self._in_hand:
-            self._in_hand = [
+        if not self._in_flight:
+            self._in_flight = [
                 entry
                 for entry in await self._next()
                 if self._leases.hold(entry.stream, entry.id)
@@ -127,19 +127,19 @@ class Recorder:
             # A dead letter, for whose key Redis refuses it; it is tried again after a lease.
             self._claim.later()
             await self._group.put_back(self._keys.outcomes, refused)
-        self._in_hand = self._in_hand[len(entries) :]
+        self._in_flight = self._in_flight[len(entries) :]
         if self._spans is not None:
             record_spans(self._spans, entries, began_ns=began_ns)
         self._most = min(self._settings.batch, self._most + 1 + self._most // 10)
         self._measure(entries)
         log.debug("outcomes_recorded", count=len(entries))
-        if not self._in_hand and not self._full:
+        if not self._in_flight and not self._full:
             await asyncio.sleep(_GATHER_SECONDS)
         return len(entries)
 
     def _batch(self) -> list[Entry]:
         """Return what goes into the next transaction: one that goes alone, or those before the first that does."""
-        entries = self._in_hand[: self._most]
+        entries = self._in_flight[: self._most]
         alone = [each.deliveries >= ALONE for each in entries]
         return entries[: max(1, alone.index(True))] if any(alone) else entries
 
@@ -152,7 +152,7 @@ class Recorder:
             return await self._record(entries)
         try:
             return await Alone(self._group, first).do(partial(self._record, entries))
-        except TakenOverError:
+        except ClaimedError:
             return []
 
     def _measure(self, entries: Sequence[Entry]) -> None:

@@ -1,4 +1,4 @@
-"""What every stage does around its work: turn after turn, through outages, until told to stop."""
+"""What every stage does around its work: step after step, through outages, until told to stop."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ async def sleep_unless_stopped(stop: asyncio.Event, seconds: float) -> bool:
 
 
 async def run_steps(
-    turn: Callable[[], Awaitable[object]], *, part: str, stop: asyncio.Event, health: Health
+    step: Callable[[], Awaitable[object]], *, part: str, stop: asyncio.Event, health: Health
 ) -> None:
-    """Call `turn` until `stop`; while a server is away, wait with growing pauses and say so once.
+    """Call `step` until `stop`; while a server is away, wait with growing pauses and say so once.
 
     Raises:
-        InternalError: A turn has failed unforeseen MOST_UNFORESEEN times in a row.
+        InternalError: A step has failed unforeseen MOST_UNFORESEEN times in a row.
     """
     health.expect(part)
     wait = FIRST_WAIT_SECONDS
@@ -83,7 +83,7 @@ async def run_steps(
         raise_if_cancelled()
         health.beat(part, time.monotonic())
         try:
-            await unless_stray(turn())
+            await unless_stray(step())
         except UnreachableError as exc:
             if health.mark_failed(part, str(exc)):
                 log.warning("stage_waiting", stage=part, reason=str(exc))

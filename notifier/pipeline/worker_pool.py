@@ -17,41 +17,41 @@ class WorkerPool:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         """May be changed; works that have begun are not stopped for it."""
-        self.in_hand = 0
+        self.in_flight = 0
         """Works that have not ended, also those that have not begun."""
         self._waiting: deque[tuple[Work, Callable[[], None]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: deque[Exception] = deque()
         self._most = 0
         self._few = asyncio.Event()
-        """No more are in hand than somebody waits for, or one has failed."""
+        """No more are in flight than somebody waits for, or one has failed."""
 
     def start(self, work: Work, let_go: Callable[[], None] = lambda: None) -> None:
         """Do this work when it is its turn; `let_go` is called if it fails."""
-        self.in_hand += 1
+        self.in_flight += 1
         self._waiting.append((work, let_go))
         self._staff()
 
     async def until_at_most(self, most: int, *, seconds: float | None = None) -> bool:
-        """Wait until no more works are in hand, however long or for so many seconds; tell whether it is so.
+        """Wait until no more works are in flight, however long or for so many seconds; tell whether it is so.
 
         Raises what a work raised; of several that failed each call raises one.
         """
         self._most = most
         try:
             async with asyncio.timeout(seconds):
-                while self.in_hand > most and not self._failed:
+                while self.in_flight > most and not self._failed:
                     self._few.clear()
                     await self._few.wait()
         except TimeoutError:
             pass
         if self._failed:
             raise self._failed.popleft()
-        return self.in_hand <= most
+        return self.in_flight <= most
 
     def abandon(self) -> None:
         """Cancel what has begun and forget the rest."""
-        self.in_hand -= len(self._waiting)
+        self.in_flight -= len(self._waiting)
         self._waiting.clear()
         for task in self._tasks:
             task.cancel()
@@ -73,8 +73,8 @@ class WorkerPool:
                 self._failed.append(exc)
                 self._few.set()
             finally:
-                self.in_hand -= 1
-                if self.in_hand <= self._most:
+                self.in_flight -= 1
+                if self.in_flight <= self._most:
                     self._few.set()
 
     def _left(self, task: asyncio.Task[None]) -> None:

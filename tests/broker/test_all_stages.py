@@ -35,10 +35,10 @@ async def test_events_become_cards_and_records_and_nothing_is_left_behind(
     await group.ensure([STREAM, KEYS.outcomes])
     await publish(client, [calm(number) for number in range(3)])
 
-    await stages.intake(group).turn()
+    await stages.intake(group).step()
     async with stages.lane(webhook_receiver.url("sre"), group=group, in_flight=1) as lane:
         await lane.step()
-    await stages.recorder(records, group).turn()
+    await stages.recorder(records, group).step()
 
     assert records.statuses == [
         ("n0", "dead_lettered"), ("n1", "delivered"), ("n2", "delivered"),

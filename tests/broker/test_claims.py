@@ -182,8 +182,8 @@ async def test_batch_whose_hop_failed_is_hopped_again_at_once(
 
     for _ in range(sum(fails)):
         with pytest.raises(StreamError):
-            await intake.turn()
-    await intake.turn()
+            await intake.step()
+    await intake.step()
 
     assert await ids(client, NORMAL) == [f"n{number}" for number in range(4)]
 
@@ -372,7 +372,7 @@ async def test_claimed_notification_that_its_owner_ends_after_all_is_not_posted(
     async with stages.lane(webhook_receiver.url("sre")) as lane:
         [entry_id] = await stages.put(*notifications(1))
         await leave_in_flight(broker, NORMAL, 1)
-        await lane.delivery.turn()
+        await lane.delivery.step()
         # What is claimed is asked for when it begins and again right before its post.
         await owner.hop([Move(NORMAL, entry_id)])
         await lane.delivery.drain()

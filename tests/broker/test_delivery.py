@@ -195,7 +195,7 @@ async def test_what_waits_for_a_connection_when_the_daemon_stops_is_left_to_othe
     _, waiting = await stages.put(*notifications(2))
     webhook_receiver.hold()
     async with stages.lane(url, connections=1) as lane:
-        await lane.delivery.turn()
+        await lane.delivery.step()
         await webhook_receiver.wait_for(1)
         lane.stop.set()
         webhook_receiver.release()
@@ -211,7 +211,7 @@ async def test_what_another_process_claimed_while_it_waited_for_a_connection_is_
     _, waiting = await stages.put(*notifications(2))
     webhook_receiver.hold()
     async with stages.lane(url, connections=1, lease_seconds=0.001) as lane:
-        await lane.delivery.turn()
+        await lane.delivery.step()
         await webhook_receiver.wait_for(1)
         await client.xclaim(NORMAL, "notifier", "other", 0, [waiting])
         webhook_receiver.release()
@@ -285,7 +285,7 @@ async def test_outcome_is_kept_until_redis_is_back(
     await stages.put(ONE)
     webhook_receiver.hold()
     async with stages.lane(url, group=group) as lane:
-        await lane.delivery.turn()
+        await lane.delivery.step()
         await webhook_receiver.wait_for(1)
         await broker.go_away()
         webhook_receiver.release()

@@ -38,7 +38,7 @@ async def test_event_goes_to_the_lane_of_each_of_its_channels_and_stays_in_its_s
 ):
     await publish(client, [{**calm(1), "stakeholders": "sre,devops"}])
 
-    assert await stages.intake(group).turn() == 1
+    assert await stages.intake(group).step() == 1
 
     assert await ids(client, NORMAL) == await ids(client, DEVOPS) == ["n1"]
     assert await client.xlen(STREAM) == 1
@@ -50,7 +50,7 @@ async def test_urgent_and_other_events_go_to_lanes_of_their_own(
 ):
     await publish(client, [calm(1), {**calm(2), "priority": "CRITICAL"}])
 
-    await stages.intake(group).turn()
+    await stages.intake(group).step()
 
     assert (await ids(client, URGENT), await ids(client, NORMAL)) == (["n2"], ["n1"])
 
@@ -129,7 +129,7 @@ async def test_event_that_no_process_survives_is_buried_as_poison(
     [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
     await stages.die_of(STREAM, entry.id, times=stages.config.redis.max_deliveries)
 
-    await stages.intake(group).turn()
+    await stages.intake(group).step()
 
     [letter] = await stages.dead_letters()
     assert letter["reason"] == "poison"
@@ -145,7 +145,7 @@ async def test_event_of_its_last_try_is_still_sent(
     [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
     await stages.die_of(STREAM, entry.id, times=stages.config.redis.max_deliveries - 1)
 
-    await stages.intake(group).turn()
+    await stages.intake(group).step()
 
     assert await ids(client, NORMAL) == ["n1"]
 
@@ -170,7 +170,7 @@ async def test_entry_that_goes_nowhere_is_buried_with_its_reason_and_its_fields(
 ):
     [entry_id] = await publish(client, [fields])
 
-    await stages.intake(group).turn()
+    await stages.intake(group).step()
 
     [letter] = await stages.dead_letters()
     assert (letter["reason"], letter["stage"]) == (reason, "intake")
@@ -184,7 +184,7 @@ async def test_channel_that_is_unknown_is_buried_and_the_known_one_is_served(
 ):
     await publish(client, [{**calm(1), "stakeholders": "sre,nobody"}])
 
-    await stages.intake(group).turn()
+    await stages.intake(group).step()
 
     assert await ids(client, NORMAL) == ["n1"]
     [letter] = await stages.dead_letters()
@@ -197,7 +197,7 @@ async def test_event_without_a_known_signature_is_buried_where_signatures_are_re
 ):
     await publish(client, [calm(1), {**calm(2), "signature": f"claims-api:{'0' * 64}"}])
 
-    await stages.intake(group, signers=Signers(required=True)).turn()
+    await stages.intake(group, signers=Signers(required=True)).step()
 
     letters = await stages.dead_letters()
     assert [letter["reason"] for letter in letters] == ["unsigned", "unsigned"]
@@ -217,7 +217,7 @@ async def test_an_escalation_that_notifier_did_not_sign_is_buried_though_none_ne
 ):
     await publish(client, [ESCALATION, sign_own(OWN, STREAM, {**ESCALATION, "id": "e1"})])
 
-    await stages.intake(group, signers=Signers(required=False, own=OWN)).turn()
+    await stages.intake(group, signers=Signers(required=False, own=OWN)).step()
 
     [letter] = await stages.dead_letters()
     assert (letter["reason"], letter["event_type"]) == ("unsigned", "notifier.escalation")
@@ -231,7 +231,7 @@ async def test_poison_that_nobody_signed_stays_unsigned_so_that_no_replay_vouche
     [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
     await stages.die_of(STREAM, entry.id, times=stages.config.redis.max_deliveries)
 
-    await stages.intake(group, signers=Signers(required=True)).turn()
+    await stages.intake(group, signers=Signers(required=True)).step()
 
     assert [letter["reason"] for letter in await stages.dead_letters()] == ["unsigned"]
 
@@ -241,7 +241,7 @@ async def test_patient_is_masked_before_an_event_is_in_a_lane(
 ):
     await publish(client, [{**calm(1), "patient_id": "PAT-12345", "note": "of PAT-12345"}])
 
-    await stages.intake(group).turn()
+    await stages.intake(group).step()
 
     [(_, fields)] = await client.xrange(NORMAL)
     assert b"12345" not in fields[b"notification"]
@@ -271,7 +271,7 @@ async def test_nothing_is_lost_while_redis_is_away(
     await publish(client, [calm(1)])
     await broker.go_away()
     with pytest.raises(StreamError):
-        await intake.turn()
+        await intake.step()
     await broker.come_back()
 
     await read_all(intake)
@@ -287,7 +287,7 @@ async def test_events_wait_in_their_stream_while_redis_is_full(
     await client.config_set("maxmemory", 1)
     try:
         with pytest.raises(StreamError, match="is full"):
-            await stages.intake(group).turn()
+            await stages.intake(group).step()
     finally:
         await client.config_set("maxmemory", 0)
 
@@ -300,7 +300,7 @@ async def test_large_events_are_read_a_few_at_a_time(
     intake = stages.intake(group, batch=1000, max_event_bytes=10**6)
     await publish(client, [{**calm(number), "note": "x" * 900_000} for number in range(10)])
 
-    assert 1 <= await intake.turn() <= 8
+    assert 1 <= await intake.step() <= 8
     await read_all(intake)
 
     assert await client.xlen(NORMAL) == 10
@@ -339,7 +339,7 @@ async def test_each_event_that_goes_alone_is_a_turn_of_its_own(
 
     routed = []
     for _ in range(3):
-        await intake.turn()
+        await intake.step()
         routed.append(await client.xlen(NORMAL))
 
     assert routed == [1, 2, 3]

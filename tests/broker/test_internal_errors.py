@@ -207,7 +207,7 @@ async def test_an_event_that_cannot_be_routed_for_an_unforeseen_reason_leaves_th
     group = broker.group("one")
     await group.ensure([STREAM])
     await publish(client, [calm(number) for number in range(3)])
-    await stages.intake(group).turn()
+    await stages.intake(group).step()
 
     [letter] = await stages.dead_letters()
     assert (letter["reason"], letter["stage"]) == ("internal_error", "intake")

@@ -61,7 +61,7 @@ async def test_only_what_is_at_fault_is_buried_and_the_order_is_kept(
     postgres = Postgres(refused=refused, most=BATCH)
     await wait_for_postgres(broker, BATCH)
 
-    await stages.recorder(postgres, batch=BATCH).turn()
+    await stages.recorder(postgres, batch=BATCH).step()
 
     assert postgres.recorded == [number for number in range(BATCH) if number not in refused]
     assert await buried(stages) == sorted(refused)
@@ -74,7 +74,7 @@ async def test_one_at_fault_does_not_cost_a_statement_for_each_of_the_others(
     postgres = Postgres(refused={17}, most=BATCH)
     await wait_for_postgres(broker, BATCH)
 
-    await stages.recorder(postgres, batch=BATCH).turn()
+    await stages.recorder(postgres, batch=BATCH).step()
 
     assert postgres.statements < BATCH / 2
 
@@ -85,18 +85,18 @@ async def test_batch_that_is_too_large_is_recorded_in_parts_and_nothing_is_burie
     postgres = Postgres(refused=set(), most=12)
     await wait_for_postgres(broker, BATCH)
 
-    await stages.recorder(postgres, batch=BATCH).turn()
+    await stages.recorder(postgres, batch=BATCH).step()
 
     assert postgres.recorded == list(range(BATCH))
     assert postgres.statements == 7
     assert await buried(stages) == []
 
 
-async def turns(recorder: Recorder, times: int) -> None:
+async def steps(recorder: Recorder, times: int) -> None:
     """Turn as the daemon does, which tries again what Postgres could not take."""
     for _ in range(times):
         with suppress(StoreError):
-            await recorder.turn()
+            await recorder.step()
 
 
 async def until_empty(client: redis.asyncio.Redis, recorder: Recorder) -> None:
@@ -104,7 +104,7 @@ async def until_empty(client: redis.asyncio.Redis, recorder: Recorder) -> None:
     for _ in range(MOST_TURNS):
         if not await client.xlen(KEYS.outcomes):
             return
-        await turns(recorder, 1)
+        await steps(recorder, 1)
     raise AssertionError("the same outcomes are recorded again and again")
 
 
@@ -127,7 +127,7 @@ async def test_batches_grow_again_once_postgres_is_quick_again(
     postgres = Postgres(refused=set(), most=BATCH, in_time=3)
     recorder = stages.recorder(postgres, batch=BATCH)
     await wait_for_postgres(broker, 200)
-    await turns(recorder, 20)
+    await steps(recorder, 20)
     postgres.in_time = BATCH
     postgres.statements = 0
 
@@ -141,14 +141,14 @@ async def test_outcomes_that_postgres_could_not_take_are_recorded_by_another_pro
     client: redis.asyncio.Redis, broker: Broker, stages: Stages
 ):
     await wait_for_postgres(broker, 3)
-    await turns(stages.recorder(Postgres(refused=set(), most=BATCH, in_time=0)), 1)
+    await steps(stages.recorder(Postgres(refused=set(), most=BATCH, in_time=0)), 1)
     assert await client.xlen(KEYS.outcomes) == 3
     # As if the first process had been silent for longer than a lease.
     entries = [entry_id.decode() for entry_id, _ in await client.xrange(KEYS.outcomes)]
     await broker.group("one").give_up(KEYS.outcomes, entries)
     postgres = Postgres(refused=set(), most=BATCH)
 
-    await stages.recorder(postgres, broker.group("two")).turn()
+    await stages.recorder(postgres, broker.group("two")).step()
 
     assert postgres.recorded == [0, 1, 2]
     assert await client.xlen(KEYS.outcomes) == 0

@@ -14,7 +14,7 @@ from notifier.broker.hop import HopResult, Move
 from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
 from notifier.errors import StreamError
-from notifier.pipeline.delivery import hop_batcher as settling
+from notifier.pipeline.delivery import hop_batcher as hopping
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from tests.support.backlog import (
     BATCH,
@@ -229,8 +229,8 @@ async def test_new_events_are_read_however_many_are_refused_again_and_again(
     await publish(client, [calm(100)])
     intake = stages.intake(group)
 
-    await intake.turn()
-    await intake.turn()
+    await intake.step()
+    await intake.step()
 
     assert await ids(client, NORMAL) == ["n100"]
 
@@ -238,16 +238,16 @@ async def test_new_events_are_read_however_many_are_refused_again_and_again(
 async def test_a_delivery_whose_hop_is_refused_waits_alone(
     client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(settling, "LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(hopping, "LONGEST_WAIT_SECONDS", 0.01)
     group = await join("one")
     first, second = await published(client, group, 2)
     await wrong_type(client, OTHER)
-    settler = HopBatcher(group)
-    running = asyncio.create_task(settler.run())
+    hop_batcher = HopBatcher(group)
+    running = asyncio.create_task(hop_batcher.run())
     reported: list[list[HopResult]] = []
-    refused = asyncio.create_task(settler.settle([move(first, OTHER)], reported.append))
+    refused = asyncio.create_task(hop_batcher.hop([move(first, OTHER)], reported.append))
 
-    await settler.settle([move(second, TARGET)])
+    await hop_batcher.hop([move(second, TARGET)])
 
     assert not refused.done()
     await client.delete(OTHER)

@@ -72,9 +72,9 @@ async def test_no_step_for_a_heavy_event_takes_longer_than_a_moment(
             {"type": event_type, "id": f"e{number}", "stakeholders": "sre", "data": data},
         )
     async with stages.lane(webhook_receiver.url("sre"), group=group, in_flight=1) as lane:
-        await intake.turn()  # what is made once is made now
+        await intake.step()  # what is made once is made now
         with no_long_step() as longest:
-            while await intake.turn():
+            while await intake.step():
                 pass
             for _ in range(3):
                 await lane.step()

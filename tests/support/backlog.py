@@ -32,7 +32,7 @@ async def publish(client: redis.asyncio.Redis, events: list[Event]) -> list[str]
 async def read_all(*intakes: Intake) -> None:
     """Turn each until none has read anything; raise AssertionError if that never ends."""
     for _ in range(MOST_TURNS):
-        if not any([await intake.turn() for intake in intakes]):
+        if not any([await intake.step() for intake in intakes]):
             return
     raise AssertionError("the same entries are read again and again")
 

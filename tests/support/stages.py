@@ -1,4 +1,4 @@
-"""Stages without a process: a test calls turn() itself."""
+"""Stages without a process: a test calls step() itself."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Lane:
 
     async def step(self) -> int:
         """Read one batch and deliver all of it; return how many entries were read."""
-        read = await self.delivery.turn()
+        read = await self.delivery.step()
         await self.delivery.drain()
         return read
 
@@ -117,31 +117,31 @@ class Stages:
         group = group or self.broker.group("one")
         leases = Leases(group, lease_seconds=lease_seconds)
         stop = asyncio.Event()
-        parts = DeliveryDependencies(
+        dependencies = DeliveryDependencies(
             group, leases, CardRenderer(_cards(), config, None),
             config.delivery.model_copy(update=settings),
             config.retry.model_copy(update={"max_retries": retries, "max_delay_seconds": 0.01}),
             config.redis, Health(), now,
         )  # fmt: skip
         unlimited = config.rate_limit.model_copy(update={"requests": 0})
-        gate = ChannelLimiter(
+        limiter = ChannelLimiter(
             "sre", group, streams=(STREAM,), rate_limit=rate_limit or unlimited, breaker=config.breaker, stop=stop, clock=time.monotonic,
         )  # fmt: skip
         http = config.http.model_copy(
             update={"allow_loopback_webhooks": True, "connections_per_host": connections}
         )
         sender = WebhookSender(url, http, keys=_KEYS)
-        settler = HopBatcher(group)
-        delivery = ChannelDelivery(STREAM, gate, sender, settler, parts)
+        hop_batcher = HopBatcher(group)
+        delivery = ChannelDelivery(STREAM, limiter, sender, hop_batcher, dependencies)
         if not self._lanes_made:
             self._lanes_made = True
             await group.ensure(delivery.lanes)
-        settling = asyncio.create_task(settler.run())
+        hopping = asyncio.create_task(hop_batcher.run())
         try:
             yield Lane(delivery, group, leases, stop)
         finally:
             delivery.abandon()
-            settling.cancel()
+            hopping.cancel()
             await sender.close()
 
     def recorder(

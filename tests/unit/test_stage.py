@@ -1,4 +1,4 @@
-"""A loop goes on through whatever a turn raises, says so, and gives up only when nothing else happens any more."""
+"""A loop goes on through whatever a step raises, says so, and gives up only when nothing else happens any more."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from notifier.pipeline.stage import MOST_UNFORESEEN, run_steps
 from notifier.telemetry.health import Health
 
 
-class Turns:
-    """A loop whose turns raise what a test says, then stop."""
+class Steps:
+    """A loop whose steps raise what a test says, then stop."""
 
     def __init__(self, raised: Iterable[Exception | None]) -> None:
         self._raised = iter(raised)
@@ -25,7 +25,7 @@ class Turns:
         self.stop = asyncio.Event()
         self.states: list[str] = []
 
-    async def turn(self) -> None:
+    async def step(self) -> None:
         self.states.append(self.health.components["loop"])
         await asyncio.sleep(0)
         try:
@@ -37,7 +37,7 @@ class Turns:
             raise raised
 
     async def run(self) -> None:
-        await run_steps(self.turn, part="loop", stop=self.stop, health=self.health)
+        await run_steps(self.step, part="loop", stop=self.stop, health=self.health)
 
 
 @pytest.fixture(autouse=True)
@@ -46,37 +46,37 @@ def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_whatever_a_turn_raises_the_loop_goes_on_and_readiness_says_so_meanwhile():
-    turns = Turns([None, LookupError("Sara"), None])
+    steps = Steps([None, LookupError("Sara"), None])
 
-    await turns.run()
+    await steps.run()
 
-    assert [turns.states[1], turns.states[3]] == ["ok", "ok"]
-    assert "LookupError at" not in turns.states[1]
-    assert "LookupError" in turns.states[2]
-    assert "Sara" not in turns.states[2]
+    assert [steps.states[1], steps.states[3]] == ["ok", "ok"]
+    assert "LookupError at" not in steps.states[1]
+    assert "LookupError" in steps.states[2]
+    assert "Sara" not in steps.states[2]
 
 
 async def test_failures_without_a_good_turn_between_them_end_the_loop():
-    turns = Turns([LookupError()] * (MOST_UNFORESEEN - 1) + [None] + [LookupError()] * 100)
+    steps = Steps([LookupError()] * (MOST_UNFORESEEN - 1) + [None] + [LookupError()] * 100)
 
     with pytest.raises(InternalError):
-        await turns.run()
+        await steps.run()
 
-    assert len(turns.states) == 2 * MOST_UNFORESEEN
+    assert len(steps.states) == 2 * MOST_UNFORESEEN
 
 
 async def test_a_server_that_is_away_never_ends_a_loop():
-    turns = Turns([StreamError("away")] * (3 * MOST_UNFORESEEN))
+    steps = Steps([StreamError("away")] * (3 * MOST_UNFORESEEN))
 
-    await turns.run()
+    await steps.run()
 
-    assert len(turns.states) == 3 * MOST_UNFORESEEN + 1
+    assert len(steps.states) == 3 * MOST_UNFORESEEN + 1
 
 
 async def test_a_loop_that_is_to_end_ends_though_something_has_swallowed_that():
     """asyncio.wait_for() did before Python 3.12."""
 
-    async def turn() -> None:
+    async def step() -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -85,7 +85,7 @@ async def test_a_loop_that_is_to_end_ends_though_something_has_swallowed_that():
 
     begun = asyncio.Event()
     task = asyncio.create_task(
-        run_steps(turn, part="loop", stop=asyncio.Event(), health=Health())
+        run_steps(step, part="loop", stop=asyncio.Event(), health=Health())
     )
     await begun.wait()
     task.cancel()
@@ -99,12 +99,12 @@ async def test_a_loop_that_waits_for_a_slow_server_counts_as_alive_and_one_that_
     health, stop = Health(), asyncio.Event()
     answers, never = asyncio.Event(), asyncio.Event()
 
-    async def turn() -> None:
+    async def step() -> None:
         async with redis_errors(cast("Any", None), "redis://away.invalid"):
             await answers.wait()
         await never.wait()
 
-    task = asyncio.create_task(run_steps(turn, part="loop", stop=stop, health=health))
+    task = asyncio.create_task(run_steps(step, part="loop", stop=stop, health=health))
     await asyncio.sleep(0)
     watchdog = 120.0
     later = time.monotonic() + 2 * watchdog
@@ -126,11 +126,11 @@ async def test_what_an_ended_loop_started_is_not_watched_any_more():
         async with redis_errors(cast("Any", None), "redis://away.invalid"):
             pass
 
-    async def turn() -> None:
+    async def step() -> None:
         left.append(asyncio.create_task(work()))
         stop.set()
 
-    await run_steps(turn, part="loop", stop=stop, health=health)
+    await run_steps(step, part="loop", stop=stop, health=health)
     goes_on.set()
     await left[0]
 
@@ -138,19 +138,19 @@ async def test_what_an_ended_loop_started_is_not_watched_any_more():
 
 
 async def test_a_cancellation_that_nobody_asked_for_is_a_failure_as_any_other():
-    turns = 0
+    steps = 0
     stop = asyncio.Event()
 
-    async def turn() -> None:
-        nonlocal turns
-        turns += 1
-        if turns == 3:
+    async def step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
             stop.set()
-        if turns == 1:
+        if steps == 1:
             cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             cancelled.cancel()
             await cancelled
 
-    await run_steps(turn, part="loop", stop=stop, health=Health())
+    await run_steps(step, part="loop", stop=stop, health=Health())
 
-    assert turns == 3
+    assert steps == 3

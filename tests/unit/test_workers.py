@@ -50,9 +50,9 @@ async def test_no_more_than_the_limit_at_a_time_and_in_order() -> None:
     assert yard.begun == ["a", "b", "c"]
     await yard.end("a", "c")
     assert yard.begun == ["a", "b", "c", "d", "e"]
-    assert workers.in_hand == 2
+    assert workers.in_flight == 2
     await yard.end("d", "e")
-    assert workers.in_hand == 0
+    assert workers.in_flight == 0
 
 
 async def test_work_that_comes_as_the_last_one_ends_is_done_too() -> None:
@@ -190,7 +190,7 @@ async def test_what_is_abandoned_ends_and_the_rest_never_begins() -> None:
     await settled()
     workers.abandon()
     await settled()
-    assert (yard.begun, yard.ended, workers.in_hand) == (["a"], [], 0)
+    assert (yard.begun, yard.ended, workers.in_flight) == (["a"], [], 0)
     assert await workers.until_at_most(0)
 
 
@@ -214,4 +214,4 @@ async def test_a_work_that_fails_or_is_cancelled_by_a_library_lets_go_and_one_th
     await settled()
 
     assert let_go == ["stray", "failed"]
-    assert workers.in_hand == 0
+    assert workers.in_flight == 0

@@ -51,7 +51,7 @@ class HopBatcher:
         self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
 
-    async def settle(self, moves: Sequence[Move], report: Report | None = None) -> None:
+    async def hop(self, moves: Sequence[Move], report: Report | None = None) -> None:
         """Hop entries in one step; returns when it has happened, however long Redis is away or refuses one.
 
         What fails for another reason is raised here, and only here: moves that others settle hop without it.
@@ -77,22 +77,22 @@ class HopBatcher:
             if not self._waiting:
                 self._filled.clear()
             try:
-                await self._settle(batch)
+                await self._hop_all(batch)
             except BaseException:
                 # Whoever runs this again hops them again, also after a cancellation that a library let out: what has moved does not move twice.
                 self._waiting[:0] = [each for each in batch if not each.done.done()]
                 self._filled.set()
                 raise
 
-    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+    async def _hop_all(self, batch: Sequence[_Waiting]) -> None:
         try:
             results = iter(await self._hop([move for each in batch for move in each.left]))
         except Exception as exc:
             log_unforeseen("hop_failed", exc, notifications=len(batch))
             if len(batch) > 1:
                 half = len(batch) // 2
-                await self._settle(batch[:half])
-                await self._settle(batch[half:])
+                await self._hop_all(batch[:half])
+                await self._hop_all(batch[half:])
             elif not batch[0].done.done():
                 batch[0].done.set_exception(exc)
             return

@@ -23,7 +23,7 @@ from notifier.errors import StreamError
 from notifier.events.digest import digest_of, gather, kind_of
 from notifier.events.notification import Notification
 from notifier.events.outcome import Attempts
-from notifier.pipeline.alone import Alone, TakenOverError
+from notifier.pipeline.alone import Alone, ClaimedError
 from notifier.pipeline.delivery.decoding import decoded
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
@@ -74,58 +74,58 @@ class ChannelDelivery:
     def __init__(
         self,
         stream: str,
-        gate: ChannelLimiter,
+        limiter: ChannelLimiter,
         sender: WebhookSender | None,
-        settler: HopBatcher,
-        parts: DeliveryDependencies,
+        hop_batcher: HopBatcher,
+        dependencies: DeliveryDependencies,
     ) -> None:
         keys = Keys(stream)
         self._keys = keys
-        self._gate = gate
+        self._limiter = limiter
         self._poster = Poster(
-            gate,
+            limiter,
             sender,
-            retry=parts.retry,
-            health=parts.health,
-            now=parts.now,
-            spans=parts.spans,
+            retry=dependencies.retry,
+            health=dependencies.health,
+            now=dependencies.now,
+            spans=dependencies.spans,
         )
-        self._renderer = _renderer(parts)
-        self._settler = settler
-        self._parts = parts
+        self._renderer = _renderer(dependencies)
+        self._hop_batcher = hop_batcher
+        self._dependencies = dependencies
         self.lanes = (
-            keys.lane(gate.channel, urgent=True),
-            keys.lane(gate.channel, urgent=False),
+            keys.lane(limiter.channel, urgent=True),
+            keys.lane(limiter.channel, urgent=False),
         )
-        self._workers = WorkerPool(parts.delivery.in_flight)
+        self._workers = WorkerPool(dependencies.delivery.in_flight)
         self._gathering = False
         self._urgent_left = False
-        self._claim = Every(parts.redis.lease_seconds / 3, time.monotonic)
+        self._claim = Every(dependencies.redis.lease_seconds / 3, time.monotonic)
 
-    def use(self, parts: DeliveryDependencies, sender: WebhookSender | None) -> None:
-        """Go on with other settings, cards and webhook; what is in hand takes them with its next attempt."""
-        self._workers.limit = parts.delivery.in_flight
-        self._parts = parts
-        self._renderer = _renderer(parts)
-        self._poster.use(sender, parts.retry)
+    def use(self, dependencies: DeliveryDependencies, sender: WebhookSender | None) -> None:
+        """Go on with other settings, cards and webhook; what is in flight takes them with its next attempt."""
+        self._workers.limit = dependencies.delivery.in_flight
+        self._dependencies = dependencies
+        self._renderer = _renderer(dependencies)
+        self._poster.use(sender, dependencies.retry)
 
     @property
-    def in_hand(self) -> int:
+    def in_flight(self) -> int:
         """Return how many cards are being delivered."""
-        return self._workers.in_hand
+        return self._workers.in_flight
 
     @property
     def channel(self) -> str:
         """Return the channel that this delivers to."""
-        return self._gate.channel
+        return self._limiter.channel
 
-    async def turn(self) -> int:
+    async def step(self) -> int:
         """If the channel takes posts and has room within a second, read one batch and start delivering it.
 
-        A turn is short, however long a channel is away, so that a loop that hangs can be told from one that waits.
+        A step is short, however long a channel is away, so that a loop that hangs can be told from one that waits.
         """
         try:
-            if not await self._gate.opens_soon():
+            if not await self._limiter.opens_soon():
                 return 0
         except StoppedError:
             return 0
@@ -135,7 +135,7 @@ class ChannelDelivery:
         since = time.monotonic()
         entries: list[Entry] = []
         if self._claim.due():
-            entries = await self._take_over(room)
+            entries = await self._claim_left(room)
         if not entries:
             entries = await self._read(room)
             with suppress(StreamError):  # what has been read is delivered all the same
@@ -143,7 +143,7 @@ class ChannelDelivery:
         held = [
             entry
             for entry in in_order(still_there(entries))
-            if self._parts.leases.hold(entry.stream, entry.id, since=since)
+            if self._dependencies.leases.hold(entry.stream, entry.id, since=since)
         ]
         try:
             batches = await self._batches(held)
@@ -160,25 +160,25 @@ class ChannelDelivery:
     def _let_go(self, entries: Sequence[Entry]) -> None:
         """Renew these leases no longer: whoever comes once they have run out tries again, and buries what fails each time."""
         for entry in entries:
-            self._parts.leases.drop(entry.stream, entry.id)
+            self._dependencies.leases.drop(entry.stream, entry.id)
 
     async def drain(self) -> None:
-        """Wait for everything in hand; raises what a delivery raised."""
+        """Wait for everything in flight; raises what a delivery raised."""
         await self._workers.until_at_most(0)
 
     def abandon(self) -> None:
-        """Cancel everything in hand."""
+        """Cancel everything in flight."""
         self._workers.abandon()
 
     async def deliver(self, batch: Sequence[Waiting]) -> None:
-        """Deliver what shares one card and hop its outcomes together; on stop, and when one was taken over, leave them to others.
+        """Deliver what shares one card and hop its outcomes together; on stop, and when one was claimed, leave them to others.
 
         What fails unforeseen is the end of one notification: each of several is then delivered by itself.
         """
         try:
             await self._deliver(batch)
-        except (StoppedError, TakenOverError):
-            await self._parts.leases.give_up([entry for entry, _ in batch])
+        except (StoppedError, ClaimedError):
+            await self._dependencies.leases.give_up([entry for entry, _ in batch])
         except _ApartError:
             for each in batch:
                 await self.deliver([each])
@@ -190,34 +190,34 @@ class ChannelDelivery:
         if not mine:
             return
         # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
-        with delivery_span(self._parts.spans, mine) as span:
+        with delivery_span(self._dependencies.spans, mine) as span:
             ended = await self._ended(mine, span)
-            await self._settle(mine, ended if span is None else span.seen(ended))
+            await self._hop_outcomes(mine, ended if span is None else span.seen(ended))
 
     def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
-        """Tell whether it is known without Redis that nobody has taken any of these over, or ended it: who had it first may live."""
-        leases = self._parts.leases
+        """Tell whether it is known without Redis that nobody has claimed any of these, or ended it: who had it first may live."""
+        leases = self._dependencies.leases
         for entry, _ in batch:
             if entry.deliveries != 1 or not leases.surely_ours(entry.stream, entry.id):
                 return False
         return True
 
     async def _still_ours(self, entry: Entry) -> bool:
-        """Tell whether nobody has taken an entry over; without Redis wait, for nobody knows. Raises StoppedError."""
-        leases = self._parts.leases
+        """Tell whether nobody has claimed an entry; without Redis wait, for nobody knows. Raises StoppedError."""
+        leases = self._dependencies.leases
         while True:
             try:
                 ours = await leases.still_ours(entry.stream, entry.id)
             except StreamError:
-                await self._gate.sleep(_LOOK_AGAIN_SECONDS)
+                await self._limiter.sleep(_LOOK_AGAIN_SECONDS)
                 continue
             if not ours:
                 leases.drop(entry.stream, entry.id)
                 log.warning("notification_taken_over", stream=entry.stream, entry_id=entry.id)
             return ours
 
-    async def _settle(self, batch: Sequence[Waiting], ended: DeliveryResult) -> None:
-        host, at = self._poster.host, self._parts.now()
+    async def _hop_outcomes(self, batch: Sequence[Waiting], ended: DeliveryResult) -> None:
+        host, at = self._poster.host, self._dependencies.now()
 
         def report(results: Sequence[HopResult]) -> None:
             self._let_go([entry for entry, _ in batch])
@@ -229,11 +229,11 @@ class ChannelDelivery:
                 ended.move(entry, notification, self._keys, host=host, at=at)
                 for entry, notification in batch
             ]
-            await self._settler.settle(moves, report)
+            await self._hop_batcher.hop(moves, report)
         except Exception as exc:
             if len(batch) > 1:
                 for each in batch:
-                    await self._settle([each], ended)
+                    await self._hop_outcomes([each], ended)
                 return
             [(entry, notification)] = batch
             why = log_unforeseen("outcome_failed", exc, **identity(notification))
@@ -241,35 +241,35 @@ class ChannelDelivery:
 
     async def _read(self, room: int) -> list[Entry]:
         """Read up to `room` urgent entries if there are any, else what comes first."""
-        group, urgent = self._parts.group, self.lanes[0]
+        group, urgent = self._dependencies.group, self.lanes[0]
         # One read takes as many of each lane. Where there is no hurry, or urgent ones were left, the normal lane has to wait.
-        if self._gate.limited or not self._gate.breaker.closed or self._urgent_left:
+        if self._limiter.limited or not self._limiter.breaker.closed or self._urgent_left:
             entries = await group.read([urgent], count=room, block_seconds=0)
             self._urgent_left = len(entries) == room
             if entries:
                 return entries
         entries = await group.read(
-            self.lanes, count=room, block_seconds=self._parts.redis.block_seconds
+            self.lanes, count=room, block_seconds=self._dependencies.redis.block_seconds
         )
         self._urgent_left = sum(entry.stream == urgent for entry in entries) == room
         return entries
 
     async def _read_ahead(self, entries: Sequence[Entry]) -> list[Entry]:
         """In a burst, read as many more of the normal lane as may share a card."""
-        settings, lane = self._parts.delivery, self.lanes[1]
+        settings, lane = self._dependencies.delivery, self.lanes[1]
         normal = sum(entry.stream == lane for entry in entries)
         self._gathering = (
-            bool(settings.digest_threshold and normal and self._gate.limited)
-            and await self._parts.group.length(lane) > settings.digest_threshold
+            bool(settings.digest_threshold and normal and self._limiter.limited)
+            and await self._dependencies.group.length(lane) > settings.digest_threshold
         )
         if not self._gathering or normal >= settings.digest_size:
             return []
-        return await self._parts.group.read(
+        return await self._dependencies.group.read(
             [lane], count=settings.digest_size - normal, block_seconds=0
         )
 
     async def _batches(self, entries: Sequence[Entry]) -> list[list[Waiting]]:
-        """Return what is posted together; what was taken over goes alone, for it may have been posted already."""
+        """Return what is posted together; what was claimed goes alone, for it may have been posted already."""
         waiting = await decoded(
             entries, lambda entry: self._start([entry], partial(self._bury_unreadable, entry))
         )
@@ -282,30 +282,30 @@ class ChannelDelivery:
 
     async def _room(self) -> int:
         """Wait until a batch is worth reading, a second at most; returns how many entries to read of each lane, or 0."""
-        if not self._gate.breaker.closed or self._gate.crowded:
+        if not self._limiter.breaker.closed or self._limiter.crowded:
             capacity = 1
-        elif self._gate.limited:
-            capacity = self._parts.delivery.in_flight
+        elif self._limiter.limited:
+            capacity = self._dependencies.delivery.in_flight
         else:
-            capacity = self._parts.delivery.in_flight * _PREFETCH
+            capacity = self._dependencies.delivery.in_flight * _PREFETCH
         if not await self._workers.until_at_most(capacity // 2, seconds=_LOOK_AGAIN_SECONDS):
             return 0
-        return max(1, capacity - self._workers.in_hand)
+        return max(1, capacity - self._workers.in_flight)
 
-    async def _take_over(self, room: int) -> list[Entry]:
+    async def _claim_left(self, room: int) -> list[Entry]:
         """Claim what a dead process left: as much as may be posted at once, so that it goes before what is newer; urgent first."""
         urgent, normal = self.lanes
-        room = max(room, self._parts.delivery.in_flight - self._workers.in_hand)
+        room = max(room, self._dependencies.delivery.in_flight - self._workers.in_flight)
         entries = await self._claimed(urgent, room)
-        if not entries and self._gate.limited:
-            entries = await self._parts.group.read([urgent], count=1, block_seconds=0)
+        if not entries and self._limiter.limited:
+            entries = await self._dependencies.group.read([urgent], count=1, block_seconds=0)
             if entries:
                 self._claim.again()
         return entries or await self._claimed(normal, room)
 
     async def _claimed(self, lane: str, room: int) -> list[Entry]:
-        entries = await self._parts.group.claim(
-            lane, idle_seconds=self._parts.redis.lease_seconds, count=room
+        entries = await self._dependencies.group.claim(
+            lane, idle_seconds=self._dependencies.redis.lease_seconds, count=room
         )
         if entries:
             self._claim.again()
@@ -317,7 +317,7 @@ class ChannelDelivery:
         """Return how all of a batch ended; raises _ApartError if something failed unforeseen before the card of several was posted."""
         try:
             return await self._delivered(batch, span)
-        except (StoppedError, TakenOverError):
+        except (StoppedError, ClaimedError):
             raise
         except Exception as exc:
             why = log_unforeseen("delivery_failed", exc, **identity(batch[0][1]))
@@ -331,14 +331,14 @@ class ChannelDelivery:
         """Post one card for the batch; returns how all of it ended."""
         subject, digest_id = batch[0][1], None
         if len(batch) > 1:
-            renderer = self._parts.renderer
+            renderer = self._dependencies.renderer
             subject = digest_of([waiting[1] for waiting in batch], renderer.acknowledge_link)
             digest_id = subject.id
         if span is not None:
             subject = subject._replace(traceparent=span.traceparent)
         entry, alone = batch[0][0], None
-        if entry.goes_alone(self._parts.redis.max_deliveries):
-            alone = Alone(self._parts.group, entry, self._gate.sleep)
+        if entry.goes_alone(self._dependencies.redis.max_deliveries):
+            alone = Alone(self._dependencies.group, entry, self._limiter.sleep)
 
         async def render() -> RenderedBody | Failure:
             return self._renderer.render(entry, subject)
@@ -374,7 +374,7 @@ class ChannelDelivery:
     async def _bury_unreadable(self, entry: Entry) -> None:
         detail = "the lane entry is not a notification; only notifier may write to lanes"
         await self._bury(entry, Reason.INVALID_EVENT, detail)
-        log.error("notification_unreadable", entry_id=entry.id, channel=self._gate.channel)
+        log.error("notification_unreadable", entry_id=entry.id, channel=self._limiter.channel)
 
     async def _bury(self, entry: Entry, reason: Reason, detail: str) -> None:
         """Make a dead letter of a lane's entry as it is, without an outcome."""
@@ -384,15 +384,19 @@ class ChannelDelivery:
             detail,
             event=(entry.fields or {}).get(b"notification", b""),
             source=(entry.stream, entry.id),
-            at=self._parts.now(),
-            known={"channel": self._gate.channel},
+            at=self._dependencies.now(),
+            known={"channel": self._limiter.channel},
         )
-        await self._settler.settle([Move(entry.stream, entry.id, ((self._keys.dead, letter),))])
+        await self._hop_batcher.hop(
+            [Move(entry.stream, entry.id, ((self._keys.dead, letter),))]
+        )
         self._let_go([entry])
         metrics.DEAD_LETTERS.labels(reason.value).inc()
 
 
-def _renderer(parts: DeliveryDependencies) -> BodyRenderer:
+def _renderer(dependencies: DeliveryDependencies) -> BodyRenderer:
     return BodyRenderer(
-        parts.renderer, parts.delivery.max_card_bytes, parts.redis.max_deliveries
+        dependencies.renderer,
+        dependencies.delivery.max_card_bytes,
+        dependencies.redis.max_deliveries,
     )

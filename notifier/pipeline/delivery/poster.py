@@ -21,7 +21,7 @@ from notifier.config import RetrySettings
 from notifier.events.notification import Notification
 from notifier.events.outcome import Attempt, Attempts
 from notifier.events.trace_context import new_span_id, parse_traceparent
-from notifier.pipeline.alone import Alone, TakenOverError
+from notifier.pipeline.alone import Alone, ClaimedError
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
 from notifier.pipeline.delivery.result import identity
 from notifier.pipeline.spans import end_post_span, post_span
@@ -51,11 +51,11 @@ class UnsureError(Exception):
 
 
 class Poster:
-    """Posts to one channel through its gate."""
+    """Posts to one channel through its limiter."""
 
     def __init__(
         self,
-        gate: ChannelLimiter,
+        limiter: ChannelLimiter,
         sender: WebhookSender | None,
         *,
         retry: RetrySettings,
@@ -63,8 +63,8 @@ class Poster:
         now: Callable[[], datetime],
         spans: Spans | None = None,
     ) -> None:
-        self._gate = gate
-        self._part = f"channel {gate.channel}"
+        self._limiter = limiter
+        self._part = f"channel {limiter.channel}"
         self._sender = sender
         self._retry = retry
         self._health = health
@@ -97,7 +97,7 @@ class Poster:
 
         Raises:
             StoppedError: The daemon stops.
-            TakenOverError: `still_ours`, which is asked before each attempt, said no.
+            ClaimedError: `still_ours`, which is asked before each attempt, said no.
             UnsureError: Something failed unforeseen after an attempt had begun; before that, it is raised as it is.
         """
         if self._sender is None:
@@ -115,14 +115,14 @@ class Poster:
         tried = Attempts()
         begun = False
         span: Span | None = None
-        probe = await self._gate.admit()
+        probe = await self._limiter.admit()
 
         async def begin() -> None:
             """Look once more before a post begins: the wait for a connection may have been long."""
             nonlocal begun, span
-            self._gate.go_on()
+            self._limiter.go_on()
             if not await still_ours():
-                raise TakenOverError
+                raise ClaimedError
             if self._spans is not None:
                 span = post_span(self._spans, notification, sender.address, resends=tried.count)
                 headers["traceparent"] = span.traceparent
@@ -133,7 +133,7 @@ class Poster:
 
         async def attempt() -> _Result:
             nonlocal tried, sender
-            await self._gate.reserve()
+            await self._limiter.reserve()
             # Looked up for each attempt, so that a corrected URL helps retries that wait already.
             if self._sender is None:
                 raise _NoWebhookError
@@ -168,7 +168,7 @@ class Poster:
                 result = await self._again(attempt, result, probe=probe)
         except _NoWebhookError:
             return tried, None
-        except (StoppedError, TakenOverError):
+        except (StoppedError, ClaimedError):
             raise
         except Exception as exc:
             if begun:
@@ -176,7 +176,7 @@ class Poster:
             raise
         finally:
             if probe:
-                self._gate.breaker.probe_ended()
+                self._limiter.breaker.probe_ended()
         return tried, result[0]
 
     async def _again(
@@ -196,7 +196,7 @@ class Poster:
             retry=retry_if_result(_is_transient),
             stop=stop_never if probe else stop_after_attempt(self._retry.max_retries + 1),
             wait=self._wait_as_probe if probe else self._wait,
-            sleep=self._gate.sleep,
+            sleep=self._limiter.sleep,
             retry_error_callback=_last_result,
         )
         result: _Result = await retrying(next_attempt)
@@ -223,7 +223,7 @@ class Poster:
 
     async def _accepted(self) -> None:
         """Let breaker and readiness know that the channel works."""
-        await self._gate.works()
+        await self._limiter.works()
         if self._part in self._health.components:
             self._health.mark_healthy(self._part)
 
@@ -232,14 +232,14 @@ class Poster:
     ) -> None:
         """Let breaker, pause, readiness and log know of an attempt that was not accepted."""
         if verdict is Classification.TRANSIENT:
-            self._gate.breaker.failed(time.monotonic())
+            self._limiter.breaker.failed(time.monotonic())
             if answer.retry_after_seconds:
-                await self._gate.pause_everywhere(answer.retry_after_seconds)
+                await self._limiter.pause_everywhere(answer.retry_after_seconds)
             log.info("attempt_failed", error=answer.error, **identity(notification))
         elif misconfigured(answer.status):
-            self._gate.breaker.succeeded()
+            self._limiter.breaker.succeeded()
         else:
-            await self._gate.works()
+            await self._limiter.works()
         if misconfigured(answer.status):
             self._health.mark_failed(
                 self._part,
@@ -247,9 +247,9 @@ class Poster:
             )
         elif answer.setup_fault:
             self._health.mark_failed(self._part, f"its webhook cannot be used: {answer.error}")
-        elif self._gate.breaker.closed:
+        elif self._limiter.breaker.closed:
             return
-        await self._gate.fails(answer.error or "no answer", answer.status, at=self._now())
+        await self._limiter.fails(answer.error or "no answer", answer.status, at=self._now())
 
     def _wait(self, state: RetryCallState) -> float:
         result = state.outcome.result() if state.outcome else None
@@ -264,7 +264,7 @@ class Poster:
         )
 
     def _wait_as_probe(self, state: RetryCallState) -> float:
-        return max(self._gate.breaker.open_seconds, self._wait(state))
+        return max(self._limiter.breaker.open_seconds, self._wait(state))
 
 
 def _is_transient(result: _Result) -> bool:

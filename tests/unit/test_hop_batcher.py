@@ -30,15 +30,15 @@ class Group:
 
 async def test_what_waits_is_hopped_by_the_next_run_after_a_cancellation_of_nobody() -> None:
     group = Group()
-    settler = HopBatcher(cast("ConsumerGroup", group))
-    settling = asyncio.create_task(settler.settle([Move("{s}:in", "1-0")]))
+    hop_batcher = HopBatcher(cast("ConsumerGroup", group))
+    hopping = asyncio.create_task(hop_batcher.hop([Move("{s}:in", "1-0")]))
     await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
-        await settler.run()
+        await hop_batcher.run()
 
-    again = asyncio.create_task(settler.run())
+    again = asyncio.create_task(hop_batcher.run())
     async with asyncio.timeout(5):
-        await settling
+        await hopping
     again.cancel()
 
     assert group.hopped == ["1-0"]
