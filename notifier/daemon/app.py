@@ -1,4 +1,4 @@
-"""Start the daemon, run it until told to stop, and drain."""
+"""Start the daemon, run it until it is stopped, and drain."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import resource
 import secrets as random_source
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,44 +21,54 @@ from notifier.broker.client import close, connect
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.leases import Leases
 from notifier.config import Config, mask_url
-from notifier.daemon.actions import add_actions
-from notifier.daemon.clock import LinkClock
-from notifier.daemon.components import Daemon
-from notifier.daemon.housekeeping import housekeeping, read_streams
-from notifier.daemon.inspection import BackgroundChecks
-from notifier.daemon.listeners import add_listeners
-from notifier.daemon.loops import LastResort, Loop, Loops, kept
-from notifier.daemon.observing import start_series
-from notifier.daemon.presence import presence
+from notifier.daemon.components import Components, build_components, read_streams
+from notifier.daemon.dependencies import CurrentSnapshot, Dependencies
+from notifier.daemon.gauges import start_series
+from notifier.daemon.links import LinkClock
+from notifier.daemon.listeners import open_admin_listener, open_public_listener
+from notifier.daemon.loops import LastResort, Loop, Loops, keep_running
+from notifier.daemon.periodic import BackgroundChecks, keep_house, show_presence
 from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.daemon.systemd import SystemdNotifier
-from notifier.daemon.wiring import add_delivery, add_intake, add_recorder
 from notifier.errors import InternalError, NotifierError, UnreachableError
 from notifier.telemetry import logs
+from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Spans, open_spans
 
 STAGES = frozenset({"intake", "delivery", "recorder"})
 
 _DESCRIPTORS = 65_536
-"""Files and connections that the daemon may have, if the machine lets it."""
+"""Files and connections that the daemon may have, if the machine allows it."""
 _YOUNG_OBJECTS = 50_000
-"""New objects from which the garbage collector looks for cycles; Python's own 700 make a tenth of the daemon's work."""
+"""New objects per garbage collection; with Python's own 700 it took a tenth of the daemon's time."""
 
 _LEAVE_SECONDS = 5.0
 _END_SECONDS = 5.0
-"""How long what was cancelled may take to end."""
+"""How long cancelled tasks may take to end."""
 _LAST_SECONDS = 15.0
-"""How long after stop_timeout_seconds the process may still be there, whatever hangs."""
+"""How long after stop_timeout_seconds the process may still run, even if something hangs."""
 
 log = structlog.get_logger(__name__)
 
 
 class NoSuchStageError(NotifierError):
-    """The process is to do something that there is not."""
+    """A stage that does not exist was asked for, or none."""
 
     exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything that is prepared before the event loop runs."""
+
+    snapshot: Snapshot
+    blueprint: Blueprint
+    instance: str
+    stages: frozenset[str]
+    clock: LinkClock
+    spans: Spans | None = None
 
 
 def run(
@@ -73,21 +84,21 @@ def run(
         load: Reads the settings, at start and again for each reload (SIGHUP).
         env: Usually os.environ.
         instance: Name of this process.
-        stages: What it does.
+        stages: The stages that it runs.
 
     Raises:
         NoSuchStageError: A stage is unknown, or there is none.
         ConfigError: A secret, a card or a listener's address is unusable, a route names no card,
             OpenTelemetry is wanted and missing.
         SchemaError: The database is older than the code.
-        InternalError: A loop ended that nobody asked to end, or something failed unforeseen; the log says where.
+        InternalError: A loop ended unexpectedly, or something failed unforeseen; the log says where.
     """
     unknown = stages - STAGES
     if unknown or not stages:
         raise NoSuchStageError(
             f"--stages: {', '.join(sorted(unknown)) or 'nothing'} given; choose from {', '.join(sorted(STAGES))}"
         )
-    # A reload asked for before there is anything to reload must not end the process.
+    # A request for a reload during the start must not end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _allow_descriptors()
     clock = LinkClock()
@@ -96,29 +107,22 @@ def run(
     logs.configure(snapshot.config.logging)
     start_series(snapshot.config)
     spans = open_spans(snapshot.config.tracing, instance=instance)
-    asyncio.run(_main(snapshot, blueprint, instance, stages, spans, clock))
+    asyncio.run(_main(Launch(snapshot, blueprint, instance, stages, clock, spans)))
     return 0
 
 
 def _allow_descriptors() -> None:
-    """Raise the usual 1,024 of a shell or of systemd: listeners, posts and servers together may need more."""
+    """Raise the limit of descriptors, usually 1,024: listeners, posts and servers may need more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _main(
-    snapshot: Snapshot,
-    blueprint: Blueprint,
-    instance: str,
-    stages: frozenset[str],
-    spans: Spans | None,
-    clock: LinkClock,
-) -> None:
+async def _main(launch: Launch) -> None:
     asyncio.get_running_loop().set_exception_handler(_log_stray)
     try:
-        await _started(snapshot, blueprint, instance, stages, spans, clock)
+        await _start(launch)
     except NotifierError:
         raise
     except Exception as exc:
@@ -126,7 +130,7 @@ async def _main(
 
 
 def _log_stray(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
-    """Log what a callback or a task that nobody waits for raised; asyncio itself would show its arguments."""
+    """Log the failure of a callback or an unobserved task; asyncio itself would show its arguments."""
     exc = context.get("exception")
     if exc is None:
         log.warning(
@@ -136,73 +140,110 @@ def _log_stray(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> 
         log_unforeseen("callback_failed", exc)
 
 
-async def _started(
-    snapshot: Snapshot,
-    blueprint: Blueprint,
-    instance: str,
-    stages: frozenset[str],
-    spans: Spans | None,
-    clock: LinkClock,
-) -> None:
-    config = snapshot.config
-    client = connect(config.redis)
-    # A consumer name is never used twice: whoever shares it would see the other's entries as its own.
-    consumer = f"{instance}.{os.getpid()}.{random_source.token_hex(3)}"
-    group = ConsumerGroup(client, config.redis, consumer)
-    leases = Leases(group, lease_seconds=config.redis.lease_seconds)
-    daemon = Daemon(
-        snapshot, instance, stages, asyncio.Event(), client, group, leases, spans, clock
-    )
-    group.refusals.listener = partial(_key_refused, daemon)
-    supervisor = SystemdNotifier(os.environ)
-    daemon.before_reload.append(supervisor.reloading)
-    daemon.after_reload.append(supervisor.ready)
+async def _start(launch: Launch) -> None:
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(close, client)
-        await clock.measure(client, config.redis)
-        if spans is not None:
-            spans.watch(lambda why: daemon.health.warn("tracing", why))
-            stack.push_async_callback(spans.close)
-        if "intake" in stages:
-            add_intake(daemon)
-        if "delivery" in stages:
-            add_delivery(daemon, stack)
-        if "recorder" in stages:
-            await add_recorder(daemon, stack)
-            add_actions(daemon, stack)
-        await add_listeners(daemon, stack)
-        reloader = Reloader(daemon, blueprint)
+        dependencies = await _connect(launch, stack)
+        config, stages = dependencies.config, dependencies.stages
+        components = await build_components(dependencies, stack)
+        channels, systemd = components.channels, SystemdNotifier(os.environ)
+        serving = list(components.serving)
+        use: list[Callable[[Snapshot], None]] = [components.use]
+        if config.admin.bind:
+            serving.append(await open_admin_listener(dependencies, channels, stack))
+        if config.public.bind:
+            loop, use_public = await open_public_listener(dependencies, stack)
+            serving.append(loop)
+            use.append(use_public)
+        checks = BackgroundChecks(dependencies)
+        reloader = Reloader(
+            dependencies.current,
+            launch.blueprint,
+            dependencies.health,
+            use=use,
+            before=systemd.reloading,
+            after=[systemd.ready, checks.request],
+        )
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
-        inspector = BackgroundChecks(daemon)
-        daemon.after_reload.append(inspector.request)
-        daemon.serving += [
-            Loop("leases", leases.run),
-            Loop("inspection", inspector.run),
-            Loop("housekeeping", lambda: housekeeping(daemon)),
-            Loop("clock", lambda: clock.follow(client, config.redis)),
-            Loop("presence", lambda: presence(daemon)),
+        serving += [
+            Loop("leases", dependencies.leases.run),
+            Loop("inspection", checks.run),
+            Loop("housekeeping", lambda: keep_house(dependencies, channels)),
+            Loop("clock", lambda: launch.clock.run(dependencies.client, config.redis)),
+            Loop("presence", lambda: show_presence(dependencies, channels)),
             Loop("reload", reloader.run),
         ]
-        if supervisor.watches:
-            daemon.serving.append(Loop("watchdog", lambda: supervisor.watch(daemon.health)))
+        if systemd.watches:
+            serving.append(Loop("watchdog", lambda: systemd.watch(dependencies.health)))
         log.info(
             "daemon_started",
-            instance=instance,
+            instance=launch.instance,
             stages=sorted(stages),
             redis=mask_url(config.redis.url),
         )
         if config.stop_fault:
             log.warning("stop_cuts_posts", reason=config.stop_fault)
-        await _serve(daemon, supervisor)
-        log.info("daemon_stopped", instance=instance)
+        await _serve(dependencies, components, serving, systemd)
+        log.info("daemon_stopped", instance=launch.instance)
 
 
-async def _serve(daemon: Daemon, supervisor: SystemdNotifier) -> None:
-    """Run all loops until `stop`, then finish what is in flight; raises InternalError when a loop ended unasked."""
-    loops, last_resort = Loops(daemon.health, daemon.stop), LastResort()
-    _stop_on_signals(daemon, last_resort)
+async def _connect(launch: Launch, stack: AsyncExitStack) -> Dependencies:
+    """Connect to Redis and make what the components share; `stack` closes it."""
+    settings, health = launch.snapshot.config.redis, Health()
+    client = connect(settings)
+    stack.push_async_callback(close, client)
+    # Never use a consumer name twice: its new owner would see the other's entries as its own.
+    consumer = f"{launch.instance}.{os.getpid()}.{random_source.token_hex(3)}"
+    group = ConsumerGroup(client, settings, consumer)
+    group.refusals.listener = partial(_report_refused_key, health)
+    await launch.clock.measure(client, settings)
+    if launch.spans is not None:
+        launch.spans.watch(partial(health.warn, "tracing"))
+        stack.push_async_callback(launch.spans.close)
+    return Dependencies(
+        instance=launch.instance,
+        stages=launch.stages,
+        current=CurrentSnapshot(launch.snapshot),
+        client=client,
+        group=group,
+        leases=Leases(group, lease_seconds=settings.lease_seconds),
+        health=health,
+        clock=launch.clock,
+        stop=asyncio.Event(),
+        spans=launch.spans,
+    )
+
+
+async def _serve(
+    dependencies: Dependencies,
+    components: Components,
+    serving: Sequence[Loop],
+    systemd: SystemdNotifier,
+) -> None:
+    """Run all loops until `stop`, then finish deliveries in flight.
+
+    Raises:
+        InternalError: A loop ended unexpectedly.
+    """
+    health, stop = dependencies.health, dependencies.stop
+    loops, last_resort = Loops(health, stop), LastResort()
+    _stop_on_signals(dependencies, last_resort)
     try:
-        await _run(daemon, supervisor, loops, last_resort)
+        for loop in serving:
+            again = Loop(loop.name, partial(keep_running, loop, health))
+            loops.start(again, may_end=stop.is_set)
+        working = {loops.start(loop, may_end=stop.is_set) for loop in components.working}
+        components.channels.start(loops)
+        systemd.ready()
+        _relax_garbage_collector()
+        await stop.wait()
+        systemd.stopping()
+        working |= components.channels.stop()
+        seconds = dependencies.config.delivery.stop_timeout_seconds
+        last_resort.arm(seconds + _LAST_SECONDS)
+        log.info("daemon_stopping", stop_timeout_seconds=seconds)
+        if working:
+            await _drain(working, seconds)
+        await _leave(dependencies, components)
     finally:
         last_resort.arm(_LAST_SECONDS)
         await loops.end(seconds=_END_SECONDS)
@@ -210,76 +251,57 @@ async def _serve(daemon: Daemon, supervisor: SystemdNotifier) -> None:
         raise loops.failed
 
 
-def _stop_on_signals(daemon: Daemon, last_resort: LastResort) -> None:
-    """Stop on SIGTERM and SIGINT, also when the event loop does not run any more: then after the time that a stop may take."""
+async def _drain(working: set[asyncio.Task[None]], seconds: float) -> None:
+    _, late = await asyncio.wait(working, timeout=seconds)
+    for task in late:
+        task.cancel()
+    if late:
+        log.warning(
+            "stop_timeout_passed",
+            fix="other processes claim the deliveries in flight, which may be posted twice",
+        )
+        await asyncio.wait(late, timeout=_END_SECONDS)
+
+
+def _stop_on_signals(dependencies: Dependencies, last_resort: LastResort) -> None:
+    """Stop on SIGTERM and SIGINT; if the event loop hangs, after the time that a stop may take."""
     loop = asyncio.get_running_loop()
 
     def stop(_signal: int, _frame: object) -> None:
-        last_resort.arm(daemon.config.delivery.stop_timeout_seconds + _LAST_SECONDS)
+        last_resort.arm(dependencies.config.delivery.stop_timeout_seconds + _LAST_SECONDS)
         with suppress(RuntimeError):  # it has ended already
-            loop.call_soon_threadsafe(daemon.stop.set)
+            loop.call_soon_threadsafe(dependencies.stop.set)
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, stop)
 
 
-async def _run(
-    daemon: Daemon, supervisor: SystemdNotifier, loops: Loops, last_resort: LastResort
-) -> None:
-    for loop in daemon.serving:
-        again = Loop(loop.name, partial(kept, loop, daemon.health))
-        loops.start(again, may_end=daemon.stop.is_set)
-    working = {loops.start(loop, may_end=daemon.stop.is_set) for loop in daemon.working}
-    if daemon.channels is not None:
-        daemon.channels.start(loops)
-    supervisor.ready()
-    _spare_what_stays()
-    await daemon.stop.wait()
-    supervisor.stopping()
-    if daemon.channels is not None:
-        working |= daemon.channels.stop()
-    seconds = daemon.config.delivery.stop_timeout_seconds
-    last_resort.arm(seconds + _LAST_SECONDS)
-    log.info("daemon_stopping", stop_timeout_seconds=seconds)
-    if working:
-        _, late = await asyncio.wait(working, timeout=seconds)
-        for task in late:
-            task.cancel()
-        if late:
-            log.warning(
-                "stop_timeout_passed",
-                fix="what was in flight is taken over and may be posted twice",
-            )
-            await asyncio.wait(late, timeout=_END_SECONDS)
-    await _leave(daemon)
-
-
-def _spare_what_stays() -> None:
-    """Let the garbage collector pass over what was made at start, and look less often: a delivery makes hardly any cycles."""
+def _relax_garbage_collector() -> None:
+    """Collect less often, and skip the objects of the start: a delivery makes few cycles."""
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
 
 
-async def _leave(daemon: Daemon) -> None:
-    """Hand over what is still in hand and take this consumer off the streams."""
+async def _leave(dependencies: Dependencies, components: Components) -> None:
+    """Give up all leases and remove this consumer from its streams."""
     try:
         async with asyncio.timeout(_LEAVE_SECONDS):
-            await daemon.leases.give_up_all()
-            for stream in read_streams(daemon):
-                await daemon.group.leave(stream)
+            await dependencies.leases.give_up_all()
+            for stream in read_streams(dependencies, components.channels):
+                await dependencies.group.leave(stream)
     except (UnreachableError, TimeoutError) as exc:
         log.warning(
             "not_signed_off",
             reason=str(exc) or "timed out",
-            fix="none needed: leases run out by themselves",
+            fix="none needed: leases expire",
         )
     except Exception as exc:
         log_unforeseen("not_signed_off", exc)
 
 
-def _key_refused(daemon: Daemon, key: str, why: str | None) -> None:
-    daemon.health.warn(f"key {key}", why)
-    if why is None:
+def _report_refused_key(health: Health, key: str, reason: str | None) -> None:
+    health.warn(f"key {key}", reason)
+    if reason is None:
         log.info("redis_key_works", key=key)
     else:
-        log.error("redis_key_refused", key=key, reason=why)
+        log.error("redis_key_refused", key=key, reason=reason)

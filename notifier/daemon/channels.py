@@ -1,4 +1,4 @@
-"""The lanes of every channel: start them, stop those of a channel that was taken away, give all of them new settings."""
+"""Run the lanes of every channel, and change them on a reload."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from notifier.config import HttpSettings
 from notifier.config.secrets import State
-from notifier.daemon.components import Daemon
+from notifier.daemon.dependencies import Dependencies
 from notifier.daemon.loops import Loop, Loops
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """What a sender is made of; the same way means the same connections."""
+class _Route:
+    """The settings of a sender; the same ones mean the same connections."""
 
     url: SecretStr
     keys: KeySet | None
@@ -41,34 +41,36 @@ class _Way:
 
 
 @dataclass
-class _Open:
-    """One channel at work."""
+class _Channel:
+    """One open channel."""
 
     limiter: ChannelLimiter
     stop: asyncio.Event
-    way: _Way | None = None
+    route: _Route | None = None
     sender: WebhookSender | None = None
     lanes: list[ChannelDelivery] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
 class Channels:
-    """The second stage of one process."""
+    """The channels that this process delivers to; none if it does not deliver."""
 
-    def __init__(self, daemon: Daemon, hop_batchers: Mapping[str, HopBatcher]) -> None:
-        self._daemon = daemon
-        self._hop_batchers = hop_batchers
-        self._open: dict[str, _Open] = {}
-        total = daemon.config.http.total_connections
+    def __init__(self, dependencies: Dependencies, batchers: Mapping[str, HopBatcher]) -> None:
+        """Open the channels; `batchers` has one for each event stream that is delivered."""
+        self._dependencies = dependencies
+        self._batchers = batchers
+        self._open: dict[str, _Channel] = {}
+        total = dependencies.config.http.total_connections
         self._connections = total, asyncio.Semaphore(total)
-        """How many all channels together may have, and how many they may still make."""
-        self._retired: list[_Open] = []
-        """Channels that were taken away and still finish what is in flight."""
+        """How many all channels together may have, and how many they may still open."""
+        self._retired: list[_Channel] = []
+        """Removed channels that still finish deliveries in flight."""
         self._closing: list[WebhookSender] = []
         self._loops: Loops | None = None
-        for channel in daemon.config.channels:
-            self._add(channel, daemon.snapshot)
-        warn_of_missing(daemon.snapshot)
+        if batchers:
+            for channel in dependencies.config.channels:
+                self._add(channel, dependencies.snapshot)
+            warn_of_missing(dependencies.snapshot)
 
     @property
     def lanes(self) -> list[ChannelDelivery]:
@@ -81,13 +83,13 @@ class Channels:
         return [channel.limiter for channel in self._open.values()]
 
     def start(self, loops: Loops) -> None:
-        """Begin to deliver; the lanes' tasks belong to `loops`."""
+        """Begin to deliver; `loops` owns the tasks of the lanes."""
         self._loops = loops
         for name, channel in self._open.items():
             self._start(name, channel)
 
     def stop(self) -> set[asyncio.Task[None]]:
-        """Read nothing more; returns the tasks that still finish what is in flight."""
+        """Stop reading; returns the tasks that still finish deliveries in flight."""
         for channel in self._open.values():
             channel.stop.set()
         channels = [*self._open.values(), *self._retired]
@@ -102,27 +104,28 @@ class Channels:
             await sender.close()
 
     def use(self, new: Snapshot) -> None:
-        """Go on with a new snapshot: start channels that are new, stop those that are gone; nothing in flight is dropped."""
+        """Open new channels, retire removed ones and equip the others; deliveries in flight go on."""
+        if not self._batchers or self._dependencies.stop.is_set():
+            return
         for name in [name for name in self._open if name not in new.config.channels]:
             self._retire(name)
         for name, channel in self._open.items():
             channel.limiter.use(rate_limit=new.config.rate_limit, breaker=new.config.breaker)
             self._equip(name, channel, new)
             for lane in channel.lanes:
-                lane.use(self._dependencies(new), channel.sender)
+                lane.use(self._delivery_dependencies(new), channel.sender)
         for name in new.config.channels:
             if name not in self._open:
                 self._start(name, self._add(name, new))
         warn_of_missing(new)
 
     async def follow_pauses(self) -> None:
-        """Learn of the pauses that other processes were asked for, until cancelled."""
+        """Follow the pauses that other processes were asked for, until cancelled."""
         while True:
             limiters = self.limiters
             try:
-                pauses = await self._daemon.group.pauses(
-                    [limiter.channel for limiter in limiters]
-                )
+                names = [limiter.channel for limiter in limiters]
+                pauses = await self._dependencies.group.pauses(names)
                 for limiter, seconds in zip(limiters, pauses, strict=True):
                     if seconds:
                         limiter.paused_for(seconds)
@@ -130,51 +133,51 @@ class Channels:
                 pass  # the stages report it
             await asyncio.sleep(_PAUSE_POLL_SECONDS)
 
-    def _add(self, name: str, snapshot: Snapshot) -> _Open:
+    def _add(self, name: str, snapshot: Snapshot) -> _Channel:
         stop = asyncio.Event()
         limiter = ChannelLimiter(
             name,
-            self._daemon.group,
-            streams=tuple(self._hop_batchers),
+            self._dependencies.group,
+            streams=tuple(self._batchers),
             rate_limit=snapshot.config.rate_limit,
             breaker=snapshot.config.breaker,
             stop=stop,
             clock=time.monotonic,
         )
-        channel = _Open(limiter, stop)
+        channel = _Channel(limiter, stop)
         self._equip(name, channel, snapshot)
-        dependencies = self._dependencies(snapshot)
+        dependencies = self._delivery_dependencies(snapshot)
         channel.lanes = [
-            ChannelDelivery(stream, limiter, channel.sender, hop_batcher, dependencies)
-            for stream, hop_batcher in self._hop_batchers.items()
+            ChannelDelivery(stream, limiter, channel.sender, batcher, dependencies)
+            for stream, batcher in self._batchers.items()
         ]
         self._open[name] = channel
-        for part in self._part_names(name):
-            self._daemon.health.expect(part)
+        for component in self._component_names(name):
+            self._dependencies.health.expect(component)
         return channel
 
-    def _equip(self, name: str, channel: _Open, snapshot: Snapshot) -> None:
-        """Give a channel the sender that its webhook needs now; the one before ends after its last post."""
+    def _equip(self, name: str, channel: _Channel, snapshot: Snapshot) -> None:
+        """Give a channel the sender for its webhook; the old one closes after its last post."""
         config, url = snapshot.config, snapshot.secrets.webhooks.get(name)
-        way = None if url is None else _Way(url, snapshot.secrets.keys, config.http)
-        if way == channel.way:
+        route = None if url is None else _Route(url, snapshot.secrets.keys, config.http)
+        if route == channel.route:
             return
-        before, channel.way = channel.way, way
+        before, channel.route = channel.route, route
         if channel.sender is not None:
             self._close(channel.sender)
         channel.sender = (
             None
-            if way is None
+            if route is None
             else WebhookSender(
-                way.url.get_secret_value(),
-                way.http,
-                keys=way.keys,
-                of_all=self._connections_of(way.http.total_connections),
+                route.url.get_secret_value(),
+                route.http,
+                keys=route.keys,
+                of_all=self._connections_of(route.http.total_connections),
             )
         )
-        if before is not None and (way is None or way.url != before.url):
-            # What was known was known of another URL.
-            self._daemon.health.forget(f"channel {name}")
+        if before is not None and (route is None or route.url != before.url):
+            # The state is that of another URL.
+            self._dependencies.health.forget(f"channel {name}")
 
     def _connections_of(self, total: int) -> asyncio.Semaphore:
         if self._connections[0] != total:
@@ -191,69 +194,73 @@ class Channels:
         if self._loops is not None:
             self._loops.spawn("close connections", close())
 
-    def _start(self, name: str, channel: _Open) -> None:
+    def _start(self, name: str, channel: _Channel) -> None:
         assert self._loops is not None  # noqa: S101 - started before anything is added
-        for lane, part in zip(channel.lanes, self._part_names(name), strict=True):
-            loop = Loop(part, partial(self._deliver, lane, part, channel.stop))
+        for lane, component in zip(channel.lanes, self._component_names(name), strict=True):
+            loop = Loop(component, partial(self._deliver, lane, component, channel.stop))
             channel.tasks.append(self._loops.start(loop, may_end=channel.stop.is_set))
 
     def _retire(self, name: str) -> None:
         channel = self._open.pop(name)
         channel.stop.set()
         self._retired.append(channel)
-        self._daemon.health.forget(f"channel {name}")
+        self._dependencies.health.forget(f"channel {name}")
 
         async def retire() -> None:
             if channel.tasks:
                 await asyncio.wait(channel.tasks)
             self._retired.remove(channel)
-            for part in self._part_names(name):
+            for component in self._component_names(name):
                 if name not in self._open:
-                    self._daemon.health.forget(part)
+                    self._dependencies.health.forget(component)
             if channel.sender is not None:
                 await channel.sender.close()
 
         assert self._loops is not None  # noqa: S101 - only a running daemon reloads
         self._loops.spawn(f"retire {name}", retire())
 
-    async def _deliver(self, lane: ChannelDelivery, part: str, stop: asyncio.Event) -> None:
+    async def _deliver(
+        self, lane: ChannelDelivery, component: str, stop: asyncio.Event
+    ) -> None:
         try:
-            await run_steps(lane.step, part=part, stop=stop, health=self._daemon.health)
-            await _drain(lane, part)
+            await run_steps(
+                lane.step, part=component, stop=stop, health=self._dependencies.health
+            )
+            await _drain(lane, component)
         finally:
             lane.abandon()
 
-    def _part_names(self, name: str) -> Iterator[str]:
-        return (f"delivery {stream} {name}" for stream in self._hop_batchers)
+    def _component_names(self, name: str) -> Iterator[str]:
+        return (f"delivery {stream} {name}" for stream in self._batchers)
 
-    def _dependencies(self, snapshot: Snapshot) -> DeliveryDependencies:
-        daemon, config = self._daemon, snapshot.config
+    def _delivery_dependencies(self, snapshot: Snapshot) -> DeliveryDependencies:
+        dependencies, config = self._dependencies, snapshot.config
         return DeliveryDependencies(
-            daemon.group,
-            daemon.leases,
+            dependencies.group,
+            dependencies.leases,
             snapshot.renderer,
             config.delivery,
             config.retry,
             config.redis,
-            daemon.health,
+            dependencies.health,
             utc_now,
-            daemon.spans,
+            dependencies.spans,
         )
 
 
-async def _drain(lane: ChannelDelivery, part: str) -> None:
-    """Wait for what is in flight; a delivery that fails is left to other processes, and the rest goes on."""
+async def _drain(lane: ChannelDelivery, component: str) -> None:
+    """Wait for deliveries in flight; one that fails is left to other processes."""
     while True:
         try:
             return await lane.drain()
         except UnreachableError as exc:
-            log.warning("delivery_left", stage=part, reason=str(exc))
+            log.warning("delivery_left", stage=component, reason=str(exc))
         except Exception as exc:
-            log_unforeseen("delivery_left", exc, stage=part)
+            log_unforeseen("delivery_left", exc, stage=component)
 
 
 def warn_of_missing(snapshot: Snapshot) -> None:
-    """Log which channels cannot be posted to and what makes posts unsigned or links weak."""
+    """Log channels without a usable webhook, unsigned posts and weak keys."""
     for channel, webhook in snapshot.secrets.found.items():
         if webhook.state is State.UNUSABLE:
             log.error("channel_webhook_unusable", channel=channel, reason=webhook.fault)

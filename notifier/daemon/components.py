@@ -1,81 +1,242 @@
-"""What one process runs: its connections and its loops."""
+"""Build the stages of a process and the loops that drive them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
 
-from notifier.broker.client import Client
-from notifier.broker.group import ConsumerGroup
-from notifier.broker.leases import Leases
+import structlog
+
+from notifier.broker.keys import Keys, accepted_stream
 from notifier.config import Config
-from notifier.config.secrets import Secrets
-from notifier.daemon.clock import LinkClock
+from notifier.daemon.channels import Channels
+from notifier.daemon.dependencies import Dependencies
 from notifier.daemon.loops import Loop
 from notifier.daemon.snapshot import Snapshot
-from notifier.pipeline.delivery.lanes import ChannelDelivery
-from notifier.pipeline.delivery.limiter import ChannelLimiter
+from notifier.errors import EncodingError, StoreError
+from notifier.escalation.action_recorder import ActionRecorder
+from notifier.escalation.actions import Actions
+from notifier.escalation.policy import Matrix
+from notifier.escalation.repository import EscalationRepository
+from notifier.escalation.scheduler import EscalationScheduler
+from notifier.events.producer_signature import sign_own
+from notifier.events.times import utc_now
+from notifier.pipeline.audit_trail import AuditTrail
+from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.intake import Intake
 from notifier.pipeline.recorder import Recorder
-from notifier.telemetry.health import Health
-from notifier.telemetry.tracing import Spans
+from notifier.store.database import Connection
 
-if TYPE_CHECKING:
-    from notifier.daemon.channels import Channels
+_SCHEMA_SECONDS = 10.0
+"""Deliveries begin after this at the latest."""
+_LONGER_THAN_LINKS_SECONDS = 86_400.0
+
+log = structlog.get_logger(__name__)
 
 
-@dataclass
-class Daemon:
-    """Everything that one process runs."""
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The stages of one process, and the loops that drive them."""
 
-    snapshot: Snapshot
-    """Settings, secrets and cards in force; a reload puts another in its place."""
-    instance: str
-    stages: frozenset[str]
-    stop: asyncio.Event
-    client: Client
-    group: ConsumerGroup
-    leases: Leases
-    spans: Spans | None = None
-    """What makes spans, where tracing is switched on."""
-    clock: LinkClock = field(default_factory=LinkClock)
-    """The time of links and of what people do."""
-    health: Health = field(default_factory=Health)
-    working: list[Loop] = field(default_factory=list)
-    """Loops that end by themselves once `stop` is set."""
-    serving: list[Loop] = field(default_factory=list)
-    """Loops that the working ones need until they have ended; they are cancelled then."""
-    intakes: list[Intake] = field(default_factory=list)
-    recorders: list[Recorder] = field(default_factory=list)
-    channels: Channels | None = None
-    """The second stage, if this process runs it."""
-    before_reload: list[Callable[[], None]] = field(default_factory=list)
-    """Called when a reload begins: the place to tell a service manager (RELOADING=1)."""
-    after_reload: list[Callable[[], None]] = field(default_factory=list)
-    """Called when a reload has ended, taken or refused (READY=1)."""
+    channels: Channels
+    intakes: Sequence[Intake]
+    recorders: Sequence[Recorder]
+    working: Sequence[Loop]
+    """Loops that end once `stop` is set."""
+    serving: Sequence[Loop]
+    """Loops that the working ones need; they are cancelled when these have ended."""
 
-    def expect_recording(self, part: str) -> None:
-        """Name a part that needs Postgres; where this process does more than record, it is ready without."""
-        self.health.expect(part, required=self.stages == {"recorder"})
+    def use(self, new: Snapshot) -> None:
+        """Continue with a new snapshot."""
+        for intake in self.intakes:
+            intake.use(
+                catalogue=new.catalogue,
+                masking=new.masking,
+                settings=new.config.intake,
+                signers=new.signers,
+            )
+        for recorder in self.recorders:
+            recorder.use(new.config.recorder)
+        self.channels.use(new)
 
-    @property
-    def config(self) -> Config:
-        """Return the settings in force."""
-        return self.snapshot.config
 
-    @property
-    def secrets(self) -> Secrets:
-        """Return the secrets in force."""
-        return self.snapshot.secrets
+async def build_components(dependencies: Dependencies, stack: AsyncExitStack) -> Components:
+    """Build the stages that the process runs; `stack` closes their connections.
 
-    @property
-    def lanes(self) -> list[ChannelDelivery]:
-        """Return the lanes that this process reads."""
-        return self.channels.lanes if self.channels is not None else []
+    Raises:
+        SchemaError: The database is older than the code.
+    """
+    intakes: list[Intake] = []
+    recorders: list[Recorder] = []
+    working: list[Loop] = []
+    batchers: dict[str, HopBatcher] = {}
+    if "intake" in dependencies.stages:
+        for stream in dependencies.config.streams:
+            intakes.append(intake := _intake(dependencies, stream))
+            working.append(dependencies.stage_loop(f"intake {stream}", intake.step))
+    if "delivery" in dependencies.stages:
+        batchers = {
+            stream: HopBatcher(dependencies.group) for stream in dependencies.config.streams
+        }
+    channels = Channels(dependencies, batchers)
+    stack.push_async_callback(channels.close)
+    serving = [Loop(f"outcomes {stream}", each.run) for stream, each in batchers.items()]
+    if batchers:
+        serving.append(Loop("pauses", channels.follow_pauses))
+    if "recorder" in dependencies.stages:
+        # Deliveries do not need Postgres; a process that only records does.
+        required = dependencies.stages == {"recorder"}
+        for stream in dependencies.config.streams:
+            store = _audit_trail(dependencies.config, stack)
+            if not recorders:
+                await _require_schema(store)
+            recorders.append(recorder := _recorder(dependencies, stream, store))
+            working.append(
+                dependencies.stage_loop(f"recorder {stream}", recorder.step, required=required)
+            )
+        scheduler, actions = _escalation(dependencies, stack)
+        working += [
+            dependencies.stage_loop("recorder actions", actions.step, required=required),
+            dependencies.stage_loop("escalation", scheduler.step, required=required),
+        ]
+    return Components(channels, intakes, recorders, working, serving)
 
-    @property
-    def limiters(self) -> list[ChannelLimiter]:
-        """Return the limiters of the channels that this process delivers to."""
-        return self.channels.limiters if self.channels is not None else []
+
+def read_streams(dependencies: Dependencies, channels: Channels) -> list[str]:
+    """Return every stream that this process reads as a consumer."""
+    config, streams = dependencies.config, list[str]()
+    if "intake" in dependencies.stages:
+        streams += config.streams
+    if "recorder" in dependencies.stages:
+        streams += [Keys(stream).outcomes for stream in config.streams]
+        streams.append(accepted_stream(config.redis.group))
+    for lane in channels.lanes:
+        streams += lane.lanes
+    return streams
+
+
+def accepted_actions(dependencies: Dependencies) -> Actions:
+    """Return the actions in Redis, kept for longer than a link works."""
+    config = dependencies.config
+    return Actions(
+        dependencies.client, config.redis, remember_seconds=remember_actions_seconds(config)
+    )
+
+
+def remember_actions_seconds(config: Config) -> float:
+    """Return how long Redis keeps an action, in seconds."""
+    return config.public.link_ttl_seconds + _LONGER_THAN_LINKS_SECONDS
+
+
+def channel_titles(config: Config) -> Mapping[str, str]:
+    """Return the title of each channel."""
+    return {name: channel.title for name, channel in config.channels.items()}
+
+
+def _intake(dependencies: Dependencies, stream: str) -> Intake:
+    snapshot = dependencies.snapshot
+
+    def latest() -> datetime:
+        # An event's time is only in the future when it is so by both clocks.
+        return max(utc_now(), dependencies.clock.now())
+
+    return Intake(
+        dependencies.group,
+        stream,
+        catalogue=snapshot.catalogue,
+        masking=snapshot.masking,
+        settings=snapshot.config.intake,
+        redis_settings=snapshot.config.redis,
+        now=latest,
+        signers=snapshot.signers,
+        spans=dependencies.spans,
+    )
+
+
+def _audit_trail(config: Config, stack: AsyncExitStack) -> AuditTrail:
+    # One connection for each recorder: transactions of two would undo each other.
+    store = AuditTrail(
+        config.database.url,
+        connect_timeout_seconds=config.database.connect_timeout_seconds,
+        statement_timeout_seconds=config.database.statement_timeout_seconds,
+    )
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _recorder(dependencies: Dependencies, stream: str, store: AuditTrail) -> Recorder:
+    config = dependencies.config
+    return Recorder(
+        dependencies.group,
+        stream,
+        store=store,
+        leases=dependencies.leases,
+        settings=config.recorder,
+        redis_settings=config.redis,
+        looks=lambda since: _matrix(dependencies).first_looks(since),
+        now=utc_now,
+        spans=dependencies.spans,
+    )
+
+
+def _escalation(
+    dependencies: Dependencies, stack: AsyncExitStack
+) -> tuple[EscalationScheduler, ActionRecorder]:
+    def publish(stream: str, entries: Sequence[Mapping[str, str]]) -> Awaitable[object]:
+        keys = dependencies.secrets.keys
+        return dependencies.group.add_all(
+            stream, [sign_own(keys, stream, fields) for fields in entries]
+        )
+
+    scheduler = EscalationScheduler(
+        _escalation_repository(dependencies.config, stack),
+        accepted_actions(dependencies),
+        publish,
+        lambda: _matrix(dependencies),
+        titles=lambda: channel_titles(dependencies.config),
+        stop=dependencies.stop,
+        now=utc_now,
+    )
+    recorder = ActionRecorder(
+        dependencies.group,
+        _escalation_repository(dependencies.config, stack),
+        scheduler,
+        publish,
+        leases=dependencies.leases,
+        redis_settings=dependencies.config.redis,
+        announced=lambda: dependencies.config.public.announce_acknowledgements,
+        now=dependencies.clock.now,
+    )
+    return scheduler, recorder
+
+
+def _escalation_repository(config: Config, stack: AsyncExitStack) -> EscalationRepository:
+    database = config.database
+    connection = Connection(
+        database.url,
+        connect_timeout_seconds=database.connect_timeout_seconds,
+        statement_timeout_seconds=database.statement_timeout_seconds,
+    )
+    stack.push_async_callback(connection.close)
+    return EscalationRepository(connection)
+
+
+def _matrix(dependencies: Dependencies) -> Matrix:
+    return Matrix.of(dependencies.config.escalation, dependencies.config.business_hours)
+
+
+async def _require_schema(store: AuditTrail) -> None:
+    try:
+        async with asyncio.timeout(_SCHEMA_SECONDS):
+            await store.open()
+            await store.check_schema()
+    except TimeoutError:
+        log.warning("database_away", reason=f"no answer within {_SCHEMA_SECONDS:g} s")
+    except EncodingError:
+        raise  # waiting does not help
+    except StoreError as exc:
+        # Deliveries do not need Postgres; outcomes wait in Redis.
+        log.warning("database_away", reason=str(exc))

@@ -1,19 +1,61 @@
-"""Sign the links that lead from a card to the public listener."""
+"""Sign the links of cards, by a clock that all processes share."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from notifier.broker.client import Client
 from notifier.cards.renderer import ActionLink
-from notifier.config import Config
+from notifier.config import Config, RedisSettings
 from notifier.config.secrets import Secrets
+from notifier.errors import StreamError
 from notifier.events.signing import EVENT_PARAMETER, action_token, event_mark
+from notifier.ops.doctor.redis_vitals import clock_ahead
+
+_AGREE_SECONDS = 60.0
+_MEASURE_SECONDS = 15.0
+_TIMEOUT_SECONDS = 2.0
+
+
+@dataclass
+class LinkClock:
+    """This machine's clock; it follows Redis' clock when they differ by more than a minute."""
+
+    ahead_seconds: float = 0.0
+    """How far Redis' clock is ahead of ours; 0 until it was measured."""
+
+    def time(self) -> float:
+        """Return Unix seconds."""
+        return time.time() + self.ahead_seconds
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    async def measure(self, client: Client, settings: RedisSettings) -> None:
+        """Compare with Redis' clock; if Redis does not answer, keep the last difference."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                ahead = await clock_ahead(client, settings, now=time.time) or 0.0
+        except (StreamError, TimeoutError):
+            return
+        self.ahead_seconds = ahead if abs(ahead) > _AGREE_SECONDS else 0.0
+
+    async def run(self, client: Client, settings: RedisSettings) -> None:
+        """Measure every 15 s, until cancelled."""
+        while True:
+            await asyncio.sleep(_MEASURE_SECONDS)
+            await self.measure(client, settings)
 
 
 def action_link(
     config: Config, secrets: Secrets, now: Callable[[], float]
 ) -> ActionLink | None:
-    """Return what signs a card's action links with the current key; None without a key or a public URL."""
+    """Return a signer of action links with the current key; None without a key or a public URL."""
     keys = secrets.keys
     base = config.public.url
     if keys is None or not base:

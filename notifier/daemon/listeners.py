@@ -1,74 +1,157 @@
-"""Open the two listeners."""
+"""Open the admin and the public listener."""
 
 from __future__ import annotations
 
+import base64
 import time
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import structlog
-from aiohttp import web
 
-from notifier.daemon.actions import is_https, public_app
-from notifier.daemon.components import Daemon
-from notifier.daemon.console import add_console_to
+from notifier.daemon.channels import Channels
+from notifier.daemon.components import (
+    accepted_actions,
+    channel_titles,
+    remember_actions_seconds,
+)
+from notifier.daemon.dependencies import Dependencies
+from notifier.daemon.gauges import Gauges
 from notifier.daemon.loops import Loop
-from notifier.daemon.observing import Observer
 from notifier.daemon.readiness import ReadinessChecks
+from notifier.daemon.snapshot import Snapshot
+from notifier.escalation.acknowledge import ActionService
+from notifier.escalation.action_repository import ActionRepository
+from notifier.events.times import utc_now
+from notifier.ops.trace import TraceSearch
 from notifier.web.admin.access import AdminAccess
 from notifier.web.admin.app import create_admin_app
+from notifier.web.console.parts import ConsoleDependencies
+from notifier.web.console.repository import ConsoleRepository
+from notifier.web.console.routes import add_console
 from notifier.web.http.clients import Clients
-from notifier.web.http.connections import SAFE_HEADERS, bound_connections
+from notifier.web.http.connections import SAFE_HEADERS
 from notifier.web.http.limits import RequestLimit
 from notifier.web.http.listener import listen
-from notifier.web.public.app import public_headers
+from notifier.web.public.app import PublicDependencies, create_public_app, public_headers
+from notifier.web.public.callback import CallbackDependencies, add_callback
 
 _LOGINS_PER_MINUTE = 10
+_CONSOLE_SECONDS = 3.0
+"""A page of the console is shown without Postgres then."""
+_FACTS_SECONDS = 2.5
+"""A page is shown without facts then; Teams waits 5 s for the answer of a callback."""
 
 log = structlog.get_logger(__name__)
 
 
-async def add_listeners(daemon: Daemon, stack: AsyncExitStack) -> None:
-    """Open the admin and the public listener, where they are configured; raises ConfigError."""
-    config = daemon.config
-    if config.admin.bind:
-        checks = ReadinessChecks(daemon)
-        stack.push_async_callback(checks.close)
-        observer = Observer(daemon)
-        stack.push_async_callback(observer.close)
-        app = create_admin_app(
-            checks.readiness,
-            instance=daemon.instance,
-            observe=observer.observe,
-            access=_access(daemon),
+async def open_admin_listener(
+    dependencies: Dependencies, channels: Channels, stack: AsyncExitStack
+) -> Loop:
+    """Open the admin listener and return the loop that bounds its connections; raises ConfigError."""
+    config = dependencies.config
+    checks = ReadinessChecks(dependencies, channels)
+    stack.push_async_callback(checks.close)
+    gauges = Gauges(dependencies, channels)
+    stack.push_async_callback(gauges.close)
+    app = create_admin_app(
+        checks.readiness,
+        instance=dependencies.instance,
+        observe=gauges.observe,
+        access=_admin_access(dependencies),
+    )
+    add_console(
+        app,
+        ConsoleDependencies(
+            instance=dependencies.instance,
+            readiness=checks.readiness,
+            group=dependencies.group,
+            store=ConsoleRepository(config.database.url, timeout_seconds=_CONSOLE_SECONDS),
+            finder=TraceSearch(dependencies.client, config.redis, config.database),
+            config=lambda: dependencies.config,
+            masking=lambda: dependencies.snapshot.masking,
+            catalogue=lambda: dependencies.snapshot.catalogue,
+            has_login=lambda: dependencies.secrets.admin_token is not None,
+            now=utc_now,
+            clock=time.monotonic,
+        ),
+    )
+    bound = await listen(
+        app, config.admin.bind, "admin.bind", stack, headers=lambda: SAFE_HEADERS
+    )
+    return Loop("admin listener", bound)
+
+
+async def open_public_listener(
+    dependencies: Dependencies, stack: AsyncExitStack
+) -> tuple[Loop, Callable[[Snapshot], None]]:
+    """Open the public listener; raises ConfigError.
+
+    Returns the loop that bounds its connections, and what to call with a new snapshot.
+    The callback answers while there is a token for it.
+    """
+    config = dependencies.config
+    actions = accepted_actions(dependencies)
+    facts = ActionRepository(config.database.url, timeout_seconds=_FACTS_SECONDS)
+    service = ActionService(facts, actions)
+    limit = RequestLimit(config.public.posts_per_minute, time.monotonic)
+
+    def use(new: Snapshot) -> None:
+        limit.use(new.config.public.posts_per_minute)
+        actions.use(remember_seconds=remember_actions_seconds(new.config))
+
+    def clients() -> Clients:
+        public = dependencies.config.public
+        return Clients(public.trusted_proxies, public.user_header)
+
+    def https() -> bool:
+        return dependencies.config.public.url.startswith("https://")
+
+    def link_keys() -> Sequence[str]:
+        keys = dependencies.secrets.keys
+        return keys.texts if keys else ()
+
+    def callback_keys() -> Sequence[bytes]:
+        tokens = dependencies.secrets.callback_tokens
+        return [base64.b64decode(token.get_secret_value()) for token in tokens]
+
+    app = create_public_app(
+        PublicDependencies(
+            secrets=link_keys,
+            desk=service,
+            clients=clients,
+            limit=limit,
+            titles=lambda: channel_titles(dependencies.config),
+            zone=lambda: ZoneInfo(dependencies.config.business_hours.time_zone),
+            https=https,
+            now=dependencies.clock.now,
+            hosts=lambda: {urlsplit(dependencies.config.public.url).hostname or ""},
         )
-        add_console_to(app, daemon, checks.readiness)
-        runner = await listen(
-            app, config.admin.bind, "admin.bind", stack, headers=lambda: SAFE_HEADERS
-        )
-        _bound(daemon, runner, "admin listener")
-    if config.public.bind:
-        runner = await listen(
-            public_app(daemon),
-            config.public.bind,
-            "public.bind",
-            stack,
-            headers=lambda: public_headers(https=is_https(daemon)),
-            shared=True,
-        )
-        _bound(daemon, runner, "public listener")
+    )
+    add_callback(
+        app,
+        CallbackDependencies(
+            callback_keys, service, actions, clients, limit, dependencies.clock.now
+        ),
+    )
+    bound = await listen(
+        app,
+        config.public.bind,
+        "public.bind",
+        stack,
+        headers=lambda: public_headers(https=https()),
+        shared=True,
+    )
+    return Loop("public listener", bound), use
 
 
-def _bound(daemon: Daemon, runner: web.AppRunner, name: str) -> None:
-    server = runner.server
-    assert server is not None  # noqa: S101 - it listens
-    daemon.serving.append(Loop(name, lambda: bound_connections(server)))
-
-
-def _access(daemon: Daemon) -> AdminAccess:
-    admin = daemon.config.admin
+def _admin_access(dependencies: Dependencies) -> AdminAccess:
+    admin = dependencies.config.admin
     access = AdminAccess(
         bind=admin.bind,
-        token=lambda: daemon.secrets.admin_token,
+        token=lambda: dependencies.secrets.admin_token,
         clients=Clients(admin.trusted_proxies, admin.user_header),
         proxied=bool(admin.user_header),
         allowed_hosts=admin.allowed_hosts,

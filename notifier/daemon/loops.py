@@ -1,4 +1,4 @@
-"""Own the loops of one process: one that ends unasked is logged, makes the process unready, and ends it."""
+"""Run the loops of one process; one that ends unexpectedly ends the process."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ from notifier.telemetry.logs import log_unforeseen
 log = structlog.get_logger(__name__)
 
 _LASTED_SECONDS = 60.0
-"""A loop that ran for so long has worked: what it raises then is the first failure of a row."""
-
-
+"""After so long a run a failure is the first of a row."""
 _CANCEL_SECONDS = 0.2
 
 
@@ -37,7 +35,7 @@ class Loop(NamedTuple):
     """A coroutine that runs until the daemon stops."""
 
     name: str
-    """As /readyz and the log say it."""
+    """Shown in /readyz and in the log."""
     run: Callable[[], Awaitable[None]]
 
 
@@ -60,19 +58,19 @@ class Loops:
         return task
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a task that ends without being asked to; log what it raises."""
+        """Run a task that ends; log its failure."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
     async def end(self, *, seconds: float) -> None:
-        """Cancel what still runs and wait for it, so long at most."""
+        """Cancel the running tasks and wait for their end, for so long at most."""
         self._ending = True
         until = time.monotonic() + seconds
         left = set(self._tasks)
         while left and time.monotonic() < until:
-            # Again and again: before Python 3.12 asyncio.wait_for() may swallow it.
+            # Repeatedly: before Python 3.12 asyncio.wait_for() may swallow a cancellation.
             for task in left:
                 task.cancel()
             _, left = await asyncio.wait(left, timeout=min(seconds, _CANCEL_SECONDS))
@@ -93,7 +91,7 @@ class Loops:
             case InternalError():
                 why = str(exc)
             case None:
-                why = f"{name} ended though nobody asked it to; report this line"
+                why = f"{name} ended unexpectedly; report this line"
             case _:
                 why = f"{name} {log_unforeseen('loop_failed', exc, loop=name)}"
         log.error(
@@ -107,8 +105,8 @@ class Loops:
         self._stop.set()
 
 
-async def kept(loop: Loop, health: Health) -> None:
-    """Run a loop, and again after whatever it raises.
+async def keep_running(loop: Loop, health: Health) -> None:
+    """Run a loop, and start it again after a failure.
 
     Raises:
         InternalError: It has failed unforeseen MOST_UNFORESEEN times in a row.
@@ -141,19 +139,21 @@ async def _awaited(run: Callable[[], Awaitable[None]]) -> None:
 
 
 class LastResort:
-    """The end of a process that does not end: a thread, which needs nothing of the event loop."""
+    """Ends a process that hangs: a thread, which does not need the event loop."""
 
     def __init__(self) -> None:
-        # A signal handler may put into it whatever else is going on; to start a thread there could be a deadlock.
-        self._told: SimpleQueue[float] = SimpleQueue()
+        # A signal handler may put into it at any time; to start a thread there may deadlock.
+        self._requests: SimpleQueue[float] = SimpleQueue()
         threading.Thread(target=self._wait, name="last resort", daemon=True).start()
 
     def arm(self, seconds: float) -> None:
-        """End the process after so many seconds, if it is still there; the first call counts."""
-        self._told.put(seconds)
+        """End the process after so many seconds, if it still runs; the first call counts."""
+        self._requests.put(seconds)
 
     def _wait(self) -> None:
-        seconds = self._told.get()
+        seconds = self._requests.get()
         time.sleep(seconds)
-        log.critical("process_does_not_end", seconds=seconds, fix="it is ended now; report it")
+        log.critical(
+            "process_does_not_end", seconds=seconds, fix="it is killed now; report this line"
+        )
         os._exit(InternalError.exit_code)

@@ -1,4 +1,4 @@
-"""Find out for /readyz how everything fares that this process leans on."""
+"""Collect the answer of /readyz: the state of servers, secrets, channels and components."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import structlog
 
 from notifier.broker.client import few_connections
 from notifier.config.secrets import State
-from notifier.daemon.components import Daemon
+from notifier.daemon.channels import Channels
+from notifier.daemon.dependencies import Dependencies
+from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
 from notifier.ops.doctor.redis_vitals import clock_ahead
 from notifier.pipeline.audit_trail import AuditTrail
@@ -28,13 +30,14 @@ log = structlog.get_logger(__name__)
 
 
 class ReadinessChecks:
-    """Asks the servers at most every two seconds, however often and by however many it is asked."""
+    """Asks the servers at most every two seconds, however often /readyz is read."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+    def __init__(self, dependencies: Dependencies, channels: Channels) -> None:
+        self._dependencies = dependencies
+        self._channels = channels
         self._due = Every(_LEAST_INTERVAL_SECONDS, time.monotonic)
-        self._asking = asyncio.Lock()
-        database = daemon.config.database
+        self._lock = asyncio.Lock()
+        database = dependencies.config.database
         self._store = AuditTrail(
             database.url,
             connect_timeout_seconds=min(2, database.connect_timeout_seconds),
@@ -50,46 +53,51 @@ class ReadinessChecks:
 
     async def readiness(self) -> Readiness:
         """Return the state of everything, within about two seconds."""
-        async with self._asking:
+        async with self._lock:
             if self._due.due():
                 self._redis, self._postgres = await asyncio.gather(
-                    _asked("Redis", self._ask_redis), _asked("Postgres", self._ask_postgres)
+                    _server("Redis", self._ask_redis), _server("Postgres", self._ask_postgres)
                 )
-                self._judge_clocks()
-        daemon, health = self._daemon, self._daemon.health
-        warnings = {**health.degraded, **_webhooks_missing(daemon)}
-        if few := few_connections(daemon.client):
+                self._check_clocks()
+        dependencies, health = self._dependencies, self._dependencies.health
+        warnings = {**health.degraded, **_missing_webhooks(dependencies)}
+        if few := few_connections(dependencies.client):
             warnings = {"redis connections": few, **warnings}
         if self._postgres.state is ServerState.FAULT:
             warnings = {"postgres": self._postgres.detail, **warnings}
         return Readiness(
-            daemon.instance,
+            dependencies.instance,
             health.ready and self._redis.state is ServerState.OK,
             health.components,
             warnings,
             self._redis,
             self._postgres,
-            _secrets(daemon),
-            _channels(daemon),
+            _secrets_state(dependencies.snapshot),
+            _channel_states(dependencies, self._channels),
             version("notifier"),
         )
 
     async def _ask_redis(self) -> Server:
         # Not PING: on a cluster only the nodes count that hold our streams.
-        for stream in self._daemon.config.streams:
-            await self._daemon.group.length(stream)
-        ahead = await clock_ahead(self._daemon.client, self._daemon.config.redis, now=time.time)
+        for stream in self._dependencies.config.streams:
+            await self._dependencies.group.length(stream)
+        ahead = await clock_ahead(
+            self._dependencies.client, self._dependencies.config.redis, now=time.time
+        )
         self._ahead["Redis"] = ahead or 0.0
         return Server(ServerState.OK)
 
     async def _ask_postgres(self) -> Server:
-        if "recorder" not in self._daemon.stages and not self._daemon.config.public.bind:
+        if (
+            "recorder" not in self._dependencies.stages
+            and not self._dependencies.config.public.bind
+        ):
             return Server(ServerState.UNUSED)
         try:
             missing = await self._store.missing_migrations()
             self._ahead["Postgres"] = await self._store.clock_ahead(time.time)
         except asyncio.CancelledError:
-            # Too slow: what was asked may still be on its way, so the connection is of no more use.
+            # Too slow: the answer may still come, so the connection cannot be used again.
             await self._store.close()
             raise
         if missing:
@@ -97,16 +105,16 @@ class ReadinessChecks:
             return Server(ServerState.FAULT, why, missing)
         return Server(ServerState.OK)
 
-    def _judge_clocks(self) -> None:
+    def _check_clocks(self) -> None:
         why = clocks_differ(self._ahead)
-        begins = "clock" not in self._daemon.health.warnings
-        self._daemon.health.warn("clock", why)
-        if why and begins:
+        is_new = "clock" not in self._dependencies.health.warnings
+        self._dependencies.health.warn("clock", why)
+        if why and is_new:
             log.warning("clock_differs", reason=why)
 
 
 def clocks_differ(ahead_seconds: Mapping[str, float]) -> str | None:
-    """Return what to say of servers whose clocks are more than a minute away from ours; None: they all agree."""
+    """Return a warning of servers whose clocks differ from ours by more than a minute; None: they agree."""
     away = [
         f"{duration(abs(ahead))} {'behind' if ahead > 0 else 'ahead of'} {server}"
         for server, ahead in ahead_seconds.items()
@@ -117,7 +125,7 @@ def clocks_differ(ahead_seconds: Mapping[str, float]) -> str | None:
     return f"this machine's clock is {' and '.join(away)}; let all follow NTP, see: timedatectl timesync-status"
 
 
-async def _asked(name: str, ask: Callable[[], Awaitable[Server]]) -> Server:
+async def _server(name: str, ask: Callable[[], Awaitable[Server]]) -> Server:
     try:
         return await within(_TIMEOUT_SECONDS, ask())
     except UnreachableError as exc:
@@ -128,8 +136,7 @@ async def _asked(name: str, ask: Callable[[], Awaitable[Server]]) -> Server:
         )
 
 
-def _secrets(daemon: Daemon) -> SecretsState:
-    snapshot = daemon.snapshot
+def _secrets_state(snapshot: Snapshot) -> SecretsState:
     vault = "off" if snapshot.vault is None else "away" if snapshot.vault_away else "ok"
     return SecretsState(
         vault,
@@ -139,24 +146,27 @@ def _secrets(daemon: Daemon) -> SecretsState:
     )
 
 
-def _webhooks_missing(daemon: Daemon) -> dict[str, str]:
-    """Return what a process that delivers has no webhook for: it makes dead letters of all cards for these channels."""
+def _missing_webhooks(dependencies: Dependencies) -> dict[str, str]:
+    """Return a warning of channels without a webhook, if this process delivers.
+
+    It makes dead letters of all cards for them.
+    """
     without = [
         f"{name} ({webhook.fault or webhook.state.value})"
-        for name, webhook in daemon.secrets.found.items()
+        for name, webhook in dependencies.secrets.found.items()
         if webhook.state is not State.CONFIGURED
     ]
-    if not without or "delivery" not in daemon.stages:
+    if not without or "delivery" not in dependencies.stages:
         return {}
-    why = f"none for {', '.join(without)}: each card for them becomes a dead letter (not_configured); set their webhooks, then reload, or restart after changing a credential file"
-    return {"webhooks": why}
+    reason = f"none for {', '.join(without)}: each card for them becomes a dead letter (not_configured); set their webhooks, then reload, or restart after changing a credential file"
+    return {"webhooks": reason}
 
 
-def _channels(daemon: Daemon) -> dict[str, ChannelState]:
-    limiters = {limiter.channel: limiter for limiter in daemon.limiters}
+def _channel_states(dependencies: Dependencies, channels: Channels) -> dict[str, ChannelState]:
+    limiters = {limiter.channel: limiter for limiter in channels.limiters}
     states = {}
-    for name, webhook in daemon.secrets.found.items():
-        state = daemon.health.components.get(f"channel {name}", "ok")
+    for name, webhook in dependencies.secrets.found.items():
+        state = dependencies.health.components.get(f"channel {name}", "ok")
         limiter = limiters.get(name)
         states[name] = ChannelState(
             webhook.state.value,

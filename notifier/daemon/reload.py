@@ -1,10 +1,10 @@
-"""Reload on SIGHUP and when Vault has something new: build the new snapshot aside, then swap it in whole or not at all."""
+"""Reload on SIGHUP or a change in Vault: a new snapshot replaces the old one as a whole."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -12,11 +12,12 @@ from typing import TypeVar
 import structlog
 
 from notifier.config import Config
-from notifier.daemon.components import Daemon
-from notifier.daemon.observing import start_series
+from notifier.daemon.dependencies import CurrentSnapshot
+from notifier.daemon.gauges import start_series
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.errors import NotifierError, place_of
 from notifier.telemetry.durations import duration
+from notifier.telemetry.health import Health
 
 Result = TypeVar("Result")
 
@@ -29,7 +30,7 @@ RESTART_SETTINGS = (
     "admin",
     "public.bind",
 )
-"""What a reload cannot change: connections, listeners, and how log lines look."""
+"""Settings that need a restart: connections, listeners, and the form of log lines."""
 
 _BUILD_SECONDS = 60.0
 _NEVER_SECONDS = 86_400.0
@@ -40,52 +41,74 @@ log = structlog.get_logger(__name__)
 class Reloader:
     """Does one reload at a time, in the background."""
 
-    def __init__(self, daemon: Daemon, blueprint: Blueprint) -> None:
-        self._daemon = daemon
+    def __init__(
+        self,
+        current: CurrentSnapshot,
+        blueprint: Blueprint,
+        health: Health,
+        *,
+        use: Sequence[Callable[[Snapshot], None]],
+        before: Callable[[], None],
+        after: Sequence[Callable[[], None]],
+    ) -> None:
+        """Prepare reloads.
+
+        Args:
+            current: Holds the snapshot in force.
+            blueprint: Builds the next one.
+            health: Gets the warnings.
+            use: Each is called with a new snapshot that is in force.
+            before: Called when a reload begins.
+            after: Each is called when a reload has ended, also when it was refused.
+        """
+        self._current = current
         self._blueprint = blueprint
-        self._asked = asyncio.Event()
+        self._health = health
+        self._use = use
+        self._before = before
+        self._after = after
+        self._requested = asyncio.Event()
         self._building: threading.Thread | None = None
 
     def request(self) -> None:
         """Ask for a reload of everything; several requests at once are one reload."""
-        self._asked.set()
+        self._requested.set()
 
     async def run(self) -> None:
-        """Reload when asked, read Vault again when it is time, until cancelled."""
-        self._note_vault(self._daemon.snapshot)
+        """Reload on request, and read Vault again when it is time, until cancelled."""
+        self._note_vault(self._current.snapshot)
         while True:
-            if await self._asked_within(self._refresh_seconds()):
+            if await self._requested_within(self._refresh_seconds()):
                 await self.reload()
             else:
                 await self.refresh()
 
     async def reload(self) -> None:
-        """Read settings, secrets and cards anew and go on with them; refused whole when anything is wrong."""
-        for announce in self._daemon.before_reload:
-            announce()
-        running = self._daemon.snapshot
+        """Read settings, secrets and cards again and use them; refuse all when one is wrong."""
+        self._before()
+        running = self._current.snapshot
         try:
             new = await self._aside(lambda: self._blueprint.build(running))
         except NotifierError as exc:
             self._refuse("configuration", exc)
         else:
-            for part in ("configuration", "secrets"):
-                self._daemon.health.warn(part, None)
+            for component in ("configuration", "secrets"):
+                self._health.warn(component, None)
             self._swap(new)
-        for announce in self._daemon.after_reload:
-            announce()
+        for notify in self._after:
+            notify()
 
     async def refresh(self) -> None:
-        """Read Vault again and go on with what changed; while it is away, with what there is."""
-        running = self._daemon.snapshot
+        """Read Vault again and use its changes; while it is away, keep the current secrets."""
+        running = self._current.snapshot
         try:
             new = await self._aside(lambda: self._blueprint.with_fresh_secrets(running))
         except NotifierError as exc:
             self._refuse("secrets", exc)
             return
-        self._daemon.health.warn("secrets", None)
+        self._health.warn("secrets", None)
         if new.secrets == running.secrets:
-            self._daemon.snapshot = replace(
+            self._current.snapshot = replace(
                 running, vault_away=new.vault_away, vanished=new.vanished
             )
             self._note_vault(new)
@@ -93,21 +116,12 @@ class Reloader:
             self._swap(new)
 
     def _swap(self, new: Snapshot) -> None:
-        """Put the new snapshot in force; without an await, so that nothing ever sees a half of it."""
-        old = self._daemon.snapshot
+        """Put the new snapshot in force, without an await: no task may see half of it."""
+        old = self._current.snapshot
         config, restart = keep_connections(old.config, new.config)
-        self._daemon.snapshot = new = replace(new, config=config)
-        for intake in self._daemon.intakes:
-            intake.use(
-                catalogue=new.catalogue,
-                masking=new.masking,
-                settings=config.intake,
-                signers=new.signers,
-            )
-        for recorder in self._daemon.recorders:
-            recorder.use(config.recorder)
-        if self._daemon.channels is not None and not self._daemon.stop.is_set():
-            self._daemon.channels.use(new)
+        self._current.snapshot = new = replace(new, config=config)
+        for use in self._use:
+            use(new)
         start_series(config)
         self._note_vault(new)
         log.info("reloaded", **_changes(old, new), restart_needed=restart)
@@ -115,25 +129,25 @@ class Reloader:
             log.warning(
                 "restart_needed",
                 settings=restart,
-                fix="they changed too, but only a restart takes them up",
+                fix="restart: a reload does not change them",
             )
 
-    def _refuse(self, part: str, exc: NotifierError) -> None:
+    def _refuse(self, component: str, exc: NotifierError) -> None:
         faults = [line.strip() for line in str(exc).splitlines() if line.strip()]
         why = f"refused, the earlier ones stay in force: {'; '.join(faults)}"
-        # What was asked for is always answered; what Vault holds is read again and again.
-        if self._daemon.health.warn(part, why) or part == "configuration":
+        # A requested reload always gets its answer; Vault is read again and again.
+        if self._health.warn(component, why) or component == "configuration":
             log.error(
                 "reload_refused",
-                part=part,
+                part=component,
                 faults=faults,
-                fix="mend them and reload; what was in force before stays in force",
+                fix="fix them and reload; the earlier ones stay in force",
             )
 
     def _note_vault(self, snapshot: Snapshot) -> None:
         away = snapshot.vault_away
         why = f"{away}; going on with the secrets that were read before" if away else None
-        if self._daemon.health.warn("vault", why) and why:
+        if self._health.warn("vault", why) and why:
             log.warning("vault_away", reason=why)
         self._note_vanished(snapshot)
 
@@ -145,27 +159,33 @@ class Reloader:
             if kept
             else None
         )
-        if self._daemon.health.warn("secrets_vanished", why) and why:
+        if self._health.warn("secrets_vanished", why) and why:
             fix = "write it again, or `placeholder` if it is not to be used"
             log.error("secrets_vanished", where=list(kept), hours=hours, fix=fix)
 
     def _refresh_seconds(self) -> float:
-        vault = self._daemon.snapshot.vault
+        vault = self._current.snapshot.vault
         return _NEVER_SECONDS if vault is None else vault.next_refresh_seconds
 
-    async def _asked_within(self, seconds: float) -> bool:
+    async def _requested_within(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
-                await self._asked.wait()
+                await self._requested.wait()
         except TimeoutError:
             return False
-        self._asked.clear()
+        self._requested.clear()
         return True
 
     async def _aside(self, work: Callable[[], Result]) -> Result:
-        """Run blocking work in a thread that nobody has to wait for at exit; raises ReloadError when it hangs or fails unforeseen."""
+        """Run blocking work in a thread that may outlive the loop.
+
+        Raises:
+            ReloadError: It hangs, or failed unforeseen.
+        """
         if self._building is not None and self._building.is_alive():
-            raise ReloadError("the attempt before still waits for a file or for Vault")
+            raise ReloadError(
+                "the attempt before still waits for a file or for Vault; try again later"
+            )
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
 
@@ -178,13 +198,13 @@ class Reloader:
                 result = work()
             except NotifierError as exc:
                 refused: NotifierError = exc
-                _tell(loop, lambda: finish(lambda: future.set_exception(refused)))
+                _call(loop, lambda: finish(lambda: future.set_exception(refused)))
             except Exception as exc:
-                # Whatever a file holds, the daemon goes on with what it has. The error's own text may hold a secret.
+                # A file must not end the daemon. The text of the error may hold a secret.
                 failed = ReloadError(f"failed unforeseen ({place_of(exc)}); report this line")
-                _tell(loop, lambda: finish(lambda: future.set_exception(failed)))
+                _call(loop, lambda: finish(lambda: future.set_exception(failed)))
             else:
-                _tell(loop, lambda: finish(lambda: future.set_result(result)))
+                _call(loop, lambda: finish(lambda: future.set_result(result)))
 
         self._building = threading.Thread(target=run, name="reload", daemon=True)
         self._building.start()
@@ -200,7 +220,7 @@ class ReloadError(NotifierError):
 
 
 def keep_connections(old: Config, new: Config) -> tuple[Config, list[str]]:
-    """Return the new settings with those that only a restart can change as they are, and the names of these that differ."""
+    """Return the new settings without those that need a restart, and the names of these that differ."""
     kept: dict[str, object] = {}
     changed: list[str] = []
     for name in RESTART_SETTINGS:
@@ -233,6 +253,6 @@ def _changes(old: Snapshot, new: Snapshot) -> dict[str, list[str]]:
     }
 
 
-def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
     with suppress(RuntimeError):  # the daemon has ended meanwhile
-        loop.call_soon_threadsafe(what)
+        loop.call_soon_threadsafe(function)

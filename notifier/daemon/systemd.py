@@ -1,4 +1,4 @@
-"""Tell systemd how the daemon fares (sd_notify(3)): ready, reloading, stopping, and alive as long as every loop gets on."""
+"""Notify systemd: ready, reloading, stopping, and alive while every loop makes progress."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ log = structlog.get_logger(__name__)
 
 
 class SystemdNotifier:
-    """The service manager of this process; without one (NOTIFY_SOCKET is not set) nothing is sent."""
+    """Sends states to the service manager (sd_notify(3)); nothing if NOTIFY_SOCKET is not set."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._address = env.get("NOTIFY_SOCKET", "")
         self._watchdog_seconds = _watchdog_seconds(env)
 
     def ready(self) -> None:
-        """Say that the daemon works; also after a reload. What it still waits for is in /readyz."""
-        self._send("READY=1\nSTATUS=working; /readyz tells how each part fares")
+        """Report that the daemon works, at start and after a reload."""
+        self._send("READY=1\nSTATUS=working; /readyz shows the state of each component")
 
     def reloading(self) -> None:
-        """Say that settings are read again; `ready` ends it."""
+        """Report that settings are read again, until `ready`."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that the daemon drains."""
+        """Report that the daemon drains."""
         self._send("STOPPING=1\nSTATUS=finishing what is in flight")
 
     @property
@@ -42,7 +42,10 @@ class SystemdNotifier:
         return self._watchdog_seconds > 0
 
     async def watch(self, health: Health) -> None:
-        """Send keep-alives while every loop makes progress, until cancelled; a hung one lets systemd restart the daemon."""
+        """Send keep-alives while every loop makes progress, until cancelled.
+
+        If a loop hangs, none is sent, and systemd restarts the daemon.
+        """
         while self.watches:
             stalled = health.stalled(time.monotonic(), self._watchdog_seconds)
             if stalled:
@@ -54,7 +57,7 @@ class SystemdNotifier:
     def _send(self, message: str) -> None:
         if not self._address:
             return
-        # A leading @ stands for the abstract namespace, which Linux writes as NUL.
+        # A leading @ means the abstract namespace, which Linux writes as NUL.
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:

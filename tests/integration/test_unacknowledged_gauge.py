@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families
 
 from notifier.config import Config, load_config
-from notifier.daemon.unacknowledged import UnacknowledgedGauge
+from notifier.daemon.gauges import UnacknowledgedGauge
 from notifier.telemetry import metrics
 from tests.support.escalation import record
 from tests.support.proxy import Proxy

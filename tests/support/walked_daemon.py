@@ -24,7 +24,7 @@ from typing_extensions import override
 from notifier.broker.entries import ALONE
 from notifier.broker.keys import ACCEPTED, Keys
 from notifier.config import load_config
-from notifier.daemon.clock import LinkClock
+from notifier.daemon.links import LinkClock
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import InternalError
 from notifier.events.action import Action, Via
@@ -37,8 +37,7 @@ from tests.support.stages import ONE
 from tests.support.walking import CHANNELS, Walk
 
 daemon_run = sys.modules["notifier.daemon.app"]
-housekeeping_module = sys.modules["notifier.daemon.housekeeping"]
-"""The package has a function of the same name."""
+periodic = sys.modules["notifier.daemon.periodic"]
 STREAM = "teams:events"
 KEYS = Keys(STREAM)
 STAGES = frozenset({"intake", "delivery", "recorder"})
@@ -77,16 +76,16 @@ class Stage:
         self._lines: list[dict[str, Any]] = []
         self._admin, self._public = quiet_port(), quiet_port()
         logging.getLogger().addHandler(_Lines(self._lines))
-        housekeeping_module._HOUSEKEEPING_SECONDS = 0.2
+        periodic._HOUSEKEEPING_SECONDS = 0.2
         serve = daemon_run._serve
 
-        async def caught(daemon: Any, supervisor: Any) -> None:
-            self._daemon = daemon
-            await serve(daemon, supervisor)
+        async def caught(dependencies: Any, *rest: Any) -> None:
+            self._daemon = dependencies
+            await serve(dependencies, *rest)
 
         daemon_run._serve = caught
         daemon_run.LastResort = _NoLastResort  # type: ignore[assignment,misc]
-        daemon_run._spare_what_stays = lambda: None
+        daemon_run._relax_garbage_collector = lambda: None
         structlog.configure(
             processors=[structlog.processors.add_log_level, self._keep],
             logger_factory=structlog.ReturnLoggerFactory(),
@@ -162,7 +161,9 @@ class Stage:
         self._daemon = None
         main = asyncio.create_task(
             daemon_run._main(
-                self._snapshot, self._blueprint, "walked", STAGES, None, LinkClock()
+                daemon_run.Launch(
+                    self._snapshot, self._blueprint, "walked", STAGES, LinkClock()
+                )
             )
         )
         done = await self._until(lambda: self._settled(client), main)

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from notifier.daemon import loops as module
-from notifier.daemon.loops import Loop, Loops, kept
+from notifier.daemon.loops import Loop, Loops, keep_running
 from notifier.errors import InternalError, StreamError
 from notifier.pipeline.stage import MOST_UNFORESEEN
 from notifier.telemetry.health import Health
@@ -127,7 +127,7 @@ async def test_a_serving_loop_runs_again_whatever_it_raises_and_gives_up_after_m
         raise StreamError("away")
 
     with pytest.raises(InternalError):
-        await kept(Loop("leases", run), health)
+        await keep_running(Loop("leases", run), health)
 
     assert runs == 4 * MOST_UNFORESEEN
 

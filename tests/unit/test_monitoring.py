@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from notifier.config import load_config
-from notifier.daemon.observing import start_series
+from notifier.daemon.gauges import start_series
 from notifier.telemetry import metrics
 
 ROOT = Path(__file__).parents[2]

@@ -17,16 +17,22 @@ class Blueprint:
 
 
 async def test_a_reload_that_fails_unforeseen_is_refused_and_shows_no_value() -> None:
-    told: list[str] = []
-    daemon: Any = SimpleNamespace(
-        snapshot="what runs", health=Health(), before_reload=[], after_reload=[lambda: told.append("ended")]
-    )  # fmt: skip
+    calls: list[str] = []
+    current: Any = SimpleNamespace(snapshot="in force")
     blueprint: Any = Blueprint()
+    health = Health()
 
-    await Reloader(daemon, blueprint).reload()
+    await Reloader(
+        current,
+        blueprint,
+        health,
+        use=[lambda _: calls.append("used")],
+        before=lambda: calls.append("begun"),
+        after=[lambda: calls.append("ended")],
+    ).reload()
 
-    why = daemon.health.warnings["configuration"]
+    why = health.warnings["configuration"]
     assert "AttributeError at notifier/daemon/reload.py" in why
     assert "topsecret" not in why
-    assert daemon.snapshot == "what runs"
-    assert told == ["ended"]
+    assert current.snapshot == "in force"
+    assert calls == ["begun", "ended"]

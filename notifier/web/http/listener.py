@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 from aiohttp import web
 
 from notifier.errors import ConfigError
-from notifier.web.http.connections import BoundedRunner, Headers
+from notifier.web.http.connections import BoundedRunner, Headers, bound_connections
 
 _SHUTDOWN_SECONDS = 3.0
 """How long a request in progress may keep the daemon from ending."""
@@ -24,9 +26,10 @@ async def listen(
     *,
     headers: Headers,
     shared: bool = False,
-) -> web.AppRunner:
-    """Serve on an address until `stack` closes; a shared one may be served by several processes (SO_REUSEPORT).
+) -> Callable[[], Awaitable[None]]:
+    """Serve on an address until `stack` closes; returns a loop that bounds its connections.
 
+    A shared address may be served by several processes (SO_REUSEPORT).
     `headers` are of answers that no handler gives: to what is no request, and to faults.
 
     Raises:
@@ -45,4 +48,6 @@ async def listen(
         ) from None
     address = runner.addresses[0]
     log.info("listening", setting=setting, address=f"{address[0]}:{address[1]}")
-    return runner
+    server = runner.server
+    assert server is not None  # noqa: S101 - it listens
+    return partial(bound_connections, server)

@@ -27,11 +27,11 @@ def received(manager: socket.socket) -> dict[str, str]:
 
 
 def test_systemd_hears_of_ready_reloading_and_stopping(manager: socket.socket):
-    supervisor = SystemdNotifier({"NOTIFY_SOCKET": manager.getsockname()})
+    notifier = SystemdNotifier({"NOTIFY_SOCKET": manager.getsockname()})
 
-    supervisor.ready()
-    supervisor.reloading()
-    supervisor.stopping()
+    notifier.ready()
+    notifier.reloading()
+    notifier.stopping()
 
     assert received(manager)["READY"] == "1"
     reloading = received(manager)
@@ -41,12 +41,12 @@ def test_systemd_hears_of_ready_reloading_and_stopping(manager: socket.socket):
 
 
 async def watched(health: Health, manager: socket.socket, **env: str) -> None:
-    supervisor = SystemdNotifier(
+    notifier = SystemdNotifier(
         {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000", **env}
     )
     with suppress(TimeoutError):
         async with asyncio.timeout(0.3):
-            await supervisor.watch(health)
+            await notifier.watch(health)
 
 
 async def test_watchdog_is_fed_while_every_loop_gets_on(manager: socket.socket):

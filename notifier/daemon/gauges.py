@@ -1,0 +1,212 @@
+"""Update the gauges of /metrics when it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import structlog
+
+from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
+from notifier.config import Config
+from notifier.daemon.channels import Channels
+from notifier.daemon.dependencies import Dependencies
+from notifier.dead_letters.model import Reason
+from notifier.errors import StoreError, UnreachableError
+from notifier.escalation.unacknowledged import Unacknowledged, unacknowledged_critical
+from notifier.pipeline.stage import Every
+from notifier.store.database import Connection
+from notifier.telemetry import metrics
+
+_REDIS_INTERVAL_SECONDS = 2.0
+_POSTGRES_INTERVAL_SECONDS = 15.0
+_OBSERVE_TIMEOUT_SECONDS = 3.0
+_STATEMENT_TIMEOUT_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+def start_series(config: Config) -> None:
+    """Create every series that the settings name, so that rates count the first increment."""
+    metrics.know_event_types(config.routes)
+    metrics.start_channels(config.channels)
+    metrics.start_counts(
+        routes={
+            name: route.priority.value
+            for name, route in config.routes.items()
+            if "*" not in name
+        },
+        streams=config.streams,
+        reasons=[reason.value for reason in Reason],
+    )
+
+
+class Gauges:
+    """Sets the gauges that no stage knows: of streams, channels, components and Postgres."""
+
+    def __init__(self, dependencies: Dependencies, channels: Channels) -> None:
+        self._dependencies = dependencies
+        self._channels = channels
+        self._due = Every(_REDIS_INTERVAL_SECONDS, time.monotonic)
+        self._stats = StreamStatsReader(dependencies.client, dependencies.config.redis)
+        self._components: set[str] = set()
+        self._warnings: set[str] = set()
+        self._unacknowledged = (
+            UnacknowledgedGauge(lambda: dependencies.config)
+            if "recorder" in dependencies.stages
+            else None
+        )
+
+    async def observe(self) -> None:
+        """Set the gauges; if Redis is away, those of streams keep their last values."""
+        self._observe_components()
+        self._observe_channels()
+        if self._unacknowledged is None:
+            await self._observe_redis()
+        else:
+            await asyncio.gather(self._observe_redis(), self._unacknowledged.observe())
+
+    async def close(self) -> None:
+        """Close the connection to Postgres; safe to repeat."""
+        if self._unacknowledged is not None:
+            await self._unacknowledged.close()
+
+    def _observe_components(self) -> None:
+        health = self._dependencies.health
+        for component in self._components - set(health.components):
+            metrics.PART_UP.remove(component)
+        for component, state in health.components.items():
+            metrics.PART_UP.labels(component).set(state == "ok")
+        self._components = set(health.components)
+        self._warnings |= set(health.warnings)
+        for component in self._warnings:
+            metrics.PART_WARNING.labels(component).set(component in health.warnings)
+
+    def _observe_channels(self) -> None:
+        # Cleared first: a channel that a reload removed has no series.
+        for gauge in (metrics.BREAKER_OPEN, metrics.PAUSED_SECONDS, metrics.IN_FLIGHT):
+            gauge.clear()
+        limiters = {limiter.channel: limiter for limiter in self._channels.limiters}
+        in_flight = dict.fromkeys([*self._dependencies.config.channels, *limiters], 0)
+        for lane in self._channels.lanes:
+            in_flight[lane.channel] = in_flight.get(lane.channel, 0) + lane.in_flight
+        for channel, count in in_flight.items():
+            limiter = limiters.get(channel)
+            metrics.BREAKER_OPEN.labels(channel).set(
+                limiter is not None and not limiter.breaker.closed
+            )
+            metrics.PAUSED_SECONDS.labels(channel).set(
+                limiter.pause_left_seconds if limiter else 0
+            )
+            metrics.IN_FLIGHT.labels(channel).set(count)
+
+    async def _observe_redis(self) -> None:
+        if not self._due.due():
+            return
+        config = self._dependencies.config
+        try:
+            async with asyncio.timeout(_OBSERVE_TIMEOUT_SECONDS):
+                channels = tuple(config.channels)
+                found = [
+                    await self._stats.overview(stream, channels) for stream in config.streams
+                ]
+        except (UnreachableError, TimeoutError) as exc:
+            log.warning("streams_not_observed", reason=str(exc) or "timed out")
+        else:
+            metrics.BACKLOG.clear()
+            metrics.OLDEST_SECONDS.clear()
+            for overview in found:
+                _show_stream(overview)
+            metrics.OBSERVED_TIMESTAMP.labels("redis").set_to_current_time()
+
+
+def _show_stream(overview: EventStreamStats) -> None:
+    _show_backlog((overview.stream, "intake", "", ""), overview.events)
+    _show_backlog((overview.stream, "recorder", "", ""), overview.outcomes)
+    for (channel, urgency), lane in overview.lanes.items():
+        _show_backlog((overview.stream, "delivery", channel, urgency), lane)
+    metrics.DEAD_LETTERS_KEPT.labels(overview.stream).set(overview.dead.length)
+
+
+def _show_backlog(labels: tuple[str, str, str, str], state: StreamStats) -> None:
+    metrics.BACKLOG.labels(*labels).set(state.waiting)
+    metrics.OLDEST_SECONDS.labels(*labels).set(state.oldest_seconds)
+
+
+class UnacknowledgedGauge:
+    """Counts unacknowledged CRITICAL notifications in Postgres, at most every `interval_seconds`.
+
+    If Postgres does not answer, its series vanish.
+    """
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        *,
+        interval_seconds: float = _POSTGRES_INTERVAL_SECONDS,
+    ) -> None:
+        self._config = config
+        self._due = Every(interval_seconds, time.monotonic)
+        self._query: asyncio.Task[None] | None = None
+        database = config().database
+        self._connection = Connection(
+            database.url,
+            connect_timeout_seconds=min(2, database.connect_timeout_seconds),
+            statement_timeout_seconds=min(
+                _STATEMENT_TIMEOUT_SECONDS, database.statement_timeout_seconds
+            ),
+        )
+
+    async def observe(self) -> None:
+        """Update the gauges; returns within 3 s, even if Postgres hangs."""
+        if self._query is None:
+            if not self._due.due():
+                return
+            self._query = asyncio.create_task(self._read())
+        query = self._query
+        # The driver cancels a query through the server, which takes 10 s more when that hangs: do not wait for it.
+        done, _ = await asyncio.wait({query}, timeout=_OBSERVE_TIMEOUT_SECONDS)
+        if not done:
+            self._forget("timed out")
+            return
+        if self._query is query:
+            self._query = None
+        query.result()
+
+    async def close(self) -> None:
+        """Cancel a running query and close the connection; safe to repeat."""
+        if self._query is not None:
+            self._query.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({self._query}, timeout=_OBSERVE_TIMEOUT_SECONDS)
+        await self._connection.close()
+
+    async def _read(self) -> None:
+        within = self._config().escalation.forget_after_seconds
+        try:
+            async with asyncio.timeout(_OBSERVE_TIMEOUT_SECONDS):
+                found = await unacknowledged_critical(self._connection, within_seconds=within)
+        except (StoreError, TimeoutError) as exc:
+            await self._connection.close()
+            self._forget(str(exc) or "timed out")
+        else:
+            self._show(found)
+
+    def _show(self, found: Sequence[Unacknowledged]) -> None:
+        channels = self._config().channels
+        counts: dict[str, tuple[int, float]] = dict.fromkeys(channels, (0, 0.0))
+        for each in found:
+            name = each.channel if each.channel in channels else metrics.OTHER
+            count, oldest = counts.get(name, (0, 0.0))
+            counts[name] = (count + each.count, max(oldest, each.oldest_seconds))
+        for name, (count, oldest) in counts.items():
+            metrics.UNACKNOWLEDGED_CRITICAL.labels(name).set(count)
+            metrics.UNACKNOWLEDGED_OLDEST_SECONDS.labels(name).set(oldest)
+        metrics.OBSERVED_TIMESTAMP.labels("postgres").set_to_current_time()
+
+    def _forget(self, why: str) -> None:
+        metrics.UNACKNOWLEDGED_CRITICAL.clear()
+        metrics.UNACKNOWLEDGED_OLDEST_SECONDS.clear()
+        log.info("unacknowledged_not_observed", reason=why)
