@@ -21,7 +21,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from notifier.cards.renderer import CardRenderer, load_cards
+from notifier.cards.library import load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue

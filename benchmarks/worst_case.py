@@ -13,7 +13,8 @@ import structlog
 
 from notifier.broker.entries import Entry
 from notifier.broker.keys import Keys
-from notifier.cards.renderer import CardRenderer, Cards, load_cards
+from notifier.cards.library import CardLibrary, load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.config import Config, assets, load_config
 from notifier.events.json_in import MAX_VALUES
 from notifier.events.masking import Masking
@@ -101,7 +102,7 @@ def events(names: list[str], max_bytes: int) -> Iterator[tuple[str, dict[str, An
 class Bench:
     """The stages without Redis, Teams and Postgres."""
 
-    def __init__(self, config: Config, cards: Cards) -> None:
+    def __init__(self, config: Config, cards: CardLibrary) -> None:
         self._config = config
         renderer = CardRenderer(
             cards, config, lambda *_: "https://notify.example/a/" + "x" * 200

@@ -1,1 +1,1 @@
-"""Cards: load the templates, render a notification, and check what was written."""
+"""Cards: load the templates, render notifications, and check templates."""

@@ -21,20 +21,18 @@ _UNSEEN = re.compile(
 """Bidi controls (Unicode TR9), invisible characters and C0 controls."""
 
 _MARKDOWN = re.compile(
-    r"[*]|_(?:(?<![^\W_]_)|(?![^\W_]))"
-    r"|\A\\"
-    r"|\\(?![A-Za-z0-9\x80-\U0010ffff ])"
-    r"|\](?=[(:\[])|<(?=[A-Za-z/!?])|~(?=~)|&(?=#?\w+;)|\{(?=\{?(?:DATE|TIME)\()"
-    r"|^(?=[ \t]*(?:[-+](?![\w.])|[#=|:>]|\d+[.)](?:\s|$)|`{3})| {4}| {0,3}\t)[ \t]*"
-    r"|(?<=[\])])(?=[-+] |\d+\. )"
-    r"|://",
-    re.MULTILINE,
+    r"\*|_(?:(?<![^\W_]_)|(?![^\W_]))|\\(?![A-Za-z0-9\x80-\U0010ffff ])"
+    r"|\](?=[(:\[]|[-+] |\d+\. )|\)(?=[-+] |\d+\. )"
+    r"|<(?=[A-Za-z/!?])|~(?=~)|&(?=#?\w+;)|\{(?=\{?(?:DATE|TIME)\()|://"
 )
-"""What some client of Teams may take for Markdown, a mention, a date or a link.
+"""Signs that some client of Teams takes for Markdown, a mention, a date or a link.
 
 The desktop reads CommonMark. Phones take a backslash for an escape before `*` and `_` only, show it anywhere else, and
 begin a list after `)` and `]` too (MarkDownBlockParser.cpp of microsoft/Teams-AdaptiveCards-Mobile).
+Each alternative begins with a literal, so that the search skips other signs quickly.
 """
+_BLOCK = re.compile(r"[ \t]*(?:[-+](?![\w.])|[#=|:>]|\d+[.)](?:\s|$)|`{3})| {4}| {0,3}\t")
+"""A line that begins a list, a heading, a quotation or code."""
 _WORDS = r"A-Za-z0-9 .,:;(+%!?@#=|'\"$}^-"
 _PLAIN = re.compile(
     rf"(?:[A-Za-z]|[0-9]++(?![.)](?:\s|\Z)))[{_WORDS}]*+(?:\)(?![-+0-9])[{_WORDS}]*+)*+"
@@ -55,10 +53,6 @@ _WORD_JOINER = "\u2060"
 _OPENING = re.compile("[*_\u2066-\u2068]+\\Z")
 _CLOSING = re.compile("[*_\u2069]+")
 """Emphasis and isolates (U+2066 to U+2068, ended by U+2069) around a value."""
-_LEFT_TO_RIGHT = re.compile(
-    r"(?:[\W\d_])*+[A-Za-z\u00c0-\u058f]|(?![0-9]+(?:[-,.:/][0-9]+)*\Z)(?:[\W_]*+[0-9])(?:[\W_0-9])*+\Z"
-)
-"""What begins with Latin letters; and digits without letters, unless they stay in order by themselves (Unicode TR9, W4)."""
 _LINE_ENDS = re.compile("[\r\n\x85\u2028\u2029]+")
 _ADDRESS = re.compile(r"(?i:https?://|mailto:)[^\s\\]++")
 
@@ -79,7 +73,7 @@ _NO_PART_OF_AN_ADDRESS = re.compile(r"[\s<>\\\"`{|}^]")
 _NOT_MARKDOWN = frozenset({"TextRun"})
 _FACT_MEMBERS = frozenset({"title", "value"})
 _FACTS = frozenset({"Fact", None})
-_TEXT_MEMBERS = frozenset(
+TEXT_MEMBERS = frozenset(
     {"text", "title", "value", "altText", "speak", "fallbackText", "tooltip"}
 )
 _CONTENTS = {
@@ -109,18 +103,12 @@ def guard(element: Mapping[str, JsonValue], key: str) -> Clean:
     if (key == "text" and kind not in _NOT_MARKDOWN) or (
         key in _FACT_MEMBERS and kind in _FACTS
     ):
-        return _MARKDOWN_CLEAN
-    if key in _TEXT_MEMBERS:
+        return MARKDOWN
+    if key in TEXT_MEMBERS:
         return _PLAIN_CLEAN
     if (kind, key) in _CONTENTS and not any(name in element for name in _PAINTED):
         return _CONTENTS_CLEAN
     return _LIST_CLEAN if key in _LISTS else _OTHER_CLEAN
-
-
-def arabic_guard(element: Mapping[str, JsonValue], key: str) -> Clean:
-    """Tell the same for a card in Arabic, where a text that is one value is isolated if it begins with Latin letters."""
-    clean = guard(element, key)
-    return _ARABIC_CLEAN if clean is _MARKDOWN_CLEAN else clean
 
 
 def escape_markdown(text: str) -> str:
@@ -135,7 +123,11 @@ def escape_markdown(text: str) -> str:
 def _escape_unusual(text: str) -> str:
     if _HARMLESS.fullmatch(text) and "://" not in text and text.isprintable():
         return text
-    return _MARKDOWN.sub(_escaped, _paragraphs(visible(text)))
+    text = _paragraphs(visible(text))
+    if text[:1] == "\\":
+        # After emphasis of the template phones take it for an escape.
+        text = f"{_WORD_JOINER}\\{_WORD_JOINER}{text[1:]}"
+    return _MARKDOWN.sub(lambda found: _ESCAPES[found[0]], text)
 
 
 def _escape_but_macros(text: str) -> str:
@@ -150,23 +142,21 @@ def _escape_but_macros(text: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    if not _LINE_ENDS.search(text):
-        return text
-    lines = (line.rstrip(" \t") for line in _LINE_ENDS.split(text))
-    return "\n\n".join(line for line in lines if line)
+    """Make each line a paragraph that is no list, heading, quotation or code."""
+    lines = [text]
+    if _LINE_ENDS.search(text):
+        lines = [line for each in _LINE_ENDS.split(text) if (line := each.rstrip(" \t"))]
+    return "\n\n".join(
+        f"{_WORD_JOINER}{line}" if _BLOCK.match(line) else line for line in lines
+    )
 
 
-def _escaped(match: re.Match[str]) -> str:
-    found = match[0]
-    if found in ("*", "_"):
-        return f"\\{found}"
-    if found == "\\" and match.start() == 0:
-        # After emphasis of the template phones take it for an escape.
-        return f"{_WORD_JOINER}\\{_WORD_JOINER}"
-    if found == "://" or found == "" or found.isspace():
-        # A bare address, which Teams makes a link of; or a list, a heading, a quotation or code.
-        return f"{_WORD_JOINER}{found}"
-    return f"{found}{_WORD_JOINER}"
+_ESCAPES = {
+    "*": "\\*",
+    "_": "\\_",
+    "://": f"{_WORD_JOINER}://",
+    **{sign: f"{sign}{_WORD_JOINER}" for sign in "\\])<~&{"},
+}
 
 
 def visible(text: str) -> str:
@@ -246,7 +236,7 @@ def _markdown_at(before: str, after: str, expression: str) -> Clean:
     if opening is not None and closing is not None:
         return _wrapped_clean(opening[0], closing[0])
     joined = (after and after[0] in _JOINING) or (before and before[-1] in f"]{ANY_VALUE}")
-    return _JOINED_CLEAN if joined else _MARKDOWN_CLEAN
+    return _JOINED_CLEAN if joined else MARKDOWN
 
 
 _JOINING = f"[(:!~{ANY_VALUE}"
@@ -275,24 +265,8 @@ def _wrapped_clean(opening: str, closing: str) -> Clean:
         return escaped(text.strip()) or _WORD_JOINER
 
     if set(opening) & {"*", "_"}:
-        return Clean(
-            _as_text(emphasised), text=emphasised, harmless=_PLAIN_TO_ITS_END.fullmatch
-        )
-    return Clean(_as_text(escaped), text=escaped, harmless=_PLAIN.fullmatch)
-
-
-def _arabic_at(before: str, after: str, expression: str) -> Clean:
-    if before or after or "{{DATE(" in expression or "{{TIME(" in expression:
-        return _markdown_at(before, after, expression)
-    return _ALONE_CLEAN
-
-
-def _alone(text: str) -> str:
-    """Escape and isolate: in a paragraph from right to left `17-ab.` is read as `.ab-17`, and `-5` as `5-`."""
-    paragraphs = escape_markdown(text).split("\n\n")
-    return "\n\n".join(
-        f"\u2068{each}\u2069" if _LEFT_TO_RIGHT.match(each) else each for each in paragraphs
-    )
+        return Clean(as_text(emphasised), text=emphasised, harmless=_PLAIN_TO_ITS_END.fullmatch)
+    return Clean(as_text(escaped), text=escaped, harmless=_PLAIN.fullmatch)
 
 
 def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:
@@ -312,7 +286,7 @@ def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:
     return cleaned
 
 
-def _as_text(
+def as_text(
     clean: Callable[[str], str], *, of_number: Callable[[str], str] = str
 ) -> Callable[[Value], Value]:
     """Write any value as text: Teams refuses a card whose text is a number, which a binding keeps."""
@@ -331,26 +305,24 @@ def _as_text(
 
 _ADDRESS_CLEAN = Clean(safe_address, whole=True, without=Without.MEMBER, within=_address_at)
 _URL_CLEAN = replace(_ADDRESS_CLEAN, without=Without.ELEMENT)
-_ADDRESS_PART_CLEAN = Clean(_as_text(_address_part), text=_address_part)
-_MARKDOWN_CLEAN = Clean(
-    _as_text(escape_markdown),
+_ADDRESS_PART_CLEAN = Clean(as_text(_address_part), text=_address_part)
+MARKDOWN = Clean(
+    as_text(escape_markdown),
     text=_escape_unusual,
     harmless=_PLAIN.fullmatch,
     within=_markdown_at,
     finish=_without_links,
 )
-_ARABIC_CLEAN = replace(_MARKDOWN_CLEAN, within=_arabic_at)
-_ALONE_CLEAN = Clean(_as_text(_alone, of_number=_alone), text=_alone)
 _MACRO_CLEAN = Clean(
-    _as_text(_escape_but_macros), text=_escape_but_macros, harmless=_PLAIN.fullmatch
+    as_text(_escape_but_macros), text=_escape_but_macros, harmless=_PLAIN.fullmatch
 )
 _JOINED_CLEAN = Clean(
-    _as_text(_escape_joined), text=_escape_joined, harmless=_PLAIN_JOINED.fullmatch
+    as_text(_escape_joined), text=_escape_joined, harmless=_PLAIN_JOINED.fullmatch
 )
-_LABEL_CLEAN = Clean(_as_text(_label), text=_label, harmless=_PLAIN.fullmatch)
+_LABEL_CLEAN = Clean(as_text(_label), text=_label, harmless=_PLAIN.fullmatch)
 _DESTINATION_CLEAN = Clean(_destination, text=_destination)
-_PART_CLEAN = Clean(_as_text(_encoded), text=_encoded)
-_PLAIN_CLEAN = Clean(_as_text(visible), text=visible, harmless=str.isprintable)
+_PART_CLEAN = Clean(as_text(_encoded), text=_encoded)
+_PLAIN_CLEAN = Clean(as_text(visible), text=visible, harmless=str.isprintable)
 _LIST_CLEAN = Clean(_deep(escape_markdown), text=_escape_unusual, harmless=_PLAIN.fullmatch)
 _CONTENTS_CLEAN = replace(_LIST_CLEAN, without=Without.ELEMENT)
 _OTHER_CLEAN = Clean(

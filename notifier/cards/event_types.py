@@ -1,17 +1,15 @@
-"""What is known of each event type, for producers: where it goes and which data its card shows, as a page and as a schema."""
+"""The route and data fields of each event type, for producers: as a page and a schema."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pydantic import JsonValue
 
+from notifier.cards.fields import Fields
 from notifier.config import Config
 from notifier.events.producer_signature import OWN_PREFIX
 from notifier.events.schema import json_schema
-
-Fields = Mapping[str, Mapping[str, Mapping[str, object]]]
-"""Card → field → type, required, doc, as in fields.toml."""
 
 _TYPES: dict[str, dict[str, JsonValue]] = {
     "string": {"type": ["string", "number", "null"]},

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -14,18 +13,13 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from notifier.cards.check.schema import worded_faults
-from notifier.cards.fit import posted_card
 from notifier.cards.html import script_texts
-from notifier.cards.renderer import CardRenderer, Cards, layered
+from notifier.cards.library import CardLibrary, layered
+from notifier.cards.preview import Preview, example_link
 from notifier.config import Config
 from notifier.errors import CardError, NotifierError
-from notifier.events.digest import digest_of
-from notifier.events.entry import to_event
-from notifier.events.json_in import json_object
 from notifier.events.json_out import to_json_bytes
-from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import Notification
-from notifier.events.routing import Catalogue
 from notifier.teams.envelope import counted_size
 
 _STATIC = Path(__file__).with_name("static")
@@ -48,71 +42,36 @@ class GalleryCard:
 
 
 def render_samples(
-    folder: Path, config: Config, cards: Cards, *, base: Path | None = None
+    folder: Path, config: Config, cards: CardLibrary, *, base: Path | None = None
 ) -> Iterator[GalleryCard]:
-    """Render each sample event of a folder, and of one that it lies over, in each language its card has, and one digest.
+    """Render the sample events of a folder, and of `base` below it, in every language; and one digest.
 
     Raises:
-        CardError: A sample is no event, or its card cannot be rendered; names its file.
+        CardError: A sample is not an event, or its card cannot be rendered; names its file.
     """
-    renderer = CardRenderer(
-        cards, config, lambda number, action, _: f"https://notify.invalid/a/{action}/{number}"
-    )
-    catalogue = Catalogue(config.routes, config.channels)
-    masking = Masking.of(config.masking.fields, config.masking.exempt)
+    preview = Preview(config, cards, action_link=example_link)
     first: Notification | None = None
     for path in layered([base or folder, folder], "samples/*.json").values():
-        with _naming(path):
-            members = json_object("event", path.read_text(encoding="utf-8-sig"))
-            event = to_event(config.streams[0], "1764000000000-0", members)
-            routed = catalogue.route(event, mask_event_data(event.data, masking))
-            shown: list[GalleryCard] = []
-            for notification in routed.notifications[:1]:
+        try:
+            for notification in preview.read_sample(path):
                 first = first or notification
-                shown += [
-                    _gallery_card(renderer, notification._replace(lang=lang), config)
-                    for lang in _languages(cards, notification)
-                ]
-        yield from shown
+                yield _gallery_card(preview, notification)
+        except NotifierError as exc:
+            raise CardError(f"{path}: {exc}") from None
     if first is not None:
-        many = [first._replace(id=f"{first.id}{number}") for number in range(_DIGESTED)]
-        yield _gallery_card(renderer, digest_of(many, renderer.acknowledge_link), config)
+        yield _gallery_card(preview, preview.digest(first, _DIGESTED))
 
 
-@contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Raise CardError with this file before what is wrong."""
-    try:
-        yield
-    except (UnicodeDecodeError, OSError) as exc:
-        raise CardError(f"{file}: cannot be read: {exc}") from None
-    except NotifierError as exc:
-        raise CardError(f"{file}: {exc}") from None
-
-
-def _languages(cards: Cards, notification: Notification) -> list[str]:
-    prefix = f"{notification.card}."
-    others = {name.removeprefix(prefix) for name in cards.templates if name.startswith(prefix)}
-    return sorted({"en", *others}, key=lambda lang: (lang != "en", lang))
-
-
-def _gallery_card(
-    renderer: CardRenderer, notification: Notification, config: Config
-) -> GalleryCard:
-    rendered = renderer.render(notification)
-    card = posted_card(
-        rendered.card,
-        max_card_bytes=config.delivery.max_card_bytes,
-        more_link=rendered.more_link,
-    )
+def _gallery_card(preview: Preview, notification: Notification) -> GalleryCard:
+    rendered = preview.render(notification)
     return GalleryCard(
         rendered.template,
         notification.event_type,
         notification.lang,
         str(notification.priority),
-        counted_size(to_json_bytes(card)),
-        card,
-        worded_faults(card),
+        counted_size(to_json_bytes(rendered.card)),
+        rendered.card,
+        worded_faults(rendered.card),
     )
 
 

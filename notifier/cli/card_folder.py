@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from notifier.cards.renderer import Cards, card_folders, load_cards
+from notifier.cards.library import CardLibrary, card_folders, load_cards
 from notifier.config import Config
 from notifier.errors import CardError, ConfigError
 
@@ -21,7 +21,7 @@ def existing_folders(config: Config) -> tuple[Path, ...]:
     return folders
 
 
-def configured_cards(config: Config) -> Cards:
+def configured_cards(config: Config) -> CardLibrary:
     """Compile the templates of the configured folders; raises ConfigError with the file, the place and the fix."""
     folders = existing_folders(config)
     with blaming_configuration():

@@ -11,17 +11,25 @@ from typing import Annotated
 
 import typer
 
-from notifier.cards.check import check_folder
-from notifier.cards.check.seal import CHECKED_CARD_BYTES, SEAL, Folder, write_seal
-from notifier.cards.check.starter import (
+from notifier.cards.check.folder import check_folder
+from notifier.cards.gallery import gallery_page, render_samples
+from notifier.cards.library import (
+    CHECKED_CARD_BYTES,
+    SEAL,
+    CardFiles,
+    CardLibrary,
+    compile_card,
+    layered,
+    load_cards,
+    write_seal,
+)
+from notifier.cards.starter import (
     route_line,
     shipped_files,
     starter_files,
     with_fields,
     written_over,
 )
-from notifier.cards.gallery import gallery_page, render_samples
-from notifier.cards.renderer import Cards, card_template, layered, load_cards
 from notifier.cli.card_folder import (
     blaming_configuration,
     configured_cards,
@@ -47,6 +55,7 @@ from notifier.cli.preview import preview_cards
 from notifier.cli.tables import print_table
 from notifier.errors import CardError, ConfigError, EventError, NotifierError, TemplateError
 from notifier.events.routing import UnroutableError
+from notifier.telemetry.findings import Level, count
 from notifier.templating import Template
 
 app = typer.Typer(help="Card templates: list, check, render, new.", no_args_is_help=True)
@@ -111,11 +120,12 @@ def check(
         raise ConfigError(
             f"delivery.max_card_bytes: a seal promises cards of at most {CHECKED_CARD_BYTES}; set it to that for the check"
         )
-    files = Folder.read(*folders)
+    files = CardFiles.read(*folders)
     findings = check_folder(folder, loaded, base=folders[0] if len(folders) > 1 else None)
     for finding in findings:
-        typer.echo(finding.line(), err=True)
-    if not all(finding.warning for finding in findings):
+        warning = "warning: " if finding.level is Level.WARNING else ""
+        typer.echo(f"{warning}{finding}", err=True)
+    if count(findings, Level.FAULT):
         raise typer.Exit(1)
     own = (
         f", {len(layered([folder], '*.json'))} of them in {folder}" if len(folders) > 1 else ""
@@ -256,7 +266,7 @@ def render(
         raise CommandError(f"{event}: is not an event; give one JSON object")
     loaded = settings(config)
     with _naming(path, TemplateError, CardError), _naming(event, EventError, UnroutableError):
-        cards = Cards({path.stem: card_template(read_json(path))})
+        cards = CardLibrary({path.stem: compile_card(read_json(path))})
         rendered = preview_cards(loaded, members, cards, card=path.stem)
     print_json(rendered[0][1] if rendered else json.loads("null"))
 

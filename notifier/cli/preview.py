@@ -7,15 +7,13 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from notifier.cards.check.seal import Folder
-from notifier.cards.check.variants import Fields, read_fields
-from notifier.cards.data_fields import shown_fields, unused_fields
-from notifier.cards.renderer import CardRenderer, Cards, card_folders, checked_cards
+from notifier.cards.fields import Fields, read_fields, shown_fields, unused_fields
+from notifier.cards.library import CardFiles, CardLibrary, card_folders
+from notifier.cards.preview import Preview
 from notifier.cli.event_input import accepted
 from notifier.config import Config
 from notifier.errors import CardError, EventError, TemplateError
 from notifier.events.entry import ENVELOPE, Event
-from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import Notification
 from notifier.events.producer_signature import OWN_PREFIX, is_own
 from notifier.events.routing import Catalogue, UnroutableError
@@ -26,7 +24,7 @@ from notifier.telemetry.durations import duration
 def preview_cards(
     config: Config,
     members: Mapping[str, JsonValue],
-    cards: Cards,
+    cards: CardLibrary,
     *,
     card: str | None = None,
 ) -> list[tuple[Notification, JsonValue]]:
@@ -36,13 +34,12 @@ def preview_cards(
         EventError, UnroutableError, CardError, TemplateError: As the daemon would meet them.
     """
     event = accepted(config.streams[0], members, max_bytes=config.intake.max_event_bytes)
-    data = mask_event_data(event.data, Masking.of(config.masking.fields, config.masking.exempt))
-    routed = Catalogue(config.routes, config.channels).route(event, data)
+    preview = Preview(config, cards)
+    routed = preview.route(event)
     if routed.unknown_channels:
         raise EventError("stakeholders", _no_channel(routed.unknown_channels, config.channels))
-    renderer = CardRenderer(cards, config, None)
     return [
-        (item, renderer.render(item._replace(card=card or item.card)).card)
+        (item, preview.render(item._replace(card=card or item.card)).card)
         for item in routed.notifications
     ]
 
@@ -80,7 +77,7 @@ def unshown(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
     places: dict[str, list[str]] = {}
     try:
         fields = read_fields(*folders)
-        cards = checked_cards(Folder.read(*folders).templates)
+        cards = CardLibrary.on_demand(CardFiles.read(*folders).templates)
         for place, event in events:
             for text in _unshown_by(catalogue, cards, fields, event):
                 places.setdefault(text, []).append(place)
@@ -91,7 +88,7 @@ def unshown(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
 
 
 def _unshown_by(
-    catalogue: Catalogue, cards: Cards, fields: Fields, event: Event
+    catalogue: Catalogue, cards: CardLibrary, fields: Fields, event: Event
 ) -> Iterator[str]:
     try:
         [first, *_] = catalogue.route(event, {}).notifications or [None]

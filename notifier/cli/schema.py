@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from notifier.cards.check.variants import read_fields
-from notifier.cards.event_types import Fields, type_schema, types_page
+from notifier.cards.event_types import type_schema, types_page
+from notifier.cards.fields import Fields, read_fields
 from notifier.cli.card_folder import existing_folders
 from notifier.cli.files import write_text
 from notifier.cli.formats import AlwaysJsonOption, JsonOnly, JsonOnlyOption

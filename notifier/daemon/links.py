@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from notifier.broker.client import Client
-from notifier.cards.renderer import ActionLink
+from notifier.cards.links import ActionLink
 from notifier.config import Config, RedisSettings
 from notifier.config.secrets import Secrets
 from notifier.errors import StreamError

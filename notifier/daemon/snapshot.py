@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from notifier.cards.check import refuse_broken
-from notifier.cards.check.seal import CHECKED_CARD_BYTES, sealed
-from notifier.cards.renderer import (
-    CardRenderer,
-    Cards,
+from notifier.cards.check.folder import refuse_broken
+from notifier.cards.library import (
+    CHECKED_CARD_BYTES,
+    CardLibrary,
     card_folders,
     check_routes,
-    checked_cards,
     load_cards,
+    sealed,
 )
+from notifier.cards.renderer import CardRenderer
 from notifier.config import Config
 from notifier.config.secrets import (
     Secrets,
@@ -39,7 +39,7 @@ class Snapshot:
 
     config: Config
     secrets: Secrets
-    cards: Cards
+    cards: CardLibrary
     catalogue: Catalogue
     masking: Masking
     renderer: CardRenderer
@@ -88,7 +88,7 @@ class Blueprint:
             secrets = self._secrets(config, vault, running)
         except SecretsError as exc:
             faults.append(str(exc))
-        cards: Cards | None = None
+        cards: CardLibrary | None = None
         try:
             cards = _sound_cards(config)
         except CardError as exc:
@@ -175,12 +175,12 @@ class Blueprint:
         return vault, None
 
 
-def _sound_cards(config: Config) -> Cards:
+def _sound_cards(config: Config) -> CardLibrary:
     """Load cards, checked now or, if the folder says so, before; raises CardError."""
     folders = card_folders(config)
     before = sealed(*folders)
     if before is not None and config.delivery.max_card_bytes >= CHECKED_CARD_BYTES:
-        cards = checked_cards(before.templates)
+        cards = CardLibrary.on_demand(before.templates)
         check_routes(config, cards)
         return cards
     cards = load_cards(*folders)

@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from notifier.cards.renderer import CardRenderer, load_cards
+from notifier.cards.library import load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue

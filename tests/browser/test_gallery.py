@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page
 
 from notifier.cards.gallery import GalleryCard, gallery_page, render_samples
-from notifier.cards.renderer import load_cards
+from notifier.cards.library import load_cards
 from notifier.config import assets, load_config
 from tests.support.browser import MARKS
 

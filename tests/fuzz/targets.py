@@ -15,7 +15,8 @@ from notifier.broker.entries import Entry
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import pack
 from notifier.cards.fit import fit_card
-from notifier.cards.renderer import CardRenderer, load_cards
+from notifier.cards.library import load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.config import Config, assets, load_config
 from notifier.config.load import masked
 from notifier.dead_letters.model import Reason

@@ -16,7 +16,8 @@ from pydantic import SecretStr
 
 from notifier.broker.group import ConsumerGroup
 from notifier.broker.leases import Leases
-from notifier.cards.renderer import CardRenderer, Cards, load_cards
+from notifier.cards.library import CardLibrary, load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.config import Config, RateLimitSettings, assets
 from notifier.events.entry import Priority
 from notifier.events.masking import Masking
@@ -45,7 +46,7 @@ _KEYS = KeySet(SecretStr("0f1e2d3c4b5a69788796a5b4c3d2e1f0"))
 
 
 @cache
-def _cards() -> Cards:
+def _cards() -> CardLibrary:
     return load_cards(assets.cards_dir())
 
 

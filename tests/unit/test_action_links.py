@@ -8,7 +8,8 @@ import pytest
 from redis.crc import key_slot
 
 from notifier.broker.keys import ACCEPTED, action_key, callback_key
-from notifier.cards.renderer import CardRenderer, load_cards
+from notifier.cards.library import load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
 from notifier.events.action import REQUESTS
 from notifier.events.entry import to_event

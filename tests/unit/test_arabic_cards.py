@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from notifier.cards.isolation import isolated
-from notifier.cards.renderer import card_template, load_cards
+from notifier.cards.arabic import isolate_values
+from notifier.cards.library import compile_card, load_cards
 from notifier.config import assets
 from notifier.templating import Template
 from notifier.templating.interpolation import expression_spans
@@ -97,7 +97,7 @@ def test_a_value_within_arabic_text_is_isolated(text: str, shown: str) -> None:
     block = {"type": "TextBlock", "text": text, "id": "a ${x}"}
 
     def rendered(lang: str) -> Any:
-        return card_template({"lang": lang, "body": [block]}).expand(data)
+        return compile_card({"lang": lang, "body": [block]}).expand(data)
 
     assert rendered("ar")["body"][0] == {
         "type": "TextBlock",
@@ -127,14 +127,14 @@ def test_a_value_within_arabic_text_is_isolated(text: str, shown: str) -> None:
 )
 def test_a_value_alone_that_would_run_the_wrong_way_is_isolated(value: Any, shown: str) -> None:
     card: Any = {"lang": "ar", "body": [{"type": "TextBlock", "text": "${x}", "id": "${x}"}]}
-    expanded: Any = card_template(card).expand({"x": value})
+    expanded: Any = compile_card(card).expand({"x": value})
     assert expanded["body"][0]["text"] == shown
     assert expanded["body"][0]["id"] == value
 
 
 @pytest.mark.parametrize("path", ARABIC, ids=lambda path: path.stem)
 def test_no_value_stands_bare_beside_other_text(path: Path) -> None:
-    for text in values(isolated(load(path)), SHOWN):
+    for text in values(isolate_values(load(path)), SHOWN):
         for begin, end in expression_spans(text):
             bare = text[begin - 1 : begin] not in ("\u2066", "\u2067", "\u2068") and (
                 begin,

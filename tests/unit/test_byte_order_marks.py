@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.cards.check import check_folder
-from notifier.cards.check.seal import Folder, sealed, write_seal
-from notifier.cards.renderer import checked_cards, load_cards
+from notifier.cards.check.folder import check_folder
+from notifier.cards.library import CardFiles, CardLibrary, load_cards, sealed, write_seal
 from notifier.cli.event_input import events_of_file
 from notifier.cli.files import read_json
 from notifier.config import assets, load_config
@@ -32,10 +31,10 @@ def test_a_folder_of_cards(tmp_path: Path) -> None:
 
     assert check_folder(folder, CONFIG) == []
     assert "claim_approved" in load_cards(folder).templates
-    write_seal(folder, Folder.read(folder))
+    write_seal(folder, CardFiles.read(folder))
     whole = sealed(folder)
     assert whole is not None
-    assert checked_cards(whole.templates).templates["claim_approved"].paths
+    assert CardLibrary.on_demand(whole.templates).templates["claim_approved"].paths
 
 
 def test_a_configuration(tmp_path: Path) -> None:

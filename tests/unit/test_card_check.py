@@ -11,14 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from notifier.cards.check import check_folder, refuse_broken
+from notifier.cards.check.folder import check_folder, refuse_broken
 from notifier.cards.check.schema import card_faults
-from notifier.cards.check.seal import Folder, sealed, write_seal
 from notifier.cards.fit import fit_card
-from notifier.cards.renderer import checked_cards, load_cards
+from notifier.cards.library import CardFiles, CardLibrary, load_cards, sealed, write_seal
 from notifier.config import Config, assets, load_config
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import CardError, ConfigError
+from notifier.telemetry.findings import Finding, Level
 from tests.support.card_folder import one_card
 
 CONFIG: Config = load_config(assets.config_file(), {})
@@ -36,8 +36,12 @@ def change(folder: Path, alter: Any) -> None:
     path.write_text(json.dumps(card), "utf-8")
 
 
+def line(finding: Finding) -> str:
+    return f"{'warning: ' if finding.level is Level.WARNING else ''}{finding}"
+
+
 def lines(folder: Path, *, thorough: bool = False) -> list[str]:
-    return [finding.line() for finding in check_folder(folder, CONFIG, thorough=thorough)]
+    return [line(finding) for finding in check_folder(folder, CONFIG, thorough=thorough)]
 
 
 def add(element: dict[str, Any]) -> Any:
@@ -271,7 +275,7 @@ def test_a_file_that_is_anything_is_a_fault_and_no_crash(
     (folder / name).write_text(content)
 
     found = check_folder(folder, CONFIG, thorough=False)
-    assert any(name in finding.line() for finding in found)
+    assert any(name in str(finding) for finding in found)
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "nul\0byte"])
@@ -295,7 +299,7 @@ def test_the_shipped_cards_are_sealed_as_they_are() -> None:
     "name", ["claim_approved.json", "fields.toml", "samples/nphies.claim.approved.json", "checked.txt"]
 )  # fmt: skip
 def test_a_change_breaks_the_seal(folder: Path, name: str) -> None:
-    write_seal(folder, Folder.read(folder))
+    write_seal(folder, CardFiles.read(folder))
     assert sealed(folder) is not None
 
     path = folder / name
@@ -305,11 +309,11 @@ def test_a_change_breaks_the_seal(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["extra.json", "samples/extra.json"])
 def test_a_file_more_or_less_breaks_the_seal(folder: Path, name: str) -> None:
-    write_seal(folder, Folder.read(folder))
+    write_seal(folder, CardFiles.read(folder))
     (folder / name).write_text("{}", "utf-8")
     assert sealed(folder) is None
 
-    write_seal(folder, Folder.read(folder))
+    write_seal(folder, CardFiles.read(folder))
     (folder / name).unlink()
     assert sealed(folder) is None
 
@@ -317,7 +321,7 @@ def test_a_file_more_or_less_breaks_the_seal(folder: Path, name: str) -> None:
 def test_cards_of_a_sealed_folder_are_those_that_were_sealed() -> None:
     folder = sealed(assets.cards_dir())
     assert folder is not None
-    cards = checked_cards(folder.templates)
+    cards = CardLibrary.on_demand(folder.templates)
     loaded = load_cards(assets.cards_dir())
 
     assert set(cards.templates) == set(loaded.templates)
@@ -361,7 +365,7 @@ def test_the_daemon_starts_with_one_own_card_over_the_shipped_ones(tmp_path: Pat
     own = cards()
     assert own["claim_approved"].expand({}) == card
     assert {"generic", "digest", "claim_approved.ar"} < set(own)
-    write_seal(tmp_path, Folder.read(assets.cards_dir(), tmp_path))
+    write_seal(tmp_path, CardFiles.read(assets.cards_dir(), tmp_path))
     assert set(cards()) == set(own)
     card["body"] = [{**hello, "type": "TextBlok"}]
     (tmp_path / "claim_approved.json").write_text(json.dumps(card), "utf-8")

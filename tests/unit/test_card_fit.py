@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.cards import fit
-from notifier.cards.check.schema import card_faults, schema_faults
+from notifier.cards.check.schema import card_faults, worded_faults
 from notifier.cards.fit import fit_card
 from notifier.events.json_out import to_json_bytes
 from notifier.teams.envelope import counted_size
@@ -68,7 +68,7 @@ def test_a_list_of_elements_keeps_its_kind_and_gets_a_note() -> None:
     items = result["body"][0]["items"]
     assert items[-1]["text"] == f"[and {600 - len(items) + 1} more]({LINK})"
     assert size(result) <= LIMIT
-    assert not list(schema_faults(result))
+    assert not worded_faults(result)
 
 
 def test_texts_are_cut_when_lists_are_not_enough() -> None:
@@ -130,7 +130,7 @@ def test_images_are_left_out_without_a_note_among_them() -> None:
 
     assert LIMIT - 2_000 < size(result) <= LIMIT
     assert all(each == image for each in result["body"][1]["images"])
-    assert not list(schema_faults(result))
+    assert not worded_faults(result)
 
 
 def row(number: int, kind: str = "Container") -> dict[str, Any]:
@@ -180,7 +180,7 @@ def test_rows_of_any_kind_are_shortened_wherever_they_are(
 
     assert LIMIT - 2_000 < size(result) <= LIMIT
     assert re.search(r"and \d+ more", json.dumps(result))
-    assert not list(schema_faults(result))
+    assert not worded_faults(result)
     assert '"targetElements": []' not in json.dumps(result), "phones refuse the card"
     if given_card["body"][-1] == FOOTER:
         assert result["body"][-1] == FOOTER
@@ -243,4 +243,4 @@ def test_any_mixture_of_lists_and_texts_fits_and_stays_a_card(
 ) -> None:
     result = fitted(card(*map(facts, lists), *map(text_block, texts)), limit)
     assert size(result) <= limit
-    assert not [fault for fault in schema_faults(result) if "DATE" not in fault[1]]
+    assert not [fault for fault in worded_faults(result) if "DATE" not in fault]

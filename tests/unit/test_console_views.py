@@ -10,8 +10,9 @@ import pytest
 from pydantic import JsonValue
 
 from notifier.broker.stats_views import Backlog
+from notifier.cards.library import compile_card, load_cards
 from notifier.cards.redact_links import without_links
-from notifier.cards.renderer import CardRenderer, card_template, load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
 from notifier.dead_letters.listing import Listed
 from notifier.dead_letters.model import Reason
@@ -113,7 +114,7 @@ def test_no_signed_link_is_left_whose_underscores_are_escaped(text: str):
     uuid = "b5c9c5d452a65c0ca1f41a4f28d41a07"
     signed = f"_{'k' * 6}_.{uuid}.0.1795000000._{'s' * 41}_"
     block: JsonValue = {"type": "TextBlock", "text": text}
-    card = card_template({"type": "AdaptiveCard", "body": [block]}).expand(
+    card = compile_card({"type": "AdaptiveCard", "body": [block]}).expand(
         {"x": f"https://n.example/a/{signed}?e={uuid}.{'m' * 21}_", "t": signed}
     )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from notifier.cards.check.variants import read_fields
 from notifier.cards.event_types import type_schema, types_page
+from notifier.cards.fields import read_fields
 from notifier.config import assets, load_config
 from notifier.events.action import Action, Via, request_fields
 from notifier.events.schema import asyncapi, json_schema

@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from notifier.cards.renderer import CardRenderer, Cards
+from notifier.cards.library import CardLibrary
+from notifier.cards.renderer import CardRenderer
 from notifier.config import load_config
 from notifier.errors import TemplateError
 from notifier.events.entry import to_event
@@ -27,12 +28,12 @@ NOTIFICATION = (
 
 
 def rendered(text: str) -> JsonValue:
-    renderer = CardRenderer(Cards({"generic": Template({"text": text})}), CONFIG, None)
+    renderer = CardRenderer(CardLibrary({"generic": Template({"text": text})}), CONFIG, None)
     return renderer.render(NOTIFICATION).card
 
 
 def drawn_with_facts(text: str) -> JsonValue:
-    renderer = CardRenderer(Cards({}), CONFIG, None)
+    renderer = CardRenderer(CardLibrary({}), CONFIG, None)
     return Template({"text": text}).expand(
         renderer.context(NOTIFICATION), missing=lambda _: "—"
     )

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.cards.renderer import CardRenderer, card_template, load_cards
+from notifier.cards.library import compile_card, load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.cli.event_input import Members, accepted, event_text
 from notifier.config import assets, load_config
 from notifier.errors import EventError
@@ -40,7 +41,7 @@ def test_a_number_keeps_its_digits(number: str) -> None:
     data = carried(f'{{"n": {number}, "l": [{number}], "o": {{"n": {number}}}}}')
     block = {"type": "TextBlock", "text": "${n}", "altText": "${n}, ${l[0]}, ${o.n}"}
 
-    shown: Any = card_template({"body": [block]}).expand(data)
+    shown: Any = compile_card({"body": [block]}).expand(data)
     assert shown["body"][0]["text"] == number
     assert shown["body"][0]["altText"] == f"{number}, {number}, {number}"
     quoted = f'"{number}"' if number == "1e400" else number

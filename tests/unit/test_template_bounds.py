@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifier.cards.renderer import card_template
+from notifier.cards.library import compile_card
 from notifier.errors import TemplateError
 from notifier.templating import Template
 
@@ -125,7 +125,7 @@ def test_making_text_harmless_is_counted(data: Any) -> None:
     texts = [f"${{if(exists(text), text, '{number}')}} " for number in range(8)]
     blocks = [{"type": "TextBlock", "text": text} for text in texts]
     with pytest.raises(TemplateError, match="steps"):
-        card_template({"body": blocks}).expand(data)
+        compile_card({"body": blocks}).expand(data)
 
 
 @pytest.mark.parametrize("expression", TOO_MUCH)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.cards.data_fields import shown_fields, unused_fields
-from notifier.cards.renderer import CardRenderer, load_cards
+from notifier.cards.fields import shown_fields, unused_fields
+from notifier.cards.library import load_cards
+from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue

@@ -1,9 +1,9 @@
-"""Check an expanded card against the Adaptive Cards 1.5 schema and against what Teams takes from a workflow."""
+"""Check a rendered card against the Adaptive Cards 1.5 schema and Teams."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -38,21 +38,22 @@ MAX_ACTIONS = 6
 """Actions that Teams shows in one row (Microsoft: Adaptive Cards for Teams, "a maximum of six primary actions")."""
 
 _LISTS_OF_ELEMENTS = frozenset({"body", "items", "actions", "images"})
-"""Members whose entries have to say what they are."""
+"""Members whose entries must have a type."""
 
-_TOLD_FAULTS = 5
+_MAX_WORDED = 5
 
 _OPENED = ("https://", "http://", "mailto:", "tel:")
 """Addresses that a button of Teams opens."""
+_IMAGES = ("https://", "data:image/")
 
 
 class Fault(NamedTuple):
-    """What is wrong at a place."""
+    """A fault or warning at a place of a card."""
 
     path: str
     """JSON path."""
     message: str
-    """What is wrong, and the fix."""
+    fix: str = ""
     warning: bool = False
     """Whether Teams takes the card all the same."""
 
@@ -79,7 +80,7 @@ _STAND_INS: dict[str, JsonValue] = {
     "AdaptiveCard": {"type": "AdaptiveCard"},
     "BackgroundImage": {"type": "BackgroundImage", "url": ""},
 }
-"""The least element of each kind: a parent is checked with these in place of its children, so each fault is told once."""
+"""The least element of each kind: a parent is checked with these in place of its children, so that each fault is found once."""
 
 
 _NARROWER = frozenset(
@@ -87,24 +88,23 @@ _NARROWER = frozenset(
 )
 
 
-def schema_faults(card: JsonValue) -> Iterator[tuple[str, str]]:
-    """Yield why Teams would not show an expanded card, or not all of it: JSON path, and what is wrong with the fix."""
-    return ((fault.path, fault.message) for fault in card_faults(card) if not fault.warning)
-
-
 def worded_faults(card: JsonValue) -> tuple[str, ...]:
-    """Return the same in words, each once, the first few."""
-    told = {f"{path}: {message}": None for path, message in schema_faults(card)}
-    return tuple(told)[:_TOLD_FAULTS]
+    """Return the first few reasons why Teams would not show an expanded card, or not all of it."""
+    faults = dict.fromkeys(
+        f"{fault.path}: {fault.message}{f'; {fault.fix}' if fault.fix else ''}"
+        for fault in card_faults(card)
+        if not fault.warning
+    )
+    return tuple(faults)[:_MAX_WORDED]
 
 
 def card_faults(card: JsonValue) -> Iterator[Fault]:
-    """Yield what is wrong with an expanded card, also where Teams takes it all the same."""
+    """Yield the faults and warnings of an expanded card."""
     if not isinstance(card, dict) or card.get("type") != "AdaptiveCard":
         yield Fault("$.type", 'must be "AdaptiveCard"')
         return
     if card.get("version") not in ("1.0", "1.1", "1.2", "1.3", "1.4", "1.5"):
-        yield Fault("$.version", "Teams shows Adaptive Cards up to 1.5; set it to 1.5")
+        yield Fault("$.version", "Teams shows Adaptive Cards up to 1.5", "set it to 1.5")
     yield from _walk(card, "$", element=True)
     yield from _repeated_ids(card, "$", set())
 
@@ -117,8 +117,9 @@ def _repeated_ids(node: JsonValue, path: str, seen: set[str]) -> Iterator[Fault]
         name = node.get("id")
         if isinstance(name, str) and name and isinstance(node.get("type"), str):
             if name in seen:
-                message = "is the id of another element too: phones show nothing of such a card; leave it out, or make each one unique"
-                yield Fault(f"{path}.id", message, warning=True)
+                message = "is the id of another element too: phones show nothing of such a card"
+                fix = "leave it out, or make each id unique"
+                yield Fault(f"{path}.id", message, fix, warning=True)
             seen.add(name)
         for key, value in node.items():
             if key not in ("fallback", "msteams", "requires", "data"):
@@ -128,7 +129,7 @@ def _repeated_ids(node: JsonValue, path: str, seen: set[str]) -> Iterator[Fault]
 def _walk(node: JsonValue, path: str, *, element: bool = False) -> Iterator[Fault]:
     if not isinstance(node, dict):
         if element:
-            yield Fault(path, "is not an element; write an object with a type")
+            yield Fault(path, "is not an element", "write an object with a type")
         return
     kind = node.get("type")
     if isinstance(kind, str):
@@ -151,67 +152,54 @@ def _element_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterato
     if kind in _validated():
         yield from _own_faults(node, kind, path)
         shallow = {key: _without_text(key, value) for key, value in node.items()}
-        for where, message, warning in _messages(kind, json.dumps(shallow, sort_keys=True)):
-            yield Fault(f"{path}{where}", message, warning)
+        for fault in _messages(kind, json.dumps(shallow, sort_keys=True)):
+            yield fault._replace(path=f"{path}{fault.path}")
     if kind in SHOWN or _kind_of_data(kind):
         return
+    where = f"{path}.type"
+    workflow = "does not work in a card that a workflow posts"
     if kind in INPUTS:
-        yield Fault(
-            f"{path}.type",
-            f"{kind} does not work in a card posted by a workflow: what is typed into it goes nowhere; leave it out",
-            warning=True,
-        )
+        message = f"{kind} {workflow}: typed text goes nowhere"
+        yield Fault(where, message, "leave it out", warning=True)
     elif kind in NEWER:
-        yield Fault(
-            f"{path}.type",
-            f"{kind} is newer than Adaptive Cards 1.5: not every Teams shows it, and its properties are not checked",
-            warning=True,
-        )
+        message = f"{kind} is newer than Adaptive Cards 1.5: not every Teams shows it, and its properties are not checked"
+        yield Fault(where, message, warning=True)
     elif kind in ("Action.Submit", "Action.Execute"):
-        yield Fault(
-            f"{path}.type",
-            f"{kind} does not work in a card posted by a workflow, for nobody answers it; use Action.OpenUrl",
-        )
+        yield Fault(where, f"{kind} {workflow}: nobody answers it", "use Action.OpenUrl")
     elif "fallback" not in node:
-        near = get_close_matches(kind, SHOWN, 1)
-        meant = (
-            f"; did you mean {near[0]}?"
-            if near
-            else "; docs/reference/cards.md lists what it shows"
-        )
-        yield Fault(f"{path}.type", f"{kind} is not shown by Teams{meant}")
+        fix = _did_you_mean(kind, SHOWN) or "docs/cards.md lists all that it shows"
+        yield Fault(where, f"{kind} is not shown by Teams", fix)
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def _own_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterator[Fault]:
-    """Yield what no schema says."""
-    actions = node.get("actions")
+    """Yield faults and warnings that no schema names."""
+    actions, url = node.get("actions"), node.get("url")
+
+    def warning(member: str, message: str, fix: str = "") -> Fault:
+        return Fault(f"{path}.{member}", message, fix, warning=True)
+
     if isinstance(actions, list) and len(actions) > MAX_ACTIONS:
-        yield Fault(
-            f"{path}.actions",
-            f"Teams shows {MAX_ACTIONS} actions; put others into an Action.ShowCard",
-            warning=True,
-        )
-    url = node.get("url")
-    if kind == "Image" and isinstance(url, str) and not url.startswith(("https://", "data:image/")):  # fmt: skip
-        yield Fault(f"{path}.url", "Teams loads images from https addresses only", warning=True)
+        message = f"Teams shows {MAX_ACTIONS} actions"
+        yield warning("actions", message, "put others into an Action.ShowCard")
+    if kind == "Image" and isinstance(url, str) and not url.startswith(_IMAGES):
+        yield warning("url", "Teams loads images from https addresses only")
     if kind == "Action.OpenUrl" and isinstance(url, str) and not url.startswith(_OPENED):
         yield Fault(f"{path}.url", "must be an https address, or Teams does not open it")
     if kind == "Image" and not node.get("altText"):
-        yield Fault(f"{path}.altText", "is missing; say what the image shows", warning=True)
+        yield warning("altText", "is missing", "say what the image shows")
     if kind == "TextBlock" and node.get("wrap") is not True:
-        yield Fault(f"{path}.wrap", "is not true, so long text is cut on a phone", warning=True)
+        yield warning("wrap", "is not true, so long text is cut on a phone")
     if kind == "Table":
-        yield Fault(
-            f"{path}.type",
-            "Table: phones may leave it blank (AdaptiveCards issue 8853); a FactSet or ColumnSet is shown everywhere",
-            warning=True,
-        )
+        message = "Table: phones may leave it blank (AdaptiveCards issue 8853)"
+        yield warning("type", message, "a FactSet or ColumnSet is shown everywhere")
     if kind == "Media":
-        yield Fault(
-            f"{path}.type",
-            "Media: Teams plays files of OneDrive and SharePoint, YouTube, Vimeo and Dailymotion only",
-            warning=True,
-        )
+        message = "Media: Teams plays files of OneDrive and SharePoint, YouTube, Vimeo and Dailymotion only"
+        yield warning("type", message)
 
 
 def _kind_of_data(kind: str) -> bool:
@@ -246,8 +234,21 @@ def _stand_in(value: JsonValue, key: str) -> JsonValue:
 
 
 def _without_text(key: str, value: JsonValue) -> JsonValue:
-    """Return what the schema judges of a member: of free text nothing but that it is text."""
-    return "" if isinstance(value, str) and key in _free_texts() else _stand_in(value, key)
+    """Return the part of a member that the schema judges: of free text only that it is text."""
+    if isinstance(value, str) and key in _free_texts():
+        return ""
+    if key == "facts" and isinstance(value, list) and all(map(_is_fact, value)):
+        return []
+    return _stand_in(value, key)
+
+
+def _is_fact(value: JsonValue) -> bool:
+    """Tell whether a fact has a title and a value: there is nothing more to judge."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"title", "value"}
+        and all(isinstance(text, str) for text in value.values())
+    )
 
 
 @lru_cache(maxsize=1)
@@ -280,21 +281,15 @@ def _readable(kind: str, error: ValidationError) -> Fault:
     if error.validator == "additionalProperties":
         known = cast("dict[str, dict[str, object]]", error.schema).get("properties", {})
         unknown = sorted(set(cast("dict[str, object]", error.instance)) - set(known))
-        near = get_close_matches(unknown[0], known, 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        names = ", ".join(unknown)
-        return Fault(
-            path,
-            f"{kind} of Adaptive Cards 1.5 has no {names}, which Teams may ignore{meant}",
-            warning=True,
+        message = (
+            f"{kind} of Adaptive Cards 1.5 has no {', '.join(unknown)}, which Teams may ignore"
         )
+        return Fault(path, message, _did_you_mean(unknown[0], known), warning=True)
     message = str(error.message)
     short = message if len(message) <= 200 else f"{message[:200]}…"
     # Of a word that it does not know, every client takes the default instead.
     word = isinstance(error.instance, str) and error.validator in ("enum", "anyOf", "pattern")
-    return Fault(
-        path, f"{short} (Adaptive Cards 1.5 schema; see adaptivecards.io/explorer)", word
-    )
+    return Fault(path, short, "see adaptivecards.io/explorer", word)
 
 
 @lru_cache(maxsize=32)

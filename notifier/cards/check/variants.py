@@ -1,17 +1,11 @@
-"""The data a card must stand: full, only what is required, nothing, and the worst that an event can hold."""
+"""Test data for a card: full, only required fields, none, and hostile data."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
-from typing import cast
 
 from pydantic import JsonValue
-
-Fields = Mapping[str, Mapping[str, Mapping[str, object]]]
-"""Card → field → type, required, doc, as in fields.toml."""
 
 WITH_COMMAS = "commas in all amounts"
 COMMA_AMOUNT = "917,654,321.5"
@@ -22,45 +16,9 @@ _OF_MONEY = re.compile(
 """Names of members that hold an amount of money."""
 _HOSTILE = "**x** [y](http://evil.example) <at>z</at> \u202e`_#\n- 1. ${data} {{DATE(x)}} "
 _EVENT_BYTES = 200_000
-"""Data of an event that intake still takes: more would never come to a card."""
+"""Data of an event that intake accepts: no card sees more."""
 _ENTRY_BYTES = 200
 _LONG = (_HOSTILE + "مطالبة ") * 60
-
-
-def read_fields(*folders: Path) -> Fields:
-    """Return the documented data fields of each card, those of later folders over those of earlier ones.
-
-    Raises:
-        ValueError: A file is not TOML, or a field of it is not a table.
-    """
-    merged: dict[str, dict[str, Mapping[str, object]]] = {}
-    for folder in folders:
-        for card, fields in _fields_of(folder).items():
-            merged[card] = {**merged.get(card, {}), **fields}
-    return merged
-
-
-def _fields_of(folder: Path) -> Fields:
-    path = folder / "fields.toml"
-    if not path.is_file():
-        return {}
-    found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    strays = [
-        name
-        for card, fields in found.items()
-        for name in (
-            [
-                f"{card}.{field}"
-                for field, about in fields.items()
-                if not isinstance(about, dict)
-            ]
-            if isinstance(fields, dict)
-            else [card]
-        )
-    ]
-    if strays:
-        raise ValueError(f"{strays[0]} is not a table; write [card.field]")
-    return cast("Fields", found)
 
 
 def variants(
@@ -68,7 +26,7 @@ def variants(
     fields: Mapping[str, Mapping[str, object]],
     read: Collection[str] = (),
 ) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    """Yield names and data to render a card with, made from the data of a sample; `read` are members that it reads."""
+    """Yield the name and the data of each variant of a sample's data; `read` are the members that the card reads."""
     required = {name for name, field in fields.items() if field.get("required")}
     yield "the sample", dict(data)
     yield (

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
-from notifier.cards.check import check_folder
-from notifier.cards.renderer import card_folders, layered, load_cards
+from notifier.cards.check.folder import check_folder
+from notifier.cards.library import card_folders, layered, load_cards
 from notifier.config import Config
 from notifier.errors import CardError
-from notifier.telemetry.findings import Finding, fault, fault_of, ok, warning
+from notifier.telemetry.findings import Finding, Level, count, fault, fault_of, ok, warning
 
 NAME = "cards"
-_FIX = "mend it, then: notifier cards check"
+_FIX = "fix it, then: notifier cards check"
 
 
 async def check_cards(config: Config) -> list[Finding]:
@@ -26,18 +27,17 @@ def _look(config: Config) -> list[Finding]:
         what = f"there is no folder {folder}, so the daemon does not start"
         return [fault(NAME, what, "correct cards.directory")]
     base = folders[0] if len(folders) > 1 else None
-    findings = check_folder(folder, config, base=base, thorough=False)
-    found = [
-        (warning if each.warning else fault)(NAME, each.line().removeprefix("warning: "), _FIX)
-        for each in findings
+    findings = [
+        replace(each, fix=each.fix or _FIX)
+        for each in check_folder(folder, config, base=base, thorough=False)
     ]
-    if any(not each.warning for each in findings):
-        return found
+    if count(findings, Level.FAULT):
+        return findings
     try:
         cards = load_cards(*folders)
     except CardError as exc:
-        return [*found, fault_of(NAME, str(exc), otherwise=_FIX)]
+        return [*findings, fault_of(NAME, str(exc), otherwise=_FIX)]
     if base is not None and not layered([folder], "*.json"):
         what = f"{folder} holds no cards, so the shipped ones are used"
-        found.append(warning(NAME, what, "correct cards.directory, or: notifier cards new"))
-    return [*found, ok(NAME, f"{len(cards.templates)} cards can be rendered")]
+        findings.append(warning(NAME, what, "correct cards.directory, or: notifier cards new"))
+    return [*findings, ok(NAME, f"{len(cards.templates)} cards can be rendered")]

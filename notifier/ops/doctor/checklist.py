@@ -11,7 +11,7 @@ from pathlib import Path
 from notifier.broker.client import Client, close, connect
 from notifier.broker.errors import stream_error
 from notifier.broker.stats import StreamStatsReader
-from notifier.cards.renderer import card_folders, layered
+from notifier.cards.library import card_folders, layered
 from notifier.config import Config
 from notifier.config.secrets import Secrets, VaultSource, open_vault, sources, survey_secrets
 from notifier.errors import NotifierError, VaultError

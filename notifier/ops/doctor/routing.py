@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from notifier.cards.renderer import missing_cards
+from notifier.cards.library import missing_cards
 from notifier.config import Config
 from notifier.config.secrets import Secrets, State
 from notifier.events.entry import Priority

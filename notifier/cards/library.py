@@ -1,0 +1,238 @@
+"""The card templates: their folders, loading, the seal, and the cards that routes name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import JsonValue
+from typing_extensions import override
+
+from notifier.cards.arabic import arabic_guard, is_arabic, isolate_values
+from notifier.cards.escaping import guard
+from notifier.config import Config, assets
+from notifier.errors import CardError, TemplateError
+from notifier.events.digest import DIGEST_CARD
+from notifier.templating import Template
+
+FALLBACK_CARD = "generic"
+SEAL = "checked.txt"
+"""File of a folder that says that `notifier cards check` found no fault in the folder as it is."""
+FIELDS_FILE = "fields.toml"
+
+CHECKED_CARD_BYTES = 27_500
+"""Least delivery.max_card_bytes for which a seal counts: with less, a card that passed may not fit."""
+
+
+@dataclass(frozen=True)
+class CardLibrary:
+    """The compiled templates by name; `claim_rejected.ar` is the Arabic one of claim_rejected."""
+
+    templates: Mapping[str, Template]
+
+    @classmethod
+    def on_demand(cls, texts: Mapping[str, bytes]) -> CardLibrary:
+        """Return templates that `notifier cards check` has passed; each is compiled when first used."""
+        return cls(_OnDemand(texts))
+
+    def find(self, name: str, lang: str) -> tuple[str, Template]:
+        """Return the template in the wanted language, else in English, and its name.
+
+        Raises:
+            CardError: There is no such card.
+        """
+        for candidate in (f"{name}.{lang}", name):
+            template = self.templates.get(candidate)
+            if template is not None:
+                return candidate, template
+        raise CardError(
+            f"there is no card {name}.json; add it to the cards folder or correct the route"
+        )
+
+    def languages(self, name: str) -> list[str]:
+        """Return the languages that a card has, English first."""
+        prefix = f"{name}."
+        others = (
+            each.removeprefix(prefix) for each in self.templates if each.startswith(prefix)
+        )
+        return ["en", *sorted({*others} - {"en"})]
+
+
+class _OnDemand(Mapping[str, Template]):
+    def __init__(self, texts: Mapping[str, bytes]) -> None:
+        self._texts = texts
+        self._compiled: dict[str, Template] = {}
+
+    @override
+    def __getitem__(self, name: str) -> Template:
+        found = self._compiled.get(name)
+        if found is None:
+            found = self._compiled[name] = _compile_text(self._texts[name])
+        return found
+
+    @override
+    def __contains__(self, name: object) -> bool:
+        return name in self._texts
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+def compile_card(card: JsonValue) -> Template:
+    """Compile a card that shows event data as text; raises TemplateError."""
+    return Template(isolate_values(card), arabic_guard if is_arabic(card) else guard)
+
+
+@lru_cache(maxsize=128)
+def _compile_text(text: bytes) -> Template:
+    """Compile a file's content once for a check, a start and later reloads."""
+    return compile_card(json.loads(text))
+
+
+def read_template(path: Path) -> Template:
+    """Compile a template file.
+
+    Raises:
+        CardError: The file is not readable JSON.
+        TemplateError: The file is not a template; names the JSON path.
+    """
+    try:
+        return _compile_text(path.read_bytes())
+    except (ValueError, OSError, RecursionError) as exc:
+        raise CardError(f"is not readable JSON: {exc}") from None
+
+
+def card_folders(config: Config) -> tuple[Path, ...]:
+    """Return the folder of the shipped cards, then the configured one, whose files replace shipped ones."""
+    shipped = assets.cards_dir()
+    own = Path(config.cards.directory) if config.cards.directory else shipped
+    return (shipped,) if own.absolute() == shipped.absolute() else (shipped, own)
+
+
+def layered(folders: Iterable[Path], pattern: str) -> dict[str, Path]:
+    """Return the files of folders by name, sorted; a file of a later folder replaces one of an earlier folder."""
+    found = {path.name: path for folder in folders for path in folder.glob(pattern)}
+    return dict(sorted(found.items()))
+
+
+def load_cards(*folders: Path) -> CardLibrary:
+    """Compile every template of folders; a later folder's file replaces an earlier one's.
+
+    Raises:
+        CardError: A folder is missing, or a file is not JSON or not a template; names the file, the place and the fix.
+    """
+    for folder in folders:
+        if not _is_folder(folder):
+            raise CardError(
+                f"cards.directory: there is no folder {folder}; correct the setting"
+            )
+    templates: dict[str, Template] = {}
+    for path in layered(folders, "*.json").values():
+        try:
+            templates[path.stem] = read_template(path)
+        except (CardError, TemplateError) as exc:
+            raise CardError(f"{path}: {exc}") from None
+    for name, use in ((FALLBACK_CARD, "events without a route"), (DIGEST_CARD, "bursts")):
+        if name not in templates:
+            raise CardError(f"{folders[-1]}: holds no {name}.json, which {use} need")
+    return CardLibrary(templates)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def check_routes(config: Config, cards: CardLibrary) -> None:
+    """Refuse routes whose card does not exist; raises CardError, which names each."""
+    lines = [
+        f'routes."{event_type}".card: {fault}; {fix}'
+        for event_type, fault, fix in missing_cards(config, cards.templates)
+    ]
+    if lines:
+        raise CardError("\n".join(lines))
+
+
+def missing_cards(config: Config, names: Collection[str]) -> list[tuple[str, str, str]]:
+    """Return event type, fault and fix of each route whose card is not among `names`."""
+    return [
+        (
+            event_type,
+            f"there is no {route.card}.json in the cards folder",
+            _card_fix(route.card, names),
+        )
+        for event_type, route in config.routes.items()
+        if route.card not in names
+    ]
+
+
+def _card_fix(name: str, names: Collection[str]) -> str:
+    near = get_close_matches(name, names, 1)
+    if near:
+        return f'write card = "{near[0]}", or add it there'
+    return "add it there or correct the route"
+
+
+@dataclass(frozen=True, slots=True)
+class CardFiles:
+    """The files that a check reads, as they were at one time."""
+
+    files: dict[str, bytes]
+    """Path within the folder → content: templates, fields.toml and samples."""
+
+    @classmethod
+    def read(cls, *folders: Path) -> CardFiles:
+        """Read folders; a later folder's file replaces an earlier one's. Raises OSError."""
+        files: dict[str, bytes] = {}
+        for folder in folders:
+            for path in (*folder.glob("*.json"), *folder.glob("samples/*.json")):
+                files[path.relative_to(folder).as_posix()] = path.read_bytes()
+            fields = folder / FIELDS_FILE
+            if fields.is_file():
+                files[FIELDS_FILE] = files.get(FIELDS_FILE, b"") + fields.read_bytes()
+        return cls(dict(sorted(files.items())))
+
+    @property
+    def templates(self) -> dict[str, bytes]:
+        """Return the templates by name."""
+        return {
+            name.removesuffix(".json"): content
+            for name, content in self.files.items()
+            if "/" not in name and name.endswith(".json")
+        }
+
+    @property
+    def seal(self) -> str:
+        """Return the seal for these files and this version of notifier."""
+        digest = hashlib.sha256()
+        for name, content in self.files.items():
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        return f"notifier {version('notifier')} sha256 {digest.hexdigest()}\n"
+
+
+def sealed(*folders: Path) -> CardFiles | None:
+    """Return the files if the last folder's seal fits them; None if it has no seal or a file changed."""
+    try:
+        text = (folders[-1] / SEAL).read_text(encoding="utf-8")
+        found = CardFiles.read(*folders)
+    except (OSError, ValueError):
+        return None
+    return found if found.seal == text else None
+
+
+def write_seal(folder: Path, checked: CardFiles) -> None:
+    """Seal a folder whose files, read before the check, have passed it; raises OSError."""
+    (folder / SEAL).write_text(checked.seal, encoding="utf-8")
