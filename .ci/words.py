@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("*.md", "config.toml", "cards/fields.toml")
 CODE = ("notifier/*.py", "notifier/*.sql", "notifier/*.lua", "migrations/*.sql", "packaging/*", "systemd/*", "Makefile")  # fmt: skip
+NO_PROSE = (".json", ".png", ".svg", ".cjs", ".html", ".css", ".txt")
 LONGEST_PROSE_LINE = 170
 LONGEST_FIRST_LINE = 72
 Line = tuple[int, str]
@@ -33,7 +34,8 @@ def files(patterns: tuple[str, ...]) -> list[Path]:
         text=True,
         check=True,
     )
-    return [ROOT / name for name in listed.stdout.split() if (ROOT / name).exists()]
+    found = [ROOT / name for name in listed.stdout.split()]
+    return [path for path in found if path.exists() and path.suffix not in NO_PROSE]
 
 
 def python(text: str) -> Iterator[Line]:
@@ -47,8 +49,8 @@ def python(text: str) -> Iterator[Line]:
                 yield node.lineno + number, line.strip()
 
 
-def markdown(text: str) -> Iterator[Line]:
-    """Yield prose: neither fenced blocks nor `code`; of the changelog only what is unreleased."""
+def markdown(text: str, *, code: bool = False) -> Iterator[Line]:
+    """Yield lines outside fenced blocks, without `code`; of the changelog only the unreleased."""
     fenced = False
     released = False
     for number, line in enumerate(text.splitlines(), 1):
@@ -56,7 +58,7 @@ def markdown(text: str) -> Iterator[Line]:
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif not fenced and not released:
-            yield number, re.sub(r"`[^`]*`", "``", line)
+            yield number, line if code else re.sub(r"`[^`]*`", "``", line)
 
 
 def comments(text: str) -> Iterator[Line]:
@@ -103,7 +105,7 @@ def too_long(path: Path) -> Iterator[str]:
     """Yield prose lines and first lines of docstrings that are too long."""
     place = path.relative_to(ROOT)
     if path.suffix == ".md" and path.name != "CHANGELOG.md":
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        for number, line in markdown(path.read_text("utf-8"), code=True):
             if len(line) > LONGEST_PROSE_LINE and not line.startswith("|"):
                 yield f"{place}:{number}: {len(line)} characters → at most {LONGEST_PROSE_LINE}"
     if path.suffix == ".py":

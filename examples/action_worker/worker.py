@@ -29,7 +29,7 @@ TAKE_OVER_MS = 60_000
 
 @dataclass(frozen=True)
 class Request:
-    """One entry of the stream; docs/how-to/publish-events.md describes each field."""
+    """One entry of the stream; docs/reference/events.md describes each field."""
 
     id: str
     action: str

@@ -179,7 +179,7 @@ def request_fields(
     channel: str,
     subject: Mapping[str, JsonValue],
 ) -> dict[str, str]:
-    """Write the entry of `teams:actions`; docs/how-to/publish-events.md is its contract."""
+    """Write the entry of `teams:actions`; docs/reference/events.md is its contract."""
     request = WorkRequest(
         id=f"{event_key}:{action.action}",
         action=cast("Work", action.action),

@@ -183,7 +183,9 @@ def to_run(path: Path) -> list[Block]:
     ]
 
 
-@pytest.mark.parametrize("path", list(filter(to_run, PAGES)), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", list(filter(to_run, PAGES)), ids=lambda path: str(path.relative_to(ROOT))
+)
 async def test_what_a_page_shows_works(
     path: Path, daemons: Daemons, tmp_path: Path, no_restored_copy: None
 ):

@@ -23,7 +23,7 @@ REQUIRED = {"TEAMS_INTAKE__REQUIRE_SIGNATURE": "1", "TEAMS_PRODUCER_KEYS": f"cla
 
 
 def blocks(language: str) -> list[str]:
-    section = GUIDE.read_text().partition("## Signing events")[2].partition("\n## ")[0]
+    section = GUIDE.read_text().partition("## Sign events")[2].partition("\n## ")[0]
     return re.findall(rf"^```{language}\n(.*?)^```", section, flags=re.DOTALL | re.MULTILINE)
 
 

@@ -20,6 +20,7 @@ from notifier.config import SEED_NAMES
 from notifier.dead_letters.model import Reason
 from notifier.events.action import SUBJECT, WORK, Action, Via, request_fields
 from notifier.store.migrations import required_migrations
+from notifier.telemetry.metrics import REGISTRY
 from notifier.telemetry.tracing import PACKAGES
 from notifier.templating.functions import FUNCTIONS
 from tests.support.docblocks import PAGES, Block, blocks
@@ -91,7 +92,7 @@ def test_every_command_and_option_is_in_the_documents():
 
 
 def test_every_command_that_prints_json_takes_both_spellings_and_is_named():
-    page = (ROOT / "docs" / "how-to" / "install.md").read_text()
+    page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text()
     section = page.partition("## Output for programs")[2].partition("\n## ")[0]
     named = {f"notifier {name}" for name in re.findall(r"`([a-z]+(?: [a-z]+)?)`", section)}
     takes_json = set()
@@ -192,7 +193,7 @@ def test_every_field_of_a_request_to_the_workers_is_explained():
         subject={},
     )
     section = (
-        (ROOT / "docs" / "how-to" / "publish-events.md")
+        (ROOT / "docs" / "reference" / "events.md")
         .read_text()
         .partition("## Requests from people")[2]
     )
@@ -210,12 +211,33 @@ def test_every_test_that_the_threat_model_names_exists():
         assert re.search(rf"^\s*(?:async )?def {name}\(", written, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_are_valid_and_links_lead_somewhere(page: Path):
     for block in blocks(page):
         if block.language == "python":
             ast.parse(block.text)
         if block.language == "json":
             json.loads(block.text)
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(
+        r"\]\((?!https?:)([^)#\s]*)(?:#([^)]+))?\)", page.read_text()
+    ):
+        path = page.parent / target if target else page
+        assert path.exists(), target
+        if anchor and path.suffix == ".md":
+            assert anchor in anchors(path), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that the headings of a page have on GitHub."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def test_the_page_of_metrics_lists_every_metric():
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    names = {
+        sample.name + ("_total" if sample.type == "counter" else "")
+        for sample in REGISTRY.collect()
+        if sample.name.startswith("teams_")
+    }
+    assert set(re.findall(r"^\| `(teams_\w+)`", page, re.MULTILINE)) == names
