@@ -1,47 +1,54 @@
-"""What the daemon on this machine says of itself."""
+"""Check the daemon on this machine by its /readyz."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping
 from importlib.metadata import version
-
-import aiohttp
 
 from notifier.config import Config
 from notifier.config.secrets import Secrets
 from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "daemon"
-_SECONDS = 5.0
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 # nosec B104 - where to look, not where to listen
+_TIMEOUT_SECONDS = 5.0
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 # nosec B104 - an address to connect to
 
 
 async def check_daemon(config: Config, secrets: Secrets | None) -> list[Finding]:
-    """Return what /readyz on admin.bind says, and where it differs from this command.
+    """Judge /readyz on admin.bind, and where the daemon differs from this command.
 
     Args:
         config: Settings of this command.
-        secrets: What this command finds; None when it cannot read them.
+        secrets: The secrets of this command; None when it cannot read them.
     """
     host, _, port = config.admin.bind.rpartition(":")
     if not config.admin.bind or port == "0":
         return [ok(NAME, "not asked: admin.bind names no port")]
     address = f"{_EVERYWHERE.get(host, host)}:{port}"
-    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    reached = False
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"http://{address}/readyz", allow_redirects=False) as answer,
-        ):
-            state = await answer.json()
-            return [*ready_findings(address, state), *differences(state, secrets)]
-    except aiohttp.ClientConnectorError:
-        what = f"none answers on {address}"
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            reader, writer = await asyncio.open_connection(
+                address.rpartition(":")[0].strip("[]"), int(port)
+            )
+            reached = True
+            try:
+                # HTTP/1.0: the answer ends with the connection.
+                writer.write(f"GET /readyz HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+                answer = await reader.read()
+            finally:
+                writer.close()
+        state = json.loads(answer.partition(b"\r\n\r\n")[2])
+    except (OSError, ValueError):  # TimeoutError is an OSError
+        if reached:
+            what = f"{address} does not answer as a daemon, or hangs"
+            return [fault(NAME, what, "see which process listens there, or restart it")]
+        what = f"no answer on {address}"
         fix = "start it: systemctl start notifier, or notifier run (another instance may have another admin.bind)"
         return [warning(NAME, what, fix)]
-    except (aiohttp.ClientError, TimeoutError, ValueError):
-        what = f"what answers on {address} is no daemon, or hangs"
-        return [fault(NAME, what, "see which process listens there, or restart it")]
+    return [*ready_findings(address, state), *differences(state, secrets)]
 
 
 def differences(state: object, secrets: Secrets | None) -> list[Finding]:
@@ -69,7 +76,7 @@ def differences(state: object, secrets: Secrets | None) -> list[Finding]:
 
 
 def _by_cause(reasons: Mapping[str, object]) -> list[str]:
-    """Name each cause once, however many parts it keeps from their work."""
+    """Name each cause once, with the components that it concerns."""
     parts: dict[str, list[str]] = {}
     for part, why in reasons.items():
         parts.setdefault(str(why), []).append(part)
@@ -89,7 +96,7 @@ def ready_findings(address: str, state: object) -> list[Finding]:
     """Judge an answer of /readyz."""
     if not isinstance(state, dict) or not isinstance(state.get("parts"), dict):
         return [
-            fault(NAME, f"what answers on {address} is no daemon of this version", "restart it")
+            fault(NAME, f"{address} does not answer as a daemon of this version", "restart it")
         ]
     failing = _by_cause({part: why for part, why in state["parts"].items() if why != "ok"})
     warnings = _by_cause(state.get("warnings", {}))
