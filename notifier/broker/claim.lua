@@ -1,9 +1,9 @@
--- Takes over entries whose consumer has been silent for min_idle ms, or sends again what this consumer has read behind an id and
--- has not seen; of both the lease begins now. With sent.lua before it.
+-- Claims entries whose consumer has been silent for min_idle ms, or sends again what this consumer has read behind an id and
+-- has not seen; of both the lease begins now. With entry_size.lua before it.
 -- KEYS: stream. ARGV: group, consumer, min_idle, count, bytes at most (one entry is always returned), bytes of the largest entry,
 --   deliveries from which an entry goes alone, '' or the last id that this consumer has seen, 0 or the latest time in ms that it may be: with a
 --   clock that leapt ahead everything looks silent, then ids of entries that are free although they were delivered in the future.
--- An entry that goes alone is counted by trial.lua, not here: only so a death counts for it and for no other.
+-- An entry that goes alone is counted by count_delivery.lua, not here: only so a death counts for it and for no other.
 -- Returns the time, {id, times delivered, fields or false, 0 or the bytes of an entry that is too large: its long values are then empty} each,
 -- ids of others' entries that were delivered this very moment or in the future.
 -- false: the entry was deleted or trimmed while pending, so it is acknowledged here.

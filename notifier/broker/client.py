@@ -1,11 +1,11 @@
-"""The way to Redis: one server, the master that Sentinels name, or a cluster; with TLS where the URL says so."""
+"""Connect to Redis: one server, the master that Sentinels name, or a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import hiredis
 import redis.asyncio
@@ -14,8 +14,6 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
-    MasterDownError,
-    ReadOnlyError,
     RedisClusterException,
     RedisError,
 )
@@ -23,10 +21,9 @@ from redis.typing import EncodableT
 from typing_extensions import override
 
 from notifier.broker.cluster import ClusterClient
-from notifier.broker.errors import stream_error
-from notifier.broker.pool import SentinelPool, Sharing
-from notifier.broker.replies import BoundedParser
-from notifier.config import RedisKind, RedisSettings, parse_redis_url
+from notifier.broker.errors import error_code, stream_error
+from notifier.broker.pool import BoundedParser, SentinelPool, Sharing
+from notifier.config.redis_url import RedisKind, parse_redis_url
 from notifier.errors import ConfigError
 from notifier.telemetry.health import announce_wait
 
@@ -34,8 +31,45 @@ Client = redis.asyncio.Redis | RedisCluster
 
 _LONGEST_SECONDS = 600.0
 """No command takes longer under any settings: the driver tries eleven times, each for the time of a blocking read and that of connecting."""
+_DEMOTED = ("READONLY", "MASTERDOWN")
 _MAX_CONNECTIONS = 1000
 """Every blocking read holds one; the driver's 100 are too few for several streams."""
+
+
+class RedisOptions(Protocol):
+    """How to reach Redis, and as which consumer group."""
+
+    @property
+    def url(self) -> str:
+        """Of a kind that parse_redis_url reads."""
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long an entry is in flight unless it is renewed."""
+
+    @property
+    def block_seconds(self) -> float:
+        """How long a read waits at most."""
+
+    @property
+    def connect_timeout_seconds(self) -> float:
+        """How long connecting takes at most."""
+
+    @property
+    def tls_ca_file(self) -> str:
+        """CA that signed the server's certificate; empty: the system's."""
+
+    @property
+    def tls_cert_file(self) -> str:
+        """Client certificate; empty: none."""
+
+    @property
+    def tls_key_file(self) -> str:
+        """Its key."""
 
 
 class _OneSentinel(redis.asyncio.Redis):
@@ -81,24 +115,24 @@ class _SentinelMaster(redis.asyncio.Redis):
             await pool.sentinel_manager.aclose()
 
 
-def connect(settings: RedisSettings) -> Client:
+def connect(options: RedisOptions) -> Client:
     """Make a client; nothing is sent until the first command.
 
     Raises:
         ConfigError: A file of the TLS settings is not there.
     """
-    address = parse_redis_url(settings.url)
-    options: dict[str, Any] = {
+    address = parse_redis_url(options.url)
+    driver: dict[str, Any] = {
         "protocol": 2,
         "max_connections": _MAX_CONNECTIONS,
-        "socket_timeout": settings.block_seconds + 5,  # must outlast a blocking read
-        "socket_connect_timeout": settings.connect_timeout_seconds,
+        "socket_timeout": options.block_seconds + 5,  # must outlast a blocking read
+        "socket_connect_timeout": options.connect_timeout_seconds,
         "health_check_interval": 30,
     }
     bounded: dict[str, Any] = {"parser_class": BoundedParser}
-    tls = _tls(settings)
+    tls = _tls(options)
     if address.kind is RedisKind.SINGLE:
-        pool = Sharing.from_url(settings.url, **options, **bounded, **tls)
+        pool = Sharing.from_url(options.url, **driver, **bounded, **tls)
         return _packing_in_c(redis.asyncio.Redis.from_pool(pool))
     if address.tls:
         tls["ssl"] = True
@@ -107,7 +141,7 @@ def connect(settings: RedisSettings) -> Client:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
         # A slot that moved is learnt from its redirection; the driver's way, to start all over, would close connections in use.
         cluster = ClusterClient(
-            startup_nodes=nodes, reinitialize_steps=0, **login, **options, **tls
+            startup_nodes=nodes, reinitialize_steps=0, **login, **driver, **tls
         )
         cluster.connect_with(**bounded)
         return cluster
@@ -117,8 +151,8 @@ def connect(settings: RedisSettings) -> Client:
             "username": address.sentinel_username,
             "password": address.sentinel_password,
             "protocol": 2,
-            "socket_timeout": settings.connect_timeout_seconds,
-            "socket_connect_timeout": settings.connect_timeout_seconds,
+            "socket_timeout": options.connect_timeout_seconds,
+            "socket_connect_timeout": options.connect_timeout_seconds,
             # One that is away is passed over at once: the next one knows the same.
             "retry": Retry(NoBackoff(), 0),
             **tls,
@@ -130,7 +164,7 @@ def connect(settings: RedisSettings) -> Client:
         connection_pool_class=SentinelPool,
         db=address.db,
         **login,
-        **options,
+        **driver,
         **bounded,
         **tls,
     )
@@ -167,38 +201,29 @@ async def close(client: Client) -> None:
         await client.aclose()
 
 
-def _tls(settings: RedisSettings) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for setting, path in (
-        ("tls_ca_file", settings.tls_ca_file),
-        ("tls_cert_file", settings.tls_cert_file),
-        ("tls_key_file", settings.tls_key_file),
-    ):
+def _tls(options: RedisOptions) -> dict[str, Any]:
+    for name in ("tls_ca_file", "tls_cert_file", "tls_key_file"):
+        path = getattr(options, name)
         if path and not Path(path).is_file():
-            raise ConfigError(f"redis.{setting}: there is no file {path}")
-    if settings.tls_ca_file:
-        options["ssl_ca_certs"] = settings.tls_ca_file
-    if settings.tls_cert_file:
-        options["ssl_certfile"] = settings.tls_cert_file
-        options["ssl_keyfile"] = settings.tls_key_file
-    return options
-
-
-def _was_master(exc: BaseException) -> bool:
-    # The driver takes the word READONLY off an error; Redis 6.2 has it within a script's.
-    return isinstance(exc, ReadOnlyError | MasterDownError) or "READONLY" in str(exc)
+            raise ConfigError(f"redis.{name}: there is no file {path}; correct the path")
+    tls: dict[str, Any] = {}
+    if options.tls_ca_file:
+        tls["ssl_ca_certs"] = options.tls_ca_file
+    if options.tls_cert_file:
+        tls["ssl_certfile"] = options.tls_cert_file
+        tls["ssl_keyfile"] = options.tls_key_file
+    return tls
 
 
 @asynccontextmanager
 async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
-    """Turn what the driver raises into StreamError, which names the masked URL and no argument of a command."""
+    """Turn what the driver raises into StreamError, naming the masked URL and no argument of a command."""
     announce_wait(_LONGEST_SECONDS)
     try:
         yield
     except (RedisError, RedisClusterException, OSError) as exc:
-        if _was_master(exc) and isinstance(
-            pool := getattr(client, "connection_pool", None), Sharing
-        ):
+        pool = getattr(client, "connection_pool", None)
+        if error_code(exc) in _DEMOTED and isinstance(pool, Sharing):
             # Its connections stay healthy, so nothing else would ever make the driver ask for the new master.
             with suppress(RedisError, OSError):  # one that hangs is closed all the same
                 await pool.leave()

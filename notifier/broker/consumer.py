@@ -1,4 +1,4 @@
-"""What one consumer of the group reads and claims, and what it tries alone."""
+"""One consumer of a group: it reads, claims, leases and hops entries."""
 
 from __future__ import annotations
 
@@ -6,60 +6,46 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    asynccontextmanager,
-    contextmanager,
-    suppress,
-)
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
+from typing_extensions import override
 
 from notifier.broker import keys
-from notifier.broker.client import Client, redis_errors
-from notifier.broker.entries import ALONE, LARGEST_BYTES, Entry, of_reply
-from notifier.broker.errors import obeys_nobody
-from notifier.broker.pool import a_read_that_waits
-from notifier.broker.redis_clock import RedisClock
-from notifier.broker.refusals import Refusals, of_another_type, refusal
-from notifier.broker.replies import ReplyTooLargeError
+from notifier.broker.client import Client, RedisOptions
+from notifier.broker.entries import ALONE, LARGEST_BYTES, Entry, fields_of
+from notifier.broker.errors import of_another_type, refusal, takes_no_writes
+from notifier.broker.hop import HopResult, Move, pack
+from notifier.broker.keys import Keys
+from notifier.broker.pool import ReplyTooLargeError, a_read_that_waits
 from notifier.broker.scripts import Script
-from notifier.config import RedisSettings
+from notifier.broker.streams import Streams
 from notifier.errors import StreamError
 
 _New = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
 """Reply of XREADGROUP."""
-GIVEN_UP_MS = 10**9
-_SCRIPTS = (
-    "hop",
-    "lease",
-    "forget",
-    "reserve",
-    "revive",
-    "ensure",
-    "letters",
-    "spent",
-    "room",
-    "trial",
-)
+_CLAIM = Script.read(__package__, "entry_size", "claim")
+_COUNT_DELIVERY = Script.read(__package__, "count_delivery")
+_ENSURE_GROUP = Script.read(__package__, "replies", "ensure_group")
+_HAS_ROOM = Script.read(__package__, "has_room")
+_HOP = Script.read(__package__, "replies", "hop")
+_LEASE = Script.read(__package__, "lease")
+_REMOVE_CONSUMERS = Script.read(__package__, "replies", "remove_consumers")
+_GIVEN_UP_MS = 10**9
+_LATEST_ID = "18446744073709551615-0"  # the very last one stands for new entries
 _SLOW_SECONDS = 2.0
 _MOMENT_SECONDS = 0.01
 _ROOM_BYTES = 8 * 2**20
 """For entries that are claimed together."""
 
 
-class Consumer:
-    """A consumer's streams; safe to use from many tasks."""
+class Consumer(Streams):
+    """This process in its group; safe to use from many tasks."""
 
-    def __init__(self, client: Client, settings: RedisSettings, consumer: str) -> None:
-        self.client = client
-        self.refusals = Refusals(settings.url)
+    def __init__(self, client: Client, options: RedisOptions, consumer: str) -> None:
+        super().__init__(client, options)
         self.consumer = consumer
-        self._group = settings.group
-        self._url = settings.url
-        self._scripts = {name: Script.read(__package__, name) for name in _SCRIPTS}
-        self._scripts["claim"] = Script.read(__package__, "sent", "claim")
         self._answered: set[tuple[str, ...]] = set()
         """Streams that were read together before."""
         self._seen: dict[str, str] = {}
@@ -69,16 +55,16 @@ class Consumer:
         self._trial = asyncio.Lock()
         self._away_at = -math.inf
         """When Redis last failed to answer, or took very long; monotonic seconds."""
-        self._slow_seconds = max(_SLOW_SECONDS, settings.lease_seconds / 3)
+        self._slow_seconds = max(_SLOW_SECONDS, options.lease_seconds / 3)
         self._clock = RedisClock(most_ahead_seconds=self._slow_seconds)
 
     async def ensure(self, streams: Sequence[str]) -> None:
         """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
         for stream in streams:
-            reply = await self._run(
-                "ensure",
-                [stream, keys.floor(stream, self._group)],
-                [self._group, self.consumer, GIVEN_UP_MS],
+            reply = await self.run(
+                _ENSURE_GROUP,
+                [stream, keys.floor(stream, self.group)],
+                [self.group, self.consumer, _GIVEN_UP_MS],
             )
             if isinstance(reply, bytes):
                 raise refusal(self._url, reply)
@@ -126,11 +112,11 @@ class Consumer:
     async def _read_new(self, streams: Sequence[str], count: int, block_seconds: float) -> _New:
         asked = tuple(streams)
         patience_ms = int(block_seconds * 1000) if asked in self._answered else 0
-        async with self._errors():
+        async with self.errors():
             try:
                 with self._watched(patience_ms / 1000), a_read_that_waits():
                     reply = await self.client.xreadgroup(
-                        self._group,
+                        self.group,
                         self.consumer,
                         dict.fromkeys(streams, ">"),
                         count=count,
@@ -138,7 +124,7 @@ class Consumer:
                     )
             except ResponseError as exc:
                 if "WRONGTYPE" in str(exc):
-                    rest = await self.refusals.without_wrong_types(self.client, streams)
+                    rest = await self.refused_keys.without_wrong_types(self.client, streams)
                     return await self._read_new(rest, count, block_seconds)
                 # Redis 7.0 says UNBLOCKED when a stream goes while a read waits; the next read meets what became of it.
                 if not str(exc).startswith(("NOGROUP", "UNBLOCKED")):
@@ -147,7 +133,7 @@ class Consumer:
                     await self.ensure(streams)
                 return []
         self._answered.add(asked)
-        self.refusals.forget_types(streams)
+        self.refused_keys.forget_types(streams)
         return cast("_New", reply)
 
     async def _read_unseen(self, stream: str, count: int, largest_bytes: int) -> list[Entry]:
@@ -199,13 +185,13 @@ class Consumer:
         """Return what claim.lua takes, and which entries of others it saw that were delivered just now or in the future."""
         latest_ms = self._clock.latest_ms(stream, time.monotonic())
         argv = [
-            self._group, self.consumer, idle_ms, count, _ROOM_BYTES, largest_bytes, ALONE, seen, latest_ms, *free,
+            self.group, self.consumer, idle_ms, count, _ROOM_BYTES, largest_bytes, ALONE, seen, latest_ms, *free,
         ]  # fmt: skip
         try:
-            now_ms, reply, ahead = await self._run("claim", [stream], argv)
+            now_ms, reply, ahead = await self.run(_CLAIM, [stream], argv)
         except StreamError as exc:
             if of_another_type(exc):
-                self.refusals.note(f"xclaim {stream} {exc.__cause__}".encode())
+                self.refused_keys.note(f"xclaim {stream} {exc.__cause__}".encode())
                 return [], []
             if "NOGROUP" not in str(exc.__cause__):
                 raise
@@ -215,7 +201,7 @@ class Consumer:
         if self._clock.told(stream, now_ms, now):
             # Everything looks silent: wait until the living have renewed what is theirs.
             self._away_at = now
-        return of_reply(stream, reply), [each.decode() for each in ahead]
+        return _claimed(stream, reply), [each.decode() for each in ahead]
 
     @asynccontextmanager
     async def trial(self, entry: Entry) -> AsyncIterator[bool]:
@@ -236,24 +222,84 @@ class Consumer:
                     await self._count(entry, entry.deliveries - 1)
 
     async def _count(self, entry: Entry, deliveries: int) -> bool:
-        argv = [self._group, self.consumer, entry.id, deliveries]
-        return bool(await self._run("trial", [entry.stream], argv))
+        argv = [self.group, self.consumer, entry.id, deliveries]
+        return bool(await self.run(_COUNT_DELIVERY, [entry.stream], argv))
 
-    def _errors(self) -> AbstractAsyncContextManager[None]:
-        return redis_errors(self.client, self._url)
+    async def require_room(self, stream: str) -> None:
+        """Ask whether a hop of new data would do for this stream; adds nothing.
 
-    async def _run(self, script: str, keys_: list[str], argv: Sequence[object]) -> Any:
-        try:
-            async with self._errors():
-                with self._watched():
-                    return await self._scripts[script].run(self.client, keys_, argv)
-        except StreamError as exc:
-            if not of_another_type(exc):
-                raise
-            # Those that may meet it have one key, or name it on their own.
-            raise refusal(
-                self._url, f"{script} {keys_[0]} WRONGTYPE".encode()
-            ) from exc.__cause__
+        Raises:
+            StreamError: Redis is full (maxmemory), away, or a cluster that is moving this stream.
+        """
+        await self.run(_HAS_ROOM, [stream, Keys(stream).never], [])
+
+    async def renew(self, stream: str, entry_ids: Sequence[str]) -> int:
+        """Keep entries in hand from being taken over; returns how many are still ours."""
+        return int(
+            await self.run(_LEASE, [stream], [self.group, self.consumer, 0, ALONE, *entry_ids])
+        )
+
+    async def give_up(self, stream: str, entry_ids: Sequence[str]) -> None:
+        """Let others take over these entries at once."""
+        await self.run(
+            _LEASE, [stream], [self.group, self.consumer, _GIVEN_UP_MS, ALONE, *entry_ids]
+        )
+
+    async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
+        """Move entries of one event stream's keys, each all or nothing; safe to repeat.
+
+        One that Redis refuses, such as for a lane whose key holds another type, is REFUSED and holds up no other: nothing of it has happened, so keep it
+        in flight and try it again later, or `put_back` it. Log and /readyz name the key and what to do (`refusals`).
+
+        Raises:
+            StreamError: Redis is away, full or read-only, or this user lacks a right: nothing has happened. After a lost connection
+                all or nothing has happened. What has happened is LOST the next time.
+        """
+        if not moves:
+            return []
+        keys_, argv = pack(self.group, moves)
+        return self.refused_keys.results(moves, await self.run(_HOP, keys_, argv))
+
+    async def put_back(self, stream: str, entry_ids: Sequence[str]) -> None:
+        """Let entries be claimed when a lease has passed, as if they had not been delivered this time: they never become poison for that.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        await self.run(_LEASE, [stream], [self.group, self.consumer, 1, ALONE, *entry_ids])
+
+    async def appear(self, stream: str) -> None:
+        """Let the group know that this consumer is there; reads nothing. A group that is not there yet is made.
+
+        Raises:
+            StreamError: Redis is away.
+        """
+        async with self.errors():
+            try:
+                await self._name_consumer(stream)
+            except ResponseError as exc:
+                if not str(exc).startswith("NOGROUP"):
+                    raise
+                await self.ensure([stream])
+                await self._name_consumer(stream)
+
+    async def _name_consumer(self, stream: str) -> None:
+        # What is pending behind the latest id can be nothing, and asking for it makes the consumer known.
+        await self.client.xreadgroup(self.group, self.consumer, {stream: _LATEST_ID})
+
+    async def leave(self, stream: str) -> None:
+        """Remove this consumer, unless something of it is pending."""
+        await self.run(_REMOVE_CONSUMERS, [stream], [self.group, self.consumer, _GIVEN_UP_MS])
+
+    async def forget_consumers(self, stream: str, *, idle_seconds: float) -> int:
+        """Remove consumers silent for `idle_seconds` that have nothing pending."""
+        argv = [self.group, "", int(idle_seconds * 1000)]
+        return int(await self.run(_REMOVE_CONSUMERS, [stream], argv))
+
+    @override
+    async def run(self, script: Script, keys_: Sequence[str], argv: Sequence[object]) -> Any:
+        with self._watched():
+            return await super().run(script, keys_, argv)
 
     @contextmanager
     def _watched(self, patience_seconds: float = 0) -> Iterator[None]:
@@ -261,9 +307,58 @@ class Consumer:
         began = time.monotonic()
         try:
             yield
-        except (RedisError, RedisClusterException, OSError) as exc:
-            if obeys_nobody(exc):
+        except (RedisError, RedisClusterException, OSError, StreamError) as exc:
+            cause = exc.__cause__ if isinstance(exc, StreamError) else exc
+            if cause is not None and takes_no_writes(cause):
                 self._away_at = time.monotonic()
             raise
         if time.monotonic() - began > patience_seconds + self._slow_seconds:
             self._away_at = time.monotonic()
+
+
+def _claimed(
+    stream: str, reply: Sequence[tuple[bytes, int, Sequence[bytes] | None, int]]
+) -> list[Entry]:
+    return [
+        Entry(
+            stream,
+            entry_id.decode(),
+            None if fields is None else fields_of(fields),
+            int(deliveries),
+            int(withheld),
+        )
+        for entry_id, deliveries, fields, withheld in reply
+    ]
+
+
+class RedisClock:
+    """Redis' time when it was last told, and entries that seem to be delivered in its future."""
+
+    def __init__(self, *, most_ahead_seconds: float) -> None:
+        self._most_ahead_ms = int(most_ahead_seconds * 1000)
+        self._told: dict[str, tuple[int, float]] = {}
+        """Per stream, for those of a cluster are on servers with clocks of their own."""
+        self._ahead: dict[str, dict[str, float]] = {}
+
+    def latest_ms(self, stream: str, now: float) -> int:
+        """Return the latest time that it may be unless the clock leaps; 0 = not known."""
+        if stream not in self._told:
+            return 0
+        told_ms, at = self._told[stream]
+        return told_ms + int((now - at) * 1000) + self._most_ahead_ms
+
+    def told(self, stream: str, redis_ms: int, now: float) -> bool:
+        """Note Redis' time; returns whether it has leapt ahead."""
+        latest = self.latest_ms(stream, now)
+        self._told[stream] = redis_ms, now
+        return 0 < latest < redis_ms
+
+    def note_ahead(self, stream: str, entry_ids: Sequence[str], now: float) -> None:
+        """Note which entries of a stream were delivered in the future as far as can be seen; the others no longer are."""
+        before = self._ahead.get(stream, {})
+        self._ahead[stream] = {each: before.get(each, now) for each in entry_ids}
+
+    def free(self, stream: str, seconds: float, now: float) -> list[str]:
+        """Return the entries that were delivered in the future and whose consumer has not renewed them for so long: it is gone."""
+        ahead = self._ahead.get(stream, {})
+        return [each for each, since in ahead.items() if now - since >= seconds]

@@ -1,4 +1,4 @@
-"""Say in fixed words why Redis did not do something: a command's arguments would be event data, and are never shown. Pure."""
+"""Why Redis did not do something, in fixed words: a command's arguments are event data, and are never shown. Pure."""
 
 from __future__ import annotations
 
@@ -16,47 +16,36 @@ from redis.exceptions import (
     ClusterError,
     ConnectionError,
     InvalidResponse,
-    NoPermissionError,
     ReadOnlyError,
     RedisClusterException,
     ResponseError,
-    TryAgainError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from notifier.broker.pool import too_many
-from notifier.broker.replies import ReplyTooLargeError
-from notifier.config import mask_url
+from notifier.broker.pool import ReplyTooLargeError, too_many_clients
+from notifier.config.load import mask_url
 from notifier.errors import StreamError
 
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
 """What Redis 6.2 puts before the error of a script's command."""
 _CHECK = "check redis.url and that the server is up"
-_RIGHTS = "give this user its rights (docs/how-to/redis.md); notifier doctor names those that are missing"
+_RIGHTS = (
+    "give this user its rights (docs/servers.md); notifier doctor names those that are missing"
+)
+_NEW_MASTER = "this ends when the name in redis.url leads to the new master; else correct it"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What Redis did, and what mends it."""
+    """What Redis did, and what to do about it."""
 
     what: str
     fix: str = _CHECK
 
 
-_UNKNOWN = Reason(
-    "cannot be found: its host name is unknown", "correct the host in redis.url, or mend DNS"
-)
-_REFUSES = Reason("refuses connections")
-_LOGIN = Reason("refuses the login", "check user name and password in redis.url")
-_LATE = Reason(
-    "does not answer in time",
-    "check host and port in redis.url (rediss only where it speaks TLS), that the server is up, and firewalls",
-)
 _STATES = {
-    "READONLY": Reason(
-        "is a replica and takes no writes",
-        "this ends when the name in redis.url leads to the new master; else correct it",
-    ),
+    "READONLY": Reason("is a replica and takes no writes", _NEW_MASTER),
+    "MASTERDOWN": Reason("is a replica that has lost its master", _NEW_MASTER),
     "MISCONF": Reason(
         "takes no writes: it cannot save its data",
         "see the log of Redis; make room on its disk",
@@ -65,26 +54,71 @@ _STATES = {
         "takes no writes: too few replicas follow it (min-replicas-to-write)",
         "start its replicas, or see what keeps them from following",
     ),
-    "busy running a script": Reason(
+    "BUSY": Reason(
         "is busy with a script, of notifier or of another program",
         "see SLOWLOG GET for whose it is; SCRIPT KILL ends one that has written nothing",
     ),
-    "MASTERDOWN": Reason(
-        "is a replica that has lost its master",
-        "this ends when the name in redis.url leads to the new master; else correct it",
+}
+"""States in which a server takes no command that writes, by the code of its errors."""
+_MOVING = Reason(
+    "moves the slot of these keys to another master",
+    "it goes on when that is done; redis-cli --cluster check says whether it is",
+)
+_BY_CODE = {
+    **_STATES,
+    "OOM": Reason(
+        "is full: it reached its maxmemory",
+        "raise it, or see what fills it (notifier's keys are in docs/servers.md)",
+    ),
+    "TRYAGAIN": _MOVING,
+}
+_BY_TEXT = {
+    "DB index is out of range": Reason(
+        "has no database of this number", "correct the number at the end of redis.url"
+    ),
+    "exhausted the last possible ID": Reason(
+        "takes no event any more: the last id of its stream is used up",
+        "stop what adds such ids; when nothing waits in it (notifier top), DEL it: notifier makes it again",
     ),
 }
-"""What Redis says in an error, by its first word as a rule, whatever the command."""
+"""Errors to which Redis gives no code but ERR."""
+_CLOSED = Reason("closes the connection", f"{_CHECK}, and write rediss where it speaks TLS")
+_LATE = Reason(
+    "does not answer in time",
+    "check host and port in redis.url (rediss only where it speaks TLS), that the server is up, and firewalls",
+)
+_BY_CLASS: tuple[tuple[type[BaseException], Reason], ...] = (
+    (
+        socket.gaierror,
+        Reason(
+            "cannot be found: its host name is unknown",
+            "correct the host in redis.url, or fix DNS",
+        ),
+    ),
+    (ConnectionRefusedError, Reason("refuses connections")),
+    (FileNotFoundError, Reason("has no such socket")),
+    (ConnectionResetError, _CLOSED),
+    (EOFError, _CLOSED),
+    (TimeoutError, _LATE),
+    (RedisTimeoutError, _LATE),
+    (BusyLoadingError, Reason("is still reading its data", "wait until it has")),
+    (
+        InvalidResponse,
+        Reason("is no Redis: something else answers", "check host and port in redis.url"),
+    ),
+    (
+        ReplyTooLargeError,
+        Reason(
+            "holds more in one reply than this process takes",
+            "see which entries are too large, and who adds them",
+        ),
+    ),
+)
 _AWAY = (ConnectionError, RedisTimeoutError, OSError, ReadOnlyError, ClusterDownError, RedisClusterException)  # fmt: skip
 _FULL_OF_CLIENTS = Reason(
     "takes no more connections: its maxclients is reached",
     "raise maxclients, or see who holds connections (CLIENT LIST)",
 )
-_MOVING = Reason(
-    "moves the slot of these keys to another master",
-    "it goes on by itself when that is done; redis-cli --cluster check tells whether it is",
-)
-_CLOSED = Reason("closes the connection", f"{_CHECK}, and write rediss where it speaks TLS")
 
 
 def stream_error(url: str, exc: BaseException) -> StreamError:
@@ -94,18 +128,15 @@ def stream_error(url: str, exc: BaseException) -> StreamError:
 
 
 def reason(exc: BaseException) -> Reason:
-    """Return why, from what the driver raised; of what is not known Redis's own word or the class is said."""
-    if isinstance(exc, ResponseError) and "maxmemory" in str(exc):
-        return Reason(
-            "is full: it reached its maxmemory",
-            "raise it, or see what fills it (notifier's keys are in docs/reference/data.md)",
-        )
-    if isinstance(exc, ResponseError) and _refused(exc):
-        return Reason(f"refuses: {_word(exc)}", _RIGHTS)
-    if isinstance(exc, ResponseError) and (state := _state(exc)) is not None:
-        return state
-    # Its keys stand on both, and the driver has tried often enough.
-    if isinstance(exc, TryAgainError) or type(exc) is ClusterError:
+    """Return why, from what the driver raised; of an unknown error, Redis' own word or its class."""
+    if isinstance(exc, ResponseError):
+        code = error_code(exc)
+        if code == "NOPERM":
+            return Reason(f"refuses: {_words(exc)}", _RIGHTS)
+        if code in _BY_CODE:
+            return _BY_CODE[code]
+    # The driver has tried often enough: its keys are on two masters.
+    if type(exc) is ClusterError:
         return _MOVING
     of_sentinel = isinstance(exc, MasterNotFoundError)
     for cause in _chain(exc):
@@ -117,36 +148,63 @@ def reason(exc: BaseException) -> Reason:
     if of_sentinel:
         return Reason("failed: no Sentinel answers that knows a working master of this name")
     if isinstance(exc, ResponseError):
-        return _responding(exc)
-    if isinstance(exc, ReplyTooLargeError):
-        return Reason(
-            "holds more in one reply than this process takes",
-            "see which entries are too large, and who adds them",
-        )
+        text = str(exc)
+        known = next((found for words, found in _BY_TEXT.items() if words in text), None)
+        return known or Reason(f"failed: {_words(exc)}")
     return Reason(f"failed: {type(exc).__name__}")
 
 
-def obeys_nobody(exc: BaseException) -> bool:
+def error_code(error: BaseException | str) -> str:
+    """Return the code that Redis gave an error, such as OOM; empty if it gave none."""
+    code: object = getattr(error, "status_code", None)
+    if isinstance(code, str) and code not in ("", "ERR"):
+        return code
+    text = _IN_SCRIPT.sub("", str(error))
+    # Redis 6.2 and 7.0 say no more of a command that a script may not run.
+    if "can't run this command" in text:
+        return "NOPERM"
+    word = text.partition(" ")[0]
+    return word if word.isupper() and word != "ERR" else ""
+
+
+def takes_no_writes(exc: BaseException) -> bool:
     """Tell whether the server took no command that writes, whoever sent it: then no consumer could renew its leases."""
-    if isinstance(exc, ResponseError) and _state(exc) is not None:
+    if isinstance(exc, ResponseError) and error_code(exc) in _STATES:
         return True
-    # Who has a connection keeps it when there are no more.
-    return isinstance(exc, _AWAY) and not too_many(exc)
+    # A process that has a connection keeps it when there are no more.
+    return isinstance(exc, _AWAY) and not too_many_clients(exc)
 
 
-def _state(exc: ResponseError) -> Reason | None:
-    # The driver takes the word off some of them.
-    text = f"{exc.status_code or ''} {exc}"
-    return next((found for word, found in _STATES.items() if word in text), None)
+def of_another_type(exc: StreamError) -> bool:
+    """Tell whether a key was refused because another program keeps something else under it."""
+    return "WRONGTYPE" in str(exc.__cause__)
 
 
-def _refused(exc: ResponseError) -> bool:
-    # Redis 6.2 and 7.0 say of a command in a script only that the user "can't run this command".
-    return (
-        isinstance(exc, NoPermissionError)
-        or "permission" in str(exc).lower()
-        or "can't run" in str(exc)
-    )
+def refusal(url: str, reply: bytes) -> StreamError:
+    """Return the error to raise if a script as a whole was refused a key."""
+    key, why = explained(reply)
+    return StreamError(f"Redis at {mask_url(url)}: {key}: {why}")
+
+
+def explained(reply: bytes) -> tuple[str, str]:
+    """Return which key a script was refused ("command key error"), and why and what to do."""
+    command, _, rest = reply.decode(errors="replace").partition(" ")
+    key, _, error = rest.partition(" ")
+    if ":seen:" in key:
+        # The id of an event is its producer's: it may say anything.
+        key = f"{key.partition(':seen:')[0]}:seen:*"
+    return key, _why(command, key, error)
+
+
+def _why(command: str, key: str, error: str) -> str:
+    code = error_code(error)
+    if code == "NOPERM":
+        return f"this user lacks +{command}; give it (docs/servers.md)"
+    if code == "WRONGTYPE":
+        return f"{command} failed: another program keeps something else under this key; rename or delete it (TYPE {key} says what it is)"
+    if "exhausted the last possible ID" in error:
+        return f"{command} failed: the last id of this stream is used up; when nothing waits in it (XLEN {key} is 0), delete it: notifier makes it again"
+    return f"{command} failed: {error[:200]}; what waits for this key is tried again"
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:
@@ -157,78 +215,36 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 
 def _tls(cause: BaseException, of_sentinel: bool) -> Reason | None:
-    who = "a Sentinel's" if of_sentinel else "its"
+    whose = "a Sentinel's" if of_sentinel else "its"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Reason(
-            f"failed: {who} certificate is not trusted ({cause.verify_message})",
+            f"failed: {whose} certificate is not trusted ({cause.verify_message})",
             "set redis.tls_ca_file to the CA that signed it, and write in redis.url the host that it names",
         )
     if isinstance(cause, ssl.SSLError):
         said = (cause.reason or "nothing").lower().replace("_", " ")
-        return Reason(f"failed: {who} TLS says {said}", "see redis.tls_… in config.toml")
+        return Reason(f"failed: {whose} TLS says {said}", "see redis.tls_… in config.toml")
     return None
 
 
 def _login(cause: BaseException, of_sentinel: bool) -> Reason | None:
-    refused = isinstance(cause, AuthenticationError) or (
-        isinstance(cause, ResponseError) and str(cause).startswith(("NOAUTH", "WRONGPASS"))
-    )
-    if not refused:
+    if not isinstance(cause, AuthenticationError):
         return None
     if of_sentinel:
         return Reason(
             "failed: a Sentinel refuses the login",
             "give its own as ?sentinel_username=…&sentinel_password=… in redis.url",
         )
-    return _LOGIN
+    return Reason("refuses the login", "check user name and password in redis.url")
 
 
 def _connecting(cause: BaseException) -> Reason | None:
-    match cause:
-        case socket.gaierror():
-            return _UNKNOWN
-        case ConnectionRefusedError():
-            return _REFUSES
-        case FileNotFoundError():
-            return Reason("has no such socket")
-        case ConnectionResetError() | EOFError():
-            return _CLOSED
-        case TimeoutError() | RedisTimeoutError():
-            return _LATE
-        case _ if "max number of clients" in str(cause):
-            return _FULL_OF_CLIENTS
-        case BusyLoadingError():
-            return Reason("is still reading its data", "wait until it has")
-        case InvalidResponse():
-            return Reason(
-                "is no Redis: something else answers", "check host and port in redis.url"
-            )
-        case RedisClusterException():
-            # It keeps no cause, only a text with the number of the last one.
-            text = str(cause)
-            if "Connect call failed" in text or "Error 111 " in text:
-                return _REFUSES
-            if "Name or service not known" in text or re.search(r"Error -[25] ", text):
-                return _UNKNOWN
-        case _:
-            pass
+    if too_many_clients(cause):
+        return _FULL_OF_CLIENTS
     if str(cause).startswith("Connection closed by server"):
         return _CLOSED
-    return None
+    return next((found for each, found in _BY_CLASS if isinstance(cause, each)), None)
 
 
-def _responding(exc: ResponseError) -> Reason:
-    if "DB index is out of range" in str(exc):
-        return Reason(
-            "has no database of this number", "correct the number at the end of redis.url"
-        )
-    if "exhausted the last possible ID" in str(exc):
-        return Reason(
-            "takes no event any more: the last id of its stream is used up",
-            "stop what adds such ids; when nothing waits in it (notifier top), DEL it: notifier makes it again",
-        )
-    return Reason(f"failed: {_word(exc)}")
-
-
-def _word(exc: ResponseError) -> str:
+def _words(exc: ResponseError) -> str:
     return _IN_SCRIPT.sub("", str(exc)).split(":")[0][:200]

@@ -7,29 +7,23 @@
 -- What comes after an entry's own commands raises nothing: the caller must learn what has happened.
 -- The XACK that is tried first has another use: Redis lets a script that has called a command that writes go on when memory is full.
 -- A source that keeps its entries has a floor, written here: "id pending-id …", everything up to the id is acknowledged except
--- what is pending. ensure.lua makes a lost group again from it.
+-- what is pending. ensure_group.lua makes a lost group again from it.
 -- KEYS: every stream, mark and floor that is touched. ARGV: group, pending ids kept at most, number of entries, then per entry:
 --   source key, entry id, 1 = delete it once it is acknowledged / 0 = keep it, mark key or 0, mark seconds, floor key or 0,
 --   number of targets, then per target: its key, number of fields and values, fields and values. Keys are indexes into KEYS.
 -- Returns per entry 1 = moved, 0 = was not pending, 2 = dropped: its mark was there already, or a text: "command key error", it is refused
--- and nothing has changed. An error in place of all: nothing has changed.
+-- and nothing has changed. An error in place of all: nothing has changed. With replies.lua before it.
 local group, kept, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
-local function text_of(reply)
-  if type(reply) == 'table' and reply.err then
-    return (string.gsub(tostring(reply.err), '^@user_script: ?%d+: ?%-?', ''))
-  end
-end
-
 local function of_one_key(err)
-  return string.find(err, 'WRONGTYPE', 1, true) or string.find(err, 'NOGROUP', 1, true) or string.find(err, 'no such key', 1, true)
+  return has(err, 'WRONGTYPE') or has(err, 'NOGROUP') or has(err, 'no such key')
 end
 
 -- Returns why a command is refused whatever the entry.
 local function refused(right, ...)
-  local err = text_of(redis.pcall(...))
+  local err = error_of(redis.pcall(...))
   if err and not of_one_key(err) then
-    if string.find(err, "can't run", 1, true) or string.find(err, 'permission', 1, true) then
+    if lacks_right(err) then
       return 'NOPERM this user lacks +' .. right
     end
     return err
@@ -39,40 +33,31 @@ end
 -- Returns the reply, or nil and the text for this entry.
 local function try(command, key, ...)
   local reply = redis.pcall(command, key, ...)
-  local err = text_of(reply)
-  if err then return nil, string.lower(command) .. ' ' .. key .. ' ' .. err end
+  local err = error_of(reply)
+  -- The id of an event is its producer's: it may say anything.
+  if err then return nil, string.lower(command) .. ' ' .. string.gsub(key, ':seen:.*$', ':seen:*') .. ' ' .. err end
   return reply
 end
 
 -- Returns the group, nil when it is not there.
 local function group_of(source)
   local infos = redis.pcall('XINFO', 'GROUPS', source)
-  local err = text_of(infos)
+  local err = error_of(infos)
   if err then return nil, not of_one_key(err) and 'xinfo|groups ' .. source .. ' ' .. err or nil end
   for _, info in ipairs(infos) do
-    local found = {}
-    for i = 1, #info, 2 do found[info[i]] = info[i + 1] end
+    local found = members(info)
     if found.name == group then return found end
   end
-end
-
-local function after(id, last)
-  local ms, seq = string.match(id, '(%d+)-(%d+)')
-  local last_ms, last_seq = string.match(last, '(%d+)-(%d+)')
-  if ms ~= last_ms then
-    return #ms > #last_ms or (#ms == #last_ms and ms > last_ms)
-  end
-  return #seq > #last_seq or (#seq == #last_seq and seq > last_seq)
 end
 
 -- Acknowledges an entry; returns 1 = it may move, 0 = somebody else has moved it.
 local function acknowledge(source, id, delete)
   local done = redis.pcall('XACK', source, group, id)
   if done == 1 or (done == 0 and not delete) then return done end
-  if done ~= 0 then return nil, 'xack ' .. source .. ' ' .. text_of(done) end
+  if done ~= 0 then return nil, 'xack ' .. source .. ' ' .. error_of(done) end
   local state, why = group_of(source)
   if why then return nil, why end
-  if state and not after(id, state['last-delivered-id']) then return 0 end
+  if state and not before(state['last-delivered-id'], id) then return 0 end
   local there
   there, why = try('XRANGE', source, id, id)
   return there and #there, why
@@ -110,7 +95,7 @@ for i = 1, n do
     if new and not why then
       local added_id = redis.pcall('XADD', target, '*', unpack(ARGV, at + 2, at + 1 + width))
       if type(added_id) == 'table' then
-        why = 'xadd ' .. target .. ' ' .. text_of(added_id)
+        why = 'xadd ' .. target .. ' ' .. error_of(added_id)
       else
         count = count + 1
         added_to[count], added[count] = target, added_id
@@ -137,7 +122,7 @@ end
 for source, floor in pairs(floors) do
   local state = group_of(source)
   local pending = state and redis.pcall('XPENDING', source, group, '-', '+', kept)
-  if state and not text_of(pending) then
+  if state and not error_of(pending) then
     local words = {state['last-delivered-id']}
     for _, each in ipairs(pending) do words[#words + 1] = each[1] end
     if state.pending > kept then words[1] = words[#words] end

@@ -1,4 +1,4 @@
-"""The atomic hop: what moves where, packed for hop.lua."""
+"""Moves of entries between streams: their results, packed for hop.lua and move.lua."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import NamedTuple
 from notifier.broker import keys
 
 _PENDING_KEPT = 500
-"""Pending entries that a floor names; with more in hand it stays below the rest."""
+"""Pending entries that a floor names; with more in flight it stays below the rest."""
+
+Target = tuple[str, Mapping[str, str | bytes]]
+"""A stream and the fields to add to it."""
 
 
 class HopResult(IntEnum):
-    """What became of one entry."""
+    """What became of one entry in flight."""
 
     LOST = 0
     """It was no longer pending: another process has moved it."""
@@ -24,12 +27,21 @@ class HopResult(IntEnum):
     """Redis refuses it, for a key that it goes to or comes from: it is where it was, and can be tried again."""
 
 
+class MoveResult(IntEnum):
+    """What became of one entry that waited."""
+
+    GONE = 0
+    MOVED = 1
+    IN_FLIGHT = 2
+    """A process works on it; it is where it was."""
+
+
 class Move(NamedTuple):
-    """One entry's hop: acknowledge it at `source` and add `targets`, all or nothing."""
+    """Take one entry out of `source` and add `targets`, all or nothing."""
 
     source: str
     entry_id: str
-    targets: tuple[tuple[str, Mapping[str, str | bytes]], ...] = ()
+    targets: tuple[Target, ...] = ()
     delete: bool = True
     mark: str | None = None
     mark_seconds: int = 0
@@ -45,17 +57,34 @@ def pack(group: str, moves: Sequence[Move]) -> tuple[list[str], list[str | bytes
         source = index.setdefault(move.source, len(index) + 1)
         floor = 0
         if not move.delete:
-            # What is deleted cannot be read again, so only a stream that keeps its entries needs one.
+            # A deleted entry cannot be read again, so only a stream that keeps its entries needs one.
             if move.source not in floors:
                 floors[move.source] = index.setdefault(
                     keys.floor(move.source, group), len(index) + 1
                 )
             floor = floors[move.source]
-        argv += (
-            source, move.entry_id, int(move.delete), mark, move.mark_seconds, floor, len(move.targets),
-        )  # fmt: skip
-        for key, fields in move.targets:
-            argv += (index.setdefault(key, len(index) + 1), 2 * len(fields))
-            for name, value in fields.items():
-                argv += (name, value)
+        argv += source, move.entry_id, int(move.delete), mark, move.mark_seconds, floor
+        _pack_targets(move.targets, index, argv)
     return list(index), argv
+
+
+def pack_waiting(
+    group: str, source: str, moves: Sequence[Move], *, in_flight_ms: int
+) -> tuple[list[str], list[str | bytes | int]]:
+    """Return KEYS and ARGV of move.lua for moves out of one stream."""
+    index = {source: 1}
+    argv: list[str | bytes | int] = [group, in_flight_ms, len(moves)]
+    for move in moves:
+        argv.append(move.entry_id)
+        _pack_targets(move.targets, index, argv)
+    return list(index), argv
+
+
+def _pack_targets(
+    targets: Sequence[Target], index: dict[str, int], argv: list[str | bytes | int]
+) -> None:
+    argv.append(len(targets))
+    for key, fields in targets:
+        argv += (index.setdefault(key, len(index) + 1), 2 * len(fields))
+        for name, value in fields.items():
+            argv += (name, value)

@@ -1,4 +1,4 @@
-"""Leases: entries in hand are renewed so that no other process takes them over."""
+"""Leases: entries in flight are renewed so that no other process claims them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.errors import StreamError
 
 _RENEWED_AT_ONCE = 500
@@ -18,14 +18,14 @@ _RENEWED_AT_ONCE = 500
 class Leases:
     """The entries that this process holds, by stream."""
 
-    def __init__(self, group: ConsumerGroup, *, lease_seconds: float) -> None:
-        self._group = group
+    def __init__(self, consumer: Consumer, *, lease_seconds: float) -> None:
+        self._consumer = consumer
         self._interval = lease_seconds / 3
         self._held: defaultdict[str, dict[str, float]] = defaultdict(dict)
         """Per entry the monotonic time at which it was surely ours."""
 
     def hold(self, stream: str, entry_id: str, *, since: float | None = None) -> bool:
-        """Note an entry as in hand; False when it already was (taken over from ourselves).
+        """Note an entry as in flight; False when it already was (claimed from ourselves).
 
         Args:
             stream: Where it was read.
@@ -39,19 +39,19 @@ class Leases:
         return True
 
     def drop(self, stream: str, entry_id: str) -> None:
-        """Note that an entry is no longer in hand."""
+        """Note that an entry is no longer in flight."""
         self._held[stream].pop(entry_id, None)
 
     def surely_ours(self, stream: str, entry_id: str) -> bool:
-        """Tell whether an entry was renewed so lately that nobody can have taken it over; False when Redis has to be asked."""
+        """Tell whether an entry was renewed so lately that no other process can have claimed it; False when Redis has to be asked."""
         sure = self._held[stream].get(entry_id)
         return sure is not None and time.monotonic() - sure < 2 * self._interval
 
     async def still_ours(self, stream: str, entry_id: str) -> bool:
-        """Ask Redis whether an entry is still in hand: another process takes it over when this one, or Redis, stood still.
+        """Ask Redis whether an entry is still ours: another process claims it if this one, or Redis, was suspended.
 
         Raises:
-            StreamError: Redis is away, so nobody knows.
+            StreamError: Redis is away, so it is not known.
         """
         return await self._renewed(stream, [entry_id])
 
@@ -71,7 +71,7 @@ class Leases:
     async def _renewed(self, stream: str, entry_ids: Sequence[str]) -> bool:
         """Renew leases; True when all of them were still ours."""
         before = time.monotonic()
-        if await self._group.renew(stream, entry_ids) < len(entry_ids):
+        if await self._consumer.renew(stream, entry_ids) < len(entry_ids):
             return False
         held = self._held[stream]
         for entry_id in entry_ids:
@@ -80,19 +80,19 @@ class Leases:
         return True
 
     async def give_up(self, entries: Sequence[Entry]) -> None:
-        """Hold these entries no longer and let others take them over at once; without Redis, when their leases run out."""
+        """Hold these entries no longer and let others claim them at once; without Redis, when their leases run out."""
         ids: defaultdict[str, list[str]] = defaultdict(list)
         for entry in entries:
             ids[entry.stream].append(entry.id)
-            # Before Redis is asked: what went on being renewed here would never be delivered by anybody.
+            # Before Redis is asked: no process would ever deliver an entry that is renewed here.
             self.drop(entry.stream, entry.id)
         with suppress(StreamError):
             for stream, of_stream in ids.items():
-                await self._group.give_up(stream, of_stream)
+                await self._consumer.give_up(stream, of_stream)
 
     async def give_up_all(self) -> None:
-        """Let other processes take over at once whatever is still in hand."""
+        """Let other processes claim at once the entries that are still in flight."""
         for stream, held in self._held.items():
             if held:
-                await self._group.give_up(stream, list(held))
+                await self._consumer.give_up(stream, list(held))
         self._held.clear()

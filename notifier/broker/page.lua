@@ -1,4 +1,4 @@
--- Returns entries as XRANGE and XREVRANGE do, in pieces that fit. With sent.lua before it. KEYS: stream. ARGV: the command, its two ends,
+-- Returns entries as XRANGE and XREVRANGE do, in pieces that fit. With entry_size.lua before it. KEYS: stream. ARGV: the command, its two ends,
 -- how many entries at most, bytes at most (one entry is always returned), bytes of the largest entry.
 -- An entry that is too large has one field, too_large_bytes. Returns {1 = there may be more, else 0, {{id, {field, value, …}}, …}}.
 local stream, command, start, stop = KEYS[1], ARGV[1], ARGV[2], ARGV[3]

@@ -1,4 +1,4 @@
-"""Connections to one Redis server: one for each read that waits, and a few that everything else shares."""
+"""Connections to one Redis server: how many there are, and how much one reply may hold."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from redis._parsers import _AsyncHiredisParser
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.sentinel import SentinelConnectionPool
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, RedisError
 from typing_extensions import override
 
 SHARED = 20
@@ -23,6 +24,11 @@ _KEPT = 2
 _TIGHT_SECONDS = 5.0
 """So long after a server refused a connection for its maxclients, what there is must do."""
 _LOOK_AGAIN_SECONDS = 0.05
+
+MAX_REPLY_BYTES = 32 * 2**20
+"""Stages aim at a quarter of it; they ask again in smaller pieces for larger replies."""
+_LINE_BYTES = 30
+"""Each line of a reply counts for so much beside its bytes: a field of one byte has four of them, and becomes objects of a hundred bytes."""
 
 _waiting = ContextVar("_waiting", default=False)
 
@@ -37,7 +43,7 @@ def a_read_that_waits() -> Iterator[None]:
         _waiting.reset(token)
 
 
-def too_many(exc: BaseException) -> bool:
+def too_many_clients(exc: BaseException) -> bool:
     """Tell whether a server refuses a connection because its maxclients is reached."""
     return isinstance(exc, ConnectionError) and "max number of clients" in str(exc)
 
@@ -106,7 +112,7 @@ class Sharing(ConnectionPool):
                 connection: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]
             except BaseException as exc:
                 turns.leave()
-                if not too_many(exc):
+                if not too_many_clients(exc):
                     raise
                 self._be_content()
                 if turns is self._reads or not self._turns or time.monotonic() > give_up:
@@ -153,3 +159,36 @@ class Sharing(ConnectionPool):
 
 class SentinelPool(Sharing, SentinelConnectionPool):
     """Of the master that Sentinels name."""
+
+
+class ReplyTooLargeError(RedisError):
+    """A reply was larger than this process takes; the connection was closed in its middle, and the command has run."""
+
+
+class BoundedParser(_AsyncHiredisParser):
+    """The driver's parser, which gives up a reply that is too large; the driver does not repeat the command.
+
+    Whoever may add an entry must not be able to fill this process's memory.
+    """
+
+    __slots__ = ("_left",)
+
+    @override
+    async def read_response(
+        self, disable_decoding: bool = False, push_request: bool = False
+    ) -> Any:
+        self._left = MAX_REPLY_BYTES
+        return await super().read_response(disable_decoding, push_request)
+
+    @override
+    async def read_from_socket(self) -> bool:
+        stream: Any = self._stream
+        reader: Any = self._reader
+        received = await stream.read(self._read_size)
+        if not received:
+            raise ConnectionError("Connection closed by server.")
+        self._left -= len(received) + _LINE_BYTES * received.count(b"\r\n")
+        if self._left < 0:
+            raise ReplyTooLargeError
+        reader.feed(received)
+        return True

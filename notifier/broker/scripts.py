@@ -1,4 +1,4 @@
-"""Lua scripts, run by their digest and taught to a server that does not know them yet."""
+"""Lua scripts, run by their digest; a server that does not know one gets its text."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from notifier.broker.client import Client
 class Script:
     """One script; raises what the driver raises."""
 
+    name: str
     text: str
     sha: str
 
     @classmethod
     def read(cls, package: str, *names: str) -> Script:
-        """Read a script beside its module: `name`.lua, behind the parts that it needs."""
+        """Read a script beside its module: the last name's, after the parts that it needs."""
         folder = files(package)
         text = "".join(
             folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names
         )
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+        sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return cls(names[-1], text, sha)
 
     async def run(self, client: Client, keys: Sequence[str], argv: Sequence[object]) -> Any:
         """Run it; every key that it touches is in `keys`, all of one cluster slot."""

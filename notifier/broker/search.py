@@ -1,22 +1,16 @@
-"""Look at what stands in streams without being one of their consumers; every look is bounded."""
+"""Search streams for entries without being one of their consumers; every search is bounded."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from redis.exceptions import ResponseError
 
-from notifier.broker import keys
-from notifier.broker.channel_state import Failing, failing_channels
-from notifier.broker.client import Client, redis_errors
+from notifier.broker.entries import Fields, id_number
 from notifier.broker.keys import Keys
-from notifier.broker.pages import Page, Span, read_page
-from notifier.config import RedisSettings
-
-Fields = Mapping[bytes, bytes]
+from notifier.broker.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +25,9 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a look at a stream has found."""
+    """What a search of a stream has found."""
 
-    spotted: tuple[SearchHit, ...]
+    hits: tuple[SearchHit, ...]
     length: int
     """Entries that the stream held."""
     looked_at: int
@@ -43,63 +37,45 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class PendingEntry:
-    """Who has an entry in hand."""
+    """The consumer that has an entry in flight."""
 
     consumer: str
     idle_seconds: float
-    """Since it was read, taken over, or its lease was renewed."""
+    """Since it was read, claimed, or its lease was renewed."""
     deliveries: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a look begins; `counted` when its first entry is the stream's oldest or newest."""
+    """Where a search begins; `counted` when its first entry is the stream's oldest or newest."""
 
     start: str
     counted: bool = False
     newest_first: bool = False
 
 
-class StreamSearch:
-    """Reads only; every method raises StreamError when Redis is away or refuses."""
-
-    def __init__(self, client: Client, settings: RedisSettings) -> None:
-        self._client = client
-        self._group = settings.group
-        self._url = settings.url
-
-    async def entry(self, stream: str, entry_id: str) -> Fields | None:
-        """Return one entry, None when the stream has no such entry (any more)."""
-        async with self._errors():
-            page = await read_page(self._client, stream, Span(entry_id, entry_id), count=1)
-        return page[0][1] if page else None
+class StreamSearch(Streams):
+    """Reads only."""
 
     async def accepted_entry(self, stream: str, event_id: str) -> str | None:
-        """Return the entry by which an event id was accepted, None when none was within the event TTL."""
-        async with self._errors():
-            entry_id: Any = await self._client.get(Keys(stream).seen(event_id))
+        """Return the entry by which a producer's event id was accepted, None when none was within the event TTL."""
+        async with self.errors():
+            entry_id: Any = await self.client.get(Keys(stream).seen(event_id))
         return entry_id.decode() if entry_id else None
 
     async def read_up_to(self, stream: str) -> str | None:
         """Return the last entry that the group has read, None when there is no such group or stream."""
-        async with self._errors():
-            try:
-                groups: Any = await self._client.xinfo_groups(stream)
-            except ResponseError as exc:
-                if "no such key" not in str(exc):
-                    raise
-                return None
-        for group in groups:
-            if _text(group["name"]) == self._group:
-                return _text(group["last-delivered-id"])
+        for group in await self.groups(stream):
+            if group["name"].decode() == self.group:
+                return str(group["last-delivered-id"].decode())
         return None
 
-    async def in_hand(self, stream: str, entry_id: str) -> PendingEntry | None:
-        """Return who has an entry in hand, None when nobody has."""
-        async with self._errors():
+    async def in_flight(self, stream: str, entry_id: str) -> PendingEntry | None:
+        """Return which consumer has an entry in flight, None when none has."""
+        async with self.errors():
             try:
-                reply: Any = await self._client.xpending_range(
-                    stream, self._group, min=entry_id, max=entry_id, count=1
+                reply: Any = await self.client.xpending_range(
+                    stream, self.group, min=entry_id, max=entry_id, count=1
                 )
             except ResponseError as exc:
                 if not str(exc).startswith("NOGROUP"):
@@ -109,22 +85,10 @@ class StreamSearch:
             return None
         [pending] = reply
         return PendingEntry(
-            _text(pending["consumer"]),
+            pending["consumer"].decode(),
             pending["time_since_delivered"] / 1000,
             int(pending["times_delivered"]),
         )
-
-    async def failing(self, stream: str) -> dict[str, Failing]:
-        """Return which channels fail, as the processes that deliver this stream say."""
-        async with self._errors():
-            written: Any = await cast("Any", self._client.hgetall(Keys(stream).failing))
-        return failing_channels(written)
-
-    async def pause_seconds(self, channel: str) -> float:
-        """Return for how long a channel is to be left alone because its webhook asked for it."""
-        async with self._errors():
-            left: Any = await self._client.pttl(keys.pause(channel, self._group))
-        return max(0, int(left)) / 1000
 
     async def search(
         self,
@@ -146,8 +110,7 @@ class StreamSearch:
             page: Entries to read at once.
             limit: Wanted entries to return at most.
         """
-        async with self._errors():
-            length = int(await self._client.xlen(stream))
+        length = await self.length(stream)
         places = [_Place("-", counted=True)]
         if length > at_most:
             places.insert(0, _Place("+", counted=True, newest_first=True))
@@ -165,10 +128,8 @@ class StreamSearch:
                     )
                     if len(found) >= limit:
                         break
-        spotted = sorted(found.values(), key=lambda entry: order(entry.id))
-        return SearchResult(
-            tuple(spotted), length, min(looked, length), more=len(found) >= limit
-        )
+        hits = sorted(found.values(), key=lambda entry: id_number(entry.id))
+        return SearchResult(tuple(hits), length, min(looked, length), more=len(found) >= limit)
 
     async def _entries(
         self, stream: str, place: _Place, at_most: int, page: int
@@ -177,30 +138,13 @@ class StreamSearch:
         start, number = place.start, 0
         while number < at_most:
             count = min(page, at_most - number)
-            entries = await self._page(
-                stream, start, newest_first=place.newest_first, count=count
-            )
+            if place.newest_first:
+                entries = await self.newest(stream, before=start, count=count)
+            else:
+                entries = await self.between(stream, start, "+", count=count)
             for entry_id, fields in entries:
                 number += 1
                 yield number, entry_id, fields
             if len(entries) < count:
                 return
             start = f"({entries[-1][0]}"
-
-    async def _page(self, stream: str, start: str, *, newest_first: bool, count: int) -> Page:
-        span = Span(start, "-" if newest_first else "+", newest_first)
-        async with self._errors():
-            return await read_page(self._client, stream, span, count=count)
-
-    def _errors(self) -> AbstractAsyncContextManager[None]:
-        return redis_errors(self._client, self._url)
-
-
-def order(entry_id: str) -> tuple[int, int]:
-    """Return a key by which entry ids sort as Redis does."""
-    ms, _, seq = entry_id.partition("-")
-    return int(ms), int(seq or 0)
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

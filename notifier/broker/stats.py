@@ -1,25 +1,31 @@
-"""What waits in all streams, how old it is and who reads them: one command for each event stream."""
+"""Numbers of all streams: entries that wait, their age, consumers; one command for each event stream."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from redis.exceptions import NoPermissionError
-
-from notifier.broker.client import Client, redis_errors
 from notifier.broker.keys import Keys, accepted_stream
 from notifier.broker.scripts import Script
-from notifier.broker.stats_views import Backlog
-from notifier.config import RedisSettings
+from notifier.broker.streams import Streams
 
+_STATS = Script.read(__package__, "replies", "stats")
 _COUNTED_AT_MOST = 1_000
 _DELETED, _KEPT, _NO_GROUP = "1", "0", "-"
 
 Urgency = str
 """urgent or normal."""
 URGENCIES: tuple[Urgency, ...] = ("urgent", "normal")
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The entries that wait in a stream."""
+
+    entries: int
+    """Before Redis 7.0 an event stream is counted up to 1,000 entries."""
+    oldest_seconds: float
+    """Age of the oldest; 0 when none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +37,11 @@ class StreamStats:
     oldest_seconds: float
     """Age of the oldest that waits; 0 when none does."""
     pending: int
-    """Of these, in some process's hand."""
+    """Of these, in flight in some process."""
     group: bool
-    """Whether somebody has ever read it."""
+    """Whether it was ever read."""
     consumers: int
-    """Before Redis 7.2 only those that were given an entry, or have shown themselves (ConsumerGroup.appear)."""
+    """Before Redis 7.2 only those that were given an entry, or have shown themselves (Consumer.appear)."""
     silent_seconds: float | None
     """Since a consumer last asked for entries or showed itself (before Redis 7.2: was given one); None when there is no consumer."""
     added: int | None
@@ -45,7 +51,7 @@ class StreamStats:
 
     @property
     def backlog(self) -> Backlog:
-        """Return what waits."""
+        """Return the entries that wait."""
         return Backlog(self.waiting, self.oldest_seconds)
 
 
@@ -61,19 +67,8 @@ class EventStreamStats:
     """By channel and urgency."""
 
 
-class StreamStatsReader:
+class StreamStatsReader(Streams):
     """Looks at streams without touching them."""
-
-    def __init__(self, client: Client, settings: RedisSettings) -> None:
-        self._client = client
-        self._settings = settings
-        self._script = Script.read(__package__, "overview")
-
-    async def answers(self) -> None:
-        """Return when Redis answers; raises StreamError. One that refuses the command answers, too."""
-        async with redis_errors(self._client, self._settings.url):
-            with suppress(NoPermissionError):
-                await self._client.ping()
 
     async def overview(self, stream: str, channels: Sequence[str]) -> EventStreamStats:
         """Look at an event stream and the lanes of these channels; one command, whatever waits.
@@ -94,13 +89,12 @@ class StreamStatsReader:
 
     async def actions(self) -> StreamStats:
         """Look at the actions of people that wait for Postgres; raises StreamError."""
-        [state] = await self._look([accepted_stream(self._settings.group)], [_DELETED])
+        [state] = await self._look([accepted_stream(self.group)], [_DELETED])
         return state
 
     async def _look(self, keys: Sequence[str], kinds: Sequence[str]) -> list[StreamStats]:
-        argv = [self._settings.group, _COUNTED_AT_MOST, *kinds]
-        async with redis_errors(self._client, self._settings.url):
-            return [_state(row) for row in await self._script.run(self._client, keys, argv)]
+        rows = await self.run(_STATS, keys, [self.group, _COUNTED_AT_MOST, *kinds])
+        return [_state(row) for row in rows]
 
 
 def _state(row: Sequence[int]) -> StreamStats:

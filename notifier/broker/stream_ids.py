@@ -1,18 +1,17 @@
-"""What the ids of an event stream and the groups of others do to it: nothing can be added, or nothing is trimmed."""
+"""Find ids and foreign groups that keep an event stream from growing or being trimmed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from notifier.broker.client import Client, redis_errors
+from notifier.broker.entries import LAST_ID, id_number
 from notifier.broker.scripts import Script
-from notifier.broker.stats_views import number_of
-from notifier.config import RedisSettings
+from notifier.broker.streams import Streams
 
-LAST = (2**64 - 1, 2**64 - 1)
+_STREAM_IDS = Script.read(__package__, "replies", "stream_ids")
 _AHEAD_MS = 24 * 3_600_000
-"""So far ahead of Redis' clock no id is that Redis made, whatever happened to its clock."""
+"""Redis makes no id so far ahead of its clock, whatever happened to that."""
 _GRACE_MS = 15 * 60_000
 """Streams are trimmed once a minute."""
 
@@ -43,34 +42,32 @@ class StreamIds:
 
 
 class IdFault(NamedTuple):
-    """What is wrong with a stream, and what to do."""
+    """A fault of a stream, and what to do."""
 
     what: str
     fix: str
 
 
-async def read_ids(client: Client, settings: RedisSettings, stream: str) -> StreamIds | None:
+async def read_ids(streams: Streams, stream: str) -> StreamIds | None:
     """Look at an event stream; None when there is none.
 
     Raises:
         StreamError: Redis is away.
     """
-    script = Script.read(__package__, "ids")
-    async with redis_errors(client, settings.url):
-        reply = await script.run(client, [stream], [settings.group])
+    reply = await streams.run(_STREAM_IDS, [stream], [streams.group])
     if reply is None:
         return None
     now_ms, last, groups, read = reply
     return StreamIds(
         stream,
         int(now_ms),
-        number_of(last),
+        id_number(last),
         tuple(
-            OtherGroup(name.decode(errors="replace"), number_of(oldest) if oldest else None, int(pending))
+            OtherGroup(name.decode(errors="replace"), id_number(oldest) if oldest else None, int(pending))
             for name, oldest, pending in groups
         ),
-        settings.group,
-        number_of(read) if read else None,
+        streams.group,
+        id_number(read) if read else None,
     )  # fmt: skip
 
 
@@ -79,7 +76,7 @@ def judge_ids(ids: StreamIds, *, retention_seconds: float) -> list[IdFault]:
     found = []
     stream = ids.stream
     again = f"stop what adds such ids; when nothing waits in it (notifier top), DEL {stream}: notifier makes it again"
-    if ids.last == LAST:
+    if ids.last == LAST_ID:
         what = f"the last id of {stream} is used up: no producer can add an event"
         found.append(IdFault(what, again))
     elif ids.last[0] > ids.now_ms + _AHEAD_MS:

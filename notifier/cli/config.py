@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import ConfigOption, print_json, settings, with_redis
 from notifier.config import assets, load_config, masked, overrides
@@ -71,7 +71,7 @@ def check(config: ConfigOption = None) -> None:
             typer.echo(f"  warning: {found}")
 
 
-async def _nothing(group: ConsumerGroup) -> None:
+async def _nothing(group: Consumer) -> None:
     """Connect to nothing: that a client can be made shows that the files for TLS are there."""
 
 

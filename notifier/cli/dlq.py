@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.keys import Keys
 from notifier.cli.files import read_json
 from notifier.cli.filters import (
@@ -118,7 +118,7 @@ def list_letters(
     masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
     wanted = letter_filter(reason, channel, event_type, since, until)
 
-    async def read(group: ConsumerGroup) -> list[DeadLetter]:
+    async def read(group: Consumer) -> list[DeadLetter]:
         found = await deadletters.list_dead_letters(
             group, loaded.streams, masking, limit=limit, wanted=wanted
         )
@@ -284,7 +284,7 @@ def _each(
     """Do something with each letter that is meant, oldest first, and say how many; the exit code is 1 when one could not be done."""
     masking = Masking.of(config.masking.fields, config.masking.exempt)
 
-    async def run(group: ConsumerGroup) -> int:
+    async def run(group: Consumer) -> int:
         log = DeadLetterAudit(
             config.database.url, connect_timeout_seconds=config.database.connect_timeout_seconds
         )
@@ -336,7 +336,7 @@ def _total(verb: str, done: int, failed: int, others: int) -> str:
     return ", ".join(parts)
 
 
-async def _most(group: ConsumerGroup, config: Config, ids: Sequence[str] | None) -> int:
+async def _most(group: Consumer, config: Config, ids: Sequence[str] | None) -> int:
     """Return how many letters there are to look at."""
     if ids:
         return len(ids)
@@ -344,7 +344,7 @@ async def _most(group: ConsumerGroup, config: Config, ids: Sequence[str] | None)
 
 
 async def _chosen(
-    group: ConsumerGroup,
+    group: Consumer,
     config: Config,
     masking: Masking,
     ids: Sequence[str] | None,

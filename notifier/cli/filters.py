@@ -6,7 +6,7 @@ import re
 
 import typer
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.cli.times import period
 from notifier.config import Config
 from notifier.dead_letters import listing as deadletters
@@ -48,7 +48,7 @@ def require_channel(config: Config, name: str | None, option: str) -> None:
 
 
 async def require_known_channel(
-    group: ConsumerGroup, config: Config, masking: Masking, name: str | None
+    group: Consumer, config: Config, masking: Masking, name: str | None
 ) -> None:
     """Refuse a channel of which no dead letters were found, if neither settings, lanes nor dead letters know it.
 
@@ -71,9 +71,9 @@ async def require_known_channel(
     )
 
 
-async def removed_channels(group: ConsumerGroup, config: Config) -> set[str]:
+async def removed_channels(group: Consumer, config: Config) -> set[str]:
     """Return the channels that have or had lanes and are not in the configuration; raises StreamError."""
-    lanes = AbandonedLanes(group.client, config.redis)
+    lanes = AbandonedLanes(group)
     found: set[str] = set()
     for stream in config.streams:
         found |= {*await lanes.waiting(stream)}

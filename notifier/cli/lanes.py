@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
+from notifier.broker.hop import MoveResult
 from notifier.broker.keys import Keys
 from notifier.cli.dlq import ByOption, DryOption
 from notifier.cli.filters import removed_channels
@@ -22,7 +23,7 @@ from notifier.cli.options import (
 )
 from notifier.cli.tables import print_table
 from notifier.config import Config
-from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
+from notifier.dead_letters.abandoned_lanes import AbandonedLanes
 
 app = typer.Typer(
     help="Lanes: what waits for each channel, and how to empty those of a channel that is no more.",
@@ -37,8 +38,8 @@ def list_lanes(
     """List the channels and what waits in their lanes; with --format json an array."""
     loaded = settings(config)
 
-    async def run(group: ConsumerGroup) -> list[dict[str, str | int | bool]]:
-        lanes = AbandonedLanes(group.client, loaded.redis)
+    async def run(group: Consumer) -> list[dict[str, str | int | bool]]:
+        lanes = AbandonedLanes(group)
         found: list[dict[str, str | int | bool]] = []
         for stream in loaded.streams:
             waiting = await lanes.waiting(stream)
@@ -95,8 +96,8 @@ def drain(
         raise typer.BadParameter("say why", param_hint="--why")
     detail = f"channel {channel} is not in the configuration; taken out of its lane by {by or getpass.getuser()}: {why}"
 
-    async def run(group: ConsumerGroup) -> Counter[Drained]:
-        counts: Counter[Drained] = Counter()
+    async def run(group: Consumer) -> Counter[MoveResult]:
+        counts: Counter[MoveResult] = Counter()
         lanes = [
             Keys(stream).lane(channel, urgent=urgent)
             for stream in loaded.streams
@@ -106,26 +107,26 @@ def drain(
         if not waiting:
             await _require_removed(group, loaded, channel)
         if dry_run:
-            return Counter({Drained.DONE: waiting})
-        abandoned = AbandonedLanes(group.client, loaded.redis)
+            return Counter({MoveResult.MOVED: waiting})
+        abandoned = AbandonedLanes(group)
         for stream in loaded.streams:
-            counts += await abandoned.drain(group, stream, channel, detail)
+            counts += await abandoned.drain(stream, channel, detail)
         return counts
 
     counts = with_redis(loaded, run)
-    done = counts[Drained.DONE]
+    done = counts[MoveResult.MOVED]
     typer.echo(
         f"{done} would become dead letters" if dry_run else f"{done} are dead letters now"
     )
-    if counts[Drained.IN_FLIGHT]:
+    if counts[MoveResult.IN_FLIGHT]:
         typer.echo(
-            f"{counts[Drained.IN_FLIGHT]} stay: a process has them in flight; repeat this when it is done or has been reloaded",
+            f"{counts[MoveResult.IN_FLIGHT]} stay: a process has them in flight; repeat this when it is done or has been reloaded",
             err=True,
         )
         raise typer.Exit(1)
 
 
-async def _require_removed(group: ConsumerGroup, config: Config, channel: str) -> None:
+async def _require_removed(group: Consumer, config: Config, channel: str) -> None:
     """Raise typer.BadParameter when nothing shows that there ever was such a channel."""
     removed = await removed_channels(group, config)
     if channel not in removed:

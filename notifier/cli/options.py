@@ -14,7 +14,7 @@ import typer
 from rich.text import Text
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.config import Config, load_config
 from notifier.config.secrets import Secrets, load_secrets, open_vault, sources
 from notifier.errors import NotifierError
@@ -55,13 +55,13 @@ def found_secrets(config: Config) -> Secrets:
     return load_secrets(config, sources(os.environ, vault))
 
 
-def with_redis(config: Config, work: Callable[[ConsumerGroup], Awaitable[Result]]) -> Result:
+def with_redis(config: Config, work: Callable[[Consumer], Awaitable[Result]]) -> Result:
     """Run `work` with a connection that is closed afterwards."""
 
     async def connected() -> Result:
         client = connect(config.redis)
         try:
-            return await work(ConsumerGroup(client, config.redis, f"cli.{os.getpid()}"))
+            return await work(Consumer(client, config.redis, f"cli.{os.getpid()}"))
         finally:
             await close(client)
 

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.cli.card_folder import configured_cards
 from notifier.cli.event_input import Members, accepted, data_of, event_text, events_of_file
 from notifier.cli.options import (
@@ -183,7 +183,7 @@ def _trace(given: str | None) -> dict[str, JsonValue]:
 
 
 async def _publish(
-    group: ConsumerGroup, stream: str, events: list[_Sound], key: ProducerKey | None
+    group: Consumer, stream: str, events: list[_Sound], key: ProducerKey | None
 ) -> list[str]:
     ids: list[str] = []
     console = Console(stderr=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.cli.dlq import ByOption, ChannelOption, DryOption, RateOption, TypeOption
 from notifier.cli.filters import require_channel
 from notifier.cli.options import ConfigOption, found_secrets, plain, settings, with_redis
@@ -61,7 +61,7 @@ def replay_events(
     require_channel(loaded, channel, "--channel")
     wanted = EventRange(start, end, event_type, channel)
 
-    async def run(group: ConsumerGroup) -> tuple[int, int]:
+    async def run(group: Consumer) -> tuple[int, int]:
         log = DeadLetterAudit(
             loaded.database.url, connect_timeout_seconds=loaded.database.connect_timeout_seconds
         )

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
 from notifier.config import Config, mask_url
 from notifier.daemon.components import Components, build_components, read_streams
@@ -193,8 +193,8 @@ async def _connect(launch: Launch, stack: AsyncExitStack) -> Dependencies:
     stack.push_async_callback(close, client)
     # Never use a consumer name twice: its new owner would see the other's entries as its own.
     consumer = f"{launch.instance}.{os.getpid()}.{random_source.token_hex(3)}"
-    group = ConsumerGroup(client, settings, consumer)
-    group.refusals.listener = partial(_report_refused_key, health)
+    group = Consumer(client, settings, consumer)
+    group.refused_keys.listener = partial(_report_refused_key, health)
     await launch.clock.measure(client, settings)
     if launch.spans is not None:
         launch.spans.watch(partial(health.warn, "tracing"))

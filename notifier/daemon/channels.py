@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 from pydantic import SecretStr
 
+from notifier.broker.rate_limit import RateLimits
 from notifier.config import HttpSettings
 from notifier.config.secrets import State
 from notifier.daemon.dependencies import Dependencies
@@ -125,7 +126,7 @@ class Channels:
             limiters = self.limiters
             try:
                 names = [limiter.channel for limiter in limiters]
-                pauses = await self._dependencies.group.pauses(names)
+                pauses = await RateLimits(self._dependencies.group).pauses(names)
                 for limiter, seconds in zip(limiters, pauses, strict=True):
                     if seconds:
                         limiter.paused_for(seconds)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from notifier.broker.client import Client
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
 from notifier.config import Config
 from notifier.config.secrets import Secrets
@@ -34,7 +34,7 @@ class Dependencies:
     stages: frozenset[str]
     current: CurrentSnapshot
     client: Client
-    group: ConsumerGroup
+    group: Consumer
     leases: Leases
     health: Health
     clock: LinkClock

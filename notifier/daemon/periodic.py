@@ -40,7 +40,7 @@ async def keep_house(dependencies: Dependencies, channels: Channels) -> None:
     while True:
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
         config = dependencies.config
-        group.refusals.forget_older(
+        group.refused_keys.forget_older(
             max(_FORGET_REFUSAL_SECONDS, 3 * config.redis.lease_seconds)
         )
         if "intake" in dependencies.stages:
@@ -95,7 +95,7 @@ class BackgroundChecks:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
-        self._lanes = AbandonedLanes(dependencies.client, dependencies.config.redis)
+        self._lanes = AbandonedLanes(dependencies.group)
         self._server_due = Every(_CHECK_SERVER_SECONDS, time.monotonic)
         self._requested = asyncio.Event()
 
@@ -170,7 +170,7 @@ class BackgroundChecks:
         config = self._dependencies.config
         found = []
         for stream in config.streams:
-            ids = await read_ids(self._dependencies.client, config.redis, stream)
+            ids = await read_ids(self._dependencies.group, stream)
             if ids is not None:
                 faults = judge_ids(ids, retention_seconds=config.intake.retention_seconds)
                 found += [f"{each.what}; {each.fix}" for each in faults]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from notifier.broker.group import ConsumerGroup
-from notifier.broker.history import entries_between
+from notifier.broker.consumer import Consumer
+from notifier.broker.entries import fields_of
 from notifier.broker.keys import Keys
+from notifier.broker.scripts import Script
+from notifier.broker.streams import Streams
 from notifier.cards.redact_links import without_links
 from notifier.dead_letters.model import RECORDER
 from notifier.errors import NotifierError
@@ -21,6 +23,7 @@ from notifier.events.masking import Masking, mask_event_data
 from notifier.events.masking_raw import mask_raw_text, mask_raw_texts
 
 _PAGE = 200
+_SCAN = Script.read(__package__, "scan")
 _SHOWN_RAW = 2_000
 _SCANNED_RAW = 300_000
 """Masking comes before shortening: a value that is cut is not found."""
@@ -104,7 +107,7 @@ class DeadLetterPage:
 
 
 async def dead_letter_page(
-    group: ConsumerGroup,
+    group: Consumer,
     streams: Sequence[str],
     wanted: Filter,
     *,
@@ -123,7 +126,8 @@ async def dead_letter_page(
     found: list[tuple[_Order, Listed]] = []
     horizon: _Order | None = None
     for number, stream in enumerate(streams):
-        glance = await group.glance(
+        glance = await scan_dead_letters(
+            group,
             Keys(stream).dead,
             *_ends(wanted, after, number, streams, newest_first),
             newest_first=newest_first,
@@ -150,6 +154,52 @@ async def dead_letter_page(
     sign = -1 if newest_first else 1
     place = None if end is None else Place(f"{sign * end[0]}-{sign * end[1]}", streams[end[2]])
     return DeadLetterPage(tuple(letter for _, letter in found), place)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """The findings of a bounded scan of dead letters."""
+
+    complete: bool
+    """Whether it came to the end."""
+    last: str
+    """The last entry that was looked at; empty when there was none."""
+    found: tuple[tuple[str, dict[str, str]], ...]
+    """Ids and fields, without the events."""
+
+
+async def scan_dead_letters(
+    streams: Streams,
+    dead: str,
+    start: str,
+    stop: str,
+    *,
+    newest_first: bool,
+    wanted: Mapping[str, str],
+    limit: int,
+    looks: int,
+) -> ScanResult:
+    """Look at up to `looks` dead letters between two ids (as XREVRANGE and XRANGE take them) for up to `limit` wanted ones.
+
+    Raises:
+        StreamError: Redis is away.
+    """
+    command = "XREVRANGE" if newest_first else "XRANGE"
+    pairs = [text for pair in wanted.items() for text in pair]
+    argv = [command, start, stop, limit, looks, *pairs]
+    complete, last, found = await streams.run(_SCAN, [dead], argv)
+    return ScanResult(
+        bool(complete),
+        last.decode(),
+        tuple((entry_id.decode(), _texts(fields)) for entry_id, fields in found),
+    )
+
+
+def _texts(flat: Sequence[bytes]) -> dict[str, str]:
+    return {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in fields_of(flat).items()
+    }
 
 
 _Order = tuple[int, int, int]
@@ -185,7 +235,7 @@ def _ms(time: datetime) -> int:
 
 
 async def list_dead_letters(
-    group: ConsumerGroup,
+    group: Consumer,
     streams: Sequence[str],
     masking: Masking,
     *,
@@ -216,7 +266,7 @@ async def list_dead_letters(
 
 
 async def every_dead_letter(
-    group: ConsumerGroup, streams: Sequence[str], masking: Masking, wanted: Filter
+    group: Consumer, streams: Sequence[str], masking: Masking, wanted: Filter
 ) -> AsyncIterator[DeadLetter]:
     """Yield the wanted dead letters, oldest first, page by page; what dies meanwhile is not among them.
 
@@ -229,7 +279,7 @@ async def every_dead_letter(
         if not newest:
             continue
         last = _order(newest[0][0])
-        async for entry in entries_between(group, dead, wanted.since, wanted.until):
+        async for entry in group.entries_between(dead, wanted.since, wanted.until):
             if _order(entry.id) > last:
                 break
             letter = _letter(stream, entry.id, dict(entry.fields or {}), masking)
@@ -242,7 +292,7 @@ def _order(letter_id: str) -> tuple[int, ...]:
 
 
 async def show_dead_letter(
-    group: ConsumerGroup, streams: Sequence[str], masking: Masking, letter_id: str
+    group: Consumer, streams: Sequence[str], masking: Masking, letter_id: str
 ) -> DeadLetter:
     """Return one dead letter.
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from notifier.broker.group import ConsumerGroup
-from notifier.broker.history import entries_between
 from notifier.broker.keys import Keys
+from notifier.broker.streams import Streams
 from notifier.config import Config
 from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.errors import NotifierError
@@ -56,7 +55,7 @@ class RangeReplay:
     """One replay of a range.
 
     Args:
-        group: The connection to Redis.
+        streams: The connection to Redis.
         log: Records who replays what.
         config: Routes, channels and masking by which events are read again.
         find_signers: Gives the keys of producers; called only when a signature matters.
@@ -65,14 +64,14 @@ class RangeReplay:
 
     def __init__(
         self,
-        group: ConsumerGroup,
+        streams: Streams,
         log: DeadLetterAudit,
         config: Config,
         find_signers: Callable[[], Signers],
         *,
         force: bool,
     ) -> None:
-        self._group = group
+        self._streams = streams
         self._log = log
         self._config = config
         self._force = force
@@ -117,7 +116,7 @@ class RangeReplay:
         }  # fmt: skip
         noted = await self._log.note(record, action="replay", who=who, why=why)
         lane = Keys(stream).lane(channel, urgent=notification.priority.urgent)
-        await self._group.add_once(lane, {"notification": encode(notification).decode()})
+        await self._streams.add_once(lane, {"notification": encode(notification).decode()})
         await self._log.settle(noted, done=True)
 
     async def _batch(self, stream: str, found: Mapping[str, Notification]) -> Batch:
@@ -136,8 +135,8 @@ class RangeReplay:
         """Yield the notifications that acknowledged events become today, each with the bytes of its event."""
         required = self._config.intake.require_signature
         trusted = self._known_signers() if required else Signers(required=False)
-        floor = await self._group.floor(stream)
-        async for entry in entries_between(self._group, stream, wanted.since, wanted.until):
+        floor = await self._streams.floor(stream)
+        async for entry in self._streams.entries_between(stream, wanted.since, wanted.until):
             fields = entry.fields or {}
             # Intake will route the events that it has not acknowledged.
             if not floor.passed(entry.id) or trusted.fault(fields):
@@ -202,7 +201,7 @@ class RangeReplay:
         """Remove from `left` the notifications that a stream holds."""
         if not left:
             return
-        async for entry in entries_between(self._group, stream, None, None):
+        async for entry in self._streams.entries_between(stream):
             text = (entry.fields or {}).get(field, b"")
             left.discard(text.decode() if field == b"notification_id" else _id_in(text) or "")
 

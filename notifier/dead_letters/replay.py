@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from notifier.broker.hop import Target
 from notifier.broker.keys import Keys
 from notifier.dead_letters.model import RECORDER, Reason
 from notifier.errors import EventError
@@ -20,9 +21,6 @@ from notifier.events.producer_signature import is_own
 from notifier.events.routing import Catalogue
 
 _KEPT_ENDINGS = 10
-
-Target = tuple[str, Mapping[str, str | bytes]]
-"""A stream and the fields to add to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
+from notifier.broker.hop import Move, MoveResult, Target
 from notifier.broker.keys import Keys
 from notifier.dead_letters.audit import DeadLetterAudit, EventIds
 from notifier.dead_letters.listing import DeadLetter
-from notifier.dead_letters.replay import Replayer, Target
+from notifier.dead_letters.replay import Replayer
 from notifier.errors import EventError
 from notifier.events.notification import Notification, decode
 
@@ -30,7 +31,7 @@ class Replayed:
 class DeadLetterService:
     """Who does something with dead letters goes through here; safe to repeat."""
 
-    group: ConsumerGroup
+    group: Consumer
     log: DeadLetterAudit
     replayer: Replayer
 
@@ -66,7 +67,7 @@ class DeadLetterService:
             letter.whole(), action="replay", who=who, why=why, edited=edited is not None,
             became=_event_of(targets),
         )  # fmt: skip
-        done = await self.group.revive(Keys(letter.stream).dead, letter.id, targets)
+        done = await self._take_out(letter, targets)
         await self.log.settle(noted, done=done)
         return Replayed(tuple(stream for stream, _ in targets), done)
 
@@ -78,9 +79,14 @@ class DeadLetterService:
             StreamError: Redis is away; asking again is safe.
         """
         noted = await self.log.note(letter.whole(), action="discard", who=who, why=why)
-        done = await self.group.revive(Keys(letter.stream).dead, letter.id, [])
+        done = await self._take_out(letter, [])
         await self.log.settle(noted, done=done)
         return done
+
+    async def _take_out(self, letter: DeadLetter, targets: Sequence[Target]) -> bool:
+        dead = Keys(letter.stream).dead
+        [result] = await self.group.move(dead, [Move(dead, letter.id, tuple(targets))])
+        return result is MoveResult.MOVED
 
     async def _targets(
         self, letter: DeadLetter, edited: Mapping[str, JsonValue] | None, to: str | None

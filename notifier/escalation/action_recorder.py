@@ -8,8 +8,8 @@ from datetime import datetime
 
 import structlog
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import Move
 from notifier.broker.keys import ACCEPTED, accepted_stream, unreadable_stream
 from notifier.broker.leases import Leases
@@ -38,7 +38,7 @@ class ActionRecorder:
 
     def __init__(
         self,
-        group: ConsumerGroup,
+        group: Consumer,
         repository: EscalationRepository,
         escalator: EscalationScheduler,
         publish: Publish,
@@ -203,8 +203,8 @@ class ActionRecorder:
         while page := await self._group.between(self._unreadable, start, "+", count=_BATCH):
             for entry_id, fields in page:
                 if _action(Entry(self._unreadable, entry_id, fields)) is not None:
-                    target = (self._stream, _texts(fields))
-                    await self._group.revive(self._unreadable, entry_id, [target])
+                    move = Move(self._unreadable, entry_id, ((self._stream, _texts(fields)),))
+                    await self._group.move(self._unreadable, [move])
             start = f"({page[-1][0]}"
 
     async def _next(self) -> list[Entry]:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.errors import StreamError
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class ClaimedError(Exception):
 class Alone:
     """What does the work on one entry."""
 
-    group: ConsumerGroup
+    group: Consumer
     entry: Entry
     sleep: Callable[[float], Awaitable[None]] | None = None
     """Waits until Redis is back; None: whoever does the work waits."""

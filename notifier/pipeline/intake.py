@@ -10,8 +10,8 @@ from datetime import datetime
 import structlog
 from pydantic import JsonValue
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.config import IntakeSettings, RedisSettings
@@ -54,7 +54,7 @@ class Intake:
 
     def __init__(
         self,
-        group: ConsumerGroup,
+        group: Consumer,
         stream: str,
         *,
         catalogue: Catalogue,

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import structlog
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import ALONE, Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
@@ -62,7 +62,7 @@ class Recorder:
 
     def __init__(
         self,
-        group: ConsumerGroup,
+        group: Consumer,
         stream: str,
         *,
         store: OutcomeStore,

@@ -19,7 +19,7 @@ import aiohttp
 import typer
 
 from notifier.broker.client import connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.config import load_config
 from notifier.errors import SandboxError, StreamError
 from notifier.sandbox.environment import (
@@ -192,7 +192,7 @@ async def _feed(
 ) -> None:
     settings = load_config(None, {"REDIS_URL": redis_url}).redis
     client = connect(settings)
-    group = ConsumerGroup(client, settings, "sandbox")
+    group = Consumer(client, settings, "sandbox")
     live = not as_json and sys.stdout.isatty()
     try:
         for number, event in enumerate(sample_events(), start=1):
@@ -212,7 +212,7 @@ async def _feed(
         await client.aclose()
 
 
-async def publish_sample(group: ConsumerGroup, event: str) -> None:
+async def publish_sample(group: Consumer, event: str) -> None:
     """Publish, as a producer that tries again: what people try in a sandbox may make Redis refuse events for a while."""
     said = False
     while True:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
 from tests.support.backlog import BATCH
@@ -113,7 +113,7 @@ def client(broker: Broker) -> redis.asyncio.Redis:
 
 
 @pytest.fixture
-def group(broker: Broker) -> ConsumerGroup:
+def group(broker: Broker) -> Consumer:
     return broker.group("one")
 
 
@@ -122,7 +122,7 @@ async def join(broker: Broker) -> Joined:
     """Return one more consumer of the group; the first one makes the group."""
     made = False
 
-    async def joined(name: str) -> ConsumerGroup:
+    async def joined(name: str) -> Consumer:
         nonlocal made
         group = broker.group(name)
         if not made:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import pytest
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
-from notifier.broker.hop import Move
-from notifier.config import Config
-from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
+from notifier.broker.consumer import Consumer
+from notifier.broker.hop import Move, MoveResult
+from notifier.dead_letters.abandoned_lanes import AbandonedLanes
 from tests.support.backlog import KEYS, STREAM
 
 URGENT, NORMAL = (KEYS.lane("night", urgent=urgent) for urgent in (True, False))
 
 
 @pytest.fixture
-def lanes(client: redis.asyncio.Redis, config: Config) -> AbandonedLanes:
-    return AbandonedLanes(client, config.redis)
+def lanes(group: Consumer) -> AbandonedLanes:
+    return AbandonedLanes(group)
 
 
 def bury(entry_id: str) -> Move:
@@ -24,7 +23,7 @@ def bury(entry_id: str) -> Move:
 
 
 async def test_notification_in_flight_is_not_drained(
-    client: redis.asyncio.Redis, group: ConsumerGroup, lanes: AbandonedLanes
+    client: redis.asyncio.Redis, group: Consumer
 ):
     await group.ensure([NORMAL])
     for number in range(3):
@@ -33,23 +32,28 @@ async def test_notification_in_flight_is_not_drained(
     await group.give_up(NORMAL, [stale.id])
     [*_, (waiting, _)] = await client.xrange(NORMAL)
 
-    results = await lanes.move(
+    results = await group.move(
         NORMAL, [bury(entry_id) for entry_id in (held.id, stale.id, waiting.decode(), "1-1")]
     )
 
-    assert results == [Drained.IN_FLIGHT, Drained.DONE, Drained.DONE, Drained.GONE]
+    assert results == [
+        MoveResult.IN_FLIGHT,
+        MoveResult.MOVED,
+        MoveResult.MOVED,
+        MoveResult.GONE,
+    ]
     assert await client.xlen(NORMAL) == 1
     assert await client.xlen(KEYS.dead) == 2
     assert (await client.xpending(NORMAL, "notifier"))["pending"] == 1
 
 
 async def test_lane_that_never_had_a_group_is_drained_once(
-    client: redis.asyncio.Redis, lanes: AbandonedLanes
+    client: redis.asyncio.Redis, group: Consumer
 ):
     entry_id = (await client.xadd(NORMAL, {"notification": "1"})).decode()
 
-    assert await lanes.move(NORMAL, [bury(entry_id)]) == [Drained.DONE]
-    assert await lanes.move(NORMAL, [bury(entry_id)]) == [Drained.GONE]
+    assert await group.move(NORMAL, [bury(entry_id)]) == [MoveResult.MOVED]
+    assert await group.move(NORMAL, [bury(entry_id)]) == [MoveResult.GONE]
     assert await client.xlen(NORMAL) == 0
     assert await client.xlen(KEYS.dead) == 1
 

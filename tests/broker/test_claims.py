@@ -12,9 +12,9 @@ import pytest
 import redis.asyncio
 from typing_extensions import override
 
-from notifier.broker import replies
+from notifier.broker import pool
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import HopResult, Move
 from notifier.errors import StreamError
 from notifier.events.entry import Priority
@@ -47,7 +47,7 @@ async def die(client: redis.asyncio.Redis, entry_id: str) -> None:
     )  # fmt: skip
 
 
-async def claimed(group: ConsumerGroup, **limits: int) -> list[Entry]:
+async def claimed(group: Consumer, **limits: int) -> list[Entry]:
     return await group.claim(SOURCE, idle_seconds=1, count=10, **limits)
 
 
@@ -141,7 +141,7 @@ async def test_reply_that_is_too_large_is_asked_for_again_in_pieces(
     assert len(await read(one)) == 1
     for size in (10, 2_000_000, 20):
         await client.xadd(SOURCE, {"a": "x" * size})
-    monkeypatch.setattr(replies, "MAX_REPLY_BYTES", 1_000_000)
+    monkeypatch.setattr(pool, "MAX_REPLY_BYTES", 1_000_000)
 
     entries = await one.read([SOURCE], count=10, block_seconds=0.01, largest_bytes=1000)
 
@@ -157,7 +157,7 @@ def test_the_likeliest_to_kill_goes_last():
     assert [entry.deliveries for entry in in_order(entries)] == [1, 2, 1, 3, 4, 5]
 
 
-class Failing(ConsumerGroup):
+class Failing(Consumer):
     """Some hops fail, in the order of `fails`."""
 
     fails: Sequence[bool] = ()

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 
 from notifier.broker.client import connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
@@ -90,7 +90,7 @@ async def test_trim_keeps_what_is_younger_than_the_cutoff(
 async def test_server_that_is_away_is_a_clear_error_without_the_password():
     settings = load_config(None, {"REDIS_URL": "redis://:topsecret@127.0.0.1:1/0"}).redis
     client = connect(settings)
-    group = ConsumerGroup(client, settings, "one")
+    group = Consumer(client, settings, "one")
 
     with pytest.raises(StreamError, match=r"127\.0\.0\.1:1") as caught:
         await group.read([SOURCE], count=1, block_seconds=0.01)

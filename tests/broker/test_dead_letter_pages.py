@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.keys import Keys
 from notifier.dead_letters.listing import DeadLetterPage, Filter, dead_letter_page
 
 STREAMS = ["teams:events", "claims:a"]
 
 
-async def bury(group: ConsumerGroup, stream: str, entry_id: str, **fields: str) -> None:
+async def bury(group: Consumer, stream: str, entry_id: str, **fields: str) -> None:
     await group.client.xadd(Keys(stream).dead, {"event": "x" * 100, "reason": "rejected"} | fields, id=entry_id)  # type: ignore[arg-type]  # fmt: skip
 
 
 async def all_pages(
-    group: ConsumerGroup, wanted: Filter, *, newest_first: bool, limit: int, looks: int
+    group: Consumer, wanted: Filter, *, newest_first: bool, limit: int, looks: int
 ) -> list[DeadLetterPage]:
     pages: list[DeadLetterPage] = []
     after = None
@@ -31,7 +31,7 @@ async def all_pages(
 @pytest.mark.parametrize("newest_first", [True, False])
 @pytest.mark.parametrize(("limit", "looks"), [(1, 1), (2, 3), (3, 2), (7, 250), (100, 5)])
 async def test_every_letter_is_on_one_page_in_order(
-    group: ConsumerGroup, newest_first: bool, limit: int, looks: int
+    group: Consumer, newest_first: bool, limit: int, looks: int
 ):
     # Both streams have the ids 5-0 and 7-0; the second has a long run of its own.
     for ms in (1, 3, 5, 7, 30):
@@ -53,7 +53,7 @@ async def test_every_letter_is_on_one_page_in_order(
     assert all("event" not in each.fields for page in pages for each in page.letters)
 
 
-async def test_only_wanted_letters_are_found_however_few(group: ConsumerGroup):
+async def test_only_wanted_letters_are_found_however_few(group: Consumer):
     for ms in range(1, 200):
         channel = "pmo" if ms in (7, 150) else "sre"
         await bury(group, STREAMS[0], f"{ms}-0", channel=channel)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
+from notifier.broker.hop import Move, MoveResult, Target
 from notifier.broker.keys import Keys
 from notifier.config import Config
 from notifier.dead_letters.listing import (
@@ -42,7 +43,7 @@ def replayer(config: Config) -> Replayer:
 
 
 @pytest.fixture
-def refuse(group: ConsumerGroup, stages: Stages, webhook_receiver: WebhookReceiver) -> Refuse:
+def refuse(group: Consumer, stages: Stages, webhook_receiver: WebhookReceiver) -> Refuse:
     """Let the webhook refuse a notification; return its dead letter."""
 
     async def refused() -> DeadLetter:
@@ -56,6 +57,11 @@ def refuse(group: ConsumerGroup, stages: Stages, webhook_receiver: WebhookReceiv
     return refused
 
 
+async def taken_out(group: Consumer, letter: DeadLetter, targets: Sequence[Target]) -> bool:
+    move = Move(KEYS.dead, letter.id, tuple(targets))
+    return await group.move(KEYS.dead, [move]) == [MoveResult.MOVED]
+
+
 async def bury(
     client: redis.asyncio.Redis, ms: int, *, stream: str = STREAM, **fields: str
 ) -> None:
@@ -65,7 +71,7 @@ async def bury(
 
 
 async def test_letters_of_all_streams_are_listed_newest_first(
-    client: redis.asyncio.Redis, group: ConsumerGroup
+    client: redis.asyncio.Redis, group: Consumer
 ):
     for ms in (1, 4, 5):
         await bury(client, ms)
@@ -88,7 +94,7 @@ async def test_letters_of_all_streams_are_listed_newest_first(
     ids=["channel", "reason", "since", "until"],
 )
 async def test_only_wanted_letters_are_found(
-    client: redis.asyncio.Redis, group: ConsumerGroup, wanted: Filter, found: list[str]
+    client: redis.asyncio.Redis, group: Consumer, wanted: Filter, found: list[str]
 ):
     await bury(client, 1000, channel="sre")
     await bury(client, 2000, channel="pmo")
@@ -101,19 +107,19 @@ async def test_only_wanted_letters_are_found(
     assert [letter.id for letter in newest_first] == found[::-1]
 
 
-async def test_letter_that_is_not_there_is_a_clear_error(group: ConsumerGroup):
+async def test_letter_that_is_not_there_is_a_clear_error(group: Consumer):
     with pytest.raises(NoSuchDeadLetterError, match="there is no dead letter 1-0"):
         await show_dead_letter(group, [STREAM], MASKING, "1-0")
 
 
 async def test_replayed_letter_is_in_its_lane_once_with_how_it_ended_before(
-    client: redis.asyncio.Redis, group: ConsumerGroup, replayer: Replayer, refuse: Refuse
+    client: redis.asyncio.Redis, group: Consumer, replayer: Replayer, refuse: Refuse
 ):
     letter = await refuse()
     targets = replayer.targets(STREAM, letter.fields, letter.raw)
 
-    assert await group.revive(KEYS.dead, letter.id, targets)
-    assert not await group.revive(KEYS.dead, letter.id, targets)
+    assert await taken_out(group, letter, targets)
+    assert not await taken_out(group, letter, targets)
 
     assert await ids(client, NORMAL) == ["e0"]
     assert await client.xlen(KEYS.dead) == 0
@@ -126,7 +132,7 @@ async def test_letter_that_two_people_replay_at_once_is_replayed_once(
     targets = replayer.targets(STREAM, letter.fields, letter.raw)
 
     done = await asyncio.gather(
-        *(broker.group(who).revive(KEYS.dead, letter.id, targets) for who in ("a", "b", "c"))
+        *(taken_out(broker.group(who), letter, targets) for who in ("a", "b", "c"))
     )
 
     assert sorted(done) == [False, False, True]
@@ -134,16 +140,14 @@ async def test_letter_that_two_people_replay_at_once_is_replayed_once(
 
 
 async def test_replayed_letter_is_delivered_under_its_own_id_and_counts_its_attempts(
-    group: ConsumerGroup,
+    group: Consumer,
     replayer: Replayer,
     refuse: Refuse,
     stages: Stages,
     webhook_receiver: WebhookReceiver,
 ):
     letter = await refuse()
-    await group.revive(
-        KEYS.dead, letter.id, replayer.targets(STREAM, letter.fields, letter.raw)
-    )
+    await taken_out(group, letter, replayer.targets(STREAM, letter.fields, letter.raw))
     async with stages.lane(webhook_receiver.url("sre"), group=group) as lane:
         await lane.step()
 
@@ -153,30 +157,30 @@ async def test_replayed_letter_is_delivered_under_its_own_id_and_counts_its_atte
 
 
 async def test_discarded_letter_is_gone_and_nothing_comes_of_it(
-    client: redis.asyncio.Redis, group: ConsumerGroup, refuse: Refuse
+    client: redis.asyncio.Redis, group: Consumer, refuse: Refuse
 ):
     letter = await refuse()
 
-    assert await group.revive(KEYS.dead, letter.id, [])
-    assert not await group.revive(KEYS.dead, letter.id, [])
+    assert await taken_out(group, letter, [])
+    assert not await taken_out(group, letter, [])
 
     assert await client.xlen(KEYS.dead) == await client.xlen(NORMAL) == 0
 
 
 async def test_letter_that_another_discarded_is_not_replayed(
-    client: redis.asyncio.Redis, group: ConsumerGroup, replayer: Replayer, refuse: Refuse
+    client: redis.asyncio.Redis, group: Consumer, replayer: Replayer, refuse: Refuse
 ):
     letter = await refuse()
-    await group.revive(KEYS.dead, letter.id, [])
+    await taken_out(group, letter, [])
 
-    assert not await group.revive(
-        KEYS.dead, letter.id, replayer.targets(STREAM, letter.fields, letter.raw)
+    assert not await taken_out(
+        group, letter, replayer.targets(STREAM, letter.fields, letter.raw)
     )
     assert await client.xlen(NORMAL) == 0
 
 
 async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels(
-    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages, replayer: Replayer
+    client: redis.asyncio.Redis, group: Consumer, stages: Stages, replayer: Replayer
 ):
     await group.ensure([STREAM])
     await publish(client, [{**calm(1), "stakeholders": "nobody", "priority": "HIGH"}])
@@ -185,7 +189,7 @@ async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels
 
     edited = {"type": "a.b", "id": "n1", "stakeholders": ["sre", "pmo"], "priority": "HIGH"}
     targets = replayer.targets(STREAM, letter.fields, letter.raw, edited)
-    assert await group.revive(KEYS.dead, letter.id, targets)
+    assert await taken_out(group, letter, targets)
 
     assert (
         await ids(client, URGENT) == await ids(client, KEYS.lane("pmo", urgent=True)) == ["n1"]

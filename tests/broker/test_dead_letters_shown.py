@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.dead_letters.listing import DeadLetter, show_dead_letter
 from notifier.dead_letters.model import raw_fields
 from notifier.events.masking import Masking
@@ -15,7 +15,7 @@ from tests.support.backlog import KEYS, STREAM
 MASKING = Masking.of(["patient_id"], [])
 
 
-async def shown(group: ConsumerGroup, event: str) -> DeadLetter:
+async def shown(group: Consumer, event: str) -> DeadLetter:
     letter_id = await group.add(KEYS.dead, {"reason": "invalid_event", "event": event})
     return await show_dead_letter(group, [STREAM], MASKING, letter_id)
 
@@ -23,7 +23,7 @@ async def shown(group: ConsumerGroup, event: str) -> DeadLetter:
 @pytest.mark.parametrize("depth", [30, 100, 600, 900, 50_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 async def test_a_letter_that_is_nested_deeply_is_shown_without_its_patient(
-    group: ConsumerGroup, depth: int, opening: str, closing: str
+    group: Consumer, depth: int, opening: str, closing: str
 ) -> None:
     data = f'{opening * depth}{{"patient_id":"PAT-12345"}}{closing * depth}'
     entry = raw_fields({b"type": b"a.b", b"data": data.encode(), b"note": b"of pat 12345"})

@@ -12,8 +12,9 @@ import redis.asyncio
 from typing_extensions import override
 
 from notifier.broker.client import Client
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
+from notifier.broker.rate_limit import RateLimits
 from notifier.config import RedisSettings
 from notifier.errors import StreamError
 from notifier.events.entry import Priority
@@ -29,7 +30,7 @@ def url(webhook_receiver: WebhookReceiver) -> str:
     return webhook_receiver.url("sre")
 
 
-class RefusedGroup(ConsumerGroup):
+class RefusedGroup(Consumer):
     """Lets a test know that Redis has refused a hop."""
 
     def __init__(self, client: Client, settings: RedisSettings, consumer: str) -> None:
@@ -122,7 +123,7 @@ async def test_channel_that_asks_to_wait_is_left_alone_by_every_process(
     async with stages.lane(url) as lane:
         await lane.step()
 
-    paused, free = await broker.group("two").pauses(["sre", "pmo"])
+    paused, free = await RateLimits(broker.group("two")).pauses(["sre", "pmo"])
     assert 290 < paused <= 300
     assert free == 0
 

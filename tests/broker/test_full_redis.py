@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import redis.asyncio
 
-from notifier.broker.hop import HopResult, Move
+from notifier.broker.hop import HopResult, Move, MoveResult
+from notifier.broker.rate_limit import RateLimits
 from notifier.errors import StreamError
 from tests.support.reading import SOURCE, TARGET, Joined, read
 
@@ -61,7 +62,8 @@ async def test_a_dead_letter_replayed_in_a_full_redis_is_in_its_lane(
     letter = (await client.xadd("{s}:dead", {"a": "1"})).decode()
     await full()
 
-    assert await group.revive("{s}:dead", letter, [(TARGET, {"b": "2"})])
+    move = Move("{s}:dead", letter, ((TARGET, {"b": "2"}),))
+    assert await group.move("{s}:dead", [move]) == [MoveResult.MOVED]
     assert await client.xlen("{s}:dead") == 0
     assert await client.xlen(TARGET) == 1
 
@@ -73,7 +75,9 @@ async def test_rate_limit_goes_on_in_a_full_redis_and_room_is_asked_for(
     await group.require_room("s")
     await full()
 
-    waits = await group.reserve("sre", 3, seconds_each=10, burst=2, distance_seconds=0)
+    waits = await RateLimits(group).reserve(
+        "sre", 3, seconds_each=10, burst=2, distance_seconds=0
+    )
     with pytest.raises(StreamError, match="is full"):
         await group.require_room("s")
 

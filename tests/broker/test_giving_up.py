@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 import redis.asyncio
 from typing_extensions import override
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
+from notifier.broker.scripts import Script
 from notifier.config import RateLimitSettings
 from notifier.pipeline.delivery.lanes import Waiting
 from tests.support.backlog import NORMAL
@@ -20,27 +22,17 @@ from tests.support.stages import Lane, Stages, notifications
 Meanwhile = Callable[[], Awaitable[object]]
 
 
-class InterruptedGroup(ConsumerGroup):
+class InterruptedGroup(Consumer):
     """Something happens between the rendering of a card and its post."""
 
     meanwhile: Meanwhile | None = None
 
     @override
-    async def reserve(
-        self,
-        channel: str,
-        count: int,
-        *,
-        seconds_each: float,
-        burst: int,
-        distance_seconds: float,
-    ) -> list[float]:
-        waits = await super().reserve(
-            channel, count, seconds_each=seconds_each, burst=burst, distance_seconds=distance_seconds,
-        )  # fmt: skip
-        if self.meanwhile is not None:
+    async def run(self, script: Script, keys_: Sequence[str], argv: Sequence[object]) -> Any:
+        reply = await super().run(script, keys_, argv)
+        if script.name == "rate_limit_reserve" and self.meanwhile is not None:
             await self.meanwhile()
-        return waits
+        return reply
 
 
 @pytest.fixture

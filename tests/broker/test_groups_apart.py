@@ -10,9 +10,11 @@ from typing import Any, cast
 import pytest
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.keys import ACCEPTED, UNREADABLE
 from notifier.broker.leases import Leases
+from notifier.broker.rate_limit import RateLimits
+from notifier.broker.streams import Streams
 from notifier.config import Config, RedisSettings
 from notifier.errors import StreamError
 from notifier.escalation.action_recorder import ActionRecorder
@@ -51,7 +53,7 @@ def by(who: str) -> Action:
 def recorder(
     client: redis.asyncio.Redis, settings: RedisSettings
 ) -> tuple[ActionRecorder, Book]:
-    group, book = ConsumerGroup(client, settings, "one"), Book()
+    group, book = Consumer(client, settings, "one"), Book()
     made = ActionRecorder(
         group, cast("Any", book), cast("Any", None), cast("Any", None), leases=Leases(group, lease_seconds=15),
         redis_settings=settings, announced=tuple, now=lambda: datetime.now(UTC),
@@ -69,10 +71,10 @@ async def recorded(client: redis.asyncio.Redis, settings: RedisSettings) -> list
 async def test_rate_limits_and_pauses_are_a_groups_own(
     client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
 ):
-    ours, theirs = (ConsumerGroup(client, each, "one") for each in settings.values())
+    ours, theirs = (RateLimits(Streams(client, each)) for each in settings.values())
 
-    for group in (ours, theirs):
-        assert await group.reserve(
+    for limits in (ours, theirs):
+        assert await limits.reserve(
             "sre", 1, seconds_each=1000, burst=1, distance_seconds=0
         ) == [0]
     await theirs.pause("sre", 60)

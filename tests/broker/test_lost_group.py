@@ -7,24 +7,24 @@ import asyncio
 import pytest
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from tests.support.reading import SOURCE, TARGET, Joined, read
 
 EVENTS = "s"
 
 
-async def acknowledged(group: ConsumerGroup, *entry_ids: str) -> None:
+async def acknowledged(group: Consumer, *entry_ids: str) -> None:
     await group.hop([Move(EVENTS, entry_id, delete=False) for entry_id in entry_ids])
 
 
-async def read_events(group: ConsumerGroup, count: int = 10) -> list[str]:
+async def read_events(group: Consumer, count: int = 10) -> list[str]:
     entries = await group.read([EVENTS], count=count, block_seconds=0.01)
     taken = await group.claim(EVENTS, idle_seconds=1, count=count)
     return [entry.id for entry in [*entries, *taken]]
 
 
-async def lose_group(client: redis.asyncio.Redis, group: ConsumerGroup) -> None:
+async def lose_group(client: redis.asyncio.Redis, group: Consumer) -> None:
     await client.xgroup_destroy(EVENTS, "notifier")
     assert await group.read([EVENTS], count=1, block_seconds=0.01) == []
 

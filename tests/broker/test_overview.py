@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move
 from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
 from notifier.config import Config
@@ -34,7 +34,7 @@ async def test_streams_that_do_not_exist_hold_nothing_and_have_no_reader(
 
 
 async def test_only_what_is_not_acknowledged_waits_in_an_event_stream(
-    client: redis.asyncio.Redis, group: ConsumerGroup, lookout: StreamStatsReader
+    client: redis.asyncio.Redis, group: Consumer, lookout: StreamStatsReader
 ):
     await group.ensure([STREAM])
     for _ in range(5):
@@ -64,7 +64,7 @@ async def test_everything_in_a_lane_waits_and_the_oldest_entry_gives_its_age(
 
 @pytest.mark.fake_cannot("read from a stream that is gone")
 async def test_consumer_that_shows_itself_makes_the_group_where_there_is_none(
-    group: ConsumerGroup, lookout: StreamStatsReader
+    group: Consumer, lookout: StreamStatsReader
 ):
     await group.appear(STREAM)
 
@@ -73,7 +73,7 @@ async def test_consumer_that_shows_itself_makes_the_group_where_there_is_none(
 
 
 async def test_consumer_that_shows_itself_is_silent_no_longer_and_reads_nothing(
-    group: ConsumerGroup, lookout: StreamStatsReader
+    group: Consumer, lookout: StreamStatsReader
 ):
     await group.ensure([STREAM])
     await group.appear(STREAM)
@@ -94,7 +94,7 @@ async def test_consumer_that_shows_itself_is_silent_no_longer_and_reads_nothing(
 
 
 async def test_entries_that_were_trimmed_before_the_group_read_them_do_not_wait(
-    client: redis.asyncio.Redis, group: ConsumerGroup, lookout: StreamStatsReader
+    client: redis.asyncio.Redis, group: Consumer, lookout: StreamStatsReader
 ):
     await group.ensure([STREAM])
     for _ in range(5):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis.asyncio
 
-from notifier.broker.pages import Span, read_page
+from notifier.broker.entries import Page
 from notifier.errors import EventError
 from notifier.events.entry import parse_entry
 from tests.support.backlog import STREAM, calm, publish
@@ -14,15 +14,20 @@ from tests.support.broker import Broker
 
 @pytest.mark.parametrize("newest_first", [False, True])
 async def test_page_is_whole_though_it_comes_in_pieces(
-    client: redis.asyncio.Redis, newest_first: bool
+    client: redis.asyncio.Redis, broker: Broker, newest_first: bool
 ):
     added = await publish(client, [{**calm(n), "note": "x" * 3_000_000} for n in range(6)])
     if newest_first:
         added.reverse()
-    span = Span("+", "-", newest_first=True) if newest_first else Span("-", "+")
+    streams = broker.group("one")
 
-    page = await read_page(client, STREAM, span, count=5)
-    rest = await read_page(client, STREAM, span._replace(start=f"({page[-1][0]}"), count=5)
+    async def read(start: str) -> Page:
+        if newest_first:
+            return await streams.newest(STREAM, before=start, count=5)
+        return await streams.between(STREAM, start, "+", count=5)
+
+    page = await read("+" if newest_first else "-")
+    rest = await read(f"({page[-1][0]}")
 
     assert [entry_id for entry_id, _ in page] == added[:5]
     assert [entry_id for entry_id, _ in rest] == added[5:]

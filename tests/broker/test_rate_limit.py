@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.rate_limit import RateLimits
 from tests.support.reading import Joined
 
 
 async def test_rate_limit_is_shared_by_all_processes(join: Joined):
-    one, two = await join("one"), await join("two")
+    one, two = RateLimits(await join("one")), RateLimits(await join("two"))
 
-    async def reserve(group: ConsumerGroup, count: int) -> list[float]:
-        return await group.reserve(
+    async def reserve(limits: RateLimits, count: int) -> list[float]:
+        return await limits.reserve(
             "sre", count, seconds_each=10_000, burst=4, distance_seconds=0
         )
 
@@ -29,9 +29,9 @@ async def test_rate_limit_is_shared_by_all_processes(join: Joined):
 
 
 async def test_requests_in_a_burst_keep_their_distance(join: Joined):
-    group = await join("one")
+    limits = RateLimits(await join("one"))
 
-    waits = await group.reserve("sre", 3, seconds_each=1, burst=10, distance_seconds=5_000)
+    waits = await limits.reserve("sre", 3, seconds_each=1, burst=10, distance_seconds=5_000)
 
     assert waits[0] == 0
     assert waits[1:] == [5_000, 10_000]
@@ -40,10 +40,10 @@ async def test_requests_in_a_burst_keep_their_distance(join: Joined):
 async def test_rate_limit_does_not_wait_for_a_clock_that_went_back(
     client: redis.asyncio.Redis, join: Joined
 ):
-    group = await join("one")
+    limits = RateLimits(await join("one"))
 
     async def reserve() -> float:
-        [wait] = await group.reserve("sre", 1, seconds_each=1000, burst=1, distance_seconds=1)
+        [wait] = await limits.reserve("sre", 1, seconds_each=1000, burst=1, distance_seconds=1)
         return wait
 
     assert await reserve() == 0
@@ -51,13 +51,13 @@ async def test_rate_limit_does_not_wait_for_a_clock_that_went_back(
     for name, value in (await client.hgetall("teams:rate:sre")).items():
         await client.hset("teams:rate:sre", name, str(float(value) + ahead_ms))
 
-    assert 900 < await group.spent("sre") <= 1000
+    assert 900 < await limits.spent("sre") <= 1000
     assert 900 < await reserve() <= 1000
     assert 1900 < await reserve() <= 2000
 
 
 async def test_pause_is_seen_by_every_process_and_a_shorter_one_does_not_end_it(join: Joined):
-    one, two = await join("one"), await join("two")
+    one, two = RateLimits(await join("one")), RateLimits(await join("two"))
 
     await one.pause("sre", 10_000)
     await two.pause("sre", 5)

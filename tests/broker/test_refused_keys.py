@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
-from notifier.broker.hop import HopResult, Move
-from notifier.config import Config
-from notifier.dead_letters.abandoned_lanes import AbandonedLanes, Drained
+from notifier.broker.consumer import Consumer
+from notifier.broker.hop import HopResult, Move, MoveResult
+from notifier.broker.rate_limit import RateLimits
 from notifier.errors import StreamError
 from notifier.pipeline.delivery import hop_batcher as hopping
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
@@ -30,7 +29,7 @@ from tests.support.reading import SOURCE, TARGET, Joined, read
 from tests.support.stages import Stages
 
 OTHER = "{s}:dead"
-Step = Callable[[ConsumerGroup], Awaitable[None]]
+Step = Callable[[Consumer], Awaitable[None]]
 LAST = "18446744073709551615-18446744073709551615"
 
 
@@ -48,7 +47,7 @@ def move(entry_id: str, *keys: str, **more: object) -> Move:
     return Move(SOURCE, entry_id, targets)._replace(**more)
 
 
-async def published(client: redis.asyncio.Redis, group: ConsumerGroup, count: int) -> list[str]:
+async def published(client: redis.asyncio.Redis, group: Consumer, count: int) -> list[str]:
     for _ in range(count):
         await client.xadd(SOURCE, {"a": "1"})
     return await read(group)
@@ -64,7 +63,7 @@ async def test_only_the_move_to_a_key_that_is_refused_waits_and_it_is_whole_late
 ):
     group = await join("one")
     heard: list[tuple[str, bool]] = []
-    group.refusals.listener = lambda key, why: heard.append((key, why is not None))
+    group.refused_keys.listener = lambda key, why: heard.append((key, why is not None))
     first, second, third = await published(client, group, 3)
     await spoil(client, OTHER)
     moves = [
@@ -99,7 +98,7 @@ async def test_a_time_to_live_that_redis_cannot_count_moves_nothing(
         move(entry_ids[0], TARGET, mark="{s}:seen:PAT-1", mark_seconds=2**62, delete=False)
     ]
     heard: list[str] = []
-    group.refusals.listener = lambda key, why: heard.append(f"{key} {why}")
+    group.refused_keys.listener = lambda key, why: heard.append(f"{key} {why}")
 
     assert await group.hop(moves) == [HopResult.REFUSED]
 
@@ -160,32 +159,33 @@ async def test_a_dead_letter_stays_when_a_key_that_it_goes_to_is_refused(
     letter = (await client.xadd(OTHER, {"a": "1"})).decode()
     await wrong_type(client, "{s}:lane")
 
+    move = Move(OTHER, letter, ((TARGET, {"b": "2"}), ("{s}:lane", {"b": "2"})))
+
     with pytest.raises(StreamError, match=r"\{s\}:lane"):
-        await group.revive(OTHER, letter, [(TARGET, {"b": "2"}), ("{s}:lane", {"b": "2"})])
+        await group.move(OTHER, [move])
 
     assert await client.xlen(OTHER) == 1
     assert await client.xlen(TARGET) == 0
 
 
 async def test_a_drained_notification_stays_in_its_lane_when_dead_letters_are_refused(
-    client: redis.asyncio.Redis, config: Config
+    client: redis.asyncio.Redis, group: Consumer
 ):
-    lanes = AbandonedLanes(client, config.redis)
     entry_id = (await client.xadd(NORMAL, {"notification": "1"})).decode()
     moves = [Move(NORMAL, entry_id, ((KEYS.outcomes, {"a": "1"}), (KEYS.dead, {"a": "1"})))]
     await wrong_type(client, KEYS.dead)
 
     with pytest.raises(StreamError, match=KEYS.dead):
-        await lanes.move(NORMAL, moves)
+        await group.move(NORMAL, moves)
 
     assert await client.xlen(NORMAL) == 1
     assert await client.xlen(KEYS.outcomes) == 0
     await client.delete(KEYS.dead)
-    assert await lanes.move(NORMAL, moves) == [Drained.DONE]
+    assert await group.move(NORMAL, moves) == [MoveResult.MOVED]
 
 
 async def test_events_for_a_refused_lane_wait_in_their_stream_while_others_go_on(
-    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+    client: redis.asyncio.Redis, group: Consumer, stages: Stages
 ):
     await group.ensure([STREAM])
     lane = KEYS.lane("devops", urgent=False)
@@ -214,7 +214,7 @@ async def test_events_for_a_refused_lane_wait_in_their_stream_while_others_go_on
 
 
 async def test_new_events_are_read_however_many_are_refused_again_and_again(
-    client: redis.asyncio.Redis, group: ConsumerGroup, stages: Stages
+    client: redis.asyncio.Redis, group: Consumer, stages: Stages
 ):
     await group.ensure([STREAM])
     await wrong_type(client, KEYS.lane("devops", urgent=False))
@@ -291,12 +291,12 @@ async def test_a_mark_that_another_program_keeps_drops_no_event(
     assert await group.hop(moves) == [HopResult.MOVED]
 
 
-async def make_group(group: ConsumerGroup) -> None:
+async def make_group(group: Consumer) -> None:
     await group.ensure([SOURCE])
 
 
-async def reserve(group: ConsumerGroup) -> None:
-    await group.reserve("sre", 1, seconds_each=1, burst=1, distance_seconds=0)
+async def reserve(group: Consumer) -> None:
+    await RateLimits(group).reserve("sre", 1, seconds_each=1, burst=1, distance_seconds=0)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ async def reserve(group: ConsumerGroup) -> None:
     ],
 )
 async def test_the_error_names_a_key_of_another_type(
-    client: redis.asyncio.Redis, group: ConsumerGroup, key: str, step: Step
+    client: redis.asyncio.Redis, group: Consumer, key: str, step: Step
 ):
     await client.sadd(key, "a")  # type: ignore[misc]
 
@@ -317,7 +317,7 @@ async def test_the_error_names_a_key_of_another_type(
 
 
 async def test_whatever_is_under_the_key_that_never_exists_there_is_room(
-    client: redis.asyncio.Redis, group: ConsumerGroup
+    client: redis.asyncio.Redis, group: Consumer
 ):
     await wrong_type(client, "{s}:never")
 
@@ -326,7 +326,7 @@ async def test_whatever_is_under_the_key_that_never_exists_there_is_room(
 
 @pytest.mark.parametrize("text", ["x", "5", "1-1 x", "-", "1-1-1"])
 async def test_the_error_names_a_floor_that_is_none(
-    client: redis.asyncio.Redis, group: ConsumerGroup, text: str
+    client: redis.asyncio.Redis, group: Consumer, text: str
 ):
     floor = f"{SOURCE}:floor:notifier"
     await client.xadd(SOURCE, {"a": "1"})
@@ -341,10 +341,10 @@ async def test_the_error_names_a_floor_that_is_none(
 
 
 async def test_a_rate_limit_of_another_type_is_told_until_it_is_gone(
-    client: redis.asyncio.Redis, group: ConsumerGroup
+    client: redis.asyncio.Redis, group: Consumer
 ):
     heard: list[tuple[str, bool]] = []
-    group.refusals.listener = lambda key, why: heard.append((key, why is not None))
+    group.refused_keys.listener = lambda key, why: heard.append((key, why is not None))
     await client.sadd("teams:rate:sre", "a")  # type: ignore[misc]
 
     # Whoever is to post waits; nothing else says why.

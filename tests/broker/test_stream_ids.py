@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import pytest
 import redis.asyncio
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move
 from notifier.broker.stats import StreamStatsReader
 from notifier.broker.stream_ids import judge_ids, read_ids
+from notifier.broker.streams import Streams
 from notifier.config import Config
 from notifier.events.notification import decode
 from tests.support.backlog import KEYS, NORMAL, STREAM, calm, ids, publish, read_all
@@ -21,7 +22,7 @@ RETENTION = 3600.0
 
 
 async def faults(client: redis.asyncio.Redis, config: Config) -> list[str]:
-    found = await read_ids(client, config.redis, STREAM)
+    found = await read_ids(Streams(client, config.redis), STREAM)
     assert found is not None
     return [f"{each.what} {each.fix}" for each in judge_ids(found, retention_seconds=RETENTION)]
 
@@ -29,11 +30,11 @@ async def faults(client: redis.asyncio.Redis, config: Config) -> list[str]:
 async def test_a_stream_that_does_not_exist_has_no_fault(
     client: redis.asyncio.Redis, config: Config
 ):
-    assert await read_ids(client, config.redis, STREAM) is None
+    assert await read_ids(Streams(client, config.redis), STREAM) is None
 
 
 async def test_a_stream_with_a_backlog_of_ours_has_no_fault(
-    client: redis.asyncio.Redis, config: Config, group: ConsumerGroup
+    client: redis.asyncio.Redis, config: Config, group: Consumer
 ):
     await client.xadd(STREAM, {"a": "1"}, id="5-1")
     await publish(client, [calm(1)])
@@ -47,7 +48,7 @@ async def test_a_stream_with_a_backlog_of_ours_has_no_fault(
 async def test_an_id_far_ahead_is_named_and_its_cure_brings_the_stream_back(
     client: redis.asyncio.Redis,
     config: Config,
-    group: ConsumerGroup,
+    group: Consumer,
     stages: Stages,
     entry_id: str,
 ):
@@ -77,7 +78,7 @@ async def test_an_id_far_ahead_is_named_and_its_cure_brings_the_stream_back(
 
 
 async def test_a_group_that_was_set_ahead_is_named_and_its_cure_loses_nothing(
-    client: redis.asyncio.Redis, config: Config, group: ConsumerGroup, stages: Stages
+    client: redis.asyncio.Redis, config: Config, group: Consumer, stages: Stages
 ):
     intake = stages.intake(group)
     await group.ensure([STREAM])
@@ -100,7 +101,7 @@ async def test_a_group_that_was_set_ahead_is_named_and_its_cure_loses_nothing(
 
 @pytest.mark.parametrize("pending", [0, 1])
 async def test_a_group_of_others_that_holds_up_trimming_is_named(
-    client: redis.asyncio.Redis, config: Config, group: ConsumerGroup, pending: int
+    client: redis.asyncio.Redis, config: Config, group: Consumer, pending: int
 ):
     for number in range(1, 4):
         await client.xadd(STREAM, {"a": "1"}, id=f"{number}-1")
@@ -121,7 +122,7 @@ async def test_a_group_of_others_that_holds_up_trimming_is_named(
 
 
 async def test_a_group_of_others_that_reads_is_none_of_our_business(
-    client: redis.asyncio.Redis, config: Config, group: ConsumerGroup
+    client: redis.asyncio.Redis, config: Config, group: Consumer
 ):
     await publish(client, [calm(1)])
     await client.xgroup_create(STREAM, "busy", id="0")

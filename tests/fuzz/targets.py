@@ -11,8 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import pack
 from notifier.cards.fit import fit_card
 from notifier.cards.library import load_cards
@@ -70,7 +70,7 @@ def _samples() -> list[dict[str, Any]]:
 def _decoder(config: Config) -> Target:
     masking = Masking.of(config.masking.fields, config.masking.exempt)
     catalogue = Catalogue(config.routes, config.channels)
-    group: ConsumerGroup = None  # type: ignore[assignment]  # decide() does no I/O
+    group: Consumer = None  # type: ignore[assignment]  # decide() does no I/O
     intake = Intake(
         group, STREAM, catalogue=catalogue, masking=masking, settings=config.intake, redis_settings=config.redis, now=lambda: NOW, signers=Signers(required=False),
     )  # fmt: skip

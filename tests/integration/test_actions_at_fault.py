@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.keys import ACCEPTED, UNREADABLE
 from notifier.broker.leases import Leases
 from notifier.config import load_config
@@ -42,7 +42,7 @@ async def recorded(redis_url: str, database_url: str) -> None:
         },
     )
     client = connect(config.redis)
-    group = ConsumerGroup(client, config.redis, "one")
+    group = Consumer(client, config.redis, "one")
     connection = Connection(
         database_url, connect_timeout_seconds=5, statement_timeout_seconds=10
     )

@@ -14,7 +14,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.sentinel import Sentinel
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.keys import Keys
 from notifier.config import load_config
 from notifier.errors import StreamError
@@ -119,7 +119,7 @@ async def test_no_sentinel_or_no_such_master_is_a_clear_error(
     client = connect(settings)
 
     with pytest.raises(StreamError, match="no Sentinel answers that knows") as caught:
-        await ConsumerGroup(client, settings, "one").length("teams:events")
+        await Consumer(client, settings, "one").length("teams:events")
 
     await close(client)
     assert "topsecret" not in str(caught.value)
@@ -139,7 +139,7 @@ async def test_a_login_that_the_sentinels_refuse_is_said_to_be_the_fault(
         with pytest.raises(
             StreamError, match=r"a Sentinel refuses the login.*sentinel_password"
         ):
-            await ConsumerGroup(client, settings, "one").length("teams:events")
+            await Consumer(client, settings, "one").length("teams:events")
         await close(client)
 
 
@@ -261,7 +261,7 @@ async def test_an_entry_that_must_not_be_there_twice_is_not_repeated_for_want_of
 ):
     settings = load_config(None, {"REDIS_URL": shards.url}).redis
     client = connect(settings)
-    group = ConsumerGroup(client, settings, "one")
+    group = Consumer(client, settings, "one")
     answer = ClusterNode.execute_command
     lost = 1
 

@@ -13,9 +13,10 @@ import redis
 import redis.asyncio
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.pool import SHARED
+from notifier.broker.rate_limit import RateLimits
 from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
@@ -33,10 +34,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-async def group(server: Server) -> AsyncIterator[ConsumerGroup]:
+async def group(server: Server) -> AsyncIterator[Consumer]:
     settings = load_config(None, {"REDIS_URL": server.url}).redis
     client = connect(settings)
-    yield ConsumerGroup(client, settings, "one")
+    yield Consumer(client, settings, "one")
     await close(client)
 
 
@@ -44,17 +45,15 @@ def clients(admin: redis.Redis) -> int:
     return int(admin.info("clients")["connected_clients"])
 
 
-async def test_many_commands_at_once_share_a_few_connections(
-    server: Server, group: ConsumerGroup
-):
+async def test_many_commands_at_once_share_a_few_connections(server: Server, group: Consumer):
     with redis.Redis.from_url(server.url) as admin:
-        await asyncio.gather(*[group.spent("sre") for _ in range(300)])
+        await asyncio.gather(*[RateLimits(group).spent("sre") for _ in range(300)])
 
         assert clients(admin) <= SHARED + 1
 
 
 async def test_hops_go_on_when_the_server_gives_no_more_connections(
-    server: Server, group: ConsumerGroup
+    server: Server, group: Consumer
 ):
     with redis.Redis.from_url(server.url) as admin:
         await group.ensure(LANES)
@@ -77,7 +76,7 @@ async def test_hops_go_on_when_the_server_gives_no_more_connections(
             for _ in range(20):
                 await asyncio.gather(
                     *[group.add(lane, {"a": "1"}) for lane in LANES],
-                    *[group.spent("sre") for _ in range(50)],
+                    *[RateLimits(group).spent("sre") for _ in range(50)],
                 )
             async with asyncio.timeout(60):
                 while any([await group.length(lane) for lane in LANES]):
@@ -88,7 +87,7 @@ async def test_hops_go_on_when_the_server_gives_no_more_connections(
 
 
 async def test_a_server_that_gives_no_connection_at_all_is_named(
-    server: Server, group: ConsumerGroup
+    server: Server, group: Consumer
 ):
     async with AsyncExitStack() as stack:
         admin = await stack.enter_async_context(redis.asyncio.Redis.from_url(server.url))

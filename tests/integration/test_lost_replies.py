@@ -11,8 +11,8 @@ import pytest
 import redis.asyncio
 
 from notifier.broker.client import close, connect
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.config import load_config
 from notifier.errors import StreamError
 from tests.support.proxy import Proxy
@@ -31,7 +31,7 @@ async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
 async def test_reply_of_a_read_that_is_lost_on_its_way(redis_url: str, proxy: Proxy):
     settings = load_config(None, {"REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}).redis
     client, direct = connect(settings), redis.asyncio.Redis.from_url(redis_url)
-    group = ConsumerGroup(client, settings, "one")
+    group = Consumer(client, settings, "one")
     try:
         await group.ensure([SOURCE])
         await group.read([SOURCE], count=10, block_seconds=1)

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.config import load_config
@@ -68,7 +68,7 @@ async def group(server: Server, admin: redis.Redis):
         None, {"REDIS_URL": server.url.replace("//", "//notifier:PASSWORD@")}
     ).redis
     client = connect(settings)
-    yield ConsumerGroup(client, settings, "one")
+    yield Consumer(client, settings, "one")
     await close(client)
 
 
@@ -80,7 +80,7 @@ def move(source: str, entry_id: str, targets: tuple[str, ...]) -> Move:
     )  # fmt: skip
 
 
-async def read(group: ConsumerGroup, admin: redis.Redis, source: str) -> str:
+async def read(group: Consumer, admin: redis.Redis, source: str) -> str:
     admin.xadd(source, {"a": "1"})
     await group.ensure([source])
     [entry] = await group.read([source], count=1, block_seconds=0.01)
@@ -92,7 +92,7 @@ async def read(group: ConsumerGroup, admin: redis.Redis, source: str) -> str:
     [(STREAM, ROUTED, right) for right in OF_INTAKE] + [(LANE, ENDED, right) for right in OF_DELIVERY],
 )  # fmt: skip
 async def test_a_hop_without_a_right_leaves_everything_as_it_was(
-    admin: redis.Redis, group: ConsumerGroup, source: str, targets: tuple[str, ...], right: str
+    admin: redis.Redis, group: Consumer, source: str, targets: tuple[str, ...], right: str
 ):
     entry_id = await read(group, admin, source)
     admin.execute_command("ACL", "SETUSER", "notifier", f"-{right.partition('|')[0]}")
@@ -113,7 +113,7 @@ async def test_a_hop_without_a_right_leaves_everything_as_it_was(
 
 @pytest.mark.parametrize("right", OF_A_LOST_GROUP)
 async def test_nothing_is_moved_twice_for_want_of_a_right_to_look(
-    admin: redis.Redis, group: ConsumerGroup, right: str
+    admin: redis.Redis, group: Consumer, right: str
 ):
     entry_id = await read(group, admin, LANE)
     assert await group.hop([move(LANE, entry_id, ENDED)]) == [HopResult.MOVED]
@@ -126,7 +126,7 @@ async def test_nothing_is_moved_twice_for_want_of_a_right_to_look(
 
 
 async def test_keys_that_the_user_may_not_touch_leave_everything_as_it_was(
-    admin: redis.Redis, group: ConsumerGroup
+    admin: redis.Redis, group: Consumer
 ):
     entry_id = await read(group, admin, STREAM)
     admin.execute_command("ACL", "SETUSER", "notifier", "resetkeys", f"~{STREAM}", f"~{LANE}", "~*seen*", "~*floor*")  # fmt: skip
@@ -139,7 +139,7 @@ async def test_keys_that_the_user_may_not_touch_leave_everything_as_it_was(
 
 
 async def test_a_lost_group_is_made_again_with_what_was_in_flight_or_not_at_all(
-    admin: redis.Redis, group: ConsumerGroup
+    admin: redis.Redis, group: Consumer
 ):
     entry_id = await read(group, admin, STREAM)
     second = await read(group, admin, STREAM)
@@ -159,13 +159,13 @@ async def test_a_lost_group_is_made_again_with_what_was_in_flight_or_not_at_all(
 
 @pytest.mark.parametrize("right", ["xdel", "xrange", "xadd"])
 async def test_a_replay_without_a_right_leaves_the_dead_letter(
-    admin: redis.Redis, group: ConsumerGroup, right: str
+    admin: redis.Redis, group: Consumer, right: str
 ):
     letter = admin.xadd(KEYS.dead, {"a": "1"}).decode()
     admin.execute_command("ACL", "SETUSER", "notifier", f"-{right.partition('|')[0]}")
 
     with pytest.raises(StreamError):
-        await group.revive(KEYS.dead, letter, [(LANE, {"a": "1"})])
+        await group.move(KEYS.dead, [Move(KEYS.dead, letter, ((LANE, {"a": "1"}),))])
 
     assert admin.xlen(KEYS.dead) == 1
     assert admin.xlen(LANE) == 0

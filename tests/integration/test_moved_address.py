@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.config import load_config
 from notifier.errors import StreamError
@@ -85,7 +85,7 @@ async def test_a_client_asks_anew_where_its_master_is(
     old, new = servers
     settings = load_config(None, {"REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}).redis
     client = connect(settings)
-    group = ConsumerGroup(client, settings, "one")
+    group = Consumer(client, settings, "one")
     try:
         await group.ensure(["s"])
         first = await group.add("s", {"a": "1"})

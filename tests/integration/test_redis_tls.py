@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.config import load_config
 from notifier.errors import ConfigError, StreamError
 from tests.support.daemons import Daemons
@@ -90,7 +90,7 @@ async def length(env: dict[str, str]) -> int:
     settings = load_config(None, {"TEAMS_REDIS__CONNECT_TIMEOUT_SECONDS": "3"} | env).redis
     client = connect(settings)
     try:
-        return await ConsumerGroup(client, settings, "one").length("teams:events")
+        return await Consumer(client, settings, "one").length("teams:events")
     finally:
         await close(client)
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.config import load_config
@@ -147,7 +147,7 @@ def test_a_user_cannot_do_what_is_anothers(server: Server, name: str, words: tup
 async def test_making_a_lost_group_again_has_its_rights(server: Server):
     settings = load_config(None, {"REDIS_URL": as_user(server, "notifier")}).redis
     client = connect(settings)
-    group = ConsumerGroup(client, settings, "one")
+    group = Consumer(client, settings, "one")
     with redis.Redis.from_url(server.url) as admin:
         for number in (5, 6):
             admin.xadd("teams:events", dict(event(number)), id=f"{number}-1")  # type: ignore[arg-type]

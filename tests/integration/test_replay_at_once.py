@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from psycopg.rows import dict_row
 from typing_extensions import override
 
 from notifier.broker.client import Client, close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
+from notifier.broker.hop import Move, MoveResult
 from notifier.broker.keys import Keys
 from notifier.config import Config, load_config
 from notifier.dead_letters.audit import DeadLetterAudit
@@ -31,7 +32,7 @@ EVENT = {"type": "a.b", "stakeholders": ["sre"], "id": "mended-1"}
 Hold = Callable[[], Awaitable[None]]
 
 
-class HeldGroup(ConsumerGroup):
+class HeldGroup(Consumer):
     """Does something between the note in Postgres and the step in Redis."""
 
     def __init__(self, client: Client, config: Config, hold: Hold) -> None:
@@ -39,9 +40,9 @@ class HeldGroup(ConsumerGroup):
         self._hold = hold
 
     @override
-    async def revive(self, dead: str, letter_id: str, targets: Any) -> bool:
+    async def move(self, source: str, moves: Sequence[Move]) -> list[MoveResult]:
         await self._hold()
-        return await super().revive(dead, letter_id, targets)
+        return await super().move(source, moves)
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Office:
         event = json.dumps({"event": {"type": "no.route", "id": "lost-1"}})
         fields = {"reason": "unroutable", "stage": "intake", "source_id": "1-1", "event": event}
         letter_id = (await self.client.xadd(KEYS.dead, fields)).decode()
-        group = ConsumerGroup(self.client, self.config.redis, "test")
+        group = Consumer(self.client, self.config.redis, "test")
         return await show_dead_letter(group, ["teams:events"], Masking.of((), ()), letter_id)
 
     async def left(self) -> tuple[int, int]:

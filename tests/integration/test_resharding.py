@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from notifier.broker.client import close, connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.keys import Keys
 from notifier.broker.scripts import Script
 from notifier.config import load_config
@@ -105,7 +105,7 @@ async def test_slot_moves_while_events_are_published_and_delivered(
         webhook_receiver.hold()
         posted = len(webhook_receiver.requests)
         await webhook_receiver.wait_for(posted + 4)
-        hop = Script.read("notifier.broker", "hop").sha
+        hop = Script.read("notifier.broker", "replies", "hop").sha
         assert moving.target.script_exists(hop) == [False]
 
         moving.begin()
@@ -180,7 +180,7 @@ async def test_commands_of_many_tasks_all_follow_a_slot_that_is_on_its_way(
     shards, moving = move
     settings = load_config(None, {"REDIS_URL": shards.url}).redis
     client = connect(settings)
-    group = ConsumerGroup(client, settings, "one")
+    group = Consumer(client, settings, "one")
     for _ in range(3):
         await group.add(STREAM, event(1))
     moving.begin()

@@ -10,7 +10,7 @@ from fakeredis import FakeServer
 from fakeredis.aioredis import FakeBaseAsyncConnection
 
 from notifier.broker.client import connect
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.config import Config
 
 FAKE_URL = "redis://fake.invalid:6379/0"
@@ -45,9 +45,9 @@ class Broker:
                 client.connection_pool.connection_kwargs["health_check_interval"] = 0
         return cls(client, config, server)
 
-    def group(self, consumer: str) -> ConsumerGroup:
+    def group(self, consumer: str) -> Consumer:
         """Return the group as this consumer sees it."""
-        return ConsumerGroup(self.client, self.config.redis, consumer)
+        return Consumer(self.client, self.config.redis, consumer)
 
     async def go_away(self) -> None:
         """Refuse every command from now on."""

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.keys import ACCEPTED
 from notifier.cards.renderer import CardRenderer
 from notifier.cli import main
@@ -79,20 +79,20 @@ _done: set[str] = set()
 
 def patch() -> None:
     """Put the crashes in."""
-    group: Any = ConsumerGroup
+    group: Any = Consumer
     group.read = crashing(
-        ConsumerGroup.read, lambda streams, **_: f"{stage_of_streams(list(streams))} read"
+        Consumer.read, lambda streams, **_: f"{stage_of_streams(list(streams))} read"
     )
     group.hop = crashing(
-        ConsumerGroup.hop,
+        Consumer.hop,
         lambda moves: f"{stage_of_streams([moves[0].source])} hop",
     )
     group.claim = crashing(
-        ConsumerGroup.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"
+        Consumer.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"
     )
-    group.revive = crashing(ConsumerGroup.revive, lambda *_, **__: "replay revive")
-    group.add_once = crashing(ConsumerGroup.add_once, lambda *_, **__: "replay add")
-    group.add_all = crashing(ConsumerGroup.add_all, lambda *_: "escalation publish")
+    group.move = crashing(Consumer.move, lambda *_: "replay revive")
+    group.add_once = crashing(Consumer.add_once, lambda *_, **__: "replay add")
+    group.add_all = crashing(Consumer.add_all, lambda *_: "escalation publish")
     noted: Any = DeadLetterAudit
     noted.note = crashing(DeadLetterAudit.note, lambda *_, **__: "replay note")
     sender: Any = WebhookSender

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 
 SOURCE, TARGET = "{s}:in", "{s}:out"
-Joined = Callable[[str], Awaitable[ConsumerGroup]]
+Joined = Callable[[str], Awaitable[Consumer]]
 
 
-async def read(group: ConsumerGroup, count: int = 10) -> list[str]:
+async def read(group: Consumer, count: int = 10) -> list[str]:
     return [entry.id for entry in await group.read([SOURCE], count=count, block_seconds=0.01)]
 
 
-async def hand_over(
-    owner: ConsumerGroup, other: ConsumerGroup, stream: str, entry_id: str
-) -> Entry:
+async def hand_over(owner: Consumer, other: Consumer, stream: str, entry_id: str) -> Entry:
     """Let another consumer claim an entry, as if its owner had been silent for longer than a lease.
 
     To claim with an idle time of 0 would not do: fakeredis leaves out what was read in the same millisecond.

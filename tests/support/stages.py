@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
 from notifier.cards.library import CardLibrary, load_cards
 from notifier.cards.renderer import CardRenderer
@@ -59,7 +59,7 @@ class Lane:
     """What delivers to one channel in one process."""
 
     delivery: ChannelDelivery
-    group: ConsumerGroup
+    group: Consumer
     leases: Leases
     stop: asyncio.Event
     """Set: the daemon stops."""
@@ -84,7 +84,7 @@ class Stages:
 
     def intake(
         self,
-        group: ConsumerGroup | None = None,
+        group: Consumer | None = None,
         *,
         signers: Signers | None = None,
         **settings: object,
@@ -106,7 +106,7 @@ class Stages:
         self,
         url: str,
         *,
-        group: ConsumerGroup | None = None,
+        group: Consumer | None = None,
         lease_seconds: float = 15,
         rate_limit: RateLimitSettings | None = None,
         retries: int = 0,
@@ -146,7 +146,7 @@ class Stages:
             await sender.close()
 
     def recorder(
-        self, store: OutcomeStore, group: ConsumerGroup | None = None, **settings: object
+        self, store: OutcomeStore, group: Consumer | None = None, **settings: object
     ) -> Recorder:
         group = group or self.broker.group("one")
         return Recorder(

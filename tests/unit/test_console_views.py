@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import JsonValue
 
-from notifier.broker.stats_views import Backlog
+from notifier.broker.stats import Backlog
 from notifier.cards.library import compile_card, load_cards
 from notifier.cards.redact_links import without_links
 from notifier.cards.renderer import CardRenderer

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 
@@ -30,7 +30,7 @@ class Group:
 
 async def test_what_waits_is_hopped_by_the_next_run_after_a_cancellation_of_nobody() -> None:
     group = Group()
-    hop_batcher = HopBatcher(cast("ConsumerGroup", group))
+    hop_batcher = HopBatcher(cast("Consumer", group))
     hopping = asyncio.create_task(hop_batcher.hop([Move("{s}:in", "1-0")]))
     await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):

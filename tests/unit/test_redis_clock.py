@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.broker.redis_clock import RedisClock
+from notifier.broker.consumer import RedisClock
 
 STREAM = "teams:events"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from notifier.broker.client import Client, close, connect
 from notifier.broker.errors import stream_error
-from notifier.broker.stats import StreamStatsReader
+from notifier.broker.streams import Streams
 from notifier.cards.library import card_folders, layered
 from notifier.config import Config
 from notifier.config.secrets import Secrets, VaultSource, open_vault, sources, survey_secrets
@@ -230,7 +230,7 @@ async def look_at_redis_of(client: Client, config: Config) -> Sequence[Finding]:
 
 
 async def _answers(client: Client, config: Config) -> Sequence[Finding]:
-    await StreamStatsReader(client, config.redis).answers()
+    await Streams(client, config.redis).ping()
     return []
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from notifier.broker.channel_state import Failing, described
 from notifier.broker.client import Client
-from notifier.broker.search import StreamSearch
+from notifier.broker.rate_limit import Failing, RateLimits
 from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
 from notifier.broker.stream_ids import judge_ids, read_ids
+from notifier.broker.streams import Streams
 from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes
 from notifier.teams.hints import hint
@@ -27,24 +27,23 @@ _START = "start a process with this stage: systemctl start notifier, or notifier
 async def check_stages(client: Client, config: Config) -> list[Finding]:
     """Return the findings about readers and backlogs of every event stream; raises StreamError."""
     lookout = StreamStatsReader(client, config.redis)
-    peek = StreamSearch(client, config.redis)
     found = []
     failing: dict[str, Failing] = {}
     for stream in config.streams:
         overview = await lookout.overview(stream, tuple(config.channels))
         found += stage_findings(overview)
-        ids = await read_ids(client, config.redis, stream)
+        ids = await read_ids(lookout, stream)
         if ids is not None:
             faults = judge_ids(ids, retention_seconds=config.intake.retention_seconds)
             found += [warning(NAME, each.what, each.fix) for each in faults]
-        failing |= await peek.failing(stream)
+        failing |= await RateLimits(lookout).failing(stream)
     return [*found, *failing_findings(failing, tuple(config.channels))]
 
 
 def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) -> list[Finding]:
     """Judge what the processes that deliver say of channels."""
     return [
-        fault(NAME, f"channel {name} is {described(each)}", hint(each.status))
+        fault(NAME, f"channel {name} is {each.described()}", hint(each.status))
         for name, each in failing.items()
         if name in channels
     ]
@@ -52,7 +51,7 @@ def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) ->
 
 async def check_lanes(client: Client, config: Config) -> list[Finding]:
     """Return the findings about lanes of channels that are not in the settings; raises StreamError."""
-    lanes = AbandonedLanes(client, config.redis)
+    lanes = AbandonedLanes(Streams(client, config.redis))
     found = []
     for stream in config.streams:
         waiting = {name: sum(both) for name, both in (await lanes.waiting(stream)).items()}

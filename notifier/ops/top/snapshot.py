@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from notifier.broker.client import Client
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.rate_limit import RateLimits
 from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
 from notifier.config import Config
 
@@ -30,7 +30,6 @@ class Watcher:
 
     def __init__(self, client: Client, config: Config, *, clock: Callable[[], float]) -> None:
         self._lookout = StreamStatsReader(client, config.redis)
-        self._group = ConsumerGroup(client, config.redis, "top")
         self._config = config
         self._clock = clock
 
@@ -41,7 +40,7 @@ class Watcher:
             *(self._lookout.overview(stream, channels) for stream in self._config.streams)
         )
         actions = await self._lookout.actions()
-        pauses = await self._group.pauses(channels)
+        pauses = await RateLimits(self._lookout).pauses(channels)
         return Snapshot(
             self._clock(), tuple(overviews), actions, dict(zip(channels, pauses, strict=True))
         )

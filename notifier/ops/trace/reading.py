@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
 
-from notifier.broker.search import Fields, PendingEntry, SearchHit
+from notifier.broker.entries import Fields
+from notifier.broker.search import PendingEntry, SearchHit
 from notifier.cards.redact_links import without_links
 from notifier.dead_letters.model import RECORDER
 from notifier.errors import EventError

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from notifier.broker.channel_state import described
+from notifier.broker.entries import Fields, id_number
 from notifier.broker.keys import Keys
-from notifier.broker.search import Fields, SearchHit, SearchResult, StreamSearch, order
+from notifier.broker.rate_limit import RateLimits
+from notifier.broker.search import SearchHit, SearchResult, StreamSearch
 from notifier.config import Config
 from notifier.errors import EventError
 from notifier.events.entry import parse_entry
@@ -77,7 +78,7 @@ async def look_through(
     """Look through streams, given the (stream, entry id) of events that are known to match; raises StreamError."""
     known = [*entries, *search.published]
     for stream in search.config.streams:
-        times = [order(entry_id)[0] for where, entry_id in known if where == stream]
+        times = [id_number(entry_id)[0] for where, entry_id in known if where == stream]
         since = min(times, default=None)
         looker = _Looker(search, peek, stream, since, Query.of(search.ids))
         await looker.events()
@@ -101,7 +102,7 @@ class _Looker:
             return self.query.is_event(self.stream, fields, most)
 
         look = await self._look(self.stream, wanted)
-        for spotted in look.spotted:
+        for spotted in look.hits:
             await _note_published(
                 self.search, self.peek, self.stream, spotted.id, spotted.fields
             )
@@ -115,10 +116,10 @@ class _Looker:
                 lane = keys.lane(channel, urgent=urgent)
                 look = await self._look(lane, self.query.is_notification)
                 looks.append(look)
-                for spotted in look.spotted:
+                for spotted in look.hits:
                     notification = notification_in(spotted.fields)
                     if notification is not None:
-                        hand = await self.peek.in_hand(lane, spotted.id)
+                        hand = await self.peek.in_flight(lane, spotted.id)
                         state = await self._channel_state(channel)
                         waiting = waiting_of(lane, spotted, look.length, hand, state)
                         self.search.sightings.waiting.append(
@@ -127,9 +128,10 @@ class _Looker:
         self._note(f"{len(looks)} lanes of {self.stream}", looks)
 
     async def _channel_state(self, channel: str) -> str:
-        failing = (await self.peek.failing(self.stream)).get(channel)
-        pause = await self.peek.pause_seconds(channel)
-        states = [described(failing)] if failing else []
+        limits = RateLimits(self.peek)
+        failing = (await limits.failing(self.stream)).get(channel)
+        [pause] = await limits.pauses([channel])
+        states = [failing.described()] if failing else []
         if pause:
             states.append(f"asked for a pause, {pause:.0f} s left")
         return " ".join([channel, ", ".join(states)]) if states else ""
@@ -137,7 +139,7 @@ class _Looker:
     async def outcomes(self) -> None:
         key = Keys(self.stream).outcomes
         look = await self._look(key, self.query.is_outcome)
-        for spotted in look.spotted:
+        for spotted in look.hits:
             record = outcome_in(spotted.fields)
             if record is not None:
                 self.search.sightings.outcomes.append(ended_of(record, card=self.search.cards))
@@ -146,7 +148,7 @@ class _Looker:
     async def letters(self) -> None:
         key = Keys(self.stream).dead
         look = await self._look(key, self.query.is_letter)
-        found = {spotted.id: spotted for spotted in look.spotted}
+        found = {spotted.id: spotted for spotted in look.hits}
         text = self.search.text
         if _ENTRY_ID.fullmatch(text) and text not in found:
             fields = await self.peek.entry(key, text)
@@ -202,8 +204,8 @@ async def _note_published(
         fault = str(exc)
     accepted = await peek.accepted_entry(stream, event.id) if event else None
     read_up_to = await peek.read_up_to(stream)
-    hand = await peek.in_hand(stream, entry_id)
-    if read_up_to is None or order(entry_id) > order(read_up_to):
+    hand = await peek.in_flight(stream, entry_id)
+    if read_up_to is None or id_number(entry_id) > id_number(read_up_to):
         intake = Intake.UNREAD
     elif hand is not None:
         intake = Intake.IN_HAND

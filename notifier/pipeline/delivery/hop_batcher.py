@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import structlog
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.errors import StreamError
 from notifier.pipeline.stage import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, raise_if_cancelled
@@ -46,7 +46,7 @@ class _Waiting(NamedTuple):
 class HopBatcher:
     """Hops the moves of one event stream's lanes."""
 
-    def __init__(self, group: ConsumerGroup) -> None:
+    def __init__(self, group: Consumer) -> None:
         self._group = group
         self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()

@@ -11,8 +11,8 @@ from functools import partial
 
 import structlog
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.group import ConsumerGroup
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
@@ -53,7 +53,7 @@ _PREFETCH = 4
 class DeliveryDependencies:
     """What the lanes of all channels share."""
 
-    group: ConsumerGroup
+    group: Consumer
     leases: Leases
     renderer: CardRenderer
     delivery: DeliverySettings

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from notifier.broker.channel_state import Failing
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
+from notifier.broker.rate_limit import Failing, RateLimits
 from notifier.config import BreakerSettings, RateLimitSettings
 from notifier.errors import StreamError
 from notifier.pipeline.stage import sleep_unless_stopped
@@ -34,7 +34,7 @@ class ChannelLimiter:
     def __init__(
         self,
         channel: str,
-        group: ConsumerGroup,
+        group: Consumer,
         *,
         streams: Sequence[str],
         rate_limit: RateLimitSettings,
@@ -44,7 +44,7 @@ class ChannelLimiter:
     ) -> None:
         self.channel = channel
         self.breaker = Breaker(breaker.failures, breaker.open_seconds)
-        self._group = group
+        self._limits = RateLimits(group)
         self._streams = streams
         self._failing: Failing | None = None
         self._noted: float | None = None
@@ -86,7 +86,7 @@ class ChannelLimiter:
         self.paused_for(seconds)
         log.warning("channel_paused", channel=self.channel, seconds=round(seconds, 1))
         try:
-            await self._group.pause(self.channel, seconds)
+            await self._limits.pause(self.channel, seconds)
         except StreamError as exc:
             # The pause holds here; the other processes will be told by the receiver themselves.
             log.warning("channel_pause_not_shared", channel=self.channel, reason=str(exc))
@@ -127,7 +127,7 @@ class ChannelLimiter:
         self._noted = self._clock()
         with suppress(StreamError):
             for stream in self._streams:
-                await self._group.note_failing(stream, self.channel, failing)
+                await self._limits.note_failing(stream, self.channel, failing)
 
     async def opens_soon(self) -> bool:
         """Wait for a second at most; tell whether posts may start. Raises StoppedError."""
@@ -180,7 +180,7 @@ class ChannelLimiter:
         limit = self._limit
         while True:
             try:
-                [wait] = await self._group.reserve(
+                [wait] = await self._limits.reserve(
                     self.channel,
                     1,
                     seconds_each=limit.period_seconds / limit.requests,

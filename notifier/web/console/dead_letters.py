@@ -21,6 +21,7 @@ from notifier.dead_letters.listing import (
     Listed,
     NoSuchDeadLetterError,
     dead_letter_page,
+    scan_dead_letters,
     show_dead_letter,
 )
 from notifier.dead_letters.replay import Replayer
@@ -231,7 +232,8 @@ class DeadLetterPages:
         """Return those that are still there, without their events."""
         found: list[DeadLetterView] = []
         for ref in refs:
-            glance = await self._parts.group.glance(
+            glance = await scan_dead_letters(
+                self._parts.group,
                 Keys(ref.stream).dead,
                 ref.id,
                 ref.id,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from notifier.broker.stats_views import Backlog
+from notifier.broker.stats import Backlog
 from notifier.config import Config, RateLimitSettings
 from notifier.telemetry.durations import duration
 from notifier.telemetry.health import ChannelState, Readiness, ServerState

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from notifier.broker.group import ConsumerGroup
+from notifier.broker.consumer import Consumer
 from notifier.config import Config
 from notifier.errors import NotifierError
 from notifier.events.masking import Masking
@@ -28,7 +28,7 @@ class ConsoleDependencies:
 
     instance: str
     readiness: Callable[[], Awaitable[Readiness]]
-    group: ConsumerGroup
+    group: Consumer
     store: ConsoleRepository
     finder: TraceSearch
     config: Callable[[], Config]

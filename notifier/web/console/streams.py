@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from notifier.broker.group import ConsumerGroup
-from notifier.broker.stats import URGENCIES, StreamStatsReader
-from notifier.broker.stats_views import Backlog
+from notifier.broker.consumer import Consumer
+from notifier.broker.rate_limit import RateLimits
+from notifier.broker.stats import URGENCIES, Backlog, StreamStatsReader
 from notifier.config import Config
 from notifier.web.console.parts import ConsoleDependencies
 
@@ -50,8 +50,9 @@ class StreamsReader:
             return self._last
 
 
-async def _read(group: ConsumerGroup, config: Config) -> StreamsNow:
+async def _read(group: Consumer, config: Config) -> StreamsNow:
     lookout, channels = StreamStatsReader(group.client, config.redis), tuple(config.channels)
+    limits = RateLimits(group)
     overviews = [await lookout.overview(stream, channels) for stream in config.streams]
     lanes = {
         (channel, urgency == "urgent"): _together(
@@ -64,8 +65,8 @@ async def _read(group: ConsumerGroup, config: Config) -> StreamsNow:
         _together([each.events.backlog for each in overviews]),
         _together([each.outcomes.backlog for each in overviews]),
         lanes,
-        dict(zip(channels, await group.pauses(channels), strict=True)),
-        {channel: await group.spent(channel) for channel in channels},
+        dict(zip(channels, await limits.pauses(channels), strict=True)),
+        {channel: await limits.spent(channel) for channel in channels},
         sum(each.dead.length for each in overviews),
     )
 

@@ -1,4 +1,4 @@
-"""Keys that Redis refuses while it works for all others, and what to do about each."""
+"""Keep the keys that Redis refuses while it works for all others."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from redis.exceptions import ResponseError
 
 from notifier.broker.client import Client
+from notifier.broker.errors import error_code, explained, refusal
 from notifier.broker.hop import HopResult, Move
-from notifier.config import mask_url
-from notifier.errors import StreamError
 
 _MOST = 100
 _RESULTS = tuple(HopResult)
@@ -21,8 +20,8 @@ def _nobody(key: str, why: str | None) -> object:
     return None
 
 
-class Refusals:
-    """What is refused at present, by key; tells a listener what is new and what is over."""
+class RefusedKeys:
+    """The keys that are refused at present; calls a listener for each change."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -53,13 +52,14 @@ class Refusals:
     def _result(self, reply: int | bytes) -> HopResult:
         if isinstance(reply, int):
             return _RESULTS[reply]
-        if lacks_right(reply):
+        # The words after the command and its key are the server's.
+        if error_code(reply.decode(errors="replace").split(" ", 2)[-1]) == "NOPERM":
             raise refusal(self._url, reply)
         self.note(reply)
         return HopResult.REFUSED
 
     def note(self, reply: bytes) -> None:
-        """Note one refusal as a script words it: "command key error"."""
+        """Note one refusal in the words of a script: "command key error"."""
         key, why = explained(reply)
         new = key not in self._noted
         if new and len(self._noted) >= _MOST:
@@ -80,7 +80,7 @@ class Refusals:
             self.forget(key for key in streams if self._noted.get(key, (0.0, False))[1])
 
     def forget_older(self, seconds: float) -> None:
-        """Forget what was last refused so long ago that nothing waits for it any more."""
+        """Forget keys that were last refused so long ago that nothing waits for them any more."""
         oldest = time.monotonic() - seconds
         self.forget([key for key, (at, _) in self._noted.items() if at < oldest])
 
@@ -104,39 +104,3 @@ class Refusals:
         if error is not None and not rest:
             raise error
         return rest
-
-
-def explained(reply: bytes) -> tuple[str, str]:
-    """Return which key a script was refused, and why and what to do."""
-    command, _, rest = reply.decode(errors="replace").partition(" ")
-    key, _, error = rest.partition(" ")
-    if ":seen:" in key:
-        # The id of an event is its producer's: it may say anything.
-        key = f"{key.partition(':seen:')[0]}:seen:*"
-    return key, _why(command, key, error)
-
-
-def refusal(url: str, reply: bytes) -> StreamError:
-    """Return the error to raise where a script as a whole was refused a key."""
-    key, why = explained(reply)
-    return StreamError(f"Redis at {mask_url(url)}: {key}: {why}")
-
-
-def of_another_type(exc: StreamError) -> bool:
-    """Tell whether a key was refused for what another program keeps under it."""
-    return "WRONGTYPE" in str(exc.__cause__)
-
-
-def lacks_right(reply: bytes) -> bool:
-    """Tell whether a script was refused for a right that this user lacks (Redis 6.2 and 7.0 say: "can't run this command")."""
-    return b"permission" in reply or b"can't run" in reply
-
-
-def _why(command: str, key: str, error: str) -> str:
-    if lacks_right(error.encode()):
-        return f"this user lacks +{command}; give it (docs/how-to/redis.md)"
-    if error.startswith("WRONGTYPE"):
-        return f"{command} failed: another program keeps something else under this key; rename or delete it (TYPE {key} says what it is)"
-    if "exhausted the last possible ID" in error:
-        return f"{command} failed: the last id of this stream is used up; when nothing waits in it (XLEN {key} is 0), delete it: notifier makes it again"
-    return f"{command} failed: {error[:200]}; what waits for this key is tried again"

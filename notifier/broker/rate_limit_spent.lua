@@ -1,4 +1,4 @@
--- Tells how much of a channel's rate limit is spent, without spending any. KEYS: hash of the channel (see reserve.lua).
+-- Tells how much of a channel's rate limit is spent, without spending any. KEYS: hash of the channel (see rate_limit_reserve.lua).
 -- Returns the ms until all of its burst is free again.
 local state = redis.call('HMGET', KEYS[1], 'due', 'at')
 local due = tonumber(state[1])

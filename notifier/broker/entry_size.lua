@@ -1,5 +1,5 @@
 -- Part of scripts that send entries: sizes are looked at here, so that an entry that is too large for the process is never sent to it.
--- Returns its fields, or false if it is gone; what is sent in bytes, names, values and lines counted with what they cost beside (replies.py); 0, or
+-- Returns its fields, or false if it is gone; what is sent in bytes, names, values and lines counted with what they cost beside (pool.py); 0, or
 -- the bytes of an entry that has more than `largest`, or too many fields or lines: then some of its fields are sent, with values that are short, and
 -- the others empty.
 local NAMES, NAME_BYTES, VALUE_BYTES = 50, 100, 256

@@ -1,4 +1,4 @@
--- Looks at the ids of an event stream and at the groups of others; changes nothing. KEYS: stream. ARGV: our group.
+-- Looks at the ids of an event stream and at the groups of others; changes nothing. With replies.lua before it. KEYS: stream. ARGV: our group.
 -- Returns {ms of the server's clock, last id, {{group, the oldest id that it has not acknowledged or '' = none, pending}, …}, what our group has read last or '' = it is not there};
 -- false: there is no stream.
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -6,12 +6,6 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
-local function members(flat)
-  local found = {}
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  return found
-end
 
 local function first_after(id)
   -- After the last id of all there is none, and Redis refuses to look.

@@ -1,22 +1,13 @@
 -- Makes the group where it is missing: at the floor that hop.lua keeps, with what was pending pending again and free to be
--- taken over, so that nothing acknowledged is read twice. Without a floor, or when the stream is younger than it, from the first entry on.
--- A group without what was pending would never deliver it, so XCLAIM is tried first: it must fail for want of the group alone.
+-- claimed, so that nothing acknowledged is read twice. Without a floor, or when the stream is younger than it, from the first entry on.
+-- A group without what was pending would never deliver it, so XCLAIM is tried first: it must fail for want of the group alone. With replies.lua before it.
 -- KEYS: stream, its floor. ARGV: group, consumer, idle ms. Returns 1 = made, 0 = it was there, or a text: "command key error", it is refused.
-local function before(a, b)
-  local ms_a, seq_a = string.match(a, '(%d+)-(%d+)')
-  local ms_b, seq_b = string.match(b, '(%d+)-(%d+)')
-  if ms_a ~= ms_b then
-    return #ms_a < #ms_b or (#ms_a == #ms_b and ms_a < ms_b)
-  end
-  return #seq_a < #seq_b or (#seq_a == #seq_b and seq_a < seq_b)
-end
-
 local start, pending = '0', {}
 -- A key that another program took is named; whatever else is refused is an error.
 local function refused(right, key, reply)
-  local err = tostring(reply.err)
-  if string.find(err, 'WRONGTYPE', 1, true) then return right .. ' ' .. key .. ' ' .. err end
-  if string.find(err, "can't run", 1, true) or string.find(err, 'permission', 1, true) then
+  local err = error_of(reply)
+  if has(err, 'WRONGTYPE') then return right .. ' ' .. key .. ' ' .. err end
+  if lacks_right(err) then
     return redis.error_reply('NOPERM this user lacks +' .. right)
   end
   return reply
@@ -30,23 +21,21 @@ for word in string.gmatch(floor or '', '%S+') do
   if not string.match(word, '^%d+%-%d+$') then return 'get ' .. KEYS[2] .. ' WRONGTYPE not ids of entries' end
 end
 if floor and string.find(floor, '%S') and redis.call('EXISTS', KEYS[1]) == 1 then
-  local stream = redis.call('XINFO', 'STREAM', KEYS[1])
-  for i = 1, #stream, 2 do
-    if stream[i] == 'last-generated-id' and not before(stream[i + 1], string.match(floor, '%S+')) then
-      for id in string.gmatch(floor, '%S+') do pending[#pending + 1] = id end
-      start = table.remove(pending, 1)
-    end
+  local last = members(redis.call('XINFO', 'STREAM', KEYS[1]))['last-generated-id']
+  if not before(last, string.match(floor, '%S+')) then
+    for id in string.gmatch(floor, '%S+') do pending[#pending + 1] = id end
+    start = table.remove(pending, 1)
   end
 end
 if #pending > 0 then
   local tried = redis.pcall('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, '0-1', 'JUSTID')
-  if tried.err and not string.find(tostring(tried.err), 'NOGROUP', 1, true) then
+  if tried.err and not has(error_of(tried), 'NOGROUP') then
     return refused('xclaim', KEYS[1], tried)
   end
 end
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
 if made.err then
-  if string.find(tostring(made.err), 'BUSYGROUP', 1, true) then
+  if has(error_of(made), 'BUSYGROUP') then
     return 0
   end
   return refused('xgroup|create', KEYS[1], made)

@@ -1,27 +1,13 @@
--- Looks at all streams of one event stream in one step, so that their numbers fit together; changes nothing.
+-- Looks at all streams of one event stream in one step, so that their numbers fit together; changes nothing. With replies.lua before it.
 -- KEYS: streams. ARGV: group, how many entries to count at most where the server keeps no lag (before 7.0), then per stream what becomes of
 -- acknowledged entries: 1 = deleted, 0 = kept, - = there is no group (dead letters).
 -- Returns per stream {waiting, age of the oldest in ms, pending, group there 1/0, consumers, ms since one of them asked, ever added, length}; -1 = not known or none.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function members(flat)
-  local found = {}
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  return found
-end
-
-local function group_of(key)
-  for _, info in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-    local group = members(info)
-    if group.name == ARGV[1] then return group end
-  end
-  return false
-end
-
 local function look(key, kind, length)
   local added = members(redis.call('XINFO', 'STREAM', key))['entries-added'] or -1
-  local group = kind ~= '-' and group_of(key)
+  local group = kind ~= '-' and group_named(key, ARGV[1])
   local last, pending, consumers, silent = '0-0', 0, 0, -1
   if group then
     last, pending, consumers = group['last-delivered-id'], group.pending, group.consumers
@@ -65,7 +51,7 @@ for i = 1, #KEYS do
   found[i] = {0, -1, 0, 0, 0, -1, -1, 0}
   if type(length) == 'table' then
     -- A key that another program took holds nothing of ours; whoever has work with it reports it.
-    if not string.find(tostring(length.err), 'WRONGTYPE', 1, true) then return length end
+    if not has(tostring(length.err), 'WRONGTYPE') then return length end
   elseif length > 0 or redis.call('EXISTS', key) == 1 then
     found[i] = look(key, ARGV[i + 2], length)
   end
