@@ -122,7 +122,7 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.dev | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $(VENV)/.run $(VENV)/.dev $@
 
-# Debian splits ensurepip off into python3-venv; pip or virtualenv of the system can stand in for it.
+# Debian splits ensurepip off into python3-venv; pip or virtualenv of the system can replace it.
 $(BIN)/pip:
 	@if [ -z "$(PYTHON)" ]; then \
 		echo "make: notifier needs Python 3.11 or newer and found none on PATH." >&2; \

@@ -1,29 +1,25 @@
-"""docs/explanation/benchmarks.md, made from the results, so that the two cannot differ; pure."""
+"""Make docs/explanation/benchmarks.md from the results; pure."""
 
 from __future__ import annotations
 
 from benchmarks import tables
 from benchmarks.targets import Results
 
-_HEAD = """# What it costs
+_HEAD = """# Benchmarks
 
 <!-- Made by `make bench ARGS=--write` from benchmarks/results/bench.json; do not edit. -->
 
-`make bench` measures the daemon beside the least code that could do the job and beside what people would use instead, in one run whose
-rounds go from one contender to the next; medians count. `make bench ARGS='--only throughput --events 5000'` measures parts of it; `--help`
-lists them.
+`make bench` compares the daemon with the least code that could do the job, and with other task queues, in one run.
+Contenders alternate between rounds, and medians count. `make bench ARGS='--only throughput --events 5000'` runs parts of it.
 
-**The work:** an event of {event_bytes} bytes becomes a claim card of about 2 KB, which is posted to one of 8 webhooks on loopback; a row goes into Postgres, and
-the event is acknowledged. The events wait when the contender begins. Redis writes its log every second (AOF everysec), Postgres runs with its
-own defaults (fsync on).
+**The work:** an event of {event_bytes} bytes becomes a claim card of about 2 KB, is posted to one of 8 webhooks on loopback, and gets a row in Postgres.
+All events wait before the start. Redis uses AOF everysec, Postgres its defaults (fsync on).
 
-**Processor time** is user and system time of all processes of the contender, divided by the notifications; Redis, Postgres and the receiver are
-not in it. It says more than deliveries per second on a machine that has other work to do.
+**Processor time** is that of the contender's processes per notification, without Redis, Postgres and the receiver.
+On a busy machine it says more than deliveries per second.
+The receiver accepts {receiver} posts a second at {receiver_us} µs each, so it delays nobody.
 
-**The receiver** is a process of its own, a bare protocol without a framework. It takes {receiver} posts a second at {receiver_us} µs each, so it
-holds nobody back.
-
-Last run: {at}, {cpus} CPUs ({machine}), load {load} when it began; Python {python}, Redis {redis}, Postgres {postgres}.
+Last run: {at}, {cpus} CPUs ({machine}), load {load} at the start; Python {python}, Redis {redis}, Postgres {postgres}.
 """
 
 
@@ -55,18 +51,16 @@ def _words(part: str, results: Results) -> str:
             return f"From just before XADD to the arrival of the request, {found['rate']} events a second for {found['seconds']:g} s."
         case "start":
             return (
-                f"The first card is for an event that waits. notifier's /readyz answers 200 after {found.get('notifier_ready_s', 0):.2f} s, for which it "
-                f"needs {found.get('notifier_ready_cpu_s', 0):.2f} s of processor time."
+                f"The first card is for an event that waits.\nnotifier's /readyz answers 200 after {found.get('notifier_ready_s', 0):.2f} s, with "
+                f"{found.get('notifier_ready_cpu_s', 0):.2f} s of processor time."
             )
         case "backlog":
-            return (
-                "notifier alone, until all that waited is delivered, recorded and acknowledged."
-            )
+            return "notifier alone, until every event is delivered and recorded."
         case "crash":
             return (
-                f"All processes of a contender are killed when a third of {found['events']:,} events is posted, and started again at once. notifier takes over "
-                "what a dead process had in hand when its lease (15 s) has run out. What the others had in hand is not lost but waits: FastStream's for a consumer that "
-                "claims, taskiq's for 10 minutes (idle_timeout), Celery's for an hour (visibility_timeout); those are their defaults."
+                f"All processes of a contender are killed when a third of {found['events']:,} events is posted, and started again at once.\n"
+                "notifier claims the entries of a dead process when its lease (15 s) has ended.\n"
+                "The others' entries are not lost but wait, by default: FastStream's for a consumer that claims, taskiq's for 10 minutes, Celery's for an hour."
             )
     return ""
 
@@ -76,34 +70,33 @@ def _more(results: Results) -> str:
     if "replay" in results:
         replay = results["replay"]
         lines.append(
-            f"`notifier dlq replay --all` puts {replay['replayed_per_second']:,} dead letters a second back to work ({replay['letters']:,} of them, the command's "
-            f"start included)."
+            f"`notifier dlq replay --all` replays {replay['replayed_per_second']:,} dead letters a second, of {replay['letters']:,}, with the command's start."
         )
     if "escalation" in results:
         part = results["escalation"]
         lines.append(
-            f"Escalation: {part['cpu_on_us']:.0f} µs of daemon and Postgres per notification with it, {part['cpu_off_us']:.0f} µs without. Behind {part['waiting']:,} MEDIUM "
-            f"events that wait, a CRITICAL one escalates {part['late_behind_waiting_s']:.1f} s after it is due, behind as many that are all due {part['late_behind_due_s']:.1f} s "
-            f"(the scheduler looks every 5 s); {part['steps_per_second']} due events escalate a second."
+            f"With escalation daemon and Postgres need {part['cpu_on_us']:.0f} µs per notification, without it {part['cpu_off_us']:.0f} µs.\n"
+            f"While {part['waiting']:,} MEDIUM events wait, a CRITICAL one escalates {part['late_behind_waiting_s']:.1f} s after it is due.\n"
+            f"While as many are due, it takes {part['late_behind_due_s']:.1f} s; {part['steps_per_second']} due events escalate a second."
         )
     if "two" in results:
         two = results["two"]
         lines.append(
-            f"Two processes deliver {two['two_per_second']:.0f} notifications a second, one {two['one_per_second']:.0f}: {two['ratio']} times as many, on "
-            f"{two['cpus']} cores that they share with Redis, Postgres and the receiver."
+            f"Two processes deliver {two['two_per_second']:.0f} notifications a second, one delivers {two['one_per_second']:.0f}: {two['ratio']} times as many.\n"
+            f"They share {two['cpus']} cores with Redis, Postgres and the receiver."
         )
-    return "## Replay, escalation, and a second process\n\n" + " ".join(lines) if lines else ""
+    return "## Replay, escalation, and a second process\n\n" + "\n".join(lines) if lines else ""
 
 
 def _contenders(results: Results) -> str:
     lines = [f"- **{results['titles'][name]}**: {how}." for name, how in results["how"].items()]
     settings = (
-        "notifier runs with its settings as shipped: escalation, signing and masking are on."
+        "notifier runs with the shipped settings: escalation, signing and masking are on."
         if "escalation" in results
         else "Escalation was switched off for notifier in this run."
     )
     note = (
-        f"{settings} The peers draw the floor's string card and log nothing for "
-        "a task that succeeds; notifier draws its template, signs it, and writes its line. arq is not among them: it needs redis-py below 6."
+        f"{settings}\nThe others use the floor's string card and do not log a task that succeeds.\n"
+        "notifier renders its template, signs it, and writes a log line. arq is missing, since it needs redis-py below 6."
     )
     return "\n".join(lines) + "\n\n" + note

@@ -3,7 +3,7 @@
 set -eu
 environment=/etc/notifier/environment
 
-# The file is systemd's: values stand as they are, with or without quotes, and nothing is expanded as a shell would.
+# The file is systemd's: values are literal, with or without quotes, and nothing is expanded.
 if [ -r "$environment" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
         case $line in
