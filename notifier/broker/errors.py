@@ -160,8 +160,8 @@ def error_code(error: BaseException | str) -> str:
     if isinstance(code, str) and code not in ("", "ERR"):
         return code
     text = _IN_SCRIPT.sub("", str(error))
-    # Redis 6.2 and 7.0 say no more of a command that a script may not run.
-    if "can't run this command" in text:
+    # Of a command that a script may not run, Redis 6.2 and 7.0 say only the first, and Valkey only the second.
+    if "can't run this command" in text or "permissions" in text:
         return "NOPERM"
     word = text.partition(" ")[0]
     return word if word.isupper() and word != "ERR" else ""

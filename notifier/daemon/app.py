@@ -168,7 +168,7 @@ async def _start(launch: Launch) -> None:
             Loop("leases", dependencies.leases.run),
             Loop("inspection", checks.run),
             Loop("housekeeping", lambda: keep_house(dependencies, channels)),
-            Loop("clock", lambda: launch.clock.run(dependencies.client, config.redis)),
+            Loop("clock", lambda: launch.clock.run(dependencies.group)),
             Loop("presence", lambda: show_presence(dependencies, channels)),
             Loop("reload", reloader.run),
         ]
@@ -195,7 +195,7 @@ async def _connect(launch: Launch, stack: AsyncExitStack) -> Dependencies:
     consumer = f"{launch.instance}.{os.getpid()}.{random_source.token_hex(3)}"
     group = Consumer(client, settings, consumer)
     group.refused_keys.listener = partial(_report_refused_key, health)
-    await launch.clock.measure(client, settings)
+    await launch.clock.measure(group)
     if launch.spans is not None:
         launch.spans.watch(partial(health.warn, "tracing"))
         stack.push_async_callback(launch.spans.close)

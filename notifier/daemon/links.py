@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from notifier.broker.client import Client
+from notifier.broker.server import clock_ahead
+from notifier.broker.streams import Streams
 from notifier.cards.links import ActionLink
-from notifier.config import Config, RedisSettings
+from notifier.config import Config
 from notifier.config.secrets import Secrets
 from notifier.errors import StreamError
 from notifier.events.signing import EVENT_PARAMETER, action_token, event_mark
-from notifier.ops.doctor.redis_vitals import clock_ahead
 
 _AGREE_SECONDS = 60.0
 _MEASURE_SECONDS = 15.0
@@ -36,20 +36,20 @@ class LinkClock:
         """Return the time in UTC."""
         return datetime.fromtimestamp(self.time(), UTC)
 
-    async def measure(self, client: Client, settings: RedisSettings) -> None:
+    async def measure(self, streams: Streams) -> None:
         """Compare with Redis' clock; if Redis does not answer, keep the last difference."""
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                ahead = await clock_ahead(client, settings, now=time.time) or 0.0
+                ahead = await clock_ahead(streams, now=time.time) or 0.0
         except (StreamError, TimeoutError):
             return
         self.ahead_seconds = ahead if abs(ahead) > _AGREE_SECONDS else 0.0
 
-    async def run(self, client: Client, settings: RedisSettings) -> None:
+    async def run(self, streams: Streams) -> None:
         """Measure every 15 s, until cancelled."""
         while True:
             await asyncio.sleep(_MEASURE_SECONDS)
-            await self.measure(client, settings)
+            await self.measure(streams)
 
 
 def action_link(

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 import structlog
 
 from notifier.broker.keys import Keys
+from notifier.broker.rights import missing_rights
+from notifier.broker.server import clock_ahead, read_servers
 from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.daemon.channels import Channels
 from notifier.daemon.components import read_streams
 from notifier.daemon.dependencies import Dependencies
 from notifier.dead_letters.abandoned_lanes import AbandonedLanes
 from notifier.errors import UnreachableError
-from notifier.ops.doctor.redis_acl import missing_rights
-from notifier.ops.doctor.redis_settings import judge, read_server_settings
-from notifier.ops.doctor.redis_vitals import clock_ahead
+from notifier.ops.doctor.redis import settings_findings
 from notifier.pipeline.stage import Every
 from notifier.telemetry import metrics
 
@@ -63,7 +63,7 @@ async def _attempt(stream: str, work: Awaitable[object]) -> None:
 async def _trim(dependencies: Dependencies, stream: str) -> None:
     # The age is counted by Redis' clock, which made the ids: a wrong clock here must trim nothing.
     config = dependencies.config
-    ahead = await clock_ahead(dependencies.client, config.redis, now=time.time)
+    ahead = await clock_ahead(dependencies.group, now=time.time)
     now = time.time() + (ahead or 0.0)
     cutoff = int((now - config.intake.retention_seconds) * 1000)
     trimmed = await dependencies.group.trim(stream, older_than_ms=cutoff)
@@ -136,17 +136,17 @@ class BackgroundChecks:
         config = self._dependencies.config
         if not _names_a_user(config.redis.url):
             return
-        rights = await missing_rights(self._dependencies.client, config.redis, config.streams)
+        rights = await missing_rights(self._dependencies.group, config.streams)
         lacking = " ".join([*rights.keys, *rights.commands])
         reason = f"this Redis user lacks {lacking}; give it: ACL SETUSER <user> {lacking}"
         self._warn("redis rights", reason if lacking else "", "redis_rights_missing")
 
     async def _check_settings(self) -> None:
-        redis = self._dependencies.config.redis
-        servers = await read_server_settings(
-            self._dependencies.client, redis, ask_config=not _names_a_user(redis.url)
+        ask_config = not _names_a_user(self._dependencies.config.redis.url)
+        servers = await read_servers(
+            self._dependencies.group, ask_config=ask_config, now=time.time
         )
-        findings = [str(finding) for server in servers for finding in judge(server)]
+        findings = [str(finding) for server in servers for finding in settings_findings(server)]
         self._warn("redis settings", "; ".join(findings), "redis_settings_unsafe")
 
     async def _check_lanes(self) -> None:

@@ -10,12 +10,12 @@ from importlib.metadata import version
 import structlog
 
 from notifier.broker.client import few_connections
+from notifier.broker.server import clock_ahead
 from notifier.config.secrets import State
 from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
-from notifier.ops.doctor.redis_vitals import clock_ahead
 from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.stage import Every
 from notifier.store.patience import within
@@ -81,9 +81,7 @@ class ReadinessChecks:
         # Not PING: on a cluster only the nodes count that hold our streams.
         for stream in self._dependencies.config.streams:
             await self._dependencies.group.length(stream)
-        ahead = await clock_ahead(
-            self._dependencies.client, self._dependencies.config.redis, now=time.time
-        )
+        ahead = await clock_ahead(self._dependencies.group, now=time.time)
         self._ahead["Redis"] = ahead or 0.0
         return Server(ServerState.OK)
 

@@ -19,9 +19,9 @@ from typing import Self
 
 import psycopg
 
+from notifier.broker.server import redis_process_id
 from notifier.config import mask_url
 from notifier.errors import SandboxError
-from notifier.ops.doctor.redis_probe import redis_process_id
 from notifier.sandbox.folders import data_folder
 from notifier.sandbox.ports import free_port
 

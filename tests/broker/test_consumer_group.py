@@ -11,9 +11,10 @@ import redis.asyncio
 from notifier.broker.client import connect
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move
+from notifier.broker.server import read_servers
+from notifier.broker.streams import Streams
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
-from notifier.ops.doctor.redis_vitals import read_vitals
 from tests.support.broker import Broker
 from tests.support.reading import SOURCE, TARGET, Joined, read
 
@@ -173,7 +174,9 @@ async def test_client_checks_its_connections(kind: str, config: Config):
 
 @pytest.mark.fake_cannot("answer INFO")
 async def test_server_says_how_much_memory_it_uses(client: redis.asyncio.Redis, config: Config):
-    [vitals] = await read_vitals(client, config.redis, now=time.time)
+    [server] = await read_servers(
+        Streams(client, config.redis), ask_config=False, now=time.time
+    )
 
-    assert vitals.used_bytes
-    assert vitals.role == "master"
+    assert server.used_bytes
+    assert server.role == "master"

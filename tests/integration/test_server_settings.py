@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import redis
 
 from notifier.broker.client import close, connect
+from notifier.broker.server import ServerInfo, read_servers
+from notifier.broker.streams import Streams
 from notifier.config import load_config
-from notifier.ops.doctor.redis_settings import ServerSettings, judge, read_server_settings
+from notifier.ops.doctor.redis import settings_findings
 from notifier.sandbox.servers import Server, start_redis
 from tests.support.topologies import Cluster
 
@@ -24,11 +27,13 @@ def careless(tmp_path: Path) -> Iterator[Server]:
     server.kill()  # it would not stop in good order while it writes its first append-only file
 
 
-async def ask(url: str, *, ask_config: bool = True) -> list[ServerSettings]:
+async def ask(url: str, *, ask_config: bool = True) -> list[ServerInfo]:
     settings = load_config(None, {"REDIS_URL": url}).redis
     client = connect(settings)
     try:
-        return await read_server_settings(client, settings, ask_config=ask_config)
+        return await read_servers(
+            Streams(client, settings), ask_config=ask_config, now=time.time
+        )
     finally:
         await close(client)
 
@@ -39,11 +44,11 @@ async def test_a_redis_set_up_as_a_cache_is_told_apart_from_a_safe_one(
     [cache] = await ask(careless.url)
     [safe] = await ask(redis_url)
 
-    assert [finding.message.split()[0] for finding in judge(cache)] == [
+    assert [finding.message.split()[0] for finding in settings_findings(cache)] == [
         "maxmemory-policy",
         "appendonly",
     ]
-    assert judge(safe) == []
+    assert settings_findings(safe) == []
     assert safe.appendfsync in ("everysec", "always")
 
 
@@ -55,7 +60,9 @@ async def test_a_setting_that_changes_is_read_anew(careless: Server):
 
     [found] = await ask(careless.url)
 
-    assert [finding.message.split()[0] for finding in judge(found)] == ["appendfsync"]
+    assert [finding.message.split()[0] for finding in settings_findings(found)] == [
+        "appendfsync"
+    ]
 
 
 async def test_a_user_of_few_rights_is_told_so_and_leaves_no_trace_of_config(careless: Server):
@@ -67,7 +74,7 @@ async def test_a_user_of_few_rights_is_told_so_and_leaves_no_trace_of_config(car
     [asks] = await ask(careless.url.replace("//", "//asks:pw@"), ask_config=False)
     [curious] = await ask(careless.url.replace("//", "//asks:pw@"), ask_config=True)
 
-    assert few == ServerSettings(refused=True)
+    assert few == ServerInfo(refused=True)
     assert asks.maxmemory_policy == "allkeys-lru"
     assert curious == asks
     with redis.Redis.from_url(careless.url) as client:
@@ -84,5 +91,5 @@ async def test_every_master_of_a_cluster_is_asked(shards: Cluster):
     assert {server.node for server in found} == {
         f"127.0.0.1:{server.port}" for server in shards.masters
     }
-    [finding] = [finding for server in found for finding in judge(server)]
+    [finding] = [finding for server in found for finding in settings_findings(server)]
     assert finding.where == f"127.0.0.1:{shards.masters[1].port}"

@@ -15,6 +15,8 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
+from notifier.broker.rights import COMMANDS
+from notifier.broker.server import ServerInfo
 from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.config import Config, assets, load_config
 from notifier.config.secrets import Secrets, load_secrets, sources
@@ -24,9 +26,7 @@ from notifier.ops.doctor.cards import check_cards
 from notifier.ops.doctor.clocks import clock_findings
 from notifier.ops.doctor.names import check_settings, name_findings
 from notifier.ops.doctor.pages import check_admin, check_keys, check_links, check_public_pages
-from notifier.ops.doctor.redis_acl import COMMANDS
-from notifier.ops.doctor.redis_server import vitals_findings
-from notifier.ops.doctor.redis_vitals import Vitals
+from notifier.ops.doctor.redis import load_findings
 from notifier.ops.doctor.routing import check_channels, check_escalation, check_routes
 from notifier.ops.doctor.running import differences, ready_findings
 from notifier.ops.doctor.stages import stage_findings
@@ -115,21 +115,25 @@ def test_clocks_that_differ_are_told_with_their_direction(ahead: float, level: s
 
 
 @pytest.mark.parametrize(
-    ("vitals", "level", "words"),
+    ("server", "level", "words"),
     [
-        (Vitals("", 0.0, 70, 100), None, ""),
-        (Vitals("", 0.0, 70, 0), None, ""),
-        (Vitals("", None), None, ""),
-        (Vitals("h:1", 0.0, 81, 100), "warning", "81% of maxmemory is used on h:1"),
-        (Vitals("", 0.0, 96, 100), "fault", "96% of maxmemory"),
-        (Vitals("", 0.0, writes_fail=True), "fault", "could not write to its disk"),
-        (Vitals("", 0.0, role="slave"), "fault", "replica"),
-        (Vitals("", 0.0, clients=27, max_clients=30), "warning", "27 of 30 connections"),
-        (Vitals("", 90.0), "fault", "90 s ahead"),
+        (ServerInfo("", 0.0, used_bytes=70, max_bytes=100), None, ""),
+        (ServerInfo("", 0.0, used_bytes=70, max_bytes=0), None, ""),
+        (ServerInfo("", None), None, ""),
+        (
+            ServerInfo("h:1", 0.0, used_bytes=81, max_bytes=100),
+            "warning",
+            "81% of maxmemory is used on h:1",
+        ),
+        (ServerInfo("", 0.0, used_bytes=96, max_bytes=100), "fault", "96% of maxmemory"),
+        (ServerInfo("", 0.0, writes_fail=True), "fault", "could not write to its disk"),
+        (ServerInfo("", 0.0, role="slave"), "fault", "replica"),
+        (ServerInfo("", 0.0, clients=27, max_clients=30), "warning", "27 of 30 connections"),
+        (ServerInfo("", 90.0), "fault", "90 s ahead"),
     ],
 )
-def test_redis_that_fares_badly_is_judged(vitals: Vitals, level: str | None, words: str):
-    found = vitals_findings(vitals)
+def test_redis_that_fares_badly_is_judged(server: ServerInfo, level: str | None, words: str):
+    found = load_findings(server)
 
     assert levels(found) == ([level] if level else [])
     assert not found or words in found[0].message

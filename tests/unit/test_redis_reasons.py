@@ -30,6 +30,7 @@ REPLICA = "You can't write against a read only replica."
         (ConnectionError("max number of clients reached"), "maxclients"),
         (ResponseError("The stream has exhausted the last possible ID, unable to add more items"), "last id of its stream is used up"),
         (NoPermissionError("this user lacks +xdel", status_code="NOPERM"), "lacks +xdel"),
+        (ResponseError("ACL failure in script: User notifier has no permissions to run the 'xadd' command"), "refuses: ACL failure in script"),
         (ResponseError("The user executing the script can't run this command or subcommand"), "can't run this command"),
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import notifier
-from notifier.ops.doctor.redis_acl import COMMANDS
+from notifier.broker.rights import COMMANDS
 
 
 def test_every_command_of_a_script_is_among_the_rights_that_are_tried():

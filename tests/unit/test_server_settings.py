@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.ops.doctor.redis_settings import ServerSettings, judge
+from notifier.broker.server import ServerInfo
+from notifier.ops.doctor.redis import settings_findings
 from notifier.telemetry.findings import Level
 
 SOUND = {
@@ -19,12 +20,15 @@ SOUND = {
 @pytest.mark.parametrize("version", ["6.2.0", "7.0.15", "8.0.1", "10.1"])
 def test_a_server_that_keeps_everything_has_no_findings(version: str, appendfsync: str | None):
     assert (
-        judge(ServerSettings(**SOUND | {"version": version, "appendfsync": appendfsync})) == []  # type: ignore[arg-type]
+        settings_findings(
+            ServerInfo(**SOUND | {"version": version, "appendfsync": appendfsync})
+        )
+        == []  # type: ignore[arg-type]
     )
 
 
 def test_a_server_that_says_nothing_is_not_accused():
-    assert judge(ServerSettings()) == []
+    assert settings_findings(ServerInfo()) == []
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,7 @@ def test_a_server_that_says_nothing_is_not_accused():
 def test_each_bad_setting_is_named_with_its_fix(
     change: dict[str, object], setting: str, fix: str
 ):
-    [finding] = judge(ServerSettings(node="10.0.0.1:6379", **SOUND | change))  # type: ignore[arg-type]
+    [finding] = settings_findings(ServerInfo(node="10.0.0.1:6379", **SOUND | change))  # type: ignore[arg-type]
 
     assert finding.message.startswith(f"{setting} is ")
     assert fix in finding.fix
@@ -50,12 +54,14 @@ def test_each_bad_setting_is_named_with_its_fix(
 
 
 def test_what_is_never_written_is_not_blamed_for_how_it_is_synced():
-    server = ServerSettings(**SOUND | {"appendonly": False, "appendfsync": "no"})  # type: ignore[arg-type]
+    server = ServerInfo(**SOUND | {"appendonly": False, "appendfsync": "no"})  # type: ignore[arg-type]
 
-    assert [finding.message.split()[0] for finding in judge(server)] == ["appendonly"]
+    assert [finding.message.split()[0] for finding in settings_findings(server)] == [
+        "appendonly"
+    ]
 
 
 def test_a_user_that_may_not_ask_is_told_which_right_is_missing():
-    [finding] = judge(ServerSettings(refused=True))
+    [finding] = settings_findings(ServerInfo(refused=True))
 
     assert "+info" in finding.fix

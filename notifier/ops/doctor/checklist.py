@@ -40,10 +40,8 @@ from notifier.ops.doctor.pages import (
 )
 from notifier.ops.doctor.postgres import NAME as POSTGRES
 from notifier.ops.doctor.postgres import check_postgres
-from notifier.ops.doctor.redis_rights import NAME as RIGHTS
-from notifier.ops.doctor.redis_rights import check_redis_rights
-from notifier.ops.doctor.redis_server import check_redis
-from notifier.ops.doctor.redis_settings import NAME as REDIS
+from notifier.ops.doctor.redis import NAME as REDIS
+from notifier.ops.doctor.redis import RIGHTS, check_redis, check_redis_rights
 from notifier.ops.doctor.routing import (
     CHANNELS,
     ESCALATION,

@@ -1,4 +1,4 @@
-"""Which commands the daemon sends to Redis, and whether this user may."""
+"""The rights that the daemon needs in Redis, and which of them a user lacks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import NoPermissionError, ResponseError
 
 from notifier.broker import keys
-from notifier.broker.client import Client, redis_errors
+from notifier.broker.client import Client
 from notifier.broker.keys import ACCEPTED, action_key
-from notifier.config import RedisSettings
+from notifier.broker.streams import Streams
 from notifier.events.action import REQUESTS
 
 _NOBODY = "never"
@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What the user lacks, as words of ACL SETUSER."""
+    """The rights that the user lacks, as words of ACL SETUSER."""
 
     commands: tuple[str, ...]
     """Such as +xadd."""
@@ -64,24 +64,23 @@ class Rights:
     """Such as ~teams:events."""
 
 
-async def missing_rights(
-    client: Client, settings: RedisSettings, streams: Sequence[str]
-) -> Rights:
+async def missing_rights(streams: Streams, event_streams: Sequence[str]) -> Rights:
     """Try every command that the daemon needs, and every kind of key, without changing anything.
 
-    The server notes what it refuses in its ACL log.
+    The server notes each refusal in its ACL log.
 
     Raises:
         StreamError: Redis is away.
     """
-    async with redis_errors(client, settings.url):
+    client = streams.client
+    async with streams.errors():
         if isinstance(client, RedisCluster):
             await client.initialize()
-        never = keys.Keys(streams[0]).never
+        never = keys.Keys(event_streams[0]).never
         # While the key itself is refused, nothing can be said of a command.
         patterns = [
             word
-            for word, key in _keys(streams, settings.group)
+            for word, key in _keys(event_streams, streams.group)
             if await _refused(client, key, "XLEN", key)
         ]
         if patterns and await _refused(client, never, "XLEN", never):

@@ -1,0 +1,135 @@
+"""Judge Redis: its settings, memory, disk and clock, and the rights of this user."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+from notifier.broker.client import Client
+from notifier.broker.rights import Rights, missing_rights
+from notifier.broker.server import ServerInfo, read_servers
+from notifier.broker.streams import Streams
+from notifier.config import Config, RedisSettings, mask_url
+from notifier.ops.doctor.clocks import clock_findings
+from notifier.telemetry.findings import Finding, fault, ok, warning
+
+NAME = "redis"
+RIGHTS = "redis rights"
+OLDEST_VERSION = (6, 2)
+"""XAUTOCLAIM, XADD NOMKSTREAM and XTRIM MINID came with it."""
+_TIGHT, _NEARLY_FULL = 0.8, 0.95
+
+
+async def check_redis(client: Client, settings: RedisSettings) -> list[Finding]:
+    """Return the findings about the server, or about every master of a cluster; raises StreamError."""
+    servers = await read_servers(Streams(client, settings), ask_config=True, now=time.time)
+    found = [finding for server in servers for finding in settings_findings(server)]
+    found += [finding for server in servers for finding in load_findings(server)]
+    return [_summary(settings, servers), *found]
+
+
+def settings_findings(server: ServerInfo) -> list[Finding]:
+    """Judge the settings of a server, the worst first; one that it does not tell is not judged."""
+    findings = []
+    if server.refused:
+        message = (
+            "INFO is not allowed to this user: nobody can tell whether Redis keeps what waits"
+        )
+        findings.append(_doubt(server, message, "allow it: ACL SETUSER … +info"))
+    number = _number(server.version)
+    if number is not None and number < OLDEST_VERSION:
+        oldest = ".".join(str(part) for part in OLDEST_VERSION)
+        message = f"version is {server.version}: notifier needs {oldest} or newer"
+        findings.append(fault(NAME, message, "upgrade Redis", where=server.node))
+    policy = server.maxmemory_policy
+    if policy is not None and policy != "noeviction":
+        lost = (
+            "the marks that keep a card from coming twice"
+            if policy.startswith("volatile")
+            else "whole streams of waiting notifications"
+        )
+        message = f"maxmemory-policy is {policy}: a full Redis throws away {lost}"
+        findings.append(_doubt(server, message, "set maxmemory-policy noeviction"))
+    if server.appendonly is False:
+        message = "appendonly is no: a restart of Redis loses what it has accepted since its last snapshot"
+        findings.append(_doubt(server, message, "set appendonly yes"))
+    elif server.appendfsync == "no":
+        message = (
+            "appendfsync is no: a machine that loses power loses up to half a minute of events"
+        )
+        findings.append(_doubt(server, message, "set appendfsync everysec or always"))
+    return findings
+
+
+def load_findings(server: ServerInfo) -> list[Finding]:
+    """Judge memory, connections, disk, role and clock of a server."""
+    found: list[Finding] = []
+    where = _on(server.node)
+    if server.used_bytes is not None and server.max_bytes:
+        part = server.used_bytes / server.max_bytes
+        if part >= _TIGHT:
+            what = (
+                f"{part:.0%} of maxmemory is used{where}; when it is full, producers get errors"
+            )
+            fix = "raise maxmemory, and see what waits: notifier top"
+            found.append((fault if part >= _NEARLY_FULL else warning)(NAME, what, fix))
+    if server.clients and server.max_clients and server.clients >= _TIGHT * server.max_clients:
+        what = f"{server.clients} of {server.max_clients} connections are in use{where} (maxclients); when all are, work slows down"
+        found.append(
+            warning(NAME, what, "raise maxclients, or see who holds them: CLIENT LIST")
+        )
+    if server.writes_fail:
+        what = f"it could not write to its disk the last time{where}"
+        found.append(
+            fault(NAME, what, "see the log of Redis; make room, or fix its folder's rights")
+        )
+    if server.role == "slave":
+        what = f"this is a replica, which takes no writes{where}"
+        found.append(fault(NAME, what, "set redis.url to the master, or to the Sentinels"))
+    if server.ahead_seconds is not None:
+        found += clock_findings(NAME, f"Redis{where}", server.ahead_seconds)
+    return found
+
+
+async def check_redis_rights(client: Client, config: Config) -> list[Finding]:
+    """Return the findings about this user's rights; raises StreamError."""
+    return rights_findings(await missing_rights(Streams(client, config.redis), config.streams))
+
+
+def rights_findings(rights: Rights) -> list[Finding]:
+    """Judge the rights that are lacking."""
+    lacking = [*rights.keys, *rights.commands]
+    if not lacking:
+        return [ok(RIGHTS, "this user may do what the daemon does")]
+    what = f"this user lacks {' '.join(lacking)}"
+    fix = f"ACL SETUSER <user> {' '.join(lacking)} (the whole line is in docs/how-to/redis.md)"
+    return [fault(RIGHTS, what, fix)]
+
+
+def _summary(settings: RedisSettings, servers: Sequence[ServerInfo]) -> Finding:
+    versions = sorted({server.version for server in servers if server.version})
+    version = f", version {', '.join(versions)}" if versions else ""
+    nodes = f", {len(servers)} masters" if len(servers) > 1 else ""
+    used = sum(server.used_bytes or 0 for server in servers)
+    limit = sum(server.max_bytes or 0 for server in servers)
+    of = f" of {_mib(limit)}" if limit else ""
+    memory = f", {_mib(used)}{of} used" if used else ""
+    return ok(NAME, f"answers at {mask_url(settings.url)}{version}{nodes}{memory}")
+
+
+def _doubt(server: ServerInfo, message: str, fix: str) -> Finding:
+    return warning(NAME, message, fix, where=server.node)
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1_048_576:.0f} MiB"
+
+
+def _on(node: str) -> str:
+    return f" on {node}" if node else ""
+
+
+def _number(version: str | None) -> tuple[int, int] | None:
+    match = re.match(r"(\d+)\.(\d+)", version or "")
+    return (int(match[1]), int(match[2])) if match else None
