@@ -28,11 +28,11 @@ from notifier.events.times import utc_now
 from notifier.ops.trace import TraceSearch
 from notifier.web.admin.access import AdminAccess
 from notifier.web.admin.app import create_admin_app
-from notifier.web.console.parts import ConsoleDependencies
+from notifier.web.console.pages import ConsoleDependencies
 from notifier.web.console.repository import ConsoleRepository
 from notifier.web.console.routes import add_console
 from notifier.web.http.clients import Clients
-from notifier.web.http.connections import SAFE_HEADERS
+from notifier.web.http.headers import ADMIN_HEADERS
 from notifier.web.http.limits import RequestLimit
 from notifier.web.http.listener import listen
 from notifier.web.public.app import PublicDependencies, create_public_app, public_headers
@@ -79,7 +79,7 @@ async def open_admin_listener(
         ),
     )
     bound = await listen(
-        app, config.admin.bind, "admin.bind", stack, headers=lambda: SAFE_HEADERS
+        app, config.admin.bind, "admin.bind", stack, headers=lambda: ADMIN_HEADERS
     )
     return Loop("admin listener", bound)
 
@@ -120,7 +120,7 @@ async def open_public_listener(
     app = create_public_app(
         PublicDependencies(
             secrets=link_keys,
-            desk=service,
+            actions=service,
             clients=clients,
             limit=limit,
             titles=lambda: channel_titles(dependencies.config),

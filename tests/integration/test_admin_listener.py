@@ -24,7 +24,7 @@ async def test_console_wants_the_token_and_probes_do_not(daemons: Daemons):
         async with session.get(f"{url}/", allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "/console")
         async with session.post(f"{url}/") as answer:
-            assert answer.status == 401
+            assert answer.status == 403
         async with session.get(f"{url}/healthz", headers={"Host": "rebound.example"}) as answer:
             assert answer.status == 421
     assert TOKEN not in daemons.log()

@@ -15,8 +15,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from notifier.web.http import connections
-from notifier.web.http.connections import SAFE_HEADERS, BoundedRunner, bound_connections
+from notifier.web.http import listener
+from notifier.web.http.headers import SAFE_HEADERS
+from notifier.web.http.listener import BoundedRunner, bound_connections
 from tests.support.action_pages import get, links, post
 from tests.support.daemons import Daemons
 from tests.support.waiting import until
@@ -136,7 +137,7 @@ async def answered(_: web.Request) -> web.Response:
 async def test_who_asks_for_nothing_is_cut_off_before_who_asked(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(listener, "_CHECK_SECONDS", 0.05)
     release = asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:

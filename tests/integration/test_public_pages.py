@@ -22,7 +22,7 @@ from notifier.events.notification import event_key
 from notifier.events.signing import action_token
 from notifier.sandbox.servers import start_postgres
 from notifier.store.migrations import migrate_up
-from notifier.web.http.connections import bound_connections
+from notifier.web.http.listener import bound_connections
 from tests.support.action_pages import (
     acknowledged,
     get,
@@ -343,7 +343,7 @@ async def test_forged_expired_and_foreign_requests_change_nothing(daemons: Daemo
         (f"{base}/{expired}", {}, 410, "expired"),
         (f"{base}/{expired}", {"Accept-Language": "ar-SA,en;q=0.5"}, 410, "انتهت صلاحية"),
         (good, {"Sec-Fetch-Site": "cross-site"}, 403, "another site"),
-        (base.removesuffix("/a") + "/readyz", {}, 404, "no such page"),
+        (base.removesuffix("/a") + "/readyz", {}, 404, "not found"),
     ):
         got, html = await post(url, headers, who="Mallory")
         assert (got, words in html) == (status, True), url

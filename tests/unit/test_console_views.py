@@ -14,7 +14,6 @@ from notifier.cards.library import compile_card, load_cards
 from notifier.cards.redact_links import without_links
 from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
-from notifier.dead_letters.listing import Listed
 from notifier.dead_letters.model import Reason
 from notifier.escalation.policy import Matrix
 from notifier.events.digest import digest_of
@@ -28,8 +27,10 @@ from notifier.telemetry.health import (
     Server,
     ServerState,
 )
+from notifier.web.console.critical import critical_views
+from notifier.web.console.dead_letters import dead_letter_view
 from notifier.web.console.labels import REASONS
-from notifier.web.console.overview import health_summary, lane_rows, refresh_asked
+from notifier.web.console.overview import StreamsNow, chosen_refresh, health_summary, lane_rows
 from notifier.web.console.queries import (
     DeadLetterQuery,
     NotificationQuery,
@@ -37,8 +38,6 @@ from notifier.web.console.queries import (
     dead_letter_ref,
 )
 from notifier.web.console.repository import UnacknowledgedEvent
-from notifier.web.console.streams import StreamsNow
-from notifier.web.console.views import critical_views, dead_letter_view
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 CONFIG = load_config(None, {})
@@ -191,31 +190,31 @@ def readiness(**parts: str) -> Readiness:
     return Readiness("a", not parts, {"intake": "ok", **parts}, {}, Server(ServerState.OK), Server(ServerState.OK), SecretsState("off", "configured", "missing"), {})  # fmt: skip
 
 
-def test_wellness_names_what_does_not_work_once():
+def test_health_names_a_failed_component_once():
     faulty = replace(
         readiness(recorder="Postgres is away", escalation="starting"),
         warnings={"recorder": "Postgres is away"},
         redis=Server(ServerState.FAULT, "Redis is away"),
     )
     found = health_summary(faulty)
-    assert dict(found.troubles) == {
+    assert dict(found.failed) == {
         "escalation": "has not worked yet",
         "redis": "Redis is away",
     }
     assert dict(found.warnings) == {"recorder": "Postgres is away"}
-    assert found.working == ("intake",)
+    assert found.healthy == ("intake",)
 
 
 def test_a_dead_letter_with_broken_fields_can_be_shown():
     fields = {"attempts": "many", "history": "{not json", "reason": "new_reason"}
-    view = dead_letter_view(Listed("99999999999999999999-0", "teams:events", fields))
+    view = dead_letter_view("99999999999999999999-0", "teams:events", fields)
     assert (view.attempts, view.history, view.reason) == (0, (), "new_reason")
     fields = {
         "attempts": "3",
         "attempts_before": "4",
         "history": '[{"reason": "rejected", "detail": "400"}, 7]',
     }
-    view = dead_letter_view(Listed("1769854500000-0", "teams:events", fields))
+    view = dead_letter_view("1769854500000-0", "teams:events", fields)
     assert view.attempts == 7
     assert [(each.reason, each.detail) for each in view.history] == [("rejected", "400")]
     assert view.died_at == datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
@@ -257,7 +256,7 @@ def test_critical_event_at_the_end_of_its_chain_or_answered_has_no_next():
         [unacknowledged(steps=steps), unacknowledged(taken_by="Sara")], matrix, NOW
     )
     assert [view.next for view in waiting] == [None]
-    assert waiting[0].told == ("devops", "sre")
+    assert waiting[0].escalated_to == ("devops", "sre")
     assert [view.event.taken_by for view in taken] == ["Sara"]
     disabled = replace(matrix, enabled=False)
     [view], _ = critical_views([unacknowledged()], disabled, NOW)
@@ -315,4 +314,4 @@ def test_every_reason_has_words():
     ("asked", "seconds"), [("10", 10), ("1", None), ("", None), ("-5", None)]
 )
 def test_only_offered_refreshes_are_done(asked: str, seconds: int | None):
-    assert refresh_asked(asked) == seconds
+    assert chosen_refresh(asked) == seconds

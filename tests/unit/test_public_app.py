@@ -16,9 +16,9 @@ from notifier.escalation.acknowledge import ActionService
 from notifier.escalation.action_repository import NotificationFacts
 from notifier.events.notification import event_key
 from notifier.events.signing import action_token, event_mark
+from notifier.web.http import forms
 from notifier.web.http.clients import Clients
 from notifier.web.http.limits import RequestLimit
-from notifier.web.public import app as public
 from notifier.web.public.app import PublicDependencies, create_public_app
 from tests.support.action_memory import FACTS, ID, NOW, Memory
 
@@ -61,11 +61,12 @@ async def client(memory: Memory, limit: RequestLimit) -> AsyncIterator[TestClien
         lambda: KEYS, ActionService(memory, memory), lambda: Clients([], ""), limit, lambda: TITLES, lambda: ZoneInfo("Asia/Riyadh"), lambda: True,
         lambda: NOW,
     )  # fmt: skip
-    async with TestClient(TestServer(create_public_app(parts))) as started:
+    own = {"Sec-Fetch-Site": "same-origin"}
+    async with TestClient(TestServer(create_public_app(parts)), headers=own) as started:
         yield started
 
 
-async def test_looking_at_a_page_is_limited_by_link(
+async def test_looking_at_a_page_is_limit_key_link(
     client: TestClient[Any, Any], limit: RequestLimit
 ):
     limit.use(3)
@@ -189,7 +190,7 @@ async def test_after_an_escalation_the_event_can_be_acknowledged_once_from_any_c
 async def test_a_form_that_trickles_in_is_given_up(
     client: TestClient[Any, Any], memory: Memory, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(public, "_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(forms, "_FORM_SECONDS", 0.2)
 
     async def forever() -> AsyncIterator[bytes]:
         yield b"who=Sara"

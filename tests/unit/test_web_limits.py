@@ -10,7 +10,8 @@ from multidict import CIMultiDict
 
 from notifier.events.action import MAX_NOTE, clean_line, clean_note
 from notifier.telemetry.logs import LineLimit
-from notifier.web.http.clients import Clients, comes_from_elsewhere
+from notifier.web.http.clients import Clients
+from notifier.web.http.forms import is_forged
 from notifier.web.http.limits import RequestLimit
 
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128")]
@@ -60,16 +61,16 @@ def test_whoever_must_wait_is_known_without_counting():
 def test_limits_count_by_what_one_client_has(address: str, key: str):
     request = make_mocked_request("GET", "/").clone(remote=address)
 
-    assert Clients([], "").limited_by(request) == key
+    assert Clients([], "").limit_key(request) == key
 
 
 OURS, THEIRS = "https://n.example", "https://evil.example"
 
 
 @pytest.mark.parametrize(
-    ("headers", "elsewhere"),
+    ("headers", "forged"),
     [
-        ({}, False),
+        ({}, True),
         ({"Sec-Fetch-Site": "same-origin"}, False),
         ({"Sec-Fetch-Site": "none"}, False),
         ({"Origin": OURS}, False),
@@ -85,16 +86,16 @@ OURS, THEIRS = "https://n.example", "https://evil.example"
         ({"Origin": ""}, True),
     ],
 )
-def test_a_form_of_another_site_is_known_by_either_header(
-    headers: dict[str, str], elsewhere: bool
+def test_a_form_is_ours_by_sec_fetch_site_or_else_by_origin(
+    headers: dict[str, str], forged: bool
 ):
     request = make_mocked_request(
         "POST", "/", headers=CIMultiDict({**headers, "Host": "n.example"})
     )
 
-    assert comes_from_elsewhere(request, ["shown.example"]) is elsewhere
+    assert is_forged(request, ["shown.example"]) is forged
     if headers.get("Origin") == "null":
-        assert not comes_from_elsewhere(request, [], null_is_ours=True)
+        assert not is_forged(request, [], null_is_ours=True)
 
 
 def test_lines_of_a_kind_are_limited_and_counted():

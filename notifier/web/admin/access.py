@@ -1,8 +1,7 @@
-"""Who may open the console: whoever is on this machine, whoever has the token, or whom a proxy vouches for."""
+"""Decide who may open the console: by machine, by token, or by a proxy's word."""
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,15 +12,16 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from pydantic import SecretStr
 
-from notifier.web.admin import login as admin_login
-from notifier.web.http.clients import Clients, comes_from_elsewhere
-from notifier.web.http.connections import SAFE_HEADERS, UNREADABLE
+from notifier.html import own_file, page_templates, source_hash
+from notifier.web.http.clients import Clients
+from notifier.web.http.forms import is_forged, read_form
+from notifier.web.http.headers import ADMIN_HEADERS, page_headers
 from notifier.web.http.limits import RequestLimit
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Open to whoever reaches the listener: they show neither data nor secrets. Everything else is guarded."""
+"""Open to everyone who reaches the listener: they show neither data nor secrets."""
 HOME = "/"
-"""Leads to the console; open like the probes, for a session's cookie is of the console alone."""
+"""Leads to the console; open like the probes, because the session cookie covers the console alone."""
 CONSOLE = "/console"
 LOGIN = f"{CONSOLE}/login"
 LOGOUT = f"{CONSOLE}/logout"
@@ -29,26 +29,20 @@ LOGOUT = f"{CONSOLE}/logout"
 COOKIE = "notifier_console"
 SESSION_SECONDS = 12 * 3600
 _MAX_FORM_BYTES = 4096
-_FORM_SECONDS = 10.0
-_HEADERS = {
-    "Content-Security-Policy": SAFE_HEADERS["Content-Security-Policy"],
-    "Cache-Control": "no-store",
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Server": "notifier",
-}
 _SAFE_METHODS = ("GET", "HEAD")
+_STYLE = own_file("notifier.web.public", "action.css")
+_TEMPLATES = page_templates("notifier.web.admin", "notifier.web.public")
+_PAGE_HEADERS = page_headers(ADMIN_HEADERS, style_src=source_hash(_STYLE))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who asks."""
+    """The operator who asks."""
 
     name: str | None
-    """As a proxy vouches for it; None: it has to be typed."""
+    """As a proxy gives it; None: it has to be typed."""
 
 
 OPERATOR = web.RequestKey("operator", Operator)
@@ -57,13 +51,13 @@ OPERATOR = web.RequestKey("operator", Operator)
 
 @dataclass(frozen=True, slots=True)
 class AdminAccess:
-    """What decides; what a reload can change is asked for each time."""
+    """The rules of access; settings that a reload can change are functions."""
 
     bind: str
     token: Callable[[], SecretStr | None]
     clients: Clients
     proxied: bool
-    """Whether a trusted proxy may name the operator."""
+    """A trusted proxy may name the operator."""
     allowed_hosts: Sequence[str]
     limit: RequestLimit
     """Bounds the guessing of tokens."""
@@ -78,38 +72,30 @@ class AdminAccess:
 
     @property
     def closed(self) -> bool:
-        """Tell whether nobody may open the console: it is open to the network and nothing protects it."""
+        """Tell whether the console is closed: open to the network, with nothing to protect it."""
         return not (self.local or self.proxied or self.token())
 
 
 def guard(access: AdminAccess) -> Middleware:
-    """Return what lets only operators to the console, keeps other sites' pages out, and keeps nothing in caches."""
+    """Return the middleware that lets only operators use the console."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         probe = request.path in PROBES
-        response: web.StreamResponse
-        try:
-            if (access.local or not probe) and not _host_is_ours(request, access.allowed_hosts):
-                # A page elsewhere may lead its own name to this address (DNS rebinding); the Host header gives it away.
-                response = _refused(
-                    421, "unknown host name; if it is right, add it to admin.allowed_hosts"
-                )
-            elif probe or (request.path == HOME and request.method in _SAFE_METHODS):
-                response = await handler(request)
-            else:
-                response = await _console(access, request, handler)
-        except web.HTTPException as exc:
-            add_headers(exc)
-            raise
-        add_headers(response)
-        return response
+        if (access.local or not probe) and not _host_is_ours(request, access.allowed_hosts):
+            # A foreign page may point its own name here (DNS rebinding); the Host header shows it.
+            return _refused(
+                421, "unknown host name; if it is right, add it to admin.allowed_hosts"
+            )
+        if probe or (request.path == HOME and request.method in _SAFE_METHODS):
+            return await handler(request)
+        return await _console(access, request, handler)
 
     return guarded
 
 
 def add_login(app: web.Application, access: AdminAccess) -> None:
-    """Serve the page where the token is typed, and the way out."""
+    """Serve the login page and the logout."""
     pages = _LoginPages(access)
     app.add_routes(
         [
@@ -126,13 +112,15 @@ async def _console(
     if access.closed:
         return _refused(
             403,
-            "admin.bind is open to the network and nothing protects the console: set the secret TEAMS_ADMIN_TOKEN "
-            "(make one with: notifier keys new), or admin.user_header behind a single-sign-on proxy",
+            "the console is closed: admin.bind is open to the network without protection; set the secret "
+            "TEAMS_ADMIN_TOKEN (make one with: notifier keys new), or admin.user_header behind a single-sign-on proxy",
         )
-    if request.method not in _SAFE_METHODS and comes_from_elsewhere(
-        request, access.allowed_hosts
-    ):
-        return _refused(403, "this form was sent by another site's page")
+    if request.method not in _SAFE_METHODS and is_forged(request, access.allowed_hosts):
+        return _refused(
+            403,
+            "this form may come from another site: it has neither Sec-Fetch-Site nor an Origin of this site; "
+            "use a page of the console",
+        )
     if request.path in (LOGIN, LOGOUT):
         return await handler(request)
     operator = _operator(access, request)
@@ -146,16 +134,8 @@ async def _console(
     return await handler(request)
 
 
-def add_headers(response: web.StreamResponse) -> None:
-    """Add what every answer of the listener has."""
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    # One request a connection: nobody holds one open.
-    response.force_close()
-
-
 def _operator(access: AdminAccess, request: web.Request) -> Operator | int | None:
-    """Return who asks, None if that is not known, or after how many seconds the next token may be tried."""
+    """Return the operator, None if not known, or how many seconds to wait for the next try."""
     name = access.clients.user(request)
     if name is not None:
         return Operator(name)
@@ -164,7 +144,7 @@ def _operator(access: AdminAccess, request: web.Request) -> Operator | int | Non
         return Operator(None) if access.local and not access.proxied else None
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        address = access.clients.limited_by(request)
+        address = access.clients.limit_key(request)
         wait = access.limit.must_wait(address)
         if wait:
             return wait
@@ -194,14 +174,14 @@ class _LoginPages:
         return self._page(request, 200)
 
     async def log_in(self, request: web.Request) -> web.Response:
-        wait = self._access.limit.wait_seconds(self._access.clients.limited_by(request))
+        wait = self._access.limit.wait_seconds(self._access.clients.limit_key(request))
         if wait:
             page = self._page(request, 429, "Too many attempts: wait a minute.")
             page.headers["Retry-After"] = str(wait)
             return page
         given, token = await _typed_token(request), self._access.token()
         if token is None or not _same(given, token.get_secret_value()):
-            return self._page(request, 401, "The token is not right.")
+            return self._page(request, 401, "The token is wrong.")
         response = web.Response(status=303, headers={"Location": _way_back(request)})
         response.set_cookie(
             COOKIE,
@@ -209,7 +189,7 @@ class _LoginPages:
             max_age=SESSION_SECONDS,
             path=CONSOLE,
             httponly=True,
-            # Lax: a link to the console from elsewhere arrives logged in; forms from elsewhere are refused anyway.
+            # Lax: a link to the console arrives logged in; forms of other sites are refused anyway.
             samesite="Lax",
             secure=request.headers.get("X-Forwarded-Proto", "") == "https",
         )
@@ -221,22 +201,21 @@ class _LoginPages:
         return response
 
     def _page(self, request: web.Request, status: int, problem: str = "") -> web.Response:
+        text = _TEMPLATES.get_template("login.html").render(
+            style=_STYLE, action=f"{LOGIN}?next={quote(_way_back(request))}", problem=problem
+        )
         return web.Response(
-            text=admin_login.page(f"{LOGIN}?next={quote(_way_back(request))}", problem),
-            status=status,
-            content_type="text/html",
-            headers={"Content-Security-Policy": admin_login.POLICY},
+            text=text, status=status, content_type="text/html", headers=_PAGE_HEADERS
         )
 
 
 async def _typed_token(request: web.Request) -> str:
-    """Return what was typed; empty for what is no form, is too large or too slow."""
+    """Return the typed token; empty if the form is too large, too slow, or not a form."""
     try:
-        async with asyncio.timeout(_FORM_SECONDS):
-            given = (await request.clone(client_max_size=_MAX_FORM_BYTES).post()).get("token")
-    except (*UNREADABLE, TimeoutError, web.HTTPRequestEntityTooLarge):
+        form = await read_form(request, max_bytes=_MAX_FORM_BYTES)
+    except web.HTTPException:
         return ""
-    return given.strip() if isinstance(given, str) else ""
+    return form.get("token", "").strip()
 
 
 def _session(token: SecretStr, expires_at: int) -> str:
@@ -257,13 +236,12 @@ def _same(given: str, right: str) -> bool:
 
 
 def _way_back(request: web.Request) -> str:
-    """Return where to go after logging in: a page of the console, never another site."""
+    """Return where to go after the login: a page of the console, never another site."""
     path = request.query.get("next", "")
     parts = urlsplit(path)
     ours = not parts.scheme and not parts.netloc and _is_console(parts.path)
-    return (
-        path if ours and path.isascii() and path.isprintable() and "\\" not in path else CONSOLE
-    )
+    plain = path.isascii() and path.isprintable() and "\\" not in path
+    return path if ours and plain else CONSOLE
 
 
 def _is_console(path: str) -> bool:

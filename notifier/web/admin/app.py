@@ -1,4 +1,4 @@
-"""The listener for operators and their tools: is the daemon alive, and does it do its work."""
+"""The admin listener: probes and metrics, and the guard before the console."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from aiohttp import web
 
 from notifier.telemetry.health import Readiness
 from notifier.telemetry.metrics import exposition
-from notifier.web.admin.access import AdminAccess, add_headers, add_login, guard
+from notifier.web.admin.access import AdminAccess, add_login, guard
+from notifier.web.http.headers import ADMIN_HEADERS, always_add
 from notifier.web.http.limits import RequestLimit
 
 _METRICS_AT_ONCE = 20
 _METRICS_FASTER = 15.0
-"""Writing metrics takes 14 ms, and whoever reaches the listener may ask: 20 times at once and 5 times a second, then they get the last ones."""
+"""Writing metrics takes 14 ms: 20 times at once and 5 times a second, then the last ones are served."""
 
 
 def create_admin_app(
@@ -25,13 +26,15 @@ def create_admin_app(
     access: AdminAccess,
     clock: Callable[[], float] = time.monotonic,
 ) -> web.Application:
-    """Serve /healthz (alive), /readyz (200 when the process can do its work, else 503, with the state of everything) and /metrics.
+    """Serve /healthz, /readyz and /metrics, and the login of the console.
+
+    /readyz is 200 if the process can do its work, else 503, with the state of every component.
 
     Args:
-        readiness: The state of everything.
+        readiness: Gives the state of every component.
         instance: Name of this process.
-        observe: Brings the gauges up to date; called before metrics are served.
-        access: Who may open what is under /console.
+        observe: Updates the gauges; called before metrics are served.
+        access: Decides who may open pages under /console.
         clock: Gives monotonic seconds.
     """
 
@@ -56,14 +59,8 @@ def create_admin_app(
         )
 
     app = web.Application(middlewares=[guard(access)])
+    app.on_response_prepare.append(always_add(lambda: ADMIN_HEADERS))
     add_login(app, access)
-
-    async def prepared(_: web.Request, response: web.StreamResponse) -> None:
-        # Of answers that come about without the guard too, such as to an Expect that is not known.
-        add_headers(response)
-        response.headers["Server"] = "notifier"
-
-    app.on_response_prepare.append(prepared)
     app.add_routes(
         [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
     )

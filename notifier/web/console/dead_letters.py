@@ -1,11 +1,13 @@
-"""Pages about dead letters: the list, one of them, and the form that asks who and why before anything is done."""
+"""Pages about dead letters: the list, one of them, and the form before an action."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -26,9 +28,7 @@ from notifier.dead_letters.listing import (
 )
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import NotifierError
-from notifier.web.console.forms import FormSeal
-from notifier.web.console.pages import Pages
-from notifier.web.console.parts import Away, ConsoleDependencies, known
+from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from
 from notifier.web.console.queries import (
     DEAD_LETTER_FIELDS,
     DeadLetterQuery,
@@ -37,76 +37,135 @@ from notifier.web.console.queries import (
     dead_letter_ref,
     shown_of,
 )
-from notifier.web.console.views import DeadLetterView, dead_letter_view
 
 PER_PAGE = 50
 AT_ONCE = 200
-"""Dead letters that one form acts on at most."""
+"""The most dead letters that one form acts on."""
+_SHOWN_DETAIL = 400
+_LATEST_MS = 253_402_300_799_000
+"""The end of the year 9999."""
 
 Act = Literal["replay", "discard"]
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How an earlier try of the same notification ended."""
+
+    dead_at: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterView:
+    """A dead letter without its event."""
+
+    ref: DeadLetterRef
+    died_at: datetime
+    reason: str
+    detail: str
+    stage: str
+    channel: str
+    event_type: str
+    priority: str
+    correlation_id: str
+    event_id: str
+    notification_id: str
+    last_status: str
+    source: str
+    signer: str
+    """The producer in the entry's signature, which may be forged."""
+    attempts: int
+    """In all of its lives."""
+    history: tuple[Ending, ...]
+
+
+def dead_letter_view(entry_id: str, stream: str, fields: Mapping[str, str]) -> DeadLetterView:
+    """Return a dead letter for a page, even if its fields are malformed."""
+    ms = min(int(entry_id.partition("-")[0]), _LATEST_MS)
+    texts = (
+        "stage", "channel", "event_type", "priority", "correlation_id", "event_id", "notification_id", "last_status",
+        "source", "signer",
+    )  # fmt: skip
+    return DeadLetterView(
+        ref=DeadLetterRef(entry_id, stream),
+        died_at=datetime.fromtimestamp(ms / 1000, UTC),
+        reason=fields.get("reason", ""),
+        detail=fields.get("detail", "")[:_SHOWN_DETAIL],
+        attempts=_count(fields.get("attempts", "")) + _count(fields.get("attempts_before", "")),
+        history=_history(fields.get("history", "")),
+        **{name: fields.get(name, "") for name in texts},
+    )
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _history(text: str) -> tuple[Ending, ...]:
+    try:
+        endings = json.loads(text or "[]")
+    except ValueError:
+        return ()
+    if not isinstance(endings, list):
+        return ()
+    return tuple(
+        Ending(*(str(each.get(name, "")) for name in ("dead_at", "reason", "detail")))
+        for each in endings
+        if isinstance(each, Mapping)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be done, with what has been entered so far."""
+    """A form before its action, with its entries so far."""
 
     act: Act
     refs: tuple[DeadLetterRef, ...]
     who: str = ""
     why: str = ""
     missing: tuple[str, ...] = ()
-    """Fields that have to be filled in."""
+    """Required fields without a value."""
 
 
 class DeadLetterPages:
     """GET /console/dead-letters and below."""
 
-    def __init__(self, parts: ConsoleDependencies, pages: Pages, seal: FormSeal) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: ConsoleDependencies, pages: Pages) -> None:
+        self._dependencies = dependencies
         self._pages = pages
-        self._seal = seal
 
     async def list(self, request: web.Request) -> web.Response:
         """List dead letters, newest first."""
-        config = self._parts.config()
+        config = self._dependencies.config()
+        found: DeadLetterPage | Unavailable | None = None
+        shown, problem, following = shown_of(request.query, DEAD_LETTER_FIELDS), "", ""
         try:
-            asked = DeadLetterQuery.read(request.query, config.streams)
+            query = DeadLetterQuery.read(request.query, config.streams)
         except QueryError as exc:
-            return self._listed(
-                request, Away("", ""), shown_of(request.query, DEAD_LETTER_FIELDS), str(exc)
-            )
-        found = await known(
-            "Redis",
-            dead_letter_page(
-                self._parts.group,
+            problem = str(exc)
+        else:
+            page = dead_letter_page(
+                self._dependencies.group,
                 config.streams,
-                asked.filter,
-                after=asked.after,
+                query.filter,
+                after=query.after,
                 limit=PER_PAGE,
-            ),
-        )
-        return self._listed(request, found, asked.shown)
-
-    def _listed(
-        self,
-        request: web.Request,
-        found: DeadLetterPage | Away,
-        shown: Mapping[str, str],
-        problem: str = "",
-    ) -> web.Response:
-        config = self._parts.config()
-        following = ""
-        if isinstance(found, DeadLetterPage) and found.next is not None:
-            after = DeadLetterRef(found.next.id, found.next.stream).text
-            following = urlencode({**shown, "after": after})
+            )
+            found = await read_from("Redis", page)
+        views: tuple[DeadLetterView, ...] = ()
+        if isinstance(found, DeadLetterPage):
+            views = tuple(_view(each) for each in found.letters)
+            if found.next is not None:
+                after = DeadLetterRef(found.next.id, found.next.stream).text
+                following = urlencode({**shown, "after": after})
         return self._pages.page(
             request,
-            "letters.html",
+            "dead_letters.html",
             status=422 if problem else 200,
             found=found,
-            letters=()
-            if isinstance(found, Away)
-            else tuple(map(dead_letter_view, found.letters)),
+            dead_letters=views,
             shown=shown,
             problem=problem,
             following=following,
@@ -117,91 +176,74 @@ class DeadLetterPages:
         )
 
     async def show(self, request: web.Request) -> web.Response:
-        """Show one dead letter, patient data masked."""
-        parts, config = self._parts, self._parts.config()
+        """Show one dead letter, with masked patient data."""
         query = request.query
+        text = f"{query.get('id', '')} {query.get('stream', '')}"
         try:
-            ref = dead_letter_ref(
-                f"{query.get('id', '')} {query.get('stream', '')}", config.streams
-            )
-            letter = await known_letter(parts, ref)
-        except (QueryError, NoSuchDeadLetterError):
-            return await self._gone(request)
-        if isinstance(letter, Away):
-            return self._pages.page(
-                request, "away.html", status=503, away=letter, title="Dead letter"
-            )
-        actions = await known(
-            "Postgres", parts.store.letter_actions(letter.stream, letter.id, letter.fields)
+            ref = dead_letter_ref(text, self._dependencies.config().streams)
+        except QueryError:
+            return self._pages.page(request, "dead_letter_gone.html", status=404, actions=())
+        found = await read_from("Redis", self._find(ref))
+        if isinstance(found, Unavailable):
+            return self._pages.unavailable(request, "Dead letter", found)
+        fields = {} if found is None else found.fields
+        actions = await read_from(
+            "Postgres", self._dependencies.store.letter_actions(ref.stream, ref.id, fields)
         )
-        places, obstacle = _places(replayer_of(parts), letter)
-        event = await asyncio.to_thread(without_links, letter.event)
+        if found is None:
+            return self._pages.page(
+                request, "dead_letter_gone.html", status=404, actions=actions
+            )
+        streams, obstacle = _destinations(replayer_of(self._dependencies), found)
         return self._pages.page(
             request,
-            "letter.html",
-            letter=dead_letter_view(Listed(letter.id, letter.stream, letter.fields)),
-            event=event,
+            "dead_letter.html",
+            dead_letter=dead_letter_view(ref.id, ref.stream, found.fields),
+            event=await asyncio.to_thread(without_links, found.event),
             actions=actions,
-            places=places,
+            streams=streams,
             obstacle=obstacle,
         )
 
-    async def _gone(self, request: web.Request) -> web.Response:
-        config, query = self._parts.config(), request.query
-        actions: object = ()
+    async def _find(self, ref: DeadLetterRef) -> DeadLetter | None:
+        group, masking = self._dependencies.group, self._dependencies.masking()
         try:
-            ref = dead_letter_ref(
-                f"{query.get('id', '')} {query.get('stream', '')}", config.streams
-            )
-            actions = await known(
-                "Postgres", self._parts.store.letter_actions(ref.stream, ref.id, {})
-            )
-        except QueryError:
-            pass
-        return self._pages.page(request, "letter_gone.html", status=404, actions=actions)
+            return await show_dead_letter(group, [ref.stream], masking, ref.id)
+        except NoSuchDeadLetterError:
+            return None
 
     async def confirm(self, request: web.Request) -> web.Response:
-        """Ask who and why; nothing is done yet."""
+        """Ask for name and reason; nothing is done yet."""
+        streams = self._dependencies.config().streams
         try:
-            act, everything = _do(request.query.get("do", ""))
+            act, everything = _chosen_action(request.query.get("do", ""))
             if not everything:
-                return await self.ask(request, Draft(act, self._ticked(request.query)))
-            asked = DeadLetterQuery.read(request.query, self._parts.config().streams)
+                return await self.ask(request, Draft(act, _ticked(request.query, streams)))
+            query = DeadLetterQuery.read(request.query, streams)
         except QueryError as exc:
             return self._pages.message(request, "Nothing was done", str(exc), status=422)
-        found = await known("Redis", self._matching(asked.filter))
-        if isinstance(found, Away):
-            return self._pages.page(
-                request, "away.html", status=503, away=found, title="Dead letters"
-            )
+        found = await read_from("Redis", self._matching(query.filter))
+        if isinstance(found, Unavailable):
+            return self._pages.unavailable(request, "Dead letters", found)
         if not found:
             why = "No dead letter matches the filter any more."
             return self._pages.message(request, "Nothing was done", why, status=422)
         return await self.ask(request, Draft(act, tuple(each.ref for each in found)), found)
 
-    def _ticked(self, query: MultiMapping[str]) -> tuple[DeadLetterRef, ...]:
-        streams = self._parts.config().streams
-        refs = [dead_letter_ref(text, streams) for text in query.getall("letter", [])]
-        if not refs:
-            raise QueryError(
-                "Nothing is selected. Go back and tick the dead letters that you mean."
-            )
-        return _oldest_first(refs)[:AT_ONCE]
-
     async def _matching(self, wanted: Filter) -> tuple[DeadLetterView, ...]:
-        """Return the oldest ones that match; pages may be empty before the end."""
+        """Return the oldest matches; pages may be empty before the end."""
         found: list[DeadLetterView] = []
         after = None
         while True:
             page = await dead_letter_page(
-                self._parts.group,
-                self._parts.config().streams,
+                self._dependencies.group,
+                self._dependencies.config().streams,
                 wanted,
                 after=after,
                 newest_first=False,
                 limit=AT_ONCE - len(found),
             )
-            found += map(dead_letter_view, page.letters)
+            found += map(_view, page.letters)
             after = page.next
             if after is None or len(found) >= AT_ONCE:
                 return tuple(found)
@@ -210,30 +252,27 @@ class DeadLetterPages:
         self,
         request: web.Request,
         draft: Draft,
-        found: tuple[DeadLetterView, ...] | None = None,
+        found: tuple[DeadLetterView, ...] = (),
     ) -> web.Response:
-        """Return the form with who and why; `found` are the letters, if they were read already."""
-        browser = self._seal.browser_of(request)
-        letters = await known("Redis", self._look(draft.refs)) if found is None else found
-        response = self._pages.page(
+        """Return the form for name and reason; `found`: the dead letters, if they are read already."""
+        current: tuple[DeadLetterView, ...] | Unavailable
+        current = found or await read_from("Redis", self._current(draft.refs))
+        return self._pages.page(
             request,
             "confirm.html",
             status=422 if draft.missing else 200,
             draft=draft,
-            seal=self._seal.seal(request, browser),
-            groups=letters if isinstance(letters, Away) else _groups(letters),
-            gone=0 if isinstance(letters, Away) else len(draft.refs) - len(letters),
+            groups=current if isinstance(current, Unavailable) else _kinds(current),
+            gone=0 if isinstance(current, Unavailable) else len(draft.refs) - len(current),
             at_once=AT_ONCE,
         )
-        self._seal.keep(request, response, browser)
-        return response
 
-    async def _look(self, refs: Sequence[DeadLetterRef]) -> tuple[DeadLetterView, ...]:
-        """Return those that are still there, without their events."""
+    async def _current(self, refs: Sequence[DeadLetterRef]) -> tuple[DeadLetterView, ...]:
+        """Return those that still exist, without their events."""
         found: list[DeadLetterView] = []
         for ref in refs:
-            glance = await scan_dead_letters(
-                self._parts.group,
+            page = await scan_dead_letters(
+                self._dependencies.group,
                 Keys(ref.stream).dead,
                 ref.id,
                 ref.id,
@@ -242,63 +281,54 @@ class DeadLetterPages:
                 limit=1,
                 looks=1,
             )
-            found += [
-                dead_letter_view(Listed(each, ref.stream, fields))
-                for each, fields in glance.found
-            ]
+            found += [dead_letter_view(each, ref.stream, fields) for each, fields in page.found]
         return tuple(found)
 
 
-async def known_letter(parts: ConsoleDependencies, ref: DeadLetterRef) -> DeadLetter | Away:
-    """Return a dead letter; raises NoSuchDeadLetterError."""
+def replayer_of(dependencies: ConsoleDependencies) -> Replayer:
+    """Return a replayer with the current settings."""
+    return Replayer(
+        dependencies.catalogue(),
+        dependencies.masking(),
+        dependencies.config().intake.max_event_bytes,
+    )
+
+
+def _view(listed: Listed) -> DeadLetterView:
+    return dead_letter_view(listed.id, listed.stream, listed.fields)
+
+
+def _destinations(replayer: Replayer, found: DeadLetter) -> tuple[tuple[str, ...], str]:
+    """Return the streams that a replay adds to, or why it cannot be replayed."""
     try:
-        async with asyncio.timeout(4):
-            return await show_dead_letter(parts.group, [ref.stream], parts.masking(), ref.id)
-    except TimeoutError:
-        return Away("Redis", "Redis did not answer in time.")
-    except NoSuchDeadLetterError:
-        raise
-    except NotifierError as exc:
-        return Away("Redis", str(exc))
-
-
-def replayer_of(parts: ConsoleDependencies) -> Replayer:
-    """Return what turns dead letters back into work, with the settings in force."""
-    return Replayer(parts.catalogue(), parts.masking(), parts.config().intake.max_event_bytes)
-
-
-def _places(replayer: Replayer, letter: DeadLetter) -> tuple[tuple[str, ...], str]:
-    try:
-        targets = replayer.targets(letter.stream, letter.fields, letter.raw)
+        targets = replayer.targets(found.stream, found.fields, found.raw)
     except NotifierError as exc:
         return (), str(exc)
     return tuple(stream for stream, _ in targets), ""
 
 
-def _do(text: str) -> tuple[Act, bool]:
-    match text:
-        case "replay":
-            return "replay", False
-        case "discard":
-            return "discard", False
-        case "replay_all":
-            return "replay", True
-        case "discard_all":
-            return "discard", True
-        case _:
-            raise QueryError("Choose Replay or Discard.")
+def _chosen_action(text: str) -> tuple[Act, bool]:
+    """Return the action, and whether it is meant for all that match."""
+    act, _, everything = text.partition("_")
+    if act not in ("replay", "discard") or everything not in ("", "all"):
+        raise QueryError("Choose Replay or Discard.")
+    return ("replay" if act == "replay" else "discard"), bool(everything)
 
 
-def _oldest_first(refs: Sequence[DeadLetterRef]) -> tuple[DeadLetterRef, ...]:
-    return tuple(sorted(set(refs), key=lambda ref: (*map(int, ref.id.split("-")), ref.stream)))
+def _ticked(query: MultiMapping[str], streams: Sequence[str]) -> tuple[DeadLetterRef, ...]:
+    """Return the selected dead letters, oldest first."""
+    refs = {dead_letter_ref(text, streams) for text in query.getall("letter", [])}
+    if not refs:
+        raise QueryError("Nothing is selected. Go back and select dead letters.")
+    return tuple(sorted(refs, key=lambda ref: ref.age))[:AT_ONCE]
 
 
-def _groups(letters: Sequence[DeadLetterView]) -> list[tuple[DeadLetterView, int]]:
-    """Return one of each kind and how many there are, the most first."""
+def _kinds(found: Sequence[DeadLetterView]) -> list[tuple[DeadLetterView, int]]:
+    """Return one of each kind with its number, the most frequent first."""
     kinds: dict[tuple[str, str, str], DeadLetterView] = {}
     counts: Counter[tuple[str, str, str]] = Counter()
-    for letter in letters:
-        kind = (letter.reason, letter.channel, letter.event_type)
-        kinds.setdefault(kind, letter)
+    for each in found:
+        kind = (each.reason, each.channel, each.event_type)
+        kinds.setdefault(kind, each)
         counts[kind] += 1
     return [(kinds[kind], count) for kind, count in counts.most_common()]

@@ -1,4 +1,4 @@
-"""What the console says about states and reasons, in plain words."""
+"""The words of the console for reasons, states and actions."""
 
 from __future__ import annotations
 
@@ -9,74 +9,74 @@ from notifier.dead_letters.model import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class ReasonWords:
-    """A reason for people: in short, what happened, and what to do."""
+class ReasonLabel:
+    """A reason in short, with its cause and its fix."""
 
     short: str
     happened: str
     fix: str
 
 
-REASONS: Mapping[str, ReasonWords] = {
-    Reason.INVALID_EVENT: ReasonWords(
+REASONS: Mapping[str, ReasonLabel] = {
+    Reason.INVALID_EVENT: ReasonLabel(
         "Not an event",
         "A producer added an entry that is not an event; the detail names the field.",
-        "Tell the producer. A replay reads it again as it is; give a corrected event with: notifier dlq replay ID --edit FILE",
+        "Tell the producer. A replay reads the entry again unchanged; to give a corrected event, run: notifier dlq replay ID --edit FILE",
     ),
-    Reason.UNSIGNED: ReasonWords(
+    Reason.UNSIGNED: ReasonLabel(
         "Not signed",
-        "Events have to be signed here, and no known producer signed this one.",
-        "Find out who published it and add the producer's key, or vouch for it with: notifier dlq replay ID --edit FILE",
+        "Events must be signed here, and no known producer signed this one.",
+        "Find its producer and add the producer's key; if the event is genuine, run: notifier dlq replay ID --edit FILE",
     ),
-    Reason.UNROUTABLE: ReasonWords(
+    Reason.UNROUTABLE: ReasonLabel(
         "No route",
         "No route matches the event type, and the event names no stakeholders.",
         "Add a route to the configuration, reload, then replay.",
     ),
-    Reason.UNKNOWN_CHANNEL: ReasonWords(
+    Reason.UNKNOWN_CHANNEL: ReasonLabel(
         "Unknown channel",
-        "The event names a stakeholder that is no channel.",
+        "The event names a stakeholder that is not a channel.",
         "Add the channel and replay, or tell the producer.",
     ),
-    Reason.NOT_CONFIGURED: ReasonWords(
+    Reason.NOT_CONFIGURED: ReasonLabel(
         "No webhook",
         "The channel has no webhook URL.",
         "Set the channel's webhook, reload, then replay.",
     ),
-    Reason.CARD_ERROR: ReasonWords(
+    Reason.CARD_ERROR: ReasonLabel(
         "Broken card",
         "The card template could not be rendered for this event.",
-        "Mend the card, reload, then replay.",
+        "Fix the card, reload, then replay.",
     ),
-    Reason.CARD_TOO_LARGE: ReasonWords(
+    Reason.CARD_TOO_LARGE: ReasonLabel(
         "Card too large",
-        "The card is larger than Teams takes, even shortened.",
+        "The card is too large for Teams, even shortened.",
         "Make the card smaller, reload, then replay.",
     ),
-    Reason.REJECTED: ReasonWords(
+    Reason.REJECTED: ReasonLabel(
         "Refused by Teams",
-        "The workflow refused the card for good.",
+        "The workflow refused the card permanently.",
         "Check the channel's workflow and its URL, then replay.",
     ),
-    Reason.RETRIES_EXHAUSTED: ReasonWords(
+    Reason.RETRIES_EXHAUSTED: ReasonLabel(
         "Retries used up",
-        "The workflow did not take the card in any of the attempts.",
-        "See whether Teams is back, then replay.",
+        "The workflow did not accept the card in any attempt.",
+        "Check that Teams works again, then replay.",
     ),
-    Reason.POISON: ReasonWords(
+    Reason.POISON: ReasonLabel(
         "Poison",
-        "It was taken over again and again; processes may have died of it.",
-        "Report it. Replay it only once the cause is mended.",
+        "It was claimed again and again; it may have ended the processes that worked on it.",
+        "Report it. Replay it only after the cause is fixed.",
     ),
-    Reason.UNRECORDABLE: ReasonWords(
+    Reason.UNRECORDABLE: ReasonLabel(
         "Not recordable",
-        "The card was dealt with, but Postgres refused the record.",
-        "See the log of Postgres, then replay: only the record is written again, nothing is posted.",
+        "The notification ended, but Postgres refused its record.",
+        "See the log of Postgres, then replay: the record is written again, and nothing is posted.",
     ),
-    Reason.INTERNAL_ERROR: ReasonWords(
+    Reason.INTERNAL_ERROR: ReasonLabel(
         "Internal error",
-        "notifier failed at it in a way that nobody foresaw; the detail says where in its code.",
-        "Report the detail, which holds no data. Replay it once a version with the fix runs; if it was attempted, see first whether the card is in the channel.",
+        "An unforeseen error occurred in notifier; the detail names the place in its code.",
+        "Report the detail, which holds no data. Replay it after an update with the fix; if it was attempted, look for the card in the channel first.",
     ),
 }
 
@@ -95,9 +95,9 @@ VIAS: Mapping[str, str] = {
     "callback": "callback",
     "outgoing_webhook": "message in Teams",
 }
-CAUSES: Mapping[str, str] = {"unanswered": "nobody answered", "by_hand": "by hand"}
+CAUSES: Mapping[str, str] = {"unanswered": "nobody acknowledged it", "by_hand": "by hand"}
 
 
-def reason_words(reason: str) -> ReasonWords:
-    """Return the words of a reason; one that is not known stands for itself."""
-    return REASONS.get(reason) or ReasonWords(reason or "Unknown", "", "")
+def reason_label(reason: str) -> ReasonLabel:
+    """Return the label of a reason; an unknown one is its own label."""
+    return REASONS.get(reason) or ReasonLabel(reason or "Unknown", "", "")

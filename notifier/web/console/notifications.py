@@ -1,17 +1,25 @@
-"""Pages about notifications: the latest ones, one of them, its card as rendered, and the critical ones that nobody answers."""
+"""Pages about notifications: the latest ones, one of them, and its card."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from aiohttp import web
+from pydantic import JsonValue
 
-from notifier.escalation.policy import Matrix
-from notifier.web.console.cardframe import CardFrame
-from notifier.web.console.pages import Pages
-from notifier.web.console.parts import Away, ConsoleDependencies, known
+from notifier.cards.html import script_texts
+from notifier.cards.redact_links import without_links
+from notifier.html import (
+    content_policy,
+    json_data,
+    own_file,
+    own_text,
+    page_templates,
+    source_hash,
+)
+from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from
 from notifier.web.console.queries import (
     NOTIFICATION_FIELDS,
     PERIODS,
@@ -20,42 +28,36 @@ from notifier.web.console.queries import (
     shown_of,
 )
 from notifier.web.console.repository import Recorded
-from notifier.web.console.views import critical_views
+from notifier.web.http.headers import SAFE_HEADERS
 
 PER_PAGE = 50
 
 
 class NotificationPages:
-    """GET /console/notifications and below, and /console/critical."""
+    """GET /console/notifications and below."""
 
-    def __init__(self, parts: ConsoleDependencies, pages: Pages) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: ConsoleDependencies, pages: Pages) -> None:
+        self._dependencies = dependencies
         self._pages = pages
-        self._frame = CardFrame()
+        self._cards = CardPage()
 
     async def list(self, request: web.Request) -> web.Response:
         """List notifications, newest first."""
-        try:
-            asked = NotificationQuery.read(request.query, self._parts.now())
-        except QueryError as exc:
-            shown = shown_of(request.query, NOTIFICATION_FIELDS)
-            return self._listed(request, [], shown, "day", str(exc))
-        found = await known(
-            "Postgres", self._parts.store.notifications(asked.wanted, limit=PER_PAGE + 1)
+        config, shown = (
+            self._dependencies.config(),
+            shown_of(request.query, NOTIFICATION_FIELDS),
         )
-        return self._listed(request, found, asked.shown, asked.period)
-
-    def _listed(
-        self,
-        request: web.Request,
-        found: Sequence[Recorded] | Away,
-        shown: Mapping[str, str],
-        period: str,
-        problem: str = "",
-    ) -> web.Response:
-        config = self._parts.config()
-        following = ""
-        if not isinstance(found, Away) and len(found) > PER_PAGE:
+        found: Sequence[Recorded] | Unavailable = []
+        period, problem, following = "day", "", ""
+        try:
+            query = NotificationQuery.read(request.query, self._dependencies.now())
+        except QueryError as exc:
+            problem = str(exc)
+        else:
+            period = query.period
+            reading = self._dependencies.store.notifications(query.wanted, limit=PER_PAGE + 1)
+            found = await read_from("Postgres", reading)
+        if not isinstance(found, Unavailable) and len(found) > PER_PAGE:
             found = found[:PER_PAGE]
             before = f"{found[-1].sent_at.isoformat()} {found[-1].id}"
             following = urlencode({**shown, "before": before})
@@ -77,52 +79,72 @@ class NotificationPages:
     async def show(self, request: web.Request) -> web.Response:
         """Show one notification."""
         notification_id = _uuid(request.match_info["id"])
-        if notification_id is None:
-            return self._missing(request)
-        found = await known("Postgres", self._parts.store.notification(notification_id))
-        if isinstance(found, Away):
-            return self._pages.page(
-                request, "away.html", status=503, away=found, title="Notification"
-            )
+        found = None
+        if notification_id is not None:
+            reading = self._dependencies.store.notification(notification_id)
+            found = await read_from("Postgres", reading)
+        if isinstance(found, Unavailable):
+            return self._pages.unavailable(request, "Notification", found)
         if found is None:
-            return self._missing(request)
+            return self._pages.message(
+                request,
+                "Notification not found",
+                "It may be waiting for its delivery or its record, it may be pruned, or its id may be cut off. Try Search.",
+                status=404,
+            )
         return self._pages.page(request, "notification.html", whole=found)
 
-    def _missing(self, request: web.Request) -> web.Response:
-        return self._pages.message(
-            request,
-            "There is no such notification",
-            "It may wait to be delivered or recorded, be pruned already, or its id may be cut off. Look for it under Search.",
-            status=404,
-        )
-
     async def card(self, request: web.Request) -> web.Response:
-        """Return the card as rendered, for a frame that can do nothing else."""
+        """Return the card for its frame, which can do nothing else."""
         notification_id = _uuid(request.match_info["id"])
-        found = (
-            None
-            if notification_id is None
-            else await known("Postgres", self._parts.store.card(notification_id))
-        )
-        if isinstance(found, Away):
-            return self._frame.note("The card cannot be read now.", status=503)
+        found = None
+        if notification_id is not None:
+            found = await read_from("Postgres", self._dependencies.store.card(notification_id))
+        if isinstance(found, Unavailable):
+            return self._cards.page(503, text="The card cannot be read now.")
         if found is None:
-            return self._frame.note("The card was not kept.", status=404)
-        return self._frame.render(*found)
+            return self._cards.page(404, text="The card was not kept.")
+        card, lang = found
+        return self._cards.page(200, card=without_links(card), lang=lang)
 
-    async def critical(self, request: web.Request) -> web.Response:
-        """List the critical events that somebody has yet to acknowledge."""
-        config = self._parts.config()
-        found = await known("Postgres", self._parts.store.unacknowledged())
-        waiting, taken = (
-            ([], [])
-            if isinstance(found, Away)
-            else critical_views(
-                found, Matrix.of(config.escalation, config.business_hours), self._parts.now()
-            )
+
+class CardPage:
+    """The page of a card as Teams shows it, which can do nothing: no links, no network."""
+
+    def __init__(self) -> None:
+        scripts = [*map(own_text, script_texts()), own_file(__package__, "card.js")]
+        self._template = page_templates(__package__).get_template("card.html")
+        self._values = {"scripts": scripts, "style": own_file(__package__, "card.css")}
+        self._headers = {
+            **SAFE_HEADERS,
+            "Content-Security-Policy": content_policy(
+                script_src=" ".join(map(source_hash, scripts)),
+                # The renderer sets style attributes.
+                style_src="'unsafe-inline'",
+                img_src="data:",
+                frame_ancestors="'self'",
+                sandbox="allow-scripts",
+            ),
+            "X-Frame-Options": "SAMEORIGIN",
+            "X-Robots-Tag": "noindex, nofollow",
+        }
+
+    def page(
+        self, status: int, *, text: str = "", card: JsonValue = None, lang: str = "en"
+    ) -> web.Response:
+        """Return the page of a card without links, or of a text in its place."""
+        if isinstance(card, dict):
+            # Shown by browsers without scripts; the rendered card replaces it.
+            text = str(card.get("fallbackText") or "The card is rendered with JavaScript.")
+        html = self._template.render(
+            self._values, text=text, lang=lang, source=None if card is None else json_data(card)
         )
-        return self._pages.page(
-            request, "critical.html", found=found, waiting=waiting, taken=taken
+        return web.Response(
+            text=html,
+            content_type="text/html",
+            charset="utf-8",
+            status=status,
+            headers=self._headers,
         )
 
 

@@ -1,4 +1,4 @@
-"""The first page: is it well, what waits where, and what holds a channel back."""
+"""The first page: health of the process, and the backlog and limits of each channel."""
 
 from __future__ import annotations
 
@@ -9,21 +9,35 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from notifier.broker.stats import Backlog
+from notifier.broker.rate_limit import RateLimits
+from notifier.broker.stats import URGENCIES, Backlog, StreamStatsReader
 from notifier.config import Config, RateLimitSettings
 from notifier.telemetry.durations import duration
 from notifier.telemetry.health import ChannelState, Readiness, ServerState
-from notifier.web.console.pages import Pages
-from notifier.web.console.parts import Away, ConsoleDependencies, known
-from notifier.web.console.repository import UnacknowledgedEvent
-from notifier.web.console.streams import StreamsNow, StreamsReader
+from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from
 
 REFRESH_CHOICES = (5, 10, 30)
+_FRESH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsNow:
+    """The backlogs of all event streams, and the limits of the channels."""
+
+    intake: Backlog
+    outcomes: Backlog
+    lanes: Mapping[tuple[str, bool], Backlog]
+    """(channel, urgent) → its backlog."""
+    pauses: Mapping[str, float]
+    """Channel → seconds until it accepts posts again."""
+    spent: Mapping[str, float]
+    """Channel → seconds until its whole burst is free again."""
+    dead: int
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a thing is: one or two words, what they mean, and how serious it is (good, warn, bad)."""
+    """The state of a channel: label, meaning, and tone (good, warn, bad)."""
 
     word: str
     meaning: str
@@ -46,30 +60,31 @@ class LaneRow:
 
 @dataclass(frozen=True, slots=True)
 class HealthSummary:
-    """The parts of this process."""
+    """The components of this process."""
 
-    ready: bool
-    troubles: tuple[tuple[str, str], ...]
-    """Part and what keeps it from its work."""
+    state: str
+    """healthy, degraded or failed."""
+    failed: tuple[tuple[str, str], ...]
+    """Component and why it fails."""
     warnings: tuple[tuple[str, str], ...]
-    working: tuple[str, ...]
+    healthy: tuple[str, ...]
 
 
 def health_summary(readiness: Readiness) -> HealthSummary:
-    """Sort what /readyz says into what does not work, what needs a look, and what works."""
-    parts = readiness.components
-    troubles = {
-        part: "has not worked yet" if state == "starting" else state
-        for part, state in parts.items()
-        if state != "ok" and part not in readiness.warnings
+    """Sort the components of /readyz by their state."""
+    failed = {
+        name: "has not worked yet" if state == "starting" else state
+        for name, state in readiness.components.items()
+        if state != "ok" and name not in readiness.warnings
     }
     if readiness.redis.state is ServerState.FAULT:
-        troubles["redis"] = readiness.redis.detail
+        failed["redis"] = readiness.redis.detail
+    healthy = "degraded" if readiness.warnings else "healthy"
     return HealthSummary(
-        readiness.ready,
-        tuple(sorted(troubles.items())),
+        healthy if readiness.ready else "failed",
+        tuple(sorted(failed.items())),
         tuple(sorted(readiness.warnings.items())),
-        tuple(sorted(part for part, state in parts.items() if state == "ok")),
+        tuple(sorted(name for name, state in readiness.components.items() if state == "ok")),
     )
 
 
@@ -83,20 +98,20 @@ def lane_rows(
     """Return a row for each channel, in the order of the settings.
 
     Args:
-        config: The settings in force.
-        streams: What waits.
-        channels: What this process knows of each channel.
-        sent: Channel → notifications taken in the last minute; None: not known.
+        config: The current settings.
+        streams: The backlogs.
+        channels: The states of the channels in this process.
+        sent: Channel → notifications delivered in the last minute; None: unknown.
     """
+    none = Backlog(0, 0.0)
     rows = []
     for channel, settings in config.channels.items():
         spent = streams.spent.get(channel, 0.0)
         state = _state(
             channels.get(channel, ChannelState("missing")),
             paused=streams.pauses.get(channel, 0.0),
-            crowded=_free(config.rate_limit, spent) == 0,
+            full=_free(config.rate_limit, spent) == 0,
         )
-        none = Backlog(0, 0.0)
         rows.append(
             LaneRow(
                 channel,
@@ -111,7 +126,7 @@ def lane_rows(
     return tuple(rows)
 
 
-def _state(channel: ChannelState, *, paused: float, crowded: bool) -> State:
+def _state(channel: ChannelState, *, paused: float, full: bool) -> State:
     if channel.webhook != "configured":
         which = "still a placeholder" if channel.webhook == "placeholder" else "missing"
         why = f"Its webhook is {which}; its cards become dead letters."
@@ -121,14 +136,13 @@ def _state(channel: ChannelState, *, paused: float, crowded: bool) -> State:
     if channel.breaker == "open":
         return State(
             "Failing",
-            "It failed several times in a row. The breaker is open: one card at a time tries whether it is back.",
+            "It failed several times in a row. The breaker is open: one card at a time tests the channel.",
             "bad",
         )
     if paused > 0:
-        return State(
-            "Paused", f"Teams asked to wait (Retry-After): {duration(paused)} more.", "warn"
-        )
-    if crowded:
+        why = f"Teams asked to wait (Retry-After): {duration(paused)} more."
+        return State("Paused", why, "warn")
+    if full:
         return State("At its limit", "Cards wait their turn under the rate limit.", "warn")
     return State("Ready", "", "good")
 
@@ -150,53 +164,92 @@ def _limit_words(limit: RateLimitSettings, spent_seconds: float) -> tuple[str, s
     )
 
 
-def refresh_asked(text: str) -> int | None:
-    """Return after how many seconds the page is to be loaded again; None: never."""
+def chosen_refresh(text: str) -> int | None:
+    """Return after how many seconds the page loads again; None: never."""
     return int(text) if text in {str(choice) for choice in REFRESH_CHOICES} else None
 
 
 class OverviewPage:
     """GET /console."""
 
-    def __init__(
-        self, parts: ConsoleDependencies, pages: Pages, streams: StreamsReader
-    ) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: ConsoleDependencies, pages: Pages) -> None:
+        self._dependencies = dependencies
         self._pages = pages
-        self._streams = streams
+        self._lock = asyncio.Lock()
+        self._read_at = float("-inf")
+        self._streams: StreamsNow | None = None
 
     async def show(self, request: web.Request) -> web.Response:
-        """Show how everything is."""
-        parts = self._parts
+        """Show the health of the process and its channels."""
+        dependencies = self._dependencies
         readiness, streams, critical, sent = await asyncio.gather(
-            parts.readiness(),
-            known("Redis", self._streams.read()),
-            known("Postgres", parts.store.unacknowledged()),
-            known("Postgres", parts.store.sent_lately()),
+            dependencies.readiness(),
+            read_from("Redis", self._latest_streams()),
+            read_from("Postgres", dependencies.store.unacknowledged()),
+            read_from("Postgres", dependencies.store.sent_lately()),
         )
-        lanes: Sequence[LaneRow] | Away
-        if isinstance(streams, Away):
+        lanes: Sequence[LaneRow] | Unavailable
+        if isinstance(streams, Unavailable):
             lanes = streams
         else:
             lanes = lane_rows(
-                parts.config(),
+                dependencies.config(),
                 streams,
                 channels=readiness.channels,
-                sent=None if isinstance(sent, Away) else sent,
+                sent=None if isinstance(sent, Unavailable) else sent,
             )
-        refresh = refresh_asked(request.query.get("refresh", ""))
+        if not isinstance(critical, Unavailable):
+            critical = [event for event in critical if event.taken_by is None]
         return self._pages.page(
             request,
             "overview.html",
-            refresh=refresh,
+            refresh=chosen_refresh(request.query.get("refresh", "")),
             refresh_choices=REFRESH_CHOICES,
             health=health_summary(readiness),
             streams=streams,
             lanes=lanes,
-            critical=critical if isinstance(critical, Away) else _open(critical),
+            critical=critical,
             delivers=any(each.breaker != "unused" for each in readiness.channels.values()),
         )
 
+    async def _latest_streams(self) -> StreamsNow:
+        """Return the backlogs, read for all viewers at once and at most every two seconds.
 
-def _open(events: Sequence[UnacknowledgedEvent]) -> int:
-    return sum(event.taken_by is None for event in events)
+        Raises:
+            StreamError: Redis is away.
+        """
+        async with self._lock:
+            now = self._dependencies.clock()
+            if self._streams is None or now - self._read_at >= _FRESH_SECONDS:
+                self._streams = None
+                self._streams = await _read_streams(self._dependencies)
+                self._read_at = self._dependencies.clock()
+            return self._streams
+
+
+async def _read_streams(dependencies: ConsoleDependencies) -> StreamsNow:
+    config, group = dependencies.config(), dependencies.group
+    channels, reader = tuple(config.channels), StreamStatsReader(group.client, config.redis)
+    limits = RateLimits(group)
+    found = [await reader.overview(stream, channels) for stream in config.streams]
+    lanes = {
+        (channel, urgency == "urgent"): _sum(
+            [each.lanes[(channel, urgency)].backlog for each in found]
+        )
+        for channel in channels
+        for urgency in URGENCIES
+    }
+    return StreamsNow(
+        _sum([each.events.backlog for each in found]),
+        _sum([each.outcomes.backlog for each in found]),
+        lanes,
+        dict(zip(channels, await limits.pauses(channels), strict=True)),
+        {channel: await limits.spent(channel) for channel in channels},
+        sum(each.dead.length for each in found),
+    )
+
+
+def _sum(backlogs: Sequence[Backlog]) -> Backlog:
+    return Backlog(
+        sum(each.entries for each in backlogs), max(each.oldest_seconds for each in backlogs)
+    )

@@ -1,100 +1,123 @@
-"""Turn a template into an answer: every value is escaped, and the policy lets in nothing but what is ours."""
+"""The pages of the console: their dependencies, templates and headers."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from notifier.broker.consumer import Consumer
 from notifier.cards.redact_links import without_links
+from notifier.config import Config
+from notifier.errors import NotifierError
 from notifier.events.json_out import to_indented_json
+from notifier.events.masking import Masking
+from notifier.events.routing import Catalogue
+from notifier.html import own_file, page_templates, source_hash
+from notifier.ops.trace import TraceSearch
+from notifier.store.patience import within
 from notifier.telemetry.durations import duration
+from notifier.telemetry.health import Readiness
 from notifier.web.admin.access import CONSOLE, OPERATOR
-from notifier.web.console import labels as words
-from notifier.web.console.parts import Away, ConsoleDependencies
+from notifier.web.console import labels
+from notifier.web.console.repository import ConsoleRepository
+from notifier.web.http.headers import ADMIN_HEADERS, page_headers
 
-_FOLDER = Path(__file__).parent
-
-
-def read_static(name: str) -> str:
-    """Return a file of the console's static folder."""
-    return (_FOLDER / "static" / name).read_text(encoding="utf-8")
-
-
-def source_hash(text: str) -> str:
-    """Return how a Content-Security-Policy names this script or style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-_STYLE = read_static("console.css")
-_FRAME_SCRIPT = read_static("frame.js")
-_POLICY = (
-    f"default-src 'none'; style-src {source_hash(_STYLE)}; script-src {source_hash(_FRAME_SCRIPT)}; img-src data:; "
-    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_SERVER_SECONDS = 4.0
+_STYLE = own_file(__package__, "console.css")
+_FRAME_SCRIPT = own_file(__package__, "frame.js")
+_HEADERS = page_headers(
+    ADMIN_HEADERS,
+    style_src=source_hash(_STYLE),
+    script_src=source_hash(_FRAME_SCRIPT),
+    img_src="data:",
+    frame_src="'self'",
 )
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex, nofollow",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleDependencies:
+    """Settings that a reload can change are functions."""
+
+    instance: str
+    readiness: Callable[[], Awaitable[Readiness]]
+    group: Consumer
+    store: ConsoleRepository
+    finder: TraceSearch
+    config: Callable[[], Config]
+    masking: Callable[[], Masking]
+    catalogue: Callable[[], Catalogue]
+    has_login: Callable[[], bool]
+    """Whether operators can log out."""
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Stands for data whose server does not answer."""
+
+    server: str
+    why: str
+
+
+async def read_from(server: str, reading: Awaitable[T]) -> T | Unavailable:
+    """Return the result, or that the server is unavailable; the rest of the page is shown."""
+    try:
+        return await within(_SERVER_SECONDS, reading)
+    except TimeoutError:
+        why = f"{server} did not answer within {_SERVER_SECONDS:g} seconds."
+        return Unavailable(server, why)
+    except NotifierError as exc:
+        return Unavailable(server, str(exc))
 
 
 def operator_of(request: web.Request) -> str | None:
-    """Return the name that a trusted proxy vouches for; None: it has to be typed."""
+    """Return the operator's name from a trusted proxy; None if it has to be typed."""
     operator = request.get(OPERATOR)
     return None if operator is None else operator.name
 
 
 class Pages:
-    """Draws the pages."""
+    """Renders the templates of the console."""
 
-    def __init__(self, parts: ConsoleDependencies) -> None:
-        self._parts = parts
-        self._templates = Environment(
-            loader=FileSystemLoader(_FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.tests["away"] = lambda value: isinstance(value, Away)
+    def __init__(self, dependencies: ConsoleDependencies) -> None:
+        self._dependencies = dependencies
+        self._templates = page_templates(__package__)
+        self._templates.tests["unavailable"] = lambda value: isinstance(value, Unavailable)
         self._templates.filters |= {
             "duration": duration,
             "moment": _moment,
             "pretty": to_indented_json,
-            "reason": words.reason_words,
+            "reason": labels.reason_label,
             "unlinked": without_links,
         }
         self._templates.globals |= {
-            "style": Markup(_STYLE),  # noqa: S704 # nosec B704 - our own file
-            "frame_script": Markup(_FRAME_SCRIPT),  # noqa: S704 # nosec B704 - our own file
+            "style": _STYLE,
+            "frame_script": _FRAME_SCRIPT,
             "root": CONSOLE,
-            "words": words,
+            "labels": labels,
         }
 
     def page(
         self, request: web.Request, template: str, *, status: int = 200, **values: object
     ) -> web.Response:
-        """Return a page; what it is about stands in `values`."""
-        now = self._parts.now()
-        titles = {
-            name: channel.title for name, channel in self._parts.config().channels.items()
-        }
+        """Return a page; `values` are the names in its template."""
+        now = self._dependencies.now()
+        channels = self._dependencies.config().channels
+        titles = {name: channel.title for name, channel in channels.items()}
         html = self._templates.get_template(template).render(
             values,
-            instance=self._parts.instance,
+            instance=self._dependencies.instance,
             operator=operator_of(request),
-            has_login=self._parts.has_login(),
+            has_login=self._dependencies.has_login(),
             here=request.path,
             title_of=lambda channel: titles.get(channel, channel),
             since=lambda moment: duration((now - moment).total_seconds()),
@@ -111,8 +134,14 @@ class Pages:
     def message(
         self, request: web.Request, title: str, text: str, *, status: int
     ) -> web.Response:
-        """Return a page that says one thing and what to do."""
+        """Return a page with one message and what to do."""
         return self.page(request, "message.html", status=status, title=title, text=text)
+
+    def unavailable(
+        self, request: web.Request, title: str, problem: Unavailable
+    ) -> web.Response:
+        """Return the page of something whose server does not answer."""
+        return self.page(request, "unavailable.html", status=503, title=title, problem=problem)
 
 
 def _moment(moment: datetime) -> Markup:

@@ -1,4 +1,4 @@
-"""What an address of the console asks for: filters and where a page begins; bad values are named, not guessed."""
+"""Read filters and page positions from addresses of the console."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PERIODS: Mapping[str, tuple[str, timedelta | None]] = {
 
 
 class QueryError(ValueError):
-    """A value in the address cannot be used; the text names the field and the fix."""
+    """A value in the address is invalid; the text names the field and the fix."""
 
 
 def _text(query: Mapping[str, str], name: str) -> str | None:
@@ -57,15 +57,21 @@ def _time(query: Mapping[str, str], name: str, label: str) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRef:
-    """Which dead letter."""
+    """The id and stream of a dead letter."""
 
     id: str
     stream: str
 
     @property
     def text(self) -> str:
-        """Write it as a form does."""
+        """Return it as forms hold it."""
         return f"{self.id} {self.stream}"
+
+    @property
+    def age(self) -> tuple[int, int, str]:
+        """Return the key that sorts the oldest first."""
+        ms, _, number = self.id.partition("-")
+        return int(ms), int(number), self.stream
 
     @property
     def address(self) -> str:
@@ -74,10 +80,10 @@ class DeadLetterRef:
 
 
 def dead_letter_ref(text: str, streams: Iterable[str]) -> DeadLetterRef:
-    """Read what `LetterRef.text` wrote; raises AskedError."""
+    """Read `DeadLetterRef.text`; raises QueryError."""
     entry_id, _, stream = text.partition(" ")
     if not _ENTRY_ID.fullmatch(entry_id) or stream not in streams:
-        raise QueryError("Dead letter: there is none with this address.")
+        raise QueryError("Dead letter: this address is unknown; go back to the list.")
     return DeadLetterRef(entry_id, stream)
 
 
@@ -88,11 +94,11 @@ class DeadLetterQuery:
     filter: Filter
     after: Place | None
     shown: Mapping[str, str]
-    """The filter's fields as they are shown and linked."""
+    """The filled fields, as shown and linked."""
 
     @classmethod
     def read(cls, query: Mapping[str, str], streams: Iterable[str]) -> DeadLetterQuery:
-        """Read a query; raises AskedError."""
+        """Read a query; raises QueryError."""
         since, until = _time(query, "since", "From"), _time(query, "until", "Until")
         if since is not None and until is not None and since >= until:
             raise QueryError("Until: give a time after From.")
@@ -115,7 +121,7 @@ NOTIFICATION_FIELDS = ("channel", "type", "priority", "status", "period")
 
 
 def shown_of(query: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Return the fields that are filled in."""
+    """Return the filled fields."""
     return {name: value for name in names if (value := _text(query, name)) is not None}
 
 
@@ -129,7 +135,7 @@ class NotificationQuery:
 
     @classmethod
     def read(cls, query: Mapping[str, str], now: datetime) -> NotificationQuery:
-        """Read a query; raises AskedError."""
+        """Read a query; raises QueryError."""
         period = _choice(query, "period", "Time", PERIODS) or "day"
         span = PERIODS[period][1]
         wanted = Wanted(
@@ -151,6 +157,4 @@ def _before(text: str) -> tuple[datetime, str] | None:
         # Our own addresses always say the time zone.
         return datetime.fromisoformat(at).astimezone(UTC), str(uuid.UUID(row_id))
     except (ValueError, OverflowError):
-        raise QueryError(
-            "Page: there is none with this address; begin at the first one."
-        ) from None
+        raise QueryError("Page: this address is unknown; begin at the first page.") from None

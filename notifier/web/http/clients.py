@@ -1,10 +1,9 @@
-"""Who is at the other end of a request: address and name, behind trusted proxies or not."""
+"""The client of a request: its address and name, behind trusted proxies or not."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -14,14 +13,17 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Clients:
-    """Believes headers only from trusted proxies."""
+    """Knows clients by address and name; believes headers only from trusted proxies."""
 
     def __init__(self, trusted_proxies: Sequence[Network], user_header: str) -> None:
         self._proxies = tuple(trusted_proxies)
         self._user_header = user_header
 
     def address(self, request: web.Request) -> str:
-        """Return the client's address: from the right of X-Forwarded-For the first that is no trusted proxy."""
+        """Return the client's address.
+
+        Behind proxies it is the last one in X-Forwarded-For that is not a trusted proxy.
+        """
         address = request.remote or ""
         if not self._trusted(address):
             return address
@@ -35,8 +37,11 @@ class Clients:
                 break
         return address[:64]
 
-    def limited_by(self, request: web.Request) -> str:
-        """Return what limits count by: the address, of IPv6 the /64, for whoever has one address there has them all."""
+    def limit_key(self, request: web.Request) -> str:
+        """Return the key for limits: the address, or the /64 of an IPv6 address.
+
+        Whoever has one address of a /64 has all of them.
+        """
         text = self.address(request)
         try:
             address = ipaddress.ip_address(text.partition("%")[0])
@@ -49,11 +54,11 @@ class Clients:
         return str(ipaddress.ip_network((address, 64), strict=False))
 
     def user(self, request: web.Request) -> str | None:
-        """Return the name that the single-sign-on proxy vouches for; None: it has to be typed."""
+        """Return the name from the single-sign-on proxy; None if it has to be typed."""
         if not self._user_header or not self._trusted(request.remote or ""):
             return None
         names = request.headers.getall(self._user_header, [])
-        # Two names mean that the proxy adds its header beside the client's own instead of replacing it.
+        # Two names: the proxy adds its header to the client's instead of replacing it.
         return clean_line(names[0], MAX_WHO) or None if len(names) == 1 else None
 
     def _trusted(self, text: str) -> bool:
@@ -67,29 +72,7 @@ class Clients:
 
 
 def _without_port(text: str) -> str:
-    """Some proxies write the client's port too, which is another one each time."""
+    """Remove the client's port, which some proxies add and which changes each time."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text
-
-
-def comes_from_elsewhere(
-    request: web.Request, hosts: Collection[str], *, null_is_ours: bool = False
-) -> bool:
-    """Tell whether a browser says that another site's page sent a form.
-
-    Args:
-        request: The form; both of its headers count.
-        hosts: Our names beside the one that was asked.
-        null_is_ours: The page of the form gives no referrer, so that browsers send null as its Origin.
-    """
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        return True
-    origin = request.headers.get("Origin")
-    if origin is None or (origin == "null" and null_is_ours):
-        return False
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return True
-    return parts.netloc.lower() != request.host.lower() and parts.hostname not in hosts

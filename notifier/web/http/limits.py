@@ -1,4 +1,4 @@
-"""How often a client may post: a token bucket per key, in bounded memory."""
+"""Limit how often a client may ask: a token bucket per key, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ _PERIOD_SECONDS = 60.0
 
 
 class RequestLimit:
-    """Allows `per_minute` posts per key, all of them at once after a quiet minute; `clock` gives monotonic seconds."""
+    """Allows `per_minute` requests per key, all at once after a quiet minute.
+
+    `clock` gives monotonic seconds.
+    """
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
         self._each = _PERIOD_SECONDS / per_minute
@@ -19,11 +22,11 @@ class RequestLimit:
         self._due: OrderedDict[str, float] = OrderedDict()
 
     def use(self, per_minute: int) -> None:
-        """Go on with another number; what was counted counts on."""
+        """Allow another number from now on; earlier requests still count."""
         self._each = _PERIOD_SECONDS / per_minute
 
     def wait_seconds(self, key: str, *, weight: float = 1.0) -> int:
-        """Count one post, or a part of one, and return 0, or return after how many seconds the next one is welcome."""
+        """Count a request and return 0, or return for how many seconds to wait."""
         wait = self.must_wait(key, weight=weight)
         if wait:
             return wait
@@ -34,7 +37,7 @@ class RequestLimit:
         return 0
 
     def must_wait(self, key: str, *, weight: float = 1.0) -> int:
-        """Return after how many seconds the next post is welcome, without counting one."""
+        """Return for how many seconds to wait before the next request, without counting one."""
         now = self._clock()
         due = max(now, self._due.get(key, 0.0)) + self._each * weight
         excess = due - now - _PERIOD_SECONDS

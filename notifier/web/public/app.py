@@ -1,15 +1,13 @@
-"""The public listener: action pages behind signed links, and the callback; nothing else."""
+"""The public listener: action pages behind signed links, and nothing else."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
 from notifier.errors import TokenError, UnreachableError
 from notifier.escalation.acknowledge import (
@@ -27,54 +25,43 @@ from notifier.events.signing import (
     verify_event_mark,
 )
 from notifier.telemetry.logs import log_unforeseen
-from notifier.web.http.clients import Clients, comes_from_elsewhere
-from notifier.web.http.connections import UNREADABLE
+from notifier.web.http.clients import Clients
+from notifier.web.http.forms import is_forged, read_form
+from notifier.web.http.headers import always_add, page_headers
 from notifier.web.http.limits import RequestLimit
 from notifier.web.public.pages import (
     STYLE_HASH,
     Form,
     View,
+    acted_before_page,
     action_page,
-    done_page,
     message_page,
-    taken_page,
+    recorded_page,
 )
 from notifier.web.public.words import preferred_language
 
 MAX_BODY_BYTES = 16_384
-_BODY_SECONDS = 10.0
 _LOOK_WEIGHT = 0.1
-"""What looking at a page counts beside sending its form: Postgres is asked for both."""
+"""A look at a page counts this much beside a form: both ask Postgres."""
+_MESSAGES = {408: "large", 413: "large", 429: "many", 403: "foreign", 410: "expired"}
+"""The message of a page by status; of others `missing`."""
 
-HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex, nofollow",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Server": "notifier",
-}
+_HEADERS = page_headers(style_src=STYLE_HASH)
 
 
 def public_headers(*, https: bool) -> dict[str, str]:
     """Return the headers of every answer."""
     more = {"Strict-Transport-Security": "max-age=31536000"} if https else {}
-    return {**HEADERS, **more}
+    return {**_HEADERS, **more}
 
 
 @dataclass(frozen=True, slots=True)
 class PublicDependencies:
-    """What the pages work with; what a setting says is asked for each time, for it may change."""
+    """Settings that a reload can change are functions."""
 
     secrets: Callable[[], Sequence[str]]
     """The keys that may have signed a link."""
-    desk: ActionService
+    actions: ActionService
     clients: Callable[[], Clients]
     limit: RequestLimit
     titles: Callable[[], Mapping[str, str]]
@@ -82,187 +69,131 @@ class PublicDependencies:
     https: Callable[[], bool]
     now: Callable[[], datetime]
     hosts: Callable[[], Collection[str]] = tuple
-    """Names by which browsers know the pages, beside the one that they ask."""
+    """Host names of the pages in browsers, beside the one in the request."""
 
 
-class _TooSlowError(Exception):
-    """The form did not arrive in time."""
-
-
-def create_public_app(parts: PublicDependencies) -> web.Application:
-    """Serve /a/{token}: GET shows and changes nothing (link scanners follow links), POST acts, once."""
-    pages = _ActionPages(parts)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_guarded(parts)])
-
-    async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-        # Of answers that come about without the middleware too, such as to an Expect that is not known.
-        response.headers.update(public_headers(https=parts.https()))
-        response.force_close()
-
-    app.on_response_prepare.append(add_headers)
+def create_public_app(dependencies: PublicDependencies) -> web.Application:
+    """Serve /a/{token}: GET changes nothing (link scanners follow links), POST acts once."""
+    pages = _ActionPages(dependencies)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_messages])
+    app.on_response_prepare.append(
+        always_add(lambda: public_headers(https=dependencies.https()))
+    )
     app.add_routes([web.get("/a/{token}", pages.show), web.post("/a/{token}", pages.act)])
     return app
 
 
-def _guarded(parts: PublicDependencies) -> Middleware:
-    @web.middleware
-    async def guarded(
-        request: web.Request,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-    ) -> web.StreamResponse:
-        lang = preferred_language(request.headers.get("Accept-Language", ""))
-        response: web.StreamResponse
-        try:
-            response = await handler(request)
-        except web.HTTPRequestEntityTooLarge:
-            response = _page(message_page("large", lang), 413)
-        except _TooSlowError:
-            response = _page(message_page("large", lang), 408)
-        except web.HTTPException as exc:
-            response = _page(message_page("missing", lang), exc.status)
-            if "Allow" in exc.headers:
-                response.headers["Allow"] = exc.headers["Allow"]
-        except UnreachableError:
-            response = _page(message_page("away", lang), 503)
-        except Exception as exc:
-            log_unforeseen("page_failed", exc)
-            response = _page(message_page("failed", lang), 500)
-        # One request a connection: nobody holds one open.
-        response.force_close()
+@web.middleware
+async def _messages(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer every failure with a page in the reader's language."""
+    try:
+        return await handler(request)
+    except web.HTTPException as exc:
+        response = _message(request, _MESSAGES.get(exc.status, "missing"), exc.status)
+        for name in {"Allow", "Retry-After"} & exc.headers.keys():
+            response.headers[name] = exc.headers[name]
         return response
-
-    return guarded
+    except UnreachableError:
+        return _message(request, "away", 503)
+    except Exception as exc:
+        log_unforeseen("page_failed", exc)
+        return _message(request, "failed", 500)
 
 
 class _ActionPages:
-    def __init__(self, parts: PublicDependencies) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: PublicDependencies) -> None:
+        self._dependencies = dependencies
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the notification and the form."""
         claim = self._claim(request)
         if isinstance(claim, web.Response):
             return claim
-        wait = self._parts.limit.wait_seconds(f"look {_link(request)}", weight=_LOOK_WEIGHT)
-        if wait:
-            return _many(request, wait)
-        situation = await self._parts.desk.situation(claim.notification_id, claim.event_key)
-        view = self._view(request, situation)
+        self._limit(f"look {_link(request)}", weight=_LOOK_WEIGHT)
+        situation, view = await self._situation(request, claim)
         first = situation.first
         if first is None and claim.action == ESCALATE:
             first = situation.escalated_before
         if first is not None:
-            return _page(
-                taken_page(first, claim.notification_id, situation.facts, view, tried=False)
-            )
+            return _page(acted_before_page(view, first, tried=False))
         if claim.action in WORK and situation.facts is None:
             return _page(message_page("not_now", view.lang), 503)
-        form = Form(self._parts.clients().user(request))
-        return _page(
-            action_page(
-                claim.action,
-                claim.notification_id,
-                situation.facts,
-                form,
-                view,
-                escalated=situation.escalated,
-            )
-        )
+        form = Form(self._dependencies.clients().user(request))
+        return _page(action_page(view, claim.action, form, escalated=situation.escalated))
 
     async def act(self, request: web.Request) -> web.Response:
         """Do the action once."""
-        lang = preferred_language(request.headers.get("Accept-Language", ""))
-        wait = self._wait(request)
-        if wait:
-            return _many(request, wait)
+        clients = self._dependencies.clients()
+        self._limit(f"address {clients.limit_key(request)}")
+        self._limit(f"link {_link(request)}")
         claim = self._claim(request)
         if isinstance(claim, web.Response):
             return claim
-        user = self._parts.clients().user(request)
-        # Without Sec-Fetch-Site anybody's page may be the null: enough for a name that is typed, not for one that is vouched for.
+        user = clients.user(request)
+        # Without Sec-Fetch-Site, null may be any site's page: enough for a typed name only.
         null_is_ours = user is None or "Sec-Fetch-Site" in request.headers
-        if comes_from_elsewhere(request, self._parts.hosts(), null_is_ours=null_is_ours):
-            return _page(message_page("foreign", lang), 403)
-        form = await _read_form(request)
+        if is_forged(request, self._dependencies.hosts(), null_is_ours=null_is_ours):
+            raise web.HTTPForbidden
+        form = await read_form(request)
         who = user or clean_line(form.get("who", ""), MAX_WHO)
         note = clean_note(form.get("note", ""))
-        situation = await self._parts.desk.situation(claim.notification_id, claim.event_key)
-        view = self._view(request, situation)
+        situation, view = await self._situation(request, claim)
         if not who and situation.first is None:
             entered = Form(user, note, name_missing=True)
-            html = action_page(
-                claim.action,
-                claim.notification_id,
-                situation.facts,
-                entered,
-                view,
-                escalated=situation.escalated,
-            )
-            return _page(html, 422)
+            page = action_page(view, claim.action, entered, escalated=situation.escalated)
+            return _page(page, 422)
         via = Via.SIGN_ON if user else Via.PAGE
-        action = Action(claim.notification_id, claim.action, who, note, via, self._parts.now())
-        return await self._acted(action, situation, view)
-
-    async def _acted(self, action: Action, situation: Situation, view: View) -> web.Response:
-        facts = situation.facts
-        match await self._parts.desk.act(action, situation):
+        now = self._dependencies.now()
+        action = Action(claim.notification_id, claim.action, who, note, via, now)
+        match await self._dependencies.actions.act(action, situation):
             case Accepted(first):
-                return _page(done_page(first, action.notification_id, facts, view))
+                return _page(recorded_page(view, first))
             case AlreadyActed(first):
-                html = taken_page(first, action.notification_id, facts, view, tried=True)
-                return _page(html, 409)
+                return _page(acted_before_page(view, first, tried=True), 409)
             case NotNow():
                 return _page(message_page("not_now", view.lang), 503)
 
     def _claim(self, request: web.Request) -> ActionClaim | web.Response:
-        lang = preferred_language(request.headers.get("Accept-Language", ""))
-        secrets, token = self._parts.secrets(), request.match_info["token"]
+        secrets, token = self._dependencies.secrets(), request.match_info["token"]
+        now = int(self._dependencies.now().timestamp())
         try:
-            claim = verify_action_token(secrets, token, now=int(self._parts.now().timestamp()))
+            claim = verify_action_token(secrets, token, now=now)
             mark = request.query.get(EVENT_PARAMETER)
             if mark is None:
                 return claim
             return replace(claim, event_key=verify_event_mark(secrets, token, mark))
         except TokenError as exc:
             message, status = ("expired", 410) if exc.expired else ("invalid", 404)
-            return _page(message_page(message, lang), status)
+            return _message(request, message, status)
 
-    def _wait(self, request: web.Request) -> int:
-        limit = self._parts.limit
-        address = self._parts.clients().limited_by(request)
-        return limit.wait_seconds(f"address {address}") or limit.wait_seconds(
-            f"link {_link(request)}"
+    def _limit(self, key: str, *, weight: float = 1.0) -> None:
+        wait = self._dependencies.limit.wait_seconds(key, weight=weight)
+        if wait:
+            raise web.HTTPTooManyRequests(headers={"Retry-After": str(wait)})
+
+    async def _situation(
+        self, request: web.Request, claim: ActionClaim
+    ) -> tuple[Situation, View]:
+        parts = self._dependencies
+        found = await parts.actions.situation(claim.notification_id, claim.event_key)
+        lang = found.facts.lang if found.facts else _language(request)
+        return found, View(
+            lang, parts.zone(), parts.titles(), claim.notification_id, found.facts
         )
-
-    def _view(self, request: web.Request, situation: Situation) -> View:
-        if situation.facts is not None:
-            lang = situation.facts.lang
-        else:
-            lang = preferred_language(request.headers.get("Accept-Language", ""))
-        return View(lang, self._parts.zone(), self._parts.titles())
-
-
-async def _read_form(request: web.Request) -> dict[str, str]:
-    """Return the text fields of a form; raises _TooSlowError, or HTTPRequestEntityTooLarge."""
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            posted = await request.post()
-    except TimeoutError:
-        raise _TooSlowError from None
-    except UNREADABLE:
-        return {}  # not a form: nothing was entered
-    return {name: value for name, value in posted.items() if isinstance(value, str)}
 
 
 def _link(request: web.Request) -> str:
     return request.match_info["token"][:120]
 
 
-def _many(request: web.Request, wait: int) -> web.Response:
-    lang = preferred_language(request.headers.get("Accept-Language", ""))
-    page = _page(message_page("many", lang), 429)
-    page.headers["Retry-After"] = str(wait)
-    return page
+def _language(request: web.Request) -> str:
+    return preferred_language(request.headers.get("Accept-Language", ""))
+
+
+def _message(request: web.Request, message: str, status: int) -> web.Response:
+    return _page(message_page(message, _language(request)), status)
 
 
 def _page(html: str, status: int = 200) -> web.Response:

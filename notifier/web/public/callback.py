@@ -1,4 +1,4 @@
-"""The callback: what Power Automate and Teams outgoing webhooks may say, signed and once."""
+"""The callback: signed requests of Power Automate and Teams outgoing webhooks, each done once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from notifier.errors import UnreachableError
 from notifier.escalation.acknowledge import Accepted, ActionService, NotNow
 from notifier.events.action import MAX_NOTE, MAX_WHO, Action, Via, clean_line, clean_note
 from notifier.web.http.clients import Clients
-from notifier.web.http.connections import UNREADABLE
+from notifier.web.http.forms import UNREADABLE
 from notifier.web.http.limits import RequestLimit
 
 WINDOW_SECONDS = 300
@@ -48,7 +48,7 @@ _COMMAND = re.compile(
     r"\s*([a-z_]{1,20})\s+([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\s+(.*))?\s*",
     re.IGNORECASE | re.DOTALL,
 )
-_HELP = "Write: ack <notification id> <note>. Also: escalate, retry, discard, poll. The id stands on the card."
+_HELP = "Write: ack <notification id> <note>. Also: escalate, retry, discard, poll. The id is on the card."
 
 
 class CallbackRequest(BaseModel):
@@ -71,7 +71,7 @@ class _Sender(BaseModel):
 
 
 class OutgoingMessage(BaseModel):
-    """What a Teams outgoing webhook sends; its other members do not matter here."""
+    """The message of a Teams outgoing webhook, as far as it matters here."""
 
     type: Literal["message"]
     id: str = ""
@@ -81,35 +81,35 @@ class OutgoingMessage(BaseModel):
 
 
 class CallbackMemory(Protocol):
-    """What the callback needs of Redis; both raise StreamError when it is away."""
+    """The callbacks that were done, in Redis; both methods raise StreamError if it is away."""
 
     async def callback_seen(self, digest: str) -> bool:
-        """Tell whether a callback, by the digest of its body, was done before."""
+        """Tell whether a callback was done before, by the digest of its body."""
 
     async def remember_callback(self, digest: str) -> None:
-        """Note that a callback was done, for longer than its timestamp is valid."""
+        """Remember that a callback was done, for longer than its timestamp is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackDependencies:
-    """What the callback works with."""
+    """Settings that a reload can change are functions."""
 
     keys: Callable[[], Sequence[bytes]]
-    """The keys that may sign, as they are now: the security tokens of the outgoing webhooks, decoded."""
-    desk: ActionService
+    """The keys that may sign: the security tokens of the outgoing webhooks, decoded."""
+    actions: ActionService
     seen: CallbackMemory
     clients: Callable[[], Clients]
     limit: RequestLimit
     now: Callable[[], datetime]
 
 
-def add_callback(app: web.Application, parts: CallbackDependencies) -> None:
-    """Serve POST /callback; while there is no key there is no such page."""
-    app.add_routes([web.post("/callback", _Callback(parts).take)])
+def add_callback(app: web.Application, dependencies: CallbackDependencies) -> None:
+    """Serve POST /callback; without a key the page does not exist."""
+    app.add_routes([web.post("/callback", _Callback(dependencies).handle)])
 
 
 def signed(keys: Sequence[bytes], body: bytes, authorization: str, signature_hex: str) -> bool:
-    """Tell whether one of the keys signed these bytes; takes the same time whichever did or did not.
+    """Tell whether one of the keys signed these bytes, in constant time.
 
     Args:
         keys: The decoded security tokens.
@@ -132,23 +132,23 @@ def _given(authorization: str, signature_hex: str) -> bytes:
 
 
 class _Callback:
-    def __init__(self, parts: CallbackDependencies) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: CallbackDependencies) -> None:
+        self._dependencies = dependencies
 
-    async def take(self, request: web.Request) -> web.Response:
-        """Verify, then act; whoever cannot sign learns nothing."""
-        if not self._parts.keys():
+    async def handle(self, request: web.Request) -> web.Response:
+        """Verify, then act; an answer without a good signature says nothing."""
+        if not self._dependencies.keys():
             raise web.HTTPNotFound
         try:
-            return await self._taken(request)
+            return await self._verified(request)
         except web.HTTPRequestEntityTooLarge:
             return _problem(413, "the body is too large")
         except UnreachableError:
             return _problem(503, "Redis does not answer; nothing was done, try again")
 
-    async def _taken(self, request: web.Request) -> web.Response:
-        wait = self._parts.limit.wait_seconds(
-            f"callback {self._parts.clients().limited_by(request)}"
+    async def _verified(self, request: web.Request) -> web.Response:
+        wait = self._dependencies.limit.wait_seconds(
+            f"callback {self._dependencies.clients().limit_key(request)}"
         )
         if wait:
             answer = _problem(429, "too many requests; wait and try again")
@@ -160,17 +160,17 @@ class _Callback:
         except TimeoutError:
             return _problem(408, "the body took too long")
         except UNREADABLE:
-            return _problem(400, "the body did not arrive as it was announced")
+            return _problem(400, "the body did not arrive as announced")
         headers = request.headers
         if not signed(
-            self._parts.keys(),
+            self._dependencies.keys(),
             body,
             headers.get("Authorization", ""),
             headers.get("X-HMAC-Signature", ""),
         ):
             return _problem(
                 401,
-                "the signature does not fit the body; sign the exact bytes with the base64-decoded token",
+                "the signature does not match the body; sign the exact bytes with the base64-decoded token",
             )
         try:
             members = json.loads(body)
@@ -190,7 +190,7 @@ class _Callback:
                 401,
                 f"timestamp: differs by more than {WINDOW_SECONDS} s from now; set the clock",
             )
-        if await self._parts.seen.callback_seen(_digest(body)):
+        if await self._dependencies.seen.callback_seen(_digest(body)):
             return _problem(409, "this request was seen before; nothing was done again")
         action = self._action(
             str(asked.notification_id), asked.action, asked.who, asked.note, Via.CALLBACK
@@ -199,7 +199,7 @@ class _Callback:
             return _problem(422, "who: must be a name")
         status, answer = await self._acted(action)
         if status != 503:
-            await self._parts.seen.remember_callback(_digest(body))
+            await self._dependencies.seen.remember_callback(_digest(body))
         return web.json_response(answer, status=status)
 
     async def _message(self, body: bytes, members: dict[str, object]) -> web.Response:
@@ -209,7 +209,7 @@ class _Callback:
             return _problem(422, _faults(exc))
         if not self._fresh(message.timestamp):
             return _problem(401, "timestamp: is too old")
-        if await self._parts.seen.callback_seen(_digest(body)):
+        if await self._dependencies.seen.callback_seen(_digest(body)):
             return _problem(409, "this message was seen before; nothing was done again")
         command = _COMMAND.fullmatch(_plain(message.text))
         word = _WORDS.get(command[1].lower()) if command else None
@@ -222,7 +222,7 @@ class _Callback:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 status, answer = await self._acted(action)
-                await self._parts.seen.remember_callback(_digest(body))
+                await self._dependencies.seen.remember_callback(_digest(body))
         except (TimeoutError, UnreachableError):
             return _say(
                 "The service did not answer in time. Open the link on the card to see whether it was recorded."
@@ -236,15 +236,17 @@ class _Callback:
 
     def _action(self, notification_id: str, word: str, who: str, note: str, via: Via) -> Action:
         name = clean_line(who, MAX_WHO)
-        return Action(notification_id, word, name, clean_note(note), via, self._parts.now())
+        return Action(
+            notification_id, word, name, clean_note(note), via, self._dependencies.now()
+        )
 
     async def _acted(self, action: Action) -> tuple[int, dict[str, str]]:
-        situation = await self._parts.desk.situation(action.notification_id)
+        situation = await self._dependencies.actions.situation(action.notification_id)
         if situation.facts is None and not situation.facts_away and situation.first is None:
             return 404, {
                 "error": "There is no such notification, or it is not recorded yet. Check the id, or try again in a minute."
             }
-        result = await self._parts.desk.act(action, situation)
+        result = await self._dependencies.actions.act(action, situation)
         if isinstance(result, NotNow):
             return 503, {"error": "Not possible right now. Try again in a minute."}
         recorded = isinstance(result, Accepted)
@@ -259,7 +261,7 @@ class _Callback:
 
     def _fresh(self, timestamp: datetime) -> bool:
         try:
-            difference = self._parts.now() - timestamp.astimezone(UTC)
+            difference = self._dependencies.now() - timestamp.astimezone(UTC)
         except OverflowError:
             return False
         return abs(difference.total_seconds()) <= WINDOW_SECONDS

@@ -7,29 +7,29 @@ from collections.abc import Mapping
 ENGLISH: Mapping[str, str] = {
     "acknowledge": "Acknowledge", "escalate": "Escalate", "retry_task": "Retry the task",
     "discard_task": "Discard the task", "poll_nphies": "Ask NPHIES again",
-    "about_acknowledge": "You take this notification on. It will not be escalated.",
-    "about_escalate": "The next team in line is told at once. You no longer need to acknowledge it.",
+    "about_acknowledge": "You acknowledge this notification. It will not be escalated.",
+    "about_escalate": "The next team in line gets a notification at once. You no longer need to acknowledge this one.",
     "about_retry_task": "The claims workers are asked to run this task again.",
     "about_discard_task": "The claims workers are asked to give this task up. It will not run again.",
     "about_poll_nphies": "The claims workers are asked to poll NPHIES for this claim.",
     "who": "Your name", "who_hint": "Kept with this notification, so that others know whom to ask.",
     "signed_in": "Signed in as", "note": "Note", "optional": "optional",
-    "note_hint": "Please no names or numbers of patients.",
+    "note_hint": "Do not write names or numbers of patients.",
     "error": "Error", "problem": "There is a problem", "need_who": "Enter your name",
     "details": "Details", "event_type": "Event", "priority": "Priority", "channel": "Channel",
     "correlation_id": "Correlation id", "sent_at": "Sent", "notification": "Notification",
-    "no_facts": "Details cannot be shown at the moment; they are on the card. You can act all the same.",
+    "no_facts": "Details cannot be shown at the moment; they are on the card. You can still act.",
     "by": "By", "at": "At", "action": "Action",
-    "done": "Recorded", "done_acknowledge": "You have taken this notification.",
-    "done_escalate": "The next team in line is being told.",
+    "done": "Recorded", "done_acknowledge": "You have acknowledged this notification.",
+    "done_escalate": "The next team in line gets a notification.",
     "done_retry_task": "Your request to retry the task is with the claims workers.",
     "done_discard_task": "Your request to discard the task is with the claims workers.",
     "done_poll_nphies": "Your request to ask NPHIES again is with the claims workers.",
     "close": "You can close this page.",
-    "taken": "Already taken", "taken_text": "Somebody was first. Nothing was changed now.",
-    "taken_shown": "Somebody has taken this notification. There is nothing left to do.",
+    "acknowledged": "Already acknowledged", "another_was_first": "Another person was first. Nothing was changed.",
+    "acknowledged_shown": "Another person has acknowledged this notification. There is nothing left to do.",
     "in": "In channel",
-    "escalated": "Already escalated", "escalated_shown": "To take it on, open Acknowledge on the card.",
+    "escalated": "Already escalated", "escalated_shown": "To acknowledge it, open Acknowledge on the card.",
     "escalated_to": "Escalated by {who} to {to}. Nobody has acknowledged it yet.",
     "escalated_on": "Escalated by {who}. Nobody has acknowledged it yet.",
     "not_now": "Not possible right now",
@@ -46,14 +46,14 @@ ENGLISH: Mapping[str, str] = {
     "large": "The form was too large or too slow",
     "large_text": "Nothing was changed. Open the link again and write a shorter note.",
     "failed": "Something went wrong", "failed_text": "It may or may not have been recorded. Open the link again to see.",
-    "missing": "There is no such page", "missing_text": "Open the link from the card in Teams.",
+    "missing": "Page not found", "missing_text": "Open the link from the card in Teams.",
     "CRITICAL": "Critical", "HIGH": "High", "MEDIUM": "Medium", "LOW": "Low", "INFO": "For information",
 }  # fmt: skip
 
 ARABIC: Mapping[str, str] = {
     "acknowledge": "إقرار بالاستلام", "escalate": "تصعيد", "retry_task": "إعادة تشغيل المهمة",
     "discard_task": "إلغاء المهمة", "poll_nphies": "الاستعلام من نفيس مجددًا",
-    "about_acknowledge": "أنت تتولى هذا الإشعار، ولن يُصعَّد.",
+    "about_acknowledge": "تُقرّ باستلام هذا الإشعار، ولن يُصعَّد.",
     "about_escalate": "يُبلَّغ الفريق التالي فورًا، ولا يلزمك الإقرار بالاستلام بعد ذلك.",
     "about_retry_task": "يُطلب من خدمة المطالبات تشغيل هذه المهمة مرة أخرى.",
     "about_discard_task": "يُطلب من خدمة المطالبات التخلي عن هذه المهمة، ولن تُشغَّل مرة أخرى.",
@@ -66,16 +66,16 @@ ARABIC: Mapping[str, str] = {
     "correlation_id": "رقم الارتباط", "sent_at": "وقت الإرسال", "notification": "رقم الإشعار",
     "no_facts": "لا يمكن عرض التفاصيل حاليًا، وهي موجودة في البطاقة. يمكنك المتابعة رغم ذلك.",
     "by": "بواسطة", "at": "في", "action": "الإجراء",
-    "done": "تم التسجيل", "done_acknowledge": "لقد توليت هذا الإشعار.",
+    "done": "تم التسجيل", "done_acknowledge": "لقد أقررت باستلام هذا الإشعار.",
     "done_escalate": "يجري إبلاغ الفريق التالي.",
     "done_retry_task": "وصل طلب إعادة تشغيل المهمة إلى خدمة المطالبات.",
     "done_discard_task": "وصل طلب إلغاء المهمة إلى خدمة المطالبات.",
     "done_poll_nphies": "وصل طلب الاستعلام من نفيس إلى خدمة المطالبات.",
     "close": "يمكنك إغلاق هذه الصفحة.",
-    "taken": "سبق توليه", "taken_text": "سبقك شخص آخر، ولم يتغير شيء الآن.",
-    "taken_shown": "تولى أحدهم هذا الإشعار، ولم يبق ما يلزم عمله.",
+    "acknowledged": "سبق الإقرار باستلامه", "another_was_first": "سبقك شخص آخر، ولم يتغير شيء الآن.",
+    "acknowledged_shown": "أقرّ شخص آخر باستلام هذا الإشعار، ولم يبق ما يلزم عمله.",
     "in": "في القناة",
-    "escalated": "سبق تصعيده", "escalated_shown": "لتتولاه افتح «إقرار بالاستلام» من البطاقة.",
+    "escalated": "سبق تصعيده", "escalated_shown": "للإقرار باستلامه افتح «إقرار بالاستلام» من البطاقة.",
     "escalated_to": "صعّده {who} إلى {to}، ولم يُقرّ أحد باستلامه بعد.",
     "escalated_on": "صعّده {who}، ولم يُقرّ أحد باستلامه بعد.",
     "not_now": "غير ممكن حاليًا",
@@ -98,12 +98,12 @@ ARABIC: Mapping[str, str] = {
 
 
 def words_of(lang: str) -> Mapping[str, str]:
-    """Return the words of a language; English for one that is not known."""
+    """Return the words of a language; English for an unknown one."""
     return ARABIC if lang == "ar" else ENGLISH
 
 
 def preferred_language(accept_language: str) -> str:
-    """Return `ar` or `en`, whichever comes first in an Accept-Language header; quality values are not weighed."""
+    """Return `ar` or `en`, the first in an Accept-Language header; quality values do not count."""
     for part in accept_language[:500].lower().split(","):
         lang = part.split(";")[0].strip().split("-")[0]
         if lang in ("ar", "en"):
