@@ -18,10 +18,11 @@ from notifier.cli.formats import JsonOption, wants_json
 from notifier.cli.options import ConfigOption, settings
 from notifier.cli.report_table import print_tables
 from notifier.cli.times import METAVAR, period
-from notifier.ops.report import Figures, Period, success_metrics
+from notifier.ops.report.figures import Figures, Period
 from notifier.ops.report.page import report_page
 from notifier.ops.report.record import report_record
 from notifier.ops.report.repository import read_figures
+from notifier.ops.report.success import success_metrics
 
 _LONGEST = timedelta(days=5 * 366)
 

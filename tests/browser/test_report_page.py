@@ -10,7 +10,14 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
-from notifier.ops.report import Acknowledged, Count, Figures, Latency, Slot, Unacknowledged
+from notifier.ops.report.figures import (
+    Acknowledged,
+    Count,
+    Figures,
+    Latency,
+    Slot,
+    Unacknowledged,
+)
 from notifier.ops.report.page import report_page
 from tests.support.browser import MARKS
 from tests.support.report_figures import PERIOD, figures

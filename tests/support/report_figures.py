@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from notifier.ops.report import Count, Figures, Period, Slot, Unacknowledged
+from notifier.ops.report.figures import Count, Figures, Period, Slot, Unacknowledged
 
 END = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 

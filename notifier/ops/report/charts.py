@@ -1,84 +1,102 @@
-"""Charts as inline SVG: drawings stretch with the page, words around them are HTML and stay readable; a table beside each says the same."""
+"""The geometry of the report's charts; the template draws them as inline SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
+from zoneinfo import ZoneInfo
+
+from notifier.ops.report import success
+from notifier.ops.report.figures import Figures, Slot, seconds, step_label
 
 HEIGHT = 100.0
-_GAP = 0.18
+_LEAST_VISIBLE = 2.0
+"""One dead letter among thousands must be visible."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """One step along a chart's time axis."""
+class Bar:
+    """One step of time, from nought up to `height`."""
 
-    label: str
-    value: float | None
-    """None: there is nothing to draw."""
-    part: float = 0.0
-    """The share of `value` that is drawn as failed, in the same unit."""
-    told: str = ""
-    """What a pointer is told."""
+    place: int
+    height: float
+    failed: float
+    """The upper part, in another colour."""
+    text: str
+    """Shown at the pointer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
-    """The vertical axis: nought at the bottom."""
+class Chart:
+    """One chart; the table beside it has the same figures."""
 
-    most: float
-    words: str
-    """`most` as people read it."""
-    target: float | None = None
-    target_words: str = ""
+    title: str
+    kind: str
+    """columns, or levels without gaps."""
+    steps: int
+    bars: tuple[Bar, ...]
+    """Steps without a value are left out."""
+    most: str
+    """The end of the axis."""
+    times: tuple[str, ...]
+    """Labels of the first, middle and last step."""
+    target: str = ""
+    target_height: float | None = None
+    """None: the target is above the axis."""
 
 
-def columns(title: str, marks: Sequence[Mark], axis: Axis) -> str:
-    """Draw one column per mark, its failed part on top in another colour."""
-    drawn = []
-    for place, mark in enumerate(marks):
-        if not mark.value:
-            continue
-        height = _height(mark.value, axis)
-        failed = min(height, _least_visible(_height(mark.part, axis), mark.part))
-        x, width = place + _GAP / 2, 1 - _GAP
-        drawn.append(
-            f"<g><title>{escape(mark.told)}</title>"
-            f'<rect class="good" x="{x:.3f}" y="{HEIGHT - height:.3f}" width="{width:.3f}" height="{height - failed:.3f}"/>'
-            + (
-                f'<rect class="bad" x="{x:.3f}" y="{HEIGHT - failed:.3f}" width="{width:.3f}" height="{failed:.3f}"/>'
-                if failed
-                else ""
-            )
-            + "</g>"
+def charts_of(figures: Figures) -> tuple[Chart, ...]:
+    """Return the charts of a report: ended notifications, latency, acknowledgement times."""
+    slots, step = figures.trend, figures.period.slot
+    zone = ZoneInfo(figures.period.time_zone)
+    labels = [step_label(slot.start, step, zone) for slot in slots]
+    most = round_up([slot.total for slot in slots])
+    ended = tuple(
+        Bar(
+            place,
+            _height(slot.total, most),
+            _failed_height(slot, most),
+            f"{label}: {slot.delivered:,} delivered, {slot.dead_lettered:,} dead letters",
         )
-    return _figure(title, marks, axis, "".join(drawn))
-
-
-def steps(title: str, marks: Sequence[Mark], axis: Axis) -> str:
-    """Draw one level per mark, and nothing where there is no value."""
-    drawn = "".join(
-        f'<g><title>{escape(mark.told)}</title><rect class="level" x="{place:.3f}" y="{HEIGHT - _height(mark.value, axis):.3f}" width="1" '
-        f'height="{_height(mark.value, axis):.3f}"/><path class="line" d="M{place} {HEIGHT - _height(mark.value, axis):.3f}h1"/></g>'
-        for place, mark in enumerate(marks)
-        if mark.value is not None
+        for place, (slot, label) in enumerate(zip(slots, labels, strict=True))
+        if slot.total
     )
-    return _figure(title, marks, axis, drawn)
-
-
-def bar(share: float, *, bad: bool = False) -> str:
-    """Draw a share of 1 as a bar, for a cell beside the number that it shows."""
-    width = max(0.0, min(1.0, share)) * 100
-    kind = "bad" if bad else "good"
+    times = _ends(labels)
     return (
-        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
-        f'<rect class="ground" width="100" height="10"/><rect class="{kind}" width="{width:.2f}" height="10"/></svg>'
+        Chart(f"Notifications per {step}", "columns", len(slots), ended, f"{most:,.0f}", times),
+        _levels(
+            f"P95 webhook latency per {step}", labels, [slot.latency_p95_seconds for slot in slots],
+            success.LATENCY_P95_SECONDS, "target: below 2 s", round_up,
+        ),
+        _levels(
+            f"Average acknowledgement of critical per {step}", labels,
+            [slot.critical_acknowledgement_seconds for slot in slots],
+            success.ACKNOWLEDGEMENT_SECONDS, "target: below 5 min", _round_up_minutes,
+        ),
+    )  # fmt: skip
+
+
+def _levels(
+    title: str,
+    labels: Sequence[str],
+    values: Sequence[float | None],
+    target: float,
+    target_text: str,
+    axis: Callable[[Sequence[float]], float],
+) -> Chart:
+    most = axis([*(value for value in values if value is not None), target])
+    bars = tuple(
+        Bar(place, _height(value, most), 0.0, f"{label}: {seconds(value)}")
+        for place, (label, value) in enumerate(zip(labels, values, strict=True))
+        if value is not None
     )
+    return Chart(
+        title, "levels", len(labels), bars, seconds(most), _ends(labels), target_text, _height(target, most)
+    )  # fmt: skip
 
 
-def nice_most(values: Sequence[float]) -> float:
-    """Return a round number that no value exceeds, 1 for no values: 1, 2, 2.5 or 5 times a power of ten."""
+def round_up(values: Sequence[float]) -> float:
+    """Return a round number above all values: 1, 2, 2.5 or 5 times a power of ten."""
     highest = max(values, default=0.0)
     if highest <= 0:
         return 1.0
@@ -88,28 +106,22 @@ def nice_most(values: Sequence[float]) -> float:
     return next(power * step for step in (1, 2, 2.5, 5, 10) if power * step >= highest)
 
 
-def _figure(title: str, marks: Sequence[Mark], axis: Axis, drawn: str) -> str:
-    target = ""
-    if axis.target is not None and axis.target <= axis.most:
-        y = HEIGHT - _height(axis.target, axis)
-        target = f'<path class="target" d="M0 {y:.3f}H{len(marks)}"/>'
-    middle = marks[len(marks) // 2].label if len(marks) > 2 else ""
-    ends = [marks[0].label, middle, marks[-1].label] if len(marks) > 1 else [marks[0].label]
-    words = f'<p class="key"><span class="dash"></span>{escape(axis.target_words)}</p>' if target else ""  # fmt: skip
-    return (
-        f'<figure><figcaption>{escape(title)}</figcaption><div class="plot">'
-        f'<div class="scale" aria-hidden="true"><span>{escape(axis.words)}</span><span>0</span></div>'
-        f'<svg viewBox="0 0 {len(marks)} {HEIGHT:g}" preserveAspectRatio="none" role="img" aria-label="{escape(title)}; the table of the trend has its figures">'
-        f'<path class="grid" d="M0 0H{len(marks)}M0 {HEIGHT / 2:g}H{len(marks)}M0 {HEIGHT:g}H{len(marks)}"/>{drawn}{target}</svg>'
-        f'<div class="times" aria-hidden="true">{"".join(f"<span>{escape(end)}</span>" for end in ends if end)}</div>'
-        f"</div>{words}</figure>"
-    )
+def _round_up_minutes(values: Sequence[float]) -> float:
+    return 60 * round_up([value / 60 for value in values])
 
 
-def _height(value: float | None, axis: Axis) -> float:
-    return min(HEIGHT, HEIGHT * (value or 0.0) / axis.most)
+def _ends(labels: Sequence[str]) -> tuple[str, ...]:
+    if len(labels) < 3:
+        return tuple(labels)
+    return labels[0], labels[len(labels) // 2], labels[-1]
 
 
-def _least_visible(height: float, value: float) -> float:
-    """Return at least some height for what is not nought: one dead letter among thousands is to be seen."""
-    return max(2.0, height) if value else 0.0
+def _height(value: float, most: float) -> float:
+    return min(HEIGHT, HEIGHT * value / most)
+
+
+def _failed_height(slot: Slot, most: float) -> float:
+    if not slot.dead_lettered:
+        return 0.0
+    failed = max(_LEAST_VISIBLE, _height(slot.dead_lettered, most))
+    return min(failed, _height(slot.total, most))

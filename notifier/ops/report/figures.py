@@ -1,12 +1,15 @@
-"""What the audit trail says of a period; counts only, so that nothing of a patient can be in it."""
+"""The figures of a report: counts only, so that no patient data can be in it."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-TAKEN_WITHIN_SECONDS = (60, 300, 900, 1800, 3600, 14_400)
+from notifier.telemetry.durations import duration
+
+WITHIN_SECONDS = (60, 300, 900, 1800, 3600, 14_400)
 """Bounds of the distribution of acknowledgement times."""
 
 _HOURLY_UP_TO = timedelta(hours=48)
@@ -20,18 +23,18 @@ class Period:
     since: datetime
     until: datetime
     time_zone: str
-    """Whose days the trend shows."""
+    """The days of the trend are those of this time zone."""
 
     @property
     def slot(self) -> str:
-        """Return how long one step of the trend is: "hour" for up to two days, "day" for up to a quarter, else "week"."""
+        """Return one step of the trend: "hour" up to two days, "day" up to a quarter, else "week"."""
         length = self.until - self.since
         if length <= _HOURLY_UP_TO:
             return "hour"
         return "day" if length <= _DAILY_UP_TO else "week"
 
     def starts(self) -> list[datetime]:
-        """Return when each step begins, as Postgres truncates times in the time zone; weeks begin on Monday."""
+        """Return the start of each step, as Postgres truncates times; weeks begin on Monday."""
         zone = ZoneInfo(self.time_zone)
         first = self.since.astimezone(zone).replace(minute=0, second=0, microsecond=0)
         if self.slot == "hour":
@@ -49,47 +52,48 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How notifications of one kind ended."""
+    """The endings of one kind of notification."""
 
     name: str
     total: int
     delivered: int
     retried: int
-    """Those that took more than one post."""
+    """Those with more than one post."""
 
     @property
     def dead_lettered(self) -> int:
-        """Return how many could not be delivered."""
+        """Return the number of dead letters."""
         return self.total - self.delivered
 
     @property
     def delivery_rate(self) -> float | None:
-        """Return the share that was delivered, from 0 to 1; None when none ended."""
+        """Return the delivered share, from 0 to 1; None if none ended."""
         return self.delivered / self.total if self.total else None
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long posts took, in seconds."""
+    """The durations of posts."""
 
     name: str
     posts: int
-    p50: float
-    p95: float
-    p99: float
+    p50_seconds: float
+    p95_seconds: float
+    p99_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """How soon notifications of one priority were taken, in seconds."""
+    """The acknowledgement times of one priority."""
 
     priority: str
     taken: int
-    average: float
-    median: float
-    p90: float
+    """The number of acknowledged notifications."""
+    average_seconds: float
+    median_seconds: float
+    p90_seconds: float
     within: tuple[int, ...]
-    """How many of `taken` within each of TAKEN_WITHIN_SECONDS."""
+    """The number within each of WITHIN_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +103,19 @@ class Slot:
     start: datetime
     total: int = 0
     delivered: int = 0
-    latency_p95: float | None = None
-    critical_average: float | None = None
-    """Average acknowledgement time of CRITICAL ones that ended in this step; None when none was taken."""
+    latency_p95_seconds: float | None = None
+    critical_acknowledgement_seconds: float | None = None
+    """The average of CRITICAL notifications that ended in this step; None if none was acknowledged."""
+
+    @property
+    def dead_lettered(self) -> int:
+        """Return the number of dead letters."""
+        return self.total - self.delivered
 
 
 @dataclass(frozen=True, slots=True)
 class Unacknowledged:
-    """CRITICAL notifications that nobody has taken, when the report was made."""
+    """CRITICAL notifications without acknowledgement, when the report was made."""
 
     count: int
     oldest_seconds: float | None
@@ -114,13 +123,13 @@ class Unacknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything that a report shows."""
+    """All figures of a report."""
 
     period: Period
     made_at: datetime
     all: Count
     by_event_type: tuple[Count, ...]
-    """Those with a route of their own, the most frequent first, and "(others)" for the rest."""
+    """Types with a route of their own, the most frequent first, and "(others)" for the rest."""
     by_channel: tuple[Count, ...]
     by_priority: tuple[Count, ...]
     dead_letters: tuple[tuple[str, int], ...]
@@ -128,7 +137,7 @@ class Figures:
     latency: Latency | None
     latency_by_channel: tuple[Latency, ...]
     acknowledged: tuple[Acknowledged, ...]
-    """By priority, those of which any was taken."""
+    """Priorities with at least one acknowledgement."""
     unacknowledged: Unacknowledged
     actions: tuple[tuple[str, int], ...]
     escalations: tuple[tuple[str, int], ...]
@@ -136,5 +145,25 @@ class Figures:
     trend: tuple[Slot, ...]
 
     def acknowledged_of(self, priority: str) -> Acknowledged | None:
-        """Return how soon one priority was taken; None when nothing of it was."""
+        """Return the acknowledgement times of a priority; None if it has none."""
         return next((each for each in self.acknowledged if each.priority == priority), None)
+
+
+def percent(share: float | None, *, floor: bool = False) -> str:
+    """Write a share of 1; with `floor` never rounded up, so that 99.996 % is not shown as all."""
+    if share is None:
+        return "–"
+    value = share * 100
+    shown = math.floor(value * 100 + 1e-9) / 100 if floor else round(value, 2)
+    return f"{shown:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration, precisely if it is short; a dash for None."""
+    return "–" if value is None else duration(value, precise=True)
+
+
+def step_label(start: datetime, step: str, zone: ZoneInfo) -> str:
+    """Write the start of a step of the trend."""
+    local = start.astimezone(zone)
+    return f"{local:%d %b %H:%M}" if step == "hour" else f"{local:%d %b}"

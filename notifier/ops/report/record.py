@@ -1,4 +1,4 @@
-"""The report for programs."""
+"""The report as JSON, for programs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from notifier.ops.report.figures import (
-    TAKEN_WITHIN_SECONDS,
-    Acknowledged,
-    Count,
-    Figures,
-    Latency,
-    Slot,
-)
+from notifier.ops.report.figures import WITHIN_SECONDS, Acknowledged, Count, Figures, Slot
 from notifier.ops.report.success import success_metrics
 
 
 def report_record(figures: Figures) -> dict[str, JsonValue]:
-    """Return the report as JSON: times in UTC, lengths of time in seconds, rates from 0 to 1."""
+    """Return the report as JSON: times in UTC, durations in seconds, rates from 0 to 1."""
     period = figures.period
+    metrics = [asdict(each) for each in success_metrics(figures)]
     return {
         "period": {
             "since": _utc(period.since),
@@ -29,24 +23,14 @@ def report_record(figures: Figures) -> dict[str, JsonValue]:
             "step": period.slot,
         },
         "made_at": _utc(figures.made_at),
-        "success_metrics": [
-            {
-                "key": each.key,
-                "name": each.name,
-                "target": each.target,
-                "value": each.value,
-                "met": each.met,
-                "measured": each.measured,
-            }
-            for each in success_metrics(figures)
-        ],
+        "success_metrics": [_without("shown", each) for each in metrics],
         "notifications": _count(figures.all),
         "by_event_type": [_count(each) for each in figures.by_event_type],
         "by_channel": [_count(each) for each in figures.by_channel],
         "by_priority": [_count(each) for each in figures.by_priority],
         "dead_letters": dict(figures.dead_letters),
-        "latency": None if figures.latency is None else _latency(figures.latency),
-        "latency_by_channel": [_latency(each) for each in figures.latency_by_channel],
+        "latency": _without("name", asdict(figures.latency)) if figures.latency else None,
+        "latency_by_channel": [asdict(each) for each in figures.latency_by_channel],
         "acknowledged": [_acknowledged(each) for each in figures.acknowledged],
         "unacknowledged_critical": asdict(figures.unacknowledged),
         "actions": dict(figures.actions),
@@ -57,46 +41,23 @@ def report_record(figures: Figures) -> dict[str, JsonValue]:
 
 
 def _count(count: Count) -> dict[str, JsonValue]:
-    return {
-        **({"name": count.name} if count.name else {}),
-        "total": count.total,
-        "delivered": count.delivered,
-        "dead_lettered": count.dead_lettered,
-        "retried": count.retried,
-        "delivery_rate": count.delivery_rate,
-    }
-
-
-def _latency(latency: Latency) -> dict[str, JsonValue]:
-    return {
-        **({"name": latency.name} if latency.name else {}),
-        "posts": latency.posts,
-        "p50_seconds": latency.p50,
-        "p95_seconds": latency.p95,
-        "p99_seconds": latency.p99,
-    }
+    found = asdict(count)
+    named = found if count.name else _without("name", found)
+    rates = {"dead_lettered": count.dead_lettered, "delivery_rate": count.delivery_rate}
+    return {**named, **rates}
 
 
 def _acknowledged(each: Acknowledged) -> dict[str, JsonValue]:
-    bounds = map(str, TAKEN_WITHIN_SECONDS)
-    return {
-        "priority": each.priority,
-        "taken": each.taken,
-        "average_seconds": each.average,
-        "median_seconds": each.median,
-        "p90_seconds": each.p90,
-        "taken_within_seconds": dict(zip(bounds, each.within, strict=True)),
-    }
+    within: dict[str, JsonValue] = dict(zip(map(str, WITHIN_SECONDS), each.within, strict=True))
+    return {**_without("within", asdict(each)), "taken_within_seconds": within}
 
 
 def _slot(slot: Slot) -> dict[str, JsonValue]:
-    return {
-        "start": _utc(slot.start),
-        "total": slot.total,
-        "delivered": slot.delivered,
-        "latency_p95_seconds": slot.latency_p95,
-        "critical_acknowledgement_seconds": slot.critical_average,
-    }
+    return asdict(slot) | {"start": _utc(slot.start)}
+
+
+def _without(name: str, members: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return {key: value for key, value in members.items() if key != name}
 
 
 def _utc(moment: datetime) -> str:

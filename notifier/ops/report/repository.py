@@ -11,7 +11,7 @@ import psycopg
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
-from notifier.ops.report import (
+from notifier.ops.report.figures import (
     Acknowledged,
     Count,
     Figures,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from notifier.ops.report.figures import Figures
-from notifier.ops.report.wording import percent, seconds
+from notifier.ops.report.figures import Figures, percent, seconds
 
 DELIVERY_RATE = 0.99
 ACKNOWLEDGEMENT_SECONDS = 300.0
@@ -15,7 +14,7 @@ UNACKNOWLEDGED = 10
 
 @dataclass(frozen=True, slots=True)
 class SuccessMetric:
-    """One metric, its target, and whether it is met."""
+    """One metric with its target."""
 
     key: str
     name: str
@@ -23,9 +22,9 @@ class SuccessMetric:
     value: float | None
     shown: str
     met: bool | None
-    """None: there is nothing to judge."""
+    """None: there is no value."""
     measured: str
-    """What the value is made of, or why there is none."""
+    """The source of the value, or why there is none."""
 
     @property
     def verdict(self) -> str:
@@ -34,11 +33,11 @@ class SuccessMetric:
 
 
 def success_metrics(figures: Figures) -> tuple[SuccessMetric, ...]:
-    """Judge a period."""
+    """Return the success metrics of a period."""
     rate = figures.all.delivery_rate
     critical = figures.acknowledged_of("CRITICAL")
-    average = critical.average if critical else None
-    p95 = figures.latency.p95 if figures.latency else None
+    average = critical.average_seconds if critical else None
+    p95 = figures.latency.p95_seconds if figures.latency else None
     waiting = figures.unacknowledged
     return (
         SuccessMetric(
@@ -59,9 +58,9 @@ def success_metrics(figures: Figures) -> tuple[SuccessMetric, ...]:
             average,
             seconds(average),
             None if average is None else average < ACKNOWLEDGEMENT_SECONDS,
-            f"{critical.taken:,} critical notifications of the period that somebody took"
+            f"{critical.taken:,} acknowledged critical notifications of the period"
             if critical
-            else "no critical notification of the period was taken",
+            else "no critical notification of the period was acknowledged",
         ),
         SuccessMetric(
             "test_coverage",
