@@ -16,7 +16,7 @@ from rich.text import Text
 from notifier.broker.client import close, connect
 from notifier.broker.consumer import Consumer
 from notifier.config import Config, load_config
-from notifier.config.secrets import Secrets, load_secrets, open_vault, sources
+from notifier.config.secrets import Secrets, load_secrets, open_vault, secret_sources
 from notifier.errors import NotifierError
 from notifier.events.json_out import to_indented_json
 
@@ -52,7 +52,7 @@ def found_secrets(config: Config) -> Secrets:
     vault = open_vault(config.vault, os.environ, clock=time.monotonic)
     if vault is not None:
         vault.refresh()
-    return load_secrets(config, sources(os.environ, vault))
+    return load_secrets(config, secret_sources(os.environ, vault))
 
 
 def with_redis(config: Config, work: Callable[[Consumer], Awaitable[Result]]) -> Result:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from notifier.cli.options import CommandError
 from notifier.config import Config
-from notifier.config.secrets import signers, sources, survey_secrets
+from notifier.config.secrets import secret_sources, signers, survey_secrets
 from notifier.events.producer_signature import ProducerKey, key_bytes, parse_producer_key, sign
 
 _ENV = "TEAMS_PRODUCER_KEY"
@@ -41,7 +41,7 @@ def signature_doubt(
     if config.vault.url:
         # Vault may know other producers than the environment does; a producer need not reach it, nor wait for it.
         return None
-    secrets, _ = survey_secrets(config, sources(env, vault=None))
+    secrets, _ = survey_secrets(config, secret_sources(env, vault=None))
     if not secrets.producer_keys:
         return None
     entry = signed(key, {"event": "{}"})

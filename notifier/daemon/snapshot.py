@@ -23,8 +23,8 @@ from notifier.config.secrets import (
     VaultSource,
     load_secrets,
     open_vault,
+    secret_sources,
     signers,
-    sources,
 )
 from notifier.daemon.links import action_link
 from notifier.errors import CardError, ConfigError, SecretsError, VaultError
@@ -116,7 +116,7 @@ class Blueprint:
         vault = running.vault
         if vault is None:
             return running
-        usable = vault.read_values()
+        usable = vault.values
         try:
             vault.refresh()
             secrets = self._secrets(running.config, vault, running)
@@ -124,7 +124,7 @@ class Blueprint:
             return replace(running, vault_away=str(exc))
         except SecretsError:
             # While Vault is away later, a reload goes on with what could be used.
-            vault.put_back(usable)
+            vault.restore(usable)
             raise
         return replace(
             running,
@@ -139,9 +139,9 @@ class Blueprint:
     def _secrets(
         self, config: Config, vault: VaultSource | None, running: Snapshot | None
     ) -> Secrets:
-        places = sources(self._env, vault)
+        places = secret_sources(self._env, vault)
         keep_seconds = config.vault.keep_vanished_seconds
-        self._vanished.look(config.channels, places, keep_seconds=keep_seconds)
+        self._vanished.check(config.channels, places, keep_seconds=keep_seconds)
         secrets = load_secrets(config, [self._vanished, *places] if running else places)
         if running is not None:
             # A channel that delivers goes on with its old webhook until the new one can be used.

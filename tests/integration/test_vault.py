@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from notifier.config import VaultSettings, load_config
-from notifier.config.secrets import VaultSource, load_secrets, open_vault, sources
+from notifier.config.secrets import VaultSource, load_secrets, open_vault, secret_sources
 from notifier.errors import SecretsError, VaultError
 from tests.support.vault_server import ROOT_TOKEN, FakeVault, Token, running_vault
 
@@ -59,7 +59,7 @@ def opened(
 
 def url_of(source: VaultSource, env: dict[str, str] | None = None) -> str | None:
     """Return what the channel sre is posted to."""
-    secrets = load_secrets(load_config(None, {}), sources(env or {}, source))
+    secrets = load_secrets(load_config(None, {}), secret_sources(env or {}, source))
     url = secrets.webhooks.get("sre")
     return url and url.get_secret_value()
 
@@ -68,7 +68,7 @@ def test_webhooks_and_key_are_read_and_their_state_is_known(vault: FakeVault):
     source = opened(vault)
     source.refresh()
 
-    secrets = load_secrets(load_config(None, {}), sources({}, source))
+    secrets = load_secrets(load_config(None, {}), secret_sources({}, source))
 
     assert secrets.webhooks["sre"].get_secret_value() == URL
     assert secrets.keys is not None

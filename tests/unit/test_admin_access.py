@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
 from notifier.config import load_config
-from notifier.config.secrets import load_secrets, sources
+from notifier.config.secrets import load_secrets, secret_sources
 from notifier.errors import ConfigError, SecretsError
 from notifier.telemetry.health import Readiness, SecretsState, Server, ServerState
 from notifier.web.admin.access import COOKIE, OPERATOR, SESSION_SECONDS, AdminAccess
@@ -273,11 +273,13 @@ async def test_console_is_neither_kept_nor_framed(started: Start):
 def test_a_token_that_could_be_guessed_is_refused_without_being_shown():
     config = load_config(None, {})
     with pytest.raises(SecretsError, match="TEAMS_ADMIN_TOKEN has 9 bytes") as caught:
-        load_secrets(config, sources({"TEAMS_ADMIN_TOKEN": "admin1234"}, None))
+        load_secrets(config, secret_sources({"TEAMS_ADMIN_TOKEN": "admin1234"}, None))
     assert "admin1234" not in str(caught.value)
-    given = load_secrets(config, sources({"TEAMS_ADMIN_TOKEN": f"{TOKEN}\n"}, None))
+    given = load_secrets(config, secret_sources({"TEAMS_ADMIN_TOKEN": f"{TOKEN}\n"}, None))
     assert given.admin_token == SecretStr(TOKEN)
-    placeholder = load_secrets(config, sources({"TEAMS_ADMIN_TOKEN": "placeholder"}, None))
+    placeholder = load_secrets(
+        config, secret_sources({"TEAMS_ADMIN_TOKEN": "placeholder"}, None)
+    )
     assert placeholder.admin_token is None
     assert TOKEN not in repr(given)
 

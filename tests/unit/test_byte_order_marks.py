@@ -12,7 +12,7 @@ from notifier.cards.library import CardFiles, CardLibrary, load_cards, sealed, w
 from notifier.cli.event_input import events_of_file
 from notifier.cli.files import read_json
 from notifier.config import assets, load_config
-from notifier.config.secrets.credentials import CredentialSource
+from notifier.config.secrets.sources import CredentialSource
 from notifier.events.json_in import json_object
 from tests.support.card_folder import one_card
 

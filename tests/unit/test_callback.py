@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from notifier.config import load_config
-from notifier.config.secrets import load_secrets, sources
+from notifier.config.secrets import load_secrets, secret_sources
 from notifier.errors import SecretsError
 from notifier.escalation.acknowledge import ActionService
 from notifier.web.http.clients import Clients
@@ -265,11 +265,11 @@ def test_tokens_are_checked_and_several_teams_may_have_their_own():
     config = load_config(None, {})
     token = base64.b64encode(KEY).decode()
     secrets = load_secrets(
-        config, sources({"TEAMS_OUTGOING_WEBHOOK_TOKEN": f"{token}, {token}"}, None)
+        config, secret_sources({"TEAMS_OUTGOING_WEBHOOK_TOKEN": f"{token}, {token}"}, None)
     )
     assert len(secrets.callback_tokens) == 2
     assert token not in repr(secrets)
     for bad in ("secret!", "c2hvcnQ="):
         with pytest.raises(SecretsError, match="TEAMS_OUTGOING_WEBHOOK_TOKEN") as caught:
-            load_secrets(config, sources({"TEAMS_OUTGOING_WEBHOOK_TOKEN": bad}, None))
+            load_secrets(config, secret_sources({"TEAMS_OUTGOING_WEBHOOK_TOKEN": bad}, None))
         assert bad not in str(caught.value)

@@ -19,7 +19,7 @@ from notifier.broker.rights import COMMANDS
 from notifier.broker.server import ServerInfo
 from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.config import Config, assets, load_config
-from notifier.config.secrets import Secrets, load_secrets, sources
+from notifier.config.secrets import Secrets, load_secrets, secret_sources
 from notifier.errors import StreamError
 from notifier.ops.doctor import Check, Finding, Level, examine, ok
 from notifier.ops.doctor.cards import check_cards
@@ -54,7 +54,7 @@ def config(**env: str) -> Config:
 
 
 def secrets(**env: str) -> Secrets:
-    return load_secrets(config(), sources(EVERYWHERE | KEY | env, None))
+    return load_secrets(config(), secret_sources(EVERYWHERE | KEY | env, None))
 
 
 def levels(findings: list[Finding]) -> list[str]:
@@ -229,7 +229,7 @@ def test_channel_without_webhook_is_a_fault_and_a_placeholder_a_warning():
     assert levels(check_channels(config(), secrets())) == ["ok"]
     found = check_channels(config(), secrets(TEAMS_WEBHOOK_SRE="placeholder"))
     assert levels(found) == ["warning"]
-    without = load_secrets(config(), sources({}, None))
+    without = load_secrets(config(), secret_sources({}, None))
     assert set(levels(check_channels(config(), without))) == {"fault"}
 
 
@@ -263,7 +263,7 @@ def test_action_pages_that_do_not_fit_together_are_told(env: dict[str, str], wor
 
 
 def test_action_pages_without_a_key_are_a_fault():
-    unsigned = load_secrets(config(), sources(EVERYWHERE, None))
+    unsigned = load_secrets(config(), secret_sources(EVERYWHERE, None))
     found = check_public_pages(config(TEAMS_PUBLIC__URL="https://n.example"), unsigned)
 
     assert "fault" in levels(found)
@@ -313,7 +313,8 @@ def test_one_cause_is_one_fault_however_many_parts_wait_for_it():
 
 def test_a_daemon_of_another_version_or_with_other_keys_is_warned_of():
     own = load_secrets(
-        config(), sources({"TEAMS_HMAC_SECRET_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}, None)
+        config(),
+        secret_sources({"TEAMS_HMAC_SECRET_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"}, None),
     )
     ids = list(own.keys.ids) if own.keys else []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notifier.config import load_config
-from notifier.config.secrets import Secrets, State, load_secrets, sources
+from notifier.config.secrets import Secrets, State, load_secrets, secret_sources
 from notifier.errors import SecretsError
 from notifier.events.signing import key_id
 from notifier.ops.doctor.names import name_findings
@@ -18,7 +18,7 @@ OLDER = "ffeeddccbbaa99887766554433221100"
 
 
 def load(env: dict[str, str]) -> Secrets:
-    return load_secrets(load_config(None, {}), sources(env, None))
+    return load_secrets(load_config(None, {}), secret_sources(env, None))
 
 
 def test_credentials_come_before_the_environment(tmp_path: Path):
@@ -123,7 +123,7 @@ def test_a_credential_counts_with_and_without_its_prefix(tmp_path: Path, name: s
 
     assert secrets.found["sre"].state is State.CONFIGURED
     [unknown] = [
-        finding.what
+        finding.message
         for finding in name_findings(
             load_config(None, {}),
             variables=(),

@@ -2,14 +2,13 @@
 
 from notifier.config.secrets.load import (
     Secrets,
-    SecretSource,
     State,
     load_secrets,
+    secret_sources,
     signers,
-    sources,
     survey_secrets,
 )
-from notifier.config.secrets.vanished import VanishedSecrets
+from notifier.config.secrets.sources import SecretSource, VanishedSecrets
 from notifier.config.secrets.vault import VaultSource, open_vault
 
 __all__ = [
@@ -20,7 +19,7 @@ __all__ = [
     "VaultSource",
     "load_secrets",
     "open_vault",
+    "secret_sources",
     "signers",
-    "sources",
     "survey_secrets",
 ]

@@ -1,28 +1,32 @@
-"""Find every secret in its sources, check it, and say of each where it stands."""
+"""Load every secret from its sources, and check it."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pydantic import SecretStr
 
 from notifier.config import Config, HttpSettings
-from notifier.config.secrets.credentials import CredentialSource
-from notifier.config.secrets.environment import EnvironmentSource
-from notifier.config.secrets.names import (
+from notifier.config.secrets.sources import (
     ADMIN_TOKEN,
     CALLBACK_TOKENS,
     HMAC_KEY,
     PREVIOUS_HMAC_KEYS,
     PRODUCER_KEYS,
+    CredentialSource,
+    EnvironmentSource,
     SecretName,
-    webhook_of,
+    SecretSource,
+    find_secret,
+    is_placeholder,
+    webhook_name,
 )
-from notifier.config.secrets.tokens import admin_token, callback_tokens
 from notifier.config.webhook_url import parse, refuse_reason, url_doubt
 from notifier.errors import SecretsError
 from notifier.events.producer_signature import ProducerKey, Signers, parse_producer_key
@@ -30,18 +34,7 @@ from notifier.events.signing import KeySet, key_fault, key_id
 
 Result = TypeVar("Result")
 
-PLACEHOLDER = "placeholder"
-"""Value of a secret that is not configured yet, in any case; an empty one is the same."""
-
-
-class SecretSource(Protocol):
-    """Somewhere secrets come from; neither call waits for the network."""
-
-    def find(self, name: SecretName) -> str | None:
-        """Return the secret, None when it is not here; raises SecretsError when it cannot be read."""
-
-    def where(self, name: SecretName) -> str:
-        """Say where the secret stands or would stand, for people."""
+_LEAST_TOKEN_BYTES = 16
 
 
 class State(StrEnum):
@@ -56,41 +49,41 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """What may be told about a channel's webhook."""
+    """The state of a channel's webhook, without its URL."""
 
     state: State
     where: str
     host: str = ""
     fault: str = ""
-    """Why it is unusable and what to do, never with its value."""
+    """Why it is unusable and how to fix it, never with its value."""
     doubt: str = ""
-    """What makes it look like a bad copy, though it is posted to."""
+    """Why it looks like a bad copy; it is posted to all the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What must never be shown; SecretStr keeps it out of reprs and logs."""
+    """All secrets; SecretStr keeps their values out of reprs and logs."""
 
     webhooks: Mapping[str, SecretStr]
-    """URL by channel, of those that have one."""
+    """URL by channel; only usable ones."""
     keys: KeySet | None
     found: Mapping[str, Webhook]
-    """State by channel, of all."""
+    """State by channel; all channels."""
     warnings: tuple[str, ...] = ()
     callback_tokens: tuple[SecretStr, ...] = ()
-    """Who may call back, as base64 text."""
+    """Tokens of callbacks, as base64 text."""
     producer_keys: tuple[ProducerKey, ...] = ()
-    """Who may sign events."""
+    """Keys of the producers that may sign events."""
     admin_token: SecretStr | None = None
-    """What opens the console."""
+    """The token that opens the console."""
 
     @property
     def webhook_faults(self) -> dict[str, str]:
-        """Return what is wrong with webhooks that are set, by channel."""
+        """Return the faults of webhooks that are set, by channel."""
         return {name: each.fault for name, each in self.found.items() if each.fault}
 
 
-def sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
+def secret_sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
     """Return the sources in their order: credentials, Vault, environment."""
     folder = env.get("CREDENTIALS_DIRECTORY")
     found: list[SecretSource] = [CredentialSource(Path(folder))] if folder else []
@@ -99,30 +92,32 @@ def sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSo
     return [*found, EnvironmentSource(env)]
 
 
-def load_secrets(config: Config, places: Sequence[SecretSource]) -> Secrets:
-    """Find the secrets of the configured channels; the first place that knows one wins.
+def load_secrets(config: Config, sources: Sequence[SecretSource]) -> Secrets:
+    """Find the secrets of the configured channels; the first source that has one wins.
 
-    An unusable webhook concerns its channel alone: see `Secrets.webhook_faults`.
+    An unusable webhook affects only its channel: see `Secrets.webhook_faults`.
 
     Raises:
         SecretsError: Secrets cannot be used; names each with its place and fix, never its value.
     """
-    secrets, faults = survey_secrets(config, places)
+    secrets, faults = survey_secrets(config, sources)
     if faults:
         raise SecretsError("\n".join(faults))
     return secrets
 
 
-def survey_secrets(config: Config, places: Sequence[SecretSource]) -> tuple[Secrets, list[str]]:
-    """Return what can be used, and what is wrong with secrets other than webhooks."""
+def survey_secrets(
+    config: Config, sources: Sequence[SecretSource]
+) -> tuple[Secrets, list[str]]:
+    """Return the usable secrets, and the faults of all but webhooks."""
     faults: list[str] = []
     webhooks: dict[str, SecretStr] = {}
     found: dict[str, Webhook] = {}
     for channel in config.channels:
-        name = webhook_of(channel)
+        name = webhook_name(channel)
         try:
-            where, url = find_secret(name, places)
-            found[channel] = _webhook(where, url, name, places, config.http)
+            where, url = find_secret(name, sources)
+            found[channel] = _webhook(where, url, name, sources, config.http)
         except SecretsError as exc:
             found[channel] = Webhook(State.UNUSABLE, name.env, fault=str(exc))
             continue
@@ -131,36 +126,32 @@ def survey_secrets(config: Config, places: Sequence[SecretSource]) -> tuple[Secr
     keys: KeySet | None = None
     warnings: tuple[str, ...] = ()
     try:
-        keys, warnings = _keys(places)
+        keys, warnings = _keys(sources)
     except SecretsError as exc:
         faults.append(str(exc))
-    tokens = _checked(CALLBACK_TOKENS, places, callback_tokens, faults) or ()
-    producers = _checked(PRODUCER_KEYS, places, _producer_keys, faults) or ()
-    operators = _checked(ADMIN_TOKEN, places, admin_token, faults)
+    tokens = _checked(CALLBACK_TOKENS, sources, _callback_tokens, faults) or ()
+    producers = _checked(PRODUCER_KEYS, sources, _producer_keys, faults) or ()
+    operators = _checked(ADMIN_TOKEN, sources, _admin_token, faults)
     faults += _missing_for_signatures(config, keys, producers) if not faults else []
     return Secrets(webhooks, keys, found, warnings, tokens, producers, operators), faults
 
 
 def _checked(
     name: SecretName,
-    places: Sequence[SecretSource],
+    sources: Sequence[SecretSource],
     read: Callable[[str], Result],
     faults: list[str],
 ) -> Result | None:
-    """Return a secret as `read` understands it, None when it is not configured; what is wrong goes to `faults`."""
+    """Return a secret as `read` parses it, None when it is not configured; add its fault to `faults`."""
     where = "a source"
     try:
-        where, text = find_secret(name, places)
-        return None if text is None or _is_placeholder(text) else read(text)
+        where, text = find_secret(name, sources)
+        return None if text is None or is_placeholder(text) else read(text)
     except SecretsError as exc:
         faults.append(str(exc))
     except ValueError as exc:
         faults.append(f"{name.env}: {exc} (it comes from {where})")
     return None
-
-
-def _producer_keys(listed: str) -> tuple[ProducerKey, ...]:
-    return tuple(parse_producer_key(text) for text in listed.replace(",", " ").split())
 
 
 def _missing_for_signatures(
@@ -181,29 +172,20 @@ def _missing_for_signatures(
 
 
 def signers(config: Config, secrets: Secrets) -> Signers:
-    """Return whose events are taken under these settings."""
+    """Return the signers whose events are accepted."""
     return Signers(config.intake.require_signature, secrets.producer_keys, secrets.keys)
-
-
-def find_secret(name: SecretName, places: Sequence[SecretSource]) -> tuple[str, str | None]:
-    """Return where a secret stands and its value; None when no place knows it."""
-    for place in places:
-        value = place.find(name)
-        if value is not None:
-            return place.where(name), value
-    return " or ".join(place.where(name) for place in places), None
 
 
 def _webhook(
     where: str,
     url: str | None,
     name: SecretName,
-    places: Sequence[SecretSource],
+    sources: Sequence[SecretSource],
     http: HttpSettings,
 ) -> Webhook:
     if url is None:
         return Webhook(State.MISSING, where)
-    if _is_placeholder(url):
+    if is_placeholder(url):
         return Webhook(State.PLACEHOLDER, where)
     reason = refuse_reason(
         url, allowed_hosts=http.allowed_hosts, allow_loopback=http.allow_loopback_webhooks
@@ -220,15 +202,13 @@ def _webhook(
     )
 
 
-def _keys(places: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ...]]:
-    where, current = find_secret(HMAC_KEY, places)
-    where_previous, listed = find_secret(PREVIOUS_HMAC_KEYS, places)
+def _keys(sources: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ...]]:
+    where, current = find_secret(HMAC_KEY, sources)
+    where_previous, listed = find_secret(PREVIOUS_HMAC_KEYS, sources)
     previous = [
-        text
-        for text in (listed or "").replace(",", " ").split()
-        if not _is_placeholder(text) and text != current
+        text for text in _listed(listed or "") if not is_placeholder(text) and text != current
     ]
-    if current is None or _is_placeholder(current):
+    if current is None or is_placeholder(current):
         if previous:
             raise SecretsError(
                 f"{PREVIOUS_HMAC_KEYS.env} is set but {HMAC_KEY.env} is not; set it: notifier keys new"
@@ -249,10 +229,37 @@ def _keys(places: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ...
     return keys, warnings
 
 
-def is_set(value: str | None) -> bool:
-    """Tell whether a value is more than a placeholder."""
-    return value is not None and not _is_placeholder(value)
+def _callback_tokens(text: str) -> tuple[SecretStr, ...]:
+    """Return the tokens of a list; every outgoing webhook in Teams has its own.
+
+    Raises:
+        SecretsError: One is not base64 of 16 bytes or more.
+    """
+    tokens = _listed(text)
+    for token in tokens:
+        try:
+            usable = len(base64.b64decode(token, validate=True)) >= _LEAST_TOKEN_BYTES
+        except binascii.Error:
+            usable = False
+        if not usable:
+            raise SecretsError(
+                f"{CALLBACK_TOKENS.env} must hold the security tokens that Teams shows, base64 of 16 bytes or more; "
+                "for a flow use `openssl rand -base64 32`"
+            )
+    return tuple(SecretStr(token) for token in tokens)
 
 
-def _is_placeholder(value: str) -> bool:
-    return value.strip().lower() in ("", PLACEHOLDER)
+def _producer_keys(text: str) -> tuple[ProducerKey, ...]:
+    return tuple(parse_producer_key(each) for each in _listed(text))
+
+
+def _admin_token(text: str) -> SecretStr:
+    fault = key_fault(text)
+    if fault:
+        raise SecretsError(f"{ADMIN_TOKEN.env} {fault}")
+    return SecretStr(text)
+
+
+def _listed(text: str) -> list[str]:
+    """Split a list with spaces or commas between its words."""
+    return text.replace(",", " ").split()

@@ -1,4 +1,4 @@
-"""Speak to Vault with hvac: log in, renew, read; bounded in time and size, its errors in our words."""
+"""Call Vault with hvac: log in, renew, read; bounded in time and size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,22 +24,21 @@ _MAX_ANSWER_BYTES = 1_048_576
 """An entry of Vault's integrated storage is at most 1 MiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class VaultLogin:
-    """The credentials of the auth method; the Kubernetes token is read from its file at each login."""
-
-    token: SecretStr | None = None
-    secret_id: SecretStr | None = None
-
-
 class VaultClient:
     """One session with Vault; every call blocks for at most about the timeout, and raises VaultError."""
 
     def __init__(
-        self, settings: VaultSettings, login: VaultLogin, *, clock: Callable[[], float]
+        self,
+        settings: VaultSettings,
+        *,
+        token: SecretStr | None,
+        secret_id: SecretStr | None,
+        clock: Callable[[], float],
     ) -> None:
+        """Take the credential of the auth method; Kubernetes reads its token from a file at each login."""
         self._settings = settings
-        self._login = login
+        self._token = token
+        self._secret_id = secret_id
         self._clock = clock
         self._client: hvac.Client | None = None
         self.renewable = False
@@ -49,7 +47,7 @@ class VaultClient:
         """Lease of the token when it was last given; 0 = it does not expire or is not known yet."""
 
     def stay_logged_in(self) -> None:
-        """Make sure of a token that is good for a while: renew it, or log in anew."""
+        """Renew the token or log in again, if it expires soon."""
         client = self._client
         if client is not None and not self.lease_seconds:
             return
@@ -60,7 +58,7 @@ class VaultClient:
                 with self._faults("renewing the token"):
                     self._given(client.auth.token.renew_self())
             except VaultError as exc:
-                # A token at its end of life is not renewed; a new login is the way, where there is one.
+                # A token at its end of life cannot be renewed: log in again, if the method allows it.
                 if exc.away or self._settings.auth == "token":
                     raise
             else:
@@ -82,7 +80,7 @@ class VaultClient:
             except exceptions.InvalidPath:
                 return None
             except exceptions.Forbidden:
-                # Perhaps the token was revoked: the next turn logs in anew.
+                # Perhaps the token was revoked: the next refresh logs in again.
                 if self._settings.auth != "token":
                     self._client = None
                 raise
@@ -100,7 +98,7 @@ class VaultClient:
                 case "token":
                     self._looked_up(client.auth.token.lookup_self())
                 case "approle":
-                    secret_id = self._login.secret_id
+                    secret_id = self._secret_id
                     answer = client.auth.approle.login(
                         role_id=settings.role,
                         secret_id=secret_id.get_secret_value() if secret_id else None,
@@ -116,7 +114,7 @@ class VaultClient:
         self._client = client
 
     def _given(self, answer: object) -> None:
-        """Note the lease of a token that was just given or renewed (hvac has kept the token itself)."""
+        """Note the lease of a new or renewed token (hvac keeps the token itself)."""
         auth = _member(answer, "auth")
         self._since = self._clock()
         self.lease_seconds = float(auth.get("lease_duration") or 0)
@@ -136,10 +134,10 @@ class VaultClient:
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.verify = settings.ca_file or True
-        token = self._login.token
+        token = self._token
         return hvac.Client(
             url=settings.url,
-            # Never None: hvac would look for ~/.vault-token of whoever runs us.
+            # Never None: hvac would read ~/.vault-token.
             token=token.get_secret_value() if token else "",
             timeout=settings.timeout_seconds,  # type: ignore[arg-type] # the stubs say int; requests takes both
             allow_redirects=False,  # the token must not go where a redirect leads
@@ -226,6 +224,6 @@ def _member(answer: object, key: str) -> Mapping[str, Any]:
     value = answer.get(key) if isinstance(answer, Mapping) else None
     if not isinstance(value, Mapping):
         raise VaultError(
-            "Vault answered with something that is not its API (a redirect or another server); check vault.url"
+            "the answer is not from the API of Vault (a redirect or another server); check vault.url"
         )
     return value

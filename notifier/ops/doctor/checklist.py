@@ -13,7 +13,13 @@ from notifier.broker.errors import stream_error
 from notifier.broker.streams import Streams
 from notifier.cards.library import card_folders, layered
 from notifier.config import Config
-from notifier.config.secrets import Secrets, VaultSource, open_vault, sources, survey_secrets
+from notifier.config.secrets import (
+    Secrets,
+    VaultSource,
+    open_vault,
+    secret_sources,
+    survey_secrets,
+)
 from notifier.errors import NotifierError, VaultError
 from notifier.ops.doctor.cards import NAME as CARDS
 from notifier.ops.doctor.cards import check_cards
@@ -112,7 +118,7 @@ def find_secrets(config: Config, env: Mapping[str, str]) -> tuple[Secrets, list[
     vault = open_vault(config.vault, env, clock=time.monotonic)
     if vault is not None:
         vault.refresh()
-    return survey_secrets(config, sources(env, vault))
+    return survey_secrets(config, secret_sources(env, vault))
 
 
 class Ground:
@@ -181,7 +187,7 @@ class Ground:
         return await check_daemon(self._config, secrets)
 
     def _survey(self) -> tuple[Secrets, list[str]]:
-        return survey_secrets(self._config, sources(self._env, self._vault))
+        return survey_secrets(self._config, secret_sources(self._env, self._vault))
 
     async def _ask_vault(self) -> None:
         async with self._vault_lock:

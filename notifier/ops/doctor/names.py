@@ -7,8 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from notifier.config import Config, environment_names
-from notifier.config.secrets.credentials import bare_name
-from notifier.config.secrets.names import VaultFolder, known_names
+from notifier.config.secrets.sources import VaultFolder, bare_name, known_names
 from notifier.telemetry.findings import Finding, fault_of, ok, warning
 
 NAME = "secrets"
@@ -36,8 +35,8 @@ def name_findings(
         ("environment", {name for name in variables if name.startswith(_WEBHOOK)} - settings, {name.env for name in known}),
         ("credential", {bare_name(name) for name in set(credentials) - redis_files if name.startswith(_CREDENTIALS)} - _VAULTS, {bare_name(name.credential) for name in known}),
         *(
-            (f"Vault ({shelf.value}) key", set(keys), {name.key for name in known if name.shelf is shelf})
-            for shelf, keys in vault.items()
+            (f"Vault ({folder.value}) key", set(keys), {name.key for name in known if name.folder is folder})
+            for folder, keys in vault.items()
         ),
     ]  # fmt: skip
     return [

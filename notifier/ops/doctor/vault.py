@@ -23,6 +23,6 @@ def vault_findings(vault: VaultSource) -> list[Finding]:
             f"{where} holds nothing",
             "write the secrets there, or set vault.webhooks_path and vault.config_path",
         )
-        for where in vault.empty_shelves
+        for where in vault.empty_folders
     ]
     return found
