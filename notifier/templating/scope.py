@@ -22,6 +22,9 @@ VERSION: dict[str, Value] = {"major": 2, "minor": 3, "patch": 1, "suffix": ""}
 """The version of Microsoft's templating library whose behaviour this is, as $_acTemplateVersion."""
 
 
+_LEAVES = frozenset({str, int, float, bool, type(None)})
+
+
 class DataName(str):
     """A name without value that the data gave: not for a log."""
 
@@ -63,13 +66,19 @@ class Scope:
         elif isinstance(value, list | dict) and len(value) > FEW:
             self.count(len(value) // 4)
 
-    def weigh_all(self, value: Value) -> None:
-        """Count everything in a value that is shown, how often it may occur; raises TemplateError past the bound."""
-        self.weigh(value)
+    def weigh_all(self, value: Value, times: int = 1) -> None:
+        """Count the work of going so many times through all that a value holds; raises TemplateError past the bound."""
         if isinstance(value, list | dict):
-            self.count(len(value))
+            size = len(value)
+            self.count(times * (size + size // 4 if size > FEW else size))
             for item in value if isinstance(value, list) else value.values():
-                self.weigh_all(item)
+                # Most items are short texts or numbers, which weigh nothing.
+                if type(item) in _LEAVES and (type(item) is not str or len(item) <= LONG):
+                    continue
+                self.weigh_all(item, times)
+        else:
+            for _ in range(times):
+                self.weigh(value)
 
     def member(self, container: Value, name: str) -> Value:
         """Return a member by name, in any case; counts the names gone through. Raises TemplateError past the bound."""

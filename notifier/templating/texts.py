@@ -218,8 +218,7 @@ def _weighing(change: Callable[[Value], Value]) -> Callable[[Scope, Value], Valu
                 scope.count(len(value) // 20)
         elif isinstance(value, list | dict):
             # Writing it as JSON, or each text in it, takes about twice as long as to count it.
-            scope.weigh_all(value)
-            scope.weigh_all(value)
+            scope.weigh_all(value, 2)
         changed = change(value)
         if isinstance(changed, str) and len(changed) > LONG:
             scope.count(len(changed) // 20)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
 from enum import Enum
+from json.encoder import encode_basestring as _quoted
 
 from notifier.events.numerals import SentNumber
 
@@ -57,7 +57,6 @@ class Ticks(int):
 
 
 _EXACT = 2**53
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
 _INTEGER_KEY = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z")
 
 
@@ -192,9 +191,9 @@ def number_text(value: float) -> str:
 
 def keys_of(value: dict[str, Value]) -> Iterable[str]:
     """Return an object's keys as Object.keys orders them: whole numbers first, ascending."""
-    numbered = [key for key in value if _INTEGER_KEY.match(key)]
-    if not numbered:
+    if not any(map(_INTEGER_KEY.match, value)):
         return value
+    numbered = [key for key in value if _INTEGER_KEY.match(key)]
     return sorted(numbered, key=int) + [key for key in value if not _INTEGER_KEY.match(key)]
 
 
