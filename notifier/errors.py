@@ -23,21 +23,42 @@ NotifierError                     exit code 1
 from __future__ import annotations
 
 import traceback
+from enum import IntEnum
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 
 
+class ExitCode(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    FAILED = 1
+    """The command did its work and found a fault, or could not do all of it."""
+    USAGE = 2
+    """Nothing was done: an option, an argument or a name is wrong."""
+    CONFIGURATION = 3
+    """A setting, a secret or a card of the configuration is wrong."""
+    UNREACHABLE = 4
+    """Redis, Postgres, Vault or another server does not answer."""
+    SCHEMA = 5
+    """The database schema is too old; run: notifier migrate up."""
+    INTERNAL = 6
+    """An error that nobody foresaw; the log names the place."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
 class NotifierError(Exception):
     """Base of all errors with a message for people; the CLI prints it without a traceback."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
 
 class ConfigError(NotifierError):
     """A setting is unknown or has a bad value."""
 
-    exit_code = 3
+    exit_code = ExitCode.CONFIGURATION
 
 
 class SecretsError(ConfigError):
@@ -73,7 +94,7 @@ class EventError(NotifierError):
 class UnreachableError(NotifierError):
     """A service that the command needs does not answer."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNREACHABLE
 
 
 class StreamError(UnreachableError):
@@ -91,7 +112,7 @@ class StatementTimeoutError(StoreError):
 class EncodingError(StoreError):
     """The database's encoding cannot hold every text; only another database helps."""
 
-    exit_code = 5
+    exit_code = ExitCode.SCHEMA
 
 
 class VaultError(UnreachableError):
@@ -110,7 +131,7 @@ class VaultError(UnreachableError):
 class SchemaError(NotifierError):
     """The database schema is older than this version needs."""
 
-    exit_code = 5
+    exit_code = ExitCode.SCHEMA
 
 
 class BackupError(NotifierError):
@@ -136,7 +157,7 @@ class SandboxError(NotifierError):
 class InternalError(NotifierError):
     """Something failed that nobody foresaw; the message says where, never what an exception says: that may hold a patient's data."""
 
-    exit_code = 6
+    exit_code = ExitCode.INTERNAL
 
 
 def place_of(exc: BaseException) -> str:

@@ -9,32 +9,40 @@ from typing import Annotated
 import typer
 
 from notifier.cli.lazy import LazyCommand, lazy_group, stub_of
-from notifier.errors import NotifierError
+from notifier.cli.options import ConfigOption
+from notifier.errors import ExitCode, NotifierError
 
-EPILOG = (
-    "Exit codes: 0 done · 1 failed · 2 wrong usage · 3 configuration · 4 Redis, Postgres or another server does not "
-    "answer · 5 the database schema is too old (notifier migrate up) · 6 internal error · 130 interrupted."
-)
+EXIT_CODES = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "failed, or a fault was found",
+    ExitCode.USAGE: "wrong usage; nothing was done",
+    ExitCode.CONFIGURATION: "the configuration, a secret or a configured card is wrong",
+    ExitCode.UNREACHABLE: "Redis, Postgres or another server does not answer",
+    ExitCode.SCHEMA: "the database schema is too old (notifier migrate up)",
+    ExitCode.INTERNAL: "internal error",
+    ExitCode.INTERRUPTED: "interrupted",
+}
 
 COMMANDS = (
     LazyCommand("run", "run:run", "Run the daemon until SIGTERM or Ctrl-C, then finish what is in flight and exit 0."),
     LazyCommand("sandbox", "sandbox:sandbox", "Run Redis, Postgres, a local Teams and the daemon on this machine, with sample events."),
     LazyCommand("publish", "publish:publish", "Publish events, from flags, a file, or JSON lines on standard input."),
-    LazyCommand("migrate", "migrate:app", "Bring the database schema up or down, or say where it stands."),
+    LazyCommand("migrate", "migrate:app", "Bring the database schema up or down, or show its state."),
     LazyCommand("dlq", "dlq:app", "Dead letters: what could not be delivered, why, and what to do with it."),
-    LazyCommand("lanes", "lanes:app", "Lanes: what waits for each channel, and how to empty those of a channel that is no more."),
+    LazyCommand("lanes", "lanes:app", "Lanes: what waits for each channel, and how to empty those of a removed channel."),
     LazyCommand("replay", "replay:replay_events", "Route the events of a time range again and deliver what was not delivered."),
-    LazyCommand("trace", "trace:trace", "Show the whole way of an event: published, waiting, attempts, card, what people did, dead letters and their replays."),
+    LazyCommand("trace", "trace:trace", "Trace an event: published, waiting, attempts, card, what people did, dead letters and their replays."),
     LazyCommand("report", "report:report", "Report the success metrics against their targets, and what was sent, failed and answered."),
     LazyCommand("prune", "prune:prune_audit", "Delete audit rows older than audit.retention_days; CRITICAL ones are kept audit.critical_retention_days."),
     LazyCommand("backup", "backup:backup", "Write the audit trail in Postgres into a file, as it is at one moment."),
     LazyCommand("restore", "backup:restore", "Fill an empty database from a file of notifier backup, and bring its schema up."),
     LazyCommand("cards", "cards:app", "Card templates: list, check, render, new."),
     LazyCommand("schema", "schema:schema", "Print the contract with producers, generated from the model the daemon validates with."),
-    LazyCommand("config", "config:app", "Check the settings and show what is in force."),
-    LazyCommand("doctor", "doctor:doctor", "Look at Redis, Postgres, Vault, webhooks, cards, routes and the service, and say how to mend what is wrong."),
-    LazyCommand("top", "top:top", "Show what waits in streams and lanes, how old it is, how fast it comes and goes, and which channels are held back."),
+    LazyCommand("config", "config:app", "Check the settings and show those in force."),
+    LazyCommand("doctor", "doctor:doctor", "Check Redis, Postgres, Vault, webhooks, cards, routes and the service, and say how to fix each fault."),
+    LazyCommand("top", "top:top", "Show what waits in streams and lanes, its age, the rates, and the channels that are paused."),
     LazyCommand("keys", "keys:app", "Make keys that sign posts and action links, and change them without breaking posted links."),
+    LazyCommand("version", "version:version", "Print the version."),
 )  # fmt: skip
 """In the order in which help lists them."""
 
@@ -42,8 +50,10 @@ app = typer.Typer(
     cls=lazy_group(COMMANDS),
     help="Turn claims-platform events on Redis streams into Microsoft Teams cards, lose none, and keep the audit trail. "
     "Start with: notifier sandbox",
-    epilog=EPILOG,
+    epilog="Exit codes: "
+    + " · ".join(f"{code.value} {meaning}" for code, meaning in EXIT_CODES.items()),
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -61,6 +71,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def notifier(
+    config: ConfigOption = None,
     _version: Annotated[
         bool,
         typer.Option(
@@ -68,13 +79,7 @@ def notifier(
         ),
     ] = False,
 ) -> None:
-    """Take what belongs to no command."""
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    _print_version(wanted=True)
+    """Take the options that may come before a command; the command reads its --config."""
 
 
 def main() -> None:
@@ -88,7 +93,7 @@ def main() -> None:
         _say(f"notifier: {exc}")
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader (head, less) has seen enough; Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.options import ConfigOption, settings
-from notifier.ops.backup import Limits, back_up
-from notifier.ops.backup import restore as fill
+from notifier.cli.options import ConfigOption, JsonOption, QuietOption, settings
 
 TimeoutOption = Annotated[
     float, typer.Option(min=1, max=86_400, help="Seconds that one table may take.")
@@ -21,29 +19,49 @@ def backup(
     file: Annotated[Path, typer.Argument(help="File to write; it must not be there yet.")],
     config: ConfigOption = None,
     timeout: TimeoutOption = 3600.0,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the audit trail in Postgres into a file, as it is at one moment.
 
     Reads as the user of database.url and needs no programs of Postgres. Daemons may go on meanwhile. What waits in Redis is not in it.
     """
+    from notifier.ops.backup import Limits, back_up
+
     database = settings(config).database
     rows = back_up(database.url, file, Limits(database.connect_timeout_seconds, timeout))
-    typer.echo(f"wrote {_counted(rows)} to {file}")
+    _print("wrote", "to", rows, file, as_json=as_json, quiet=quiet)
 
 
 def restore(
     file: Annotated[Path, typer.Argument(help="File that notifier backup wrote.")],
     config: ConfigOption = None,
     timeout: TimeoutOption = 3600.0,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fill an empty database from a file of notifier backup, and bring its schema up.
 
     A database with rows is left as it is. Stop the daemons first.
     """
+    from notifier.ops.backup import Limits
+    from notifier.ops.backup import restore as fill
+
     database = settings(config).database
     rows = fill(database.url, file, Limits(database.connect_timeout_seconds, timeout))
-    typer.echo(f"restored {_counted(rows)} from {file}")
+    _print("restored", "from", rows, file, as_json=as_json, quiet=quiet)
 
 
-def _counted(rows: Mapping[str, int]) -> str:
-    return f"{sum(rows.values())} rows ({', '.join(f'{count} of {name}' for name, count in rows.items())})"
+def _print(
+    verb: str, way: str, rows: Mapping[str, int], file: Path, *, as_json: bool, quiet: bool
+) -> None:
+    from notifier.cli.output import print_result
+
+    total = sum(rows.values())
+    tables = ", ".join(f"{count} of {name}" for name, count in rows.items())
+    print_result(
+        {"file": str(file), "rows": total, "tables": dict(rows)},
+        f"{verb} {total} rows ({tables}) {way} {file}",
+        as_json=as_json,
+        quiet=quiet,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,52 +10,24 @@ from typing import Annotated
 
 import typer
 
-from notifier.cards.check.folder import check_folder
-from notifier.cards.gallery import gallery_page, render_samples
-from notifier.cards.library import (
-    CHECKED_CARD_BYTES,
-    SEAL,
-    CardFiles,
-    CardLibrary,
-    compile_card,
-    layered,
-    load_cards,
-    write_seal,
-)
-from notifier.cards.starter import (
-    route_line,
-    shipped_files,
-    starter_files,
-    with_fields,
-    written_over,
-)
-from notifier.cli.card_folder import (
-    blaming_configuration,
-    configured_cards,
-    existing_folders,
-)
 from notifier.cli.files import read_json, write_text, writing
-from notifier.cli.formats import (
-    AlwaysJsonOption,
-    FormatOption,
-    JsonOnly,
-    JsonOnlyOption,
-    JsonOption,
-    wants_json,
-)
 from notifier.cli.options import (
+    AlwaysJsonOption,
     CommandError,
     ConfigOption,
-    print_json,
+    JsonOption,
     require_one,
     settings,
 )
-from notifier.cli.preview import preview_cards
-from notifier.cli.tables import print_table
-from notifier.errors import CardError, ConfigError, EventError, NotifierError, TemplateError
-from notifier.events.routing import UnroutableError
-from notifier.telemetry.findings import Level, count
-from notifier.templating import Template
+from notifier.cli.output import (
+    findings_document,
+    print_findings,
+    print_json,
+    print_result,
+    print_table,
+)
+from notifier.errors import ConfigError, ExitCode, NotifierError
+from notifier.telemetry.findings import Level
 
 app = typer.Typer(help="Card templates: list, check, render, new.", no_args_is_help=True)
 
@@ -65,15 +36,15 @@ _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
 @app.command("list")
-def list_cards(
-    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
-) -> None:
+def list_cards(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the templates and the event types that use each."""
+    from notifier.cli.card_folder import configured_cards
+
     loaded = settings(config)
     used: dict[str, list[str]] = {name: [] for name in configured_cards(loaded).templates}
     for event_type, route in loaded.routes.items():
         used.setdefault(route.card, []).append(event_type)
-    if wants_json(form, as_json):
+    if as_json:
         print_json([{"card": name, "event_types": types} for name, types in used.items()])
         return
     print_table(
@@ -104,8 +75,20 @@ def check(
             help="When nothing is wrong, write checked.txt, so that a start need not check these files again.",
         ),
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Check every template: language, version, what Teams takes, size; and render it with its samples."""
+    """Check every template: language, version, features and size that Teams takes; render it with its samples."""
+    from notifier.cards.check.folder import check_folder
+    from notifier.cards.library import (
+        CHECKED_CARD_BYTES,
+        SEAL,
+        CardFiles,
+        layered,
+        load_cards,
+        write_seal,
+    )
+    from notifier.cli.card_folder import existing_folders
+
     if directory is not None and not directory.is_dir():
         raise typer.BadParameter(
             f"there is no such folder: {directory}", param_hint="DIRECTORY"
@@ -121,16 +104,20 @@ def check(
             f"delivery.max_card_bytes: a seal promises cards of at most {CHECKED_CARD_BYTES}; set it to that for the check"
         )
     files = CardFiles.read(*folders)
-    findings = check_folder(folder, loaded, base=folders[0] if len(folders) > 1 else None)
-    for finding in findings:
-        warning = "warning: " if finding.level is Level.WARNING else ""
-        typer.echo(f"{warning}{finding}", err=True)
-    if count(findings, Level.FAULT):
-        raise typer.Exit(1)
+    base = folders[0] if len(folders) > 1 else None
+    findings = check_folder(folder, loaded, base=base)
+    broken = any(finding.level is Level.FAULT for finding in findings)
+    if not as_json:
+        print_findings(findings, err=True)
+    sound = 0 if broken else len(load_cards(*folders).templates)
     own = (
         f", {len(layered([folder], '*.json'))} of them in {folder}" if len(folders) > 1 else ""
     )
-    typer.echo(f"{len(load_cards(*folders).templates)} cards are sound{own}")
+    if as_json or not broken:
+        document = {"sound": not broken, "cards": sound, **findings_document(findings)}
+        print_result(document, f"{sound} cards are sound{own}", as_json=as_json)
+    if broken:
+        raise typer.Exit(ExitCode.FAILED)
     if seal:
         with writing(folder / SEAL):
             write_seal(folder, files)
@@ -161,9 +148,18 @@ def new_card(
         Path | None,
         typer.Option(help="Folder; default: the configured one.", show_default=False),
     ] = None,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Write a card to begin with, its Arabic twin, its fields and a sample, and show its route."""
+    from notifier.cards.starter import (
+        route_line,
+        shipped_files,
+        starter_files,
+        with_fields,
+        written_over,
+    )
+
     loaded = settings(config)
     fields = list(dict.fromkeys(field or ["subject", "details"]))
     for text in (name, *fields):
@@ -194,30 +190,41 @@ def new_card(
             if file == "fields.toml" and path.exists():
                 text = with_fields(path.read_text(encoding="utf-8-sig"), text)
         write_text(path, text)
-        typer.echo(f"wrote {path}")
+    written = [str(folder / file) for file in files]
+    route = "" if copied else route_line(name, kind, channels)
+    lines = [f"wrote {path}" for path in written]
     if not loaded.cards.directory:
-        typer.echo(
+        lines.append(
             f'\nput this into config.toml:\n\n[cards]\ndirectory = "{folder.absolute()}"'
         )
-    if not copied:
-        typer.echo(
-            f"\nput this under [routes] in config.toml:\n\n{route_line(name, kind, channels)}"
-        )
+    if route:
+        lines.append(f"\nput this under [routes] in config.toml:\n\n{route}")
+    document = {"files": written, "directory": str(folder.absolute()), "route": route}
+    print_result(document, "\n".join(lines), as_json=as_json)
 
 
 @app.command()
 def preview(
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("cards.html"),
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Render all cards with their samples into one HTML file: every language, light and dark, phone and desktop."""
+    from notifier.cards.gallery import gallery_page, render_samples
+    from notifier.cli.card_folder import (
+        blaming_configuration,
+        configured_cards,
+        existing_folders,
+    )
+
     loaded = settings(config)
     cards = configured_cards(loaded)
     with blaming_configuration():
         base, *own = existing_folders(loaded)
         shown = list(render_samples(own[0] if own else base, loaded, cards, base=base))
     write_text(out, gallery_page(shown))
-    typer.echo(f"{len(shown)} cards rendered; open {out}")
+    text = f"{len(shown)} cards rendered; open {out}"
+    print_result({"file": str(out), "cards": len(shown)}, text, as_json=as_json)
 
 
 @app.command()
@@ -240,14 +247,20 @@ def render(
         ),
     ] = None,
     config: ConfigOption = None,
-    _form: JsonOnlyOption = JsonOnly.JSON,
-    _as_json: AlwaysJsonOption = False,
+    as_json: AlwaysJsonOption = False,
 ) -> None:
     """Expand a template and print the card.
 
-    With --data the file is what the template sees, as in Microsoft's designer; with --event it is an event, and the
-    template sees what it would see in a delivery.
+    With --data the file holds the data of the template, as in Microsoft's designer. With --event it holds an event, and
+    the template gets the same data as in a delivery.
     """
+    from notifier.cards.library import CardLibrary, compile_card, layered
+    from notifier.cli.card_folder import existing_folders
+    from notifier.errors import CardError, EventError, TemplateError
+    from notifier.events.routing import UnroutableError
+    from notifier.ops.publishing import preview_cards
+    from notifier.templating import Template
+
     require_one({"--data": data, "--event": event}, param_hint="--data")
     path = Path(template)
     if not path.exists() and not path.suffix:
@@ -268,7 +281,7 @@ def render(
     with _naming(path, TemplateError, CardError), _naming(event, EventError, UnroutableError):
         cards = CardLibrary({path.stem: compile_card(read_json(path))})
         rendered = preview_cards(loaded, members, cards, card=path.stem)
-    print_json(rendered[0][1] if rendered else json.loads("null"))
+    print_json(rendered[0][1] if rendered else None)
 
 
 @contextmanager

@@ -4,95 +4,151 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notifier.broker.consumer import Consumer
-from notifier.cli.formats import FormatOption, JsonOption, wants_json
-from notifier.cli.options import ConfigOption, print_json, settings, with_redis
-from notifier.config import assets, load_config, masked, overrides
-from notifier.config.secrets import State
-from notifier.errors import ConfigError, SecretsError
-from notifier.ops.doctor import Level
-from notifier.ops.doctor.names import unused_names
-from notifier.ops.doctor.pages import check_public_pages
-from notifier.telemetry.tracing import check_installed
+from notifier.cli.options import ConfigOption, JsonOption, settings, with_redis
+from notifier.cli.output import error_findings, findings_document, print_findings, print_json
+from notifier.errors import ConfigError, NotifierError, SecretsError
+from notifier.telemetry.findings import Finding, Level
 
-app = typer.Typer(help="Check the settings and show what is in force.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from notifier.broker.consumer import Consumer
+    from notifier.daemon.snapshot import Snapshot
+
+app = typer.Typer(help="Check the settings and show those in force.", no_args_is_help=True)
 
 
 @app.command()
-def check(config: ConfigOption = None) -> None:
-    """Check settings, environment, secrets and cards as a start or a reload does; exit 3 and name every fault if something is wrong.
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check settings, environment, secrets and cards as a start or a reload does; exit 3 if something is wrong.
 
-    What works and is probably not meant is a warning: names that belong to nothing, action pages that no card links to.
+    Every fault is named. Warnings are about names that belong to nothing and action pages that no card links to.
     """
-    # The daemon is imported only here: every other command would wait for it.
-    from notifier.daemon.snapshot import Blueprint
+    try:
+        snapshot = _checked(config)
+    except NotifierError as exc:
+        if not as_json:
+            raise
+        print_json({"sound": False, **findings_document(error_findings("settings", exc))})
+        raise typer.Exit(exc.exit_code) from None
+    findings = _warnings(snapshot)
+    if as_json:
+        print_json({"sound": True, **findings_document(findings), **_document(snapshot)})
+        return
+    for line in _lines(snapshot):
+        typer.echo(line)
+    print_findings(findings)
 
-    snapshot = Blueprint(lambda: settings(config), os.environ, clock=time.monotonic).build(None)
-    loaded, secrets = snapshot.config, snapshot.secrets
-    check_installed(loaded.tracing)
-    with_redis(loaded, _nothing)
-    if secrets.webhook_faults:
+
+def _checked(file: Path | None) -> Snapshot:
+    """Return what a daemon would start with; raises NotifierError."""
+    from notifier.daemon.snapshot import Blueprint
+    from notifier.telemetry.tracing import check_installed
+
+    snapshot = Blueprint(lambda: settings(file), os.environ, clock=time.monotonic).build(None)
+    check_installed(snapshot.config.tracing)
+    # A client can only be made if the files for TLS are there.
+    with_redis(snapshot.config, _connect_to_nothing)
+    if snapshot.secrets.webhook_faults:
         raise SecretsError(
             "the daemon starts, but these channels cannot deliver:\n"
-            + "\n".join(secrets.webhook_faults.values())
+            + "\n".join(snapshot.secrets.webhook_faults.values())
         )
-    if loaded.stop_fault:
-        raise ConfigError(loaded.stop_fault)
-    typer.echo(
-        f"configuration is sound: {len(loaded.routes)} routes, {len(loaded.channels)} channels, {len(snapshot.cards.templates)} cards"
-    )
+    if snapshot.config.stop_fault:
+        raise ConfigError(snapshot.config.stop_fault)
+    return snapshot
+
+
+async def _connect_to_nothing(group: Consumer) -> None: ...
+
+
+def _warnings(snapshot: Snapshot) -> list[Finding]:
+    from notifier.ops.doctor.names import unused_names
+    from notifier.ops.doctor.pages import check_public_pages
+
+    secrets = snapshot.secrets
+    doubts = [webhook.doubt for webhook in secrets.found.values() if webhook.doubt]
+    vault = snapshot.vault.keys if snapshot.vault is not None else {}
+    return [
+        *(Finding("secrets", Level.WARNING, text) for text in (*doubts, *secrets.warnings)),
+        *unused_names(snapshot.config, os.environ, vault),
+        *(
+            each
+            for each in check_public_pages(snapshot.config, secrets)
+            if each.level is not Level.OK
+        ),
+    ]
+
+
+def _document(snapshot: Snapshot) -> dict[str, object]:
+    from notifier.config import overrides
+
+    secrets = snapshot.secrets
+    return {
+        "routes": len(snapshot.config.routes),
+        "cards": len(snapshot.cards.templates),
+        "channels": [
+            {
+                "channel": name,
+                "webhook": webhook.state.value,
+                "host": webhook.host,
+                "where": webhook.where,
+            }
+            for name, webhook in secrets.found.items()
+        ],
+        "overrides": [
+            {"setting": f"{section}.{key}", "variable": name}
+            for name, (section, key), _ in overrides(os.environ)
+        ],
+        "key_ids": list(secrets.keys.ids) if secrets.keys else [],
+    }
+
+
+def _lines(snapshot: Snapshot) -> Iterator[str]:
+    from notifier.config import overrides
+    from notifier.config.secrets import State
+
+    config, secrets = snapshot.config, snapshot.secrets
+    yield f"configuration is sound: {len(config.routes)} routes, {len(config.channels)} channels, {len(snapshot.cards.templates)} cards"
     for name, (section, key), _ in overrides(os.environ):
-        typer.echo(f"  {section}.{key} comes from {name}")
+        yield f"  {section}.{key} comes from {name}"
     for channel, webhook in secrets.found.items():
         line = f"  channel {channel}: webhook {webhook.state}"
         if webhook.state is State.CONFIGURED:
-            typer.echo(f"{line}, host {webhook.host}, from {webhook.where}")
+            yield f"{line}, host {webhook.host}, from {webhook.where}"
         elif webhook.state is State.PLACEHOLDER:
-            typer.echo(f"{line} in {webhook.where}; put the workflow's URL there")
+            yield f"{line} in {webhook.where}; put the workflow's URL there"
         else:
-            typer.echo(f"{line}; set {webhook.where}")
+            yield f"{line}; set {webhook.where}"
     if secrets.keys is None:
-        typer.echo("  posts are not signed; make a key with: notifier keys new")
+        yield "  posts are not signed; make a key with: notifier keys new"
     else:
-        typer.echo(f"  posts and links are signed with key {secrets.keys.ids[0]}")
-    doubts = [webhook.doubt for webhook in secrets.found.values() if webhook.doubt]
-    for warning in (*doubts, *secrets.warnings):
-        typer.echo(f"  warning: {warning}")
-    vault = snapshot.vault.keys if snapshot.vault is not None else {}
-    for found in (
-        *unused_names(loaded, os.environ, vault),
-        *check_public_pages(loaded, secrets),
-    ):
-        if found.level is not Level.OK:
-            typer.echo(f"  warning: {found}")
-
-
-async def _nothing(group: Consumer) -> None:
-    """Connect to nothing: that a client can be made shows that the files for TLS are there."""
+        yield f"  posts and links are signed with key {secrets.keys.ids[0]}"
 
 
 @app.command()
 def show(
     config: ConfigOption = None,
-    form: FormatOption = None,
     as_json: JsonOption = False,
     defaults: Annotated[
         bool,
         typer.Option(
-            "--defaults", help="Print the shipped config.toml, in which each is explained."
+            "--defaults", help="Print the shipped config.toml, which explains every setting."
         ),
     ] = False,
 ) -> None:
-    """Print every setting in force, passwords as ***; webhook URLs and keys are never part of it."""
-    if defaults and not wants_json(form, as_json):
+    """Print every setting in force, passwords as ***, without webhook URLs and keys."""
+    from notifier.config import assets, load_config, masked
+
+    if defaults and not as_json:
         typer.echo(assets.config_file().read_text(encoding="utf-8"), nl=False)
         return
     data = masked(load_config(None, {}) if defaults else settings(config))
-    if wants_json(form, as_json):
+    if as_json:
         print_json(data)
         return
     for section, value in data.items():

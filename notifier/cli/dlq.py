@@ -4,59 +4,67 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import re
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue
-from rich.console import Console
-from rich.progress import Progress
 
-from notifier.broker.consumer import Consumer
-from notifier.broker.keys import Keys
 from notifier.cli.files import read_json
-from notifier.cli.filters import (
-    dead_letter_id,
-    letter_filter,
-    require_channel,
-    require_known_channel,
-)
-from notifier.cli.formats import (
-    AlwaysJsonOption,
-    FormatOption,
-    JsonOnly,
-    JsonOnlyOption,
-    JsonOption,
-    wants_json,
-)
 from notifier.cli.options import (
+    TIME,
+    AlwaysJsonOption,
+    ByOption,
+    ChannelOption,
     CommandError,
     ConfigOption,
-    plain,
-    print_json,
+    DryRunOption,
+    JsonOption,
+    QuietOption,
+    RateOption,
+    RequiredWhyOption,
+    TypeOption,
+    WhyOption,
+    YesOption,
+    require_channel,
     require_one,
+    require_why,
     settings,
     with_redis,
 )
-from notifier.cli.tables import print_table
-from notifier.cli.times import METAVAR
-from notifier.config import Config
-from notifier.dead_letters import listing as deadletters
-from notifier.dead_letters.audit import DeadLetterAudit
-from notifier.dead_letters.listing import DeadLetter, Filter
+from notifier.cli.output import confirm, print_json, print_result, print_table, printable
+from notifier.cli.times import period
 from notifier.dead_letters.model import Reason
-from notifier.dead_letters.replay import Replayer
-from notifier.dead_letters.service import DeadLetterService
-from notifier.errors import NotifierError, UnreachableError
-from notifier.events.masking import Masking
-from notifier.events.routing import Catalogue
+from notifier.errors import ExitCode, NotifierError, UnreachableError
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from notifier.broker.consumer import Consumer
+    from notifier.config import Config
+    from notifier.dead_letters.listing import DeadLetter, Filter
+    from notifier.dead_letters.service import DeadLetterService
+    from notifier.events.masking import Masking
 
 app = typer.Typer(
     help="Dead letters: what could not be delivered, why, and what to do with it.",
     no_args_is_help=True,
 )
+
+_ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+def _dead_letter_id(text: str) -> str:
+    """Return the id of a dead letter as it was typed; raises typer.BadParameter if it cannot be one."""
+    if _ENTRY_ID.fullmatch(text) and max(map(int, text.split("-"))) < 2**64:
+        return text
+    raise typer.BadParameter(
+        f"{text} is not the id of a dead letter, such as 1764000000000-0; see: notifier dlq list"
+    )
+
 
 ReasonOption = Annotated[
     Reason | None,
@@ -64,16 +72,10 @@ ReasonOption = Annotated[
         metavar="REASON", help=f"Only this reason: {', '.join(Reason)}.", show_default=False
     ),
 ]
-ChannelOption = Annotated[
-    str | None, typer.Option(help="Only this channel.", show_default=False)
-]
-TypeOption = Annotated[
-    str | None, typer.Option("--type", help="Only this event type.", show_default=False)
-]
 SinceOption = Annotated[
     str | None,
     typer.Option(
-        metavar=METAVAR,
+        metavar=TIME,
         help="Only those that died at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
         show_default=False,
     ),
@@ -81,57 +83,54 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str | None,
     typer.Option(
-        metavar=METAVAR,
-        help="Only those that died before this time.",
-        show_default=False,
+        metavar=TIME, help="Only those that died before this time.", show_default=False
     ),
 ]
 IdsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", parser=dead_letter_id, show_default=False),
+    typer.Argument(metavar="[ID]...", parser=_dead_letter_id, show_default=False),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
-DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-RateOption = Annotated[
-    float, typer.Option(min=0, help="How many a second at most; 0 = no limit.")
-]
-ByOption = Annotated[
-    str | None,
-    typer.Option(help="Who does it, for the record; default: the user.", show_default=False),
-]
 
 
 @app.command("list")
 def list_letters(
     config: ConfigOption = None,
-    form: FormatOption = None,
     as_json: JsonOption = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most, newest first.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many at most, newest first.")
+    ] = 100,
     reason: ReasonOption = None,
     channel: ChannelOption = None,
     event_type: TypeOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
 ) -> None:
-    """List dead letters, newest first; with --format json an array."""
+    """List dead letters, newest first; with --json an array."""
+    from notifier.dead_letters.listing import list_dead_letters
+
     loaded = settings(config)
-    masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
-    wanted = letter_filter(reason, channel, event_type, since, until)
+    wanted = _filter(reason, channel, event_type, since, until)
 
     async def read(group: Consumer) -> list[DeadLetter]:
-        found = await deadletters.list_dead_letters(
+        masking = _masking(loaded)
+        found = await list_dead_letters(
             group, loaded.streams, masking, limit=limit, wanted=wanted
         )
         if not found:
-            await require_known_channel(group, loaded, masking, channel)
+            await _require_known_channel(group, loaded, masking, channel)
         return found
 
     found = with_redis(loaded, read)
-    if wants_json(form, as_json):
+    if as_json:
         print_json([letter.whole() for letter in found])
         return
     if not found:
-        none = "there are no dead letters" if wanted == Filter() else "no dead letter matches"
+        none = (
+            "there are no dead letters"
+            if wanted == type(wanted)()
+            else "no dead letter matches"
+        )
         typer.echo(none)
         return
     columns = ("reason", "channel", "event type", "correlation id", "status", "detail")
@@ -145,17 +144,17 @@ def list_letters(
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", parser=dead_letter_id)],
+    letter_id: Annotated[str, typer.Argument(metavar="ID", parser=_dead_letter_id)],
     config: ConfigOption = None,
-    _form: JsonOnlyOption = JsonOnly.JSON,
-    _as_json: AlwaysJsonOption = False,
+    as_json: AlwaysJsonOption = False,
 ) -> None:
     """Print one dead letter whole, as JSON, patient data masked."""
+    from notifier.dead_letters.listing import show_dead_letter
+
     loaded = settings(config)
-    masking = Masking.of(loaded.masking.fields, loaded.masking.exempt)
     letter = with_redis(
         loaded,
-        lambda group: deadletters.show_dead_letter(group, loaded.streams, masking, letter_id),
+        lambda group: show_dead_letter(group, loaded.streams, _masking(loaded), letter_id),
     )
     print_json(letter.whole())
 
@@ -170,7 +169,7 @@ def replay(
     since: SinceOption = None,
     until: UntilOption = None,
     everything: AllOption = False,
-    dry_run: DryOption = False,
+    dry_run: DryRunOption = False,
     rate: RateOption = 10.0,
     edit: Annotated[
         Path | None,
@@ -182,43 +181,44 @@ def replay(
     to: Annotated[
         str | None,
         typer.Option(
-            help="Channel to send them to in place of their own; one that has had the event already keeps its letter.",
+            help="Channel to send them to in place of their own; if it already had the event, the dead letter stays.",
             show_default=False,
         ),
     ] = None,
     by: ByOption = None,
-    why: Annotated[
-        str | None, typer.Option(help="Why, for the record.", show_default=False)
-    ] = None,
+    why: WhyOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put dead letters back to work, by ID or by filter, oldest first.
 
     A notification goes into its channel's lane again under its own id, so that its row and its links stay; an entry that
     never became an event is read again. Replaying twice does nothing. Who, when and why goes into Postgres.
     """
-    wanted = letter_filter(reason, channel, event_type, since, until)
+    wanted = _filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     edited = _edited(edit, ids)
     loaded = settings(config)
     require_channel(loaded, to, "--to")
 
-    async def one(desk: DeadLetterService, letter: DeadLetter) -> _Told:
+    async def one(service: DeadLetterService, letter: DeadLetter) -> _Result:
         if dry_run:
-            return _Told(f"would go to {', '.join(await desk.places(letter, edited, to))}")
-        replayed = await desk.replay(
+            places = await service.places(letter, edited, to)
+            return _Result(letter.id, "replayed", f"would go to {', '.join(places)}")
+        replayed = await service.replay(
             letter, who=by or getpass.getuser(), why=why, edited=edited, to=to
         )
         if not replayed.done:
-            return _Told("was replayed by another", by_another=True)
-        return _Told(f"went to {', '.join(replayed.places)}")
+            return _Result(letter.id, "gone", "was replayed by another")
+        return _Result(letter.id, "replayed", f"went to {', '.join(replayed.places)}")
 
-    verb = "would be replayed" if dry_run else "replayed"
-    _each(loaded, ids, wanted, one, rate=rate, verb=verb)
+    printer = _Printer("replayed", dry_run=dry_run, quiet=quiet, as_json=as_json)
+    _each(loaded, ids, wanted, one, rate=rate, printer=printer)
 
 
 @app.command()
 def discard(
-    why: Annotated[str, typer.Option(help="Why, for the record.")],
+    why: RequiredWhyOption,
     ids: IdsArgument = None,
     config: ConfigOption = None,
     reason: ReasonOption = None,
@@ -227,36 +227,92 @@ def discard(
     since: SinceOption = None,
     until: UntilOption = None,
     everything: AllOption = False,
-    dry_run: DryOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     by: ByOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Take dead letters away for good; what they held, who did it and why stays in Postgres."""
-    wanted = letter_filter(reason, channel, event_type, since, until)
+    """Remove dead letters for good; their content, who did it and why stays in Postgres."""
+    wanted = _filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
-    if not why.strip():
-        raise typer.BadParameter("say why", param_hint="--why")
+    require_why(why)
+    if not dry_run:
+        which = f"{len(ids)} dead letters" if ids else "all these dead letters"
+        confirm(f"Discard {which} for good?", yes=yes)
 
-    async def one(desk: DeadLetterService, letter: DeadLetter) -> _Told:
+    async def one(service: DeadLetterService, letter: DeadLetter) -> _Result:
         if dry_run:
-            return _Told("would be discarded")
-        done = await desk.discard(letter, who=by or getpass.getuser(), why=why)
-        return _Told("discarded") if done else _Told("was gone already", by_another=True)
+            return _Result(letter.id, "discarded", "would be discarded")
+        if await service.discard(letter, who=by or getpass.getuser(), why=why):
+            return _Result(letter.id, "discarded", "discarded")
+        return _Result(letter.id, "gone", "was gone already")
 
-    verb = "would be discarded" if dry_run else "discarded"
-    _each(settings(config), ids, wanted, one, rate=0, verb=verb)
+    printer = _Printer("discarded", dry_run=dry_run, quiet=quiet, as_json=as_json)
+    _each(settings(config), ids, wanted, one, rate=0, printer=printer)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What became of one letter."""
+class _Result:
+    """The result for one dead letter."""
 
-    text: str
-    by_another: bool = False
+    id: str
+    result: str
+    """replayed, discarded, failed, or gone: another command or the console was first."""
+    detail: str
+
+
+class _Printer:
+    """Prints each result as it comes, and the total; as JSON all of it at the end."""
+
+    def __init__(self, verb: str, *, dry_run: bool, quiet: bool, as_json: bool) -> None:
+        self._verb, self._dry_run, self._quiet, self._as_json = verb, dry_run, quiet, as_json
+        self._results: list[dict[str, str]] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, each: _Result) -> None:
+        self.counts[each.result] += 1
+        if self._as_json:
+            self._results.append({"id": each.id, "result": each.result, "detail": each.detail})
+        failed = each.result == "failed"
+        if failed or not (self._as_json or self._quiet):
+            stays = "stays: " if failed else ""
+            typer.echo(printable(f"{each.id}: {stays}{each.detail}"), err=failed)
+
+    def total(self) -> None:
+        done, failed, gone = (self.counts[each] for each in (self._verb, "failed", "gone"))
+        parts = [f"{done} {'would be ' if self._dry_run else ''}{self._verb}"]
+        if failed:
+            parts.append(f"{failed} stay{'s' if failed == 1 else ''}")
+        if gone:
+            parts.append(f"{gone} gone meanwhile")
+        document = {
+            "dry_run": self._dry_run,
+            self._verb: done,
+            "failed": failed,
+            "gone": gone,
+            "dead_letters": self._results,
+        }
+        text = ", ".join(parts) if self.counts else "there are no such dead letters"
+        print_result(document, text, as_json=self._as_json, quiet=self._quiet)
+
+
+def _filter(
+    reason: Reason | None,
+    channel: str | None,
+    event_type: str | None,
+    since: str | None,
+    until: str | None,
+) -> Filter:
+    """Return which dead letters are meant; raises typer.BadParameter for an invalid time or an empty period."""
+    from notifier.dead_letters.listing import Filter
+
+    return Filter(reason, channel, event_type, *period(since, until))
 
 
 def _require_choice(ids: list[str] | None, wanted: Filter, everything: bool) -> None:
     require_one(
-        {"IDs": ids, "filters": wanted != Filter(), "--all": everything},
+        {"IDs": ids, "filters": wanted != type(wanted)(), "--all": everything},
         param_hint="ID, --reason, --channel, --type, --since, --until, --all",
     )
 
@@ -272,72 +328,97 @@ def _edited(path: Path | None, ids: list[str] | None) -> dict[str, JsonValue] | 
     return event
 
 
+def _masking(config: Config) -> Masking:
+    from notifier.events.masking import Masking
+
+    return Masking.of(config.masking.fields, config.masking.exempt)
+
+
 def _each(
     config: Config,
     ids: Sequence[str] | None,
     wanted: Filter,
-    work: Callable[[DeadLetterService, DeadLetter], Awaitable[_Told]],
+    work: Callable[[DeadLetterService, DeadLetter], Awaitable[_Result]],
     *,
     rate: float,
-    verb: str,
+    printer: _Printer,
 ) -> None:
-    """Do something with each letter that is meant, oldest first, and say how many; the exit code is 1 when one could not be done."""
-    masking = Masking.of(config.masking.fields, config.masking.exempt)
+    """Do something with each dead letter that is meant, oldest first; exit code 1 if one could not be done."""
+    from rich.console import Console
+    from rich.progress import Progress
 
-    async def run(group: Consumer) -> int:
-        log = DeadLetterAudit(
+    from notifier.dead_letters.audit import DeadLetterAudit
+    from notifier.dead_letters.replay import Replayer
+    from notifier.dead_letters.service import DeadLetterService
+    from notifier.events.routing import Catalogue
+
+    masking = _masking(config)
+    catalogue = Catalogue(config.routes, config.channels)
+
+    async def run(group: Consumer) -> None:
+        audit = DeadLetterAudit(
             config.database.url, connect_timeout_seconds=config.database.connect_timeout_seconds
         )
-        replayer = Replayer(
-            Catalogue(config.routes, config.channels), masking, config.intake.max_event_bytes
-        )
-        desk = DeadLetterService(group, log, replayer)
+        replayer = Replayer(catalogue, masking, config.intake.max_event_bytes)
+        service = DeadLetterService(group, audit, replayer)
+        console = Console(stderr=True)
         try:
-            failed = done = others = 0
-            console = Console(stderr=True)
             with Progress(
                 console=console, transient=True, disable=not console.is_terminal
             ) as progress:
                 bar = progress.add_task("dead letters", total=await _most(group, config, ids))
                 async for letter in _chosen(group, config, masking, ids, wanted):
                     try:
-                        told = await work(desk, letter)
+                        printer.add(await work(service, letter))
                     except UnreachableError:
                         raise
                     except NotifierError as exc:
-                        failed += 1
-                        typer.echo(plain(f"{letter.id}: stays: {exc}").plain, err=True)
-                    else:
-                        typer.echo(plain(f"{letter.id}: {told.text}").plain)
-                        done += not told.by_another
-                        others += told.by_another
+                        printer.add(_Result(letter.id, "failed", str(exc)))
                     progress.advance(bar)
                     if rate:
                         await asyncio.sleep(1 / rate)
-            if not done + failed + others:
-                await require_known_channel(group, config, masking, wanted.channel)
-                typer.echo("there are no such dead letters")
-                return 0
-            typer.echo(_total(verb, done, failed, others))
-            return failed
+            if not printer.counts:
+                await _require_known_channel(group, config, masking, wanted.channel)
         finally:
-            await log.close()
+            await audit.close()
 
-    if with_redis(config, run):
-        raise typer.Exit(1)
+    with_redis(config, run)
+    printer.total()
+    if printer.counts["failed"]:
+        raise typer.Exit(ExitCode.FAILED)
 
 
-def _total(verb: str, done: int, failed: int, others: int) -> str:
-    parts = [f"{done} {verb}"]
-    if failed:
-        parts.append(f"{failed} stay{'s' if failed == 1 else ''}")
-    if others:
-        parts.append(f"{others} gone meanwhile")
-    return ", ".join(parts)
+async def _require_known_channel(
+    group: Consumer, config: Config, masking: Masking, name: str | None
+) -> None:
+    """Refuse a channel without dead letters if neither settings, lanes nor dead letters know it.
+
+    A removed channel stays usable. This reads all dead letters, so ask only if none was found.
+
+    Raises:
+        typer.BadParameter: Nothing knows it.
+        StreamError: Redis is away.
+    """
+    from notifier.cli.lanes import removed_channels
+    from notifier.dead_letters.listing import Filter, list_dead_letters
+
+    if name is None or name in config.channels:
+        return
+    known = {*config.channels, *await removed_channels(group, config)}
+    if name in known or await list_dead_letters(
+        group, config.streams, masking, limit=1, wanted=Filter(channel=name)
+    ):
+        return
+    raise typer.BadParameter(
+        f"unknown channel {name}, and no dead letter names it; known are {', '.join(sorted(known))}",
+        param_hint="--channel",
+    )
 
 
 async def _most(group: Consumer, config: Config, ids: Sequence[str] | None) -> int:
-    """Return how many letters there are to look at."""
+    """Return how many dead letters there are at most."""
+    from notifier.broker.keys import Keys
+
     if ids:
         return len(ids)
     return sum([await group.length(Keys(stream).dead) for stream in config.streams])
@@ -350,15 +431,14 @@ async def _chosen(
     ids: Sequence[str] | None,
     wanted: Filter,
 ) -> AsyncIterator[DeadLetter]:
+    from notifier.dead_letters.listing import every_dead_letter, show_dead_letter
+
     if not ids:
-        async for letter in deadletters.every_dead_letter(
-            group, config.streams, masking, wanted
-        ):
+        async for letter in every_dead_letter(group, config.streams, masking, wanted):
             yield letter
         return
     # Whether all of them exist is known before anything is done.
     for letter in [
-        await deadletters.show_dead_letter(group, config.streams, masking, letter_id)
-        for letter_id in ids
+        await show_dead_letter(group, config.streams, masking, letter_id) for letter_id in ids
     ]:
         yield letter

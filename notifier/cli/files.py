@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
-from pydantic import JsonValue
 
 from notifier.cli.options import CommandError
-from notifier.events.json_in import exact_json
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 def read_text(path: Path) -> str:
@@ -38,6 +40,8 @@ def read_json(path: Path) -> JsonValue:
     Raises:
         CommandError: It cannot be read, or is no JSON; says where.
     """
+    from notifier.events.json_in import exact_json
+
     try:
         return exact_json(read_text(path))
     except RecursionError:

@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.formats import FormatOption, JsonOption, wants_json
-from notifier.cli.options import ConfigOption, found_secrets, print_json, settings
-from notifier.events.signing import key_id, written_key
+from notifier.cli.options import ConfigOption, JsonOption, found_secrets, hint_at, settings
 
 _KEY_BYTES = 32
 
@@ -20,7 +18,7 @@ app = typer.Typer(
 )
 
 
-class Form(StrEnum):
+class Encoding(StrEnum):
     """How a key is written."""
 
     WHSEC = "whsec"
@@ -29,17 +27,22 @@ class Form(StrEnum):
 
 @app.command()
 def new(
-    form: Annotated[
-        Form,
-        typer.Option(
-            "--format",
-            help="whsec: as Standard Webhooks writes it; hex: 64 hexadecimal digits.",
-        ),
-    ] = Form.WHSEC,
+    encoding: Annotated[
+        Encoding,
+        typer.Option(help="whsec: as Standard Webhooks writes it; hex: 64 hexadecimal digits."),
+    ] = Encoding.WHSEC,
+    form: Annotated[Encoding | None, typer.Option("--format", hidden=True)] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a new random key on standard output, and on standard error how to install it."""
-    key = written_key(secrets.token_bytes(_KEY_BYTES), hexadecimal=form is Form.HEX)
-    typer.echo(key)
+    from notifier.cli.output import print_result
+    from notifier.events.signing import key_id, written_key
+
+    if form is not None:
+        hint_at("--format", "--encoding")
+    hexadecimal = (form or encoding) is Encoding.HEX
+    key = written_key(secrets.token_bytes(_KEY_BYTES), hexadecimal=hexadecimal)
+    print_result({"id": key_id(key), "key": key}, key, as_json=as_json)
     typer.echo(
         f"""
 Key id {key_id(key)}. Nobody but the daemon, and receivers that check signatures, may know the key.
@@ -54,16 +57,18 @@ Rotation      move the present key to TEAMS_HMAC_SECRET_KEY_PREVIOUS (hmac_secre
 
 
 @app.command(name="list")
-def list_keys(
-    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
-) -> None:
+def list_keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show the ids of the keys in force, never the keys; the first signs, all verify."""
+    from notifier.cli.output import print_result
+
     keys = found_secrets(settings(config)).keys
     ids = keys.ids if keys else ()
-    if wants_json(form, as_json):
-        print_json([{"id": each, "signs": number == 0} for number, each in enumerate(ids)])
-        return
-    if not ids:
-        typer.echo("no key is set; make one with: notifier keys new")
-    for number, each in enumerate(ids):
-        typer.echo(f"{each}  {'signs and verifies' if number == 0 else 'verifies'}")
+    text = "\n".join(
+        f"{each}  {'verifies' if number else 'signs and verifies'}"
+        for number, each in enumerate(ids)
+    )
+    print_result(
+        [{"id": each, "signs": number == 0} for number, each in enumerate(ids)],
+        text or "no key is set; make one with: notifier keys new",
+        as_json=as_json,
+    )

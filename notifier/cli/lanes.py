@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notifier.broker.consumer import Consumer
-from notifier.broker.hop import MoveResult
-from notifier.broker.keys import Keys
-from notifier.cli.dlq import ByOption, DryOption
-from notifier.cli.filters import removed_channels
-from notifier.cli.formats import FormatOption, JsonOption, wants_json
 from notifier.cli.options import (
+    ByOption,
     CommandError,
     ConfigOption,
-    print_json,
+    DryRunOption,
+    JsonOption,
+    QuietOption,
+    RequiredWhyOption,
+    YesOption,
+    require_why,
     settings,
     with_redis,
 )
-from notifier.cli.tables import print_table
-from notifier.config import Config
-from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+from notifier.cli.output import confirm, print_json, print_result, print_table
+from notifier.errors import ExitCode
+
+if TYPE_CHECKING:
+    from notifier.broker.consumer import Consumer
+    from notifier.broker.hop import MoveResult
+    from notifier.config import Config
 
 app = typer.Typer(
-    help="Lanes: what waits for each channel, and how to empty those of a channel that is no more.",
+    help="Lanes: what waits for each channel, and how to empty those of a removed channel.",
     no_args_is_help=True,
 )
 
 
 @app.command("list")
-def list_lanes(
-    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
-) -> None:
-    """List the channels and what waits in their lanes; with --format json an array."""
+def list_lanes(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the channels and what waits in their lanes; with --json an array."""
+    from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+
     loaded = settings(config)
 
     async def run(group: Consumer) -> list[dict[str, str | int | bool]]:
@@ -57,7 +61,7 @@ def list_lanes(
         return found
 
     found = with_redis(loaded, run)
-    if wants_json(form, as_json):
+    if as_json:
         print_json(found)
         return
     names = ("stream", "channel", "urgent", "normal")
@@ -77,23 +81,31 @@ def list_lanes(
 @app.command()
 def drain(
     channel: Annotated[str, typer.Argument()],
-    why: Annotated[str, typer.Option(help="Why, for the record.")],
+    why: RequiredWhyOption,
     config: ConfigOption = None,
-    dry_run: DryOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     by: ByOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Make dead letters (unknown_channel) of what waits for a channel that is no more.
+    """Make dead letters (unknown_channel) of the notifications that wait for a removed channel.
 
-    Each is moved in one step, with its row saying who did it and why, and can be replayed to another channel. What a process
-    has in hand is left to it.
+    Each is moved in one step, with its row saying who did it and why, and can be replayed to another channel.
+    Notifications that are in flight are left to their process.
     """
+    from notifier.broker.hop import MoveResult
+    from notifier.broker.keys import Keys
+    from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+
     loaded = settings(config)
     if channel in loaded.channels:
         raise CommandError(
             f"{channel} is a channel of the configuration, so it is being delivered; take it out of [channels] and reload first"
         )
-    if not why.strip():
-        raise typer.BadParameter("say why", param_hint="--why")
+    require_why(why)
+    if not dry_run:
+        confirm(f"Make dead letters of all that waits for {channel}?", yes=yes)
     detail = f"channel {channel} is not in the configuration; taken out of its lane by {by or getpass.getuser()}: {why}"
 
     async def run(group: Consumer) -> Counter[MoveResult]:
@@ -114,23 +126,37 @@ def drain(
         return counts
 
     counts = with_redis(loaded, run)
-    done = counts[MoveResult.MOVED]
-    typer.echo(
-        f"{done} would become dead letters" if dry_run else f"{done} are dead letters now"
+    done, in_flight = counts[MoveResult.MOVED], counts[MoveResult.IN_FLIGHT]
+    print_result(
+        {"channel": channel, "dry_run": dry_run, "dead_letters": done, "in_flight": in_flight},
+        f"{done} would become dead letters" if dry_run else f"{done} are dead letters now",
+        as_json=as_json,
+        quiet=quiet,
     )
-    if counts[MoveResult.IN_FLIGHT]:
+    if in_flight:
         typer.echo(
-            f"{counts[MoveResult.IN_FLIGHT]} stay: a process has them in flight; repeat this when it is done or has been reloaded",
+            f"{in_flight} stay: a process has them in flight; repeat this when it is done or has been reloaded",
             err=True,
         )
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 async def _require_removed(group: Consumer, config: Config, channel: str) -> None:
-    """Raise typer.BadParameter when nothing shows that there ever was such a channel."""
+    """Raise typer.BadParameter if no lane shows that there ever was such a channel."""
     removed = await removed_channels(group, config)
     if channel not in removed:
         raise typer.BadParameter(
-            f"{channel} is and was no channel; no more but known are {', '.join(sorted(removed)) or 'none'}",
+            f"unknown channel {channel}; removed channels that still have lanes: {', '.join(sorted(removed)) or 'none'}",
             param_hint="CHANNEL",
         )
+
+
+async def removed_channels(group: Consumer, config: Config) -> set[str]:
+    """Return the channels that have or had lanes and are not in the configuration; raises StreamError."""
+    from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+
+    lanes = AbandonedLanes(group)
+    found: set[str] = set()
+    for stream in config.streams:
+        found |= {*await lanes.waiting(stream)}
+    return found - {*config.channels}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 from typing_extensions import override
+
+from notifier.cli.options import FormatOption, OutputOption
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,36 @@ class LazyCommand:
             holder.add_typer(found, name=self.name)
         else:
             holder.command(self.name)(found)
-        return typer.main.get_group(holder).commands[self.name]
+        loaded = typer.main.get_group(holder).commands[self.name]
+        for _, leaf in leaves_of(loaded, self.name):
+            _add_output_option(leaf)
+        return loaded
+
+
+def leaves_of(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the commands below this one, or itself if it is no group, each with its whole name."""
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for word, below in command.commands.items():
+        yield from leaves_of(below, f"{name} {word}")
+
+
+def _add_output_option(command: Any) -> None:
+    """Add --output, and its old spelling --format, to a command with --json that has none of its own."""
+    own = {word for param in command.params for word in param.opts}
+    if "--json" not in own or "--output" in own:
+        return
+
+    def holder(output: OutputOption = None, old_output: FormatOption = None) -> None: ...
+
+    one = typer.Typer(add_completion=False)
+    one.command()(holder)
+    options = [each for each in typer.main.get_command(one).params if own.isdisjoint(each.opts)]
+    for each in options:
+        each.expose_value = False
+    at = [param.name for param in command.params].index("as_json")
+    command.params[at:at] = options
 
 
 def lazy_group(commands: tuple[LazyCommand, ...]) -> type[TyperGroup]:

@@ -6,81 +6,85 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.formats import FormatOption, JsonOption, wants_json
-from notifier.cli.options import ConfigOption, print_json, settings
-from notifier.store import migrations
+from notifier.cli.options import ConfigOption, JsonOption, QuietOption, YesOption, settings
+from notifier.errors import ExitCode
 
 TimeoutOption = Annotated[
     float, typer.Option(min=1, max=86_400, help="Seconds that one statement may take.")
 ]
 
 app = typer.Typer(
-    help="Bring the database schema up or down, or say where it stands.", no_args_is_help=True
+    help="Bring the database schema up or down, or show its state.", no_args_is_help=True
 )
 
 
 @app.command()
-def up(config: ConfigOption = None, timeout: TimeoutOption = 3600.0) -> None:
+def up(
+    config: ConfigOption = None,
+    timeout: TimeoutOption = 3600.0,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Apply the migrations that are missing; safe to repeat, to interrupt, and to run twice at once."""
+    from notifier.cli.output import print_result
+    from notifier.store import migrations
+
     applied = migrations.migrate_up(settings(config).database.url, statement_seconds=timeout)
-    typer.echo("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    text = "\n".join(f"applied {name}" for name in applied) or "the schema is up to date"
+    print_result({"applied": applied}, text, as_json=as_json, quiet=quiet)
 
 
 @app.command()
 def down(
     config: ConfigOption = None,
     steps: Annotated[int, typer.Option(min=1, help="How many migrations to roll back.")] = 1,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     timeout: TimeoutOption = 3600.0,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Roll back the latest migrations; the data in what they made are lost.
+    """Roll back the latest migrations; the data in their tables and columns are lost.
 
-    Asks first, naming them; where there is no terminal to ask at, --yes has to say it.
+    Asks first, naming them; without a terminal it needs --yes.
     """
+    from notifier.cli.output import confirm, print_result
+    from notifier.store import migrations
+
     url = settings(config).database.url
-    latest = _latest(url, steps)
-    if latest and not yes:
-        _agree(", ".join(latest))
-    gone = (
-        migrations.migrate_down(url, steps=len(latest), statement_seconds=timeout)
-        if latest
-        else []
-    )
-    typer.echo(
-        "\n".join(f"rolled back {name}" for name in gone) or "there is nothing to roll back"
-    )
-
-
-def _latest(url: str, steps: int) -> list[str]:
-    """Return the ids of the latest migrations that are applied, the latest first."""
     applied = [item.id for item in migrations.status(url) if item.applied_at is not None]
-    return applied[::-1][:steps]
-
-
-def _agree(names: str) -> None:
-    """Return when someone at a terminal agrees; raises typer.Abort or typer.BadParameter."""
-    if not typer.get_text_stream("stdin").isatty():
-        raise typer.BadParameter(
-            f"needed where there is no terminal to ask at; {names} would be rolled back and the data in them lost",
-            param_hint="--yes",
-        )
-    # On standard error, so that it is seen when the output goes elsewhere.
-    typer.confirm(f"Roll back {names} and lose the data in them?", abort=True, err=True)
+    latest = applied[::-1][:steps]
+    rolled_back: list[str] = []
+    if latest:
+        names = ", ".join(latest)
+        if not yes and not typer.get_text_stream("stdin").isatty():
+            raise typer.BadParameter(
+                f"needed where there is no terminal to ask at; {names} would be rolled back and the data in them lost",
+                param_hint="--yes",
+            )
+        confirm(f"Roll back {names} and lose the data in them?", yes=yes)
+        rolled_back = migrations.migrate_down(url, steps=len(latest), statement_seconds=timeout)
+    text = "\n".join(f"rolled back {name}" for name in rolled_back)
+    document = {"rolled_back": rolled_back}
+    print_result(
+        document, text or "there is nothing to roll back", as_json=as_json, quiet=quiet
+    )
 
 
 @app.command()
-def status(
-    config: ConfigOption = None, form: FormatOption = None, as_json: JsonOption = False
-) -> None:
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the migrations and when each was applied; exit 5 if one is missing."""
+    from notifier.cli.output import print_result
+    from notifier.store import migrations
+
     database = settings(config).database
     found = migrations.status(database.url, connect_seconds=database.connect_timeout_seconds)
-    if wants_json(form, as_json):
-        print_json([{"id": item.id, "applied_at": item.applied_at} for item in found])
-    else:
-        for item in found:
-            typer.echo(
-                f"{item.id}  {item.applied_at or 'not applied; run: notifier migrate up'}"
-            )
+    print_result(
+        [{"id": item.id, "applied_at": item.applied_at} for item in found],
+        "\n".join(
+            f"{item.id}  {item.applied_at or 'not applied; run: notifier migrate up'}"
+            for item in found
+        ),
+        as_json=as_json,
+    )
     if any(item.applied_at is None for item in found):
-        raise typer.Exit(5)
+        raise typer.Exit(ExitCode.SCHEMA)

@@ -1,54 +1,161 @@
-"""Options and output that several commands share."""
+"""Options that several commands share, each with one spelling, and the settings they lead to.
+
+| option         | short | value                                    | on                                            |
+|----------------|-------|------------------------------------------|-----------------------------------------------|
+| `--help`       | `-h`  |                                          | everything                                    |
+| `--config`     | `-c`  | FILE                                     | every command that reads settings; or before it |
+| `--output`     | `-o`  | `table`, `json`; report also `html`      | every command with `--json`                   |
+| `--json`       |       | short for `-o json`                      | every command but `run`                       |
+| `--file`       | `-f`  | FILE to read (publish) or write (report) | publish, report                               |
+| `--limit`      | `-n`  | how many at most                         | dlq list, trace                               |
+| `--yes`        | `-y`  | do not ask                               | commands that destroy something               |
+| `--quiet`      | `-q`  | print errors only                        | commands that change something                |
+| `--dry-run`    |       | only say what would be done              | commands that change many things              |
+| `--since`, `--until` |  | AGO or TIME                             | dlq, replay, report                           |
+| `--by`, `--why` |      | who and why, for the record              | dlq, lanes, replay                            |
+
+`-o` and the old `--format` are added to each command with `--json` when it is loaded (notifier.cli.lazy).
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import re
-import time
 from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.text import Text
 
-from notifier.broker.client import close, connect
-from notifier.broker.consumer import Consumer
-from notifier.config import Config, load_config
-from notifier.config.secrets import Secrets, load_secrets, open_vault, secret_sources
 from notifier.errors import NotifierError
-from notifier.events.json_out import to_indented_json
 
-_UNSEEN = re.compile(
-    "[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Control characters that JSON leaves as they are, and what turns the direction of text."""
+if TYPE_CHECKING:
+    from notifier.broker.consumer import Consumer
+    from notifier.config import Config
+    from notifier.config.secrets import Secrets
 
 Result = TypeVar("Result")
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        envvar="NOTIFIER_CONFIG",
-        help="TOML file laid over the shipped config.toml.",
-        show_default=False,
-    ),
-]
+TIME = "AGO|TIME"
+"""How help names a time that notifier.cli.times reads."""
+
+
+class OutputFormat(StrEnum):
+    """How a command writes its result."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 class CommandError(NotifierError):
     """A command was given something it cannot use."""
 
 
+def _config_of(ctx: typer.Context, given: Path | None) -> Path | None:
+    """Return the --config of the command, else the one before it, else NOTIFIER_CONFIG."""
+    root = ctx.find_root()
+    source = ctx.get_parameter_source("config")
+    if ctx is root or (source is not None and source.name == "COMMANDLINE"):
+        return given
+    before: Path | None = root.params.get("config")
+    return before or given
+
+
+def _json_of(ctx: typer.Context, given: bool) -> bool:
+    """Return whether --json or --output asks for JSON; raises typer.BadParameter when they differ."""
+    output = ctx.meta.get("output")
+    if given and output not in (None, OutputFormat.JSON):
+        raise typer.BadParameter(f"give only one of --json and --output {output}")
+    return given or output == OutputFormat.JSON
+
+
+def _keep_output(ctx: typer.Context, given: OutputFormat | None) -> OutputFormat | None:
+    if given is not None:
+        ctx.meta["output"] = given
+    return given
+
+
+def _keep_format(ctx: typer.Context, given: OutputFormat | None) -> OutputFormat | None:
+    if given is not None:
+        hint_at("--format", "--output (-o)")
+    return _keep_output(ctx, given)
+
+
+def hint_at(old: str, new: str) -> None:
+    """Say on standard error that the next version drops a spelling."""
+    typer.echo(f"notifier: {old} is {new} now; the next version drops {old}", err=True)
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="NOTIFIER_CONFIG",
+        callback=_config_of,
+        metavar="FILE",
+        help="TOML file laid over the shipped config.toml.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", callback=_json_of, help="Short for --output json.")
+]
+AlwaysJsonOption = Annotated[
+    bool, typer.Option("--json", callback=_json_of, help="The output is always JSON.")
+]
+OutputOption = Annotated[
+    OutputFormat | None,
+    typer.Option(
+        "--output",
+        "-o",
+        is_eager=True,
+        callback=_keep_output,
+        help="table for people, the default; json for programs.",
+        show_default=False,
+    ),
+]
+"""Added to each command that has a JsonOption."""
+FormatOption = Annotated[
+    OutputFormat | None,
+    typer.Option("--format", hidden=True, is_eager=True, callback=_keep_format),
+]
+"""The old spelling of --output."""
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask; without a terminal nothing is asked.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+RateOption = Annotated[
+    float, typer.Option(min=0, help="How many a second at most; 0 = no limit.")
+]
+ByOption = Annotated[
+    str | None,
+    typer.Option(help="Who does it, for the record; default: the user.", show_default=False),
+]
+WhyOption = Annotated[str | None, typer.Option(help="Why, for the record.", show_default=False)]
+RequiredWhyOption = Annotated[str, typer.Option(help="Why, for the record.")]
+ChannelOption = Annotated[
+    str | None, typer.Option(help="Only this channel.", show_default=False)
+]
+TypeOption = Annotated[
+    str | None, typer.Option("--type", help="Only this event type.", show_default=False)
+]
+
+
 def settings(config: Path | None) -> Config:
-    """Load the configuration of this command."""
+    """Load the configuration of this command; raises ConfigError."""
+    from notifier.config import load_config
+
     return load_config(config, os.environ)
 
 
 def found_secrets(config: Config) -> Secrets:
     """Find the secrets as the daemon would, Vault included; raises SecretsError or VaultError."""
+    import time
+
+    from notifier.config.secrets import load_secrets, open_vault, secret_sources
+
     vault = open_vault(config.vault, os.environ, clock=time.monotonic)
     if vault is not None:
         vault.refresh()
@@ -57,6 +164,10 @@ def found_secrets(config: Config) -> Secrets:
 
 def with_redis(config: Config, work: Callable[[Consumer], Awaitable[Result]]) -> Result:
     """Run `work` with a connection that is closed afterwards."""
+    import asyncio
+
+    from notifier.broker.client import close, connect
+    from notifier.broker.consumer import Consumer
 
     async def connected() -> Result:
         client = connect(config.redis)
@@ -69,7 +180,7 @@ def with_redis(config: Config, work: Callable[[Consumer], Awaitable[Result]]) ->
 
 
 def require_one(given: Mapping[str, object], *, param_hint: str) -> None:
-    """Raise typer.BadParameter unless exactly one of these is given, by what to call it; None, False and [] are not."""
+    """Raise typer.BadParameter unless exactly one of these is given; None, False and [] are not."""
     named = [name for name, value in given.items() if value not in (None, False, [])]
     if len(named) > 1:
         raise typer.BadParameter(
@@ -79,12 +190,16 @@ def require_one(given: Mapping[str, object], *, param_hint: str) -> None:
         raise typer.BadParameter(f"give {', or '.join(given)}", param_hint=param_hint)
 
 
-def print_json(value: object) -> None:
-    """Print indented JSON; what moves a cursor or turns text round is escaped, for it comes from producers."""
-    text = to_indented_json(value)
-    typer.echo(_UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text))
+def require_why(why: str) -> None:
+    """Raise typer.BadParameter if no reason is given for the record."""
+    if not why.strip():
+        raise typer.BadParameter("say why", param_hint="--why")
 
 
-def plain(text: str) -> Text:
-    """Return text that is no markup and moves no cursor: it comes from producers."""
-    return Text("".join(sign if sign.isprintable() else "\ufffd" for sign in text))
+def require_channel(config: Config, name: str | None, option: str) -> None:
+    """Raise typer.BadParameter if a channel is given that the configuration does not have."""
+    if name is not None and name not in config.channels:
+        raise typer.BadParameter(
+            f"unknown channel {name}; channels are {', '.join(config.channels)}",
+            param_hint=option,
+        )

@@ -7,21 +7,26 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.options import ConfigOption, settings
-from notifier.ops.retention import Retention, count_old, prune
+from notifier.cli.options import ConfigOption, JsonOption, QuietOption, YesOption, settings
 
 
 def prune_audit(
     config: ConfigOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    yes: YesOption = False,
     timeout: Annotated[
         float, typer.Option(min=1, max=3600, help="Seconds that one batch may take.")
     ] = 300.0,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete audit rows older than audit.retention_days; CRITICAL ones are kept audit.critical_retention_days.
 
     The clock of Postgres decides; one that differs from this machine's by over a minute is refused. Safe to run at any time and twice at once; run it daily.
     """
+    from notifier.cli.output import confirm, print_result
+    from notifier.ops.retention import Retention, count_old, prune
+
     loaded = settings(config)
     url, audit = loaded.database.url, loaded.audit
     retention = Retention(audit.retention_days, audit.critical_retention_days)
@@ -30,10 +35,16 @@ def prune_audit(
         ordinary, critical = count_old(
             url, retention, now=_now, connect_seconds=connect, statement_seconds=timeout
         )
-        typer.echo(f"{ordinary + critical} rows are old, {critical} of them critical")
+        document = {"old": ordinary + critical, "critical": critical}
+        text = f"{ordinary + critical} rows are old, {critical} of them critical"
+        print_result(document, text, as_json=as_json, quiet=quiet)
         return
+    confirm(
+        f"Delete audit rows older than {audit.retention_days:g} days, CRITICAL ones older than {audit.critical_retention_days:g}?",
+        yes=yes,
+    )
     gone = prune(url, retention, now=_now, connect_seconds=connect, statement_seconds=timeout)
-    typer.echo(f"deleted {gone} rows")
+    print_result({"deleted": gone}, f"deleted {gone} rows", as_json=as_json, quiet=quiet)
 
 
 def _now() -> datetime:

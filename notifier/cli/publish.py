@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Annotated
-from uuid import uuid4
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue
-from rich.console import Console
-from rich.progress import Progress
 
-from notifier.broker.consumer import Consumer
-from notifier.cli.card_folder import configured_cards
-from notifier.cli.event_input import Members, accepted, data_of, event_text, events_of_file
+from notifier.cli.files import read_json, read_text
 from notifier.cli.options import (
     ConfigOption,
-    print_json,
+    JsonOption,
+    QuietOption,
     require_one,
     settings,
     with_redis,
 )
-from notifier.cli.preview import doubts, preview_cards, time_doubts, unshown
-from notifier.cli.producer_key import signature_doubt, signed, signing_key
-from notifier.config import Config
 from notifier.errors import EventError, NotifierError
-from notifier.events.entry import Event
-from notifier.events.notification import Notification
-from notifier.events.producer_signature import ProducerKey
-from notifier.events.trace_context import clean_tracestate, parse_traceparent
 
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
-@dataclass(frozen=True, slots=True)
-class _Sound:
-    """An event that the daemon accepts, and where it comes from (for messages)."""
-
-    place: str
-    members: Members
-    event: Event
+    from notifier.broker.consumer import Consumer
+    from notifier.config import Config
+    from notifier.events.producer_signature import ProducerKey
+    from notifier.ops.publishing import AcceptedEvent, Members
 
 
 def publish(
@@ -62,14 +47,26 @@ def publish(
     event_id: Annotated[
         str | None, typer.Option("--id", help="Identity of the event.", show_default=False)
     ] = None,
-    correlation_id: Annotated[str | None, typer.Option(show_default=False)] = None,
-    priority: Annotated[str | None, typer.Option(show_default=False)] = None,
+    correlation_id: Annotated[
+        str | None,
+        typer.Option(help="Identity of what the event is about.", show_default=False),
+    ] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(help="CRITICAL, HIGH, MEDIUM, LOW or INFO.", show_default=False),
+    ] = None,
     stakeholders: Annotated[
         str | None, typer.Option(help="Comma list of channels.", show_default=False)
     ] = None,
-    lang: Annotated[str | None, typer.Option(show_default=False)] = None,
-    source: Annotated[str | None, typer.Option(show_default=False)] = None,
-    time: Annotated[str | None, typer.Option(help="RFC 3339.", show_default=False)] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="Language of the card: en or ar.", show_default=False)
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="System that publishes the event.", show_default=False)
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="When it happened (RFC 3339).", show_default=False)
+    ] = None,
     traceparent: Annotated[
         str | None,
         typer.Option(
@@ -80,6 +77,8 @@ def publish(
     file: Annotated[
         Path | None,
         typer.Option(
+            "--file",
+            "-f",
             help="JSON file with an event or an array of events; JSON lines; - for standard input.",
             show_default=False,
         ),
@@ -95,12 +94,19 @@ def publish(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show route and cards; publish nothing.")
     ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Publish events, from flags, a file, or JSON lines on standard input.
 
-    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit code 1; good ones are published all the same. What would become a dead letter by this configuration's routes, or for want of a signature, is warned of, and so are members of data that no card shows.
+    With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit
+    code 1; good ones are published all the same. Warnings name events that would become dead letters, and data that no
+    card shows.
     """
+    from notifier.cli.output import print_result, warn
+    from notifier.ops import publishing
+
     loaded = settings(config)
     require_one({"an event TYPE": event_type, "--file": file}, param_hint="TYPE")
     named = {
@@ -111,45 +117,91 @@ def publish(
     faults: list[str] = []
     if file is not None:
         _refuse_members({"data": data, "field": field, **named})
-        events = list(events_of_file(file, faults))
+        events = list(_events_of_file(file, faults))
     else:
-        named = {"type": event_type, **named}
-        events = [
-            (
-                "event",
-                {**{k: v for k, v in named.items() if v}, "data": data_of(data, field or [])},
-            )
-        ]
+        given = {name: text for name, text in {"type": event_type, **named}.items() if text}
+        events = [("event", {**given, "data": _data_of(data, field or [])})]
     trace = _trace(traceparent)
     # An event of a file may be of a trace of its own.
     events = [
         (place, members if members.get("traceparent") else {**members, **trace})
         for place, members in events
     ]
-    good = list(_sound(loaded, events, faults))
-    key = signing_key(os.environ)
-    doubt = signature_doubt(loaded, key, os.environ)
-    if good and doubt:
-        typer.echo(f"warning: {doubt}", err=True)
-    for warning in time_doubts(((item.place, item.event) for item in good), datetime.now(UTC)):
-        typer.echo(f"warning: {warning}", err=True)
-    for warning in unshown(loaded, ((item.place, item.event) for item in good)):
-        typer.echo(f"warning: {warning}", err=True)
+    good = list(publishing.accept(loaded, events, faults))
+    key = publishing.signing_key(os.environ)
+    now = datetime.now(UTC)
+    warnings = publishing.warnings(loaded, good, key, os.environ, now, routes=not dry_run)
+    for warning in warnings:
+        warn(warning)
+    document: dict[str, object] = {"stream": chosen, "dry_run": dry_run}
+    text = ""
     if dry_run:
-        _preview(loaded, good, faults)
-    elif good:
-        for warning in doubts(loaded, ((item.place, item.event) for item in good)):
-            typer.echo(f"warning: {warning}", err=True)
-        ids = with_redis(loaded, lambda group: _publish(group, chosen, good, key))
-        typer.echo(ids[0] if len(ids) == 1 else f"published {len(ids)} events to {chosen}")
+        document["events"], text = _previewed(loaded, good, faults)
+    else:
+        ids = (
+            with_redis(loaded, lambda group: _publish(group, chosen, good, key)) if good else []
+        )
+        document["events"] = [
+            {"place": each.place, "event_id": each.event.id, "entry_id": entry_id}
+            for each, entry_id in zip(good, ids, strict=True)
+        ]
+        text = ids[0] if len(ids) == 1 else f"published {len(ids)} events to {chosen}"
+    if as_json or (text and good):
+        document |= {"refused": faults, "warnings": warnings}
+        print_result(document, text, as_json=as_json, quiet=quiet)
     for fault in faults:
         typer.echo(fault, err=True)
     if faults:
         raise typer.Exit(1)
 
 
+def _events_of_file(file: Path, faults: list[str]) -> Iterator[tuple[str, Members]]:
+    """Yield each event of a file with its place; other values go into `faults`. Raises CommandError."""
+    if str(file) == "-" or file.suffix in (".jsonl", ".ndjson"):
+        yield from _lines(read_text(file), faults)
+        return
+    parsed = read_json(file)
+    for number, item in enumerate(parsed if isinstance(parsed, list) else [parsed], start=1):
+        if isinstance(item, dict):
+            yield f"{file.name} event {number}", item
+        else:
+            faults.append(f"{file.name} event {number}: is not a JSON object")
+
+
+def _lines(text: str, faults: list[str]) -> Iterator[tuple[str, Members]]:
+    from notifier.events.json_in import json_object
+
+    # Only line feeds: JSON may hold the other signs that Python ends lines at.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield f"line {number}", json_object(f"line {number}", line)
+        except EventError as exc:
+            faults.append(str(exc))
+
+
+def _data_of(text: str | None, pairs: list[str]) -> dict[str, JsonValue]:
+    """Return the data that --data and --field give; raises typer.BadParameter."""
+    from notifier.events.json_in import json_object
+
+    try:
+        data = json_object("data", text) if text else {}
+    except EventError as exc:
+        example = '{"claim_id": "CLM-1"}'
+        raise typer.BadParameter(
+            f"{exc.fault}; for example '{example}'", param_hint="--data"
+        ) from None
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"{pair}: write name=value", param_hint="--field")
+        data[name] = value
+    return data
+
+
 def _refuse_members(options: Mapping[str, object]) -> None:
-    """Raise typer.BadParameter when members of one event are given beside a file of events."""
+    """Raise typer.BadParameter if members of one event are given beside a file of events."""
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
     if given:
         raise typer.BadParameter(
@@ -168,7 +220,9 @@ def _chosen_stream(streams: Sequence[str], stream: str | None, *, force: bool) -
 
 
 def _trace(given: str | None) -> dict[str, JsonValue]:
-    """Return the trace to continue; what the environment says is ignored when it is not valid, as the specification wants."""
+    """Return the trace to continue; an invalid one in the environment is ignored, as the specification wants."""
+    from notifier.events.trace_context import clean_tracestate, parse_traceparent
+
     if given is not None and parse_traceparent(given) is None:
         raise typer.BadParameter(
             "is not valid: 00-<32 hex>-<16 hex>-<2 hex>, lower case, no id all zeros",
@@ -183,49 +237,60 @@ def _trace(given: str | None) -> dict[str, JsonValue]:
 
 
 async def _publish(
-    group: Consumer, stream: str, events: list[_Sound], key: ProducerKey | None
+    group: Consumer, stream: str, events: Sequence[AcceptedEvent], key: ProducerKey | None
 ) -> list[str]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from notifier.ops import publishing
+
     ids: list[str] = []
     console = Console(stderr=True)
     with Progress(
         console=console, disable=len(events) < 20 or not console.is_terminal
     ) as progress:
-        for item in progress.track(events, description="publishing"):
-            fields = signed(key, {"event": event_text(item.members)})
-            ids.append(await group.add(stream, fields))
+        bar = progress.add_task("publishing", total=len(events))
+        async for entry_id in publishing.publish(group, stream, events, key):
+            ids.append(entry_id)
+            progress.advance(bar)
     return ids
 
 
-def _sound(
-    config: Config, events: Iterable[tuple[str, Members]], faults: list[str]
-) -> Iterator[_Sound]:
-    read = partial(accepted, config.streams[0], max_bytes=config.intake.max_event_bytes)
-    for place, given in events:
-        members = given
-        try:
-            event = read(members)
-            if event.id == event.entry_id:
-                # A client repeats what it got no answer to, and the daemon drops the second of an id.
-                members = {**members, "id": str(uuid4())}
-                event = read(members)
-        except EventError as exc:
-            faults.append(f"{place}: {exc}")
-        else:
-            yield _Sound(place, members, event)
+def _previewed(
+    config: Config, events: Sequence[AcceptedEvent], faults: list[str]
+) -> tuple[list[dict[str, object]], str]:
+    """Return where each event goes and its card, for programs and people.
 
+    Raises:
+        ConfigError: The configured cards cannot be used.
+    """
+    from notifier.cli.card_folder import configured_cards
+    from notifier.cli.output import json_text
+    from notifier.ops import publishing
 
-def _preview(config: Config, events: Sequence[_Sound], faults: list[str]) -> None:
-    """Show where each goes and its card; raises ConfigError when the configured cards cannot be used."""
     cards = configured_cards(config)
-    for item in events:
+    documents: list[dict[str, object]] = []
+    texts: list[str] = []
+    for each in events:
         try:
-            _show(item.place, preview_cards(config, item.members, cards))
+            rendered = publishing.preview_cards(config, each.members, cards)
         except NotifierError as exc:
-            faults.append(f"{item.place}: {exc}")
-
-
-def _show(place: str, rendered: list[tuple[Notification, JsonValue]]) -> None:
-    first = rendered[0][0]
-    channels = ", ".join(item.channel for item, _ in rendered)
-    typer.echo(f"{place}: {first.event_type} {first.priority} → {channels} (card {first.card})")
-    print_json(rendered[0][1])
+            faults.append(f"{each.place}: {exc}")
+            continue
+        first, card = rendered[0]
+        channels = [item.channel for item, _ in rendered]
+        documents.append(
+            {
+                "place": each.place,
+                "event_type": first.event_type,
+                "priority": first.priority,
+                "channels": channels,
+                "template": first.card,
+                "card": card,
+            }
+        )
+        texts.append(
+            f"{each.place}: {first.event_type} {first.priority} → {', '.join(channels)} (card {first.card})"
+        )
+        texts.append(json_text(card))
+    return documents, "\n".join(texts)

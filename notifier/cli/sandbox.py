@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.formats import Format, JsonOption, wants_json
+from notifier.cli.options import JsonOption
 
 
 def sandbox(
@@ -37,14 +37,6 @@ def sandbox(
     rate: Annotated[
         float, typer.Option(min=0.01, max=1000, help="Sample events per second.")
     ] = 1.0,
-    form: Annotated[
-        Format | None,
-        typer.Option(
-            "--format",
-            help="table for people, the default; json for one line with the addresses once it is ready.",
-            show_default=False,
-        ),
-    ] = None,
     as_json: JsonOption = False,
     faults: Annotated[
         str,
@@ -57,7 +49,6 @@ def sandbox(
 
     Open the printed address to see the eight channels. Ctrl-C ends everything.
     """
-    for_program = wants_json(form, as_json)
     from notifier.sandbox.run import run_sandbox
 
     raise typer.Exit(
@@ -66,7 +57,7 @@ def sandbox(
             data_dir=data_dir,
             events=events,
             rate=rate,
-            as_json=for_program,
+            as_json=as_json,
             faults=faults,
         )
     )

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue
 
-from notifier.cards.event_types import type_schema, types_page
-from notifier.cards.fields import Fields, read_fields
-from notifier.cli.card_folder import existing_folders
 from notifier.cli.files import write_text
-from notifier.cli.formats import AlwaysJsonOption, JsonOnly, JsonOnlyOption
-from notifier.cli.options import ConfigOption, print_json, settings
-from notifier.config import Config
+from notifier.cli.options import AlwaysJsonOption, ConfigOption, settings
 from notifier.errors import ConfigError
-from notifier.events.schema import asyncapi, json_schema
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from notifier.cards.fields import Fields
+    from notifier.config import Config
 
 
 class Form(StrEnum):
@@ -53,10 +51,13 @@ def schema(
         ),
     ] = None,
     config: ConfigOption = None,
-    _form: JsonOnlyOption = JsonOnly.JSON,
-    _as_json: AlwaysJsonOption = False,
+    as_json: AlwaysJsonOption = False,
 ) -> None:
     """Print the contract with producers, generated from the model the daemon validates with."""
+    from notifier.cards.event_types import types_page
+    from notifier.cli.output import json_text, print_json
+    from notifier.events.schema import asyncapi, json_schema
+
     loaded = settings(config)
     if event_type is not None:
         print_json(_of_type(event_type, loaded))
@@ -66,14 +67,15 @@ def schema(
         print_json(documents[form])
         return
     for name, document in documents.items():
-        text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-        write_text(write / FILES[name], text)
+        write_text(write / FILES[name], json_text(document) + "\n")
         typer.echo(f"wrote {write / FILES[name]}")
     write_text(write / PAGE, types_page(loaded, _fields(loaded)))
     typer.echo(f"wrote {write / PAGE}")
 
 
 def _of_type(event_type: str, config: Config) -> JsonValue:
+    from notifier.cards.event_types import type_schema
+
     found = type_schema(event_type, config, _fields(config))
     if found is None:
         near = get_close_matches(event_type, config.routes, 1)
@@ -86,6 +88,9 @@ def _of_type(event_type: str, config: Config) -> JsonValue:
 
 
 def _fields(config: Config) -> Fields:
+    from notifier.cards.fields import read_fields
+    from notifier.cli.card_folder import existing_folders
+
     try:
         return read_fields(*existing_folders(config))
     except ValueError as exc:

@@ -8,7 +8,6 @@ from typing import overload
 
 import typer
 
-METAVAR = "AGO|TIME"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DAYS = {"today": 0, "yesterday": 1}
 _FORMS = "give how long ago (90s, 30m, 2h, 3d, 1w), now, today, yesterday, or a time such as 2026-11-24, 2026-11-24T10:00 or 2026-11-24T13:00+03:00"

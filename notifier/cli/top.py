@@ -15,8 +15,8 @@ from rich.live import Live
 
 from notifier.broker.client import close, connect
 from notifier.broker.errors import stream_error
-from notifier.cli.formats import FormatOption, JsonOption, wants_json
-from notifier.cli.options import ConfigOption, print_json, settings
+from notifier.cli.options import ConfigOption, JsonOption, settings
+from notifier.cli.output import print_json
 from notifier.config import Config, mask_url
 from notifier.errors import StreamError
 from notifier.ops.top.drawing import draw
@@ -32,19 +32,18 @@ _BETWEEN_TWO_LOOKS_SECONDS = 1.0
 def top(
     config: ConfigOption = None,
     interval: Annotated[
-        float, typer.Option(min=0.2, max=3600, help="Seconds between two looks.")
+        float, typer.Option(min=0.2, max=3600, help="Seconds between two readings.")
     ] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
-    form: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what waits in streams and lanes, how old it is, how fast it comes and goes, and which channels are held back.
+    """Show what waits in streams and lanes, its age, the rates, and the channels that are paused.
 
-    Looks into Redis alone. q or Ctrl-C ends it. Without a terminal, and as JSON, it prints once, after two looks a second apart.
+    Reads Redis only. q or Ctrl-C ends it. Without a terminal, and as JSON, it prints once, after two readings a second apart.
     """
     loaded = settings(config)
     console = Console()
-    if wants_json(form, as_json):
+    if as_json:
         now, before = asyncio.run(_twice(loaded))
         print_json(_as_json(now, before))
     elif once or not console.is_terminal:

@@ -12,9 +12,8 @@ from pydantic import JsonValue, TypeAdapter
 from rich.console import Console
 
 from notifier.broker.client import close, connect
-from notifier.cli.formats import FormatOption, JsonOption, wants_json
-from notifier.cli.options import ConfigOption, plain, print_json, settings
-from notifier.cli.tables import output, print_table
+from notifier.cli.options import ConfigOption, JsonOption, settings
+from notifier.cli.output import output, plain, print_json, print_table
 from notifier.config import Config
 from notifier.ops.trace import Step, Timeline, TraceResult, TraceSearch, steps_of
 from notifier.ops.trace.models import DeadLetterHit, Intake, Published, ReplayNote
@@ -33,7 +32,10 @@ def trace(
     ],
     config: ConfigOption = None,
     limit: Annotated[
-        int, typer.Option(min=1, max=500, help="Notifications at most, newest first.")
+        int,
+        typer.Option(
+            "--limit", "-n", min=1, max=500, help="Notifications at most, newest first."
+        ),
     ] = 20,
     card: Annotated[
         bool,
@@ -41,18 +43,16 @@ def trace(
             "--card", help="Print the cards too, as they were sent but for their links."
         ),
     ] = False,
-    form: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the whole way of an event: published, waiting, attempts, card, what people did, dead letters and their replays.
+    """Trace an event: published, waiting, attempts, card, what people did, dead letters and their replays.
 
     It looks into Postgres and Redis and does with one while the other is away. Exit code 1: nothing was found; 4: nothing
     was found, and a server could not be asked.
     """
-    for_program = wants_json(form, as_json)
     loaded = settings(config)
     found = asyncio.run(_find(loaded, wanted, limit, cards=card))
-    if for_program:
+    if as_json:
         print_json(_whole(found))
     else:
         _show(found, cards=card)

@@ -31,7 +31,7 @@ from notifier.daemon.periodic import BackgroundChecks, keep_house, show_presence
 from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.daemon.systemd import SystemdNotifier
-from notifier.errors import InternalError, NotifierError, UnreachableError
+from notifier.errors import ExitCode, InternalError, NotifierError, UnreachableError
 from notifier.telemetry import logs
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 class NoSuchStageError(NotifierError):
     """A stage that does not exist was asked for, or none."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)

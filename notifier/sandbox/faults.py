@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from notifier.errors import SandboxError
+from notifier.errors import ExitCode, SandboxError
 
 KINDS = ("429", "500", "timeout", "text429")
 
@@ -12,7 +12,7 @@ KINDS = ("429", "500", "timeout", "text429")
 class FaultsError(SandboxError):
     """Faults that are written wrong; the message says what is expected."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)

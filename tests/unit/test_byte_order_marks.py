@@ -9,8 +9,8 @@ import pytest
 
 from notifier.cards.check.folder import check_folder
 from notifier.cards.library import CardFiles, CardLibrary, load_cards, sealed, write_seal
-from notifier.cli.event_input import events_of_file
 from notifier.cli.files import read_json
+from notifier.cli.publish import _events_of_file as events_of_file
 from notifier.config import assets, load_config
 from notifier.config.secrets.sources import CredentialSource
 from notifier.events.json_in import json_object

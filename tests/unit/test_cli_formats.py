@@ -1,45 +1,48 @@
-"""--format json and --json mean the same on every command."""
+"""Options that every command takes in the same way."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from notifier.cli import app
-from notifier.cli.options import print_json
+from notifier.cli.output import print_json
 from notifier.config import assets
 from notifier.events.json_out import from_marked_json
 
 SAMPLE = str(assets.cards_dir() / "samples" / "nphies.claim.rejected.json")
 
 
-def said(*arguments: str, code: int = 0) -> str:
-    done = CliRunner(env={"COLUMNS": "160"}).invoke(app, arguments)
+def said(*arguments: str, code: int = 0, **env: str) -> tuple[str, str]:
+    """Return what a command writes on standard output and standard error."""
+    done = CliRunner(env={"COLUMNS": "160"} | env).invoke(app, arguments)
     assert done.exit_code == code, done.output
-    return done.output
-
-
-def shown(*arguments: str) -> Any:
-    return json.loads(said(*arguments))
+    return done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
     "command",
-    [("cards", "list"), ("config", "show"), ("keys", "list"), ("schema",), ("cards", "render", "claim_rejected", "--event", SAMPLE)],
+    [("cards", "list"), ("config", "show"), ("keys", "list"), ("schema",), ("version",), ("cards", "render", "claim_rejected", "--event", SAMPLE)],
 )  # fmt: skip
-def test_both_spellings_print_the_same_json(command: tuple[str, ...]):
-    assert shown(*command, "--format", "json") == shown(*command, "--json")
-    assert shown(*command, "--format", "json", "--json") == shown(*command, "--json")
+def test_every_spelling_prints_the_same_json_and_the_old_one_a_hint(command: tuple[str, ...]):
+    wanted, silent = said(*command, "--json")
+
+    json.loads(wanted)
+    assert silent == ""
+    for given in (("-o", "json"), ("--output", "json", "--json")):
+        assert said(*command, *given) == (wanted, "")
+    old, hint = said(*command, "--format", "json")
+    assert old == wanted
+    assert "--output" in hint
 
 
-def test_without_either_people_are_meant():
-    for given in ((), ("--format", "table")):
-        assert said("keys", "list", *given).startswith("no key is set")
+def test_without_json_people_are_meant():
+    for given in ((), ("-o", "table")):
+        assert said("keys", "list", *given)[0].startswith("no key is set")
 
 
 @pytest.mark.parametrize(
@@ -51,16 +54,33 @@ def test_without_either_people_are_meant():
         ("top", "table"),
         ("report", "html"),
         ("sandbox", "table"),
+        ("dlq discard --all --why x", "table"),
     ],
 )
 def test_two_formats_at_once_are_refused_before_anything_is_done(command: str, form: str):
-    refused = said(*command.split(), "--json", "--format", form, code=2)
+    _, refused = said(*command.split(), "--json", "--output", form, code=2)
 
-    assert f"give only one of --json and --format {form}" in refused
+    assert f"give only one of --json and --output {form}" in refused
 
 
-def test_a_command_that_prints_json_in_any_case_has_no_other_format():
-    assert "--format" in said("schema", "--format", "table", code=2)
+def test_a_command_that_prints_json_in_any_case_ignores_no_other_format():
+    assert json.loads(said("schema", "-o", "json")[0])
+
+
+def test_the_configuration_may_be_named_before_or_after_the_command(tmp_path: Path):
+    files = {name: tmp_path / f"{name}.toml" for name in ("one", "two")}
+    for number, file in enumerate(files.values(), start=1):
+        file.write_text(f"[retry]\nmax_retries = {number}\n")
+
+    def retries(*arguments: str, **env: str) -> int:
+        shown = json.loads(said(*arguments, **env)[0])
+        return int(shown["retry"]["max_retries"])
+
+    show = ("config", "show", "--json")
+    one, two = ("-c", str(files["one"])), ("--config", str(files["two"]))
+    assert [retries(*one, *show), retries(*show, *one), retries(*one, *show, *two)] == [1, 1, 2]
+    assert retries(*one, *show, NOTIFIER_CONFIG=str(files["two"])) == 1
+    assert retries(*show, NOTIFIER_CONFIG=str(files["two"])) == 2
 
 
 def test_json_moves_no_cursor_and_turns_no_text_round(capsys: pytest.CaptureFixture[str]):

@@ -6,16 +6,15 @@ import ast
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.main
-from typer.testing import CliRunner
 
 from notifier.cli import COMMANDS, app
+from notifier.cli.lazy import leaves_of as leaves
+from notifier.cli.reference import reference
 from notifier.config import SEED_NAMES
 from notifier.dead_letters.model import Reason
 from notifier.events.action import SUBJECT, WORK, Action, Via, request_fields
@@ -35,15 +34,6 @@ def commands_in(block: Block) -> list[list[str]]:
         re.search(r"^\s*(?:sudo )?notifier( [a-z].*)", line.split("#")[0]) for line in lines
     ]
     return [re.split(r"\s[|>]", match[1])[0].split() for match in found if match]
-
-
-def leaves(command: Any, name: str = "notifier") -> Iterator[tuple[str, Any]]:
-    """Walk through all commands that do something."""
-    if not hasattr(command, "commands"):
-        yield name, command
-        return
-    for word, below in command.commands.items():
-        yield from leaves(below, f"{name} {word}")
 
 
 def every_command() -> typer.core.TyperGroup:
@@ -83,28 +73,36 @@ def test_every_command_and_option_is_in_the_documents():
     written = "\n".join(page.read_text() for page in PAGES)
     missing = [
         f"{name} {option}".strip()
-        for name, command in leaves(every_command())
-        for option in ("", *(opt for each in command.params for opt in each.opts))
+        for name, command in leaves(every_command(), "notifier")
+        for option in (
+            "",
+            *(
+                opt
+                for each in command.params
+                for opt in each.opts
+                if not getattr(each, "hidden", False)
+            ),
+        )
         if (option.startswith("--") and not re.search(rf"{option}(?![\w-])", written))
         or (not option and f"{name}" not in written)
     ]
     assert missing == []
 
 
-def test_every_command_that_prints_json_takes_both_spellings_and_is_named():
-    page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text()
-    section = page.partition("## Output for programs")[2].partition("\n## ")[0]
-    named = {f"notifier {name}" for name in re.findall(r"`([a-z]+(?: [a-z]+)?)`", section)}
-    takes_json = set()
-    for name, _ in leaves(every_command()):
-        words = name.split()[1:]
-        told = CliRunner(env={"COLUMNS": "160"}).invoke(app, [*words, "--help"]).output
-        short, long = "--json " in told, re.search(r"--format +\S*\bjson\b", told) is not None
-        assert short == long, name
-        if long:
-            takes_json.add(name)
+def test_the_reference_of_commands_is_current():
+    written = (ROOT / "docs" / "reference" / "commands.md").read_text()
 
-    assert takes_json == named
+    assert written == reference(), "run: python -m notifier.cli.reference"
+
+
+def test_every_command_but_the_daemon_prints_json_if_asked():
+    without = {
+        name
+        for name, command in leaves(every_command(), "notifier")
+        if not {"--json", "-o"} <= {opt for each in command.params for opt in each.opts}
+    }
+
+    assert without == {"notifier run"}
 
 
 def test_every_block_that_is_not_run_says_who_runs_it_or_why_nobody_does():

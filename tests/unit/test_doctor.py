@@ -21,9 +21,9 @@ from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.config import Config, assets, load_config
 from notifier.config.secrets import Secrets, load_secrets, secret_sources
 from notifier.errors import StreamError
-from notifier.ops.doctor import Check, Finding, Level, examine, ok
 from notifier.ops.doctor.cards import check_cards
 from notifier.ops.doctor.clocks import clock_findings
+from notifier.ops.doctor.examination import Check, examine
 from notifier.ops.doctor.names import check_settings, name_findings
 from notifier.ops.doctor.pages import check_admin, check_keys, check_links, check_public_pages
 from notifier.ops.doctor.redis import load_findings
@@ -33,6 +33,7 @@ from notifier.ops.doctor.stages import stage_findings
 from notifier.ops.doctor.webhook_reach import Endpoint, unreachable_reason
 from notifier.ops.doctor.webhooks import check_webhooks
 from notifier.teams.hints import hint
+from notifier.telemetry.findings import Finding, Level, ok
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from notifier.config import Config, load_config
-from notifier.ops.doctor import Finding, Level
 from notifier.ops.doctor.files import check_files
 from notifier.ops.doctor.unit_files import find_units
 from notifier.ops.doctor.units import (
@@ -17,6 +16,7 @@ from notifier.ops.doctor.units import (
     service_findings,
     unit_findings,
 )
+from notifier.telemetry.findings import Finding, Level
 
 
 def config(**env: str) -> Config:

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from notifier.cards.library import compile_card, load_cards
 from notifier.cards.renderer import CardRenderer
-from notifier.cli.event_input import Members, accepted, event_text
 from notifier.config import assets, load_config
 from notifier.errors import EventError
 from notifier.events.entry import parse_entry
 from notifier.events.json_in import exact_json
-from notifier.events.json_out import to_json_bytes
+from notifier.events.json_out import to_exact_json, to_json_bytes
 from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import decode, encode
+from notifier.ops.publishing import Members, published
 from notifier.templating import Template
 from tests.support.stages import ONE
 
@@ -58,7 +58,7 @@ def test_a_fact_and_a_published_event_keep_the_digits_within_lists_and_objects(
 
     [fact] = renderer.context(ONE._replace(data=data))["facts"]  # type: ignore[misc]
     assert fact == {"title": "o", "value": f'{{"l":[{quoted}]}}'}
-    assert event_text({"type": "a.b", "data": data}) == (
+    assert to_exact_json({"type": "a.b", "data": data}) == (
         f'{{"type":"a.b","data":{{"o":{{"l":[{quoted}]}}}}}}'
     )
 
@@ -97,4 +97,4 @@ def test_an_event_that_is_nested_too_deeply_is_refused_by_name(depth: int) -> No
     nested = exact_json(f'{{"type": "a.b", "data": {{"x": {"[" * depth}{"]" * depth}}}}}')
 
     with pytest.raises(EventError, match="nested"):
-        accepted("s", cast("Members", nested), max_bytes=100_000)
+        published("s", cast("Members", nested), max_bytes=100_000)

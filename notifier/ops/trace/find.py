@@ -11,7 +11,7 @@ from notifier.broker.client import Client
 from notifier.broker.errors import stream_error
 from notifier.broker.search import StreamSearch
 from notifier.config import Config, DatabaseSettings, RedisSettings
-from notifier.errors import NotifierError, StoreError, StreamError
+from notifier.errors import ExitCode, NotifierError, StoreError, StreamError
 from notifier.escalation.actions import Actions
 from notifier.ops.trace.assembly import assemble, events_revived, identities, revivals_of
 from notifier.ops.trace.causes import causes_of
@@ -27,7 +27,7 @@ _NOTHING = Recorded((), (), (), (), ())
 class IdError(NotifierError):
     """What was given cannot be an id."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class TraceSearch:

@@ -1,0 +1,112 @@
+"""Write the reference of all commands: python -m notifier.cli.reference FILE (default: docs/reference/commands.md)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from notifier.cli import COMMANDS, EXIT_CODES, app
+from notifier.cli.lazy import leaves_of
+
+FILE = Path("docs/reference/commands.md")
+
+_VALUES = {
+    "str": "TEXT",
+    "list[str]": "TEXT",
+    "int range": "NUMBER",
+    "float range": "NUMBER",
+    "path": "FILE",
+}
+"""Names of types as help shows them, for people."""
+
+_HEAD = """# Commands
+
+Generated from the commands: `python -m notifier.cli.reference`.
+
+Each command takes `-h` and, where it reads settings, `-c FILE`; `-c` may also stand before the command.
+With `--json` standard output holds one JSON document; warnings and progress go to standard error.
+Commands that destroy something ask first if there is a terminal; `-y` answers yes.
+"""
+
+
+def reference() -> str:
+    """Return the reference as Markdown."""
+    parts = [_HEAD, *_exit_codes()]
+    for command in COMMANDS:
+        for name, leaf in leaves_of(command.load(), command.name):
+            parts += _command(name, leaf)
+    return "\n".join(parts) + "\n"
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes\n"
+    yield "| code | meaning |"
+    yield "|---|---|"
+    for code, meaning in EXIT_CODES.items():
+        yield f"| {code.value} | {meaning} |"
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    options = [
+        each
+        for each in command.params
+        if each.param_type_name == "option" and not each.hidden and each.name != "help"
+    ]
+    usage = " ".join(_argument(each) for each in arguments)
+    yield f"\n## notifier {name}\n"
+    yield _paragraphs(command.help)
+    yield f"\n```text\nnotifier {f'{name} {usage}'.strip()}{' [OPTIONS]' if options else ''}\n```\n"
+    if arguments or options:
+        yield "| option | value | |"
+        yield "|---|---|---|"
+    for each in arguments:
+        yield _row(f"`{_argument(each)}`", "", each)
+    for each in options:
+        spellings = ", ".join(f"`{word}`" for word in sorted(each.opts, key=len, reverse=True))
+        yield _row(spellings, _value(command, each), each)
+
+
+def _argument(argument: Any) -> str:
+    shown = (argument.metavar or argument.name.upper()).strip("[].").replace("]", "")
+    many = "..." if argument.nargs == -1 else ""
+    return f"{shown}{many}" if argument.required else f"[{shown}{many}]"
+
+
+def _value(command: Any, option: Any) -> str:
+    if option.is_flag:
+        return ""
+    shown = option.metavar or option.display_type(command.context_class(command)).strip("<>")
+    return f"`{_VALUES.get(shown, shown)}`"
+
+
+def _row(name: str, value: str, param: Any) -> str:
+    words = [" ".join((param.help or "").split())]
+    if param.required:
+        words.append("Required.")
+    if getattr(param, "show_default", False) and param.default not in (None, False, "", [], ()):
+        default = getattr(param.default, "value", param.default)
+        words.append(f"Default: {default}.")
+    if getattr(param, "envvar", None):
+        words.append(f"Environment: `{param.envvar}`.")
+    cells = (name, value, " ".join(word for word in words if word))
+    return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |"
+
+
+def _paragraphs(text: str | None) -> str:
+    return "\n\n".join(" ".join(each.split()) for each in (text or "").split("\n\n"))
+
+
+def main() -> None:
+    """Write the file named on the command line."""
+    typer.main.get_group(app)
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
+    file.write_text(reference(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
