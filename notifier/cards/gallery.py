@@ -1,13 +1,9 @@
-"""The gallery: one HTML file with every card as Teams shows it, that needs no network."""
+"""The gallery: every card as Teams shows it, in one HTML file that needs no network."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from html import escape
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -20,9 +16,17 @@ from notifier.config import Config
 from notifier.errors import CardError, NotifierError
 from notifier.events.json_out import to_json_bytes
 from notifier.events.notification import Notification
+from notifier.html import (
+    content_policy,
+    json_data,
+    own_file,
+    own_text,
+    page_templates,
+    source_hash,
+)
 from notifier.teams.envelope import counted_size
 
-_STATIC = Path(__file__).with_name("static")
+_TEMPLATES = page_templates(__package__)
 _DIGESTED = 12
 
 
@@ -38,7 +42,7 @@ class GalleryCard:
     """Bytes as Teams counts them."""
     card: JsonValue
     faults: tuple[str, ...] = ()
-    """What Teams would not show of it."""
+    """Faults for which Teams would not show it."""
 
 
 def render_samples(
@@ -76,34 +80,17 @@ def _gallery_card(preview: Preview, notification: Notification) -> GalleryCard:
 
 
 def gallery_page(shown: Sequence[GalleryCard]) -> str:
-    """Return the HTML of the gallery; its policy lets in nothing but its own scripts and https images."""
-    scripts = [*script_texts(), (_STATIC / "gallery.js").read_text(encoding="utf-8")]
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; form-action 'none'"
-    styles = (_STATIC / "gallery.css").read_text(encoding="utf-8")
-    data = json.dumps([asdict(each) for each in shown], ensure_ascii=False)
-    names = sorted({each.template.partition(".")[0] for each in shown})
-    languages = sorted({each.lang for each in shown})
-    # `<` never stands in the JSON as it is: no `</script>` of an event can end the script that holds it.
-    embedded = data.replace("<", "\\u003c")
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}"><title>Cards</title>'
-        f"<style>{styles}</style><body><h1>Cards</h1>"
-        '<form id="filters">'
-        f"{_select('card', 'Card', names)}{_select('lang', 'Language', languages)}"
-        f"{_select('theme', 'Theme', ['light', 'dark'])}{_select('width', 'Width', ['narrow', 'wide'])}"
-        '<output id="count"></output></form><main id="list"></main>'
-        f'<script type="application/json" id="cards">{embedded}</script>'
-        + "".join(f"<script>{script}</script>" for script in scripts)
-        + "</body></html>\n"
+    """Return the HTML of the gallery; it loads only its own scripts, and https images."""
+    scripts = [*map(own_text, script_texts()), own_file(__package__, "gallery.js")]
+    return _TEMPLATES.get_template("gallery.html").render(
+        policy=content_policy(
+            script_src=" ".join(map(source_hash, scripts)),
+            style_src="'unsafe-inline'",
+            img_src="https: data:",
+        ),
+        style=own_file(__package__, "gallery.css"),
+        scripts=scripts,
+        names=sorted({each.template.partition(".")[0] for each in shown}),
+        languages=sorted({each.lang for each in shown}),
+        cards=json_data([asdict(each) for each in shown]),
     )
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _select(name: str, label: str, choices: Sequence[str]) -> str:
-    options = "".join(f"<option>{escape(choice)}</option>" for choice in ["all", *choices])
-    return f'<label>{escape(label)} <select name="{name}">{options}</select></label>'

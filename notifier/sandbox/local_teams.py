@@ -1,4 +1,4 @@
-"""A local Teams: webhooks that answer as a Workflows webhook does, and pages that show what arrived."""
+"""A local Teams: webhooks like those of Workflows, and pages with the received cards."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from html import escape
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from aiohttp import web
@@ -19,11 +18,12 @@ from pydantic import JsonValue
 from notifier.cards import html as renderer
 from notifier.cards.check.schema import worded_faults
 from notifier.errors import SandboxError
+from notifier.html import content_policy, page_templates
 from notifier.sandbox.faults import Faults, parse_faults
 from notifier.teams.envelope import counted_size
 
 MAX_CARD_BYTES = 28_672
-"""What Teams takes (28 KB), counted on the escaped form; a larger one gets its 202 all the same and never shows."""
+"""The limit of Teams (28 KB) for the escaped card; a larger one gets its 202 and never shows."""
 
 _FAILED_IN_TEXT = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0,server=local,cv=0.."
 _KEPT = 200
@@ -31,9 +31,15 @@ _RATE_PER_SECOND = 4
 _MAX_REQUEST_BYTES = 1_000_000
 _TIMEOUT_SECONDS = 120.0
 _STATIC = Path(__file__).with_name("static")
+_TEMPLATES = page_templates(__package__)
 _HEADERS = {
     # The renderer sets style attributes, so inline styles are allowed; scripts are not.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' https: data:; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": content_policy(
+        script_src="'self'",
+        style_src="'self' 'unsafe-inline'",
+        connect_src="'self'",
+        img_src="'self' https: data:",
+    ),
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
@@ -48,12 +54,12 @@ class Message:
     card: JsonValue
     refused: str | None
     faults: tuple[str, ...] = ()
-    """What Teams would not show of the card."""
+    """Faults for which Teams would not show the card."""
 
 
 @dataclass(slots=True)
 class Channel:
-    """One channel: its latest messages, and the arrivals that its rate limit counts."""
+    """One channel: its latest messages, and the arrivals for its rate limit."""
 
     title: str
     count: int = 0
@@ -72,7 +78,7 @@ class LocalTeams:
         self._runner: web.AppRunner | None = None
 
     async def start(self, listener: socket.socket) -> None:
-        """Serve what comes to a listening socket of 127.0.0.1."""
+        """Serve a listening socket of 127.0.0.1."""
         app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
         app.add_routes([
             web.get("/", self._overview),
@@ -101,7 +107,7 @@ class LocalTeams:
 
     @property
     def received(self) -> int:
-        """Return how many posts were taken so far."""
+        """Return the number of accepted posts."""
         return sum(channel.count for channel in self.channels.values())
 
     def _channel(self, request: web.Request) -> Channel:
@@ -114,18 +120,14 @@ class LocalTeams:
         channel = self._channel(request)
         body = await request.read()
         if "Authorization" in request.headers:
-            return web.json_response(
-                {"error": {"code": "DirectApiAuthorizationRequired", "message": ""}}, status=401
-            )
+            return _refused(401, "DirectApiAuthorizationRequired")
         fault = self.faults.pick(self._random.random())
         if fault == "429":
             return _throttled()
         if fault == "text429":
             return web.Response(text=_FAILED_IN_TEXT)
         if fault == "500":
-            return web.json_response(
-                {"error": {"code": "InternalServerError", "message": ""}}, status=500
-            )
+            return _refused(500, "InternalServerError")
         if fault == "timeout":
             await asyncio.sleep(_TIMEOUT_SECONDS)
             return web.Response(status=504)
@@ -134,25 +136,10 @@ class LocalTeams:
             return _throttled()
         card = _card_in(body)
         if card is None:
-            return web.json_response(
-                {"error": {"code": "TriggerInputSchemaMismatch", "message": ""}}, status=400
-            )
+            return _refused(400, "TriggerInputSchemaMismatch")
         channel.arrivals.append(now)
         channel.count += 1
-        size = counted_size(json.dumps(card, ensure_ascii=False, separators=(",", ":")))
-        refused = f"Teams refused this card after its 202: {size} bytes as Teams counts them, the limit is {MAX_CARD_BYTES}"
-        too_large = size > MAX_CARD_BYTES
-        # The renderer here is kinder than Teams.
-        faults = () if too_large else worded_faults(card)
-        channel.messages.append(
-            Message(
-                channel.count,
-                time.time(),
-                None if too_large else card,
-                refused if too_large else None,
-                faults,
-            )
-        )
+        channel.messages.append(_message(channel.count, card))
         return web.Response(status=202)
 
     async def _set_faults(self, request: web.Request) -> web.Response:
@@ -173,36 +160,19 @@ class LocalTeams:
         channel = self._channel(request)
         after = request.query.get("after", "0")
         least = int(after) if after.isdigit() and len(after) < 16 else 0
-        found = [
-            {
-                "number": m.number,
-                "received_at": m.received_at,
-                "card": m.card,
-                "refused": m.refused,
-                "faults": m.faults,
-            }
-            for m in channel.messages
-            if m.number > least
-        ]
+        found = [asdict(each) for each in channel.messages if each.number > least]
         return web.json_response({"messages": found})
 
     async def _overview(self, _: web.Request) -> web.Response:
-        items = "".join(
-            f'<li><a href="/channel/{name}">{escape(c.title)}<strong id="count-{name}">{c.count}</strong>'
-            '<span class="muted">messages</span></a></li>'
-            for name, c in self.channels.items()
-        )
-        return _page("Local Teams", "", f'<ul class="channels">{items}</ul>')
+        return _page("overview.html", "Local Teams", channels=self.channels)
 
     async def _channel_page(self, request: web.Request) -> web.Response:
-        channel = self._channel(request)
-        name = request.match_info["channel"]
-        body = '<p id="empty" class="muted">No messages yet.</p><div id="messages" aria-live="polite"></div>'
-        return _page(channel.title, name, body)
+        title = self._channel(request).title
+        return _page("channel.html", title, channel=request.match_info["channel"])
 
 
 def _card_in(body: bytes) -> JsonValue:
-    """Return the card of a Workflows message, None when it is none."""
+    """Return the card of a Workflows message; None if the body is not one."""
     try:
         message = json.loads(body)
         [attachment] = message["attachments"]
@@ -220,22 +190,27 @@ def _card_in(body: bytes) -> JsonValue:
     )
 
 
+def _message(number: int, card: JsonValue) -> Message:
+    size = counted_size(json.dumps(card, ensure_ascii=False, separators=(",", ":")))
+    if size > MAX_CARD_BYTES:
+        refused = f"Teams refused this card after its 202: {size} bytes as Teams counts them, the limit is {MAX_CARD_BYTES}"
+        return Message(number, time.time(), None, refused)
+    # The renderer shows more than Teams does.
+    return Message(number, time.time(), card, None, worded_faults(card))
+
+
 def _throttled() -> web.Response:
-    return web.json_response(
-        {"error": {"code": "TooManyRequests", "message": ""}},
-        status=429,
-        headers={"Retry-After": "1"},
-    )
+    return _refused(429, "TooManyRequests", {"Retry-After": "1"})
 
 
-def _page(title: str, channel: str, body: str) -> web.Response:
-    home = '<a href="/">All channels</a>' if channel else ""
-    scripts = "".join(f'<script src="/renderer/{name}"></script>' for name in renderer.SCRIPTS)
-    html = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<title>{escape(title)}</title><link rel="stylesheet" href="/static/teams.css"><body data-channel="{escape(channel)}">'
-        f'<header><h1>{escape(title)}</h1>{home}<span id="away" class="refused" hidden>The sandbox has ended.</span></header>'
-        f'<main>{body}</main>{scripts}<script src="/static/teams.js"></script></body></html>'
+def _refused(status: int, code: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    error = {"error": {"code": code, "message": ""}}
+    return web.json_response(error, status=status, headers=headers)
+
+
+def _page(template: str, title: str, *, channel: str = "", **values: object) -> web.Response:
+    html = _TEMPLATES.get_template(template).render(
+        values, title=title, channel=channel, scripts=renderer.SCRIPTS
     )
     return web.Response(text=html, content_type="text/html", charset="utf-8")
 
