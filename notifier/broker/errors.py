@@ -23,7 +23,7 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from notifier.broker.pool import ReplyTooLargeError, too_many_clients
-from notifier.config.load import mask_url
+from notifier.config.urls import mask_url
 from notifier.errors import StreamError
 
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")

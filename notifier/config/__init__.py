@@ -10,7 +10,6 @@ from notifier.config.load import (
     SEED_NAMES,
     environment_names,
     load_config,
-    mask_url,
     masked,
     overrides,
 )
@@ -36,6 +35,7 @@ from notifier.config.models import (
     VaultSettings,
 )
 from notifier.config.redis_url import RedisAddress, RedisKind, parse_redis_url
+from notifier.config.urls import mask_url
 
 __all__ = [
     "SEED_NAMES",

@@ -1,4 +1,4 @@
-"""Settings of what follows when nobody answers."""
+"""Settings of escalation and of business hours."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from datetime import time
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from notifier.config.patterns import CLOCK
+from notifier.config.section import CLOCK, Section
 
 _Seconds = Annotated[float, Field(ge=0, le=30 * 86400)]
 _Clock = Annotated[str, Field(pattern=CLOCK)]
 _Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
-class EscalationRule(BaseModel):
-    """When and to whom notifications of one priority escalate; an empty chain: they do not."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class EscalationRule(Section):
+    """When and where notifications of one priority escalate; with an empty chain they do not."""
 
     after_seconds: _Seconds
     next_business_day: bool = False
@@ -33,10 +31,8 @@ class EscalationRule(BaseModel):
         return self
 
 
-class EscalationSettings(BaseModel):
+class EscalationSettings(Section):
     """The escalation matrix."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool
     poll_seconds: Annotated[float, Field(ge=0.05, le=30)]
@@ -47,10 +43,8 @@ class EscalationSettings(BaseModel):
     LOW: EscalationRule
 
 
-class BusinessHoursSettings(BaseModel):
+class BusinessHoursSettings(Section):
     """When people work, and in which time zone pages show times."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     time_zone: str
     days: Annotated[tuple[_Day, ...], Field(min_length=1)]
@@ -64,7 +58,7 @@ class BusinessHoursSettings(BaseModel):
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(
-                "is no time zone of this system; use a name such as Asia/Riyadh (Debian: apt install tzdata)"
+                "must be a time zone of this system; use a name such as Asia/Riyadh (Debian: apt install tzdata)"
             ) from None
         return name
 

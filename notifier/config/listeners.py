@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Self
 
-from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, field_validator, model_validator
 
-from notifier.config.patterns import HEADER
-from notifier.config.section import PositiveSeconds, Section, check_web_url
+from notifier.config.section import HEADER, PositiveSeconds, Section
+from notifier.config.urls import check_web_url
 from notifier.events.entry import Priority
 
 _HOST_NAME = re.compile(
@@ -59,25 +59,22 @@ class AdminSettings(_Listener):
 class PublicSettings(_Listener):
     """The listener for people who act from a card."""
 
-    url: str
+    url: Annotated[str, AfterValidator(check_web_url)]
     link_ttl_seconds: PositiveSeconds
     posts_per_minute: Annotated[int, Field(ge=1, le=10_000)]
     announce_acknowledgements: tuple[Priority, ...]
 
     @field_validator("announce_acknowledgements", mode="before")
     @classmethod
-    def _priorities(cls, told: object) -> object:
+    def _priorities(cls, value: object) -> object:
         # An environment variable arrives as a list of its words.
-        words = [str(each).upper() for each in told] if isinstance(told, (list, tuple)) else []
-        if told is True or (len(words) == 1 and words[0] in _ALL):
+        words = (
+            [str(each).upper() for each in value] if isinstance(value, (list, tuple)) else []
+        )
+        if value is True or (len(words) == 1 and words[0] in _ALL):
             return tuple(Priority)
-        if told is False or (len(words) == 1 and words[0] in _NONE):
+        if value is False or (len(words) == 1 and words[0] in _NONE):
             return ()
-        if not isinstance(told, (list, tuple)) or not set(words) <= set(Priority):
+        if not isinstance(value, (list, tuple)) or not set(words) <= set(Priority):
             raise ValueError('must be true, false, or priorities such as ["CRITICAL", "HIGH"]')
         return tuple(words)
-
-    @field_validator("url")
-    @classmethod
-    def _web(cls, url: str) -> str:
-        return check_web_url(url)

@@ -1,4 +1,4 @@
-"""Read config.toml and the environment into the settings model."""
+"""Load config.toml and the environment into the settings model."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from notifier.config import assets
 from notifier.config.messages import describe
 from notifier.config.models import Config
+from notifier.config.urls import mask_url
 from notifier.errors import ConfigError
 
 SEED_NAMES = {
@@ -36,13 +36,7 @@ SEED_NAMES = {
     "TEAMS_EVENT_TTL": ("intake", "event_ttl_seconds"),
     "TEAMS_AUDIT_RETENTION_DAYS": ("audit", "retention_days"),
 }
-"""Environment names of the earlier integration, and usual ones, that stand for one setting each."""
-
-_SCHEME = re.compile(r"rediss?|unix|postgres(ql)?|https?")
-_HOSTS = re.compile(
-    r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\],]*)(:\d*)?(,(\[[0-9A-Fa-f:.%]+\]|[^:\[\],]*)(:\d*)?)*"
-)
-"""Hosts with their ports, as libpq takes several."""
+"""Names of the earlier integration, and usual ones; each sets one setting."""
 
 _OVERRIDE = re.compile(r"TEAMS_([A-Z_]+?)__([A-Z0-9_]+)")
 
@@ -109,34 +103,17 @@ def masked(config: Config) -> dict[str, JsonValue]:
     return data
 
 
-def mask_url(url: str) -> str:
-    """Return the URL without its password and query, which may hold one; of what is no URL only `***`."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    userinfo, at, host = parts.netloc.rpartition("@")
-    user, colon, _ = userinfo.partition(":")
-    # Of a URL that is written wrong (":" or "@" forgotten, a "/" or "#" in between) any part may be the password.
-    cut = parts.fragment or "@" in parts.path or "@" in parts.query
-    if cut or "//" in parts.path or not _HOSTS.fullmatch(host):
-        return f"{parts.scheme}://***" if _SCHEME.fullmatch(parts.scheme) else "***"
-    shown = f"{user}:***" if colon else "***"
-    netloc = f"{shown}{at}{host}" if at else host
-    return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
-
-
 def _read_toml(path: Path) -> dict[str, JsonValue]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: there is no such file; name an existing one with --config"
-        ) from None
+        raise ConfigError(f"{path}: not found; name an existing file with --config") from None
     except OSError as exc:
-        raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from None
+        raise ConfigError(
+            f"{path}: cannot be read: {exc.strerror}; check its permissions"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ConfigError(f"{path}: is not valid TOML: {exc}") from None
+        raise ConfigError(f"{path}: not valid TOML: {exc}; fix it") from None
 
 
 def _merge(base: dict[str, JsonValue], over: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -155,18 +132,18 @@ def _apply(merged: dict[str, JsonValue], name: str, keys: tuple[str, str], text:
         try:
             text.encode()
         except UnicodeEncodeError:
-            # What is not UTF-8 comes from the environment as lone surrogates.
-            raise ConfigError(f"{name}: is not UTF-8 text; encode it as UTF-8") from None
+            # Bytes that are not UTF-8 become lone surrogates in the environment.
+            raise ConfigError(f"{name}: not UTF-8 text; encode it as UTF-8") from None
     section, key = keys
     table = merged.get(section)
     if not isinstance(table, dict) or section in {"channels", "routes"}:
         raise ConfigError(
-            f"{name}: there is no section [{section}]; sections are {', '.join(_sections())}"
+            f"{name}: unknown section [{section}]; sections are {', '.join(_sections())}"
         )
     default = table.get(key)
     if key not in table:
         raise ConfigError(
-            f"{name}: [{section}] has no key {key}; its keys are {', '.join(table)}"
+            f"{name}: unknown key {key} of [{section}]; its keys are {', '.join(table)}"
         )
     if isinstance(default, list):
         merged[section] = {**table, key: _as_list(text)}

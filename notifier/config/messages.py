@@ -1,4 +1,4 @@
-"""Say in plain words what is wrong with a setting and what is wanted; the value at fault is left out, it may be a URL with a password. Pure."""
+"""Word the faults of settings, without their values, which may hold a password."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pydantic import BaseModel, JsonValue
 from pydantic_core import ErrorDetails
 
 from notifier.config.models import Channel, Route
-from notifier.config.patterns import CLOCK, HEADER, NAME, STREAM
+from notifier.config.section import CLOCK, HEADER, NAME, STREAM
 
 _BARE = re.compile(r"[A-Za-z0-9_]+")
 _NAMED: dict[str, type[BaseModel]] = {"channels": Channel, "routes": Route}
-"""Sections whose keys the operator chooses."""
+"""Sections with keys that the operator chooses."""
 _TABLES = {
     "channels": 'a table, such as sre = { title = "SRE" }',
     "routes": 'a table, such as "a.b" = { priority = "HIGH", stakeholders = ["sre"] }',
 }
 _PATTERNS = {
-    NAME: 'has to begin with a lower-case letter and hold nothing but a-z, 0-9 and _, such as "sre" or "claims_team"',
-    CLOCK: 'has to be a time of day in four digits, such as "08:00"',
-    HEADER: 'has to be the name of a header, such as "X-Forwarded-User", or empty',
-    STREAM: 'has to be a name without blanks and braces, such as "teams:events"',
+    NAME: 'must begin with a lower-case letter and contain only a-z, 0-9 and _, such as "sre" or "claims_team"',
+    CLOCK: 'must be a time of day in four digits, such as "08:00"',
+    HEADER: 'must be the name of a header, such as "X-Forwarded-User", or empty',
+    STREAM: 'must be a name without blanks and braces, such as "teams:events"',
 }
 _EXAMPLES: dict[str, JsonValue] = {
     "stakeholders": ["sre", "devops"],
@@ -34,29 +34,29 @@ _EXAMPLES: dict[str, JsonValue] = {
     "trusted_proxies": ["127.0.0.1"],
     "allowed_hosts": ["notifier.example.com"],
 }
-"""Of settings that are shipped empty or not at all."""
+"""Examples of settings that are shipped empty or not at all."""
 _KINDS = {
-    "int_type": "has to be a whole number",
-    "int_parsing": "has to be a whole number",
-    "int_parsing_size": "has to be a whole number, and a smaller one",
-    "int_from_float": "has to be a whole number",
-    "float_type": "has to be a number",
-    "float_parsing": "has to be a number",
-    "finite_number": "has to be a number that is not endless",
-    "bool_type": "has to be true or false",
-    "bool_parsing": "has to be true or false",
-    "string_type": "has to be a text in quotes",
-    "tuple_type": "has to be a list in square brackets",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number, and a smaller one",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be a text in quotes",
+    "tuple_type": "must be a list in square brackets",
     "string_too_short": "must not be empty",
     "too_short": "needs at least one entry",
-    "ip_any_network": 'has to be an address or a network, such as "10.0.0.0/8"',
+    "ip_any_network": 'must be an address or a network, such as "10.0.0.0/8"',
     "missing": "is missing",
 }
 _BOUNDS = {
-    "greater_than_equal": ("ge", "has to be at least"),
-    "greater_than": ("gt", "has to be more than"),
+    "greater_than_equal": ("ge", "must be at least"),
+    "greater_than": ("gt", "must be more than"),
     "less_than_equal": ("le", "may be at most"),
-    "less_than": ("lt", "has to be less than"),
+    "less_than": ("lt", "must be less than"),
 }
 
 
@@ -68,15 +68,15 @@ def describe(
     """Return one line for each fault.
 
     Args:
-        errors: What the model said.
-        shipped: The shipped settings, from which examples are taken.
+        errors: The errors of the model.
+        shipped: The shipped settings, a source of examples.
         sources: The environment variable that set a key, by section and key.
     """
     places = [error["loc"] for error in errors]
     return [
         _line(error, shipped, sources)
         for error in errors
-        # A list whose entries are all at fault counts as empty, too: once is enough.
+        # A list of wrong entries counts as empty too: report it once.
         if not (error["type"] == "too_short" and _deeper(error["loc"], places))
     ]
 
@@ -91,15 +91,15 @@ def _line(
     sources: Mapping[tuple[str, str], str],
 ) -> str:
     place = error["loc"]
-    said = _said(error, shipped)
+    fault = _fault(error, shipped)
     variable = next((name for keys, name in sources.items() if keys == place[:2]), None)
     source = f" (from {variable})" if variable else ""
-    key = written(place)
-    return f"{key}: {said}{source}" if key else said
+    key = key_path(place)
+    return f"{key}: {fault}{source}" if key else fault
 
 
-def written(place: Sequence[int | str]) -> str:
-    """Write a key as config.toml would: what is not a bare word stands in quotes."""
+def key_path(place: Sequence[int | str]) -> str:
+    """Write a key as in config.toml, with quotes where they are needed."""
     key = ""
     for part in place:
         if isinstance(part, int):
@@ -110,23 +110,23 @@ def written(place: Sequence[int | str]) -> str:
     return key
 
 
-def _said(error: ErrorDetails, shipped: Mapping[str, JsonValue]) -> str:
+def _fault(error: ErrorDetails, shipped: Mapping[str, JsonValue]) -> str:
     kind, place, context = error["type"], error["loc"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"there is no such setting; {_nearest(place, shipped)}see config.toml for all of them"
+        return f"unknown setting; {_nearest(place, shipped)}see config.toml for all settings"
     if kind == "string_pattern_mismatch" and context.get("pattern") in _PATTERNS:
         what = _PATTERNS[context["pattern"]]
         return f"the name {what}" if place[-1] == "[key]" else what
     if kind in ("literal_error", "enum"):
-        return f"has to be one of {_listed(context['expected'])}"
+        return f"must be one of {_listed(context['expected'])}"
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
         return f"{words} {context[bound]:g}"
     if kind == "string_too_long":
-        return f"may have {context['max_length']} characters at most"
+        return f"may have at most {context['max_length']} characters"
     if kind in ("model_type", "dict_type", "model_attributes_type"):
         table = _TABLES.get(str(place[0])) if len(place) > 1 else None
-        return f"has to be {table or f'a table: [{place[0]}], and its keys on lines below it'}"
+        return f"must be {table or f'a table: [{place[0]}], and its keys on lines below it'}"
     if kind in _KINDS:
         return _KINDS[kind] + _example(place, shipped)
     return error["msg"].removeprefix("Value error, ")

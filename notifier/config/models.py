@@ -5,31 +5,30 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from notifier.config.escalation import BusinessHoursSettings, EscalationSettings
 from notifier.config.listeners import AdminSettings, PublicSettings
-from notifier.config.patterns import NAME, STREAM
 from notifier.config.postgres_url import check_postgres_url
-from notifier.config.redis_url import parse_redis_url
-from notifier.config.section import PositiveSeconds, Section, check_web_url
+from notifier.config.redis_url import check_redis_url, parse_redis_url
+from notifier.config.section import NAME, STREAM, PositiveSeconds, Section
+from notifier.config.urls import check_collector_url, check_proxy_url, check_web_url
 from notifier.events.entry import Priority
 
+WebUrl = Annotated[str, AfterValidator(check_web_url)]
 Name = Annotated[str, Field(pattern=NAME)]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_PATTERN = re.compile(
     rf"(?:\*\.)?(?:{_LABEL}\.)+{_LABEL}(?::[0-9]{{1,4}}|:[1-5][0-9]{{4}})?"
 )
-_PROXY = re.compile(r"https?://[^/@\s]+(?::[0-9]{1,5})?/?")
-_COLLECTOR = re.compile(r"https?://[^/@?#\s]+(?:/[^@?#\s]*)?")
 _MOUNTED = re.compile(r"[^/\s]+(?:/[^/\s]+)+")
 
 
 class RedisSettings(Section):
-    """How to reach Redis and how entries in hand are leased."""
+    """How to reach Redis and how entries in flight are leased."""
 
-    url: str
+    url: Annotated[str, AfterValidator(check_redis_url)]
     group: Annotated[str, Field(min_length=1, max_length=100)]
     block_seconds: Annotated[float, Field(ge=0.01, le=30)]
     connect_timeout_seconds: PositiveSeconds
@@ -38,12 +37,6 @@ class RedisSettings(Section):
     tls_ca_file: str
     tls_cert_file: str
     tls_key_file: str
-
-    @field_validator("url")
-    @classmethod
-    def _readable(cls, url: str) -> str:
-        parse_redis_url(url)
-        return url
 
     @model_validator(mode="after")
     def _tls_is_sound(self) -> RedisSettings:
@@ -59,15 +52,9 @@ class RedisSettings(Section):
 class DatabaseSettings(Section):
     """How to reach Postgres."""
 
-    url: str
+    url: Annotated[str, AfterValidator(check_postgres_url)]
     connect_timeout_seconds: Annotated[int, Field(ge=1, le=300)]
     statement_timeout_seconds: PositiveSeconds
-
-    @field_validator("url")
-    @classmethod
-    def _scheme(cls, url: str) -> str:
-        check_postgres_url(url)
-        return url
 
 
 class IntakeSettings(Section):
@@ -108,7 +95,7 @@ class RateLimitSettings(Section):
 
 
 class BreakerSettings(Section):
-    """When a failing channel is left alone."""
+    """When a failing channel is not posted to."""
 
     failures: Annotated[int, Field(ge=1)]
     open_seconds: PositiveSeconds
@@ -123,7 +110,7 @@ class HttpSettings(Section):
     connections_per_host: Annotated[int, Field(ge=1)]
     allowed_hosts: tuple[str, ...]
     allow_loopback_webhooks: bool
-    proxy: str
+    proxy: Annotated[str, AfterValidator(check_proxy_url)]
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -135,18 +122,11 @@ class HttpSettings(Section):
                 )
         return hosts
 
-    @field_validator("proxy")
-    @classmethod
-    def _proxy(cls, url: str) -> str:
-        if url and not _PROXY.fullmatch(url):
-            raise ValueError('must be "http://host:port" without a user name, or empty')
-        return url
-
 
 class VaultSettings(Section):
-    """HashiCorp Vault (KV v2) as a source of secrets; its own credentials are secrets and are not here."""
+    """HashiCorp Vault (KV v2) as a source of secrets; its own credentials are secrets, not settings."""
 
-    url: str
+    url: WebUrl
     auth: Literal["token", "approle", "kubernetes"]
     role: str
     auth_mount: str
@@ -159,11 +139,6 @@ class VaultSettings(Section):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)]
     refresh_seconds: Annotated[float, Field(ge=1, le=86400)]
     keep_vanished_seconds: Annotated[float, Field(ge=0, le=31_536_000)]
-
-    @field_validator("url")
-    @classmethod
-    def _web(cls, url: str) -> str:
-        return check_web_url(url)
 
     @field_validator("webhooks_path", "config_path")
     @classmethod
@@ -207,13 +182,13 @@ class AuditSettings(Section):
 
 
 class DeadLetterSettings(Section):
-    """When dead letters are too many to be overlooked."""
+    """How many dead letters cause a warning."""
 
     warn_above: Annotated[int, Field(ge=0)]
 
 
 class MaskingSettings(Section):
-    """Which data members identify a person."""
+    """The data members that identify a person."""
 
     fields: tuple[str, ...]
     exempt: tuple[str, ...]
@@ -226,26 +201,21 @@ class CardSettings(Section):
 
 
 class LinkSettings(Section):
-    """Base URLs of links on cards; an empty one leaves its links out."""
+    """Base URLs of links on cards; cards have no link for an empty one."""
 
-    claims_app: str
-    rejection_guide: str
-    grafana: str
-    flower: str
-    logs: str
-    nphies_portal: str
-    nphies_status: str
-    nphies_docs: str
-    runbooks: str
-
-    @field_validator("*")
-    @classmethod
-    def _web(cls, url: str) -> str:
-        return check_web_url(url)
+    claims_app: WebUrl
+    rejection_guide: WebUrl
+    grafana: WebUrl
+    flower: WebUrl
+    logs: WebUrl
+    nphies_portal: WebUrl
+    nphies_status: WebUrl
+    nphies_docs: WebUrl
+    runbooks: WebUrl
 
 
 class LoggingSettings(Section):
-    """What the log looks like."""
+    """Form and level of log lines."""
 
     format: Literal["auto", "json", "console"]
     level: Literal["debug", "info", "warning", "error"]
@@ -255,27 +225,17 @@ class TracingSettings(Section):
     """Spans for a collector of OpenTelemetry."""
 
     enabled: bool
-    endpoint: str
-
-    @field_validator("endpoint")
-    @classmethod
-    def _bare(cls, url: str) -> str:
-        if url and not _COLLECTOR.fullmatch(url):
-            raise ValueError(
-                'must be "http://host:port" or "https://host:port", with a path if need be and without a user name, or empty; '
-                "credentials belong into OTEL_EXPORTER_OTLP_HEADERS"
-            )
-        return url.rstrip("/")
+    endpoint: Annotated[str, AfterValidator(check_collector_url)]
 
 
 class Channel(Section):
-    """One Teams channel; its webhook URL is a secret and is not here."""
+    """One Teams channel; its webhook URL is a secret, not a setting."""
 
     title: Annotated[str, Field(min_length=1, max_length=80)]
 
 
 class Route(Section):
-    """Who sees an event type, how urgent it is, and on which card."""
+    """The channels, priority and card of an event type."""
 
     priority: Priority = Priority.INFO
     stakeholders: tuple[str, ...] = ()
@@ -318,13 +278,16 @@ class Config(Section):
 
     @property
     def stop_fault(self) -> str | None:
-        """Return why a stop may cut a post in flight, which is then posted twice; None when it may not. What works needs not be refused for it."""
+        """Return why a stop may interrupt a post, which is then posted twice; None when it may not.
+
+        It is not an error: the settings work.
+        """
         post, stop = self.http.connection_timeout_seconds, self.delivery.stop_timeout_seconds
         if stop > post:
             return None
         return (
-            f"delivery.stop_timeout_seconds ({stop:g}) is not more than http.connection_timeout_seconds ({post:g}): a slow post is cut when the daemon "
-            f"stops, and comes twice; set stop_timeout_seconds to {post + 5:g} or more, and TimeoutStopSec of the unit to {post + 30:g} or more"
+            f"delivery.stop_timeout_seconds ({stop:g}) is not more than http.connection_timeout_seconds ({post:g}): a stop interrupts a slow post, "
+            f"which is then posted twice; set stop_timeout_seconds to {post + 5:g} or more, and TimeoutStopSec of the unit to {post + 30:g} or more"
         )
 
     @model_validator(mode="after")
@@ -334,7 +297,7 @@ class Config(Section):
                 if channel not in self.channels:
                     known = ", ".join(self.channels)
                     raise ValueError(
-                        f'escalation.{priority}.chain: no channel "{channel}"; channels are {known}'
+                        f'escalation.{priority}.chain: unknown channel "{channel}"; channels are {known}'
                     )
         return self
 
@@ -346,12 +309,12 @@ class Config(Section):
                 if channel not in self.channels:
                     known = ", ".join(self.channels)
                     raise ValueError(
-                        f'routes."{event_type}".stakeholders: no channel "{channel}"; channels are {known}'
+                        f'routes."{event_type}".stakeholders: unknown channel "{channel}"; channels are {known}'
                     )
             for name in (event_type, *route.aliases):
                 if name in owners:
                     raise ValueError(
-                        f'routes: "{name}" is named by "{owners[name]}" and by "{event_type}"; keep one'
+                        f'routes: both "{owners[name]}" and "{event_type}" name "{name}"; keep one'
                     )
                 owners[name] = event_type
         return self

@@ -1,4 +1,4 @@
-"""What a database.url may say, as libpq reads it; an option that nothing looks at, or that weakens what it seems to ask for, is refused."""
+"""Check database.url as libpq parses it, and refuse options that have no effect or weaken TLS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ POSTGRES_OPTIONS = (
     "host", "port", "dbname", "user", "password", "passfile", *_TLS, "gssencmode", "krbsrvname", "options", "target_session_attrs",
     "load_balance_hosts", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
 )  # fmt: skip
-"""All that may stand behind the question mark."""
+"""All options that may follow the question mark."""
 
 _SSLMODES = ("disable", "prefer", "require", "verify-ca", "verify-full")
 _CHECKING = ("require", "verify-ca", "verify-full")
@@ -22,16 +22,16 @@ _INSTEAD = {
     "schema": "write options=-csearch_path%3DNAME",
     "currentSchema": "write options=-csearch_path%3DNAME",
     "search_path": "write options=-csearch_path%3DNAME",
-    "pgbouncer": "leave it out, and pool by session",
+    "pgbouncer": "remove it, and pool by session",
     "ssl": "write sslmode=verify-full",
     "sslaccept": "write sslmode=verify-full",
-    "sslcompression": "leave it out",
+    "sslcompression": "remove it",
     "connect_timeout": "set database.connect_timeout_seconds",
     "statement_timeout": "set database.statement_timeout_seconds",
-    "application_name": "leave it out: each part of notifier gives its own",
-    "client_encoding": "leave it out: it is UTF8",
-    "connection_limit": "leave it out",
-    "pool_timeout": "leave it out",
+    "application_name": "remove it: notifier sets its own",
+    "client_encoding": "remove it: it is always UTF8",
+    "connection_limit": "remove it",
+    "pool_timeout": "remove it",
     "service": "write host, port and user here",
 }
 _SCHEME = re.compile(r"postgres(?:ql)?://")
@@ -40,13 +40,17 @@ _ESCAPES = re.compile(r"(?:[^%]|%(?!00)[0-9A-Fa-f]{2})*")
 _WRITTEN = "must be postgresql://user:password@host:port/name; in a password write %40 for @, %23 for #, %2F for /, %3F for ? and %25 for %"
 
 
-def check_postgres_url(url: str) -> None:
-    """Raise ValueError when libpq would not take the URL, or when an option is not one of POSTGRES_OPTIONS; no part of a password is in its text."""
+def check_postgres_url(url: str) -> str:
+    """Return the URL.
+
+    Raises:
+        ValueError: libpq refuses it, or an option is not in POSTGRES_OPTIONS; never shows a password.
+    """
     scheme = _SCHEME.match(url)
     if scheme is None:
         raise ValueError("must start with postgresql://")
     rest = url[scheme.end() :]
-    # libpq takes for a login what ends with the first @ before any slash.
+    # To libpq everything up to the first @ before any slash is the login.
     first = re.search(r"[@/]", rest)
     if first is not None and first[0] == "@":
         rest = rest[first.end() :]
@@ -54,7 +58,7 @@ def check_postgres_url(url: str) -> None:
     hosts, _, name = place.partition("/")
     if (
         "@" in place + query
-        or not (_ESCAPES.fullmatch(url) and url.isprintable())
+        or not (_ESCAPES.fullmatch(url) and url.isprintable() and _is_utf8(url))
         or "/" in name
     ):
         raise ValueError(_WRITTEN)
@@ -63,6 +67,15 @@ def check_postgres_url(url: str) -> None:
         if found is None or not 0 < int(found["port"] or 5432) < 65536:
             raise ValueError(_WRITTEN)
     _check_options(query)
+    return url
+
+
+def _is_utf8(url: str) -> bool:
+    try:
+        unquote(url, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_options(query: str) -> None:
@@ -75,11 +88,11 @@ def _check_options(query: str) -> None:
         if name not in POSTGRES_OPTIONS:
             instead = f" ({name}: {_INSTEAD[name]})" if name in _INSTEAD else ""
             raise ValueError(
-                f"has an option that is not taken{instead}; options are {', '.join(POSTGRES_OPTIONS)}"
+                f"has an option that is not supported{instead}; options are {', '.join(POSTGRES_OPTIONS)}"
             )
         options[name] = unquote(value)
     mode, authorities = options.get("sslmode"), options.get("sslrootcert")
     if mode is not None and mode not in _SSLMODES:
         raise ValueError(f"sslmode must be one of {', '.join(_SSLMODES)}")
     if authorities not in (None, "system") and mode not in _CHECKING:
-        raise ValueError("sslrootcert is looked at only with sslmode=verify-full or verify-ca")
+        raise ValueError("sslrootcert has an effect only with sslmode=verify-full or verify-ca")

@@ -1,4 +1,4 @@
-"""What a redis.url says: one server, Sentinels that know the master, or nodes of a cluster."""
+"""Parse redis.url: one server, Sentinels that know the master, or nodes of a cluster."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RedisKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """Where Redis is; of a single server the driver reads the URL itself, so only `kind` and `tls` are set."""
+    """The address of Redis; of a single server only `kind` and `tls`: the driver parses its URL."""
 
     kind: RedisKind
     tls: bool
@@ -42,10 +42,10 @@ class RedisAddress:
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Read a URL of redis://, unix://, redis+sentinel:// or redis+cluster://, the three with rediss for TLS.
+    """Parse a URL of redis://, unix://, redis+sentinel:// or redis+cluster://, the three with rediss for TLS.
 
     Raises:
-        ValueError: It is none; the message names the part at fault and never a password.
+        ValueError: The message names the wrong part, and never a password.
     """
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in {
@@ -73,10 +73,16 @@ def parse_redis_url(url: str) -> RedisAddress:
     return _sentinel(parts, tls, nodes, login)
 
 
-def _require_documented(parts: SplitResult) -> None:
-    """Refuse what the driver would obey, such as ssl_cert_reqs, or pass over, such as a database that is no number; raises ValueError.
+def check_redis_url(url: str) -> str:
+    """Return the URL; raises ValueError as `parse_redis_url`."""
+    parse_redis_url(url)
+    return url
 
-    The text quotes nothing: what follows a ? may be the rest of a password.
+
+def _require_documented(parts: SplitResult) -> None:
+    """Raise ValueError for parts that the driver obeys or ignores, such as ssl_cert_reqs.
+
+    The text quotes nothing: after a ? there may be the rest of a password.
     """
     if parts.scheme == "unix":
         if parts.query and not _UNIX_DB.fullmatch(parts.query):
@@ -92,7 +98,7 @@ def _require_documented(parts: SplitResult) -> None:
 
 
 def _split(url: str) -> SplitResult:
-    """Return the parts of a URL; raises ValueError, whose text is ours: urlsplit's may quote a password that it takes for a port."""
+    """Return the parts of a URL; raises ValueError without the text of urlsplit, which may quote a password."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -104,7 +110,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _split_several(url: str) -> SplitResult:
-    """Return the parts of a URL with several hosts (RFC 3986, appendix B): what urlsplit takes differs between Python's versions."""
+    """Return the parts of a URL with several hosts (RFC 3986, appendix B); urlsplit differs between versions of Python."""
     found = _URL.fullmatch(url)
     if found is None or not url.isprintable():
         raise ValueError(_WRITTEN)

@@ -1,31 +1,21 @@
-"""What the sections of the settings share."""
+"""The base of all sections, and the field types that several use."""
 
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=30 * 86400)]
 
+NAME = r"^[a-z][a-z0-9_]{0,63}$"
+"""Of a channel or a card."""
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+HEADER = r"^([A-Za-z0-9-]{1,64})?$"
+STREAM = r"^[^{}\s]{1,200}$"
+
 
 class Section(BaseModel):
-    """One table of config.toml: frozen, and without keys that mean nothing."""
+    """One table of config.toml: frozen, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def check_web_url(url: str) -> str:
-    """Return a base URL without the slash at its end; raises ValueError when it is neither http nor https nor empty."""
-    if url and not url.startswith(("https://", "http://")):
-        raise ValueError("must start with https:// or http://, or be empty")
-    try:
-        usable = not url or (urlsplit(url).hostname and urlsplit(url).port != 0)
-    except ValueError:  # its text may quote what stands in the place of the port
-        usable = False
-    if not usable:
-        raise ValueError(
-            "is no address; write it as https://name.example or https://name.example:8443/path"
-        )
-    return url.rstrip("/")

@@ -18,7 +18,7 @@ from notifier.config import (
     masked,
     parse_redis_url,
 )
-from notifier.config.patterns import CLOCK, HEADER, NAME, STREAM
+from notifier.config.section import CLOCK, HEADER, NAME, STREAM
 from notifier.errors import ConfigError
 
 
@@ -84,24 +84,24 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
 @pytest.mark.parametrize(
     ("text", "env", "words"),
     [
-        ("[retry]\nmax_retires = 3\n", {}, ["retry.max_retires", "there is no such setting"]),
-        ("[retires]\nx = 3\n", {}, ["retires", "there is no such setting"]),
+        ("[retry]\nmax_retires = 3\n", {}, ["retry.max_retires", "unknown setting"]),
+        ("[retires]\nx = 3\n", {}, ["retires", "unknown setting"]),
         (
             "[retry]\nmax_retries = -1\n",
             {},
-            ["retry.max_retries", "has to be at least 0"],
+            ["retry.max_retries", "must be at least 0"],
         ),
         (
             "",
             {"TEAMS_MAX_RETRIES": "many"},
-            ["retry.max_retries: has to be a whole number, such as 3 (from TEAMS_MAX_RETRIES)"],
+            ["retry.max_retries: must be a whole number, such as 3 (from TEAMS_MAX_RETRIES)"],
         ),
         (
             "",
             {"TEAMS_RETRY__TRIES": "1"},
-            ["TEAMS_RETRY__TRIES", "has no key tries", "max_retries"],
+            ["TEAMS_RETRY__TRIES", "unknown key tries", "max_retries"],
         ),
-        ("", {"TEAMS_NOPE__X": "1"}, ["TEAMS_NOPE__X", "no section [nope]"]),
+        ("", {"TEAMS_NOPE__X": "1"}, ["TEAMS_NOPE__X", "unknown section [nope]"]),
         (
             "",
             {"TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "maybe"},
@@ -114,75 +114,75 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
             {},
             ["vault.url", "links.logs", "https://name.example"],
         ),
-        (f"x = {'[' * 5000}", {}, ["is not valid TOML"]),
+        (f"x = {'[' * 5000}", {}, ["not valid TOML"]),
         (
             '[routes]\n"a.b" = { stakeholders = ["nobody"] }\n',
             {},
-            ['no channel "nobody"', "sre"],
+            ['unknown channel "nobody"', "sre"],
         ),
         (
             '[routes]\n"a.b" = { stakeholders = ["sre"], aliases = ["backup.failed"] }\n',
             {},
-            ['"backup.failed" is named by'],
+            ['name "backup.failed"; keep one'],
         ),
         (
             '[routes]\n"a.b" = { priority = "URGENT" }\n',
             {},
-            ['routes."a.b".priority: has to be one of "CRITICAL", "HIGH"'],
+            ['routes."a.b".priority: must be one of "CRITICAL", "HIGH"'],
         ),
         (
             '[masking]\nfields = "name"\n',
             {},
             [
-                'masking.fields: has to be a list in square brackets, such as ["patient_id", "member_id"]'
+                'masking.fields: must be a list in square brackets, such as ["patient_id", "member_id"]'
             ],
         ),
         (
             '[business_hours]\nstart = "9"\n',
             {},
-            ['business_hours.start: has to be a time of day in four digits, such as "08:00"'],
+            ['business_hours.start: must be a time of day in four digits, such as "08:00"'],
         ),
         (
             '[channels]\nmy-chan = { title = "x" }\n',
             {},
             [
-                'channels."my-chan": the name has to begin with a lower-case letter',
+                'channels."my-chan": the name must begin with a lower-case letter',
                 '"claims_team"',
             ],
         ),
         (
             '[channels]\nbilling = "x"\n',
             {},
-            ['channels.billing: has to be a table, such as sre = { title = "SRE" }'],
+            ['channels.billing: must be a table, such as sre = { title = "SRE" }'],
         ),
         (
             "",
             {"TEAMS_INTAKE__BATCH": "many"},
-            ["intake.batch: has to be a whole number, such as 200 (from TEAMS_INTAKE__BATCH)"],
+            ["intake.batch: must be a whole number, such as 200 (from TEAMS_INTAKE__BATCH)"],
         ),
         (
             "[intake]\nbach = 3\n",
             {},
-            ["intake.bach: there is no such setting; did you mean batch?"],
+            ["intake.bach: unknown setting; did you mean batch?"],
         ),
         (
             '[routes]\n"a.b" = { stakeholder = ["sre"] }\n',
             {},
-            ['routes."a.b".stakeholder: there is no such setting; did you mean stakeholders?'],
+            ['routes."a.b".stakeholder: unknown setting; did you mean stakeholders?'],
         ),
         (
             '[routes]\n"a.b" = { stakeholders = "sre" }\n',
             {},
             [
-                'routes."a.b".stakeholders: has to be a list in square brackets, such as ["sre", "devops"]'
+                'routes."a.b".stakeholders: must be a list in square brackets, such as ["sre", "devops"]'
             ],
         ),
-        ('streams = ["a b"]\n', {}, ["streams[0]: has to be a name without blanks"]),
-        ("[retry\n", {}, ["is not valid TOML"]),
+        ('streams = ["a b"]\n', {}, ["streams[0]: must be a name without blanks"]),
+        ("[retry\n", {}, ["not valid TOML"]),
         (
             '[escalation]\nHIGH = { after_seconds = 60, chain = ["nobody"] }\n',
             {},
-            ['escalation.HIGH.chain: no channel "nobody"'],
+            ['escalation.HIGH.chain: unknown channel "nobody"'],
         ),
         (
             "[escalation]\nLOW = { after_seconds = 60 }\n",
@@ -223,7 +223,7 @@ def test_a_list_with_a_wrong_entry_is_one_fault(tmp_path: Path):
         load(tmp_path, '[business_hours]\ndays = ["someday"]\n', {})
 
     [line] = str(caught.value).splitlines()[1:]
-    assert line.strip().startswith('business_hours.days[0]: has to be one of "monday", ')
+    assert line.strip().startswith('business_hours.days[0]: must be one of "monday", ')
 
 
 def patterns_in(schema: object) -> set[str]:
@@ -380,7 +380,7 @@ def test_tls_settings_that_do_nothing_are_refused(env: dict[str, str], fault: st
 
 
 def test_environment_that_is_not_utf8_is_a_clear_error():
-    with pytest.raises(ConfigError, match="TEAMS_LOGGING__LEVEL: is not UTF-8"):
+    with pytest.raises(ConfigError, match="TEAMS_LOGGING__LEVEL: not UTF-8"):
         load_config(None, {"TEAMS_LOGGING__LEVEL": "\udcff"})
 
 

@@ -91,6 +91,7 @@ PARTS = st.lists(
 
 @given(PARTS)
 @example(["u", ":", "@", "h", ":", "5432", ",", "h"])
+@example(["%", "dbname"])  # one byte of UTF-8 without the others
 def test_libpq_reads_whatever_is_accepted(parts: list[str]):
     url = "postgresql://" + "".join(parts)
     try:
