@@ -10,20 +10,19 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from notifier.broker.entries import Entry
 from notifier.broker.keys import Keys
 from notifier.cards.library import CardLibrary, load_cards
 from notifier.cards.renderer import CardRenderer
 from notifier.config import Config, assets, load_config
-from notifier.events.json_in import MAX_VALUES
+from notifier.events.json import MAX_VALUES
 from notifier.events.masking import Masking
 from notifier.events.notification import Notification, decode
-from notifier.events.outcome import Attempts
 from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
 from notifier.pipeline.delivery.rendering import BodyRenderer
-from notifier.pipeline.delivery.result import DeliveryResult, Failure
 from notifier.pipeline.intake import Intake
 
 STREAM = "bench:events"
@@ -132,17 +131,14 @@ class Bench:
             body = target["notification"]
             read, seconds = timed(lambda body=body: decode(body))  # type: ignore[misc]
             yield Step(seconds, "read", card, label, "")
-            yield from self._delivered(card, label, read._replace(card=name))
+            yield from self._delivered(card, label, replace(read, card=name))
 
     def _delivered(self, card: str, label: str, item: Notification) -> Iterator[Step]:
         entry = Entry("lane", "1-1", {})
         rendered, seconds = timed(lambda: self._renderer.render(entry, item))
-        refused = rendered if isinstance(rendered, Failure) else None
-        yield Step(seconds, "card", card, label, refused.reason if refused else "posted")
-        body = None if isinstance(rendered, Failure) else rendered.body
-        ended = DeliveryResult(Attempts(), refused, card, body)
+        yield Step(seconds, "card", card, label, rendered.reason or "posted")
         now = datetime.now(UTC)
-        _, seconds = timed(lambda: ended.move(entry, item, Keys(STREAM), host="h", at=now))
+        _, seconds = timed(lambda: rendered.move(entry, item, Keys(STREAM), host="h", at=now))
         yield Step(seconds, "settle", card, label, "")
 
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from pydantic import JsonValue
 
 from notifier.errors import CardTooLargeError
-from notifier.events.json_out import to_json_bytes
+from notifier.events.json import to_json_bytes
 from notifier.teams.envelope import build_body, counted_size
 
 KEPT_ITEMS = 3

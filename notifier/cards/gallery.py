@@ -14,7 +14,7 @@ from notifier.cards.library import CardLibrary, layered
 from notifier.cards.preview import Preview, example_link
 from notifier.config import Config
 from notifier.errors import CardError, NotifierError
-from notifier.events.json_out import to_json_bytes
+from notifier.events.json import to_json_bytes
 from notifier.events.notification import Notification
 from notifier.html import (
     content_policy,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
 from pydantic import JsonValue
 
 from notifier.cards.fit import posted_card
@@ -14,7 +15,7 @@ from notifier.config import Config
 from notifier.errors import CardError, NotifierError
 from notifier.events.digest import digest_of
 from notifier.events.entry import Event, to_event
-from notifier.events.json_in import json_object
+from notifier.events.json import json_object
 from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import Notification
 from notifier.events.routing import Catalogue, Routed
@@ -62,18 +63,18 @@ class Preview:
         languages = self._cards.languages(first.card)
         if first.lang not in languages:
             languages.append(first.lang)
-        return [first._replace(lang=lang) for lang in languages]
+        return [replace(first, lang=lang) for lang in languages]
 
     def made_up(self, card: str, lang: str) -> Notification:
         """Return a notification without data for a card that has no sample."""
         members: dict[str, JsonValue] = {"type": "cards.check", "stakeholders": [self._channel]}
         [first, *_] = self.route(to_event(self._stream, "0-0", members)).notifications
-        return first._replace(card=card, lang=lang)
+        return replace(first, card=card, lang=lang)
 
     def digest(self, notification: Notification, count: int) -> Notification:
         """Return the digest of so many notifications like this one."""
         many = [
-            notification._replace(id=f"{notification.id}{number}") for number in range(count)
+            replace(notification, id=f"{notification.id}{number}") for number in range(count)
         ]
         return digest_of(many, self._renderer.acknowledge_link)
 

@@ -20,7 +20,7 @@ from notifier.cards.links import (
 from notifier.config import Config
 from notifier.events.digest import DIGEST_CARD
 from notifier.events.entry import Priority
-from notifier.events.json_out import to_json_bytes
+from notifier.events.json import to_json_bytes
 from notifier.events.notification import Notification
 from notifier.events.numerals import SentNumber
 from notifier.templating import DataName

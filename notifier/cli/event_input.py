@@ -11,8 +11,7 @@ from pydantic import JsonValue
 from notifier.cli.files import read_json, read_text
 from notifier.errors import EventError
 from notifier.events.entry import Event, parse_entry
-from notifier.events.json_in import MAX_DEPTH, json_object
-from notifier.events.json_out import to_exact_json
+from notifier.events.json import MAX_DEPTH, json_object, to_exact_json
 
 Members = dict[str, JsonValue]
 

@@ -40,7 +40,7 @@ def read_json(path: Path) -> JsonValue:
     Raises:
         CommandError: It cannot be read, or is no JSON; says where.
     """
-    from notifier.events.json_in import exact_json
+    from notifier.events.json import exact_json
 
     try:
         return exact_json(read_text(path))

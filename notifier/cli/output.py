@@ -35,7 +35,7 @@ def print_json(value: object) -> None:
 
 def json_text(value: object) -> str:
     """Return the text of print_json."""
-    from notifier.events.json_out import to_indented_json
+    from notifier.events.json import to_indented_json
 
     return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", to_indented_json(value))
 

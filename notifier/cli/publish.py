@@ -169,7 +169,7 @@ def _events_of_file(file: Path, faults: list[str]) -> Iterator[tuple[str, Member
 
 
 def _lines(text: str, faults: list[str]) -> Iterator[tuple[str, Members]]:
-    from notifier.events.json_in import json_object
+    from notifier.events.json import json_object
 
     # Only line feeds: JSON may hold the other signs that Python ends lines at.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -183,7 +183,7 @@ def _lines(text: str, faults: list[str]) -> Iterator[tuple[str, Members]]:
 
 def _data_of(text: str | None, pairs: list[str]) -> dict[str, JsonValue]:
     """Return the data that --data and --field give; raises typer.BadParameter."""
-    from notifier.events.json_in import json_object
+    from notifier.events.json import json_object
 
     try:
         data = json_object("data", text) if text else {}

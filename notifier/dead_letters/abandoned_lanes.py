@@ -14,7 +14,7 @@ from notifier.broker.streams import Streams
 from notifier.dead_letters.model import Reason, of_entry, of_notification
 from notifier.errors import StreamError
 from notifier.events.notification import decode
-from notifier.events.outcome import Attempts, Status, encode_outcome
+from notifier.events.outcome import encode_outcome, outcome_of
 
 _AT_ONCE = 50
 
@@ -73,7 +73,7 @@ def _move(entry: Entry, keys: Keys, detail: str) -> Move:
     at, source = datetime.now(UTC), (entry.stream, entry.id)
     try:
         notification = decode(text)
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         letter = of_entry(
             "delivery",
             Reason.INVALID_EVENT,
@@ -84,17 +84,7 @@ def _move(entry: Entry, keys: Keys, detail: str) -> Move:
         )
         return Move(entry.stream, entry.id, ((keys.dead, letter),))
     reason = Reason.UNKNOWN_CHANNEL
-    outcome = encode_outcome(
-        notification,
-        Status.DEAD_LETTERED,
-        Attempts(),
-        error=detail,
-        host=None,
-        template=None,
-        card_json=None,
-        at=at,
-        reason=reason.value,
-    )
+    outcome = encode_outcome(outcome_of(notification, (), reason=reason, detail=detail, at=at))
     letter = of_notification(
         notification, reason, detail, status=None, attempts=0, source=source, at=at
     )

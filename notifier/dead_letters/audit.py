@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from notifier.config import mask_url
 from notifier.errors import StoreError
-from notifier.events.json_out import to_json_bytes, without_nul
+from notifier.events.json import to_json_bytes, without_nul
 from notifier.store.database import Rows, open_connection
 from notifier.store.errors import reason
 from notifier.store.queries import load_queries

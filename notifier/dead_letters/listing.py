@@ -17,8 +17,7 @@ from notifier.broker.streams import Streams
 from notifier.cards.redact_links import without_links
 from notifier.dead_letters.model import RECORDER
 from notifier.errors import NotifierError
-from notifier.events.json_in import exact_json, nested_deeper
-from notifier.events.json_out import to_json_bytes
+from notifier.events.json import exact_json, nested_deeper, to_json_bytes
 from notifier.events.masking import Masking, mask_event_data
 from notifier.events.masking_raw import mask_raw_text, mask_raw_texts
 

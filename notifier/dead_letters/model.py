@@ -14,7 +14,7 @@ from itertools import islice
 from pydantic import JsonValue
 
 from notifier.errors import EventError
-from notifier.events.json_in import json_object
+from notifier.events.json import json_object
 from notifier.events.notification import Notification, encode
 
 

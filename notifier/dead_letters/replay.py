@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import JsonValue
 
 from notifier.broker.hop import Target
@@ -14,7 +15,7 @@ from notifier.broker.keys import Keys
 from notifier.dead_letters.model import RECORDER, Reason
 from notifier.errors import EventError
 from notifier.events.entry import Event, parse_entry, to_event
-from notifier.events.json_in import exact_json
+from notifier.events.json import exact_json
 from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import Ending, Notification, decode, encode, notification_id
 from notifier.events.producer_signature import is_own
@@ -56,7 +57,7 @@ class Replayer:
         if edited is None and fields.get("stage") == "delivery":
             try:
                 notification = decode(event_text.encode())
-            except (ValueError, KeyError, TypeError):
+            except ValueError:
                 raise EventError("event", "is not a notification; discard it") from None
             return [_lane(keys, self._redirected(_again(notification, fields), to))]
         if edited is None and fields.get("reason") == Reason.UNSIGNED:
@@ -66,7 +67,7 @@ class Replayer:
             )
         event = self._event(stream, fields, event_text, edited)
         if to is not None:
-            event = event._replace(stakeholders=(to,))
+            event = replace(event, stakeholders=(to,))
         routed = self.catalogue.route(event, mask_event_data(event.data, self.masking))
         if routed.unknown_channels:
             raise EventError(
@@ -85,7 +86,8 @@ class Replayer:
             )
         if channel == notification.channel:
             return notification
-        return notification._replace(
+        return replace(
+            notification,
             id=notification_id(notification.stream, notification.event_id, channel),
             channel=channel,
             stakeholders=(channel,),
@@ -128,13 +130,14 @@ def _bytes(value: JsonValue) -> bytes:
 
 def _again(notification: Notification, fields: Mapping[str, str]) -> Notification:
     """Return the notification with its way so far: how it ended, and how often it was tried."""
-    ending: Ending = {
-        "dead_at": fields.get("dead_at", ""),
-        "reason": fields.get("reason", ""),
-        "detail": fields.get("detail", ""),
-    }
+    ending = Ending(
+        dead_at=fields.get("dead_at", ""),
+        reason=fields.get("reason", ""),
+        detail=fields.get("detail", ""),
+    )
     tried = int(fields.get("attempts") or 0)
-    return notification._replace(
+    return replace(
+        notification,
         tried_before=notification.tried_before + tried,
         endings=(*notification.endings, ending)[-_KEPT_ENDINGS:],
     )

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
+from msgspec.structs import replace
 from pydantic import JsonValue
 
 from notifier.events.notification import Notification
@@ -57,7 +58,8 @@ def digest_of(
     }
     identity = "\x1f".join(notification.id for notification in notifications)
     digest_id = str(uuid.uuid5(_NAMESPACE, identity))
-    return first._replace(
+    return replace(
+        first,
         id=digest_id,
         correlation_id=digest_id,
         event_id=digest_id,

@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
+import msgspec
+from msgspec.structs import replace
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -21,7 +23,7 @@ from pydantic import (
 )
 
 from notifier.errors import EventError
-from notifier.events.json_in import MAX_VALUES, json_object
+from notifier.events.json import MAX_VALUES, json_object
 from notifier.events.times import ahead_of, entry_time
 from notifier.events.trace_context import (
     TRACEPARENT_PATTERN,
@@ -165,7 +167,7 @@ _CLOUDEVENT_NAMES = {
 }
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True):
     """An accepted event; identity and time are always known."""
 
     stream: str
@@ -277,7 +279,7 @@ def with_believed_time(event: Event, now: datetime) -> Event:
     Whoever adds an entry may choose its id, and later ones then get its time.
     """
     ahead = ahead_of(event.time, now) and event.time == entry_time(event.entry_id)
-    return event._replace(time=now) if ahead else event
+    return replace(event, time=now) if ahead else event
 
 
 def _decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from functools import lru_cache
-from operator import itemgetter
-from typing import NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 from pydantic import JsonValue
 
 from notifier.events.entry import Priority
-from notifier.events.json_out import from_marked_json, to_marked_json
+from notifier.events.json import reader, to_json
+
+if TYPE_CHECKING:
+    Data = dict[str, JsonValue]
+else:
+    # msgspec reads annotations when it is imported, and knows no recursive types.
+    Data = dict[str, Any]
 
 _NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11").bytes
+_MOST_TRIES = 2**31
+"""What Postgres' integer holds."""
 
 
-class Ending(TypedDict):
+class Ending(msgspec.Struct, frozen=True):
     """How a notification ended as a dead letter, before it was replayed."""
 
     dead_at: str
@@ -24,7 +31,7 @@ class Ending(TypedDict):
     detail: str
 
 
-class Notification(NamedTuple):
+class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything delivery needs; the event's data are masked already."""
 
     id: str
@@ -41,8 +48,8 @@ class Notification(NamedTuple):
     lang: str
     source: str | None
     traceparent: str | None
-    data: dict[str, JsonValue]
-    tried_before: int = 0
+    data: Data
+    tried_before: Annotated[int, msgspec.Meta(ge=0, lt=_MOST_TRIES)] = 0
     """Posts before it was replayed."""
     endings: tuple[Ending, ...] = ()
     """How it ended each time before it was replayed, oldest first; at most ten are kept."""
@@ -77,65 +84,10 @@ def _uuid(text: str) -> str:
 
 
 _VARIANTS = {f"{digit:x}": f"{digit & 0x3 | 0x8:x}" for digit in range(16)}
-_DEFAULTS = Notification._field_defaults
-_values_of = itemgetter(*Notification._fields)
-_PRIORITIES = {priority.value: priority for priority in Priority}
-_TEXT, _TEXT_OR_NONE = frozenset({str}), frozenset({str, type(None)})
-_KINDS = tuple(
-    {
-        "stakeholders": frozenset({tuple}),
-        "priority": frozenset({Priority}),
-        "source": _TEXT_OR_NONE,
-        "traceparent": _TEXT_OR_NONE,
-        "data": frozenset({dict}),
-        "tried_before": frozenset({int}),
-        "endings": frozenset({tuple}),
-        "tracestate": _TEXT_OR_NONE,
-        "of_event": _TEXT_OR_NONE,
-    }.get(name, _TEXT)
-    for name in Notification._fields
-)
-"""What each field may be, in their order."""
-_MOST_TRIES = 2**31
-"""What Postgres' integer holds."""
-_ENDING = frozenset(Ending.__required_keys__)
 
 
-def encode(notification: Notification) -> bytes:
-    """Write the notification as one JSON text."""
-    record = notification._asdict()
-    if notification.tracestate is None:
-        del record["tracestate"]
-    if notification.of_event is None:
-        del record["of_event"]
-    return to_marked_json(record)
+encode = to_json
+"""Write a notification as one JSON text."""
 
-
-def decode(text: bytes) -> Notification:
-    """Read what encode wrote; raises ValueError, KeyError or TypeError on anything else."""
-    record = from_marked_json(text)
-    record["priority"] = _PRIORITIES[record["priority"]]
-    record["stakeholders"] = _tuple_of(record["stakeholders"])
-    record["endings"] = _tuple_of(record.get("endings", []))
-    # What else there is a process of a later version has written; while versions are changed, both are at work.
-    found = Notification._make(_values_of({**_DEFAULTS, **record}))
-    if not (
-        _are_right(tuple(map(type, found)))
-        and 0 <= found.tried_before < _MOST_TRIES
-        and set(map(type, found.stakeholders)) <= _TEXT
-        and all(type(ending) is dict and ending.keys() >= _ENDING for ending in found.endings)
-    ):
-        raise TypeError("a field has the wrong type")
-    return found
-
-
-@lru_cache(maxsize=64)
-def _are_right(kinds: tuple[type, ...]) -> bool:
-    """Tell whether fields may be of these types; few combinations of them occur."""
-    return all(kind in right for kind, right in zip(kinds, _KINDS, strict=True))
-
-
-def _tuple_of(value: object) -> tuple[object, ...]:
-    if type(value) is not list:
-        raise TypeError("a field is not a list")
-    return tuple(value)
+decode = reader(Notification)
+"""Read what `encode` wrote; raises ValueError on anything else."""

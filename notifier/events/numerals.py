@@ -6,22 +6,21 @@ from math import isfinite
 
 
 class SentNumber(float):
-    """A number, and how it was written where a program would write it in another way: 1250.50, 5.0, 1E3."""
+    """A number with a point or an exponent, and how it was written: 1250.50, 5.0, 1E3."""
 
     __slots__ = ("text",)
 
-    text: str
+    def __init__(self, text: str) -> None:
+        """Read what JSON takes for a number.
 
-    def __new__(cls, text: str) -> SentNumber:
-        """Read what JSON takes for a number."""
-        made = float.__new__(cls, text)
-        made.text = text
-        return made
+        Raises:
+            OverflowError: A double would make an infinity of it, which JSON cannot hold.
+        """
+        if self - self:
+            raise OverflowError
+        self.text = text
 
 
-def sent_number(text: str) -> float | str:
-    """Read a number with a point or an exponent; text where a double would make an infinity of it, which JSON cannot hold."""
-    number = float(text)
-    if repr(number) == text and text[-2:] != ".0":
-        return number
-    return SentNumber(text) if isfinite(number) else text
+def sent_number(text: str) -> SentNumber | str:
+    """Read a number with a point or an exponent; text if no double can hold it."""
+    return SentNumber(text) if isfinite(float(text)) else text

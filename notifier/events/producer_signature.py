@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from notifier.events.entry import EVENT_KEY_MEMBER, SIGNATURE_FIELD, Event
@@ -103,7 +104,7 @@ def unpacked(event: Event, *, believed: bool) -> Event:
     event.data.pop(EARLIER_MEMBER, None)
     key = event.data.pop(EVENT_KEY_MEMBER, None)
     if believed and isinstance(key, str) and _KEY.fullmatch(key):
-        return event._replace(of_event=key)
+        return replace(event, of_event=key)
     return event
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
+from msgspec import structs
 from pydantic import JsonValue
 
 from notifier.broker.consumer import Consumer
@@ -18,8 +19,7 @@ from notifier.config import Config
 from notifier.config.secrets import secret_sources, signers, survey_secrets
 from notifier.errors import CardError, EventError, NotifierError, TemplateError
 from notifier.events.entry import ENVELOPE, Event, parse_entry
-from notifier.events.json_in import MAX_DEPTH
-from notifier.events.json_out import to_exact_json
+from notifier.events.json import MAX_DEPTH, to_exact_json
 from notifier.events.notification import Notification
 from notifier.events.producer_signature import (
     OWN_PREFIX,
@@ -166,7 +166,7 @@ def preview_cards(
     if routed.unknown_channels:
         raise EventError("stakeholders", _no_channel(routed.unknown_channels, config.channels))
     return [
-        (item, preview.render(item._replace(card=card or item.card)).card)
+        (item, preview.render(structs.replace(item, card=card or item.card)).card)
         for item in routed.notifications
     ]
 

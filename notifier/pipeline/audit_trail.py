@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from notifier.errors import OutcomeError, SchemaError
 from notifier.events.entry import Priority
-from notifier.events.json_out import without_nul
+from notifier.events.json import without_nul
 from notifier.store.database import Connection
 from notifier.store.errors import REFUSALS
 from notifier.store.migrations import required_migrations

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
+from msgspec.structs import replace
 from pydantic import JsonValue
 
 from notifier.broker.consumer import Consumer
@@ -25,7 +26,7 @@ from notifier.dead_letters.model import (
 )
 from notifier.errors import EventError
 from notifier.events.entry import Event, parse_entry, size_bytes, too_large, with_believed_time
-from notifier.events.json_out import to_json_bytes
+from notifier.events.json import to_json_bytes
 from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import encode
 from notifier.events.producer_signature import Signers, is_own, unpacked
@@ -36,7 +37,7 @@ from notifier.pipeline.spans import intake_span
 from notifier.pipeline.stage import BatchSizer, Every, in_order, still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.tracing import Spans
+from notifier.telemetry.tracing import Span, Spans
 
 log = structlog.get_logger(__name__)
 
@@ -226,8 +227,8 @@ class Intake:
         if self._spans is None:
             return self._routed(entry, event)
         span = intake_span(self._spans, event)
-        traced = event._replace(traceparent=span.traceparent)
-        return self._routed(entry, traced)._replace(span=span)
+        traced = replace(event, traceparent=span.traceparent)
+        return self._routed(entry, traced, span)
 
     def _own_fault(
         self, entry: Entry, event: Event, fields: Mapping[bytes, bytes]
@@ -238,14 +239,14 @@ class Intake:
             event, fields, added=added, fresh_seconds=self._settings.event_ttl_seconds
         )
 
-    def _routed(self, entry: Entry, event: Event) -> Decision:
+    def _routed(self, entry: Entry, event: Event, span: Span | None = None) -> Decision:
         """Say where an event goes."""
         data = mask_event_data(event.data, self._masking)
         try:
             routed = self._catalogue.route(event, data)
         except UnroutableError as exc:
             return self._bury(
-                entry, Reason.UNROUTABLE, str(exc), _event_json(event, data), event
+                entry, Reason.UNROUTABLE, str(exc), _event_json(event, data), event, span
             )
         targets: list[tuple[str, Mapping[str, str | bytes]]] = [
             (
@@ -269,14 +270,20 @@ class Intake:
             mark=self._keys.seen(event.id) if event.id != entry.id else None,
             mark_seconds=self._settings.event_ttl_seconds,
         )
-        return Decision(move, event, dead, notifications=routed.notifications)
+        return Decision(move, event, dead, notifications=routed.notifications, span=span)
 
     def _bury(
-        self, entry: Entry, reason: Reason, detail: str, body: str, event: Event | None = None
+        self,
+        entry: Entry,
+        reason: Reason,
+        detail: str,
+        body: str,
+        event: Event | None = None,
+        span: Span | None = None,
     ) -> Decision:
         letter = self._letter(entry, reason, detail, body, event)
         move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
-        return Decision(move, event, reason, detail)
+        return Decision(move, event, reason, detail, span=span)
 
     def _bury_unread(
         self, entry: Entry, reason: Reason, detail: str, fields: Mapping[bytes, bytes]

@@ -19,10 +19,16 @@ from notifier.broker.leases import Leases
 from notifier.config import RecorderSettings, RedisSettings
 from notifier.dead_letters.model import RECORDER, Reason, of_entry, poison_detail
 from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
-from notifier.pipeline.alone import Alone, ClaimedError
 from notifier.pipeline.audit_trail import FirstLook
 from notifier.pipeline.spans import record_spans
-from notifier.pipeline.stage import BatchSizer, Every, in_order, still_there
+from notifier.pipeline.stage import (
+    Alone,
+    BatchSizer,
+    ClaimedError,
+    Every,
+    in_order,
+    still_there,
+)
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Spans

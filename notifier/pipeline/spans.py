@@ -10,11 +10,14 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
+from msgspec.structs import replace
+
 from notifier.broker.entries import Entry
 from notifier.events.entry import Event
 from notifier.events.notification import Notification
+from notifier.events.outcome import Attempt
 from notifier.pipeline.delivery.result import DeliveryResult, identity
-from notifier.teams.sender import Address, PostResult
+from notifier.teams.sender import Address
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Kind, Span, Spans, Value
 
@@ -60,17 +63,17 @@ class DeliverySpan:
             state=first.tracestate if together else None,
             links=traces if self._digest else (),
         )
-        self._ended: DeliveryResult | None = None
+        self._result: DeliveryResult | None = None
 
     @property
     def traceparent(self) -> str:
         """Return its place in the trace."""
         return self._span.traceparent
 
-    def seen(self, ended: DeliveryResult) -> DeliveryResult:
-        """Note how it ended; returns that with what recording it goes on from."""
-        self._ended = ended
-        return ended.of_span("" if self._digest else self.traceparent)
+    def seen(self, result: DeliveryResult) -> DeliveryResult:
+        """Note the result; return it with the place in the trace from which recording goes on."""
+        self._result = result
+        return replace(result, traceparent="" if self._digest else self.traceparent)
 
     def __enter__(self) -> Self:
         return self
@@ -81,18 +84,18 @@ class DeliverySpan:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        ended = self._ended
-        if ended is None or kind is not None:
+        result = self._result
+        if result is None or kind is not None:
             self._span.end({"notifier.result": "left_to_another_process"})
             return
-        refused = ended.refused
+        reason = result.reason
         attributes: dict[str, Value] = {
-            "notifier.result": "dead_lettered" if refused else "delivered",
-            "notifier.attempts": ended.tried.count,
+            "notifier.result": "dead_lettered" if reason else "delivered",
+            "notifier.attempts": result.count,
         }
-        if ended.template:
-            attributes["notifier.card"] = ended.template
-        self._span.end(attributes, error=refused.reason.value if refused else None)
+        if result.template:
+            attributes["notifier.card"] = result.template
+        self._span.end(attributes, error=reason.value if reason else None)
 
 
 def delivery_span(
@@ -130,13 +133,13 @@ def post_span(
     )
 
 
-def end_post_span(span: Span, answer: PostResult) -> None:
-    """End the span of an attempt with its answer."""
-    if answer.status is None:
+def end_post_span(span: Span, attempt: Attempt) -> None:
+    """End the span of an attempt with its status."""
+    if attempt.status_code is None:
         span.end({}, error="no_answer")
         return
-    attributes = {"http.response.status_code": answer.status}
-    span.end(attributes, error=None if answer.error is None else str(answer.status))
+    error = None if attempt.error is None else str(attempt.status_code)
+    span.end({"http.response.status_code": attempt.status_code}, error=error)
 
 
 def record_spans(spans: Spans, entries: Sequence[Entry], *, began_ns: int) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.entries import ALONE, Entry
-from notifier.errors import InternalError, UnreachableError
+from notifier.errors import InternalError, StreamError, UnreachableError
 from notifier.events.entry import size_bytes
+from notifier.events.notification import Notification, decode
 from notifier.telemetry.health import Health, on_wait
 from notifier.telemetry.logs import log_unforeseen
 
@@ -21,8 +24,16 @@ Result = TypeVar("Result")
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 1.0
+_LONGEST_TRIAL_SECONDS = 1.0
+"""A process dies of what an entry holds at once; what takes longer waits for somebody else."""
+_LARGE_BYTES = 32 * 2**10
+"""Of a notification: between decoding such ones, other tasks run."""
 MOST_UNFORESEEN = 10
 """After so many failures in a row that are no server's a loop gives up, and the process ends: some 25 seconds."""
+
+Waiting = tuple[Entry, Notification]
+"""A lane's entry and its notification."""
 
 
 def raise_if_cancelled() -> None:
@@ -116,6 +127,22 @@ def still_there(entries: Sequence[Entry]) -> list[Entry]:
     return found
 
 
+async def decoded(
+    entries: Sequence[Entry], unreadable: Callable[[Entry], None]
+) -> list[Waiting]:
+    """Return a lane's entries with their notifications; call `unreadable` for each other one."""
+    found: list[Waiting] = []
+    for entry in entries:
+        text = (entry.fields or {}).get(b"notification", b"")
+        if len(text) > _LARGE_BYTES:
+            await asyncio.sleep(0)
+        try:
+            found.append((entry, decode(text)))
+        except ValueError:
+            unreadable(entry)
+    return found
+
+
 def in_order(entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries in their order, but those that go alone behind the others, the likeliest to kill the process last."""
     return sorted(entries, key=lambda each: each.deliveries if each.deliveries >= ALONE else 0)
@@ -163,3 +190,43 @@ class Every:
     def later(self) -> None:
         """Be due when the interval has passed from now on, whatever was asked for."""
         self._next = self._clock() + self._seconds
+
+
+class ClaimedError(Exception):
+    """Another process has claimed the notification: leave it to that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Works on one entry that processes may have died of, so that the next death counts for it alone."""
+
+    group: Consumer
+    entry: Entry
+    sleep: Callable[[float], Awaitable[None]] | None = None
+    """Waits until Redis is back; None: whoever does the work waits."""
+
+    async def do(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do this work; if the process dies of it, one death more is noted beside the entry.
+
+        Raises:
+            StreamError: Redis is away, and this is not to wait for it.
+            ClaimedError: The entry is no longer this process's.
+        """
+        while True:
+            working: asyncio.Future[Result] | None = None
+            try:
+                async with self.group.trial(self.entry) as ours:
+                    if not ours:
+                        raise ClaimedError
+                    working = asyncio.ensure_future(work())
+                    await asyncio.wait({working}, timeout=_LONGEST_TRIAL_SECONDS)
+            except StreamError:
+                if self.sleep is None:
+                    raise
+                await self.sleep(LOOK_AGAIN_SECONDS)
+                continue
+            except asyncio.CancelledError:
+                if working is not None:
+                    working.cancel()
+                raise
+            return await working

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from notifier.errors import CardTooLargeError
-from notifier.events.json_out import to_json_bytes
+from notifier.events.json import to_json_bytes
 
 _HEAD = b'{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":'
 _TAIL = b"}]}"

@@ -1,11 +1,12 @@
-"""What an answer of a webhook means: accepted, try again, or never."""
+"""The meaning of a webhook's answer: accepted, try again, or never."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import Enum
+
+from notifier.events.outcome import Attempt
 
 MAX_PAUSE_SECONDS = 3600.0
 """A longer Retry-After is cut to this: a mistaken header must not silence a channel for days."""
@@ -22,14 +23,6 @@ _DELIVERY_FAILED = re.compile(
 _ERROR_CODE = re.compile(rb'"code"\s*:\s*"([A-Za-z0-9_.]{1,64})"')
 
 
-class Classification(Enum):
-    """What to do after an answer."""
-
-    ACCEPTED = "accepted"
-    TRANSIENT = "transient"
-    PERMANENT = "permanent"
-
-
 def stated_status(status: int, body: bytes) -> int:
     """Return the status that counts: a failure in the text of an answer counts more than the status of the answer.
 
@@ -44,17 +37,15 @@ def stated_status(status: int, body: bytes) -> int:
     return status if status >= 400 else _UNSTATED_STATUS
 
 
-def judge(status: int, *, attempt: int) -> Classification:
-    """Judge a status code; a workflow's 403 is sometimes passing, so the first two are retried."""
-    if 200 <= status < 300:
-        return Classification.ACCEPTED
-    if (
-        status in _RETRY_STATUSES
+def is_transient(attempt: Attempt) -> bool:
+    """Tell whether another attempt may succeed; a workflow's 403 is sometimes passing, so the first two are retried."""
+    status = attempt.status_code
+    return (
+        status is None
+        or status in _RETRY_STATUSES
         or status >= 500
-        or (status == 403 and attempt <= _FORBIDDEN_TRIES)
-    ):
-        return Classification.TRANSIENT
-    return Classification.PERMANENT
+        or (status == 403 and attempt.attempt <= _FORBIDDEN_TRIES)
+    )
 
 
 def misconfigured(status: int | None) -> bool:

@@ -8,13 +8,13 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 import aiohttp
 from yarl import URL
 
 from notifier.config import HttpSettings
 from notifier.config.webhook_url import forbidden_address, is_loopback
+from notifier.events.outcome import Attempt
 from notifier.events.signing import KeySet, body_signature, webhook_headers
 from notifier.teams.response import fault, retry_after, stated_status
 
@@ -23,18 +23,6 @@ _ANSWER_SECONDS = 5.0
 """How long a body may take to arrive once the status is known."""
 _MAX_HEADERS = 64
 _MAX_HEADER_BYTES = 8190
-
-
-class PostResult(NamedTuple):
-    """One attempt: a status, or None with an error when no answer came."""
-
-    status: int | None
-    error: str | None
-    retry_after_seconds: float | None
-    started_at: datetime
-    duration_seconds: float
-    setup_fault: bool = False
-    """Whether the error is one that people have to mend: certificate, or where the host name leads."""
 
 
 class ForbiddenAddressError(OSError):
@@ -92,11 +80,12 @@ class WebhookSender:
         *,
         message_id: str,
         now: Callable[[], datetime],
+        number: int = 1,
         begin: Callable[[], Awaitable[None]] | None = None,
-    ) -> PostResult:
+    ) -> Attempt:
         """Post the exact bytes of `body`, signed; never raises for what the network or the receiver does.
 
-        `begin` is called when there is a connection to be had, and may add headers; what it raises is the end of it.
+        `begin` is called as soon as a connection is free, and may add headers; an exception of it ends the post.
         """
         self._posting += 1
         self._idle.clear()
@@ -105,7 +94,9 @@ class WebhookSender:
             async with self._of_channel, self._of_all:
                 if begin is not None:
                     await begin()
-                return await self._posted(body, headers, message_id=message_id, now=now)
+                return await self._posted(
+                    body, headers, message_id=message_id, now=now, number=number
+                )
         finally:
             self._posting -= 1
             if not self._posting:
@@ -118,7 +109,8 @@ class WebhookSender:
         *,
         message_id: str,
         now: Callable[[], datetime],
-    ) -> PostResult:
+        number: int,
+    ) -> Attempt:
         started = now()
         clock = asyncio.get_running_loop().time
         begin = clock()
@@ -137,10 +129,12 @@ class WebhookSender:
                     error = f"{error} in the text of an HTTP {response.status}"
                 header = response.headers.get("Retry-After")
                 asked = None if header is None else retry_after(header, now())
-                return PostResult(status, error, asked, started, clock() - begin)
+                return Attempt(number, started, round(clock() - begin, 6), status, error, asked)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
             error, setup_fault = self._no_answer(exc)
-            return PostResult(None, error, None, started, clock() - begin, setup_fault)
+            return Attempt(
+                number, started, round(clock() - begin, 6), None, error, None, setup_fault
+            )
 
     def _headers(
         self, body: bytes, headers: Mapping[str, str], message_id: str, now: datetime
@@ -188,7 +182,7 @@ class WebhookSender:
         return socket.socket(family, kind, protocol)
 
     def _no_answer(self, exc: Exception) -> tuple[str, bool]:
-        """Say what went wrong, and whether people have to mend it."""
+        """Say what went wrong, and whether people have to fix it."""
         # exc's own text may hold the URL, and the URL is the credential.
         match exc:
             case aiohttp.ConnectionTimeoutError():

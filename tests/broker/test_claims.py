@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
+from msgspec.structs import replace
 from typing_extensions import override
 
 from notifier.broker import pool
@@ -241,7 +242,7 @@ async def test_what_a_process_left_is_posted_before_all_that_is_newer(
     priority = Priority.CRITICAL if urgent else Priority.LOW
     older, left, newer = (
         [
-            each._replace(id=f"{name}-{each.id}", priority=priority)
+            replace(each, id=f"{name}-{each.id}", priority=priority)
             for each in notifications(many)
         ]
         for name, many in (("older", 3), ("left", 10), ("newer", 20))
@@ -270,7 +271,7 @@ async def test_a_new_urgent_notification_goes_before_what_is_claimed_and_not_urg
         update={"requests": 200, "period_seconds": 1, "burst": 1, "min_interval_seconds": 0}
     )
     [urgent] = notifications(1, priority=Priority.CRITICAL)
-    left = [each._replace(id=f"left-{each.id}") for each in notifications(3)]
+    left = [replace(each, id=f"left-{each.id}") for each in notifications(3)]
     async with stages.lane(webhook_receiver.url("sre"), rate_limit=limit) as lane:
         await stages.put(*left)
         await leave_in_flight(broker, NORMAL, len(left))

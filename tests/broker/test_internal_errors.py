@@ -10,6 +10,7 @@ import redis.asyncio
 
 from notifier.cards.renderer import Card, CardRenderer
 from notifier.events.notification import Notification, encode
+from notifier.events.outcome import Attempt
 from notifier.events.routing import Catalogue
 from notifier.pipeline.delivery.poster import Poster
 from notifier.pipeline.delivery.result import DeliveryResult
@@ -100,10 +101,11 @@ async def test_one_that_fails_after_its_post_is_not_posted_again(
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    def judge(status: int, *, attempt: int) -> None:
+    def is_transient(attempt: Attempt) -> None:
         raise LookupError(SECRET)
 
-    monkeypatch.setattr("notifier.pipeline.delivery.poster.judge", judge)
+    monkeypatch.setattr("notifier.pipeline.delivery.poster.is_transient", is_transient)
+    webhook_receiver.answer(400)
     limit = stages.config.rate_limit.model_copy(update={"min_interval_seconds": 0})
     await stages.put(*notifications(3))
     async with stages.lane(url, rate_limit=limit, digest_threshold=2, digest_size=10) as lane:
@@ -122,10 +124,10 @@ async def test_a_card_that_was_accepted_counts_as_delivered_whatever_fails_then(
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    def note(self: Poster) -> None:
+    def note(*_: object) -> None:
         raise LookupError(SECRET)
 
-    monkeypatch.setattr(Poster, "_accepted", note)
+    monkeypatch.setattr(Poster, "note", note)
     await stages.put(ONE)
     async with stages.lane(url) as lane:
         await lane.step()

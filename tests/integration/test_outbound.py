@@ -16,9 +16,10 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from notifier.config import HttpSettings, load_config
+from notifier.events.outcome import Attempt
 from notifier.events.signing import KeySet
 from notifier.events.times import utc_now
-from notifier.teams.sender import PostResult, WebhookSender
+from notifier.teams.sender import WebhookSender
 from tests.support.receiver import WebhookReceiver
 
 KEYS = KeySet(SecretStr("0f1e2d3c4b5a69788796a5b4c3d2e1f0"))
@@ -30,7 +31,7 @@ def http(**changes: Any) -> HttpSettings:
     return HttpSettings(**{**base, "allow_loopback_webhooks": True, **changes})
 
 
-async def post(url: str, settings: HttpSettings | None = None) -> PostResult:
+async def post(url: str, settings: HttpSettings | None = None) -> Attempt:
     sender = WebhookSender(url, settings or http(), keys=KEYS)
     assert "canary" not in repr(sender)
     try:
@@ -121,7 +122,7 @@ async def test_allowed_name_that_leads_to_a_private_address_is_not_connected_to(
     answer = await post(f"http://prod-1.logic.azure.com:{port}/w?sig=canary")
 
     assert resolver.asked == 1
-    assert (answer.status, answer.setup_fault) == (None, True)
+    assert (answer.status_code, answer.setup_fault) == (None, True)
     assert answer.error is not None
     assert "prod-1.logic.azure.com leads to an address that is not public" in answer.error
     assert webhook_receiver.requests == []
@@ -137,7 +138,7 @@ async def test_name_that_leads_elsewhere_the_second_time_is_checked_again(
     answers = [await post(url, http(connection_timeout_seconds=3)) for _ in range(2)]
 
     assert resolver.asked == 2
-    assert [answer.status for answer in answers] == [None, None]
+    assert [answer.status_code for answer in answers] == [None, None]
     assert webhook_receiver.requests == []
 
 
@@ -146,9 +147,9 @@ async def test_localhost_may_be_posted_to_only_when_that_is_allowed(
 ):
     url = webhook_receiver.url("sre").replace("127.0.0.1", "localhost")
 
-    assert (await post(url)).status == 202
+    assert (await post(url)).status_code == 202
     refused = await post(url, http(allow_loopback_webhooks=False))
-    assert (refused.status, refused.setup_fault) == (None, True)
+    assert (refused.status_code, refused.setup_fault) == (None, True)
     assert len(webhook_receiver.requests) == 1
 
 
@@ -158,7 +159,7 @@ async def test_certificate_that_nobody_vouches_for_is_refused_with_clear_words()
     async with peer(says(b"HTTP/1.1 202 Accepted\r\n\r\n"), context) as url:
         answer = await post(url)
 
-    assert (answer.status, answer.setup_fault) == (None, True)
+    assert (answer.status_code, answer.setup_fault) == (None, True)
     assert answer.error is not None
     assert answer.error.startswith("TLS failed: the certificate is not trusted (")
     assert "canary" not in repr(answer)
@@ -174,7 +175,7 @@ async def test_redirect_is_not_followed(webhook_receiver: WebhookReceiver):
     async with peer(says(head)) as url:
         answer = await post(url)
 
-    assert (answer.status, answer.error) == (307, "HTTP 307")
+    assert (answer.status_code, answer.error) == (307, "HTTP 307")
     assert webhook_receiver.requests == []
 
 
@@ -200,7 +201,7 @@ async def test_answer_of_any_kind_ends_and_its_status_counts(answer: Peer, statu
         with capture_logs() as logs:
             met = await post(url, http(connection_timeout_seconds=8))
 
-    assert met.status == status
+    assert met.status_code == status
     assert (met.error is None) == (status == 202)
     assert "canary" not in f"{met!r}{logs}"
 
@@ -211,7 +212,7 @@ async def test_failure_in_the_text_of_a_success_is_no_success():
     async with peer(says(head + text)) as url:
         answer = await post(url)
 
-    assert (answer.status, answer.retry_after_seconds) == (429, 7)
+    assert (answer.status_code, answer.retry_after_seconds) == (429, 7)
     assert answer.error == "HTTP 429 in the text of an HTTP 200"
 
 
@@ -228,7 +229,7 @@ async def test_error_of_a_connection_does_not_show_the_url(
 ):
     answer = await post(url)
 
-    assert answer.status is None
+    assert answer.status_code is None
     assert "canary" not in repr(answer) + caplog.text
 
 
@@ -253,7 +254,7 @@ async def test_neither_proxies_nor_passwords_come_from_the_environment(
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
-    assert (await post(webhook_receiver.url("sre"))).status == 202
+    assert (await post(webhook_receiver.url("sre"))).status_code == 202
 
     [request] = webhook_receiver.requests
     assert "Authorization" not in request.headers
@@ -272,7 +273,7 @@ async def test_configured_proxy_is_asked():
         address = url.split("/w")[0]
         answer = await post("https://prod-1.logic.azure.com/w?sig=canary", http(proxy=address))
 
-    assert answer.status is None
+    assert answer.status_code is None
     assert seen[0].startswith(b"CONNECT prod-1.logic.azure.com:443 ")
     assert b"canary" not in seen[0]
     assert "canary" not in repr(answer)
@@ -287,7 +288,7 @@ async def test_closing_a_sender_waits_for_its_posts(webhook_receiver: WebhookRec
     await sender.close()
 
     assert posting.done()
-    assert (await posting).status == 202
+    assert (await posting).status_code == 202
 
 
 class Crowd:
@@ -308,7 +309,7 @@ class Crowd:
             await writer.drain()
 
 
-async def post_many(sender: WebhookSender, count: int) -> list[PostResult]:
+async def post_many(sender: WebhookSender, count: int) -> list[Attempt]:
     posts = [sender.post(b"{}", {}, message_id=str(each), now=utc_now) for each in range(count)]
     try:
         return await asyncio.gather(*posts)
@@ -320,7 +321,7 @@ async def test_there_are_as_many_connections_as_posts_in_flight():
     async with peer(Crowd(10)) as url:
         answers = await post_many(WebhookSender(url, http(), keys=KEYS), 10)
 
-    assert [answer.status for answer in answers] == [202] * 10
+    assert [answer.status_code for answer in answers] == [202] * 10
 
 
 @pytest.mark.parametrize("bound", ["connections_per_host", "total_connections"])
@@ -329,7 +330,7 @@ async def test_waiting_for_a_connection_is_no_failure(bound: str):
     async with peer(Crowd(1, seconds=0.2)) as url:
         answers = await post_many(WebhookSender(url, settings, keys=KEYS), 5)
 
-    assert [answer.status for answer in answers] == [202] * 5
+    assert [answer.status_code for answer in answers] == [202] * 5
 
 
 async def test_connection_that_is_not_made_in_time_says_so():

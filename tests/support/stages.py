@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from notifier.broker.consumer import Consumer
@@ -192,7 +193,8 @@ class Stages:
 def notifications(count: int, **changes: Any) -> Sequence[Notification]:
     """Return different notifications of one channel and type."""
     return [
-        ONE._replace(
+        replace(
+            ONE,
             id=f"id-{number}",
             event_id=f"e{number}",
             data={"claim_id": f"CLM-{number}"},

@@ -19,6 +19,7 @@ import aiohttp
 import psycopg
 import redis.asyncio
 import structlog
+from msgspec.structs import replace
 from typing_extensions import override
 
 from notifier.broker.entries import ALONE
@@ -272,7 +273,7 @@ class Stage:
         for name in (late, fresh):
             await client.xadd(STREAM, _event(name))
         lane = KEYS.lane(fresh, urgent=False)
-        again = ONE._replace(
+        again = replace(ONE,
             id=notification_id(STREAM, "again", fresh), event_id="again", channel=fresh, data={"claim_id": "again"},
         )  # fmt: skip
         await client.xadd(lane, {"notification": encode(again)})

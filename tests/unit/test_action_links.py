@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from redis.crc import key_slot
 
 from notifier.broker.keys import ACCEPTED, action_key, callback_key
@@ -76,7 +77,7 @@ def test_who_took_what_offers_no_action() -> None:
     told = notification("notifier.acknowledged", taken_by="Sara")
     assert links(told) == {}
     assert RENDERER.acknowledge_link(told) is None
-    assert RENDERER.render(told._replace(lang="ar")).template == "acknowledged.ar"
+    assert RENDERER.render(replace(told, lang="ar")).template == "acknowledged.ar"
 
 
 def test_all_keys_of_an_action_share_the_cluster_slot_of_the_requests() -> None:

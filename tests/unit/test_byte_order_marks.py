@@ -13,7 +13,7 @@ from notifier.cli.files import read_json
 from notifier.cli.publish import _events_of_file as events_of_file
 from notifier.config import assets, load_config
 from notifier.config.secrets.sources import CredentialSource
-from notifier.events.json_in import json_object
+from notifier.events.json import json_object
 from tests.support.card_folder import one_card
 
 MARK = "\ufeff"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from notifier.cards import fit
 from notifier.cards.check.schema import card_faults, worded_faults
 from notifier.cards.fit import fit_card
-from notifier.events.json_out import to_json_bytes
+from notifier.events.json import to_json_bytes
 from notifier.teams.envelope import counted_size
 
 LIMIT = 27_500

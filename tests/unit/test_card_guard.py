@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from notifier.cards import escaping as cardguard
 from notifier.cards import html as renderer
@@ -460,5 +461,5 @@ def test_no_shipped_card_is_posted_with_an_empty_element() -> None:
         event = to_event("teams:events", "1-1", members)
         [first, *_] = catalogue.route(event, event.data).notifications
         for lang in ("en", "ar"):
-            card: Any = renderer.render(first._replace(lang=lang)).card
+            card: Any = renderer.render(replace(first, lang=lang)).card
             assert '": []' not in json.dumps({**card, "actions": None}), path.stem

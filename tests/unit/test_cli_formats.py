@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from notifier.cli import app
 from notifier.cli.output import print_json
 from notifier.config import assets
-from notifier.events.json_out import from_marked_json
+from notifier.events.json import exact_json
 
 SAMPLE = str(assets.cards_dir() / "samples" / "nphies.claim.rejected.json")
 
@@ -97,7 +97,7 @@ def test_json_moves_no_cursor_and_turns_no_text_round(capsys: pytest.CaptureFixt
 def test_json_shows_numbers_as_they_were_sent(capsys: pytest.CaptureFixture[str]):
     sent = '{"a": 1250.50, "b": 90071992547409931.0, "c": 1E3, "d": 123456789012345678901234567890, "e": [1.5, true, null]}'
 
-    print_json(from_marked_json(sent.encode()))
+    print_json(exact_json(sent))
 
     assert "".join(capsys.readouterr().out.split()) == "".join(sent.split())
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 from pydantic import JsonValue
 
 from notifier.broker.stats import Backlog
@@ -71,7 +72,7 @@ def rendered(*, digest: bool) -> JsonValue:
         Catalogue(CONFIG.routes, CONFIG.channels).route(event, event.data).notifications
     )
     if digest:
-        many = [first._replace(id=f"{first.id[:-1]}{number}") for number in range(9)]
+        many = [structs.replace(first, id=f"{first.id[:-1]}{number}") for number in range(9)]
         first = digest_of(many, renderer.acknowledge_link)
     return renderer.render(first).card
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+from msgspec.structs import replace
+
 from notifier.broker.entries import Entry
 from notifier.events.notification import encode
-from notifier.pipeline.delivery.decoding import decoded
+from notifier.pipeline.stage import decoded
 from tests.support.stages import ONE
 
 
 async def test_others_have_their_turn_between_large_notifications() -> None:
-    text = encode(ONE._replace(data={"text": "x" * 50_000}))
+    text = encode(replace(ONE, data={"text": "x" * 50_000}))
     entries = [Entry("lane", f"{number}-1", {b"notification": text}) for number in range(9)]
     unreadable: list[Entry] = []
     turns = 0

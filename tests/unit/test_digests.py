@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from notifier.events.digest import SHOWN, digest_of, gather, kind_of
 from notifier.events.entry import Priority
@@ -18,7 +19,8 @@ ONE = Notification(
 
 def many(count: int) -> list[Notification]:
     return [
-        ONE._replace(
+        replace(
+            ONE,
             id=f"id-{number}",
             event_time=f"2026-11-24T10:{number:02}:00Z",
             data={"claim_id": f"CLM-{number}"},
@@ -39,9 +41,9 @@ def test_gathering_loses_nothing_and_keeps_the_order_within_a_kind(
 
 def test_only_one_type_priority_and_language_share_a_card() -> None:
     others = [
-        ONE._replace(event_type="c.d"),
-        ONE._replace(priority=Priority.INFO),
-        ONE._replace(lang="ar"),
+        replace(ONE, event_type="c.d"),
+        replace(ONE, priority=Priority.INFO),
+        replace(ONE, lang="ar"),
     ]
     assert len({kind_of(each) for each in [ONE, *others]}) == 4
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from notifier.errors import EventError
@@ -268,7 +269,7 @@ def test_a_number_beyond_a_double_is_shown_as_the_producer_wrote_it():
     )
     [notification] = (
         Catalogue({}, ["sre"])
-        .route(event._replace(stakeholders=("sre",)), dict(event.data))
+        .route(replace(event, stakeholders=("sre",)), dict(event.data))
         .notifications
     )
 

@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from notifier.cards.library import compile_card, load_cards
 from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
 from notifier.errors import EventError
 from notifier.events.entry import parse_entry
-from notifier.events.json_in import exact_json
-from notifier.events.json_out import to_exact_json, to_json_bytes
+from notifier.events.json import exact_json, to_exact_json, to_json_bytes
 from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import decode, encode
 from notifier.ops.publishing import Members, published
@@ -33,7 +33,7 @@ def carried(data_json: str) -> dict[str, Any]:
     fields = {b"type": b"a.b", b"data": data_json.encode()}
     event = parse_entry("s", "1-1", fields, max_bytes=100_000)
     data = mask_event_data(event.data, Masking.of(["patient_id"], []))
-    return decode(encode(ONE._replace(data=data))).data
+    return decode(encode(replace(ONE, data=data))).data
 
 
 @pytest.mark.parametrize("number", WRITTEN)
@@ -56,7 +56,7 @@ def test_a_fact_and_a_published_event_keep_the_digits_within_lists_and_objects(
     renderer = CardRenderer(load_cards(assets.cards_dir()), load_config(None, {}), None)
     quoted = f'"{number}"' if number == "1e400" else number
 
-    [fact] = renderer.context(ONE._replace(data=data))["facts"]  # type: ignore[misc]
+    [fact] = renderer.context(replace(ONE, data=data))["facts"]  # type: ignore[misc]
     assert fact == {"title": "o", "value": f'{{"l":[{quoted}]}}'}
     assert to_exact_json({"type": "a.b", "data": data}) == (
         f'{{"type":"a.b","data":{{"o":{{"l":[{quoted}]}}}}}}'

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.events.outcome import Attempt
 from notifier.teams.response import (
     MAX_PAUSE_SECONDS,
-    Classification,
     fault,
-    judge,
+    is_transient,
     retry_after,
     retry_delay,
     stated_status,
@@ -20,19 +20,25 @@ from notifier.teams.response import (
 NOW = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 
 
+def attempt(status: int | None, number: int = 1) -> Attempt:
+    return Attempt(number, NOW, 0.1, status, None)
+
+
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_success_is_accepted(status: int):
-    assert judge(status, attempt=1) is Classification.ACCEPTED
+    assert attempt(status).accepted
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-def test_passing_trouble_is_tried_again(status: int):
-    assert judge(status, attempt=4) is Classification.TRANSIENT
+@pytest.mark.parametrize("status", [None, 408, 425, 429, 500, 502, 503, 504, 599])
+def test_passing_trouble_is_tried_again(status: int | None):
+    assert is_transient(attempt(status, 4))
+    assert not attempt(status, 4).accepted
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 404, 410, 413, 422])
 def test_lasting_refusal_is_not_tried_again(status: int):
-    assert judge(status, attempt=1) is Classification.PERMANENT
+    assert not is_transient(attempt(status))
+    assert not attempt(status).accepted
 
 
 FAILED = b"Webhook message delivery failed with error: "
@@ -61,11 +67,7 @@ def test_a_failure_in_the_text_of_an_answer_counts(status: int, body: bytes, cou
 
 
 def test_forbidden_is_tried_twice_more_before_it_counts():
-    assert [judge(403, attempt=n) for n in (1, 2, 3)] == [
-        Classification.TRANSIENT,
-        Classification.TRANSIENT,
-        Classification.PERMANENT,
-    ]
+    assert [is_transient(attempt(403, n)) for n in (1, 2, 3)] == [True, True, False]
 
 
 def test_retry_after_is_read_as_seconds_and_as_date():

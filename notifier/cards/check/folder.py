@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
 from pydantic import JsonValue
 
 from notifier.cards.check.schema import card_faults
@@ -239,7 +240,7 @@ class _FolderCheck:
                 continue
             if name not in _AT_START and not self._thorough:
                 continue
-            yield from self._faults_with(name, sample, notification._replace(data=data))
+            yield from self._faults_with(name, sample, structs.replace(notification, data=data))
 
     def _faults_with(
         self, variant: str, sample: str, notification: Notification

@@ -56,14 +56,14 @@ async def send_test(
     took = f"after {answer.duration_seconds:.2f} s"
     if answer.error is None:
         return Finding(
-            NAME, Level.OK, f"{channel} answered HTTP {answer.status} {took}", hint(answer.status)
+            NAME, Level.OK, f"{channel} answered HTTP {answer.status_code} {took}", hint(answer.status_code)
         )  # fmt: skip
     what = (
         f"{channel} answered {answer.error} {took}"
-        if answer.status
+        if answer.status_code
         else f"{channel}: {answer.error} ({took})"
     )
-    return fault(NAME, what, hint(answer.status))
+    return fault(NAME, what, hint(answer.status_code))
 
 
 def test_card(title: str, sender_name: str, now: datetime) -> JsonValue:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydantic import AwareDatetime, BaseModel, JsonValue, ValidationError
+from pydantic import JsonValue
 
 from notifier.broker.entries import Fields
 from notifier.broker.search import PendingEntry, SearchHit
@@ -16,7 +16,9 @@ from notifier.cards.redact_links import without_links
 from notifier.dead_letters.model import RECORDER
 from notifier.errors import EventError
 from notifier.events.entry import parse_entry
+from notifier.events.json import exact_json
 from notifier.events.notification import Notification, decode
+from notifier.events.outcome import Outcome, decode_outcome
 from notifier.events.times import entry_time
 from notifier.ops.trace.models import Attempt, DeadLetterHit, Ended, Identity, Waiting
 
@@ -25,40 +27,6 @@ _MENTIONED_LENGTH = 4
 
 
 _LONGEST_TITLE = 400
-
-
-class _Attempt(BaseModel):
-    attempt: int
-    started_at: AwareDatetime
-    duration_seconds: float
-    status_code: int | None
-    error: str | None
-
-
-class OutcomeRecord(BaseModel):
-    """An outcome as notifier.outcomes writes it."""
-
-    id: str
-    stream: str
-    entry_id: str
-    event_id: str
-    correlation_id: str
-    event_type: str
-    channel: str
-    priority: str
-    status: str
-    status_code: int | None
-    retry_count: int
-    error_message: str | None
-    sent_at: AwareDatetime
-    webhook_host: str | None
-    template: str | None
-    digest_id: str | None = None
-    traceparent: str | None = None
-    event_time: AwareDatetime | None = None
-    subject: dict[str, JsonValue] = {}
-    attempts: tuple[_Attempt, ...] = ()
-    card_payload: dict[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +128,15 @@ def notification_in(fields: Fields) -> Notification | None:
     """Return the notification that a lane's entry holds, None when it holds none."""
     try:
         return decode(fields.get(b"notification", b""))
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return None
 
 
-def outcome_in(fields: Fields) -> OutcomeRecord | None:
+def outcome_in(fields: Fields) -> Outcome | None:
     """Return the outcome that an entry holds, None when it holds none."""
     try:
-        return OutcomeRecord.model_validate_json(fields.get(b"outcome", b""))
-    except ValidationError:
+        return decode_outcome(fields.get(b"outcome", b""))
+    except ValueError:
         return None
 
 
@@ -212,9 +180,7 @@ def waiting_of(
     )
 
 
-def ended_of(
-    record: OutcomeRecord, *, card: bool
-) -> tuple[Identity, Ended, tuple[Attempt, ...]]:
+def ended_of(record: Outcome, *, card: bool) -> tuple[Identity, Ended, tuple[Attempt, ...]]:
     """Return what an outcome says that is not recorded yet."""
     identity = Identity(
         record.id,
@@ -226,9 +192,10 @@ def ended_of(
         record.channel,
         record.priority,
         trace_id(record.traceparent),
-        record.event_time,
+        _time(record.event_time or ""),
     )
-    title = record.card_payload.get("fallbackText") if record.card_payload else None
+    payload = exact_json(bytes(record.card_payload).decode())
+    title = payload.get("fallbackText") if isinstance(payload, dict) else None
     ended = Ended(
         record.status,
         record.status_code,
@@ -240,7 +207,7 @@ def ended_of(
         str(title)[:_LONGEST_TITLE] if title else None,
         record.digest_id,
         None,
-        without_links(record.card_payload) if card else None,
+        without_links(payload) if card else None,
     )
     rows = [
         (each.attempt, each.started_at, each.duration_seconds, each.status_code, each.error)
@@ -264,7 +231,7 @@ def attempts_of(
 
 def letter_of(
     stream: str, letter_id: str, fields: Fields
-) -> tuple[DeadLetterHit, Notification | None, OutcomeRecord | None]:
+) -> tuple[DeadLetterHit, Notification | None, Outcome | None]:
     """Return a dead letter, with the notification or the outcome that it holds, if it holds one."""
     letter = DeadLetterHit(
         id=letter_id,

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
@@ -21,17 +22,22 @@ from notifier.config import DeliverySettings, RedisSettings, RetrySettings
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.errors import StreamError
 from notifier.events.digest import digest_of, gather, kind_of
-from notifier.events.notification import Notification
-from notifier.events.outcome import Attempts
-from notifier.pipeline.alone import Alone, ClaimedError
-from notifier.pipeline.delivery.decoding import decoded
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
-from notifier.pipeline.delivery.poster import Poster, UnsureError
-from notifier.pipeline.delivery.rendering import BodyRenderer, RenderedBody
-from notifier.pipeline.delivery.result import DeliveryResult, Failure, identity, refusal
+from notifier.pipeline.delivery.poster import Poster
+from notifier.pipeline.delivery.rendering import BodyRenderer
+from notifier.pipeline.delivery.result import DeliveryResult, identity
 from notifier.pipeline.spans import DeliverySpan, delivery_span
-from notifier.pipeline.stage import Every, in_order, still_there
+from notifier.pipeline.stage import (
+    LOOK_AGAIN_SECONDS,
+    Alone,
+    ClaimedError,
+    Every,
+    Waiting,
+    decoded,
+    in_order,
+    still_there,
+)
 from notifier.pipeline.worker_pool import Work, WorkerPool
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry import metrics
@@ -41,10 +47,6 @@ from notifier.telemetry.tracing import Spans
 
 log = structlog.get_logger(__name__)
 
-Waiting = tuple[Entry, Notification]
-"""A lane's entry and what it says."""
-
-_LOOK_AGAIN_SECONDS = 1.0
 _PREFETCH = 4
 """Without a rate limit, this many times `in_flight` are read ahead, so that one read serves many posts."""
 
@@ -191,8 +193,8 @@ class ChannelDelivery:
             return
         # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
         with delivery_span(self._dependencies.spans, mine) as span:
-            ended = await self._ended(mine, span)
-            await self._hop_outcomes(mine, ended if span is None else span.seen(ended))
+            result = await self._result(mine, span)
+            await self._hop_outcomes(mine, result if span is None else span.seen(result))
 
     def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
         """Tell whether it is known without Redis that nobody has claimed any of these, or ended it: who had it first may live."""
@@ -209,31 +211,31 @@ class ChannelDelivery:
             try:
                 ours = await leases.still_ours(entry.stream, entry.id)
             except StreamError:
-                await self._limiter.sleep(_LOOK_AGAIN_SECONDS)
+                await self._limiter.sleep(LOOK_AGAIN_SECONDS)
                 continue
             if not ours:
                 leases.drop(entry.stream, entry.id)
                 log.warning("notification_taken_over", stream=entry.stream, entry_id=entry.id)
             return ours
 
-    async def _hop_outcomes(self, batch: Sequence[Waiting], ended: DeliveryResult) -> None:
+    async def _hop_outcomes(self, batch: Sequence[Waiting], result: DeliveryResult) -> None:
         host, at = self._poster.host, self._dependencies.now()
 
         def report(results: Sequence[HopResult]) -> None:
             self._let_go([entry for entry, _ in batch])
-            for (_, notification), result in zip(batch, results, strict=True):
-                ended.report(notification, result)
+            for (_, notification), hopped in zip(batch, results, strict=True):
+                result.report(notification, hopped)
 
         try:
             moves = [
-                ended.move(entry, notification, self._keys, host=host, at=at)
+                result.move(entry, notification, self._keys, host=host, at=at)
                 for entry, notification in batch
             ]
             await self._hop_batcher.hop(moves, report)
         except Exception as exc:
             if len(batch) > 1:
                 for each in batch:
-                    await self._hop_outcomes([each], ended)
+                    await self._hop_outcomes([each], result)
                 return
             [(entry, notification)] = batch
             why = log_unforeseen("outcome_failed", exc, **identity(notification))
@@ -288,7 +290,7 @@ class ChannelDelivery:
             capacity = self._dependencies.delivery.in_flight
         else:
             capacity = self._dependencies.delivery.in_flight * _PREFETCH
-        if not await self._workers.until_at_most(capacity // 2, seconds=_LOOK_AGAIN_SECONDS):
+        if not await self._workers.until_at_most(capacity // 2, seconds=LOOK_AGAIN_SECONDS):
             return 0
         return max(1, capacity - self._workers.in_flight)
 
@@ -311,65 +313,54 @@ class ChannelDelivery:
             self._claim.again()
         return entries
 
-    async def _ended(
+    async def _result(
         self, batch: Sequence[Waiting], span: DeliverySpan | None
     ) -> DeliveryResult:
-        """Return how all of a batch ended; raises _ApartError if something failed unforeseen before the card of several was posted."""
+        """Post one card for the batch and return what it came to.
+
+        Raises:
+            StoppedError: The daemon stops.
+            ClaimedError: Another process has claimed one of the batch.
+            _ApartError: Something failed unforeseen before the card of several was posted.
+        """
         try:
-            return await self._delivered(batch, span)
+            return await self._posted(batch, span)
         except (StoppedError, ClaimedError):
             raise
         except Exception as exc:
             why = log_unforeseen("delivery_failed", exc, **identity(batch[0][1]))
             if len(batch) > 1:
                 raise _ApartError from exc
-            return DeliveryResult(Attempts(), Failure(Reason.INTERNAL_ERROR, why))
+            return DeliveryResult(reason=Reason.INTERNAL_ERROR, detail=why)
 
-    async def _delivered(
-        self, batch: Sequence[Waiting], span: DeliverySpan | None = None
+    async def _posted(
+        self, batch: Sequence[Waiting], span: DeliverySpan | None
     ) -> DeliveryResult:
-        """Post one card for the batch; returns how all of it ended."""
-        subject, digest_id = batch[0][1], None
+        entry, subject = batch[0]
+        digest_id, alone = None, None
         if len(batch) > 1:
-            renderer = self._dependencies.renderer
-            subject = digest_of([waiting[1] for waiting in batch], renderer.acknowledge_link)
+            link = self._dependencies.renderer.acknowledge_link
+            subject = digest_of([each for _, each in batch], link)
             digest_id = subject.id
         if span is not None:
-            subject = subject._replace(traceparent=span.traceparent)
-        entry, alone = batch[0][0], None
+            subject = replace(subject, traceparent=span.traceparent)
         if entry.goes_alone(self._dependencies.redis.max_deliveries):
             alone = Alone(self._dependencies.group, entry, self._limiter.sleep)
 
-        async def render() -> RenderedBody | Failure:
+        async def render() -> DeliveryResult:
             return self._renderer.render(entry, subject)
-
-        rendered = await (render() if alone is None else alone.do(render))
-        if isinstance(rendered, Failure):
-            return DeliveryResult(Attempts(), rendered, digest_id=digest_id)
 
         async def still_ours() -> bool:
             return self._surely_ours(batch) or all(
                 [await self._still_ours(entry) for entry, _ in batch]
             )
 
-        try:
-            tried, verdict = await self._poster.post(
-                subject, rendered.body, still_ours=still_ours, alone=alone
-            )
-        except UnsureError as exc:
-            why = log_unforeseen("delivery_failed", exc.__cause__ or exc, **identity(subject))
-            refused = Failure(Reason.INTERNAL_ERROR, why)
-            return DeliveryResult(
-                exc.tried, refused, rendered.template, rendered.body, digest_id
-            )
-        if verdict is None:
-            name = f"TEAMS_WEBHOOK_{subject.channel.upper()}"
-            detail = f"channel {subject.channel} has no webhook; set {name} and replay"
-            refused = Failure(Reason.NOT_CONFIGURED, detail)
-            return DeliveryResult(tried, refused, rendered.template, rendered.body, digest_id)
-        return DeliveryResult(
-            tried, refusal(tried, verdict), rendered.template, rendered.body, digest_id
-        )
+        rendered = await (render() if alone is None else alone.do(render))
+        if digest_id is not None:
+            rendered = replace(rendered, digest_id=digest_id)
+        if rendered.reason is not None:
+            return rendered
+        return await self._poster.post(subject, rendered, still_ours=still_ours, alone=alone)
 
     async def _bury_unreadable(self, entry: Entry) -> None:
         detail = "the lane entry is not a notification; only notifier may write to lanes"

@@ -1,4 +1,4 @@
-"""Post one body to a channel's webhook, with retries, and let the breaker and readiness know."""
+"""Post one body to a channel's webhook, with retries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import partial
 
 import structlog
 from tenacity import (
@@ -18,15 +17,16 @@ from tenacity import (
 )
 
 from notifier.config import RetrySettings
+from notifier.dead_letters.model import Reason
 from notifier.events.notification import Notification
-from notifier.events.outcome import Attempt, Attempts
-from notifier.events.trace_context import new_span_id, parse_traceparent
-from notifier.pipeline.alone import Alone, ClaimedError
+from notifier.events.outcome import KEPT_ATTEMPTS, Attempt
+from notifier.events.trace_context import TraceContext, new_span_id, parse_traceparent
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
-from notifier.pipeline.delivery.result import identity
+from notifier.pipeline.delivery.result import DeliveryResult, identity
 from notifier.pipeline.spans import end_post_span, post_span
-from notifier.teams.response import Classification, judge, misconfigured, retry_delay
-from notifier.teams.sender import PostResult, WebhookSender
+from notifier.pipeline.stage import Alone, ClaimedError
+from notifier.teams.response import is_transient, misconfigured, retry_delay
+from notifier.teams.sender import WebhookSender
 from notifier.telemetry import metrics
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
@@ -34,24 +34,13 @@ from notifier.telemetry.tracing import Span, Spans
 
 log = structlog.get_logger(__name__)
 
-_Result = tuple[Classification, PostResult]
-"""One attempt: what follows, and what came back."""
-
 
 class _NoWebhookError(Exception):
-    """The channel's webhook was taken away while a notification was being retried."""
-
-
-class UnsureError(Exception):
-    """A post failed unforeseen once it had begun: the card may be in the channel. Its cause says where."""
-
-    def __init__(self, tried: Attempts) -> None:
-        super().__init__()
-        self.tried = tried
+    """The channel has no webhook, or it was taken away while a notification was being retried."""
 
 
 class Poster:
-    """Posts to one channel through its limiter."""
+    """Posts to one channel as its limiter allows."""
 
     def __init__(
         self,
@@ -63,215 +52,224 @@ class Poster:
         now: Callable[[], datetime],
         spans: Spans | None = None,
     ) -> None:
-        self._limiter = limiter
-        self._part = f"channel {limiter.channel}"
-        self._sender = sender
-        self._retry = retry
-        self._health = health
-        self._now = now
-        self._spans = spans
+        self.limiter = limiter
+        self.sender = sender
+        self.health = health
+        self.component = f"channel {limiter.channel}"
+        self.seconds = metrics.SEND_SECONDS.labels(limiter.channel)
+        self.retry = retry
+        self.now = now
+        self.spans = spans
 
     @property
     def host(self) -> str | None:
         """Return the webhook's host, None without a webhook."""
-        return self._sender.host if self._sender else None
+        return self.sender.host if self.sender else None
 
     def use(self, sender: WebhookSender | None, retry: RetrySettings) -> None:
         """Go on with another webhook and other limits from the next attempt on."""
-        self._sender = sender
-        self._retry = retry
+        self.sender = sender
+        self.retry = retry
 
     async def post(
         self,
         notification: Notification,
-        body: bytes,
+        rendered: DeliveryResult,
         *,
         still_ours: Callable[[], Awaitable[bool]],
         alone: Alone | None = None,
-    ) -> tuple[Attempts, Classification | None]:
+    ) -> DeliveryResult:
         """Post until accepted, refused or out of retries; the probe of an open breaker tries until it knows.
 
         `alone` makes an attempt whose death would count for the notification.
 
-        The verdict is None when the channel has no webhook, or it was taken away in between.
-
         Raises:
             StoppedError: The daemon stops.
             ClaimedError: `still_ours`, which is asked before each attempt, said no.
-            UnsureError: Something failed unforeseen after an attempt had begun; before that, it is raised as it is.
+            Exception: It failed unforeseen before an attempt had begun. After that, the result says so:
+                the card may be in the channel.
         """
-        if self._sender is None:
-            return Attempts(), None
-        sender = self._sender
-        headers = {
-            "X-Correlation-ID": notification.correlation_id,
-            "X-Priority": notification.priority.value,
-        }
-        context = (
-            parse_traceparent(notification.traceparent) if notification.traceparent else None
-        )
-        if context is not None and notification.tracestate:
-            headers["tracestate"] = notification.tracestate
-        tried = Attempts()
-        begun = False
-        span: Span | None = None
-        probe = await self._limiter.admit()
-
-        async def begin() -> None:
-            """Look once more before a post begins: the wait for a connection may have been long."""
-            nonlocal begun, span
-            self._limiter.go_on()
-            if not await still_ours():
-                raise ClaimedError
-            if self._spans is not None:
-                span = post_span(self._spans, notification, sender.address, resends=tried.count)
-                headers["traceparent"] = span.traceparent
-            elif context is not None:
-                # Each attempt is a span of its own, also where nobody records it.
-                headers["traceparent"] = context.child(new_span_id()).traceparent
-            begun = True
-
-        async def attempt() -> _Result:
-            nonlocal tried, sender
-            await self._limiter.reserve()
-            # Looked up for each attempt, so that a corrected URL helps retries that wait already.
-            if self._sender is None:
-                raise _NoWebhookError
-            sender = self._sender
-            post = partial(
-                sender.post,
-                body,
-                headers,
-                message_id=notification.id,
-                now=self._now,
-                begin=begin,
-            )
-            answer = await (post() if alone is None else alone.do(post))
-            tried = tried.plus(
-                Attempt(answer.started_at, answer.duration_seconds, answer.status, answer.error)
-            )
-            verdict = (
-                Classification.TRANSIENT
-                if answer.status is None
-                else judge(answer.status, attempt=tried.count)
-            )
-            try:
-                await self._note(notification, answer, verdict, tried.count, span)
-            except Exception as exc:
-                # The card is in the channel, or is not, whatever fails at saying so.
-                log_unforeseen("attempt_not_noted", exc, **identity(notification))
-            return verdict, answer
-
+        if self.sender is None:
+            return self._without_webhook(rendered)
+        posting = _Posting(self, notification, rendered.body or b"", still_ours, alone)
+        probe = await self.limiter.admit()
         try:
-            result = await attempt()
-            if _is_transient(result):
-                result = await self._again(attempt, result, probe=probe)
+            if await posting.attempt():
+                await self._again(posting, probe=probe)
         except _NoWebhookError:
-            return tried, None
+            return self._without_webhook(rendered, posting.attempts)
         except (StoppedError, ClaimedError):
             raise
         except Exception as exc:
-            if begun:
-                raise UnsureError(tried) from exc
-            raise
+            if not posting.begun:
+                raise
+            why = log_unforeseen("delivery_failed", exc, **identity(notification))
+            return rendered.failed(Reason.INTERNAL_ERROR, why, posting.attempts)
         finally:
             if probe:
-                self._limiter.breaker.probe_ended()
-        return tried, result[0]
+                self.limiter.breaker.probe_ended()
+        return rendered.posted(posting.attempts)
 
-    async def _again(
-        self,
-        attempt: Callable[[], Awaitable[_Result]],
-        first: _Result,
-        *,
-        probe: bool,
-    ) -> _Result:
-        """Go on after a first attempt that failed; most posts need none of this, so it is made only here."""
-        results = iter([first])
-
-        async def next_attempt() -> _Result:
-            return next(results, None) or await attempt()
-
-        retrying = AsyncRetrying(
-            retry=retry_if_result(_is_transient),
-            stop=stop_never if probe else stop_after_attempt(self._retry.max_retries + 1),
-            wait=self._wait_as_probe if probe else self._wait,
-            sleep=self._limiter.sleep,
-            retry_error_callback=_last_result,
+    def _without_webhook(
+        self, rendered: DeliveryResult, attempts: tuple[Attempt, ...] = ()
+    ) -> DeliveryResult:
+        channel = self.limiter.channel
+        detail = (
+            f"channel {channel} has no webhook; set TEAMS_WEBHOOK_{channel.upper()} and replay"
         )
-        result: _Result = await retrying(next_attempt)
-        return result
+        return rendered.failed(Reason.NOT_CONFIGURED, detail, attempts)
 
-    async def _note(
-        self,
-        notification: Notification,
-        answer: PostResult,
-        verdict: Classification,
-        attempts: int,
-        span: Span | None,
-    ) -> None:
-        """Let trace, metrics, breaker, pause, readiness and log know of an attempt."""
-        if verdict is Classification.ACCEPTED:
-            await self._accepted()
-        else:
-            await self._failed(notification, answer, verdict)
-        if span is not None:
-            end_post_span(span, answer)
-        metrics.SEND_SECONDS_BY(notification.channel).observe(answer.duration_seconds)
-        if attempts > 1:
-            metrics.RETRIES.labels(notification.channel).inc()
+    async def _again(self, posting: _Posting, *, probe: bool) -> None:
+        """Go on after a first attempt that failed; most posts need none of this, so it is made only here."""
+        first = True
 
-    async def _accepted(self) -> None:
-        """Let breaker and readiness know that the channel works."""
-        await self._limiter.works()
-        if self._part in self._health.components:
-            self._health.mark_healthy(self._part)
+        async def next_attempt() -> bool:
+            nonlocal first
+            if first:
+                first = False
+                return True
+            return await posting.attempt()
 
-    async def _failed(
-        self, notification: Notification, answer: PostResult, verdict: Classification
-    ) -> None:
-        """Let breaker, pause, readiness and log know of an attempt that was not accepted."""
-        if verdict is Classification.TRANSIENT:
-            self._limiter.breaker.failed(time.monotonic())
-            if answer.retry_after_seconds:
-                await self._limiter.pause_everywhere(answer.retry_after_seconds)
-            log.info("attempt_failed", error=answer.error, **identity(notification))
-        elif misconfigured(answer.status):
-            self._limiter.breaker.succeeded()
-        else:
-            await self._limiter.works()
-        if misconfigured(answer.status):
-            self._health.mark_failed(
-                self._part,
-                f"its webhook answers {answer.error}; check the Teams workflow and its URL",
-            )
-        elif answer.setup_fault:
-            self._health.mark_failed(self._part, f"its webhook cannot be used: {answer.error}")
-        elif self._limiter.breaker.closed:
-            return
-        await self._limiter.fails(answer.error or "no answer", answer.status, at=self._now())
+        def wait(state: RetryCallState) -> float:
+            seconds = self._wait(state.attempt_number, posting.attempts[-1])
+            return max(self.limiter.breaker.open_seconds, seconds) if probe else seconds
 
-    def _wait(self, state: RetryCallState) -> float:
-        result = state.outcome.result() if state.outcome else None
-        asked = result[1].retry_after_seconds if result else None
-        retry = self._retry
+        await AsyncRetrying(
+            retry=retry_if_result(bool),
+            stop=stop_never if probe else stop_after_attempt(self.retry.max_retries + 1),
+            wait=wait,
+            sleep=self.limiter.sleep,
+            retry_error_callback=lambda _: None,
+        )(next_attempt)
+
+    def _wait(self, number: int, last: Attempt) -> float:
+        retry = self.retry
         return retry_delay(
-            state.attempt_number,
-            asked=asked,
+            number,
+            asked=last.retry_after_seconds,
             factor=retry.factor,
             max_seconds=retry.max_delay_seconds,
             jitter=random.random(),  # noqa: S311 # nosec B311 - spreads load, guards nothing
         )
 
-    def _wait_as_probe(self, state: RetryCallState) -> float:
-        return max(self._limiter.breaker.open_seconds, self._wait(state))
+    async def note(self, notification: Notification, attempt: Attempt) -> None:
+        """Note an attempt in metrics, breaker, pause, readiness and log."""
+        if attempt.accepted:
+            await self.limiter.works()
+            if self.component in self.health.components:
+                self.health.mark_healthy(self.component)
+        else:
+            await self._note_failure(notification, attempt)
+        self.seconds.observe(attempt.duration_seconds)
+        if attempt.attempt > 1:
+            metrics.RETRIES.labels(notification.channel).inc()
+
+    async def _note_failure(self, notification: Notification, attempt: Attempt) -> None:
+        limiter, status = self.limiter, attempt.status_code
+        if is_transient(attempt):
+            limiter.breaker.failed(time.monotonic())
+            if attempt.retry_after_seconds:
+                await limiter.pause_everywhere(attempt.retry_after_seconds)
+            log.info("attempt_failed", error=attempt.error, **identity(notification))
+        elif misconfigured(status):
+            limiter.breaker.succeeded()
+        else:
+            await limiter.works()
+        if misconfigured(status):
+            self.health.mark_failed(
+                self.component,
+                f"its webhook answers {attempt.error}; check the Teams workflow and its URL",
+            )
+        elif attempt.setup_fault:
+            self.health.mark_failed(
+                self.component, f"its webhook cannot be used: {attempt.error}"
+            )
+        elif limiter.breaker.closed:
+            return
+        await limiter.fails(attempt.error or "no answer", status, at=self.now())
 
 
-def _is_transient(result: _Result) -> bool:
-    return result[0] is Classification.TRANSIENT
+class _Posting:
+    """The attempts to post one body."""
 
+    __slots__ = (
+        "_alone", "_body", "_context", "_headers", "_notification", "_poster", "_span", "_still_ours",
+        "attempts", "begun",
+    )  # fmt: skip
 
-def _last_result(state: RetryCallState) -> _Result:
-    assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
-    result: _Result = state.outcome.result()
-    return result
+    def __init__(
+        self,
+        poster: Poster,
+        notification: Notification,
+        body: bytes,
+        still_ours: Callable[[], Awaitable[bool]],
+        alone: Alone | None,
+    ) -> None:
+        self._poster = poster
+        self._notification = notification
+        self._body = body
+        self._still_ours = still_ours
+        self._alone = alone
+        self._span: Span | None = None
+        self._context: TraceContext | None = None
+        self._headers = {
+            "X-Correlation-ID": notification.correlation_id,
+            "X-Priority": notification.priority.value,
+        }
+        if notification.traceparent:
+            self._context = parse_traceparent(notification.traceparent)
+            if self._context is not None and notification.tracestate:
+                self._headers["tracestate"] = notification.tracestate
+        self.attempts: tuple[Attempt, ...] = ()
+        """The last ones."""
+        self.begun = False
+        """A post has begun: the card may be in the channel."""
+
+    async def attempt(self) -> bool:
+        """Post once; tell whether another attempt may succeed."""
+        poster = self._poster
+        await poster.limiter.reserve()
+        attempt = await (self._post() if self._alone is None else self._alone.do(self._post))
+        self.attempts = (*self.attempts, attempt)[-KEPT_ATTEMPTS:]
+        transient = not attempt.accepted and is_transient(attempt)
+        try:
+            await poster.note(self._notification, attempt)
+            if self._span is not None:
+                end_post_span(self._span, attempt)
+        except Exception as exc:
+            # The card is in the channel, or is not, whatever fails at saying so.
+            log_unforeseen("attempt_not_noted", exc, **identity(self._notification))
+        return transient
+
+    async def _post(self) -> Attempt:
+        poster = self._poster
+        # Looked up for each attempt, so that a corrected URL helps retries that wait already.
+        if poster.sender is None:
+            raise _NoWebhookError
+        return await poster.sender.post(
+            self._body,
+            self._headers,
+            message_id=self._notification.id,
+            now=poster.now,
+            number=self.attempts[-1].attempt + 1 if self.attempts else 1,
+            begin=self._begin,
+        )
+
+    async def _begin(self) -> None:
+        """Look once more before a post begins: the wait for a connection may have been long."""
+        poster = self._poster
+        poster.limiter.go_on()
+        if not await self._still_ours():
+            raise ClaimedError
+        if poster.spans is not None and poster.sender is not None:
+            self._span = post_span(
+                poster.spans,
+                self._notification,
+                poster.sender.address,
+                resends=self.attempts[-1].attempt if self.attempts else 0,
+            )
+            self._headers["traceparent"] = self._span.traceparent
+        elif self._context is not None:
+            # Each attempt is a span of its own, also where nobody records it.
+            self._headers["traceparent"] = self._context.child(new_span_id()).traceparent
+        self.begun = True

@@ -1,9 +1,8 @@
-"""Render a notification's card and make the body that is posted, or say why not."""
+"""Render a notification's card as the body that is posted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import structlog
 
@@ -13,18 +12,11 @@ from notifier.cards.renderer import Card, CardRenderer
 from notifier.dead_letters.model import Reason, poison_detail
 from notifier.errors import CardError, CardTooLargeError, TemplateError
 from notifier.events.notification import Notification
-from notifier.pipeline.delivery.result import Failure, identity
+from notifier.pipeline.delivery.result import DeliveryResult, identity
 from notifier.teams.envelope import build_body
 from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
-
-
-class RenderedBody(NamedTuple):
-    """A body ready to be posted, and the card template it was rendered from."""
-
-    template: str
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +27,18 @@ class BodyRenderer:
     max_card_bytes: int
     max_deliveries: int
 
-    def render(self, entry: Entry, notification: Notification) -> RenderedBody | Failure:
-        """Return the body to post, or why there is none; raises nothing."""
+    def render(self, entry: Entry, notification: Notification) -> DeliveryResult:
+        """Return the body to post, or why there is none.
+
+        Raises:
+            Exception: Rendering failed unforeseen.
+        """
         if entry.is_poison(self.max_deliveries):
-            detail = poison_detail(entry.deliveries)
-            return Failure(Reason.POISON, detail)
+            return DeliveryResult(reason=Reason.POISON, detail=poison_detail(entry.deliveries))
         try:
             rendered = self.renderer.render(notification)
         except (CardError, TemplateError) as exc:
-            return Failure(Reason.CARD_ERROR, str(exc))
+            return DeliveryResult(reason=Reason.CARD_ERROR, detail=str(exc))
         if rendered.gaps:
             metrics.CARD_GAPS.labels(rendered.template).inc(len(rendered.gaps))
             log.warning(
@@ -55,9 +50,9 @@ class BodyRenderer:
         for unused in rendered.unused:
             metrics.UNUSED_FIELDS.labels(rendered.template, unused.meant).inc()
         try:
-            return RenderedBody(rendered.template, self._body(rendered))
+            return DeliveryResult(rendered.template, self._body(rendered))
         except CardTooLargeError as exc:
-            return Failure(Reason.CARD_TOO_LARGE, str(exc))
+            return DeliveryResult(reason=Reason.CARD_TOO_LARGE, detail=str(exc))
 
     def _body(self, rendered: Card) -> bytes:
         limit = self.max_card_bytes

@@ -14,7 +14,7 @@ from notifier.broker.consumer import Consumer
 from notifier.cards.redact_links import without_links
 from notifier.config import Config
 from notifier.errors import NotifierError
-from notifier.events.json_out import to_indented_json
+from notifier.events.json import to_indented_json
 from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
 from notifier.html import own_file, page_templates, source_hash
