@@ -1,4 +1,7 @@
-"""Write notifier.json, the Grafana dashboard: python monitoring/grafana/build.py. Panels are one line each here and twenty in Grafana's form."""
+"""Write notifier.json, the Grafana dashboard.
+
+Run python monitoring/grafana/build.py. A panel has one line here and twenty in Grafana's form.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,13 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel("Delivery rate, 24 h", "Target: above 99 %. Delivered of all notifications that ended.",
                   (("notifier:delivery_rate:ratio24h", ""),), "percentunit", "stat", 5, 5,
                   ((None, BAD), (0.99, GOOD)), decimals=2, missing="nothing ended"),
-            Panel("Acknowledgement of critical, 24 h", "Target: below 5 minutes on average, from delivery until somebody took it.",
+            Panel("Acknowledgement of critical, 24 h", "Target: below 5 minutes on average, from delivery until somebody acknowledged it.",
                   (("notifier:acknowledgement_critical_seconds:avg24h", ""),), "s", "stat", 5, 5,
                   ((None, GOOD), (300, BAD)), decimals=0, missing="none acknowledged"),
             Panel("Webhook latency P95, 24 h", "Target: below 2 s, over all channels.",
                   (("notifier:webhook_latency_seconds:p95_24h", ""),), "s", "stat", 5, 5,
                   ((None, GOOD), (2, BAD)), decimals=2, missing="no posts"),
-            Panel("Unacknowledged critical", "Target: below 10. Critical notifications that nobody took, now.",
+            Panel("Unacknowledged critical", "Target: below 10. Critical notifications that nobody has acknowledged, now.",
                   (("notifier:unacknowledged_critical:sum", ""),), "short", "stat", 5, 5,
                   ((None, GOOD), (10, BAD)), missing="Postgres does not say"),
             Panel("Test coverage", "Target: above 85 %. A figure of the code, not of the service: `make cov` measures it, and it is here only if CI "
@@ -85,7 +88,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel("Oldest normal notification", "MEDIUM, LOW and INFO, by channel; the alert is at 1 hour.",
                   ((f'max by (channel) (notifier:stream_oldest_entry_age_seconds:max{{stage="delivery", urgency="normal", {_STREAM}, {_CHANNEL}}})',
                     "{{channel}}"),), "s", steps=((None, GOOD), (3600, BAD)), line=True),
-            Panel("Entries waiting by stage", "In Redis: not read yet, or in hand.",
+            Panel("Entries waiting by stage", "In Redis: not read yet, or in flight.",
                   ((f"sum by (stage) (notifier:stream_backlog_entries:max{{{_STREAM}}})", "{{stage}}"),)),
             Panel("Notifications waiting by channel", "Urgent and normal lane together.",
                   ((f'sum by (channel) (notifier:stream_backlog_entries:max{{stage="delivery", {_STREAM}, {_CHANNEL}}})', "{{channel}}"),), stacked=True),
@@ -158,9 +161,9 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                   steps=((None, GOOD), (1800, BAD)), line=True),
             Panel("What people did", "In an hour, by action; escalate passes on to the next channel.",
                   (("sum by (action) (increase(teams_acknowledgments_total[1h]))", "{{action}}"),), stacked=True),
-            Panel("Escalations posted", "Notifications that told the next channel, in an hour.",
+            Panel("Escalations posted", "Cards for the next channel of a chain, in an hour.",
                   (('sum by (priority) (increase(teams_notifications_sent_total{event_type="notifier.escalation"}[1h]))', "{{priority}}"),), stacked=True),
-            Panel("Time until taken", "Average over an hour, by priority.",
+            Panel("Time until acknowledged", "Average over an hour, by priority.",
                   (("sum by (priority) (increase(teams_acknowledgment_duration_seconds_sum[1h]))"
                     " / (sum by (priority) (increase(teams_acknowledgment_duration_seconds_count[1h])) > 0)", "{{priority}}"),), "s", width=12),
             Panel("Taken within", "Share of 24 hours that was taken within the time.",

@@ -1,4 +1,4 @@
-"""A panel of a Grafana dashboard: what differs between panels, and the form that Grafana reads."""
+"""A panel of a Grafana dashboard, and the form that Grafana reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Panel:
-    """What differs between panels; sizes are in Grafana's 24 columns."""
+    """The properties of one panel; sizes are in Grafana's 24 columns."""
 
     title: str
     about: str
@@ -26,7 +26,7 @@ class Panel:
     steps: tuple[tuple[float | None, str], ...] = ((None, PLAIN),)
     """From which value on which colour; None: from the start."""
     line: bool = False
-    """Draw the steps as lines: there is a target."""
+    """Show the steps as lines: there is a target."""
     names: tuple[tuple[str, str, str], ...] = ()
     """Value, word and colour."""
     least: float | None = 0

@@ -29,9 +29,7 @@ from notifier.errors import StreamError
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
 """What Redis 6.2 puts before the error of a script's command."""
 _CHECK = "check redis.url and that the server is up"
-_RIGHTS = (
-    "give this user its rights (docs/servers.md); notifier doctor names those that are missing"
-)
+_RIGHTS = "give this user its rights (docs/how-to/redis.md); notifier doctor names those that are missing"
 _NEW_MASTER = "this ends when the name in redis.url leads to the new master; else correct it"
 
 
@@ -68,7 +66,7 @@ _BY_CODE = {
     **_STATES,
     "OOM": Reason(
         "is full: it reached its maxmemory",
-        "raise it, or see what fills it (notifier's keys are in docs/servers.md)",
+        "raise it, or see what fills it (notifier's keys are in docs/reference/data.md)",
     ),
     "TRYAGAIN": _MOVING,
 }
@@ -199,7 +197,7 @@ def explained(reply: bytes) -> tuple[str, str]:
 def _why(command: str, key: str, error: str) -> str:
     code = error_code(error)
     if code == "NOPERM":
-        return f"this user lacks +{command}; give it (docs/servers.md)"
+        return f"this user lacks +{command}; give it (docs/how-to/redis.md)"
     if code == "WRONGTYPE":
         return f"{command} failed: another program keeps something else under this key; rename or delete it (TYPE {key} says what it is)"
     if "exhausted the last possible ID" in error:

@@ -1,4 +1,4 @@
-"""Render a notification: expand its template with the data context of docs/cards.md."""
+"""Render a notification: expand its template with the data context of docs/reference/cards.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Write the reference of all commands: python -m notifier.cli.reference FILE (default: docs/reference/commands.md)."""
+"""Write the reference of all commands to docs/reference/commands.md.
+
+Run python -m notifier.cli.reference [FILE].
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,20 @@ _HEAD = """# Commands
 
 Generated from the commands: `python -m notifier.cli.reference`.
 
-Each command takes `-h` and, where it reads settings, `-c FILE`; `-c` may also stand before the command.
-With `--json` standard output holds one JSON document; warnings and progress go to standard error.
+These options of most commands are not repeated below; every command except `run` takes `--json`.
+
+| option | effect |
+|---|---|
+| `-h`, `--help` | shows the command's help |
+| `-c FILE`, `--config FILE` | reads this TOML file over the shipped settings (environment: `NOTIFIER_CONFIG`); it may also come before the command |
+| `--json`, `-o json`, `--output json` | prints one JSON document on standard output; warnings and progress go to standard error |
+| `-q`, `--quiet` | prints errors only |
+
 Commands that destroy something ask first if there is a terminal; `-y` answers yes.
 """
+
+_COMMON = {"--config", "--json", "--quiet", "--help"}
+"""Options of most commands, described once."""
 
 
 def reference() -> str:
@@ -55,7 +68,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
     options = [
         each
         for each in command.params
-        if each.param_type_name == "option" and not each.hidden and each.name != "help"
+        if each.param_type_name == "option" and not each.hidden and not _common(command, each)
     ]
     usage = " ".join(_argument(each) for each in arguments)
     yield f"\n## notifier {name}\n"
@@ -69,6 +82,12 @@ def _command(name: str, command: Any) -> Iterator[str]:
     for each in options:
         spellings = ", ".join(f"`{word}`" for word in sorted(each.opts, key=len, reverse=True))
         yield _row(spellings, _value(command, each), each)
+
+
+def _common(command: Any, option: Any) -> bool:
+    if "--output" in option.opts:
+        return _value(command, option) == "`table|json`"
+    return any(word in _COMMON for word in option.opts)
 
 
 def _argument(argument: Any) -> str:

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -239,3 +240,30 @@ def test_the_page_of_metrics_lists_every_metric():
         if sample.name.startswith("teams_")
     }
     assert set(re.findall(r"^\| `(teams_\w+)`", page, re.MULTILINE)) == names
+
+
+def test_every_document_that_code_and_settings_name_exists():
+    folders = (
+        "notifier",
+        "tests",
+        "packaging",
+        "systemd",
+        "monitoring",
+        "examples",
+        "benchmarks",
+    )
+    named = {
+        (str(path.relative_to(ROOT)), name)
+        for path in [ROOT / "config.toml", ROOT / "Makefile", *each_file(folders)]
+        for name in re.findall(r"\bdocs/[\w/-]+\.(?:md|json)\b", path.read_text())
+    }
+    assert len(named) > 20
+    assert [(path, name) for path, name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def each_file(folders: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files of these folders that name documents."""
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".sh", ".yml", ".service", ".toml"}:
+                yield path

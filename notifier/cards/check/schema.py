@@ -167,7 +167,7 @@ def _element_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterato
     elif kind in ("Action.Submit", "Action.Execute"):
         yield Fault(where, f"{kind} {workflow}: nobody answers it", "use Action.OpenUrl")
     elif "fallback" not in node:
-        fix = _did_you_mean(kind, SHOWN) or "docs/cards.md lists all that it shows"
+        fix = _did_you_mean(kind, SHOWN) or "docs/reference/cards.md lists all that it shows"
         yield Fault(where, f"{kind} is not shown by Teams", fix)
 
 
