@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from notifier.broker.consumer import Consumer
     from notifier.config import Config
     from notifier.dead_letters.listing import DeadLetter, Filter
-    from notifier.dead_letters.service import DeadLetterService
+    from notifier.dead_letters.replay import DeadLetterService
     from notifier.events.masking import Masking
 
 app = typer.Typer(
@@ -107,23 +107,21 @@ def list_letters(
     until: UntilOption = None,
 ) -> None:
     """List dead letters, newest first; with --json an array."""
-    from notifier.dead_letters.listing import list_dead_letters
+    from notifier.dead_letters.listing import newest_dead_letters, with_events
 
     loaded = settings(config)
     wanted = _filter(reason, channel, event_type, since, until)
 
     async def read(group: Consumer) -> list[DeadLetter]:
-        masking = _masking(loaded)
-        found = await list_dead_letters(
-            group, loaded.streams, masking, limit=limit, wanted=wanted
-        )
+        found = await newest_dead_letters(group, loaded.streams, wanted, limit=limit)
         if not found:
-            await _require_known_channel(group, loaded, masking, channel)
-        return found
+            await _require_known_channel(group, loaded, channel)
+        return await with_events(group, found) if as_json else found
 
     found = with_redis(loaded, read)
     if as_json:
-        print_json([letter.whole() for letter in found])
+        masking = _masking(loaded)
+        print_json([letter.masked(masking) for letter in found])
         return
     if not found:
         none = (
@@ -147,16 +145,25 @@ def show(
     letter_id: Annotated[str, typer.Argument(metavar="ID", parser=_dead_letter_id)],
     config: ConfigOption = None,
     as_json: AlwaysJsonOption = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="The event alone, as it was kept: patient data is NOT masked."
+        ),
+    ] = False,
 ) -> None:
     """Print one dead letter whole, as JSON, patient data masked."""
-    from notifier.dead_letters.listing import show_dead_letter
+    from notifier.dead_letters.listing import find_dead_letter
 
     loaded = settings(config)
     letter = with_redis(
         loaded,
-        lambda group: show_dead_letter(group, loaded.streams, _masking(loaded), letter_id),
+        lambda group: find_dead_letter(group, loaded.streams, letter_id),
     )
-    print_json(letter.whole())
+    if raw:
+        typer.echo(printable(letter.raw))
+    else:
+        print_json(letter.masked(_masking(loaded)))
 
 
 @app.command()
@@ -348,18 +355,16 @@ def _each(
     from rich.progress import Progress
 
     from notifier.dead_letters.audit import DeadLetterAudit
-    from notifier.dead_letters.replay import Replayer
-    from notifier.dead_letters.service import DeadLetterService
+    from notifier.dead_letters.replay import DeadLetterService, Replayer
     from notifier.events.routing import Catalogue
 
-    masking = _masking(config)
     catalogue = Catalogue(config.routes, config.channels)
 
     async def run(group: Consumer) -> None:
         audit = DeadLetterAudit(
             config.database.url, connect_timeout_seconds=config.database.connect_timeout_seconds
         )
-        replayer = Replayer(catalogue, masking, config.intake.max_event_bytes)
+        replayer = Replayer(catalogue, _masking(config), config.intake.max_event_bytes)
         service = DeadLetterService(group, audit, replayer)
         console = Console(stderr=True)
         try:
@@ -367,7 +372,7 @@ def _each(
                 console=console, transient=True, disable=not console.is_terminal
             ) as progress:
                 bar = progress.add_task("dead letters", total=await _most(group, config, ids))
-                async for letter in _chosen(group, config, masking, ids, wanted):
+                async for letter in _chosen(group, config, ids, wanted):
                     try:
                         printer.add(await work(service, letter))
                     except UnreachableError:
@@ -378,7 +383,7 @@ def _each(
                     if rate:
                         await asyncio.sleep(1 / rate)
             if not printer.counts:
-                await _require_known_channel(group, config, masking, wanted.channel)
+                await _require_known_channel(group, config, wanted.channel)
         finally:
             await audit.close()
 
@@ -388,9 +393,7 @@ def _each(
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _require_known_channel(
-    group: Consumer, config: Config, masking: Masking, name: str | None
-) -> None:
+async def _require_known_channel(group: Consumer, config: Config, name: str | None) -> None:
     """Refuse a channel without dead letters if neither settings, lanes nor dead letters know it.
 
     A removed channel stays usable. This reads all dead letters, so ask only if none was found.
@@ -400,13 +403,13 @@ async def _require_known_channel(
         StreamError: Redis is away.
     """
     from notifier.cli.lanes import removed_channels
-    from notifier.dead_letters.listing import Filter, list_dead_letters
+    from notifier.dead_letters.listing import Filter, newest_dead_letters
 
     if name is None or name in config.channels:
         return
     known = {*config.channels, *await removed_channels(group, config)}
-    if name in known or await list_dead_letters(
-        group, config.streams, masking, limit=1, wanted=Filter(channel=name)
+    if name in known or await newest_dead_letters(
+        group, config.streams, Filter(channel=name), limit=1
     ):
         return
     raise typer.BadParameter(
@@ -427,18 +430,17 @@ async def _most(group: Consumer, config: Config, ids: Sequence[str] | None) -> i
 async def _chosen(
     group: Consumer,
     config: Config,
-    masking: Masking,
     ids: Sequence[str] | None,
     wanted: Filter,
 ) -> AsyncIterator[DeadLetter]:
-    from notifier.dead_letters.listing import every_dead_letter, show_dead_letter
+    from notifier.dead_letters.listing import every_dead_letter, find_dead_letter
 
     if not ids:
-        async for letter in every_dead_letter(group, config.streams, masking, wanted):
+        async for letter in every_dead_letter(group, config.streams, wanted):
             yield letter
         return
     # Whether all of them exist is known before anything is done.
     for letter in [
-        await show_dead_letter(group, config.streams, masking, letter_id) for letter_id in ids
+        await find_dead_letter(group, config.streams, letter_id) for letter_id in ids
     ]:
         yield letter

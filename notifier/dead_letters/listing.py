@@ -1,33 +1,26 @@
-"""Dead letters: list them and look at one."""
+"""Find dead letters: in pages, all of them, or one by its id."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from notifier.broker.consumer import Consumer
-from notifier.broker.entries import fields_of
+from notifier.broker.entries import fields_of, id_number
 from notifier.broker.keys import Keys
 from notifier.broker.scripts import Script
 from notifier.broker.streams import Streams
-from notifier.cards.redact_links import without_links
+from notifier.dead_letters.display import shown_event
 from notifier.dead_letters.model import RECORDER
 from notifier.errors import NotifierError
-from notifier.events.json import exact_json, nested_deeper, to_json_bytes
-from notifier.events.masking import Masking, mask_event_data
-from notifier.events.masking_raw import mask_raw_text, mask_raw_texts
+from notifier.events.masking import Masking
 
-_PAGE = 200
 _SCAN = Script.read(__package__, "scan")
-_SHOWN_RAW = 2_000
-_SCANNED_RAW = 300_000
-"""Masking comes before shortening: a value that is cut is not found."""
-_DEEPEST = 64
-"""What is nested deeper was no event and is shown as text: what goes through it level by level would run out of stack."""
+_PAGE = 200
+_LOOKS = 2_000
 
 
 class NoSuchDeadLetterError(NotifierError):
@@ -36,7 +29,7 @@ class NoSuchDeadLetterError(NotifierError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which dead letters are meant; what is None does not matter."""
+    """Which dead letters are meant; a None does not matter. Times are those at which they were written."""
 
     reason: str | None = None
     channel: str | None = None
@@ -46,52 +39,42 @@ class Filter:
 
     @property
     def fields(self) -> dict[str, str]:
-        """Return the fields that a letter must have."""
+        """Return the fields that a dead letter must have."""
         names = ("reason", "channel", "event_type")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    def takes(self, letter: DeadLetter) -> bool:
-        """Tell whether a letter is meant; times are those at which it was written."""
-        if any(letter.fields.get(name) != value for name, value in self.fields.items()):
-            return False
-        written = datetime.fromtimestamp(int(letter.id.partition("-")[0]) / 1000, UTC)
-        return (self.since is None or written >= self.since) and (
-            self.until is None or written < self.until
+    @property
+    def ids(self) -> tuple[str, str]:
+        """Return the ends of the ids that a dead letter may have, as XRANGE takes them."""
+        return (
+            "-" if self.since is None else f"{_ms(self.since)}-0",
+            "+" if self.until is None else f"({_ms(self.until)}-0",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter; `event` is parsed and masked, or shortened text when it never was JSON."""
+    """One dead letter."""
 
     id: str
     stream: str
+    """The event stream that it belongs to."""
     fields: dict[str, str]
-    event: JsonValue
-    raw: str = field(repr=False, compare=False)
-    """The event as it was kept, not masked: for replaying only, never for showing."""
+    """Everything but the event."""
+    raw: str = field(default="", repr=False, compare=False)
+    """The event as it was kept, not masked; empty in a page."""
 
-    def summary(self) -> dict[str, JsonValue]:
-        """Return it for a list: everything but the event."""
-        return {"id": self.id, "stream": self.stream, **self.fields}
-
-    def whole(self) -> dict[str, JsonValue]:
-        """Return it with its event."""
-        return {**self.summary(), "event": self.event}
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What a list shows of a dead letter: everything but its event."""
-
-    id: str
-    stream: str
-    fields: dict[str, str]
+    def masked(self, masking: Masking) -> dict[str, JsonValue]:
+        """Return it with its event, to be shown."""
+        event = shown_event(
+            self.raw, masking, holds_outcome=self.fields.get("stage") == RECORDER
+        )
+        return {"id": self.id, "stream": self.stream, **self.fields, "event": event}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page ends: at an entry of one of the streams."""
+    """The end of a page: an entry of one of the streams."""
 
     id: str
     stream: str
@@ -99,48 +82,38 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterPage:
-    """Some dead letters, and where to go on; None: that was the end."""
+    """Some dead letters without their events, and where to go on; None: that was the end."""
 
-    letters: tuple[Listed, ...]
+    letters: tuple[DeadLetter, ...]
     next: Place | None
 
 
 async def dead_letter_page(
-    group: Consumer,
-    streams: Sequence[str],
+    streams: Streams,
+    names: Sequence[str],
     wanted: Filter,
     *,
     after: Place | None = None,
     newest_first: bool = True,
     limit: int,
-    looks: int = 2_000,
+    looks: int = _LOOKS,
 ) -> DeadLetterPage:
-    """Return up to `limit` wanted dead letters in their order, having looked at `looks` of each stream at most.
+    """Return up to `limit` wanted dead letters of these event streams in their order, having looked at `looks` of each at most.
 
-    A page may be short or empty and still not be the end: nothing was found as far as it looked.
+    A page may be short or empty and still not be the end: none was found as far as it looked.
 
     Raises:
         StreamError: Redis is away.
     """
-    found: list[tuple[_Order, Listed]] = []
+    found: list[tuple[_Order, DeadLetter]] = []
     horizon: _Order | None = None
-    for number, stream in enumerate(streams):
-        glance = await scan_dead_letters(
-            group,
-            Keys(stream).dead,
-            *_ends(wanted, after, number, streams, newest_first),
-            newest_first=newest_first,
-            wanted=wanted.fields,
-            limit=limit,
-            looks=looks,
-        )
-        found += [
-            (_order_of(each, number, newest_first), Listed(each, stream, fields))
-            for each, fields in glance.found
-        ]
-        if not glance.complete:
+    for number, stream in enumerate(names):
+        ends = _ends(wanted, after, number, names, newest_first)
+        scan = await _scan(streams, stream, ends, wanted, newest_first=newest_first, limit=limit, looks=looks)  # fmt: skip
+        found += [(_order_of(each.id, number, newest_first), each) for each in scan.letters]
+        if not scan.complete:
             # What lies behind here in this stream is not known, so nothing behind it may be shown of the others.
-            seen = _order_of(glance.last, number, newest_first)
+            seen = _order_of(scan.last, number, newest_first)
             horizon = seen if horizon is None else min(horizon, seen)
     found = sorted(
         (each for each in found if horizon is None or each[0] <= horizon),
@@ -151,61 +124,118 @@ async def dead_letter_page(
         found = found[:limit]
         end = found[-1][0]
     sign = -1 if newest_first else 1
-    place = None if end is None else Place(f"{sign * end[0]}-{sign * end[1]}", streams[end[2]])
+    place = None if end is None else Place(f"{sign * end[0]}-{sign * end[1]}", names[end[2]])
     return DeadLetterPage(tuple(letter for _, letter in found), place)
 
 
-@dataclass(frozen=True, slots=True)
-class ScanResult:
-    """The findings of a bounded scan of dead letters."""
-
-    complete: bool
-    """Whether it came to the end."""
-    last: str
-    """The last entry that was looked at; empty when there was none."""
-    found: tuple[tuple[str, dict[str, str]], ...]
-    """Ids and fields, without the events."""
-
-
-async def scan_dead_letters(
-    streams: Streams,
-    dead: str,
-    start: str,
-    stop: str,
-    *,
-    newest_first: bool,
-    wanted: Mapping[str, str],
-    limit: int,
-    looks: int,
-) -> ScanResult:
-    """Look at up to `looks` dead letters between two ids (as XREVRANGE and XRANGE take them) for up to `limit` wanted ones.
+async def newest_dead_letters(
+    streams: Streams, names: Sequence[str], wanted: Filter, *, limit: int
+) -> list[DeadLetter]:
+    """Return the newest wanted dead letters of these event streams, without their events.
 
     Raises:
         StreamError: Redis is away.
     """
+    found: list[DeadLetter] = []
+    after = None
+    while len(found) < limit:
+        left = limit - len(found)
+        page = await dead_letter_page(streams, names, wanted, after=after, limit=left)
+        found += page.letters
+        after = page.next
+        if after is None:
+            break
+    return found
+
+
+async def with_events(streams: Streams, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Return dead letters of a page whole, without those that are gone meanwhile; raises StreamError."""
+    found = [await _read(streams, each.stream, each.id) for each in letters]
+    return [each for each in found if each is not None]
+
+
+async def every_dead_letter(
+    streams: Streams, names: Sequence[str], wanted: Filter
+) -> AsyncIterator[DeadLetter]:
+    """Yield the wanted dead letters whole, stream by stream, oldest first; those that are added meanwhile are not among them.
+
+    Raises:
+        StreamError: Redis is away.
+    """
+    for stream in names:
+        newest = await streams.newest(Keys(stream).dead, count=1)
+        if not newest:
+            continue
+        last = id_number(newest[0][0])
+        start, stop = wanted.ids
+        complete = False
+        while not complete:
+            scan = await _scan(streams, stream, (start, stop), wanted, newest_first=False, limit=_PAGE, looks=_LOOKS)  # fmt: skip
+            complete, start = scan.complete, f"({scan.last}"
+            for letter in scan.letters:
+                if id_number(letter.id) > last:
+                    complete = True
+                elif (whole := await _read(streams, stream, letter.id)) is not None:
+                    yield whole
+
+
+async def find_dead_letter(
+    streams: Streams, names: Sequence[str], letter_id: str
+) -> DeadLetter:
+    """Return one dead letter of these event streams, whole.
+
+    Raises:
+        NoSuchDeadLetterError: None of the streams has it.
+        StreamError: Redis is away.
+    """
+    for stream in names:
+        if (letter := await _read(streams, stream, letter_id)) is not None:
+            return letter
+    raise NoSuchDeadLetterError(f"there is no dead letter {letter_id}; see: notifier dlq list")
+
+
+async def _read(streams: Streams, stream: str, letter_id: str) -> DeadLetter | None:
+    entry = await streams.entry(Keys(stream).dead, letter_id)
+    if entry is None:
+        return None
+    fields = _texts(entry)
+    raw = fields.pop("event", "")
+    return DeadLetter(letter_id, stream, fields, raw)
+
+
+class _Scan(NamedTuple):
+    complete: bool
+    """Whether it came to the end."""
+    last: str
+    """The last entry that was looked at; empty when there was none."""
+    letters: list[DeadLetter]
+
+
+async def _scan(
+    streams: Streams,
+    stream: str,
+    ends: tuple[str, str],
+    wanted: Filter,
+    *,
+    newest_first: bool,
+    limit: int,
+    looks: int,
+) -> _Scan:
     command = "XREVRANGE" if newest_first else "XRANGE"
-    pairs = [text for pair in wanted.items() for text in pair]
-    argv = [command, start, stop, limit, looks, *pairs]
-    complete, last, found = await streams.run(_SCAN, [dead], argv)
-    return ScanResult(
-        bool(complete),
-        last.decode(),
-        tuple((entry_id.decode(), _texts(fields)) for entry_id, fields in found),
-    )
-
-
-def _texts(flat: Sequence[bytes]) -> dict[str, str]:
-    return {
-        name.decode(errors="replace"): value.decode(errors="replace")
-        for name, value in fields_of(flat).items()
-    }
+    pairs = [text for pair in wanted.fields.items() for text in pair]
+    argv = [command, *ends, limit, looks, *pairs]
+    complete, last, found = await streams.run(_SCAN, [Keys(stream).dead], argv)
+    letters = [
+        DeadLetter(each.decode(), stream, _texts(fields_of(flat))) for each, flat in found
+    ]
+    return _Scan(bool(complete), last.decode(), letters)
 
 
 _Order = tuple[int, int, int]
 
 
 def _order_of(letter_id: str, number: int, newest_first: bool) -> _Order:
-    ms, seq = _order(letter_id)
+    ms, seq = id_number(letter_id)
     return (-ms, -seq, number) if newest_first else (ms, seq, number)
 
 
@@ -213,14 +243,13 @@ def _ends(
     wanted: Filter,
     after: Place | None,
     number: int,
-    streams: Sequence[str],
+    names: Sequence[str],
     newest_first: bool,
 ) -> tuple[str, str]:
-    oldest = "-" if wanted.since is None else f"{_ms(wanted.since)}-0"
-    newest = "+" if wanted.until is None else f"({_ms(wanted.until)}-0"
+    oldest, newest = wanted.ids
     if after is not None:
         # Two streams may have the same id; the streams' order decides which comes first.
-        shown = after.stream not in streams or number <= streams.index(after.stream)
+        shown = after.stream not in names or number <= names.index(after.stream)
         edge = f"({after.id}" if shown else after.id
         if newest_first:
             newest = edge
@@ -233,135 +262,8 @@ def _ms(time: datetime) -> int:
     return int(time.timestamp() * 1000)
 
 
-async def list_dead_letters(
-    group: Consumer,
-    streams: Sequence[str],
-    masking: Masking,
-    *,
-    limit: int,
-    wanted: Filter,
-) -> list[DeadLetter]:
-    """Return the latest dead letters of these event streams that are wanted, newest first.
-
-    Raises:
-        StreamError: Redis is away.
-    """
-    found: list[DeadLetter] = []
-    for stream in streams:
-        before = "+"
-        count = 0
-        while count < limit:
-            page = await group.newest(Keys(stream).dead, before=before, count=_PAGE)
-            for entry_id, fields in page:
-                letter = _letter(stream, entry_id, fields, masking)
-                if wanted.takes(letter):
-                    found.append(letter)
-                    count += 1
-            if len(page) < _PAGE:
-                break
-            before = f"({page[-1][0]}"
-    found.sort(key=lambda letter: _order(letter.id), reverse=True)
-    return found[:limit]
-
-
-async def every_dead_letter(
-    group: Consumer, streams: Sequence[str], masking: Masking, wanted: Filter
-) -> AsyncIterator[DeadLetter]:
-    """Yield the wanted dead letters, oldest first, page by page; what dies meanwhile is not among them.
-
-    Raises:
-        StreamError: Redis is away.
-    """
-    for stream in streams:
-        dead = Keys(stream).dead
-        newest = await group.newest(dead, before="+", count=1)
-        if not newest:
-            continue
-        last = _order(newest[0][0])
-        async for entry in group.entries_between(dead, wanted.since, wanted.until):
-            if _order(entry.id) > last:
-                break
-            letter = _letter(stream, entry.id, dict(entry.fields or {}), masking)
-            if wanted.takes(letter):
-                yield letter
-
-
-def _order(letter_id: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in letter_id.split("-"))
-
-
-async def show_dead_letter(
-    group: Consumer, streams: Sequence[str], masking: Masking, letter_id: str
-) -> DeadLetter:
-    """Return one dead letter.
-
-    Raises:
-        NoSuchDeadLetterError: None of the streams has it.
-        StreamError: Redis is away.
-    """
-    for stream in streams:
-        for entry_id, fields in await group.newest(
-            Keys(stream).dead, before=letter_id, count=1
-        ):
-            if entry_id == letter_id:
-                return _letter(stream, entry_id, fields, masking)
-    raise NoSuchDeadLetterError(f"there is no dead letter {letter_id}; see: notifier dlq list")
-
-
-def _letter(
-    stream: str, entry_id: str, fields: dict[bytes, bytes], masking: Masking
-) -> DeadLetter:
-    texts = {key.decode(errors="replace"): value for key, value in fields.items()}
-    raw = texts.pop("event", b"").decode(errors="replace")
-    event = _shown_event(raw, masking)
-    if texts.get("stage") == RECORDER.encode():
-        # Such a letter holds the card as it was posted.
-        event = without_links(event)
-    return DeadLetter(
-        entry_id,
-        stream,
-        {key: value.decode(errors="replace") for key, value in texts.items()},
-        event,
-        raw,
-    )
-
-
-def _shown_event(text: str, masking: Masking) -> JsonValue:
-    event = _parsed(text) if len(text) <= 1_000_000 else None
-    if not isinstance(event, dict):
-        return mask_raw_text(text[:_SCANNED_RAW], masking)[:_SHOWN_RAW]
-    raw = event.get("fields")
-    if isinstance(raw, dict):
-        return {"fields": _shown_fields(raw, masking)}
-    return mask_event_data(event, Masking(masking.fields, masking.exempt | {"event.name"}))
-
-
-def _shown_fields(raw: dict[str, JsonValue], masking: Masking) -> dict[str, JsonValue]:
-    """Mask the fields of an entry; JSON in them is looked into, so that what it names is found in all of them."""
-    masked = mask_event_data({key: _opened(value) for key, value in raw.items()}, masking)
-    texts = {
-        key: value if isinstance(value, str) else to_json_bytes(value).decode()
-        for key, value in masked.items()
-        if isinstance(value, str) or isinstance(raw.get(key), str)
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in fields.items()
     }
-    shown = mask_raw_texts({k: v[:_SCANNED_RAW] for k, v in texts.items()}, masking)
-    return {**masked, **{key: text[:_SHOWN_RAW] for key, text in shown.items()}}
-
-
-def _opened(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict) and isinstance(value.get("base64"), str):
-        # What is not UTF-8 is shown as text: base64 would carry a patient past the masking.
-        value = base64.b64decode(str(value["base64"])).decode(errors="replace")
-    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
-        return value
-    opened = _parsed(value)
-    return value if opened is None else opened
-
-
-def _parsed(text: str) -> JsonValue:
-    """Return what JSON says; None when it is none, or is nested too deeply to be looked into."""
-    try:
-        parsed = exact_json(text)
-    except (ValueError, RecursionError):
-        return None
-    return None if nested_deeper(parsed, _DEEPEST) else parsed

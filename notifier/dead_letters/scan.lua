@@ -5,6 +5,7 @@
 local command, start, stop = ARGV[1], ARGV[2], ARGV[3]
 local most, looks = tonumber(ARGV[4]), tonumber(ARGV[5])
 local found, last = {}, ''
+local MOST_FIELDS, MOST_BYTES = 100, 4096
 while looks > 0 do
   local asked = math.min(looks, 200)
   local page = redis.call(command, KEYS[1], start, stop, 'COUNT', asked)
@@ -17,6 +18,9 @@ while looks > 0 do
         shown[#shown + 1] = entry[2][i + 1]
       end
     end
+    -- Whoever may add to this stream must not be able to fill a process's memory.
+    if #shown > 2 * MOST_FIELDS then shown = {'reason', fields.reason or '', 'detail', 'has too many fields'} end
+    for i = 2, #shown, 2 do shown[i] = string.sub(shown[i], 1, MOST_BYTES) end
     local wanted = true
     for i = 6, #ARGV, 2 do
       if fields[ARGV[i]] ~= ARGV[i + 1] then wanted = false end

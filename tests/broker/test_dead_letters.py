@@ -18,8 +18,8 @@ from notifier.dead_letters.listing import (
     Filter,
     NoSuchDeadLetterError,
     every_dead_letter,
-    list_dead_letters,
-    show_dead_letter,
+    find_dead_letter,
+    newest_dead_letters,
 )
 from notifier.dead_letters.model import raw_fields
 from notifier.dead_letters.replay import Replayer
@@ -51,7 +51,7 @@ def refuse(group: Consumer, stages: Stages, webhook_receiver: WebhookReceiver) -
         await stages.put(ONE)
         async with stages.lane(webhook_receiver.url("sre"), group=group) as lane:
             await lane.step()
-        [letter] = await list_dead_letters(group, [STREAM], MASKING, limit=10, wanted=Filter())
+        [letter] = [each async for each in every_dead_letter(group, [STREAM], Filter())]
         return letter
 
     return refused
@@ -78,7 +78,7 @@ async def test_letters_of_all_streams_are_listed_newest_first(
     for ms in (2, 3, 6):
         await bury(client, ms, stream=OTHER)
 
-    letters = await list_dead_letters(group, [STREAM, OTHER], MASKING, limit=4, wanted=Filter())
+    letters = await newest_dead_letters(group, [STREAM, OTHER], Filter(), limit=4)
 
     assert [letter.id for letter in letters] == ["6-0", "5-0", "4-0", "3-0"]
 
@@ -100,8 +100,8 @@ async def test_only_wanted_letters_are_found(
     await bury(client, 2000, channel="pmo")
     await bury(client, 3000, channel="sre", reason="poison")
 
-    oldest_first = [each async for each in every_dead_letter(group, [STREAM], MASKING, wanted)]
-    newest_first = await list_dead_letters(group, [STREAM], MASKING, limit=10, wanted=wanted)
+    oldest_first = [each async for each in every_dead_letter(group, [STREAM], wanted)]
+    newest_first = await newest_dead_letters(group, [STREAM], wanted, limit=10)
 
     assert [letter.id for letter in oldest_first] == found
     assert [letter.id for letter in newest_first] == found[::-1]
@@ -109,7 +109,7 @@ async def test_only_wanted_letters_are_found(
 
 async def test_letter_that_is_not_there_is_a_clear_error(group: Consumer):
     with pytest.raises(NoSuchDeadLetterError, match="there is no dead letter 1-0"):
-        await show_dead_letter(group, [STREAM], MASKING, "1-0")
+        await find_dead_letter(group, [STREAM], "1-0")
 
 
 async def test_replayed_letter_is_in_its_lane_once_with_how_it_ended_before(
@@ -185,7 +185,7 @@ async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels
     await group.ensure([STREAM])
     await publish(client, [{**calm(1), "stakeholders": "nobody", "priority": "HIGH"}])
     await read_all(stages.intake(group))
-    [letter] = await list_dead_letters(group, [STREAM], MASKING, limit=10, wanted=Filter())
+    [letter] = [each async for each in every_dead_letter(group, [STREAM], Filter())]
 
     edited = {"type": "a.b", "id": "n1", "stakeholders": ["sre", "pmo"], "priority": "HIGH"}
     targets = replayer.targets(STREAM, letter.fields, letter.raw, edited)

@@ -20,9 +20,8 @@ from notifier.broker.hop import Move, MoveResult
 from notifier.broker.keys import Keys
 from notifier.config import Config, load_config
 from notifier.dead_letters.audit import DeadLetterAudit
-from notifier.dead_letters.listing import DeadLetter, show_dead_letter
-from notifier.dead_letters.replay import Replayer
-from notifier.dead_letters.service import DeadLetterService
+from notifier.dead_letters.listing import DeadLetter, find_dead_letter
+from notifier.dead_letters.replay import DeadLetterService, Replayer
 from notifier.errors import StoreError, StreamError
 from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
@@ -69,7 +68,7 @@ class Office:
         fields = {"reason": "unroutable", "stage": "intake", "source_id": "1-1", "event": event}
         letter_id = (await self.client.xadd(KEYS.dead, fields)).decode()
         group = Consumer(self.client, self.config.redis, "test")
-        return await show_dead_letter(group, ["teams:events"], Masking.of((), ()), letter_id)
+        return await find_dead_letter(group, ["teams:events"], letter_id)
 
     async def left(self) -> tuple[int, int]:
         """Return how many dead letters and how many notifications wait."""

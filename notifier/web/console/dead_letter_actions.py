@@ -11,8 +11,8 @@ from aiohttp import web
 from multidict import MultiDict
 
 from notifier.dead_letters.audit import DeadLetterAudit
-from notifier.dead_letters.listing import NoSuchDeadLetterError, show_dead_letter
-from notifier.dead_letters.service import DeadLetterService
+from notifier.dead_letters.listing import NoSuchDeadLetterError, find_dead_letter
+from notifier.dead_letters.replay import DeadLetterService
 from notifier.errors import NotifierError, UnreachableError
 from notifier.events.action import MAX_WHO, clean_line, clean_note
 from notifier.web.console.dead_letters import (
@@ -121,9 +121,7 @@ class DeadLetterActions:
         self, service: DeadLetterService, act: Act, ref: DeadLetterRef, who: str, why: str
     ) -> Done:
         try:
-            found = await show_dead_letter(
-                service.group, [ref.stream], self._dependencies.masking(), ref.id
-            )
+            found = await find_dead_letter(service.streams, [ref.stream], ref.id)
             if act == "discard":
                 discarded = await service.discard(found, who=who, why=why)
                 return Done(ref, "done", "discarded") if discarded else _gone(ref)

@@ -13,18 +13,16 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 from multidict import MultiMapping
+from pydantic import JsonValue
 
-from notifier.broker.keys import Keys
 from notifier.cards.redact_links import without_links
 from notifier.dead_letters.listing import (
     DeadLetter,
     DeadLetterPage,
     Filter,
-    Listed,
     NoSuchDeadLetterError,
     dead_letter_page,
-    scan_dead_letters,
-    show_dead_letter,
+    find_dead_letter,
 )
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import NotifierError
@@ -199,16 +197,18 @@ class DeadLetterPages:
             request,
             "dead_letter.html",
             dead_letter=dead_letter_view(ref.id, ref.stream, found.fields),
-            event=await asyncio.to_thread(without_links, found.event),
+            event=await asyncio.to_thread(self._shown_event, found),
             actions=actions,
             streams=streams,
             obstacle=obstacle,
         )
 
+    def _shown_event(self, found: DeadLetter) -> JsonValue:
+        return without_links(found.masked(self._dependencies.masking())["event"])
+
     async def _find(self, ref: DeadLetterRef) -> DeadLetter | None:
-        group, masking = self._dependencies.group, self._dependencies.masking()
         try:
-            return await show_dead_letter(group, [ref.stream], masking, ref.id)
+            return await find_dead_letter(self._dependencies.group, [ref.stream], ref.id)
         except NoSuchDeadLetterError:
             return None
 
@@ -269,20 +269,8 @@ class DeadLetterPages:
 
     async def _current(self, refs: Sequence[DeadLetterRef]) -> tuple[DeadLetterView, ...]:
         """Return those that still exist, without their events."""
-        found: list[DeadLetterView] = []
-        for ref in refs:
-            page = await scan_dead_letters(
-                self._dependencies.group,
-                Keys(ref.stream).dead,
-                ref.id,
-                ref.id,
-                newest_first=False,
-                wanted={},
-                limit=1,
-                looks=1,
-            )
-            found += [dead_letter_view(each, ref.stream, fields) for each, fields in page.found]
-        return tuple(found)
+        found = [await self._find(ref) for ref in refs]
+        return tuple(_view(each) for each in found if each is not None)
 
 
 def replayer_of(dependencies: ConsoleDependencies) -> Replayer:
@@ -294,7 +282,7 @@ def replayer_of(dependencies: ConsoleDependencies) -> Replayer:
     )
 
 
-def _view(listed: Listed) -> DeadLetterView:
+def _view(listed: DeadLetter) -> DeadLetterView:
     return dead_letter_view(listed.id, listed.stream, listed.fields)
 
 
