@@ -1,4 +1,4 @@
-"""Set up structlog: one JSON object or one console line per log entry, on standard error."""
+"""Set up structlog: one JSON object or console line per entry, on standard error."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
 class _Stream:
-    """Standard error, whose lines can be gathered for a moment; writing neither fails nor waits."""
+    """Standard error; its lines can be gathered for a moment, and writes never fail or wait."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._gathered: list[str] | None = None
         self._sink: LineSink | None = None
         self._of: object = None
-        """The sys.stderr that the sink is for."""
+        """The sys.stderr of the sink."""
 
     def open(self) -> None:
-        """Write to what standard error is now."""
+        """Write to the current standard error."""
         if self._sink is not None:
             self._sink.close()
         self._sink, self._of = LineSink(sys.stderr.fileno()), sys.stderr
@@ -57,7 +57,7 @@ class _Stream:
                 self._gathered.append(text)
 
     def flush(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: no line is buffered."""
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -78,15 +78,15 @@ class _Stream:
         if dropped:
             metrics.LOG_LINES_DROPPED.inc(dropped)
         elif sink.dropped and not sink.write(_lacking(sink.dropped)):
-            sink.told()
+            sink.reset()
 
 
 def _lacking(count: int) -> str:
-    """Return the line that says how many are missing; structlog's own way to here is locked."""
+    """Return the line with the number of dropped lines; structlog itself is locked here."""
     line: Any = {
         "event": "log_lines_dropped",
         "count": count,
-        "fix": "standard error was full, gone or not read: see its disk and its reader",
+        "fix": "standard error was full, gone or not read; check its disk and its reader",
     }
     for processor in structlog.get_config()["processors"]:
         line = processor(None, "warning", line)
@@ -97,12 +97,12 @@ _STREAM = _Stream()
 
 
 def lines_together() -> AbstractContextManager[None]:
-    """Write what is logged within at its end, at once: many lines cost as much as one. Not for what waits for anything."""
+    """Write the lines of a block at its end, at the cost of one. The block must not wait."""
     return _STREAM.together()
 
 
 def log_unforeseen(event: str, exc: BaseException, **fields: object) -> str:
-    """Log that something failed which nobody foresaw, and where, never what the exception says; returns it for people."""
+    """Log an unforeseen failure with its place, never its text; returns a message for people."""
     where = place_of(exc)
     structlog.get_logger(__name__).error(event, where=where, **fields)
     return f"failed unforeseen ({where}); report this line"
@@ -135,7 +135,7 @@ def configure(settings: LoggingSettings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             getattr(logging, settings.level.upper())
         ),
-        # What structlog asks of a file is to write and to flush.
+        # structlog only writes to it and flushes it.
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _STREAM)),
         cache_logger_on_first_use=True,
     )
@@ -144,7 +144,7 @@ def configure(settings: LoggingSettings) -> None:
 
 
 class _LibraryLines(logging.Handler):
-    """Writes what libraries warn of as lines of ours: one each, without tracebacks, and only so many of a kind."""
+    """Writes warnings of libraries as our lines: without tracebacks, and few of each kind."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class _LibraryLines(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            # What follows the first line shows objects, and what was sent with them.
+            # Further lines show objects and their data.
             said = record.getMessage().partition("\n")[0][:_MOST_SAID]
         except (TypeError, ValueError):
             said = str(record.msg)[:_MOST_SAID]
@@ -174,14 +174,14 @@ class _LibraryLines(logging.Handler):
 def _add_time(
     _logger: object, _name: str, event: structlog.types.EventDict
 ) -> structlog.types.EventDict:
-    """Add the time for the renderer to write, in C: TimeStamper's text takes five times as long."""
+    """Add the time; the renderer writes it in C, five times as fast as TimeStamper."""
     event["timestamp"] = datetime.now(UTC)
     return event
 
 
 def _to_json(event: object, default: Callable[[object], object]) -> str:
     line = _json_line(event, default)
-    # A terminal may obey control characters that JSON leaves as they are; nearly every line is ASCII, which takes no look.
+    # A terminal obeys control characters beyond ASCII, which JSON does not escape; most lines are ASCII.
     return line if line.isascii() else _CONTROLS.sub(_escaped, line)
 
 
@@ -215,17 +215,17 @@ def _json_line(event: object, default: Callable[[object], object]) -> str:
 
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-"""What is not JSON, and no time, is shown by its repr, which keeps secrets."""
+"""Other objects are shown by their repr, which hides secrets."""
 
 
 def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
-    """Tell whether what is written there goes to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
+    """Tell whether the descriptor leads to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
     found = os.fstat(descriptor)
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def _with_priority(renderer: structlog.types.Processor) -> structlog.types.Processor:
-    """Put a line's level in front, where the journal reads it and takes it off."""
+    """Put the level before a line; the journal reads and removes it."""
 
     def render(logger: object, name: str, event: structlog.types.EventDict) -> str:
         priority = _PRIORITIES.get(str(event.get("level")), 6)
@@ -235,7 +235,10 @@ def _with_priority(renderer: structlog.types.Processor) -> structlog.types.Proce
 
 
 class LineLimit:
-    """Lets through `most` lines of a kind in `seconds`, and counts the others; `clock` gives monotonic seconds."""
+    """Allows `most` lines of a kind in `seconds`, and counts the others.
+
+    Strangers can cause such lines, which must not fill the disk. `clock` gives monotonic seconds.
+    """
 
     def __init__(
         self, clock: Callable[[], float], *, most: int = 5, seconds: float = 60.0
@@ -244,10 +247,10 @@ class LineLimit:
         self._most = most
         self._seconds = seconds
         self._kinds: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        """When the period of a kind began, and how many lines there were since."""
+        """Begin of the period of a kind, and its number of lines."""
 
     def left_out(self, kind: str) -> int | None:
-        """Return how many lines of this kind were left out before this one; None: leave this one out too."""
+        """Return the number of lines of this kind left out before; None: leave out this one too."""
         now = self._clock()
         began, count = self._kinds.get(kind, (now, 0))
         left_out = 0
@@ -262,56 +265,59 @@ class LineLimit:
 
 
 class LineSink:
-    """A file, pipe, socket or terminal that may be full, gone, or read by nobody."""
+    """Writes lines to a descriptor without failing or waiting, and counts those it drops.
+
+    The file, pipe, socket or terminal may be full, gone, or not read.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._write, self.close = _writing(descriptor)
         self._rest = b""
-        """Of a line that was written in part."""
+        """The rest of a line that was written in part."""
         self.dropped = 0
-        """Lines that nobody will read, since `told` was called."""
+        """Lines dropped since `reset`."""
 
     def write(self, text: str) -> int:
-        """Write whole lines; returns how many were dropped."""
+        """Write whole lines; returns the number of dropped ones."""
         data = text.encode(errors="backslashreplace")
         if self._rest:
             self._rest = self._rest[self._put(self._rest) :]
         done = 0 if self._rest else self._put(data)
         if 0 < done < len(data) and data[done - 1 : done] != b"\n":
-            # Whoever reads again later sees this line whole.
+            # A later reader gets this line whole.
             end = data.find(b"\n", done) + 1 or len(data)
             self._rest, done = data[done:end], end
         dropped = data.count(b"\n", done)
         self.dropped += dropped
         return dropped
 
-    def told(self) -> None:
-        """Count anew: the log says how many lines it lacks."""
+    def reset(self) -> None:
+        """Count from 0: the log has the number of dropped lines."""
         self.dropped = 0
 
     def _put(self, data: bytes) -> int:
-        """Return how many bytes were taken."""
+        """Return the number of bytes written."""
         done = 0
         try:
             while done < len(data):
                 done += self._write(data[done:])
-        except OSError:  # full, gone, or nobody reads
+        except OSError:  # full, gone or not read
             pass
         return done
 
 
 def _writing(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
-    """Return what writes some of it to a descriptor or raises OSError, and never waits; and what closes it again."""
+    """Return a function that writes without waiting, or raises OSError; and one that closes."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(mode):
-        # Of the journal, as a rule. A copy of the descriptor: closing the object must not close standard error.
+        # Usually the journal. A copy of the descriptor: closing it must not close standard error.
         end = socket.socket(fileno=os.dup(descriptor))
         return lambda data: end.send(data, socket.MSG_DONTWAIT), end.close
     if stat.S_ISREG(mode):
         return lambda data: os.write(descriptor, data), lambda: None
     if stat.S_ISFIFO(mode):
         try:
-            # Opened anew, so that the flag is ours alone: who shares the pipe goes on as before.
+            # Opened again, so that only we get the flag, not other users of the pipe.
             own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
             pass
@@ -323,7 +329,7 @@ def _writing(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None
     def write(data: bytes) -> int:
         if not ready.poll(0):
             raise BlockingIOError
-        # What takes anything takes so many bytes whole (pipe(7)); more might have to wait.
+        # A ready pipe takes so many bytes at once (pipe(7)); more may wait.
         return os.write(descriptor, data[: select.PIPE_BUF])
 
     return write, lambda: None

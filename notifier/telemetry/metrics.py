@@ -1,4 +1,4 @@
-"""Every metric of the daemon, with its labels and unit, in one place; names follow prometheus.io/docs/practices/naming.
+"""Every metric of the daemon; names follow prometheus.io/docs/practices/naming.
 
 Labels are bounded: channels and event types come from the settings, everything else from enums. An event type without a route
 counts as "other", so that a producer cannot make series.
@@ -18,7 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 from notifier.events.entry import Priority
 
 OTHER = "other"
-"""Event type of everything that has no route."""
+"""Label of event types without a route of their own."""
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -33,7 +33,7 @@ SEND_SECONDS = Histogram(
 )
 SENT = Counter(
     "teams_notifications_sent_total",
-    "Notifications that ended: status is delivered or dead_lettered.",
+    "Finished notifications; status is delivered or dead_lettered.",
     ["event_type", "priority", "status"],
     registry=REGISTRY,
 )
@@ -45,20 +45,20 @@ RETRIES = Counter(
 )
 ACKNOWLEDGMENTS = Counter(
     "teams_acknowledgments_total",
-    "Notifications that somebody took, by what they did.",
+    "Acknowledged notifications, by action.",
     ["action"],
     registry=REGISTRY,
 )
 ACKNOWLEDGMENT_SECONDS = Histogram(
     "teams_acknowledgment_duration_seconds",
-    "Time from a notification's delivery until somebody took it.",
+    "Time from a notification's delivery until it was acknowledged.",
     ["priority"],
     buckets=(60, 300, 900, 1800, 3600, 4 * 3600, 24 * 3600),
     registry=REGISTRY,
 )
 EVENTS = Counter(
     "teams_events_total",
-    "Entries read from event streams: result is routed, duplicate, dead_lettered, moved_elsewhere or refused (by Redis; it waits).",
+    "Entries read from event streams; result is routed, duplicate, dead_lettered, moved_elsewhere or refused (by Redis; it waits).",
     ["stream", "result"],
     registry=REGISTRY,
 )
@@ -70,7 +70,7 @@ DEAD_LETTERS = Counter(
 )
 IN_FLIGHT = Gauge(
     "teams_notifications_in_flight",
-    "Notifications that this process has read from a channel's lanes and not settled yet.",
+    "Notifications in flight in this process: read from a channel's lanes and not finished.",
     ["channel"],
     registry=REGISTRY,
 )
@@ -82,7 +82,7 @@ BREAKER_OPEN = Gauge(
 )
 PAUSED_SECONDS = Gauge(
     "teams_channel_paused_seconds",
-    "Seconds for which a channel is still to be left alone (Retry-After).",
+    "Seconds until a paused channel is posted to again (Retry-After).",
     ["channel"],
     registry=REGISTRY,
 )
@@ -94,13 +94,13 @@ RATE_LIMIT_WAIT = Counter(
 )
 CARD_GAPS = Counter(
     "teams_card_gaps_total",
-    "Expressions without value that a delivered card shows as a dash.",
+    "Expressions without a value, shown as a dash on a delivered card.",
     ["template"],
     registry=REGISTRY,
 )
 UNUSED_FIELDS = Counter(
     "teams_event_fields_unused_total",
-    "Members of data that a delivered card does not show; meant: the field with a name like it, if any.",
+    "Members of data that a delivered card does not show; meant is the card's field with a similar name, if any.",
     ["template", "meant"],
     registry=REGISTRY,
 )
@@ -125,49 +125,49 @@ RECORDER_DELAY = Histogram(
 )
 BACKLOG = Gauge(
     "teams_stream_backlog_entries",
-    "Entries that wait in a stream: not read by the group yet, or in hand. stage is intake, delivery or recorder.",
+    "Entries that wait in a stream, unread or in flight; stage is intake, delivery or recorder.",
     ["stream", "stage", "channel", "urgency"],
     registry=REGISTRY,
 )
 OLDEST_SECONDS = Gauge(
     "teams_stream_oldest_entry_age_seconds",
-    "Age of the oldest entry that waits in a stream; 0 when none does.",
+    "Age of the oldest entry that waits in a stream; 0 if none waits.",
     ["stream", "stage", "channel", "urgency"],
     registry=REGISTRY,
 )
 DEAD_LETTERS_KEPT = Gauge(
     "teams_dead_letters_kept",
-    "Dead letters that wait for somebody to replay or discard them.",
+    "Dead letters that wait to be replayed or discarded.",
     ["stream"],
     registry=REGISTRY,
 )
 ABANDONED = Gauge(
     "teams_lanes_abandoned_entries",
-    "Notifications that wait for channels that are in the settings no more: nobody delivers them.",
+    "Notifications for channels that are not in the settings: no process delivers them.",
     ["stream"],
     registry=REGISTRY,
 )
 PART_UP = Gauge(
     "teams_part_up",
-    "1 when a part of this process (a stage, a channel, a server) works, 0 when it does not.",
+    "1 if a component of this process (a stage, a channel, a loop) is healthy, 0 if it failed.",
     ["part"],
     registry=REGISTRY,
 )
 PART_WARNING = Gauge(
     "teams_part_warning",
-    "1 while this process works but a person should look: a refused reload (configuration, secrets), Vault away.",
+    "1 while a component is degraded, such as after a refused reload (configuration, secrets) or without Vault.",
     ["part"],
     registry=REGISTRY,
 )
 UNACKNOWLEDGED_CRITICAL = Gauge(
     "teams_unacknowledged_critical_notifications",
-    "CRITICAL notifications that nobody took, by channel; up to 1,000, none older than escalation.forget_after_seconds.",
+    "CRITICAL notifications that are not acknowledged; at most 1,000, none older than escalation.forget_after_seconds.",
     ["channel"],
     registry=REGISTRY,
 )
 UNACKNOWLEDGED_OLDEST_SECONDS = Gauge(
     "teams_unacknowledged_critical_oldest_age_seconds",
-    "Time since the oldest CRITICAL notification that nobody took ended; 0 when there is none.",
+    "Age of the oldest CRITICAL notification that is not acknowledged, since its delivery; 0 if there is none.",
     ["channel"],
     registry=REGISTRY,
 )
@@ -179,18 +179,18 @@ OBSERVED_TIMESTAMP = Gauge(
 )
 SPANS = Counter(
     "teams_trace_spans_total",
-    "Spans handed to the collector of traces: result is exported, or lost when it takes none.",
+    "Spans sent to the collector of traces; result is exported or lost.",
     ["result"],
     registry=REGISTRY,
 )
 LOG_LINES_DROPPED = Counter(
     "teams_log_lines_dropped_total",
-    "Lines of the log that standard error did not take: its disk is full, its reader is gone or stands still.",
+    "Log lines lost because standard error was full, gone or not read.",
     registry=REGISTRY,
 )
 BUILD_INFO = Gauge(
     "teams_notifier_build_info",
-    "Always 1; the labels say which version runs.",
+    "Always 1; the labels have the versions.",
     ["version", "python"],
     registry=REGISTRY,
 )
@@ -200,7 +200,7 @@ _known_types: frozenset[str] = frozenset()
 
 
 def know_event_types(types: Iterable[str]) -> None:
-    """Give these event types series of their own; call it when routes are loaded."""
+    """Give these event types their own series; call it when routes are loaded."""
     global _known_types
     _known_types = frozenset(types)
 
@@ -211,7 +211,7 @@ def event_type_label(event_type: str) -> str:
 
 
 def start_channels(channels: Collection[str]) -> None:
-    """Let the series of each channel exist from the start, so that a rate over them is never empty."""
+    """Create the series of each channel, so that a rate over them is never empty."""
     for channel in channels:
         for metric in (
             RETRIES,
@@ -227,12 +227,12 @@ def start_channels(channels: Collection[str]) -> None:
 def start_counts(
     *, routes: Mapping[str, str], streams: Collection[str], reasons: Collection[str]
 ) -> None:
-    """Let counters exist before their first increment: to Prometheus a series that begins at 1 has not increased.
+    """Create counters before their first increment: to Prometheus a series that begins at 1 has not increased.
 
     Args:
         routes: Priority by event type.
         streams: Event streams.
-        reasons: Why there may be dead letters.
+        reasons: Reasons of dead letters.
     """
     for event_type, priority in routes.items():
         for status in ("delivered", "dead_lettered"):
@@ -253,7 +253,7 @@ def exposition() -> bytes:
     return generate_latest(REGISTRY)
 
 
-# `labels()` takes longer than to count; these are asked for with every notification.
+# `labels()` takes longer than an increment; these are used for every notification.
 EVENTS_BY = lru_cache(maxsize=1024)(EVENTS.labels)
 SENT_BY = lru_cache(maxsize=4096)(SENT.labels)
 SEND_SECONDS_BY = lru_cache(maxsize=1024)(SEND_SECONDS.labels)

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry, where its packages are installed and tracing is switched on; without it nothing of it is imported."""
+"""Make and export spans with OpenTelemetry, which is imported only if tracing is on."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Value = str | int | float | bool | Sequence[str]
 Attributes = Mapping[str, Value]
 
 PACKAGES = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
-"""What the extra `otel` installs."""
+"""The packages of the extra `otel`."""
 _FLUSH_SECONDS = 3.0
-"""How long what is not exported yet may keep the daemon from ending."""
+"""How long the last export may delay the end of the daemon."""
 _PATH = "/v1/traces"
 
 
 class Kind(Enum):
-    """The part that a span has in a trace; values are OpenTelemetry's names."""
+    """The kind of a span; values are OpenTelemetry's names."""
 
     CONSUMER = "CONSUMER"
     CLIENT = "CLIENT"
@@ -72,7 +72,7 @@ class _Exporter(Protocol):
 
 
 class Span:
-    """A span that has begun; one that never ends is not exported."""
+    """A span in progress; it is exported when it has ended."""
 
     def __init__(self, span: _OtelSpan, error: object) -> None:
         self._span = span
@@ -84,7 +84,7 @@ class Span:
 
     @property
     def traceparent(self) -> str:
-        """Return its place in the trace, for whatever follows from it."""
+        """Return its place in the trace, for spans that follow from it."""
         return self.context.traceparent
 
     def end(self, attributes: Attributes, *, error: str | None = None) -> None:
@@ -97,12 +97,12 @@ class Span:
 
 
 class Spans:
-    """Begins spans and exports them from a thread of its own; nothing here waits or raises."""
+    """Begins spans and exports them from a thread; no method waits or raises."""
 
     def __init__(
         self,
         provider: _Provider,
-        exporter: _Watched,
+        exporter: _WatchedExporter,
         api: ModuleType,
         no_context: Callable[[], object],
     ) -> None:
@@ -150,18 +150,18 @@ class Spans:
         )
         return Span(span, api.StatusCode.ERROR)
 
-    def watch(self, tell: Callable[[str | None], object]) -> None:
-        """Call `tell` in this loop with why spans are lost, and with None once they are not any more."""
+    def watch(self, report: Callable[[str | None], object]) -> None:
+        """Call `report` in this loop with the reason when spans are lost, and with None afterwards."""
         loop = asyncio.get_running_loop()
 
-        def forward(why: str | None) -> None:
+        def forward(reason: str | None) -> None:
             with suppress(RuntimeError):  # the daemon has ended meanwhile
-                loop.call_soon_threadsafe(tell, why)
+                loop.call_soon_threadsafe(report, reason)
 
-        self._exporter.tell = forward
+        self._exporter.report = forward
 
     async def close(self) -> None:
-        """Export what is left, for a few seconds at most."""
+        """Export the remaining spans, for at most 3 s."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def shut_down() -> None:
@@ -196,15 +196,15 @@ class Spans:
         return remote
 
 
-class _Watched:
-    """An exporter whose failures are counted and said once, in our own words."""
+class _WatchedExporter:
+    """Counts the failures of an exporter, and reports each period of failure once."""
 
     def __init__(self, exporter: _Exporter, success: Enum, where: str) -> None:
         self._exporter = exporter
         self._success = success
         self._where = where
         self._failing = False
-        self.tell: Callable[[str | None], None] = lambda _: None
+        self.report: Callable[[str | None], None] = lambda _: None
 
     def export(self, spans: Sequence[object]) -> Enum:
         """Export a batch; called in the processor's thread."""
@@ -215,26 +215,26 @@ class _Watched:
             self._failing = not exported
             if exported:
                 log.info("spans_exported_again", collector=self._where)
-                self.tell(None)
+                self.report(None)
             else:
-                why = f"the collector at {self._where} takes no spans"
+                reason = f"the collector at {self._where} does not accept spans"
                 log.warning(
                     "spans_lost",
                     collector=self._where,
-                    fix="see tracing.endpoint and the collector; deliveries go on",
+                    fix="check tracing.endpoint and the collector; deliveries go on",
                 )
-                self.tell(f"{why}; deliveries go on")
+                self.report(f"{reason}; check tracing.endpoint, deliveries go on")
         return result
 
     def shutdown(self) -> None:
-        """Give up what is being retried."""
+        """Stop retries."""
         self._exporter.shutdown()
 
 
 def open_spans(settings: TracingSettings, *, instance: str) -> Spans | None:
-    """Return what makes spans, None when tracing is off.
+    """Return the maker of spans, None if tracing is off.
 
-    The environment variables of OpenTelemetry (OTEL_…) count, but for tracing.endpoint, which wins.
+    The environment variables of OpenTelemetry (OTEL_…) apply; tracing.endpoint overrides them.
 
     Raises:
         ConfigError: The packages are not installed, or OpenTelemetry cannot use its settings.
@@ -266,12 +266,12 @@ def check_installed(settings: TracingSettings) -> None:
 
 
 def _pip_install() -> str:
-    # By the packages' own names: PyPI's notifier is another project, and an installed service has no checkout.
+    # Not the extra of notifier: PyPI has another project of this name.
     return f"{shlex.quote(sys.executable)} -m pip install {' '.join(PACKAGES)}"
 
 
 def _open(settings: TracingSettings, instance: str) -> Spans | None:
-    # By name: OpenTelemetry may be missing, also where types are checked.
+    # By name: OpenTelemetry may be missing, also for the type checker.
     trace = import_module("opentelemetry.trace")
     context = import_module("opentelemetry.context")
     otlp = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
@@ -281,11 +281,11 @@ def _open(settings: TracingSettings, instance: str) -> Spans | None:
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         log.info("tracing_disabled", reason="OTEL_SDK_DISABLED is true")
         return None
-    # What it says of each failed attempt, _Watched says once.
+    # It logs each failed attempt; _WatchedExporter logs the first.
     logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
     endpoint = settings.endpoint and settings.endpoint.removesuffix(_PATH) + _PATH
     exporter: _Exporter = otlp.OTLPSpanExporter(endpoint=endpoint or None)
-    watched = _Watched(exporter, export.SpanExportResult.SUCCESS, _collector(endpoint))
+    watched = _WatchedExporter(exporter, export.SpanExportResult.SUCCESS, _collector(endpoint))
     about = {"service.version": version("notifier"), "service.instance.id": instance}
     if not os.environ.get("OTEL_SERVICE_NAME") and "service.name=" not in os.environ.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
@@ -294,13 +294,13 @@ def _open(settings: TracingSettings, instance: str) -> Spans | None:
     provider: _Provider = sdk.TracerProvider(
         resource=resources.Resource.create(about), shutdown_on_exit=False
     )
-    # Its queue is bounded; when it is full the oldest spans go, and it says so in the log.
+    # Its queue is bounded; if it is full, it drops the oldest spans and logs that.
     provider.add_span_processor(export.BatchSpanProcessor(watched))
     return Spans(provider, watched, trace, context.Context)
 
 
 def _collector(endpoint: str) -> str:
-    """Return the host that spans go to, without whatever else the address holds."""
+    """Return only the host of the collector."""
     names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
     address = endpoint or next((os.environ[name] for name in names if os.environ.get(name)), "")
     return urlsplit(address).hostname or "localhost"

@@ -173,7 +173,7 @@ async def test_a_collector_that_is_away_stops_no_card_and_is_seen(
     ):
         assert page.status == 200
         ready = await page.json()
-    assert "takes no spans" in ready["warnings"]["tracing"]
+    assert "does not accept spans" in ready["warnings"]["tracing"]
     assert await metric(daemons, 'teams_trace_spans_total{result="lost"}') >= 1
     assert daemons.log().count("spans_lost") == 1
     collector.status = 200
