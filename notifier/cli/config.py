@@ -67,8 +67,8 @@ async def _connect_to_nothing(group: Consumer) -> None: ...
 
 
 def _warnings(snapshot: Snapshot) -> list[Finding]:
-    from notifier.ops.doctor.names import unused_names
     from notifier.ops.doctor.pages import check_public_pages
+    from notifier.ops.doctor.secrets import unused_names
 
     secrets = snapshot.secrets
     doubts = [webhook.doubt for webhook in secrets.found.values() if webhook.doubt]

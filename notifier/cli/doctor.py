@@ -44,7 +44,7 @@ def doctor(
     Exit 0: no faults, perhaps warnings · 1: faults.
     """
     from notifier.ops.doctor.checklist import checklist
-    from notifier.ops.doctor.examination import examine
+    from notifier.ops.doctor.checks import run_checks
 
     try:
         loaded = settings(config)
@@ -52,7 +52,7 @@ def doctor(
         findings = error_findings("settings", exc)
     else:
         if send_test_to is None:
-            findings = examine(checklist(loaded, os.environ, config))
+            findings = run_checks(checklist(loaded, os.environ, config))
         else:
             findings = [_sent(loaded, send_test_to)]
     if as_json:

@@ -21,17 +21,19 @@ from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.config import Config, assets, load_config
 from notifier.config.secrets import Secrets, load_secrets, secret_sources
 from notifier.errors import StreamError
-from notifier.ops.doctor.cards import check_cards
-from notifier.ops.doctor.clocks import clock_findings
-from notifier.ops.doctor.examination import Check, examine
-from notifier.ops.doctor.names import check_settings, name_findings
+from notifier.ops.doctor.checks import Check, clock_findings, run_checks
+from notifier.ops.doctor.daemon import differences, ready_findings
 from notifier.ops.doctor.pages import check_admin, check_keys, check_links, check_public_pages
 from notifier.ops.doctor.redis import load_findings
-from notifier.ops.doctor.routing import check_channels, check_escalation, check_routes
-from notifier.ops.doctor.running import differences, ready_findings
+from notifier.ops.doctor.routes import (
+    check_cards,
+    check_channels,
+    check_escalation,
+    check_routes,
+)
+from notifier.ops.doctor.secrets import check_settings, name_findings
 from notifier.ops.doctor.stages import stage_findings
-from notifier.ops.doctor.webhook_reach import Endpoint, unreachable_reason
-from notifier.ops.doctor.webhooks import check_webhooks
+from notifier.ops.doctor.webhooks import Endpoint, check_webhooks, unreachable_reason
 from notifier.teams.hints import hint
 from notifier.telemetry.findings import Finding, Level, ok
 
@@ -80,7 +82,7 @@ def test_a_check_that_fails_or_hangs_keeps_no_other_from_its_result():
         return [ok("works", "well")]
 
     began = time.monotonic()
-    found = examine(
+    found = run_checks(
         [Check("hangs", hangs), Check("breaks", breaks), Check("away", away), Check("works", works)],
         seconds=0.5,
     )  # fmt: skip

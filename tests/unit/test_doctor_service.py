@@ -9,10 +9,10 @@ import pytest
 
 from notifier.config import Config, load_config
 from notifier.ops.doctor.files import check_files
-from notifier.ops.doctor.unit_files import find_units
-from notifier.ops.doctor.units import (
-    check_units,
-    meant_to_run,
+from notifier.ops.doctor.systemd import (
+    check_service,
+    find_units,
+    running_units,
     service_findings,
     unit_findings,
 )
@@ -52,12 +52,12 @@ async def test_a_unit_that_fits_is_fine_and_a_shell_without_its_credentials_is_t
     installed: Path,
 ):
     folders = [installed / "units"]
-    found = await check_units(config(), {"CREDENTIALS_DIRECTORY": "/x"}, folders=folders)
+    found = await check_service(config(), {"CREDENTIALS_DIRECTORY": "/x"}, folders=folders)
     assert levels(found) == ["ok"]
 
     [told] = [
         each
-        for each in await check_units(config(), {}, folders=folders)
+        for each in await check_service(config(), {}, folders=folders)
         if "this shell" in each.message
     ]
     assert f"-p LoadCredential=teams:{installed}/credentials" in told.fix
@@ -71,14 +71,14 @@ async def test_what_systemd_says_against_a_unit_is_told(installed: Path):
     with (installed / "units" / "notifier.service").open("a") as unit:
         unit.write("PrivateTemp=yes\n")
     env = {"CREDENTIALS_DIRECTORY": "/x"}
-    [told] = await check_units(config(), env, folders=[installed / "units"])
+    [told] = await check_service(config(), env, folders=[installed / "units"])
 
     assert "PrivateTemp" in told.message
     assert "systemctl daemon-reload" in told.fix
 
 
 async def test_without_a_unit_nothing_is_said_against_it(tmp_path: Path):
-    assert levels(await check_units(config(), {}, folders=[tmp_path])) == ["ok"]
+    assert levels(await check_service(config(), {}, folders=[tmp_path])) == ["ok"]
 
 
 def test_a_unit_whose_files_are_gone_or_that_is_too_impatient_is_told(installed: Path):
@@ -110,12 +110,12 @@ def test_a_service_that_is_off_because_instances_work_is_no_fault():
     off = {"ActiveState": "inactive", "UnitFileState": "disabled"}
     on = {"ActiveState": "active", "UnitFileState": "enabled"}
 
-    assert meant_to_run({"notifier.service": off}) == {"notifier.service": off}
-    assert set(meant_to_run({"notifier.service": off, "notifier@a.service": on})) == {
+    assert running_units({"notifier.service": off}) == {"notifier.service": off}
+    assert set(running_units({"notifier.service": off, "notifier@a.service": on})) == {
         "notifier@a.service"
     }
     failed = {"ActiveState": "failed", "UnitFileState": "enabled"}
-    assert "notifier.service" in meant_to_run(
+    assert "notifier.service" in running_units(
         {"notifier.service": failed, "notifier@a.service": on}
     )
 

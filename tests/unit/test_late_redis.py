@@ -11,7 +11,7 @@ from typing_extensions import override
 from notifier.cli.top import _looked
 from notifier.config import load_config
 from notifier.errors import StreamError
-from notifier.ops.doctor.checklist import Ground
+from notifier.ops.doctor.checklist import SharedAnswers
 from notifier.ops.top.snapshot import Watcher
 
 URL = "redis://u:topsecret@redis.example:6379/0"
@@ -30,7 +30,7 @@ class LateWatcher(Watcher):
         raise TimeoutError
 
 
-class LateGround(Ground):
+class LateAnswers(SharedAnswers):
     """Likewise."""
 
     @override
@@ -47,6 +47,6 @@ async def test_the_view_says_why_it_shows_nothing():
 
 async def test_the_doctor_says_why_it_did_not_look():
     with pytest.raises(StreamError) as raised:
-        await asyncio.wait_for(LateGround(CONFIG, {}).redis_itself(), timeout=10)
+        await asyncio.wait_for(LateAnswers(CONFIG, {}).redis_server(), timeout=10)
 
     assert str(raised.value).startswith(SAID)

@@ -10,7 +10,7 @@ from notifier.config import load_config
 from notifier.config.secrets import Secrets, State, load_secrets, secret_sources
 from notifier.errors import SecretsError
 from notifier.events.signing import key_id
-from notifier.ops.doctor.names import name_findings
+from notifier.ops.doctor.secrets import name_findings
 
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 OLD = "00112233445566778899aabbccddeeff"

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from notifier.config import Config
-from notifier.ops.doctor.unit_files import FOLDERS, find_units
+from notifier.ops.doctor.systemd import FOLDERS, find_units
 from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "files"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from notifier.config import DatabaseSettings, mask_url
-from notifier.ops.doctor.clocks import clock_findings
+from notifier.ops.doctor.checks import clock_findings
 from notifier.ops.doctor.postgres_inspection import DatabaseState, inspect
 from notifier.telemetry.findings import Finding, fault, fault_of, ok, warning
 

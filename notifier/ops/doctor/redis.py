@@ -11,7 +11,7 @@ from notifier.broker.rights import Rights, missing_rights
 from notifier.broker.server import ServerInfo, read_servers
 from notifier.broker.streams import Streams
 from notifier.config import Config, RedisSettings, mask_url
-from notifier.ops.doctor.clocks import clock_findings
+from notifier.ops.doctor.checks import clock_findings
 from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "redis"

@@ -1,4 +1,4 @@
-"""Names that mean nothing: settings and secrets whose name is written wrong are not used, and nothing else would say so."""
+"""Check Vault, secrets and their names, and names of settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from notifier.config import Config, environment_names
+from notifier.config.secrets import VaultSource
 from notifier.config.secrets.sources import VaultFolder, bare_name, known_names
 from notifier.telemetry.findings import Finding, fault_of, ok, warning
 
-NAME = "secrets"
+SECRETS = "secrets"
 SETTINGS = "settings"
 _OURS = "TEAMS_"
 _WEBHOOK = "TEAMS_WEBHOOK_"
@@ -41,7 +42,7 @@ def name_findings(
     ]  # fmt: skip
     return [
         warning(
-            NAME,
+            SECRETS,
             f"{place} {name} belongs to no channel and is not used",
             f"{_correction(name, right)}, add the channel under [channels], or take the secret away",
         )
@@ -86,8 +87,8 @@ def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:
 
 def secret_findings(faults: Sequence[str], unknown: Sequence[Finding]) -> list[Finding]:
     """Return what is wrong with secrets, in values and in names; values are never shown."""
-    found = [*(fault_of(NAME, text) for text in faults), *unknown]
-    return found or [ok(NAME, "all that were found can be used")]
+    found = [*(fault_of(SECRETS, text) for text in faults), *unknown]
+    return found or [ok(SECRETS, "all that were found can be used")]
 
 
 def credentials_in(folder: str | None) -> list[str]:
@@ -103,3 +104,26 @@ def credentials_in(folder: str | None) -> list[str]:
 def _correction(name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, known, 1, cutoff=0.8)
     return f"write {near[0]}" if near else "correct the name"
+
+
+VAULT = "vault"
+
+
+def vault_findings(vault: VaultSource) -> list[Finding]:
+    """Judge what was read."""
+    lease = (
+        f", the token is good for {vault.token_seconds:.0f} s" if vault.token_seconds else ""
+    )
+    found = [ok(VAULT, f"lets us in{lease}")]
+    if vault.token_seconds and not vault.token_renewable:
+        what = f"the token ends in {vault.token_seconds:.0f} s and cannot be renewed"
+        found.append(warning(VAULT, what, "give a periodic token, or use vault.auth = approle"))
+    found += [
+        warning(
+            VAULT,
+            f"{where} holds nothing",
+            "write the secrets there, or set vault.webhooks_path and vault.config_path",
+        )
+        for where in vault.empty_folders
+    ]
+    return found
