@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from notifier.cards.escaping import MARKDOWN, TEXT_MEMBERS, as_text, escape_markdown, guard
-from notifier.templating.interpolation import expression_spans
-from notifier.templating.texts import Clean
+from notifier.cards.escaping import MARKDOWN, TEXT_MEMBERS, as_text, autoescape, escape_markdown
+from notifier.templating.escape import Escape
+from notifier.templating.parser import expression_spans
 
 _BEGIN, _END = "\u2068", "\u2069"
 """FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE (Unicode TR9): digits alone run from left to right between them."""
@@ -59,17 +59,17 @@ def _text(text: str) -> str:
     return "".join((*parts, text[done:]))
 
 
-def arabic_guard(element: Mapping[str, JsonValue], key: str) -> Clean:
+def arabic_autoescape(element: Mapping[str, JsonValue], key: str) -> Escape:
     """Return how `guard` escapes a member, and isolate a text that is one value with Latin letters first."""
-    clean = guard(element, key)
-    return _ARABIC if clean is MARKDOWN else clean
+    escape = autoescape(element, key)
+    return _ARABIC if escape is MARKDOWN else escape
 
 
-def _within(before: str, after: str, expression: str) -> Clean:
+def _within(before: str, after: str, expression: str) -> Escape:
     alone = not (before or after or "{{DATE(" in expression or "{{TIME(" in expression)
-    if alone or MARKDOWN.within is None:
+    if alone or MARKDOWN.inside_text is None:
         return _ALONE
-    return MARKDOWN.within(before, after, expression)
+    return MARKDOWN.inside_text(before, after, expression)
 
 
 def _escape_alone(text: str) -> str:
@@ -80,5 +80,5 @@ def _escape_alone(text: str) -> str:
     )
 
 
-_ARABIC = replace(MARKDOWN, within=_within)
-_ALONE = Clean(as_text(_escape_alone, of_number=_escape_alone), text=_escape_alone)
+_ARABIC = replace(MARKDOWN, inside_text=_within)
+_ALONE = Escape(as_text(_escape_alone, of_number=_escape_alone), text=_escape_alone)

@@ -9,7 +9,7 @@ from functools import cache
 
 from pydantic import JsonValue
 
-from notifier.templating.texts import ANY_VALUE, Clean, Without
+from notifier.templating.escape import ANY_VALUE, Escape, Omit
 from notifier.templating.values import DROP, UNDEFINED, Value, to_json, to_text
 
 GAP = "—"
@@ -88,7 +88,7 @@ _LISTS = frozenset({"body", "items", *(key for _, key in _CONTENTS)})
 _ADDRESS_MEMBERS = frozenset({"url", "iconUrl", "backgroundImage", "poster"})
 
 
-def guard(element: Mapping[str, JsonValue], key: str) -> Clean:
+def autoescape(element: Mapping[str, JsonValue], key: str) -> Escape:
     """Tell how values from the data are made harmless in a member of an element.
 
     Text that Teams reads as Markdown is escaped (TextBlock.text, and title and value of a fact); an address must
@@ -99,16 +99,16 @@ def guard(element: Mapping[str, JsonValue], key: str) -> Clean:
     if kind is not None and not isinstance(kind, str):
         kind = ""
     if key in _ADDRESS_MEMBERS:
-        return _URL_CLEAN if key == "url" else _ADDRESS_CLEAN
+        return _URL if key == "url" else _WHOLE_ADDRESS
     if (key == "text" and kind not in _NOT_MARKDOWN) or (
         key in _FACT_MEMBERS and kind in _FACTS
     ):
         return MARKDOWN
     if key in TEXT_MEMBERS:
-        return _PLAIN_CLEAN
+        return _PLAIN_TEXT
     if (kind, key) in _CONTENTS and not any(name in element for name in _PAINTED):
-        return _CONTENTS_CLEAN
-    return _LIST_CLEAN if key in _LISTS else _OTHER_CLEAN
+        return _CONTENT_LIST
+    return _ANY_LIST if key in _LISTS else _OTHER_MEMBER
 
 
 def escape_markdown(text: str) -> str:
@@ -189,9 +189,9 @@ def _address_part(text: str) -> str:
     return _NO_PART_OF_AN_ADDRESS.sub(_percent, visible(text))
 
 
-def _address_at(before: str, _after: str, _expression: str) -> Clean:
+def _address_at(before: str, _after: str, _expression: str) -> Escape:
     """Return how a value within an address is made harmless: one with a blank would be no address."""
-    return _ADDRESS_PART_CLEAN if "://" in before else _ADDRESS_CLEAN
+    return _ADDRESS_PART if "://" in before else _WHOLE_ADDRESS
 
 
 def _percent(match: re.Match[str]) -> str:
@@ -223,20 +223,20 @@ def _without_links(text: str) -> str:
     return _NO_DESTINATION.sub("]", _UNLINKED.sub(r"\1", text)).replace(_NO_LINK, GAP)
 
 
-def _markdown_at(before: str, after: str, expression: str) -> Clean:
+def _markdown_at(before: str, after: str, expression: str) -> Escape:
     """Return how a value is made harmless within a text of Markdown."""
     destination = _DESTINATION.search(before)
     if destination is not None:
-        return _PART_CLEAN if destination[1] else _DESTINATION_CLEAN
+        return _DESTINATION_PART if destination[1] else _LINK_DESTINATION
     if _IN_LABEL.search(before) and _LABEL_END.match(after):
-        return _LABEL_CLEAN
+        return _LABEL
     if "{{DATE(" in expression or "{{TIME(" in expression:
-        return _MACRO_CLEAN
+        return _MACRO
     opening, closing = _OPENING.search(before), _CLOSING.match(after)
     if opening is not None and closing is not None:
-        return _wrapped_clean(opening[0], closing[0])
+        return _wrapped_escape(opening[0], closing[0])
     joined = (after and after[0] in _JOINING) or (before and before[-1] in f"]{ANY_VALUE}")
-    return _JOINED_CLEAN if joined else MARKDOWN
+    return _JOINED if joined else MARKDOWN
 
 
 _JOINING = f"[(:!~{ANY_VALUE}"
@@ -251,7 +251,7 @@ def _escape_joined(text: str) -> str:
 
 
 @cache
-def _wrapped_clean(opening: str, closing: str) -> Clean:
+def _wrapped_escape(opening: str, closing: str) -> Escape:
     """Return how a value is escaped that the template emphasises or isolates.
 
     Both end with their paragraph (CommonMark; Unicode TR9), and emphasis has no blank and not nothing at its ends.
@@ -265,19 +265,21 @@ def _wrapped_clean(opening: str, closing: str) -> Clean:
         return escaped(text.strip()) or _WORD_JOINER
 
     if set(opening) & {"*", "_"}:
-        return Clean(as_text(emphasised), text=emphasised, harmless=_PLAIN_TO_ITS_END.fullmatch)
-    return Clean(as_text(escaped), text=escaped, harmless=_PLAIN.fullmatch)
+        return Escape(
+            as_text(emphasised), text=emphasised, is_harmless=_PLAIN_TO_ITS_END.fullmatch
+        )
+    return Escape(as_text(escaped), text=escaped, is_harmless=_PLAIN.fullmatch)
 
 
-def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:
+def _deep(escape: Callable[[str], str]) -> Callable[[Value], Value]:
     def cleaned(value: Value) -> Value:
         if isinstance(value, str):
-            return clean(value)
+            return escape(value)
         if isinstance(value, list):
             return [cleaned(item) for item in value]
         if isinstance(value, dict):
             return {
-                clean(key): cleaned(item)
+                escape(key): cleaned(item)
                 for key, item in value.items()
                 if key not in _ADDRESS_MEMBERS or safe_address(item) is not DROP
             }
@@ -287,44 +289,46 @@ def _deep(clean: Callable[[str], str]) -> Callable[[Value], Value]:
 
 
 def as_text(
-    clean: Callable[[str], str], *, of_number: Callable[[str], str] = str
+    escape: Callable[[str], str], *, of_number: Callable[[str], str] = str
 ) -> Callable[[Value], Value]:
     """Write any value as text: Teams refuses a card whose text is a number, which a binding keeps."""
 
     def written(value: Value) -> Value:
         if isinstance(value, str):
-            return clean(value)
+            return escape(value)
         if value is None or value is UNDEFINED:
             return GAP
         if isinstance(value, list | dict):
-            return clean(to_json(value))
+            return escape(to_json(value))
         return of_number(to_text(value))
 
     return written
 
 
-_ADDRESS_CLEAN = Clean(safe_address, whole=True, without=Without.MEMBER, within=_address_at)
-_URL_CLEAN = replace(_ADDRESS_CLEAN, without=Without.ELEMENT)
-_ADDRESS_PART_CLEAN = Clean(as_text(_address_part), text=_address_part)
-MARKDOWN = Clean(
+_WHOLE_ADDRESS = Escape(
+    safe_address, whole_text=True, when_empty=Omit.MEMBER, inside_text=_address_at
+)
+_URL = replace(_WHOLE_ADDRESS, when_empty=Omit.ELEMENT)
+_ADDRESS_PART = Escape(as_text(_address_part), text=_address_part)
+MARKDOWN = Escape(
     as_text(escape_markdown),
     text=_escape_unusual,
-    harmless=_PLAIN.fullmatch,
-    within=_markdown_at,
+    is_harmless=_PLAIN.fullmatch,
+    inside_text=_markdown_at,
     finish=_without_links,
 )
-_MACRO_CLEAN = Clean(
-    as_text(_escape_but_macros), text=_escape_but_macros, harmless=_PLAIN.fullmatch
+_MACRO = Escape(
+    as_text(_escape_but_macros), text=_escape_but_macros, is_harmless=_PLAIN.fullmatch
 )
-_JOINED_CLEAN = Clean(
-    as_text(_escape_joined), text=_escape_joined, harmless=_PLAIN_JOINED.fullmatch
+_JOINED = Escape(
+    as_text(_escape_joined), text=_escape_joined, is_harmless=_PLAIN_JOINED.fullmatch
 )
-_LABEL_CLEAN = Clean(as_text(_label), text=_label, harmless=_PLAIN.fullmatch)
-_DESTINATION_CLEAN = Clean(_destination, text=_destination)
-_PART_CLEAN = Clean(as_text(_encoded), text=_encoded)
-_PLAIN_CLEAN = Clean(as_text(visible), text=visible, harmless=str.isprintable)
-_LIST_CLEAN = Clean(_deep(escape_markdown), text=_escape_unusual, harmless=_PLAIN.fullmatch)
-_CONTENTS_CLEAN = replace(_LIST_CLEAN, without=Without.ELEMENT)
-_OTHER_CLEAN = Clean(
-    _deep(visible), text=visible, harmless=str.isprintable, without=Without.MEMBER
+_LABEL = Escape(as_text(_label), text=_label, is_harmless=_PLAIN.fullmatch)
+_LINK_DESTINATION = Escape(_destination, text=_destination)
+_DESTINATION_PART = Escape(as_text(_encoded), text=_encoded)
+_PLAIN_TEXT = Escape(as_text(visible), text=visible, is_harmless=str.isprintable)
+_ANY_LIST = Escape(_deep(escape_markdown), text=_escape_unusual, is_harmless=_PLAIN.fullmatch)
+_CONTENT_LIST = replace(_ANY_LIST, when_empty=Omit.ELEMENT)
+_OTHER_MEMBER = Escape(
+    _deep(visible), text=visible, is_harmless=str.isprintable, when_empty=Omit.MEMBER
 )

@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import JsonValue
 from typing_extensions import override
 
-from notifier.cards.arabic import arabic_guard, is_arabic, isolate_values
-from notifier.cards.escaping import guard
+from notifier.cards.arabic import arabic_autoescape, is_arabic, isolate_values
+from notifier.cards.escaping import autoescape
 from notifier.config import Config, assets
 from notifier.errors import CardError, TemplateError
 from notifier.events.digest import DIGEST_CARD
@@ -91,7 +91,7 @@ class _OnDemand(Mapping[str, Template]):
 
 def compile_card(card: JsonValue) -> Template:
     """Compile a card that shows event data as text; raises TemplateError."""
-    return Template(isolate_values(card), arabic_guard if is_arabic(card) else guard)
+    return Template(isolate_values(card), arabic_autoescape if is_arabic(card) else autoescape)
 
 
 @lru_cache(maxsize=128)

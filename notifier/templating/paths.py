@@ -1,20 +1,23 @@
-"""Paths that begin at a local name, at $root and the like, or hold an index that only the data tell."""
+"""Paths: compile those that are not plain paths into the data, and list those an expression reads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from notifier.templating.ast import Call, Constant, Index, Member, Name, Node
+from notifier.templating.codegen import Evaluate
+from notifier.templating.parser import parse_text
 from notifier.templating.scope import (
     DataName,
     Scope,
     follow,
     look_up,
     parse_int,
-    special,
+    special_name,
     steps_of,
 )
-from notifier.templating.source import Evaluate
 from notifier.templating.values import (
     UNDEFINED,
     AbortError,
@@ -28,7 +31,7 @@ from notifier.templating.values import (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ExpressionContext:
     """Where an expression stands."""
 
     names: tuple[str, ...] = ()
@@ -52,28 +55,28 @@ def bracketed(value: Value, shown: str) -> str:
     raise EvaluationError(f"{shown} is neither an index nor a name")
 
 
-def bracketing(index: Evaluate, shown: str) -> Evaluate:
+def compile_index(index: Evaluate, shown: str) -> Evaluate:
     """Compile an index that only the data tell."""
     return lambda scope: bracketed(index(scope), shown)
 
 
-def static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
+def static_path(path: str, start: Evaluate | None, context: ExpressionContext) -> Evaluate:
     """Compile a path that is known at load, from what `start` gives or from the data."""
     steps = steps_of(path)
     first = steps[0][0]
     find: Evaluate
     if start is not None:
         find = lambda scope: follow(scope, start(scope), steps)  # noqa: E731
-    elif any(name.lower() == first.lower() for name in place.names):
-        names = place.names
+    elif any(name.lower() == first.lower() for name in context.names):
+        names = context.names
         find = lambda scope: look_up(scope, steps, names)  # noqa: E731
     else:
-        base, rest = special(first), steps[1:]
+        base, rest = special_name(first), steps[1:]
         if base is None:
             find = lambda _: UNDEFINED  # noqa: E731
         else:
             find = lambda scope: follow(scope, base(scope), rest)  # noqa: E731
-    if place.condition:
+    if context.condition:
         return find
 
     def given(scope: Scope) -> Value:
@@ -83,16 +86,18 @@ def static_path(path: str, start: Evaluate | None, place: Place) -> Evaluate:
     return given
 
 
-def into_data(path: str, place: Place) -> bool:
+def begins_in_data(path: str, context: ExpressionContext) -> bool:
     """Tell whether a path that is known at load begins in the data, not at a local name or at `$root` and the like."""
     steps = steps_of(path)
     first = steps[0][0].lower() if steps else "$"
-    return not first.startswith("$") and all(name.lower() != first for name in place.names)
+    return not first.startswith("$") and all(name.lower() != first for name in context.names)
 
 
-def dynamic_path(parts: list[str | Evaluate], start: Evaluate | None, place: Place) -> Evaluate:
+def dynamic_path(
+    parts: list[str | Evaluate], start: Evaluate | None, context: ExpressionContext
+) -> Evaluate:
     """Compile a path with an index in it that only the data tell."""
-    names, condition = place.names, place.condition
+    names, condition = context.names, context.condition
 
     def find(scope: Scope) -> Value:
         path = joined(
@@ -107,6 +112,29 @@ def dynamic_path(parts: list[str | Evaluate], start: Evaluate | None, place: Pla
         return scope.missing(DataName(path)) if value is UNDEFINED and not condition else value
 
     return find
+
+
+def property_path(parts: Sequence[Evaluate], context: ExpressionContext) -> Evaluate:
+    """Compile getProperty of an object and a name, or of a name alone."""
+
+    def get(scope: Scope) -> Value:
+        name = parts[-1](scope)
+        if len(parts) == 1:
+            if not isinstance(name, str):
+                raise EvaluationError("getProperty: wants a name")
+            value = look_up(scope, steps_of(name), context.names)
+        else:
+            owner = parts[0](scope)
+            if is_nothing(name):
+                raise AbortError("getProperty: wants a name")
+            value = (
+                follow(scope, owner, steps_of(to_text(name))) if to_text(name) else UNDEFINED
+            )
+        if value is UNDEFINED and not context.condition:
+            return scope.missing(DataName(to_text(name)))
+        return value
+
+    return get
 
 
 def indexed(owner: Evaluate, index: Evaluate) -> Evaluate:
@@ -131,3 +159,54 @@ def indexed(owner: Evaluate, index: Evaluate) -> Evaluate:
         raise EvaluationError(f"has no item {position}")
 
     return at
+
+
+_Names = frozenset[str] | None
+"""The names that lambdas around an expression bind, in lower case; None: what begins at one is not left out."""
+
+
+def paths_named(node: Node) -> set[str]:
+    """Return the data paths that an expression names, such as data.claim_id, without those that begin at a name it binds itself.
+
+    Raises:
+        TemplateError: As paths_in.
+    """
+    return _paths(node, frozenset())
+
+
+def paths_read(node: Node) -> set[str]:
+    """Return the data paths an expression may read, such as data.claim_id; with $data where only the data tell which.
+
+    Paths from a bound name too: where its item has no such member they are looked up in the data.
+
+    Raises:
+        TemplateError: A literal of stringOrValue does not parse.
+    """
+    return _paths(node, None)
+
+
+def _paths(node: Node, bound: _Names) -> set[str]:
+    match node:
+        case Name(name):
+            return set() if bound is not None and name.lower() in bound else {name}
+        case Member(owner, name):
+            return {f"{path}.{name}" for path in _paths(owner, bound)}
+        case Index(owner, Constant(str() as name)):
+            return {f"{path}.{name}" for path in _paths(owner, bound)}
+        case Index(owner, index):
+            return _paths(owner, bound) | _paths(index, bound)
+        case Call("select" | "foreach" | "where" | "any" | "all", (items, Name(item), body)):
+            within = None if bound is None else bound | {item.lower()}
+            return _paths(items, bound) | _paths(body, within)
+        case Call("stringOrValue", (Constant(text),)):
+            return _of_all(parse_text(str(text)), bound)
+        case Call("getProperty", arguments):
+            return {"$data"} | _of_all(arguments, bound)
+        case Call(_, arguments):
+            return _of_all(arguments, bound)
+        case _:
+            return set()
+
+
+def _of_all(nodes: Iterable[Node], bound: _Names) -> set[str]:
+    return {path for node in nodes for path in _paths(node, bound)}

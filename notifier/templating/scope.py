@@ -165,11 +165,11 @@ def look_up(scope: Scope, steps: tuple[Step, ...], names: tuple[str, ...]) -> Va
                 return found
     if not first.startswith("$"):
         return follow(scope, scope.data, steps)
-    start = special(first)
+    start = special_name(first)
     return UNDEFINED if start is None else follow(scope, start(scope), steps[1:])
 
 
-def special(name: str) -> Callable[[Scope], Value] | None:
+def special_name(name: str) -> Callable[[Scope], Value] | None:
     """Return how $root, $data, $index or $host (in any case) is found."""
     return _SPECIAL.get(name.lower())
 

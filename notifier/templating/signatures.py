@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from notifier.errors import TemplateError
-from notifier.templating.syntax import Call, Constant, Node, show
+from notifier.templating.ast import Call, Constant, Node, show
 from notifier.templating.values import is_number
 
 

@@ -8,23 +8,23 @@ from functools import partial
 from pydantic import JsonValue
 
 from notifier.errors import TemplateError
+from notifier.templating.ast import Call, Constant, Index, Node, show, weight_of
+from notifier.templating.codegen import MAX_BLOCKS, FunctionSource
 from notifier.templating.compiler import write_node
-from notifier.templating.interpolation import parse_text
-from notifier.templating.parts import (
-    Atom,
-    Fixed,
-    May,
-    Part,
+from notifier.templating.containers import (
+    CompiledNode,
+    DynamicNode,
+    MayBe,
+    StaticNode,
     repeated,
     write_array,
     write_object,
 )
-from notifier.templating.paths import Place
-from notifier.templating.reads import paths_in, paths_meant
+from notifier.templating.escape import Escape, Omit
+from notifier.templating.interpolation import Piece, write_interpolated, write_single
+from notifier.templating.parser import parse_text
+from notifier.templating.paths import ExpressionContext, paths_named, paths_read
 from notifier.templating.scope import Scope
-from notifier.templating.source import MAX_BLOCKS, Source
-from notifier.templating.syntax import Call, Constant, Index, Node, show, weight_of
-from notifier.templating.texts import Clean, Piece, Without, write_interpolated, write_single
 from notifier.templating.values import DROP, UNDEFINED, AbortError, EvaluationError, plain
 
 MAX_DEPTH = 64
@@ -33,11 +33,11 @@ MAX_DEPTH = 64
 _RESERVED = frozenset({"$data", "$when", "$root", "$index", "$host", "$_acTemplateVersion"})
 
 
-Guard = Callable[[Mapping[str, JsonValue], str], Clean | None]
+AutoEscape = Callable[[Mapping[str, JsonValue], str], Escape | None]
 """Tells how values shown in a member of an element are made harmless."""
 
 
-def _no_guard(_element: Mapping[str, JsonValue], _key: str) -> Clean | None:
+def _no_escape(_element: Mapping[str, JsonValue], _key: str) -> Escape | None:
     return None
 
 
@@ -55,14 +55,14 @@ class Template:
         TemplateError: An expression does not parse or uses an unknown or refused function; names its JSON path.
     """
 
-    def __init__(self, card: JsonValue, guard: Guard = _no_guard) -> None:
+    def __init__(self, card: JsonValue, autoescape: AutoEscape = _no_escape) -> None:
         self._paths: set[str] = set()
         self._may_read: set[str] = set()
-        self._guard = guard
+        self._autoescape = autoescape
         self._weight = 0
         """Of the expressions written so far, in steps."""
         try:
-            source = Source()
+            source = FunctionSource()
             self._expand = source.function(self._write(card, "$", 0, None, source).atom(source))
         except RecursionError:
             raise TemplateError("an expression is too long a chain; split it") from None
@@ -121,8 +121,13 @@ class Template:
         return None if result is UNDEFINED or result is DROP else result  # type: ignore[return-value]
 
     def _write(
-        self, node: JsonValue, path: str, depth: int, clean: Clean | None, source: Source
-    ) -> Part:
+        self,
+        node: JsonValue,
+        path: str,
+        depth: int,
+        escape: Escape | None,
+        source: FunctionSource,
+    ) -> CompiledNode:
         """Add the statements that expand a node; returns what it becomes."""
         self._weight += 1
         if depth > MAX_DEPTH:
@@ -130,90 +135,96 @@ class Template:
                 f"{path}: the template is nested more than {MAX_DEPTH} deep; flatten it"
             )
         if isinstance(node, str):
-            return self._write_text(node, path, clean, source)
+            return self._write_text(node, path, escape, source)
         if isinstance(node, list):
             items = (
-                self._write(item, f"{path}[{number}]", depth + 1, clean, source)
+                self._write(item, f"{path}[{number}]", depth + 1, escape, source)
                 for number, item in enumerate(node)
             )
             return write_array(items, source)
         if isinstance(node, dict):
             return self._write_object(node, path, depth, source)
-        return Fixed(plain(node))
+        return StaticNode(plain(node))
 
     def _write_object(
-        self, node: dict[str, JsonValue], path: str, depth: int, source: Source
-    ) -> Part:
+        self, node: dict[str, JsonValue], path: str, depth: int, source: FunctionSource
+    ) -> CompiledNode:
         if "$data" not in node:
             return self._write_element(node, path, depth, source)
-        body = Source()
+        body = FunctionSource()
         before = self._weight
         element = self._write_element(node, path, depth, body)
         weight = 2 + len(_shown(node)) + self._weight - before
         raw = node["$data"]
         if isinstance(raw, str):
-            context = self._write_text(raw, f"{path}.$data", None, source, shown=False)
+            data = self._write_text(raw, f"{path}.$data", None, source, shown=False)
         else:
-            context = Fixed(raw)
+            data = StaticNode(raw)
         each = repeated(body.function(element.atom(body)), weight)
-        return Atom(
-            source.call(each, "scope", context.atom(source)), May.BE_ANYTHING | May.BE_DROPPED
+        return DynamicNode(
+            source.call(each, "scope", data.atom(source)), MayBe.ANYTHING | MayBe.DROPPED
         )
 
     def _write_element(
-        self, node: dict[str, JsonValue], path: str, depth: int, source: Source
-    ) -> Part:
+        self, node: dict[str, JsonValue], path: str, depth: int, source: FunctionSource
+    ) -> CompiledNode:
         if "$when" not in node:
             return self._write_members(node, path, depth, source)
-        element = source.name()
+        element = source.new_name()
         kept = self._write_when(node["$when"], f"{path}.$when", source)
         with source.block(f"if {kept}"):
             members = self._write_members(node, path, depth, source)
             source.add(f"{element} = {members.atom(source)}")
         with source.block("else"):
             source.add(f"{element} = None")
-        dropped = isinstance(members, Atom) and May.BE_DROPPED in members.may
-        return Atom(element, May.BE_NONE | May.BE_DROPPED if dropped else May.BE_NONE)
+        dropped = isinstance(members, DynamicNode) and MayBe.DROPPED in members.may_be
+        return DynamicNode(element, MayBe.NONE | MayBe.DROPPED if dropped else MayBe.NONE)
 
     def _write_members(
-        self, node: dict[str, JsonValue], path: str, depth: int, source: Source
-    ) -> Part:
+        self, node: dict[str, JsonValue], path: str, depth: int, source: FunctionSource
+    ) -> CompiledNode:
         if source.blocks > MAX_BLOCKS:
-            inner = Source()
+            inner = FunctionSource()
             members = self._write_members(node, path, depth, inner)
-            return Atom(
-                source.call(inner.function(members.atom(inner)), "scope"), May.BE_DROPPED
+            return DynamicNode(
+                source.call(inner.function(members.atom(inner)), "scope"), MayBe.DROPPED
             )
         for key in _RESERVED.intersection(node) - {"$data", "$when"}:
             # What is reserved is not shown, yet it has to be right, as in the reference.
-            self._write(node[key], f"{path}.{key}", depth + 1, self._guard(node, key), Source())
-        guards = {key: self._guard(node, key) for key in _shown(node)}
+            self._write(
+                node[key],
+                f"{path}.{key}",
+                depth + 1,
+                self._autoescape(node, key),
+                FunctionSource(),
+            )
+        escapes = {key: self._autoescape(node, key) for key in _shown(node)}
         needed = [
             key
-            for key, clean in guards.items()
-            if clean is not None and clean.without is Without.ELEMENT
+            for key, escape in escapes.items()
+            if escape is not None and escape.when_empty is Omit.ELEMENT
         ]
 
-        def write(keys: Iterable[str]) -> dict[str, Part]:
+        def write(keys: Iterable[str]) -> dict[str, CompiledNode]:
             return {
-                key: self._write(node[key], f"{path}.{key}", depth + 1, guards[key], source)
+                key: self._write(node[key], f"{path}.{key}", depth + 1, escapes[key], source)
                 for key in keys
             }
 
-        def absences(written: Mapping[str, Part]) -> dict[str, str]:
+        def absences(written: Mapping[str, CompiledNode]) -> dict[str, str]:
             found = {
-                key: _absence(part, node[key], guards[key]) for key, part in written.items()
+                key: _absence(part, node[key], escapes[key]) for key, part in written.items()
             }
             return {key: condition for key, condition in found.items() if condition}
 
-        element = source.name()
+        element = source.new_name()
         parts = write(needed)
         dropping = absences(parts).values()
 
-        def write_rest() -> Part:
-            rest = write(key for key in guards if key not in parts)
+        def write_rest() -> CompiledNode:
+            rest = write(key for key in escapes if key not in parts)
             parts.update(rest)
-            shown = {key: parts[key] for key in guards}
+            shown = {key: parts[key] for key in escapes}
             return write_object(element, shown, source, absences(rest))
 
         if not dropping:
@@ -222,25 +233,27 @@ class Template:
             source.add(f"{element} = DROP")
         with source.block("else"):
             written = write_rest()
-            if isinstance(written, Fixed):
+            if isinstance(written, StaticNode):
                 source.add(f"{element} = {written.atom(source)}")
-        return Atom(element, May.BE_DROPPED)
+        return DynamicNode(element, MayBe.DROPPED)
 
-    def _write_when(self, raw: JsonValue, path: str, source: Source) -> str:
+    def _write_when(self, raw: JsonValue, path: str, source: FunctionSource) -> str:
         if not isinstance(raw, str) or "${" not in raw:
             # As in the reference: what is no expression drops the element, unless it is empty.
-            self._write(raw, path, 0, None, Source())
+            self._write(raw, path, 0, None, FunctionSource())
             return str(raw is None or raw is False or raw in (0, ""))
         nodes = self._nodes(raw, path)
         alone = len(nodes) == 1 and not isinstance(nodes[0], Constant)
         node = nodes[0] if alone else Call("concat", (Constant(""), *nodes))
-        kept = source.keep("False")
+        kept = source.assign("False")
 
         def write() -> None:
-            value = source.named(self._value(node, path, Place(condition=True), source))
+            value = source.variable(
+                self._value(node, path, ExpressionContext(condition=True), source)
+            )
             source.add(f"{kept} = {value} is True")
 
-        source.attempt(
+        source.try_block(
             write,
             ("except AbortError", "if not scope.lenient: raise"),
             ("except EvaluationError", "pass"),
@@ -248,27 +261,33 @@ class Template:
         return kept
 
     def _write_text(
-        self, text: str, path: str, clean: Clean | None, source: Source, *, shown: bool = True
-    ) -> Part:
+        self,
+        text: str,
+        path: str,
+        escape: Escape | None,
+        source: FunctionSource,
+        *,
+        shown: bool = True,
+    ) -> CompiledNode:
         if "${" not in text:
-            return Fixed(text)
+            return StaticNode(text)
         nodes = self._nodes(text, path)
         if len(nodes) == 1 and not isinstance(nodes[0], Constant):
             [node] = nodes
             # The reference concatenates in its own way, part by part, also where concat is written out.
             if not (isinstance(node, Call) and node.function == "concat"):
                 return write_single(
-                    self._piece(node, path, source), path, clean, source, shown=shown
+                    self._piece(node, path, source), path, escape, source, shown=shown
                 )
-            self._value(node, path, Place(), Source())
+            self._value(node, path, ExpressionContext(), FunctionSource())
             nodes = list(node.arguments)
         pieces = [self._piece(node, path, source) for node in nodes]
-        return write_interpolated(pieces, path, clean, source)
+        return write_interpolated(pieces, path, escape, source)
 
-    def _piece(self, node: Node, path: str, source: Source) -> Piece:
+    def _piece(self, node: Node, path: str, source: FunctionSource) -> Piece:
         if isinstance(node, Constant):
             return Piece(node.value, None, show(node))
-        write = partial(self._value, node, path, Place(), source)
+        write = partial(self._value, node, path, ExpressionContext(), source)
         return Piece("", write, show(node), isinstance(node, Index))
 
     def _nodes(self, text: str, path: str) -> list[Node]:
@@ -277,25 +296,27 @@ class Template:
         except TemplateError as exc:
             raise TemplateError(f"{path}: {exc}") from None
 
-    def _value(self, node: Node, path: str, place: Place, source: Source) -> str:
+    def _value(
+        self, node: Node, path: str, context: ExpressionContext, source: FunctionSource
+    ) -> str:
         """Write an expression; returns the atom of its value."""
         try:
-            self._paths |= paths_meant(node)
-            self._may_read |= paths_in(node)
+            self._paths |= paths_named(node)
+            self._may_read |= paths_read(node)
             self._weight += 2 + weight_of(node)
-            return write_node(node, place, source)
+            return write_node(node, context, source)
         except (TemplateError, EvaluationError) as exc:
             raise TemplateError(f"{path}: {exc}") from None
 
 
-def _absence(part: Part, node: JsonValue, clean: Clean | None) -> str:
+def _absence(part: CompiledNode, node: JsonValue, escape: Escape | None) -> str:
     """Return the condition under which a member has no value that may be shown; none where that does not matter."""
-    if clean is None or clean.without is Without.NOTHING or not isinstance(part, Atom):
+    if escape is None or escape.when_empty is Omit.NOTHING or not isinstance(part, DynamicNode):
         return ""
     name = part.name
-    if clean.whole:
+    if escape.whole_text:
         return f"{name} is DROP"
-    if clean.without is Without.ELEMENT:
+    if escape.when_empty is Omit.ELEMENT:
         return f"not {name}" if isinstance(node, list) else f"not {name} or type({name}) not in CONTENTS"  # fmt: skip
     if isinstance(node, str):
         return f"not {name} and ({name} is None or {name} == '')"

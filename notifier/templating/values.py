@@ -14,12 +14,12 @@ from notifier.events.numerals import SentNumber
 class EvaluationError(Exception):
     """An expression has no value for these data; conditions count it as false."""
 
-    leaves: object = None
+    fallback: object = None
     """What `||` gives when this is its last part; None stands for undefined."""
 
-    def leaving(self, value: object) -> EvaluationError:
+    def with_fallback(self, value: object) -> EvaluationError:
         """Return this error with what `||` gives."""
-        self.leaves = value
+        self.fallback = value
         return self
 
 

@@ -14,7 +14,7 @@ from notifier.cards.arabic import isolate_values
 from notifier.cards.library import compile_card, load_cards
 from notifier.config import assets
 from notifier.templating import Template
-from notifier.templating.interpolation import expression_spans
+from notifier.templating.parser import expression_spans
 
 CARDS = assets.cards_dir()
 ARABIC = sorted(CARDS.glob("*.ar.json"))

@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from notifier.cards import escaping as cardguard
+from notifier.cards import escaping as escaping
 from notifier.cards import html as renderer
-from notifier.cards.escaping import escape_markdown, guard, safe_address, visible
+from notifier.cards.escaping import autoescape, escape_markdown, safe_address, visible
 from notifier.cards.library import load_cards
 from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
@@ -30,7 +30,9 @@ BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c
 
 
 def rendered(text: str, value: object, **more: object) -> Any:
-    return Template({"type": "TextBlock", "text": text, **more}, guard).expand({"x": value})
+    return Template({"type": "TextBlock", "text": text, **more}, autoescape).expand(
+        {"x": value}
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,9 +127,9 @@ def test_a_date_macro_in_event_text_stays_text(text: str, around: str, macro: st
 )
 def test_a_line_end_in_a_value_begins_a_paragraph(sent: str, shown: str) -> None:
     assert rendered("${x}", sent)["text"] == shown
-    fact = Template({"title": "Error", "value": "${x}"}, guard).expand({"x": sent})
+    fact = Template({"title": "Error", "value": "${x}"}, autoescape).expand({"x": sent})
     assert fact == {"title": "Error", "value": shown}
-    plain = Template({"type": "Image", "url": "https://a", "altText": "${x}"}, guard)
+    plain = Template({"type": "Image", "url": "https://a", "altText": "${x}"}, autoescape)
     assert "\n\n\n" not in str(plain.expand({"x": "a\nb"}))
 
 
@@ -154,7 +156,7 @@ def test_a_value_with_a_blank_is_encoded_within_an_address() -> None:
         "title": "x",
         "url": "https://claims.example/c/${x}?a=${y}",
     }
-    expanded: Any = Template(card, guard).expand({"x": "CLM 1_<2>", "y": 'a&b="\u202e'})
+    expanded: Any = Template(card, autoescape).expand({"x": "CLM 1_<2>", "y": 'a&b="\u202e'})
     assert expanded["url"] == "https://claims.example/c/CLM%201_%3C2%3E?a=a&b=%22"
 
 
@@ -178,7 +180,9 @@ def test_a_value_that_is_the_destination_of_a_link_stays_an_address(
     "address", ["javascript:alert(1)", "", None, 5, "//evil.example", "data:text/html,x"]
 )
 def test_a_link_without_a_destination_that_may_be_one_is_its_text(address: object) -> None:
-    card = Template({"type": "TextBlock", "text": "See [the ${y} ticket](${x}) now"}, guard)
+    card = Template(
+        {"type": "TextBlock", "text": "See [the ${y} ticket](${x}) now"}, autoescape
+    )
     shown: Any = card.expand({"x": address, "y": "[INC]"}, missing=lambda _: "—")
 
     assert shown["text"] == "See the [INC] ticket now"
@@ -188,7 +192,9 @@ def test_a_link_without_a_destination_that_may_be_one_is_its_text(address: objec
 def test_no_text_of_a_link_makes_one_of_a_destination_that_must_not_be_one(
     subject: str,
 ) -> None:
-    card = Template({"type": "TextBlock", "text": "[${y}](${x}) [${y}](<${x}/a> 'b')"}, guard)
+    card = Template(
+        {"type": "TextBlock", "text": "[${y}](${x}) [${y}](<${x}/a> 'b')"}, autoescape
+    )
     shown: Any = card.expand({"x": "javascript:alert(1)", "y": subject}, missing=lambda _: "—")
 
     assert "<a " not in html_of([shown["text"]])[0]
@@ -205,7 +211,7 @@ def test_a_value_within_a_destination_cannot_end_it() -> None:
 def test_the_text_of_a_link_cannot_end_it(subject: str) -> None:
     card = {"type": "TextBlock", "text": "[${data.subject}](${data.ticket_url})"}
     data = {"subject": subject, "ticket_url": "https://t.example/1"}
-    shown: Any = Template(card, guard).expand({"data": data})
+    shown: Any = Template(card, autoescape).expand({"data": data})
 
     assert shown["text"].endswith("](https://t.example/1)")
     assert html_of([shown["text"]])[0].count('<a href="https://t.example/1">') == 1
@@ -216,18 +222,18 @@ def test_the_text_of_a_link_cannot_end_it(subject: str) -> None:
     st.sampled_from(["", "a", ", a", " by "]),
 )
 def test_what_is_quickly_found_harmless_would_stay_as_it_is(end: str, begin: str) -> None:
-    for clean in (cardguard.MARKDOWN, cardguard._JOINED_CLEAN):
-        assert clean.text is not None
-        assert clean.harmless is not None
-        if clean.harmless(begin + end):
-            assert clean.text(begin + end) == begin + end
+    for escape in (escaping.MARKDOWN, escaping._JOINED):
+        assert escape.text is not None
+        assert escape.is_harmless is not None
+        if escape.is_harmless(begin + end):
+            assert escape.text(begin + end) == begin + end
 
 
 @pytest.mark.parametrize(
     "text", ["${x}(${y})", "[a]${y}", "${x}[b](https://b.example)", "${x}: ${y}"]
 )
 def test_values_beside_each_other_or_the_template_make_no_link(text: str) -> None:
-    card = Template({"type": "TextBlock", "text": text}, guard)
+    card = Template({"type": "TextBlock", "text": text}, autoescape)
     shown: Any = card.expand({"x": "[pay]", "y": "(https://evil.example)"})
     other: Any = card.expand({"x": "pay!", "y": "x"})
 
@@ -248,12 +254,12 @@ def test_text_is_text_even_when_the_data_are_not(value: object) -> None:
 )  # fmt: skip
 def test_an_action_with_another_address_than_http_is_not_shown(address: str) -> None:
     card = {"actions": [{"type": "Action.OpenUrl", "title": "Open", "url": "${x}"}]}
-    assert Template(card, guard).expand({"x": address}) == {"actions": []}
+    assert Template(card, autoescape).expand({"x": address}) == {"actions": []}
 
 
 def test_an_action_with_an_https_address_is_shown() -> None:
     card = {"type": "Action.OpenUrl", "title": "Open", "url": "https://claims.example/c/${x}"}
-    expanded: Any = Template(card, guard).expand({"x": "CLM_1"})
+    expanded: Any = Template(card, autoescape).expand({"x": "CLM_1"})
     assert expanded["url"] == "https://claims.example/c/CLM_1"
 
 
@@ -263,7 +269,7 @@ def test_whole_facts_from_the_data_are_escaped_and_their_addresses_checked() -> 
         "type": "TextBlock", "text": "**x**",
         "selectAction": {"type": "Action.OpenUrl", "url": "javascript:x"},
     }  # fmt: skip
-    expanded: Any = Template(card, guard).expand({"x": [element]})
+    expanded: Any = Template(card, autoescape).expand({"x": [element]})
     assert expanded["items"][0]["text"] == r"\*\*x\*\*"
     assert "url" not in expanded["items"][0]["selectAction"]
 
@@ -301,7 +307,7 @@ def test_of_an_element_only_the_member_without_a_value_goes(empty: object) -> No
             {"type": "Container", "backgroundImage": {"url": "${x}", "fillMode": "Cover"}, "items": [{"type": "TextBlock", "text": "too"}]},
         ],
     }  # fmt: skip
-    shown: Any = Template(card, guard).expand({"x": empty}, missing=lambda _: "—")
+    shown: Any = Template(card, autoescape).expand({"x": empty}, missing=lambda _: "—")
 
     shown.pop("style", None)
     assert shown == {
@@ -329,7 +335,7 @@ def test_of_an_element_only_the_member_without_a_value_goes(empty: object) -> No
 )  # fmt: skip
 def test_an_element_that_became_empty_is_left_out(element: Any) -> None:
     kept = {"type": "TextBlock", "text": "here"}
-    card = Template({"type": "AdaptiveCard", "body": [element, kept]}, guard)
+    card = Template({"type": "AdaptiveCard", "body": [element, kept]}, autoescape)
 
     assert card.expand({"x": []}, missing=lambda _: "—") == {
         "type": "AdaptiveCard",
@@ -339,7 +345,7 @@ def test_an_element_that_became_empty_is_left_out(element: Any) -> None:
 
 def test_an_empty_box_that_the_template_paints_stays() -> None:
     box: Any = {"type": "Container", "minHeight": "20px", "items": [{"$when": "${false}"}]}
-    assert Template(box, guard).expand({}) == {**box, "items": []}
+    assert Template(box, autoescape).expand({}) == {**box, "items": []}
 
 
 ANY_JSON: st.SearchStrategy[Any] = st.recursive(
@@ -355,7 +361,7 @@ ANY_JSON: st.SearchStrategy[Any] = st.recursive(
 @example({"type": ["x"], "text": "${x}"}, "a")
 def test_any_json_is_a_template_or_is_refused_by_name(card: Any, value: Any) -> None:
     with contextlib.suppress(TemplateError):
-        Template(card, guard).expand({"x": value}, missing=lambda _: "—")
+        Template(card, autoescape).expand({"x": value}, missing=lambda _: "—")
 
 
 def seen(escaped: str) -> str:
@@ -424,13 +430,13 @@ def test_the_quick_look_lets_nothing_through_that_the_long_one_escapes(text: str
     quick = escape_markdown(text)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cardguard, "_PLAIN", re.compile("(?!)"))
-        patch.setattr(cardguard, "_HARMLESS", re.compile("(?!)"))
+        patch.setattr(escaping, "_PLAIN", re.compile("(?!)"))
+        patch.setattr(escaping, "_HARMLESS", re.compile("(?!)"))
         assert quick == escape_markdown(text)
 
 
 def test_whatever_is_taken_out_for_being_unseen_is_not_printable():
-    unseen = [sign for sign in map(chr, range(0x110000)) if cardguard._UNSEEN.match(sign)]
+    unseen = [sign for sign in map(chr, range(0x110000)) if escaping._UNSEEN.match(sign)]
 
     assert len(unseen) > len(BIDI)
     assert not any(sign.isprintable() for sign in unseen)
@@ -444,12 +450,12 @@ def test_whatever_is_taken_out_for_being_unseen_is_not_printable():
 def test_an_address_is_shown_only_if_it_is_one_and_all_of_it_is_seen(
     scheme: str, rest: str
 ) -> None:
-    whole = re.fullmatch(r"(?i:https?)://[^\s\\]+", scheme + rest)
+    whole_text = re.fullmatch(r"(?i:https?)://[^\s\\]+", scheme + rest)
     unseen = set(rest) & set("\u200b\u202e")
 
     shown = safe_address(scheme + rest)
 
-    assert shown == (scheme + rest if whole and not unseen else DROP)
+    assert shown == (scheme + rest if whole_text and not unseen else DROP)
 
 
 def test_no_shipped_card_is_posted_with_an_empty_element() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from notifier.cards.check.schema import card_faults
-from notifier.cards.escaping import guard
+from notifier.cards.escaping import autoescape
 from notifier.cards.fit import fit_card
 from notifier.teams.envelope import build_body, counted_size
 from notifier.templating import Template
@@ -34,7 +34,7 @@ def read(path: Path) -> Any:
 def expanded(path: Path) -> Any:
     data = path.with_name(path.name.replace(".template", ".data"))
     values = read(data) if data.exists() else {}
-    return Template(read(path), guard).expand(values, missing=lambda _: "—")
+    return Template(read(path), autoescape).expand(values, missing=lambda _: "—")
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
@@ -55,7 +55,7 @@ def test_only_what_teams_refuses_is_a_fault(path: Path) -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_the_guard_keeps_what_the_template_says(path: Path) -> None:
     plain = Template(read(path)).expand({}, missing=lambda _: "x")
-    guarded = Template(read(path), guard).expand({}, missing=lambda _: "x")
+    guarded = Template(read(path), autoescape).expand({}, missing=lambda _: "x")
 
     kinds = {
         kind for kind in types(guarded) if kind not in ("Image", "Action.OpenUrl", "Media")

@@ -8,8 +8,7 @@ import re
 import pytest
 
 from notifier.errors import TemplateError
-from notifier.templating.interpolation import KEY, split_text
-from notifier.templating.parser import STRING, parse
+from notifier.templating.parser import KEY, STRING, parse, split_text
 
 # ExpressionAntlrLexer.g4: STRING, with its choice of reading a backslash alone or with what follows.
 GRAMMAR = re.compile(r"'(?:\\['\\]|[^'])*'|\"(?:\\[\"\\]|[^\"])*\"")

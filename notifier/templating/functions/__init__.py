@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from notifier.templating.functions import lists, money, numbers, text, times, timex, web
-from notifier.templating.functions.patterns import compile_pattern
+from notifier.templating.functions.regex import compile_pattern
 from notifier.templating.values import Value
 
 __all__ = ["FUNCTIONS", "compile_pattern"]

@@ -13,7 +13,7 @@ from notifier.templating.functions.arguments import (
     text,
     whole,
 )
-from notifier.templating.functions.patterns import compile_pattern, replaced
+from notifier.templating.functions.regex import compile_pattern, replaced
 from notifier.templating.values import (
     UNDEFINED,
     EvaluationError,

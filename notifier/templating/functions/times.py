@@ -13,7 +13,7 @@ from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from notifier.templating.functions.arguments import given_text, numeric, whole
-from notifier.templating.functions.calendar import (
+from notifier.templating.functions.date_text import (
     DEFAULT_FORMAT,
     exact_moment,
     form_of,

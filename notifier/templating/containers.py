@@ -6,60 +6,60 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
 
+from notifier.templating.codegen import Evaluate, FunctionSource
 from notifier.templating.scope import Scope
-from notifier.templating.source import Evaluate, Source
 from notifier.templating.values import DROP, UNDEFINED
 
 
-class May(Flag):
+class MayBe(Flag):
     """What a node may turn out to be, besides text or an object."""
 
-    BE_NOTHING_ELSE = 0
-    BE_NONE = auto()
+    NOTHING_ELSE = 0
+    NONE = auto()
     """An element that is not shown."""
-    BE_UNDEFINED = auto()
-    BE_DROPPED = auto()
+    UNDEFINED = auto()
+    DROPPED = auto()
     """A value whose element must not be shown."""
-    BE_ANYTHING = auto()
+    ANYTHING = auto()
 
 
-_NOTHING = ((May.BE_NONE, "None"), (May.BE_DROPPED, "DROP"))
+_NOTHING = ((MayBe.NONE, "None"), (MayBe.DROPPED, "DROP"))
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class StaticNode:
     """A node that is always the same."""
 
     value: object
 
-    def atom(self, source: Source) -> str:
+    def atom(self, source: FunctionSource) -> str:
         """Return the atom of its value."""
         return source.constant(self.value)
 
 
 @dataclass(frozen=True, slots=True)
-class Atom:
+class DynamicNode:
     """A node whose value has a name in the source."""
 
     name: str
-    may: May = May.BE_NOTHING_ELSE
+    may_be: MayBe = MayBe.NOTHING_ELSE
 
-    def atom(self, _source: Source) -> str:
+    def atom(self, _source: FunctionSource) -> str:
         """Return the atom of its value."""
         return self.name
 
 
-Part = Fixed | Atom
+CompiledNode = StaticNode | DynamicNode
 
 
-def write_array(items: Iterable[Part], source: Source) -> Part:
+def write_array(items: Iterable[CompiledNode], source: FunctionSource) -> CompiledNode:
     """Write a list: lists within it are joined to it, and what is not shown is left out."""
     fixed: list[object] = []
     waiting: list[str] = []
     array = ""
 
     def write_waiting() -> str:
-        name = array or source.name()
+        name = array or source.new_name()
         if waiting or not array:
             source.add(f"{name} {'+=' if array else '='} [{', '.join(waiting)}]")
         waiting.clear()
@@ -67,25 +67,29 @@ def write_array(items: Iterable[Part], source: Source) -> Part:
 
     changes = False
     for item in items:
-        if isinstance(item, Fixed):
+        if isinstance(item, StaticNode):
             same: list[object] = []
             _extend(same, item.value)
             fixed += same
             waiting += [source.constant(value) for value in same]
             continue
         changes = True
-        if item.may is May.BE_NOTHING_ELSE:
+        if item.may_be is MayBe.NOTHING_ELSE:
             waiting.append(item.name)
             continue
         array = write_waiting()
-        if not item.may & (May.BE_ANYTHING | May.BE_UNDEFINED):
-            nothing = [f"{item.name} is not {name}" for may, name in _NOTHING if item.may & may]
+        if not item.may_be & (MayBe.ANYTHING | MayBe.UNDEFINED):
+            nothing = [
+                f"{item.name} is not {name}"
+                for may_be, name in _NOTHING
+                if item.may_be & may_be
+            ]
             source.add(f"if {' and '.join(nothing)}: {array}.append({item.name})")
         else:
             source.add(f"{source.constant(_extend)}({array}, {item.name})")
     if not changes:
-        return Fixed(fixed)
-    return Atom(write_waiting(), May.BE_ANYTHING)
+        return StaticNode(fixed)
+    return DynamicNode(write_waiting(), MayBe.ANYTHING)
 
 
 def _extend(array: list[object], value: object) -> None:
@@ -96,22 +100,25 @@ def _extend(array: list[object], value: object) -> None:
 
 
 def write_object(
-    name: str, members: Mapping[str, Part], source: Source, leaving: Mapping[str, str]
-) -> Part:
+    name: str,
+    members: Mapping[str, CompiledNode],
+    source: FunctionSource,
+    omitting: Mapping[str, str],
+) -> CompiledNode:
     """Write an object under this name, without members that are undefined or for which a condition of `leaving` holds."""
-    if all(isinstance(part, Fixed) for part in members.values()):
-        return Fixed(
-            {key: part.value for key, part in members.items() if isinstance(part, Fixed)}
+    if all(isinstance(part, StaticNode) for part in members.values()):
+        return StaticNode(
+            {key: part.value for key, part in members.items() if isinstance(part, StaticNode)}
         )
     shown = ", ".join(f"{key!r}: {part.atom(source)}" for key, part in members.items())
     source.add(f"{name} = {{{shown}}}")
     for key, part in members.items():
-        conditions = [leaving[key]] if key in leaving else []
-        if isinstance(part, Atom) and May.BE_UNDEFINED in part.may:
+        conditions = [omitting[key]] if key in omitting else []
+        if isinstance(part, DynamicNode) and MayBe.UNDEFINED in part.may_be:
             conditions.append(f"{part.name} is UNDEFINED")
         if conditions:
             source.add(f"if {' or '.join(conditions)}: del {name}[{key!r}]")
-    return Atom(name)
+    return DynamicNode(name)
 
 
 def repeated(body: Evaluate, weight: int) -> Callable[[Scope, object], object]:

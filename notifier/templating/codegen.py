@@ -37,7 +37,7 @@ _WRITTEN_OUT = frozenset({str, bool, type(None)})
 _LITERALS = frozenset({"None", "True", "False"})
 
 
-class Source:
+class FunctionSource:
     """A function of a scope under construction.
 
     Every value is an *atom*: a name or a literal, so that what it stands for is worked out where it was written.
@@ -51,7 +51,7 @@ class Source:
         self._done: list[dict[object, str]] = [{}]
         """By block that is open: the atoms of what was worked out in it."""
         self.blocks = 0
-        self.risks = 0
+        self.may_raise_count = 0
         """How many statements so far may raise."""
 
     def add(self, statement: str) -> None:
@@ -71,12 +71,12 @@ class Source:
             self.add("pass")
         self.blocks -= 1
 
-    def attempt(self, write: Callable[[], None], *handlers: tuple[str, str]) -> bool:
+    def try_block(self, write: Callable[[], None], *handlers: tuple[str, str]) -> bool:
         """Add a try of what is written, with (`except …`, statement) each; returns False where nothing of it can raise."""
-        risks, begin = self.risks, len(self._lines)
+        may_raise_count, begin = self.may_raise_count, len(self._lines)
         with self.block("try"):
             write()
-        if self.risks == risks:
+        if self.may_raise_count == may_raise_count:
             self._lines[begin:] = [line[1:] for line in self._lines[begin + 1 :]]
             return False
         for head, statement in handlers:
@@ -84,18 +84,18 @@ class Source:
                 self.add(statement)
         return True
 
-    def name(self) -> str:
+    def new_name(self) -> str:
         """Return a name that is still free."""
         self._temps += 1
         return f"t{self._temps}"
 
-    def named(self, atom: str) -> str:
+    def variable(self, atom: str) -> str:
         """Return a name for an atom: a literal cannot be asked for its identity."""
-        return atom if atom.isidentifier() and atom not in _LITERALS else self.keep(atom)
+        return atom if atom.isidentifier() and atom not in _LITERALS else self.assign(atom)
 
-    def keep(self, expression: str) -> str:
+    def assign(self, expression: str) -> str:
         """Give the value of an expression a name; returns that."""
-        name = self.name()
+        name = self.new_name()
         self.add(f"{name} = {expression}")
         return name
 
@@ -112,8 +112,8 @@ class Source:
 
     def call(self, function: Callable[..., object], *atoms: str) -> str:
         """Call what may raise; returns the atom of its result."""
-        self.risks += 1
-        return self.keep(f"{self.constant(function)}({', '.join(atoms)})")
+        self.may_raise_count += 1
+        return self.assign(f"{self.constant(function)}({', '.join(atoms)})")
 
     def once(self, what: object, write: Callable[[], str]) -> str:
         """Return the atom of what was surely worked out before, else write it; a card's functions always give the same."""
