@@ -5,6 +5,7 @@ Run python -m notifier.cli.reference [FILE].
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,18 +71,16 @@ def _command(name: str, command: Any) -> Iterator[str]:
         for each in command.params
         if each.param_type_name == "option" and not each.hidden and not _common(command, each)
     ]
-    usage = " ".join(_argument(each) for each in arguments)
     yield f"\n## notifier {name}\n"
     yield _paragraphs(command.help)
-    yield f"\n```text\nnotifier {f'{name} {usage}'.strip()}{' [OPTIONS]' if options else ''}\n```\n"
     if arguments or options:
-        yield "| option | value | |"
-        yield "|---|---|---|"
+        yield "\n| option | |"
+        yield "|---|---|"
     for each in arguments:
-        yield _row(f"`{_argument(each)}`", "", each)
+        yield _row(f"`{_argument(each)}`", each)
     for each in options:
         spellings = ", ".join(f"`{word}`" for word in sorted(each.opts, key=len, reverse=True))
-        yield _row(spellings, _value(command, each), each)
+        yield _row(f"{spellings} {_value(command, each)}".strip(), each)
 
 
 def _common(command: Any, option: Any) -> bool:
@@ -103,7 +102,7 @@ def _value(command: Any, option: Any) -> str:
     return f"`{_VALUES.get(shown, shown)}`"
 
 
-def _row(name: str, value: str, param: Any) -> str:
+def _row(name: str, param: Any) -> str:
     words = [" ".join((param.help or "").split())]
     if param.required:
         words.append("Required.")
@@ -112,12 +111,14 @@ def _row(name: str, value: str, param: Any) -> str:
         words.append(f"Default: {default}.")
     if getattr(param, "envvar", None):
         words.append(f"Environment: `{param.envvar}`.")
-    cells = (name, value, " ".join(word for word in words if word))
+    cells = (name, " ".join(word for word in words if word))
     return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |"
 
 
 def _paragraphs(text: str | None) -> str:
-    return "\n\n".join(" ".join(each.split()) for each in (text or "").split("\n\n"))
+    """Return a command's help with one sentence in each line."""
+    joined = (" ".join(each.split()) for each in (text or "").split("\n\n"))
+    return "\n\n".join(re.sub(r"\. (?=[A-Z])", ".\n", each) for each in joined)
 
 
 def main() -> None:
