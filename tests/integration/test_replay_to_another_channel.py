@@ -39,7 +39,7 @@ async def test_the_letter_of_a_channel_that_was_removed_stays_and_may_go_to_anot
     assert actions(daemons) == []
     unknown = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--to", "nobody")
     assert unknown.returncode == 2
-    assert "nobody is no channel" in unknown.stderr
+    assert "unknown channel nobody" in unknown.stderr
 
     moved = await asyncio.to_thread(
         dlq, daemons, "replay", "--all", "--rate", "0", "--to", "sre"

@@ -8,25 +8,25 @@ from typing import Any, Never
 import pytest
 from typing_extensions import override
 
-from notifier.cli.top import _looked
 from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.ops.doctor.checklist import SharedAnswers
-from notifier.ops.top.snapshot import Watcher
+from notifier.ops.top.rows import SnapshotReader
+from notifier.ops.top.view import read_in_time
 
 URL = "redis://u:topsecret@redis.example:6379/0"
 CONFIG = load_config(None, {"REDIS_URL": URL})
 SAID = "Redis at redis://u:***@redis.example:6379/0 does not answer in time; check host and port in redis.url"
 
 
-class LateWatcher(Watcher):
+class LateReader(SnapshotReader):
     """Its time is up."""
 
     def __init__(self) -> None:
         pass
 
     @override
-    async def look(self) -> Never:
+    async def read(self) -> Never:
         raise TimeoutError
 
 
@@ -40,7 +40,7 @@ class LateAnswers(SharedAnswers):
 
 async def test_the_view_says_why_it_shows_nothing():
     with pytest.raises(StreamError) as raised:
-        await _looked(LateWatcher(), CONFIG)
+        await read_in_time(LateReader(), CONFIG)
 
     assert str(raised.value).startswith(SAID)
 

@@ -1,4 +1,4 @@
-"""What `notifier top` makes of two looks."""
+"""Rows and view of `notifier top`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from rich.console import Console
 
 from notifier.broker.stats import EventStreamStats, StreamStats
 from notifier.config import load_config
-from notifier.ops.top.drawing import draw
-from notifier.ops.top.rows import Flow, actions_flow, rows_of
-from notifier.ops.top.snapshot import Snapshot
+from notifier.ops.top.rows import Flow, Snapshot, actions_flow, rows_of
+from notifier.ops.top.view import render
 
 QUIET = StreamStats(0, 0.0, 0, True, 1, 1.0, 0, 0)
 CHANNELS = tuple(load_config(None, {}).channels)
@@ -31,11 +30,11 @@ def snapshot(
     return Snapshot(taken_at, (overview,), QUIET, {"sre": paused})
 
 
-def drawn(now: Snapshot, before: Snapshot | None = None, *, problem: str = "") -> list[str]:
+def rendered(now: Snapshot, before: Snapshot | None = None, *, problem: str = "") -> list[str]:
     console = Console(width=80, force_terminal=False, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
         console.print(
-            draw(
+            render(
                 rows_of(now, before), actions_flow(now, before), heading="top", problem=problem
             )
         )
@@ -96,7 +95,7 @@ def test_view_fits_80_columns_and_cuts_nothing_off():
         10.0, events=replace(busy, added=8_000_000), lane=replace(lane, added=8_900_000)
     )
 
-    lines = drawn(now, before)
+    lines = rendered(now, before)
 
     text = "\n".join(lines)
     assert max(map(len, lines)) <= 80
@@ -109,7 +108,7 @@ def test_view_fits_80_columns_and_cuts_nothing_off():
 
 
 def test_what_was_seen_last_stays_in_sight_with_what_is_wrong():
-    text = "\n".join(drawn(snapshot(1.0), problem="Redis is away"))
+    text = "\n".join(rendered(snapshot(1.0), problem="Redis is away"))
 
     assert "Redis is away" in text
     assert "nphies_integration" in text

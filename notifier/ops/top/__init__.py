@@ -1,1 +1,1 @@
-"""A live view of what waits: looked up in Redis alone, so that it works while Postgres is away."""
+"""A live view of Redis: entries that wait, their age and the rates."""

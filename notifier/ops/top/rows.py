@@ -1,13 +1,51 @@
-"""Turn two snapshots into the rows that are shown: what waits, and how fast it comes and goes. Pure."""
+"""Rows of notifier top: the entries that wait, and the rates between two snapshots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 
-from notifier.broker.stats import EventStreamStats, StreamStats
-from notifier.ops.top.snapshot import Snapshot
+from notifier.broker.client import Client
+from notifier.broker.rate_limit import RateLimits
+from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
+from notifier.config import Config
 from notifier.telemetry.durations import duration
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every stream and channel at one moment."""
+
+    taken_at: float
+    """Monotonic seconds."""
+    overviews: tuple[EventStreamStats, ...]
+    actions: StreamStats
+    """Actions of people that are not in Postgres yet."""
+    paused_seconds: Mapping[str, float]
+    """By channel, from Retry-After."""
+
+
+class SnapshotReader:
+    """Reads with one command for each event stream, one for actions, one for each pause."""
+
+    def __init__(self, client: Client, config: Config, *, clock: Callable[[], float]) -> None:
+        self._stats = StreamStatsReader(client, config.redis)
+        self._config = config
+        self._clock = clock
+
+    async def read(self) -> Snapshot:
+        """Return the snapshot of this moment; raises StreamError."""
+        channels = tuple(self._config.channels)
+        overviews = await asyncio.gather(
+            *(self._stats.overview(stream, channels) for stream in self._config.streams)
+        )
+        actions = await self._stats.actions()
+        pauses = await RateLimits(self._stats).pauses(channels)
+        return Snapshot(
+            self._clock(), tuple(overviews), actions, dict(zip(channels, pauses, strict=True))
+        )
+
 
 _HELD_SECONDS = 60.0
 
@@ -18,10 +56,10 @@ class Flow:
 
     waiting: int
     oldest_seconds: float
-    in_hand: int
+    in_flight: int
     consumers: int
     in_rate: float | None
-    """Entries a second; None: not known (before Redis 7.0, or there was no look before)."""
+    """Entries a second; None: unknown (before Redis 7.0, or this is the first snapshot)."""
     out_rate: float | None
 
 
@@ -47,6 +85,21 @@ class StreamRows:
     dead_letters: int
     oldest_dead_seconds: float
     channels: tuple[ChannelRow, ...]
+
+
+def document(now: Snapshot, before: Snapshot | None) -> dict[str, object]:
+    """Return the rows as --json prints them."""
+    return {
+        "streams": [
+            asdict(each, dict_factory=_with_old_names) for each in rows_of(now, before)
+        ],
+        "actions": asdict(actions_flow(now, before), dict_factory=_with_old_names),
+        "paused_seconds": dict(now.paused_seconds),
+    }
+
+
+def _with_old_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    return {"in_hand" if name == "in_flight" else name: value for name, value in pairs}
 
 
 def rows_of(now: Snapshot, before: Snapshot | None) -> tuple[StreamRows, ...]:
@@ -110,7 +163,7 @@ def _together(flows: Iterable[Flow]) -> Flow:
     return Flow(
         sum(flow.waiting for flow in every),
         max((flow.oldest_seconds for flow in every), default=0.0),
-        sum(flow.in_hand for flow in every),
+        sum(flow.in_flight for flow in every),
         max((flow.consumers for flow in every), default=0),
         _sum(flow.in_rate for flow in every),
         _sum(flow.out_rate for flow in every),
