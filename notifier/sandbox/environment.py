@@ -1,4 +1,4 @@
-"""The environment of the sandbox's daemon, and the shell file that gives it to another terminal."""
+"""The environment of the sandbox's daemon, also as a file for other terminals."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from notifier.config.load import SEED_NAMES
 from notifier.errors import SandboxError
 
 _WITHHELD = ("TEAMS_WEBHOOK_", "TEAMS_HMAC_", "VAULT_", "CREDENTIALS_DIRECTORY")
-"""Of the surroundings: the sandbox has its own, and must not post with those of a real daemon."""
+"""Outer variables that the daemon does not get: the sandbox must not post with real webhooks."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where everything is."""
+    """The addresses of the sandbox."""
 
     redis_url: str
     database_url: str
@@ -35,13 +35,13 @@ def daemon_environment(
     webhooks: Mapping[str, str],
     public_bind: str,
 ) -> dict[str, str]:
-    """Return the environment of the daemon: the outer one, but with the sandbox's servers, webhooks and a new key.
+    """Return the environment of the daemon: the outer one, with the sandbox's servers, webhooks and a new key.
 
     Args:
         outer: The environment of the sandbox itself.
-        addresses: Where its servers are.
+        addresses: The addresses of its servers.
         webhooks: URL by channel.
-        public_bind: Where the action pages are when the outer environment does not say it.
+        public_bind: Address of the action pages, unless the outer environment sets one.
     """
     env = {name: value for name, value in outer.items() if not name.startswith(_WITHHELD)} | {
         "REDIS_URL": addresses.redis_url,
@@ -58,19 +58,19 @@ def daemon_environment(
 
 
 def shell_text(env: Mapping[str, str], outer: Mapping[str, str], programs: Path) -> str:
-    """Return lines for `sh` after which commands speak to the daemon of this environment.
+    """Return lines for `sh`, after which commands use this environment.
 
     Args:
-        env: What the daemon was started with.
-        outer: The environment of the sandbox itself; what was withheld from the daemon is unset.
+        env: The environment of the daemon.
+        outer: The environment of the sandbox itself; its withheld variables are unset.
         programs: The folder of the `notifier` program.
     """
-    ours = sorted(name for name in env if _sets_something(name))
+    ours = sorted(name for name in env if _is_setting(name))
     foreign = sorted(
         name for name in outer if name.startswith(_WITHHELD) and _NAME.fullmatch(name)
     )
     lines = [
-        "# What the sandbox's daemon was started with; it holds a key, and ends with the sandbox."
+        "# The environment of the sandbox's daemon; it has a key, and is removed with the sandbox."
     ]
     lines += [f"unset {name}" for name in foreign]
     lines += [f'export PATH={shlex.quote(str(programs))}:"$PATH"']
@@ -79,17 +79,19 @@ def shell_text(env: Mapping[str, str], outer: Mapping[str, str], programs: Path)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only this account can read, in place of one that is there; raises SandboxError."""
+    """Write or replace a file that only this account can read; raises SandboxError."""
     try:
         path.unlink(missing_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as exc:
-        raise SandboxError(f"{path} cannot be written: {exc.strerror}") from None
+        raise SandboxError(
+            f"{path} cannot be written: {exc.strerror}; choose another folder with --data-dir"
+        ) from None
 
 
-def _sets_something(name: str) -> bool:
+def _is_setting(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and (
         name.startswith(("TEAMS_", "NOTIFIER_")) or name in SEED_NAMES
     )

@@ -9,6 +9,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,14 +18,15 @@ from pydantic import JsonValue
 
 from notifier.cards import html as renderer
 from notifier.cards.check.schema import worded_faults
-from notifier.errors import SandboxError
+from notifier.errors import ExitCode, SandboxError
 from notifier.html import content_policy, page_templates
-from notifier.sandbox.faults import Faults, parse_faults
 from notifier.teams.envelope import counted_size
 
 MAX_CARD_BYTES = 28_672
 """The limit of Teams (28 KB) for the escaped card; a larger one gets its 202 and never shows."""
 
+FAULT_KINDS = ("429", "500", "timeout", "text429")
+_PORTS_TRIED = 20
 _FAILED_IN_TEXT = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId tcid=0,server=local,cv=0.."
 _KEPT = 200
 _RATE_PER_SECOND = 4
@@ -43,6 +45,50 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
+
+
+class FaultsError(SandboxError):
+    """--faults cannot be parsed; the message names the expected form."""
+
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Shares of requests, from 0 to 1, by kind of fault."""
+
+    shares: tuple[tuple[str, float], ...] = ()
+
+    def pick(self, chance: float) -> str | None:
+        """Return the fault for a number drawn evenly from 0 to 1, None for none."""
+        for kind, share in self.shares:
+            if chance < share:
+                return kind
+            chance -= share
+        return None
+
+
+def parse_faults(text: str) -> Faults:
+    """Parse `429:0.1,500:0.05,timeout:0.02`; raises FaultsError with the expected form."""
+    shares: list[tuple[str, float]] = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        kind, _, number = part.partition(":")
+        try:
+            share = float(number)
+        except ValueError:
+            share = -1
+        if kind not in FAULT_KINDS:
+            raise FaultsError(
+                f"--faults {part}: unknown fault {kind}; kinds are {', '.join(FAULT_KINDS)}, written as 429:0.1"
+            )
+        if not 0 <= share <= 1:
+            raise FaultsError(
+                f"--faults {part}: a share is a number from 0 to 1, such as {kind}:0.1 for one request in ten"
+            )
+        shares.append((kind, share))
+    if sum(share for _, share in shares) > 1:
+        raise FaultsError(f"--faults {text}: the shares add up to more than 1")
+    return Faults(tuple(shares))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,3 +263,36 @@ def _page(template: str, title: str, *, channel: str = "", **values: object) -> 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
+
+
+def listen(port: int | None, *, first: int) -> socket.socket:
+    """Return a socket that listens on 127.0.0.1.
+
+    Args:
+        port: The wanted port, 0 for any free one, None for the next free one from `first` on.
+        first: The first port to try without a wanted one.
+
+    Raises:
+        SandboxError: The wanted port is taken.
+    """
+    if port is not None:
+        return _listener(port)
+    for candidate in range(first, first + _PORTS_TRIED):
+        with suppress(SandboxError):
+            return _listener(candidate)
+    return _listener(0)
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket()
+    # Closed connections of an earlier run occupy the port for a minute; ignore them.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+    except OSError as exc:
+        listener.close()
+        raise SandboxError(
+            f"cannot listen on port {port}: {exc.strerror}; choose another with --port, or leave --port out"
+        ) from None
+    return listener

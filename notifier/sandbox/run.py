@@ -1,8 +1,9 @@
-"""The sandbox: starts everything, feeds it sample events, and ends it all together."""
+"""Run the sandbox: servers, a local Teams, the daemon and sample events."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import shlex
@@ -10,9 +11,10 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -20,7 +22,7 @@ import typer
 
 from notifier.broker.client import connect
 from notifier.broker.consumer import Consumer
-from notifier.config import load_config
+from notifier.config import assets, load_config
 from notifier.errors import SandboxError, StreamError
 from notifier.sandbox.environment import (
     Addresses,
@@ -28,15 +30,8 @@ from notifier.sandbox.environment import (
     shell_text,
     write_private,
 )
-from notifier.sandbox.faults import parse_faults
-from notifier.sandbox.folders import data_folder
-from notifier.sandbox.local_teams import LocalTeams
-from notifier.sandbox.ports import free_port, listen
-from notifier.sandbox.samples import sample_events
-from notifier.sandbox.servers import (
-    start_postgres,
-    start_redis,
-)
+from notifier.sandbox.local_teams import LocalTeams, listen, parse_faults
+from notifier.sandbox.servers import data_folder, free_port, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 
 DEFAULT_PORT = 8765
@@ -44,6 +39,15 @@ _TRY_AGAIN_SECONDS = 1.0
 _READY_SECONDS = 30.0
 _DAEMON_STOP_SECONDS = 30.0
 _LEASH = Path(__file__).with_name("leash.py")
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    events: int
+    """How many sample events to publish; 0: without end."""
+    rate: float
+    """Sample events per second."""
+    as_json: bool
 
 
 def run_sandbox(
@@ -59,32 +63,22 @@ def run_sandbox(
 
     Args:
         port: Port of the local Teams; None: 8765, or the next one that is free.
-        data_dir: Where both servers keep their data; None: a folder that goes with the sandbox.
+        data_dir: The folder for the data of both servers; None: a temporary one.
         events: How many sample events to publish; 0: without end.
         rate: Sample events per second.
         as_json: Print one line of JSON with the addresses, and nothing else.
         faults: Shares of requests that the local Teams refuses, such as `429:0.1,500:0.05`.
 
     Raises:
-        FaultsError: `faults` is written wrong.
-        SandboxError: Something does not start; says what and what to do.
+        FaultsError: `faults` cannot be parsed.
+        SandboxError: A server or the daemon does not start; the message says how to fix it.
     """
-    picked = parse_faults(faults)
-    # What is asked for comes first: nobody should wait for two servers to be told of a mistake.
+    picked, options = parse_faults(faults), _Options(events, rate, as_json)
+    # Report a wrong option or port before two servers start.
     with ExitStack() as stack, listen(port, first=DEFAULT_PORT) as listener:
-        # SIGTERM ends what has started so far too, not only what asyncio runs later.
+        # SIGTERM must also end servers that have started before asyncio runs.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        folder = (
-            data_folder(data_dir)
-            if data_dir
-            else Path(
-                stack.enter_context(
-                    tempfile.TemporaryDirectory(prefix="notifier-", ignore_cleanup_errors=True)
-                )
-            )
-        )
-        if data_dir is None:
-            folder.chmod(0o755)  # Postgres may run as another account
+        folder = data_folder(data_dir) if data_dir else _temporary_folder(stack)
         if port is None and (taken := listener.getsockname()[1]) != DEFAULT_PORT:
             _say(as_json, f"port {DEFAULT_PORT} is taken: the local Teams listens on {taken}")
         _say(as_json, "starting Redis and Postgres …")
@@ -97,8 +91,15 @@ def run_sandbox(
         teams = LocalTeams(channels, picked)
         addresses = Addresses(redis.url, postgres.url, "", f"http://127.0.0.1:{free_port()}")
         return asyncio.run(
-            _run(teams, listener, addresses, folder.resolve() / "env.sh", events, rate, as_json)
+            _run(teams, listener, addresses, folder.resolve() / "env.sh", options)
         )
+
+
+def _temporary_folder(stack: ExitStack) -> Path:
+    made = tempfile.TemporaryDirectory(prefix="notifier-", ignore_cleanup_errors=True)
+    folder = Path(stack.enter_context(made))
+    folder.chmod(0o755)  # Postgres may run as another account
+    return folder
 
 
 async def _run(
@@ -106,9 +107,7 @@ async def _run(
     listener: socket.socket,
     partly: Addresses,
     shell_file: Path,
-    events: int,
-    rate: float,
-    as_json: bool,
+    options: _Options,
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -124,24 +123,26 @@ async def _run(
         public = f"127.0.0.1:{free_port()}"
         env = daemon_environment(os.environ, addresses, webhooks, public)
         write_private(shell_file, shell_text(env, os.environ, Path(sys.executable).parent))
-        # Its ports and its key are of this run alone, so it goes even when the data stay.
+        # Its ports and its key are valid only for this run, also when the data stay.
         stack.callback(shell_file.unlink, missing_ok=True)
         daemon = await _start_daemon(env)
         stack.push_async_callback(_stop_daemon, daemon)
         await _until_ready(daemon, addresses.admin_url)
-        _announce(addresses, shell_file, as_json)
-        feeding = asyncio.create_task(_feed(addresses.redis_url, events, rate, teams, as_json))
+        _announce(addresses, shell_file, options.as_json)
+        publishing = asyncio.create_task(_publish_samples(addresses.redis_url, teams, options))
         ended = asyncio.create_task(daemon.wait())
         stopped = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({ended, stopped, feeding}, return_when=asyncio.FIRST_COMPLETED)
-            if feeding.done() and not ended.done() and not stopped.done():
-                feeding.result()
+            await asyncio.wait(
+                {ended, stopped, publishing}, return_when=asyncio.FIRST_COMPLETED
+            )
+            if publishing.done() and not ended.done() and not stopped.done():
+                publishing.result()
                 await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (feeding, stopped):
+            for task in (publishing, stopped):
                 task.cancel()
-            await asyncio.gather(feeding, stopped, return_exceptions=True)
+            await asyncio.gather(publishing, stopped, return_exceptions=True)
         if ended.done():
             raise SandboxError(
                 f"the daemon ended with exit code {daemon.returncode}; its log is above"
@@ -150,7 +151,7 @@ async def _run(
 
 
 async def _start_daemon(env: Mapping[str, str]) -> asyncio.subprocess.Process:
-    """Start the production daemon, unchanged; only its environment is the sandbox's."""
+    """Start the ordinary daemon in the environment of the sandbox."""
     leash = [str(_LEASH), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
     return await asyncio.create_subprocess_exec(
         sys.executable, *leash, sys.executable, "-m", "notifier", "run", "--instance", "sandbox",
@@ -187,13 +188,11 @@ async def _until_ready(daemon: asyncio.subprocess.Process, admin_url: str) -> No
     raise SandboxError(f"the daemon ended with exit code {daemon.returncode}; its log is above")
 
 
-async def _feed(
-    redis_url: str, events: int, rate: float, teams: LocalTeams, as_json: bool
-) -> None:
+async def _publish_samples(redis_url: str, teams: LocalTeams, options: _Options) -> None:
     settings = load_config(None, {"REDIS_URL": redis_url}).redis
     client = connect(settings)
     group = Consumer(client, settings, "sandbox")
-    live = not as_json and sys.stdout.isatty()
+    live = not options.as_json and sys.stdout.isatty()
     try:
         for number, event in enumerate(sample_events(), start=1):
             await publish_sample(group, event)
@@ -201,19 +200,19 @@ async def _feed(
                 typer.echo(
                     f"\r{number} events published, {teams.received} cards received ", nl=False
                 )
-            if number == events:
+            if number == options.events:
                 _say(
-                    as_json,
+                    options.as_json,
                     f"\npublished {number} sample events; publish your own, or end with Ctrl-C",
                 )
                 return
-            await asyncio.sleep(1 / rate)
+            await asyncio.sleep(1 / options.rate)
     finally:
         await client.aclose()
 
 
 async def publish_sample(group: Consumer, event: str) -> None:
-    """Publish, as a producer that tries again: what people try in a sandbox may make Redis refuse events for a while."""
+    """Publish an event, again and again while Redis refuses it: experiments may fill it."""
     said = False
     while True:
         try:
@@ -258,3 +257,22 @@ Sample events follow. Ctrl-C ends everything.
 def _say(as_json: bool, words: str) -> None:
     if not as_json:
         typer.echo(words)
+
+
+def sample_events() -> Iterator[str]:
+    """Return the samples of cards/samples as JSON, endlessly, with the current time, claims first.
+
+    The events that notifier publishes itself are left out.
+    """
+    paths = sorted(
+        (
+            path
+            for path in (assets.cards_dir() / "samples").glob("*.json")
+            if not path.stem.startswith("notifier.")
+        ),
+        key=lambda path: ("claim" not in path.stem, path.stem),
+    )
+    samples = [json.loads(path.read_bytes()) for path in paths]
+    for sample in itertools.cycle(samples):
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        yield json.dumps({**sample, "time": now}, ensure_ascii=False)

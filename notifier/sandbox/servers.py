@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,6 @@ import psycopg
 from notifier.broker.server import redis_process_id
 from notifier.config import mask_url
 from notifier.errors import SandboxError
-from notifier.sandbox.folders import data_folder
-from notifier.sandbox.ports import free_port
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
@@ -363,3 +362,23 @@ def _database_ready(server: Server) -> bool:
     except psycopg.Error:
         return False
     return True
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def data_folder(path: Path) -> Path:
+    """Create a folder if necessary; raises SandboxError if it cannot hold files."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as exc:
+        raise SandboxError(
+            f"{path} cannot hold data: {exc.strerror}; choose another folder with --data-dir"
+        ) from None
+    return path

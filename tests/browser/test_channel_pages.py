@@ -15,9 +15,7 @@ from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue
-from notifier.sandbox.faults import Faults
-from notifier.sandbox.local_teams import LocalTeams
-from notifier.sandbox.ports import listen
+from notifier.sandbox.local_teams import Faults, LocalTeams, listen
 from tests.support.browser import MARKS
 
 pytestmark = MARKS

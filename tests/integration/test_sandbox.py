@@ -17,9 +17,7 @@ import aiohttp
 import psycopg
 import pytest
 
-from notifier.sandbox.faults import Faults
-from notifier.sandbox.local_teams import LocalTeams
-from notifier.sandbox.ports import listen
+from notifier.sandbox.local_teams import Faults, LocalTeams, listen
 from notifier.sandbox.run import DEFAULT_PORT
 from tests.support.commands import notifier
 
