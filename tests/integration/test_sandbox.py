@@ -210,7 +210,7 @@ def test_folder_that_cannot_hold_data_is_named(open_folder: Path):
         ("429:2", "a share is a number from 0 to 1"),
         ("429:-0.1", "a share is a number from 0 to 1"),
         ("429", "a share is a number from 0 to 1"),
-        ("foo", "there is no fault foo; kinds are 429, 500, timeout"),
+        ("foo", "unknown fault foo; kinds are 429, 500, timeout"),
         ("429:0.6,500:0.6", "more than 1"),
     ],
 )
