@@ -1,4 +1,4 @@
-"""The command line: one file per command, each thin, and imported when it is called."""
+"""The command line: one thin module per command."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ EXIT_CODES = {
 }
 
 COMMANDS = (
-    LazyCommand("run", "run:run", "Run the daemon until SIGTERM or Ctrl-C, then finish what is in flight and exit 0."),
-    LazyCommand("sandbox", "sandbox:sandbox", "Run Redis, Postgres, a local Teams and the daemon on this machine, with sample events."),
-    LazyCommand("publish", "publish:publish", "Publish events, from flags, a file, or JSON lines on standard input."),
+    LazyCommand("run", "run:run", "Run the daemon until SIGTERM or Ctrl-C."),
+    LazyCommand("sandbox", "sandbox:sandbox", "Run everything on this machine with sample events, and a local Teams."),
+    LazyCommand("publish", "publish:publish", "Publish events from options, a file, or JSON lines on standard input."),
     LazyCommand("migrate", "migrate:app", "Bring the database schema up or down, or show its state."),
-    LazyCommand("dlq", "dlq:app", "Dead letters: what could not be delivered, why, and what to do with it."),
-    LazyCommand("lanes", "lanes:app", "Lanes: what waits for each channel, and how to empty those of a removed channel."),
-    LazyCommand("replay", "replay:replay_events", "Route the events of a time range again and deliver what was not delivered."),
-    LazyCommand("trace", "trace:trace", "Trace an event: published, waiting, attempts, card, what people did, dead letters and their replays."),
-    LazyCommand("report", "report:report", "Report the success metrics against their targets, and what was sent, failed and answered."),
-    LazyCommand("prune", "prune:prune_audit", "Delete audit rows older than audit.retention_days; CRITICAL ones are kept audit.critical_retention_days."),
-    LazyCommand("backup", "backup:backup", "Write the audit trail in Postgres into a file, as it is at one moment."),
-    LazyCommand("restore", "backup:restore", "Fill an empty database from a file of notifier backup, and bring its schema up."),
-    LazyCommand("cards", "cards:app", "Card templates: list, check, render, new."),
-    LazyCommand("schema", "schema:schema", "Print the contract with producers, generated from the model the daemon validates with."),
+    LazyCommand("dlq", "dlq:app", "List, show, replay and discard dead letters."),
+    LazyCommand("lanes", "lanes:app", "List the lanes of channels, and drain those of a removed channel."),
+    LazyCommand("replay", "replay:replay_events", "Route the events of a period again, and deliver those that were not."),
+    LazyCommand("trace", "trace:trace", "Show the timeline of an event: attempts, card, actions, dead letters."),
+    LazyCommand("report", "report:report", "Report the success metrics against their targets, and all counts."),
+    LazyCommand("prune", "prune:prune_audit", "Delete audit rows older than audit.retention_days."),
+    LazyCommand("backup", "backup:backup", "Write the audit trail in Postgres, as it is at one moment, to a file."),
+    LazyCommand("restore", "backup:restore", "Fill an empty database from a backup, and bring its schema up."),
+    LazyCommand("cards", "cards:app", "List, check, render, preview and write card templates."),
+    LazyCommand("schema", "schema:schema", "Print the event contract, from the model that the daemon uses."),
     LazyCommand("config", "config:app", "Check the settings and show those in force."),
-    LazyCommand("doctor", "doctor:doctor", "Check Redis, Postgres, Vault, webhooks, cards, routes and the service, and say how to fix each fault."),
-    LazyCommand("top", "top:top", "Show what waits in streams and lanes, its age, the rates, and the channels that are paused."),
-    LazyCommand("keys", "keys:app", "Make keys that sign posts and action links, and change them without breaking posted links."),
+    LazyCommand("doctor", "doctor:doctor", "Check everything that the daemon needs, and say how to fix each fault."),
+    LazyCommand("top", "top:top", "Show all that waits, its age, the rates, and paused channels, live."),
+    LazyCommand("keys", "keys:app", "Make and list keys that sign posts and action links."),
     LazyCommand("version", "version:version", "Print the version."),
 )  # fmt: skip
 """In the order in which help lists them."""
@@ -79,11 +79,11 @@ def notifier(
         ),
     ] = False,
 ) -> None:
-    """Take the options that may come before a command; the command reads its --config."""
+    """Take the options before a command; the command reads --config."""
 
 
 def main() -> None:
-    """Run the command line; errors are one message on standard error, without a traceback."""
+    """Run the command line; an error is one message on standard error."""
     if sys.stderr is None:
         # Whoever started this closed it; the descriptor would be taken by the next file or connection.
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    """Write to standard error, if it takes anything: the exit code says the same."""
+    """Write to standard error if it works; the exit code says the same."""
     try:
         typer.echo(text, err=True)
     except OSError:

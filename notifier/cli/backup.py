@@ -22,9 +22,9 @@ def backup(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the audit trail in Postgres into a file, as it is at one moment.
+    """Write the audit trail in Postgres, as it is at one moment, to a file.
 
-    Reads as the user of database.url and needs no programs of Postgres. Daemons may go on meanwhile. What waits in Redis is not in it.
+    Reads as the user of database.url and needs no programs of Postgres. Daemons may go on meanwhile. Streams in Redis are not in it.
     """
     from notifier.ops.backup import Limits, back_up
 
@@ -40,7 +40,7 @@ def restore(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fill an empty database from a file of notifier backup, and bring its schema up.
+    """Fill an empty database from a backup, and bring its schema up.
 
     A database with rows is left as it is. Stop the daemons first.
     """

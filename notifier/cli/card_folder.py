@@ -1,4 +1,4 @@
-"""The configured folder of cards: when what is in it cannot be used, that is bad configuration, as it is at a start."""
+"""The configured folder of cards; its faults are bad configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.errors import CardError, ConfigError
 
 
 def existing_folders(config: Config) -> tuple[Path, ...]:
-    """Return the folder of the shipped cards, and the configured one over it; raises ConfigError when there is none."""
+    """Return the shipped folder and the configured one; raises ConfigError."""
     folders = card_folders(config)
     if not folders[-1].is_dir():
         raise ConfigError(
@@ -22,7 +22,7 @@ def existing_folders(config: Config) -> tuple[Path, ...]:
 
 
 def configured_cards(config: Config) -> CardLibrary:
-    """Compile the templates of the configured folders; raises ConfigError with the file, the place and the fix."""
+    """Compile the configured templates; raises ConfigError."""
     folders = existing_folders(config)
     with blaming_configuration():
         return load_cards(*folders)
@@ -30,7 +30,7 @@ def configured_cards(config: Config) -> CardLibrary:
 
 @contextmanager
 def blaming_configuration() -> Iterator[None]:
-    """Raise ConfigError for what is wrong with the configured cards: exit code 3, not 1."""
+    """Raise ConfigError for faults of the configured cards: exit code 3."""
     try:
         yield
     except CardError as exc:

@@ -29,7 +29,9 @@ from notifier.cli.output import (
 from notifier.errors import ConfigError, ExitCode, NotifierError
 from notifier.telemetry.findings import Level
 
-app = typer.Typer(help="Card templates: list, check, render, new.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, check, render, preview and write card templates.", no_args_is_help=True
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
@@ -72,12 +74,15 @@ def check(
         bool,
         typer.Option(
             "--seal",
-            help="When nothing is wrong, write checked.txt, so that a start need not check these files again.",
+            help="If there is no fault, write checked.txt, so that a start need not check these files again.",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every template: language, version, features and size that Teams takes; render it with its samples."""
+    """Check every template, and render it with its samples.
+
+    Checked are the template language, the version, and the features and the size that Teams takes.
+    """
     from notifier.cards.check.folder import check_folder
     from notifier.cards.library import (
         CHECKED_CARD_BYTES,
@@ -151,7 +156,7 @@ def new_card(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Write a card to begin with, its Arabic twin, its fields and a sample, and show its route."""
+    """Write a first card in English and Arabic, with fields and a sample."""
     from notifier.cards.starter import (
         route_line,
         shipped_files,
@@ -209,7 +214,10 @@ def preview(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Render all cards with their samples into one HTML file: every language, light and dark, phone and desktop."""
+    """Render all cards with their samples into one HTML file.
+
+    It shows every language, light and dark, phone and desktop.
+    """
     from notifier.cards.gallery import gallery_page, render_samples
     from notifier.cli.card_folder import (
         blaming_configuration,

@@ -24,9 +24,9 @@ app = typer.Typer(help="Check the settings and show those in force.", no_args_is
 
 @app.command()
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check settings, environment, secrets and cards as a start or a reload does; exit 3 if something is wrong.
+    """Check settings, environment, secrets and cards as a start does.
 
-    Every fault is named. Warnings are about names that belong to nothing and action pages that no card links to.
+    Exit code 3: a start or a reload would fail. Every fault is named. Warnings are about names that belong to nothing and action pages that no card links to.
     """
     try:
         snapshot = _checked(config)
@@ -141,7 +141,7 @@ def show(
         ),
     ] = False,
 ) -> None:
-    """Print every setting in force, passwords as ***, without webhook URLs and keys."""
+    """Print every setting in force, passwords as ***, without secrets."""
     from notifier.config import assets, load_config, masked
 
     if defaults and not as_json:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from notifier.events.masking import Masking
 
 app = typer.Typer(
-    help="Dead letters: what could not be delivered, why, and what to do with it.",
+    help="List, show, replay and discard dead letters.",
     no_args_is_help=True,
 )
 
@@ -58,7 +58,7 @@ _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 def _dead_letter_id(text: str) -> str:
-    """Return the id of a dead letter as it was typed; raises typer.BadParameter if it cannot be one."""
+    """Return the typed id; raises typer.BadParameter if it is malformed."""
     if _ENTRY_ID.fullmatch(text) and max(map(int, text.split("-"))) < 2**64:
         return text
     raise typer.BadParameter(
@@ -240,13 +240,13 @@ def discard(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove dead letters for good; their content, who did it and why stays in Postgres."""
+    """Remove dead letters; their content and the reason stay in Postgres."""
     wanted = _filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     require_why(why)
     if not dry_run:
         which = f"{len(ids)} dead letters" if ids else "all these dead letters"
-        confirm(f"Discard {which} for good?", yes=yes)
+        confirm(f"Discard {which} permanently?", yes=yes)
 
     async def one(service: DeadLetterService, letter: DeadLetter) -> _Result:
         if dry_run:
@@ -270,7 +270,7 @@ class _Result:
 
 
 class _Printer:
-    """Prints each result as it comes, and the total; as JSON all of it at the end."""
+    """Prints each result at once, then the total; JSON at the end."""
 
     def __init__(self, verb: str, *, dry_run: bool, quiet: bool, as_json: bool) -> None:
         self._verb, self._dry_run, self._quiet, self._as_json = verb, dry_run, quiet, as_json
@@ -311,7 +311,11 @@ def _filter(
     since: str | None,
     until: str | None,
 ) -> Filter:
-    """Return which dead letters are meant; raises typer.BadParameter for an invalid time or an empty period."""
+    """Return the wanted dead letters.
+
+    Raises:
+        typer.BadParameter: A time is invalid, or the period is empty.
+    """
     from notifier.dead_letters.listing import Filter
 
     return Filter(reason, channel, event_type, *period(since, until))
@@ -350,7 +354,11 @@ def _each(
     rate: float,
     printer: _Printer,
 ) -> None:
-    """Do something with each dead letter that is meant, oldest first; exit code 1 if one could not be done."""
+    """Do the work for each wanted dead letter, oldest first.
+
+    Raises:
+        typer.Exit: It failed for one of them.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -394,7 +402,7 @@ def _each(
 
 
 async def _require_known_channel(group: Consumer, config: Config, name: str | None) -> None:
-    """Refuse a channel without dead letters if neither settings, lanes nor dead letters know it.
+    """Refuse a channel that settings, lanes and dead letters do not know.
 
     A removed channel stays usable. This reads all dead letters, so ask only if none was found.
 

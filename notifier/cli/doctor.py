@@ -38,9 +38,10 @@ def doctor(
         ),
     ] = None,
 ) -> None:
-    """Check Redis, Postgres, Vault, webhooks, cards, routes and the service, and say how to fix each fault.
+    """Check everything that the daemon needs, and say how to fix each fault.
 
-    Changes nothing and posts nothing (but for --send-test). Run it as the daemon's user with the daemon's settings.
+    It checks Redis, Postgres, Vault, webhooks, cards, routes and the service.
+    It changes nothing and posts nothing (but for --send-test). Run it as the daemon's user with the daemon's settings.
     Exit 0: no faults, perhaps warnings · 1: faults.
     """
     from notifier.ops.doctor.checklist import checklist

@@ -1,4 +1,4 @@
-"""Files that commands are given: read and written, or refused with what is wrong with them."""
+"""Read and write the files of commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_text(path: Path) -> str:
     """Read a text file, `-` for standard input.
 
     Raises:
-        CommandError: It cannot be read, or is no text.
+        CommandError: It cannot be read, or is not text.
     """
     try:
         if str(path) == "-":
@@ -35,10 +35,10 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> JsonValue:
-    """Read a JSON file as exactly as the daemon reads events, `-` for standard input.
+    """Read a JSON file as the daemon reads events, `-` for standard input.
 
     Raises:
-        CommandError: It cannot be read, or is no JSON; says where.
+        CommandError: It cannot be read, or is not JSON; names the place.
     """
     from notifier.events.json import exact_json
 
@@ -52,7 +52,7 @@ def read_json(path: Path) -> JsonValue:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise CommandError when what is done in this context cannot write the file."""
+    """Raise CommandError if the file cannot be written in this context."""
     try:
         yield
     except OSError as exc:
@@ -60,7 +60,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what is no regular file, such as a pipe, is written to as it is.
+    """Write a file whole or not at all.
+
+    A pipe, a device or a link is written to as it is.
 
     Raises:
         CommandError: It cannot be written.

@@ -13,7 +13,7 @@ from notifier.cli.options import ConfigOption, JsonOption, found_secrets, hint_a
 _KEY_BYTES = 32
 
 app = typer.Typer(
-    help="Make keys that sign posts and action links, and change them without breaking posted links.",
+    help="Make and list keys that sign posts and action links.",
     no_args_is_help=True,
 )
 
@@ -34,7 +34,7 @@ def new(
     form: Annotated[Encoding | None, typer.Option("--format", hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a new random key on standard output, and on standard error how to install it."""
+    """Print a new random key, and on standard error how to install it."""
     from notifier.cli.output import print_result
     from notifier.events.signing import key_id, written_key
 
@@ -58,7 +58,7 @@ Rotation      move the present key to TEAMS_HMAC_SECRET_KEY_PREVIOUS (hmac_secre
 
 @app.command(name="list")
 def list_keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show the ids of the keys in force, never the keys; the first signs, all verify."""
+    """Show the ids of the keys in force; the first signs, all verify."""
     from notifier.cli.output import print_result
 
     keys = found_secrets(settings(config)).keys

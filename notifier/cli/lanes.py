@@ -1,4 +1,4 @@
-"""notifier lanes: what waits for channels, also for those that are no more."""
+"""notifier lanes: lanes of channels, and of removed channels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from notifier.config import Config
 
 app = typer.Typer(
-    help="Lanes: what waits for each channel, and how to empty those of a removed channel.",
+    help="List the lanes of channels, and drain those of a removed channel.",
     no_args_is_help=True,
 )
 
@@ -89,9 +89,9 @@ def drain(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make dead letters (unknown_channel) of the notifications that wait for a removed channel.
+    """Make dead letters of all that waits for a removed channel.
 
-    Each is moved in one step, with its row saying who did it and why, and can be replayed to another channel.
+    Their reason is unknown_channel. Each is moved in one step, with its row saying who did it and why, and can be replayed to another channel.
     Notifications that are in flight are left to their process.
     """
     from notifier.broker.hop import MoveResult
@@ -142,7 +142,7 @@ def drain(
 
 
 async def _require_removed(group: Consumer, config: Config, channel: str) -> None:
-    """Raise typer.BadParameter if no lane shows that there ever was such a channel."""
+    """Raise typer.BadParameter if there never was such a channel."""
     removed = await removed_channels(group, config)
     if channel not in removed:
         raise typer.BadParameter(
@@ -152,7 +152,7 @@ async def _require_removed(group: Consumer, config: Config, channel: str) -> Non
 
 
 async def removed_channels(group: Consumer, config: Config) -> set[str]:
-    """Return the channels that have or had lanes and are not in the configuration; raises StreamError."""
+    """Return removed channels that have or had lanes; raises StreamError."""
     from notifier.dead_letters.abandoned_lanes import AbandonedLanes
 
     lanes = AbandonedLanes(group)

@@ -1,4 +1,4 @@
-"""Commands that are imported when they are called: most need little of what all need together."""
+"""Commands that are imported when they are called, for a quick start."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LazyCommand:
 
 
 def leaves_of(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield the commands below this one, or itself if it is no group, each with its whole name."""
+    """Yield each command below this one, or itself, with its whole name."""
     if not hasattr(command, "commands"):
         yield name, command
         return
@@ -49,7 +49,7 @@ def leaves_of(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _add_output_option(command: Any) -> None:
-    """Add --output, and its old spelling --format, to a command with --json that has none of its own."""
+    """Add --output and its old spelling --format to a command with --json."""
     own = {word for param in command.params for word in param.opts}
     if "--json" not in own or "--output" in own:
         return
@@ -66,7 +66,7 @@ def _add_output_option(command: Any) -> None:
 
 
 def lazy_group(commands: tuple[LazyCommand, ...]) -> type[TyperGroup]:
-    """Return a group that puts the command itself in the place of its stub once it is called."""
+    """Return a group that loads a command in place of its stub."""
     by_name = {command.name: command for command in commands}
 
     class LazyGroup(TyperGroup):
@@ -82,7 +82,7 @@ def lazy_group(commands: tuple[LazyCommand, ...]) -> type[TyperGroup]:
 
 
 def stub_of(command: LazyCommand) -> Callable[[], None]:
-    """Return what stands for a command in the list of all."""
+    """Return the function that represents a command in the list of all."""
 
     def stub() -> None:
         raise AssertionError(f"{command.name} was not imported")

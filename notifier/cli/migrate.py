@@ -25,7 +25,10 @@ def up(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Apply the migrations that are missing; safe to repeat, to interrupt, and to run twice at once."""
+    """Apply the missing migrations.
+
+    Safe to repeat, to interrupt, and to run twice at once.
+    """
     from notifier.cli.output import print_result
     from notifier.store import migrations
 
@@ -43,7 +46,7 @@ def down(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Roll back the latest migrations; the data in their tables and columns are lost.
+    """Roll back the latest migrations; the data in them are lost.
 
     Asks first, naming them; without a terminal it needs --yes.
     """

@@ -1,4 +1,4 @@
-"""Options that several commands share, each with one spelling, and the settings they lead to.
+"""Options that several commands share, each with one spelling.
 
 | option         | short | value                                    | on                                            |
 |----------------|-------|------------------------------------------|-----------------------------------------------|
@@ -52,7 +52,7 @@ class CommandError(NotifierError):
 
 
 def _config_of(ctx: typer.Context, given: Path | None) -> Path | None:
-    """Return the --config of the command, else the one before it, else NOTIFIER_CONFIG."""
+    """Return --config of the command, else before it, else NOTIFIER_CONFIG."""
     root = ctx.find_root()
     source = ctx.get_parameter_source("config")
     if ctx is root or (source is not None and source.name == "COMMANDLINE"):
@@ -62,7 +62,7 @@ def _config_of(ctx: typer.Context, given: Path | None) -> Path | None:
 
 
 def _json_of(ctx: typer.Context, given: bool) -> bool:
-    """Return whether --json or --output asks for JSON; raises typer.BadParameter when they differ."""
+    """Return whether JSON is wanted; raises BadParameter for a contradiction."""
     output = ctx.meta.get("output")
     if given and output not in (None, OutputFormat.JSON):
         raise typer.BadParameter(f"give only one of --json and --output {output}")
@@ -131,10 +131,12 @@ RateOption = Annotated[
 ]
 ByOption = Annotated[
     str | None,
-    typer.Option(help="Who does it, for the record; default: the user.", show_default=False),
+    typer.Option(help="Name for the record; default: the user.", show_default=False),
 ]
-WhyOption = Annotated[str | None, typer.Option(help="Why, for the record.", show_default=False)]
-RequiredWhyOption = Annotated[str, typer.Option(help="Why, for the record.")]
+WhyOption = Annotated[
+    str | None, typer.Option(help="Reason for the record.", show_default=False)
+]
+RequiredWhyOption = Annotated[str, typer.Option(help="Reason for the record.")]
 ChannelOption = Annotated[
     str | None, typer.Option(help="Only this channel.", show_default=False)
 ]
@@ -151,7 +153,11 @@ def settings(config: Path | None) -> Config:
 
 
 def found_secrets(config: Config) -> Secrets:
-    """Find the secrets as the daemon would, Vault included; raises SecretsError or VaultError."""
+    """Find the secrets as the daemon would, Vault included.
+
+    Raises:
+        SecretsError, VaultError: They cannot be used or read.
+    """
     import time
 
     from notifier.config.secrets import load_secrets, open_vault, secret_sources
@@ -180,7 +186,10 @@ def with_redis(config: Config, work: Callable[[Consumer], Awaitable[Result]]) ->
 
 
 def require_one(given: Mapping[str, object], *, param_hint: str) -> None:
-    """Raise typer.BadParameter unless exactly one of these is given; None, False and [] are not."""
+    """Raise typer.BadParameter unless exactly one is given.
+
+    None, False and [] count as not given.
+    """
     named = [name for name, value in given.items() if value not in (None, False, [])]
     if len(named) > 1:
         raise typer.BadParameter(
@@ -197,7 +206,7 @@ def require_why(why: str) -> None:
 
 
 def require_channel(config: Config, name: str | None, option: str) -> None:
-    """Raise typer.BadParameter if a channel is given that the configuration does not have."""
+    """Raise typer.BadParameter if the given channel is not configured."""
     if name is not None and name not in config.channels:
         raise typer.BadParameter(
             f"unknown channel {name}; channels are {', '.join(config.channels)}",

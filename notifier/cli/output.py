@@ -1,4 +1,4 @@
-"""Results of commands: tables for a terminal, tab-separated lines for a pipe, JSON for programs."""
+"""Print results: tables for a terminal, lines for a pipe, and JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "bold red"}
 
 
 def print_json(value: object) -> None:
-    """Print indented JSON; characters that move a cursor or turn text are escaped: producers send them."""
+    """Print indented JSON; escape characters that move a cursor or turn text."""
     typer.echo(json_text(value))
 
 
@@ -41,7 +41,7 @@ def json_text(value: object) -> str:
 
 
 def print_result(document: object, text: str, *, as_json: bool, quiet: bool = False) -> None:
-    """Print the result of an action: one JSON document, or text for people unless `quiet`."""
+    """Print one JSON document, or text for people unless `quiet`."""
     if as_json:
         print_json(document)
     elif not quiet:
@@ -54,19 +54,22 @@ def warn(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Replace control characters but line feeds: the text comes from producers."""
+    """Replace control characters but line feeds: producers send them."""
     return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
 
 
 def plain(text: str) -> Text:
-    """Return text without markup and control characters: it comes from producers."""
+    """Return text without markup and control characters."""
     return Text("".join(sign if sign.isprintable() else "\ufffd" for sign in text))
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask at a terminal before something is destroyed; raises typer.Abort if the answer is no.
+    """Ask at a terminal before something is destroyed.
 
     Without a terminal, or with --yes, nothing is asked. The question goes to standard error.
+
+    Raises:
+        typer.Abort: The answer is not yes.
     """
     if not yes and typer.get_text_stream("stdin").isatty():
         typer.confirm(question, abort=True, err=True)
@@ -130,7 +133,7 @@ def _too_narrow(columns: Sequence[str], rows: Sequence[Row], width: int) -> bool
 
 
 def _print_blocks(columns: Sequence[str], rows: Sequence[Row], out: Console) -> None:
-    """Print each row as lines of its own: the first cell, then each cell with text under its heading."""
+    """Print each row as lines: the first cell, then the others by heading."""
     for first, *rest in rows:
         out.print(plain(first), soft_wrap=True)
         for name, cell in zip(columns[1:], rest, strict=True):
@@ -159,7 +162,7 @@ def error_findings(check: str, error: NotifierError) -> list[Finding]:
 def print_findings(
     findings: Sequence[Finding], *, err: bool = False, lines_in_pipe: bool = True
 ) -> None:
-    """Print findings as a table of level, check, message and fix; in a pipe one line each."""
+    """Print findings as a table; in a pipe one line each."""
     console = Console(stderr=err, highlight=False)
     if lines_in_pipe and not console.is_terminal:
         for each in findings:

@@ -20,9 +20,9 @@ def prune_audit(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete audit rows older than audit.retention_days; CRITICAL ones are kept audit.critical_retention_days.
+    """Delete audit rows older than audit.retention_days.
 
-    The clock of Postgres decides; one that differs from this machine's by over a minute is refused. Safe to run at any time and twice at once; run it daily.
+    CRITICAL rows are kept audit.critical_retention_days. The clock of Postgres decides; one that differs from this machine's by over a minute is refused. Safe to run at any time and twice at once; run it daily.
     """
     from notifier.cli.output import confirm, print_result
     from notifier.ops.retention import Retention, count_old, prune

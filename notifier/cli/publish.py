@@ -98,7 +98,7 @@ def publish(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Publish events, from flags, a file, or JSON lines on standard input.
+    """Publish events from options, a file, or JSON lines on standard input.
 
     With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit
     code 1; good ones are published all the same. Warnings name events that would become dead letters, and data that no
@@ -156,7 +156,11 @@ def publish(
 
 
 def _events_of_file(file: Path, faults: list[str]) -> Iterator[tuple[str, Members]]:
-    """Yield each event of a file with its place; other values go into `faults`. Raises CommandError."""
+    """Yield each event of a file with its place; note other values as faults.
+
+    Raises:
+        CommandError: The file cannot be read.
+    """
     if str(file) == "-" or file.suffix in (".jsonl", ".ndjson"):
         yield from _lines(read_text(file), faults)
         return
@@ -201,7 +205,7 @@ def _data_of(text: str | None, pairs: list[str]) -> dict[str, JsonValue]:
 
 
 def _refuse_members(options: Mapping[str, object]) -> None:
-    """Raise typer.BadParameter if members of one event are given beside a file of events."""
+    """Raise BadParameter if members of one event are given beside a file."""
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
     if given:
         raise typer.BadParameter(
@@ -220,7 +224,10 @@ def _chosen_stream(streams: Sequence[str], stream: str | None, *, force: bool) -
 
 
 def _trace(given: str | None) -> dict[str, JsonValue]:
-    """Return the trace to continue; an invalid one in the environment is ignored, as the specification wants."""
+    """Return the trace to continue.
+
+    An invalid one in the environment is ignored, as the specification wants.
+    """
     from notifier.events.trace_context import clean_tracestate, parse_traceparent
 
     if given is not None and parse_traceparent(given) is None:

@@ -1,4 +1,4 @@
-"""notifier replay: events of a time range again, where they were not delivered."""
+"""notifier replay: deliver the undelivered events of a period."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def replay_events(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Route the events of a time range again and deliver what was not delivered.
+    """Route the events of a period again, and deliver those that were not.
 
     Left alone are notifications that wait to be read, delivered or recorded, dead letters (notifier dlq replay), and
     discarded ones. Events are kept in their stream for intake.retention_seconds, however they ended.

@@ -73,7 +73,7 @@ def report(
         float, typer.Option(min=1, max=3600, help="Seconds that one query may take.")
     ] = 120.0,
 ) -> None:
-    """Report the success metrics against their targets, and what was sent, failed and answered.
+    """Report the success metrics against their targets, and all counts.
 
     Read from the audit trail in Postgres, by when notifications ended; changes nothing. Counts only: no event's content is in it.
     """
@@ -109,7 +109,7 @@ def report(
 def _target(
     output: list[str], form: ReportFormat | None, *, as_json: bool, file: Path | None
 ) -> tuple[ReportFormat, Path | None]:
-    """Return the format and the file; raises typer.BadParameter if two formats are given.
+    """Return format and file; raises typer.BadParameter for two formats.
 
     In the last version --output named the file, and --format the format.
     """
@@ -155,7 +155,7 @@ def _text(figures: Figures, form: ReportFormat) -> str:
 
 
 def _print_tables(figures: Figures, console: Console) -> None:
-    """Print the success metrics, then the sections and the trend of the report."""
+    """Print the success metrics, the sections and the trend."""
     period = figures.period
     console.print(f"[bold]notifier report[/] {period.since:%Y-%m-%d %H:%M} to {period.until:%Y-%m-%d %H:%M} UTC")  # fmt: skip
     metrics = success_metrics(figures)

@@ -22,12 +22,14 @@ def run(
     ] = None,
     stages: Annotated[
         str,
-        typer.Option(help="Comma list of intake, delivery, recorder: what this process does."),
+        typer.Option(
+            help="Comma list of the stages of this process: intake, delivery, recorder."
+        ),
     ] = "intake,delivery,recorder",
 ) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C, then finish what is in flight and exit 0.
+    """Run the daemon until SIGTERM or Ctrl-C.
 
-    SIGHUP reloads settings, secrets and cards. Several processes share the work safely: start as many as you like, with all stages or some.
+    It finishes the posts in flight and exits 0. SIGHUP reloads settings, secrets and cards. Several processes share the work safely: start as many as you like, with all stages or some.
     """
     from notifier import daemon
 

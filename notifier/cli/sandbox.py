@@ -45,7 +45,7 @@ def sandbox(
         ),
     ] = "",
 ) -> None:
-    """Run Redis, Postgres, a local Teams and the daemon on this machine, with sample events.
+    """Run everything on this machine with sample events, and a local Teams.
 
     Open the printed address to see the eight channels. Ctrl-C ends everything.
     """

@@ -53,7 +53,7 @@ def schema(
     config: ConfigOption = None,
     as_json: AlwaysJsonOption = False,
 ) -> None:
-    """Print the contract with producers, generated from the model the daemon validates with."""
+    """Print the event contract, from the model that the daemon uses."""
     from notifier.cards.event_types import types_page
     from notifier.cli.output import json_text, print_json
     from notifier.events.schema import asyncapi, json_schema

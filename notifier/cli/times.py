@@ -17,8 +17,8 @@ def moment(text: str, now: datetime) -> datetime:
     """Read a time; days begin in UTC, and so does a time that names no offset.
 
     Args:
-        text: What was typed.
-        now: What "ago" counts from.
+        text: The typed text.
+        now: The time from which "ago" counts.
 
     Raises:
         typer.BadParameter: It is none.
@@ -48,10 +48,10 @@ def period(
 def period(
     since: str | None, until: str | None, now: datetime | None = None
 ) -> tuple[datetime | None, datetime | None]:
-    """Read --since and --until, both counted from one `now`; None = not given, open at that end.
+    """Read --since and --until; None leaves that end open.
 
     Raises:
-        typer.BadParameter: One is no time, or no time lies between them.
+        typer.BadParameter: A time is invalid, or the period is empty.
     """
     now = now or datetime.now(UTC)
     start, end = _given(since, now, "--since"), _given(until, now, "--until")

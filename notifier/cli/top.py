@@ -18,7 +18,7 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what waits in streams and lanes, its age, the rates, and the channels that are paused.
+    """Show all that waits, its age, the rates, and paused channels, live.
 
     Reads Redis only. q or Ctrl-C ends it. Without a terminal, and as JSON, it prints once, after two readings a second apart.
     """

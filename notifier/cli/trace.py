@@ -45,7 +45,7 @@ def trace(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Trace an event: published, waiting, attempts, card, what people did, dead letters and their replays.
+    """Show the timeline of an event: attempts, card, actions, dead letters.
 
     It looks into Postgres and Redis and does with one while the other is away. Exit code 1: nothing was found; 4: nothing
     was found, and a server could not be asked.
