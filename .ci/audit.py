@@ -1,4 +1,4 @@
-"""Look for known vulnerabilities in the installed packages, and tell "found one" from "nobody could be asked".
+"""Look for known vulnerabilities in the installed packages.
 
 pip-audit alone cannot: its exit code is 1 for both, and 0 when the service knows none of the packages (a mirror that
 has only files). Exit codes here: 1 = a vulnerability, 0 = none, or not audited (said loudly on standard error).
@@ -54,7 +54,11 @@ def ask(arguments: Sequence[str]) -> Report | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Ask the services in turn until one answers; `arguments` go to pip-audit instead of the choice of a service."""
+    """Ask one service after another until one answers.
+
+    Args:
+        arguments: passed to pip-audit instead of the choice of a service.
+    """
     for service in (arguments,) if "--vulnerability-service" in arguments else _SERVICES:
         report = ask([*service, *(arguments if service is not arguments else ())])
         if report is None:

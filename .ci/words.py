@@ -1,4 +1,6 @@
-"""Find phrases that readers stumble over: `make words`; .ci/words.toml lists them.
+"""Find phrases that readers stumble over; .ci/words.toml lists them.
+
+Run it with `make words`.
 
 It reads the prose of documents, comments, docstrings and messages, never code.
 Without arguments faults in documents fail the check, and those in code are only counted.
@@ -50,7 +52,7 @@ def python(text: str) -> Iterator[Line]:
 
 
 def markdown(text: str, *, code: bool = False) -> Iterator[Line]:
-    """Yield lines outside fenced blocks, without `code`; of the changelog only the unreleased."""
+    """Yield lines outside fenced blocks; of the changelog unreleased ones."""
     fenced = False
     released = False
     for number, line in enumerate(text.splitlines(), 1):
@@ -81,7 +83,7 @@ def prose(path: Path) -> Iterator[Line]:
 
 
 def phrases() -> list[tuple[re.Pattern[str], str, re.Pattern[str] | None]]:
-    """Return each phrase, its replacement and the context in which it is right."""
+    """Return each phrase, its replacement and the context that allows it."""
     listed = tomllib.loads((ROOT / ".ci" / "words.toml").read_text())["phrase"]
     return [
         (

@@ -1,1 +1,1 @@
-"""What the daemon costs beside the least code that could do its job, and beside what people would use instead."""
+"""Compare the daemon with the least code for its job, and with others."""

@@ -1,4 +1,4 @@
-"""What a backlog costs: the daemon's memory while events wait, and how long an urgent notification takes past them.
+"""Measure the daemon's memory and urgent notifications during a backlog.
 
 Run: `make bench-backlog`. Servers, receiver and one daemon with all stages run on this machine. One channel answers 503 while
 events come for it, another one works; then the first one is back. At last a noisy producer fills the event stream at once.
@@ -42,7 +42,7 @@ ACCEPTED = web.HTTPAccepted.status_code
 
 @dataclass
 class Receiver:
-    """Answers 503 on a channel that is down, else 202, and tells when an awaited notification came."""
+    """Answer 503 on a channel that is down, else 202, and note arrivals."""
 
     down: set[str] = field(default_factory=set)
     awaited: dict[str, asyncio.Future[float]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Bench:
         return tuple(int(sizes[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
 
     async def fill(self, count: int, prefix: str) -> int:
-        """Publish events of about 600 bytes for the channel that is down; returns the bytes of one."""
+        """Publish events for the channel that is down; return the bytes of one."""
         text = (
             "Provider portal answered slowly while the batch was checked; see the log of the worker. "
             * 4
@@ -114,7 +114,7 @@ class Bench:
         return came.result() - start
 
     async def until_routed(self, count: int) -> float:
-        """Wait until intake has emptied the event stream; returns the daemon's highest memory in MB."""
+        """Wait until intake has read all; return the highest memory in MB."""
         lane = KEYS.lane(DOWN, urgent=False)
         highest = 0.0
         while await self.client.xlen(lane) < count:
@@ -172,7 +172,7 @@ def _environment(redis_server: Server, database: Server, base: str) -> dict[str,
 async def measure_backlog(
     redis_server: Server, database: Server, count: int
 ) -> dict[str, object]:
-    """Let `count` notifications wait for a channel that is down, then let it be back."""
+    """Let `count` notifications wait for a failing channel, then restore it."""
     async with bench(redis_server, database) as it:
         await it.urgent_seconds("first", UP)
         idle = it.memory_mb()[0]
@@ -203,11 +203,11 @@ async def measure_backlog(
 async def measure_noise(
     redis_server: Server, database: Server, count: int
 ) -> dict[str, object]:
-    """Let one producer add `count` events at once, and urgent ones for another channel come behind them."""
+    """Add `count` events at once, and urgent ones behind them."""
     async with bench(redis_server, database) as it:
         await it.urgent_seconds("first", UP)
         quiet = [await it.urgent_seconds(f"quiet{number}", UP) for number in range(20)]
-        # The daemon stands still meanwhile, so that all of them wait when it goes on.
+        # The daemon is stopped meanwhile, so that all of them wait when it continues.
         it.process.send_signal(signal.SIGSTOP)
         await it.fill(count, "n")
         it.process.send_signal(signal.SIGCONT)

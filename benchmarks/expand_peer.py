@@ -1,4 +1,4 @@
-"""Expand a template for a number of times with adaptive-cards-templating-py; print CPU seconds and the card."""
+"""Expand a template many times with the PyPI engine; print CPU seconds."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Contender(ABC):
         return Program(self.command(), self.env(world), world.log(self.name))
 
     def started(self, world: World) -> Program:
-        """Start it on an empty world and return when a card for every channel has come through."""
+        """Start it on an empty world; return after a card for every channel."""
         world.reset()
         self.prepare(world)
         program = self.start(world)
@@ -296,7 +296,10 @@ def _add(client: redis.Redis, stream: str, entries: Iterable[Mapping[str, object
 
 
 def _unread(client: redis.Redis, stream: str, group: str) -> int:
-    """Return how many entries a group has not acknowledged; Redis 6.2 keeps no lag, so the unread ones only count as 1."""
+    """Return how many entries a group has not acknowledged.
+
+    Redis 6.2 keeps no lag, so its unread entries count as 1.
+    """
     for found in client.xinfo_groups(stream):
         if found["name"].decode() == group:
             last = found["last-delivered-id"].decode()

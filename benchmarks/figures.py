@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the middle value, of an even number the mean of the two in the middle."""
+    """Return the median; of an even number the mean of the middle two."""
     ordered = sorted(values)
     half = len(ordered) // 2
     if len(ordered) % 2:
@@ -16,7 +16,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest value that at least `percent` % of all values do not exceed (nearest rank)."""
+    """Return the percentile of the values by nearest rank."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 

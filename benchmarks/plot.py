@@ -10,7 +10,7 @@ _OWN, _OTHER = "#4f52b2", "#9a9aa8"
 
 
 def bars(title: str, values: Mapping[str, float], *, unit: str, own: str) -> str:
-    """Return one chart, its longest bar as wide as the chart; `own` is the one that stands out."""
+    """Return one bar chart; the bar `own` is highlighted."""
     longest = max(values.values(), default=1) or 1
     height = 34 + len(values) * (_BAR + _GAP)
     lines = [

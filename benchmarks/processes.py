@@ -1,4 +1,4 @@
-"""Processor time and memory of a program with all its processes, read from /proc (proc(5))."""
+"""Read processor time and memory of a program from /proc (proc(5))."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ _STATE, _PARENT, _SESSION, _UTIME, _CSTIME = 2, 3, 5, 13, 16
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Megabytes: `pss` counts shared pages once, `highest` is the sum of each process' highest resident size."""
+    """Megabytes of a program.
+
+    `pss` counts shared pages once, `highest` adds each process' highest resident size.
+    """
 
     pss_mb: float
     highest_mb: float
 
 
 class Program:
-    """A program in a session of its own, so that all its processes are found, whoever their parent is."""
+    """A program in its own session, so that all its processes are found."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         with log.open("ab") as output:
@@ -52,7 +55,7 @@ class Program:
         ]
 
     def cpu_seconds(self) -> float:
-        """Return user and system time of all its processes, those that have ended included."""
+        """Return user and system time of all its processes, with ended ones."""
         ticks = 0
         for _, stat in _stats():
             if int(stat[_SESSION]) == self._process.pid:
@@ -84,7 +87,10 @@ class Program:
 
 
 def cpu_seconds_below(ancestor: int, name: str) -> float:
-    """Return user and system time of all processes of this name below another one, those that they have waited for included."""
+    """Return user and system time of all processes of a name below another.
+
+    It includes the children that they have waited for.
+    """
     stats = dict(_stats())
     ticks = 0
     for pid, stat in stats.items():
@@ -110,7 +116,7 @@ def _stats() -> Iterator[tuple[int, list[str]]]:
                 text = (folder / "stat").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            # The name stands in parentheses and may hold anything.
+            # The name is in parentheses and may hold anything.
             name_end = text.rindex(")")
             yield int(folder.name), ["", "", *text[name_end + _FIELDS_AFTER_NAME :].split()]
 

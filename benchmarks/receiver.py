@@ -1,4 +1,4 @@
-"""The receiver: the smallest HTTP server that takes a post, notes which event came when, and answers 202; a process of its own.
+"""The receiver: the smallest HTTP server that notes posts and answers 202.
 
 Run by the benchmark as `python -m benchmarks.receiver`; it prints its port. `GET /arrivals` tells what came since `GET /reset`,
 `GET /answer/503` sets the answer to posts.
@@ -18,7 +18,7 @@ _LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 
 
 class Arrivals:
-    """What came: number of the event and nanoseconds of CLOCK_MONOTONIC, which all processes share."""
+    """Received events: number, and nanoseconds of the shared CLOCK_MONOTONIC."""
 
     def __init__(self) -> None:
         self.posts: list[tuple[int, int]] = []

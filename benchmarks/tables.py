@@ -1,4 +1,4 @@
-"""Results as Markdown tables, the same on the terminal and on the page; pure."""
+"""Results as Markdown tables, for terminal and page alike; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the daemon promises about its speed, and whether a result keeps it; pure."""
+"""Targets of the daemon's speed, and whether a result meets them; pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Verdict:
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """Judge what a run has measured; parts that were left out are left out here."""
+    """Judge the measurements of a run."""
     found: list[Verdict] = []
     if "throughput" in results:
         found += _throughput(results["throughput"]["contenders"])

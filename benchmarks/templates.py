@@ -1,4 +1,4 @@
-"""Claim cards per CPU second: notifier, Microsoft's engine on Node, and adaptive-cards-templating-py, in one interleaved run.
+"""Measure claim cards per CPU second beside two other engines.
 
 Run: `make bench-templates`. Each engine parses the template once and expands it in a process of its own, in turns; what
 counts is CPU time (user and system), since wall time on a shared machine says little.
@@ -36,7 +36,7 @@ LINKS = ("acknowledge", "view_claim", "poll_nphies", "nphies_portal")
 
 
 def main() -> int:
-    """Measure both cards and write results/templates.json; returns the exit code."""
+    """Measure both cards, write results/templates.json, return the exit code."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         print("needs Node 18 or newer with npm: the reference runs on it", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""The work that every contender does: one claim event of about 600 bytes, for one of 8 channels, becomes one card."""
+"""The work of every contender: one claim event becomes one card."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTES = "Approved for one admission of up to three nights, with imaging, laborat
 
 
 def event(number: int) -> dict[str, JsonValue]:
-    """Return the members of event `number`; the claim id tells the receiver which one a card shows."""
+    """Return the members of event `number`; its claim id is on the card."""
     amount = 12_000 + number * 0.25
     return {
         "type": TYPE,

@@ -1,4 +1,4 @@
-"""What all contenders share: a Redis that writes its log every second, a Postgres, and the receiver."""
+"""Servers that all contenders share: Redis, Postgres and the receiver."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TABLES = "teams_notifications, teams_notification_attempts, teams_escalations, 
 
 
 class TooSlowError(Exception):
-    """What was waited for did not happen in time."""
+    """An awaited event did not happen in time."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The longest that one event can hold the event loop: each step, for events as large as intake takes them and every shipped card."""
+"""Measure the longest step of the event loop, with the largest events."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def largest(shape: Shape, room: int, values: int) -> Any:
 
 
 def events(names: list[str], max_bytes: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield data as large as they may be: all in one member, and all members alike."""
+    """Yield the largest data: all in one member, and all members alike."""
     room = max_bytes - 1_000
     for label, shape in SHAPES.items():
         value = largest(shape, room, MAX_VALUES - 100)

@@ -1,1 +1,1 @@
-"""The programs that are compared; each does the same work and is written as its own documentation advises."""
+"""The compared programs, each as its own documentation advises."""

@@ -1,4 +1,4 @@
-"""Celery with prefork workers and a Redis broker: card, POST and insert in one task.
+"""Celery with prefork workers and a Redis broker: one task per event.
 
 docs.celeryq.dev: "Optimizing" (many short tasks want a large prefetch), "Tasks" (acks_late for what may be repeated,
 ignore_result for what nobody reads), connections opened after the fork by worker_process_init. Run: `celery -A
@@ -40,7 +40,7 @@ def connect(**_: object) -> None:
 
 @app.task(bind=True, name="notify", autoretry_for=(requests.RequestException,), retry_backoff=True, max_retries=3)  # fmt: skip
 def notify(self: Task, event: dict[str, Any]) -> None:
-    """Draw the card, post it, write the row."""
+    """Render the card, post it, write the row."""
     card, channel = card_of(event), event["stakeholders"][0]
     answer = _open["session"].post(
         f"{os.environ['BENCH_RECEIVER_URL']}/{channel}",

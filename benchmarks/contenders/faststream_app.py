@@ -1,4 +1,4 @@
-"""FastStream on a Redis stream: a consumer group, concurrent workers, connections from the lifespan, acknowledged when handled.
+"""FastStream on a Redis stream, with a consumer group and many workers.
 
 faststream.ag2.ai: Redis, Streams, "Consumer Groups", "Acknowledgement"; Lifespan; `max_workers` for concurrency. Run: `python -m
 benchmarks.contenders.faststream_app`, which is what its "Manual run" shows.
@@ -49,7 +49,7 @@ async def handle(
     session: aiohttp.ClientSession = Context(),
     pool: AsyncConnectionPool = Context(),
 ) -> None:
-    """Draw the card, post it, write the row."""
+    """Render the card, post it, write the row."""
     card, channel = card_of(event), event["stakeholders"][0]
     async with session.post(
         f"{os.environ['BENCH_RECEIVER_URL']}/{channel}",

@@ -1,4 +1,4 @@
-"""The floor: the least loop with the same libraries. No retries, no lanes, no safety; what fails is lost.
+"""The floor: the least loop with the same libraries, without any safety.
 
 Run: `python -m benchmarks.contenders.floor`; settings come from BENCH_REDIS_URL, BENCH_DATABASE_URL and BENCH_RECEIVER_URL.
 """

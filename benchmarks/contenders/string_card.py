@@ -1,4 +1,4 @@
-"""The least that makes a card: a text with gaps, filled with values that json has escaped."""
+"""The simplest card: a text with gaps, filled with escaped values."""
 
 from __future__ import annotations
 

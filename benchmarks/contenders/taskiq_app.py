@@ -1,4 +1,4 @@
-"""taskiq on a Redis stream: the broker that its Redis package recommends for tasks that must be acknowledged.
+"""taskiq on a Redis stream, with the broker for acknowledged tasks.
 
 taskiq-python.github.io: "State and Dependencies" (connections opened at WORKER_STARTUP), "CLI" (--ack-type when_executed,
 two workers by default). Run: `taskiq worker benchmarks.contenders.taskiq_app:broker`.
@@ -42,7 +42,7 @@ async def close_connections(state: TaskiqState) -> None:
 
 @broker.task(task_name="notify")
 async def notify(event: dict[str, Any], context: Context = TaskiqDepends()) -> None:
-    """Draw the card, post it, write the row."""
+    """Render the card, post it, write the row."""
     card, channel = card_of(event), event["stakeholders"][0]
     async with context.state.session.post(
         f"{os.environ['BENCH_RECEIVER_URL']}/{channel}",

@@ -1,1 +1,1 @@
-"""What is measured, one module each; every measure() returns what goes into the JSON."""
+"""One module per measurement; each measure() returns its JSON."""

@@ -1,4 +1,4 @@
-"""What one notification costs when ever more of them wait."""
+"""Measure the cost of one notification while ever more of them wait."""
 
 from __future__ import annotations
 

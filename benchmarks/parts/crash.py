@@ -1,4 +1,4 @@
-"""Kill -9 in the middle of the work, start again at once, and count what comes."""
+"""Kill -9 during the work, start again at once, and count the cards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.world import World, wait_until
 def run(
     world: World, contender: Contender, *, events: int, patience_seconds: float
 ) -> dict[str, object]:
-    """Return seconds from the restart until all is done, and what was posted twice or is missing when nothing more comes."""
+    """Return seconds from the restart until all is done, and the losses."""
     program = contender.started(world)
     first = len(CHANNELS)
     try:
@@ -49,7 +49,7 @@ def run(
 def _done_after(
     world: World, contender: Contender, rows: int, patience_seconds: float
 ) -> float | None:
-    """Return the seconds until all is done, None once nothing more has happened for the patience."""
+    """Return the seconds until all is done, or None when progress stops."""
     begin = changed = time.perf_counter()
     state = (-1, -1)
     while time.perf_counter() - changed < patience_seconds:

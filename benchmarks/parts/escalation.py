@@ -1,4 +1,4 @@
-"""What escalation costs per notification, and how late a critical event escalates behind many others."""
+"""Measure the cost of escalation, and its delay behind many others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LATEST_SECONDS = 120.0
 
 
 class Escalating(Notifier):
-    """The product with events that escalate unless somebody answers, or without escalation."""
+    """The daemon with or without escalation."""
 
     def __init__(self, *, enabled: bool) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Escalating(Notifier):
 
 
 def cost_us(world: World, notifier: Notifier, events: int) -> float:
-    """Return the processor time per notification of the daemon and of Postgres."""
+    """Return processor time per notification, of daemon and Postgres."""
     program = notifier.started(world)
     warm = len(CHANNELS)
     try:
@@ -68,7 +68,7 @@ def cost_us(world: World, notifier: Notifier, events: int) -> float:
 
 
 def critical_late_s(world: World, notifier: Notifier, rows: int, *, due: bool) -> float:
-    """Return how late a critical event's escalation is posted while `rows` MEDIUM ones wait, or are all due."""
+    """Return the delay of a critical escalation among `rows` MEDIUM ones."""
     program = notifier.started(world)
     try:
         program.signal(signal.SIGSTOP)
@@ -112,7 +112,7 @@ def steps_per_second(world: World, notifier: Notifier, rows: int) -> float:
 
 
 def measure(world: World, *, events: int, rounds: int, waiting: int) -> dict[str, object]:
-    """Measure with and without escalation in turns, medians count; then the delays."""
+    """Measure alternately with and without escalation, then the delays."""
     on, off = [], []
     for _ in range(rounds):
         on.append(cost_us(world, Escalating(enabled=True), events))

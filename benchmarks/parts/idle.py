@@ -1,4 +1,4 @@
-"""Processor time of contenders that have nothing to do; all wait at the same time, each counted by itself."""
+"""Measure the processor time of idle contenders, all at the same time."""
 
 from __future__ import annotations
 

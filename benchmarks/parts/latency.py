@@ -1,4 +1,4 @@
-"""Time from just before XADD to the request's arrival at the receiver, at a steady rate of events."""
+"""Measure the time from XADD to the receiver at a steady rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.world import World
 
 
 def run(world: World, contender: Contender, *, rate: int, seconds: float) -> dict[str, float]:
-    """Publish `rate` events a second; returns percentiles in milliseconds and the processor time per event."""
+    """Publish `rate` events a second; return percentiles in milliseconds."""
     program = contender.started(world)
     first = len(CHANNELS)
     events = int(rate * seconds)

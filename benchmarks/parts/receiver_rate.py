@@ -1,4 +1,4 @@
-"""What the receiver takes at most, from a client that does nothing but write ready bytes: it must be far above every contender."""
+"""Measure the receiver's limit, which must be far above every contender."""
 
 from __future__ import annotations
 

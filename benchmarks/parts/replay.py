@@ -1,4 +1,4 @@
-"""How fast dead letters go back to work: `notifier dlq replay --all`, and their delivery after it."""
+"""Measure `notifier dlq replay --all` and the deliveries after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.broker.keys import Keys
 
 
 def measure(world: World, notifier: Notifier, *, letters: int) -> dict[str, object]:
-    """Let the receiver refuse `letters` notifications, then replay them all."""
+    """Let the receiver refuse notifications, then replay their dead letters."""
     program = notifier.started(world)
     dead = Keys(notifier.stream).dead
     try:

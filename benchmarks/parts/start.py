@@ -1,4 +1,4 @@
-"""Time from starting the process to its first card for an event that waits; of notifier also to /readyz."""
+"""Measure the time from start to the first card, and to /readyz."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def first_card(world: World, contender: Contender) -> float:
 
 
 def ready(world: World, notifier: Notifier) -> tuple[float, float]:
-    """Return seconds and processor seconds until notifier's /readyz answers 200."""
+    """Return seconds and processor seconds until /readyz answers 200."""
     world.reset()
     begin = time.perf_counter()
     program = notifier.start(world)

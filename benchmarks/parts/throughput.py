@@ -1,4 +1,4 @@
-"""Processor time per notification, deliveries per second and memory: N events wait, then the contender may work."""
+"""Measure processor time, deliveries per second and memory of a backlog."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(world: World, contender: Contender, events: int) -> Run:
     program = contender.started(world)
     warm = len(CHANNELS)
     try:
-        # It stands still while events are added, so that publishing costs it nothing and all of them wait.
+        # It is stopped while events are added, so that publishing costs it nothing and all of them wait.
         program.signal(signal.SIGSTOP)
         contender.publish(world, range(warm, warm + events))
         before, begin = program.cpu_seconds(), time.perf_counter()

@@ -1,4 +1,4 @@
-"""Take the pictures of the documents from a running sandbox: `make pictures` (needs Chromium)."""
+"""Take the pictures of the documents: `make pictures` (needs Chromium)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Sandbox:
         return str(entry_id.decode())
 
     def deliver(self, event: dict[str, Any]) -> None:
-        """Publish an event and wait until its notification of each channel has ended."""
+        """Publish an event and wait until each of its notifications has ended."""
         where, channels = f"WHERE event_id = '{self.publish(event)}'", event["stakeholders"]
         until(lambda: self.recorded("count(*)", where) == len(channels))
 
@@ -96,7 +96,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def take(page: Page, last: Locator, name: str) -> None:
-    """Write a picture of a page, from its top to just below the element `last`."""
+    """Write a picture of a page, down to just below the element `last`."""
     last.wait_for()
     bottom = last.evaluate("(element) => scrollY + element.getBoundingClientRect().bottom")
     clip: Any = {"x": 0, "y": 0, "width": page.evaluate("innerWidth"), "height": bottom + MARGIN}  # fmt: skip

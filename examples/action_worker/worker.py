@@ -1,4 +1,4 @@
-"""A worker that does what people ask for from Teams cards: reads the stream teams:actions with plain Redis.
+"""A worker for requests from Teams cards: it reads teams:actions.
 
     python worker.py            # REDIS_URL, default redis://127.0.0.1:6379/0
 
@@ -24,7 +24,7 @@ UNREADABLE = "teams:actions:unreadable"
 DONE_SECONDS = 30 * 86_400
 """How long a request's id is remembered; longer than an entry can wait."""
 TAKE_OVER_MS = 60_000
-"""An entry whose worker has been silent for this long is taken over."""
+"""An entry whose worker has been silent for this long is claimed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,11 @@ class Request:
 
 
 def read_request(fields: Mapping[str, str]) -> Request:
-    """Read an entry; raises ValueError, TypeError or KeyError when it is no request."""
+    """Read an entry.
+
+    Raises:
+        ValueError, TypeError, KeyError: The entry is not a request.
+    """
     subject = json.loads(fields["subject"])
     if not isinstance(subject, dict):
         raise TypeError("subject is not an object")
@@ -55,7 +59,7 @@ def read_request(fields: Mapping[str, str]) -> Request:
 
 
 class Claims:
-    """Stands in for the claims system: puts work onto Redis lists. Put your own in its place."""
+    """A simulated claims system: it puts work onto Redis lists."""
 
     def commands(self, request: Request) -> dict[str, str]:
         """Return what is to be done: list → job."""
@@ -89,7 +93,7 @@ class Worker:
                 raise
 
     def turn(self, block_ms: int = 5_000) -> int:
-        """Do what a silent worker left, then what is new; returns how many entries there were."""
+        """Do entries of a silent worker, then new ones; return their number."""
         taken: Any = self.client.xautoclaim(STREAM, GROUP, self.name, TAKE_OVER_MS, count=10)
         entries = [entry for entry in taken[1] if entry[1] is not None]
         if not entries:
@@ -133,7 +137,7 @@ class Worker:
 
 
 def main() -> None:
-    """Work until SIGTERM or Ctrl-C; what is in hand is finished."""
+    """Work until SIGTERM or Ctrl-C, and finish what is in flight."""
     url = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
     worker = Worker(redis.Redis.from_url(url, decode_responses=True, socket_timeout=30))
     stopping = False

@@ -1,4 +1,4 @@
-"""A Celery worker that tells notifier what happens to claims, with plain Redis and nothing else.
+"""A Celery worker that publishes events of claims with plain Redis.
 
 It publishes at five points: an eligibility check failed after its retries; a claim was
 submitted; a submission failed; a claim was approved; a claim was rejected.
@@ -27,7 +27,7 @@ class NphiesError(Exception):
 
     Args:
         error_type: certificate, jwt, network or api.
-        message: What happened, in words.
+        message: Description of the event, in words.
         http_status: Status of the answer, None when there was none.
     """
 
@@ -46,7 +46,7 @@ class Decision(TypedDict):
 
 
 class NphiesClient(Protocol):
-    """What the tasks need of NPHIES; every call may raise NphiesError."""
+    """The calls of NPHIES that tasks need; each may raise NphiesError."""
 
     def check_eligibility(self, request: Json) -> str:
         """Return the status of a patient's cover."""
@@ -62,7 +62,7 @@ class NphiesClient(Protocol):
 
 
 class SimulatedNphies:
-    """Stands in for NPHIES: the real one needs a licence, a certificate and a VPN.
+    """A simulated NPHIES: the real one needs a licence and a VPN.
 
     It approves every claim up to SAR 10,000 and rejects dearer ones.
     """
@@ -105,7 +105,7 @@ class Publisher:
         priority: str | None = None,
         stakeholders: str | None = None,
     ) -> None:
-        """Publish one event; one that cannot be published is logged and does not fail the task.
+        """Publish one event; a failure is logged and does not fail the task.
 
         notifier drops a second event with the same event_id within a day, so a task that
         Celery delivers twice notifies once. Priority and stakeholders default to the route's.
@@ -134,7 +134,7 @@ class Publisher:
 
 
 def create_app(nphies: NphiesClient, publisher: Publisher) -> Celery:
-    """Return a Celery app whose tasks use this NPHIES client and this publisher.
+    """Return a Celery app whose tasks use this client and publisher.
 
     The tasks are not shared: an app with another client keeps its own.
     """
