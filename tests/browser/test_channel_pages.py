@@ -16,7 +16,7 @@ from notifier.config import assets, load_config
 from notifier.events.entry import to_event
 from notifier.events.routing import Catalogue
 from notifier.sandbox.local_teams import Faults, LocalTeams, listen
-from tests.support.browser import MARKS
+from tests.support.browser import MARKS, errors_of
 
 pytestmark = MARKS
 
@@ -52,9 +52,7 @@ def sample_card(name: str) -> object:
 
 
 async def test_card_that_arrives_is_drawn_without_reloading(teams: LocalTeams, page: Page):
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    errors = errors_of(page)
     await page.goto(f"{teams.url}/channel/sre")
     await page.get_by_text("No messages yet.").wait_for()
 
@@ -65,7 +63,7 @@ async def test_card_that_arrives_is_drawn_without_reloading(teams: LocalTeams, p
     assert "HIGH" in text
     assert "rejected" in text
     assert "${" not in text
-    assert [fault for fault in faults if "favicon" not in fault and "404" not in fault] == []
+    assert [each for each in errors if "404" not in each] == []
 
 
 async def test_markup_in_event_text_is_shown_and_not_run(teams: LocalTeams, page: Page):

@@ -10,14 +10,13 @@ import psycopg
 import redis
 from playwright.async_api import Page
 
-from tests.support.browser import MARKS
+from tests.support.browser import MARKS, faults_of
 from tests.support.console import (
     HOSTILE,
     TOKEN,
     Console,
     addresses,
     delivered,
-    faults_of,
     refused,
     something_of_everything,
 )
@@ -121,7 +120,7 @@ async def test_half_of_the_console_works_while_the_other_server_is_away(
     assert "Ready" in await page.get_by_role("table").inner_text()
     await page.goto(f"{console.url}/notifications")
     await page.get_by_text("Postgres does not answer.").wait_for()
-    await page.goto(console.letter_address)
+    await page.goto(console.dead_letter_address)
     await page.get_by_role("button", name="Discard…").click()
     await page.get_by_label("Your name").fill("Sara")
     await page.get_by_label("Why").fill("a test event")
@@ -210,7 +209,7 @@ async def test_name_comes_from_single_sign_on_and_cannot_be_typed(page: Page, da
     console = Console(f"{daemons.admin_urls[0]}/console", daemons)
     await refused(console)
     await page.set_extra_http_headers({"X-Forwarded-User": "sara@example.com"})
-    await page.goto(console.letter_address)
+    await page.goto(console.dead_letter_address)
     await page.get_by_role("button", name="Replay…").click()
     assert await page.get_by_label("Your name").count() == 0
     await page.get_by_text("You are signed in as sara@example.com").wait_for()

@@ -12,7 +12,7 @@ from playwright.async_api import Page
 from notifier.cards.gallery import GalleryCard, gallery_page, render_samples
 from notifier.cards.library import load_cards
 from notifier.config import assets, load_config
-from tests.support.browser import MARKS
+from tests.support.browser import MARKS, errors_of
 
 pytestmark = MARKS
 
@@ -72,12 +72,10 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 async def opened(page: Page, address: str) -> list[str]:
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    errors = errors_of(page)
     await page.goto(address)
     await page.locator("body[data-shown]").wait_for()
-    return faults
+    return errors
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 from notifier.ops.report.figures import (
@@ -19,36 +18,10 @@ from notifier.ops.report.figures import (
     Unacknowledged,
 )
 from notifier.ops.report.page import report_page
-from tests.support.browser import MARKS
+from tests.support.browser import MARKS, errors_of, faults_of
 from tests.support.report_figures import PERIOD, figures
 
 pytestmark = MARKS
-
-PALE = """
-() => {
-  const channels = (color) => color.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => {
-    const linear = [r, g, b].map((value) => { const part = value / 255; return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4; });
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-  };
-  const background = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const color = channels(getComputedStyle(at).backgroundColor);
-      if (color.length < 4 || color[3] > 0.99) return color;
-    }
-    return [255, 255, 255];
-  };
-  const found = [];
-  for (const element of document.querySelectorAll("body *:not(svg *)")) {
-    const text = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.textContent).join("").trim();
-    if (!text) continue;
-    const [light, dark] = [luminance(channels(getComputedStyle(element).color)), luminance(background(element))].sort((a, b) => b - a);
-    const contrast = (light + 0.05) / (dark + 0.05);
-    if (contrast < 4.5) found.push(`${contrast.toFixed(2)}: ${text}`);
-  }
-  return found;
-}
-"""
 
 
 def busy() -> Figures:
@@ -79,36 +52,27 @@ def address(tmp_path: Path) -> str:
     return file.as_uri()
 
 
-async def opened(page: Page, address: str) -> list[str]:
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text))
-    page.on("request", lambda asked: faults.append(asked.url) if asked.url != address else None)
-    await page.goto(address)
-    return faults
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1280)])
 async def test_everything_can_be_read_and_nothing_is_fetched(
     page: Page, address: str, scheme: Any, width: int
 ):
+    errors, fetched = errors_of(page), list[str]()
+    page.on("request", lambda asked: fetched.append(asked.url))
     await page.emulate_media(color_scheme=scheme)
     await page.set_viewport_size({"width": width, "height": 900})
-    faults = await opened(page, address)
+    await page.goto(address)
     await page.evaluate("document.querySelector('details').open = true")
 
-    assert await page.evaluate(PALE) == []
-    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    assert await faults_of(page, f"report-{scheme}-{width}") == []
     ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(20, 23, 27)") == (scheme == "dark")
-    assert faults == []
+    assert (errors, fetched) == ([], [address])
 
 
-async def test_targets_are_told_by_words_and_charts_have_their_figures_beside_them(
+async def test_targets_have_words_and_charts_have_their_figures_beside_them(
     page: Page, address: str
 ):
-    await opened(page, address)
+    await page.goto(address)
 
     cards = page.locator(".card")
     assert await cards.count() == 5
@@ -126,17 +90,10 @@ async def test_targets_are_told_by_words_and_charts_have_their_figures_beside_th
 
 
 async def test_columns_are_drawn_where_something_ended(page: Page, address: str):
-    await opened(page, address)
+    await page.goto(address)
     boxes = await page.evaluate(
         """() => [...document.querySelectorAll("figure:first-child rect.good")].map((column) => column.getBoundingClientRect().height)"""
     )
     assert len(boxes) == len(PERIOD.starts())
     assert boxes[-1] > boxes[0] > 20
     assert PERIOD.until - PERIOD.since == timedelta(days=2)
-
-
-async def test_axe_finds_nothing_to_mend(page: Page, address: str):
-    await page.goto(address)
-    await page.evaluate("document.querySelector('details').open = true")
-    found = await Axe().run(page)
-    assert found.response["violations"] == []

@@ -1,4 +1,4 @@
-"""Strangers at a listener: what they send malformed, by halves or in floods costs nobody else anything and tells the log no secret."""
+"""Attacks on a listener: malformed, slow and many requests harm nobody, and no secret is logged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ async def answer_to(url: str, request: bytes) -> bytes:
         writer.close()
 
 
-async def test_malformed_requests_tell_the_log_neither_token_nor_signature(daemons: Daemons):
+async def test_malformed_requests_put_neither_token_nor_signature_into_the_log(
+    daemons: Daemons,
+):
     url = (await links(daemons, type="backup.failed", service="postgres"))["Acknowledge"]
     path = url.partition("/a/")[1] + url.partition("/a/")[2]
     token = path.removeprefix("/a/").partition("?")[0]
@@ -134,7 +136,7 @@ async def answered(_: web.Request) -> web.Response:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"GET"])
-async def test_who_asks_for_nothing_is_cut_off_before_who_asked(
+async def test_a_connection_without_a_request_is_cut_off_first(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(listener, "_CHECK_SECONDS", 0.05)
@@ -180,6 +182,21 @@ async def test_bodies_that_never_come_keep_nobody_from_being_answered():
         finally:
             for _, writer in flood:
                 writer.close()
+
+
+async def test_a_body_that_never_comes_is_cut_off(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(listener, "_CHECK_SECONDS", 0.05)
+
+    async def reading(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
+
+    async with serving(reading) as (url, runner):
+        assert runner.server is not None
+        watch = asyncio.create_task(bound_connections(runner.server, longest_seconds=0.2))
+        body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nwho"
+        assert await answer_to(url, body) == b""
+        watch.cancel()
 
 
 async def test_headers_that_never_end_are_cut_off():

@@ -13,16 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 import redis
-from aiohttp import web
 
 from notifier.config import load_config
 from notifier.events.notification import event_key
-from notifier.events.signing import action_token
 from notifier.sandbox.servers import start_postgres
 from notifier.store.migrations import migrate_up
-from notifier.web.http.listener import bound_connections
 from tests.support.action_pages import (
     acknowledged,
     get,
@@ -33,7 +29,7 @@ from tests.support.action_pages import (
     public,
     requests,
 )
-from tests.support.daemons import SECRET, Daemons
+from tests.support.daemons import Daemons
 from tests.support.ports import quiet_port
 from tests.support.state import rows, xadd
 from tests.support.waiting import until
@@ -97,9 +93,7 @@ async def test_the_log_names_no_person_no_note_and_no_link(daemons: Daemons):
         assert secret not in daemons.log()
 
 
-async def test_callback_of_a_flow_acknowledges_and_is_not_there_without_its_token(
-    daemons: Daemons,
-):
+async def test_a_flow_acknowledges_by_callback(daemons: Daemons):
     token = base64.b64encode(b"sixteen bytes or").decode()
     found = await links(
         daemons, env={"TEAMS_OUTGOING_WEBHOOK_TOKEN": token}, type="backup.failed", service="x"
@@ -120,10 +114,6 @@ async def test_callback_of_a_flow_acknowledges_and_is_not_there_without_its_toke
     assert rows(daemons.database_url)[0]["action_data"] == {"via": "callback"}
     assert token not in daemons.log()
 
-    settings = public()
-    await daemons.start("--stages", "delivery", **settings)
-    assert (await post(settings["TEAMS_PUBLIC__URL"] + "/callback"))[0] == 404
-
 
 async def test_several_processes_serve_the_same_public_address(daemons: Daemons):
     found = await links(daemons, type="backup.failed", service="postgres")
@@ -133,7 +123,7 @@ async def test_several_processes_serve_the_same_public_address(daemons: Daemons)
     assert (await get(found["Acknowledge"]))[0] == 200
 
 
-async def test_many_people_at_once_have_one_winner_and_all_hear_the_same_name(daemons: Daemons):
+async def test_many_people_at_once_have_one_winner_and_all_see_the_same_name(daemons: Daemons):
     found = await links(
         daemons,
         type="celery.task.failed",
@@ -154,18 +144,7 @@ async def test_many_people_at_once_have_one_winner_and_all_hear_the_same_name(da
     assert rows(daemons.database_url)[0]["acknowledged_by"] == winner
 
 
-async def test_name_is_needed_and_the_note_is_kept_on_the_page(daemons: Daemons):
-    found = await links(daemons, type="backup.failed", service="postgres")
-
-    status, html = await post(found["Acknowledge"], who=" \u202e\x00 ", note="half <a> word")
-
-    assert status == 422
-    assert "half &lt;a&gt; word</textarea>" in html
-    assert "Enter your name" in html
-    assert acknowledged(daemons) is None
-
-
-async def test_retry_goes_to_the_claims_workers_with_what_and_who_asked(daemons: Daemons):
+async def test_retry_goes_to_the_claims_workers_with_subject_and_name(daemons: Daemons):
     found = await links(
         daemons, type="celery.task.failed", task_name="submit", task_id="task-9", patient_id="PAT-KLMNOPQ",
         retry_count="3", max_retries="3",
@@ -185,7 +164,7 @@ async def test_retry_goes_to_the_claims_workers_with_what_and_who_asked(daemons:
     }  # fmt: skip
 
 
-async def test_request_that_redis_refuses_is_not_taken_and_can_be_made_again(daemons: Daemons):
+async def test_a_request_that_redis_refuses_can_be_made_again(daemons: Daemons):
     found = await links(
         daemons,
         type="celery.task.failed",
@@ -205,7 +184,7 @@ async def test_request_that_redis_refuses_is_not_taken_and_can_be_made_again(dae
     assert [request["requested_by"] for request in requests(daemons.redis_url)] == ["Omar"]
 
 
-async def test_action_in_the_hands_of_a_process_that_is_killed_reaches_postgres(
+async def test_an_action_in_flight_in_a_killed_process_reaches_postgres(
     daemons: Daemons, open_folder: Path
 ):
     lease = {"TEAMS_REDIS__LEASE_SECONDS": "1"}
@@ -214,81 +193,72 @@ async def test_action_in_the_hands_of_a_process_that_is_killed_reaches_postgres(
         found = await links_with(daemons, server.url, **lease)
     assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
 
-    def in_hand() -> bool:
+    def in_flight() -> bool:
         with redis.Redis.from_url(daemons.redis_url) as client:
             summary: Any = client.xpending("{teams:actions}:accepted", "notifier")
             return bool(summary["pending"])
 
-    await until(in_hand)
+    await until(in_flight)
     daemons.processes[0].kill()
     with start_postgres(open_folder, port=server.port) as again:
         await daemons.start("--stages", "recorder", DATABASE_URL=again.url, **lease)
         await until(lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"])
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
+ENTRY = {"action": "acknowledge", "who": "x", "note": "", "via": "page", "at": "2026-11-24T10:15:00+00:00"}  # fmt: skip
+
+
+def add(daemons: Daemons, stream: str, entry: dict[str, Any]) -> None:
+    """Add an entry to a stream of actions, as another version or program may."""
+    recorded = str(rows(daemons.database_url)[0]["id"])
+    with redis.Redis.from_url(daemons.redis_url) as client:
+        client.xadd(
+            f"{{teams:actions}}:{stream}", {"notification_id": recorded, **ENTRY, **entry}
+        )
+
+
+async def test_entries_that_are_not_actions_do_not_hold_up_those_of_people(daemons: Daemons):
+    found = await links(daemons, type="backup.failed", service="postgres")
+    unknown = {"notification_id": str(uuid.uuid4())}
+    for fault in (
         {"notification_id": "x"},
         {"action": "pay"},
         {"who": "a\0b"},
         {"at": "soon"},
         {"at": "0001-01-01T00:00+14:00"},
-    ],
-)
-async def test_what_is_no_action_does_not_hold_up_those_of_people(
-    daemons: Daemons, fault: dict[str, str]
-):
-    found = await links(daemons, type="backup.failed", service="postgres")
-    foreign = {
-        "notification_id": str(uuid.uuid4()), "action": "acknowledge", "who": "x", "note": "", "via": "page",
-        "at": "2026-11-24T10:15:00+00:00",
-    }  # fmt: skip
-    with redis.Redis.from_url(daemons.redis_url) as client:
-        client.xadd("{teams:actions}:accepted", {**foreign, **fault})  # type: ignore[dict-item]
+    ):
+        add(daemons, "accepted", unknown | fault)
 
     assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
 
-    await until(
-        lambda: [row["acknowledged_by"] for row in rows(daemons.database_url)] == ["Sara"], 10
-    )
+    await until(lambda: acknowledged(daemons) is not None)
+    assert rows(daemons.database_url)[0]["acknowledged_by"] == "Sara"
     assert "action_unreadable" in daemons.log()
     with redis.Redis.from_url(daemons.redis_url) as client:
-        kept = client.xlen("{teams:actions}:unreadable")
+        assert client.xlen("{teams:actions}:unreadable") == 4
     written = rows(daemons.database_url, "SELECT action FROM teams_actions ORDER BY action")
-    expected = (0, ["acknowledge", "pay"]) if "action" in fault else (1, ["acknowledge"])
-    assert (kept, [row["action"] for row in written]) == expected
+    assert [row["action"] for row in written] == ["acknowledge", "pay"]
 
 
 async def test_an_acknowledgement_of_a_later_version_is_recorded(daemons: Daemons):
     await links(daemons, type="backup.failed", service="postgres")
-    later = {
-        "notification_id": str(rows(daemons.database_url)[0]["id"]), "action": "acknowledge", "who": "Sara", "note": "",
-        "via": "watch", "at": "2026-11-24T10:15:00+00:00", "device": "7",
-    }  # fmt: skip
-    with redis.Redis.from_url(daemons.redis_url) as client:
-        client.xadd("{teams:actions}:accepted", later)  # type: ignore[arg-type]
+    add(daemons, "accepted", {"via": "watch", "device": "7"})
 
     await until(lambda: acknowledged(daemons) is not None)
     assert rows(daemons.database_url)[0]["action_data"] == {"via": "watch"}
 
 
-async def test_what_another_version_could_not_read_is_taken_up_at_the_next_start(
+async def test_an_entry_that_another_version_could_not_read_is_recorded_after_a_start(
     daemons: Daemons,
 ):
     await links(daemons, type="backup.failed", service="postgres")
-    kept = {
-        "notification_id": str(rows(daemons.database_url)[0]["id"]), "action": "acknowledge", "who": "Sara", "note": "",
-        "via": "page", "at": "2026-11-24T10:15:00+00:00",
-    }  # fmt: skip
-    with redis.Redis.from_url(daemons.redis_url) as client:
-        client.xadd("{teams:actions}:unreadable", kept)  # type: ignore[arg-type]
+    add(daemons, "unreadable", {})
     await daemons.start("--stages", "recorder")
 
     await until(lambda: acknowledged(daemons) is not None)
 
 
-async def test_three_people_in_three_channels_make_one_request_and_hear_of_the_first(
+async def test_three_people_in_three_channels_make_one_request_and_see_the_first(
     daemons: Daemons,
 ):
     await daemons.start(**public())
@@ -329,45 +299,7 @@ async def test_three_people_in_three_channels_make_one_request_and_hear_of_the_f
     assert (status, ">A1<" in html) == (409, True)
 
 
-async def test_forged_expired_and_foreign_requests_change_nothing(daemons: Daemons):
-    found = await links(daemons, type="backup.failed", service="postgres")
-    good = found["Acknowledge"]
-    base, _, token = good.rpartition("/")
-    row_id = str(rows(daemons.database_url)[0]["id"])
-    expired = action_token(SECRET, notification_id=row_id, action="acknowledge", expires_at=1)
-    other_action = token.split(".")
-    other_action[2] = "1"
-    for url, headers, status, words in (
-        (f"{base}/{token[:-1]}_", {}, 404, "Open it again from the card"),
-        (f"{base}/{'.'.join(other_action)}", {}, 404, "does not work"),
-        (f"{base}/{expired}", {}, 410, "expired"),
-        (f"{base}/{expired}", {"Accept-Language": "ar-SA,en;q=0.5"}, 410, "انتهت صلاحية"),
-        (good, {"Sec-Fetch-Site": "cross-site"}, 403, "another site"),
-        (base.removesuffix("/a") + "/readyz", {}, 404, "not found"),
-    ):
-        got, html = await post(url, headers, who="Mallory")
-        assert (got, words in html) == (status, True), url
-    assert acknowledged(daemons) is None
-
-
-async def test_a_form_that_is_too_large_is_refused(daemons: Daemons):
-    found = await links(daemons, type="backup.failed", service="postgres")
-
-    assert (await post(found["Acknowledge"], who="Sara", note="x" * 20_000))[0] == 413
-    assert acknowledged(daemons) is None
-
-
-async def test_too_many_forms_are_asked_to_wait(daemons: Daemons):
-    found = await links(
-        daemons, env={"TEAMS_PUBLIC__POSTS_PER_MINUTE": "3"}, type="backup.failed", service="x"
-    )
-
-    answers = [(await post(found["Acknowledge"], who=" "))[0] for _ in range(4)]
-
-    assert answers == [422, 422, 422, 429]
-
-
-async def test_name_comes_from_the_sign_on_proxy_but_from_nobody_else(daemons: Daemons):
+async def test_name_comes_from_the_sign_on_proxy(daemons: Daemons):
     trusted = {
         "TEAMS_PUBLIC__USER_HEADER": "X-Forwarded-User",
         "TEAMS_PUBLIC__TRUSTED_PROXIES": "127.0.0.1",
@@ -386,29 +318,7 @@ async def test_name_comes_from_the_sign_on_proxy_but_from_nobody_else(daemons: D
     assert row["action_data"] == {"via": "sign_on"}
 
 
-async def test_header_is_not_believed_from_an_address_that_is_no_trusted_proxy(
-    daemons: Daemons,
-):
-    env = {
-        "TEAMS_PUBLIC__USER_HEADER": "X-Forwarded-User",
-        "TEAMS_PUBLIC__TRUSTED_PROXIES": "10.0.0.0/8",
-    }
-    found = await links(daemons, env=env, type="backup.failed", service="postgres")
-    assert (await post(found["Acknowledge"], {"X-Forwarded-User": "boss"}, who="Omar"))[
-        0
-    ] == 200
-    await until(lambda: acknowledged(daemons) is not None)
-    [row] = rows(daemons.database_url)
-    assert (row["acknowledged_by"], row["action_data"]) == ("Omar", {"via": "page"})
-
-
-async def test_page_speaks_the_language_of_the_event(daemons: Daemons):
-    found = await links(daemons, type="backup.failed", service="postgres", lang="ar")
-
-    assert 'lang="ar" dir="rtl"' in (await get(found["Acknowledge"]))[1]
-
-
-async def test_an_acknowledgement_is_told_to_every_channel_of_the_event(daemons: Daemons):
+async def test_an_acknowledgement_is_announced_in_every_channel_of_the_event(daemons: Daemons):
     shipped = ",".join(load_config(None, {}).public.announce_acknowledgements)
     await daemons.start(**public({"TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": shipped}))
     for priority, service in (("LOW", "db-6"), ("CRITICAL", "db-7")):
@@ -420,44 +330,11 @@ async def test_an_acknowledgement_is_told_to_every_channel_of_the_event(daemons:
         if card.path == "/sre":
             await post(links_on(card.body)["Acknowledge"], who="Sara", note="patient Ahmad")
 
-    told = (await daemons.receiver.wait_for(6))[4:]
-    assert sorted(card.path for card in told) == ["/devops", "/sre"]
-    for card in told:
+    announced = (await daemons.receiver.wait_for(6))[4:]
+    assert sorted(card.path for card in announced) == ["/devops", "/sre"]
+    for card in announced:
         body = card.body.decode()
         assert ("Sara" in body, "db-7" in body, "Ahmad" in body) == (True, True, False)
         assert links_on(card.body) == {}
     await until(lambda: len(rows(daemons.database_url)) == 6)
     assert len(daemons.receiver.requests) == 6
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"GET /a/x HTTP/1.1\r\nHost: x\r\n",
-        b"POST /a/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nwho",
-    ],
-)
-async def test_slow_clients_are_cut_off(sent: bytes):
-    async def read(request: web.Request) -> web.Response:
-        await request.read()
-        return web.Response()
-
-    app = web.Application()
-    app.add_routes([web.post("/a/x", read)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert runner.server is not None
-    bounds = asyncio.create_task(bound_connections(runner.server, longest_seconds=0.2))
-    try:
-        reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
-        writer.write(sent)
-        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-            async with asyncio.timeout(60):
-                await reader.readexactly(1)
-        writer.close()
-    finally:
-        bounds.cancel()
-        await runner.cleanup()

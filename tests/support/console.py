@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 from tests.support.daemons import Daemons
@@ -22,9 +19,6 @@ TOKEN = re.compile(r"[0-9a-f]{32}\.[0-9]\.[0-9]{9,}\.")
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
 
 
-ALL_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
 @dataclass
 class Console:
     """The console of a daemon with something to show."""
@@ -33,7 +27,7 @@ class Console:
     daemons: Daemons
 
     @property
-    def letter_address(self) -> str:
+    def dead_letter_address(self) -> str:
         """The page of the newest dead letter."""
         return f"{self.url}/dead-letters/letter?id={letters(self.daemons)[-1][0]}&stream=teams:events"
 
@@ -106,24 +100,9 @@ def addresses(console: Console) -> dict[str, str]:
     }
 
 
-async def faults_of(page: Page, name: str) -> list[str]:
-    """Return what axe-core finds, and whether the page is wider than the window; keeps a picture when a folder is named."""
-    if "/notifications/" in page.url:
-        card = page.frame_locator("iframe").locator(".ac-adaptiveCard")
-        await card.wait_for()
-        # The frame becomes as high as its card.
-        high = await card.evaluate("(card) => card.offsetHeight")
-        await page.wait_for_function("(high) => Math.abs(document.querySelector('iframe').clientHeight - high) < 40", arg=high)  # fmt: skip
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-    found = await Axe().run(page, options={"runOnly": ALL_RULES})
-    wrong = [
-        f"{each['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
-        for each in found.response["violations"]
-        for node in each["nodes"]
-    ]
-    width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    return wrong + (
-        [f"the page is {width[0]} wide in {width[1]}"] if width[0] > width[1] else []
-    )
+async def card_is_shown(page: Page) -> None:
+    """Wait until the card of a notification is rendered, and its frame is as high."""
+    card = page.frame_locator("iframe").locator(".ac-adaptiveCard")
+    await card.wait_for()
+    high = await card.evaluate("(card) => card.offsetHeight")
+    await page.wait_for_function("(high) => Math.abs(document.querySelector('iframe').clientHeight - high) < 40", arg=high)  # fmt: skip

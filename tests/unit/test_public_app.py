@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -55,47 +57,152 @@ def limit() -> RequestLimit:
     return RequestLimit(1000, lambda: 0.0)
 
 
+Start = Callable[..., Any]
+OWN = {"Sec-Fetch-Site": "same-origin"}
+"""As browsers send it with a form of ours."""
+
+
 @pytest.fixture
-async def client(memory: Memory, limit: RequestLimit) -> AsyncIterator[TestClient[Any, Any]]:
-    parts = PublicDependencies(
-        lambda: KEYS, ActionService(memory, memory), lambda: Clients([], ""), limit, lambda: TITLES, lambda: ZoneInfo("Asia/Riyadh"), lambda: True,
-        lambda: NOW,
-    )  # fmt: skip
-    own = {"Sec-Fetch-Site": "same-origin"}
-    async with TestClient(TestServer(create_public_app(parts)), headers=own) as started:
-        yield started
+def started(memory: Memory, limit: RequestLimit) -> Start:
+    @asynccontextmanager
+    async def start(**changes: Any) -> AsyncIterator[TestClient[Any, Any]]:
+        dependencies = PublicDependencies(
+            secrets=lambda: KEYS,
+            actions=ActionService(memory, memory),
+            clients=lambda: Clients([], ""),
+            limit=limit,
+            titles=lambda: TITLES,
+            zone=lambda: ZoneInfo("Asia/Riyadh"),
+            https=lambda: True,
+            now=lambda: NOW,
+        )
+        app = create_public_app(replace(dependencies, **changes))
+        async with TestClient(TestServer(app)) as client:
+            yield client
+
+    return start
 
 
-async def test_looking_at_a_page_is_limit_key_link(
+@pytest.fixture
+async def client(started: Start) -> AsyncIterator[TestClient[Any, Any]]:
+    async with started() as found:
+        yield found
+
+
+async def get(client: TestClient[Any, Any], url: str, **headers: str) -> tuple[int, str]:
+    async with client.get(url, headers=headers) as page:
+        return page.status, await page.text()
+
+
+async def post(
+    client: TestClient[Any, Any], url: str, headers: Mapping[str, str] = OWN, **form: str
+) -> tuple[int, str]:
+    async with client.post(url, data=form, headers=headers) as page:
+        return page.status, await page.text()
+
+
+async def test_looks_and_forms_are_limited_by_link(
     client: TestClient[Any, Any], limit: RequestLimit
 ):
     limit.use(3)
-    answers = [(await client.get(link())).status for _ in range(31)]
-
-    assert answers == [200] * 30 + [429]
-    assert (await client.get(link("escalate"))).status == 200
+    assert [(await get(client, link()))[0] for _ in range(31)] == [200] * 30 + [429]
+    assert (await get(client, link("escalate")))[0] == 200
+    forms = [(await post(client, link("escalate"), who=" "))[0] for _ in range(4)]
+    assert forms == [422, 422, 422, 429]
 
 
 async def test_links_of_an_older_key_keep_working(client: TestClient[Any, Any], memory: Memory):
-    async with client.post(link(key=KEYS[1]), data={"who": "Sara"}) as page:
-        assert page.status == 200
+    assert (await post(client, link(key=KEYS[1]), who="Sara"))[0] == 200
     assert memory.first[ID].who == "Sara"
+
+
+async def test_forged_expired_and_unknown_links_change_nothing(
+    client: TestClient[Any, Any], memory: Memory
+):
+    token = link().removeprefix("/a/")
+    other_action = token.split(".")
+    other_action[2] = "1"
+    expired = "/a/" + action_token(KEYS[0], notification_id=ID, action="acknowledge", expires_at=1)  # fmt: skip
+    for url, lang, status, words in (
+        (f"/a/{token[:-1]}_", "en", 404, "Open it again from the card"),
+        (f"/a/{'.'.join(other_action)}", "en", 404, "does not work"),
+        (expired, "en", 410, "expired"),
+        (expired, "ar-SA,en;q=0.5", 410, "انتهت صلاحية"),
+        ("/readyz", "en", 404, "not found"),
+    ):
+        got, html = await post(client, url, {**OWN, "Accept-Language": lang}, who="Mallory")
+        assert (got, words in html) == (status, True), url
+    assert memory.first == {}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}, {**OWN, "Origin": "https://evil.example"}],
+)  # fmt: skip
+async def test_a_form_of_another_site_changes_nothing(
+    client: TestClient[Any, Any], memory: Memory, headers: dict[str, str]
+):
+    status, html = await post(client, link(), headers, who="Mallory")
+    assert (status, "another site" in html) == (403, True)
+    assert memory.first == {}
+
+
+async def test_an_older_browser_acts_by_its_origin(
+    client: TestClient[Any, Any], started: Start, memory: Memory
+):
+    """Without Sec-Fetch-Site; our pages give no referrer, so the Origin may be null."""
+    assert (await post(client, link(), {"Origin": "null"}, who="Sara"))[0] == 200
+    own = {"Origin": f"http://127.0.0.1:{client.port}"}
+    assert (await post(client, link_to(OTHER, "escalate"), own, who="Sara"))[0] == 409
+    memory.first.clear()
+    proxies = [ip_network("127.0.0.1/32")]
+    async with started(clients=lambda: Clients(proxies, "X-User")) as signed_on:
+        signed_in = {"X-User": "sara@example.sa"}
+        # Any site's page may be that null, and the proxy vouches for the name.
+        assert (await post(signed_on, link(), {"Origin": "null", **signed_in}))[0] == 403
+        assert "sara@example.sa" in (await get(signed_on, link(), **signed_in))[1]
+        assert 'name="who"' not in (await get(signed_on, link(), **signed_in))[1]
+        assert (await post(signed_on, link(), {**OWN, **signed_in}, who="Mallory"))[0] == 200
+    assert (memory.first[ID].who, memory.first[ID].via) == ("sara@example.sa", "sign_on")
+
+
+async def test_the_note_stays_on_the_page_that_asks_for_the_name(
+    client: TestClient[Any, Any], memory: Memory
+):
+    status, html = await post(client, link(), who=" \u202e\x00 ", note="half <a> word")
+    assert status == 422
+    assert "half &lt;a&gt; word</textarea>" in html
+    assert "Enter your name" in html
+    assert memory.first == {}
+
+
+async def test_a_form_that_is_too_large_is_refused(
+    client: TestClient[Any, Any], memory: Memory
+):
+    assert (await post(client, link(), who="Sara", note="x" * 20_000))[0] == 413
+    assert memory.first == {}
+
+
+async def test_page_speaks_the_language_of_the_event(
+    client: TestClient[Any, Any], memory: Memory
+):
+    memory.known[ID] = replace(FACTS, lang="ar")
+    assert '<html lang="ar" dir="rtl">' in (await get(client, link()))[1]
 
 
 async def test_redis_away_says_that_nothing_was_changed_and_the_same_link_works_later(
     client: TestClient[Any, Any], memory: Memory
 ):
     memory.redis_away = True
-    async with client.post(link(), data={"who": "Sara"}) as page:
+    async with client.post(link(), data={"who": "Sara"}, headers=OWN) as page:
         assert page.status == 503
         assert "Nothing was changed" in await page.text()
         assert page.headers["Strict-Transport-Security"]
     memory.redis_away = False
-    async with client.post(link(), data={"who": "Sara"}) as page:
-        assert page.status == 200
+    assert (await post(client, link(), who="Sara"))[0] == 200
 
 
-async def test_what_was_taken_in_postgres_is_taken(
+async def test_an_acknowledgement_in_postgres_counts(
     client: TestClient[Any, Any], memory: Memory
 ):
     memory.known = {
@@ -103,27 +210,23 @@ async def test_what_was_taken_in_postgres_is_taken(
             FACTS, acknowledged_by="Omar", acknowledged_at=NOW, action_taken="acknowledge"
         )
     }
-    async with client.post(link(), data={"who": "Sara"}) as page:
-        assert page.status == 409
-        assert "Omar" in await page.text()
+    status, html = await post(client, link(), who="Sara")
+    assert (status, "Omar" in html) == (409, True)
     assert memory.first == {}
 
 
 async def test_the_first_action_on_any_card_of_an_event_wins_and_the_second_hears_where(
     client: TestClient[Any, Any], memory: Memory
 ):
-    async with client.post(link_to(FACTS, "retry_task"), data={"who": "Sara"}) as page:
-        assert page.status == 200
+    assert (await post(client, link_to(FACTS, "retry_task"), who="Sara"))[0] == 200
     for action in ("discard_task", "retry_task", "acknowledge", "escalate"):
-        async with client.get(link_to(OTHER, action)) as page:
-            shown = await page.text()
+        _, shown = await get(client, link_to(OTHER, action))
         assert ("Sara" in shown, "Reliability" in shown, "<form" in shown) == (
             True,
             True,
             False,
         )
-        async with client.post(link_to(OTHER, action), data={"who": "Omar"}) as page:
-            shown, status = await page.text(), page.status
+        status, shown = await post(client, link_to(OTHER, action), who="Omar")
         assert (status, "Sara" in shown, "Reliability" in shown) == (409, True, True), action
         assert "Retry the task" in shown
 
@@ -137,15 +240,12 @@ async def test_cards_of_an_event_know_of_each_other_while_postgres_is_away(
     memory.postgres_away = True
     key = event_key(FACTS.stream, FACTS.event_id)
 
-    async with client.post(
-        link_to(FACTS, "acknowledge", event=key), data={"who": "Sara"}
-    ) as page:
-        assert page.status == 200
+    assert (await post(client, link_to(FACTS, "acknowledge", event=key), who="Sara"))[0] == 200
     for mark in (key, None):
         memory.postgres_away = mark is not None
         url = link_to(OTHER, "acknowledge", event=mark)
-        async with client.post(url, data={"who": "Omar"}) as page:
-            assert (page.status, "Sara" in await page.text()) == (409, True)
+        status, html = await post(client, url, who="Omar")
+        assert (status, "Sara" in html) == (409, True)
 
 
 async def test_a_link_to_another_event_than_it_was_signed_for_does_not_work(
@@ -158,33 +258,28 @@ async def test_a_link_to_another_event_than_it_was_signed_for_does_not_work(
     for forged in (other.split("?e=")[1], mark[:-1] + "_", "f" + mark[1:], "", "x"):
         if f"{path}?e={forged}" == good:
             continue
-        async with client.post(f"{path}?e={forged}", data={"who": "Mallory"}) as page:
-            assert page.status == 404
+        assert (await post(client, f"{path}?e={forged}", who="Mallory"))[0] == 404
     assert memory.first == {}
 
 
 async def test_after_an_escalation_the_event_can_be_acknowledged_once_from_any_card(
     client: TestClient[Any, Any], memory: Memory
 ):
-    async with client.post(link_to(FACTS, "escalate"), data={"who": "Omar"}) as page:
-        assert page.status == 200
+    assert (await post(client, link_to(FACTS, "escalate"), who="Omar"))[0] == 200
     memory.known |= {
         each.id: replace(each, escalated_by="Omar", escalated_at=NOW, escalated_to="pmo")
         for each in (FACTS, OTHER)
     }
-    async with client.post(link_to(OTHER, "escalate"), data={"who": "Lina"}) as page:
-        shown = await page.text()
-        assert (page.status, "Omar" in shown, "Project Office" in shown) == (409, True, True)
+    status, shown = await post(client, link_to(OTHER, "escalate"), who="Lina")
+    assert (status, "Omar" in shown, "Project Office" in shown) == (409, True, True)
 
     for facts in (FACTS, OTHER):
-        async with client.get(link_to(facts, "acknowledge")) as page:
-            shown = await page.text()
-        assert page.status == 200
+        status, shown = await get(client, link_to(facts, "acknowledge"))
+        assert status == 200
         assert ("Omar" in shown, "Project Office" in shown, "<form" in shown) == (True,) * 3
-    async with client.post(link_to(FACTS, "acknowledge"), data={"who": "Omar"}) as page:
-        assert page.status == 200
-    async with client.post(link_to(OTHER, "acknowledge"), data={"who": "Sara"}) as page:
-        assert (page.status, "Reliability" in await page.text()) == (409, True)
+    assert (await post(client, link_to(FACTS, "acknowledge"), who="Omar"))[0] == 200
+    status, shown = await post(client, link_to(OTHER, "acknowledge"), who="Sara")
+    assert (status, "Reliability" in shown) == (409, True)
 
 
 async def test_a_form_that_trickles_in_is_given_up(
@@ -197,7 +292,7 @@ async def test_a_form_that_trickles_in_is_given_up(
         await never.wait()
 
     never = asyncio.Event()
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    form = {"Content-Type": "application/x-www-form-urlencoded", **OWN}
     async with client.post(link(), data=forever(), headers=form) as page:
         assert page.status == 408
         assert "too slow" in await page.text()
@@ -216,9 +311,11 @@ async def test_a_form_that_trickles_in_is_given_up(
         (b'--x\r\nContent-Disposition: form-data; name="who"; filename="who"\r\n\r\nSara\r\n--x--\r\n', "multipart/form-data; boundary=x"),
     ],
 )  # fmt: skip
-async def test_what_is_no_form_asks_for_the_name(
+async def test_a_body_that_is_not_a_form_asks_for_the_name(
     client: TestClient[Any, Any], memory: Memory, body: bytes, content_type: str
 ):
-    async with client.post(link(), data=body, headers={"Content-Type": content_type}) as page:
+    async with client.post(
+        link(), data=body, headers={"Content-Type": content_type, **OWN}
+    ) as page:
         assert page.status == 422
     assert memory.first == {}
