@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.support.commands import notifier
-from tests.support.terminal import terminal
+from tests.support.terminal import answered
 
 
 def test_migrate_goes_up_and_down_and_says_where_it_stands(empty_database_url: str):
@@ -45,20 +42,8 @@ def test_migrate_down_asks_at_a_terminal_and_names_what_goes(
     database_url: str, answer: str, code: int
 ):
     before = applied(database_url)
-    ours, theirs = terminal()
-    os.write(ours, f"{answer}\n".encode())
 
-    done = subprocess.run(
-        [sys.executable, "-m", "notifier", "migrate", "down", "--steps", "2"],
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": database_url},
-        timeout=60,
-        check=False,
-    )
-    os.close(ours)
-    os.close(theirs)
+    done = answered("migrate", "down", "--steps", "2", answer=answer, DATABASE_URL=database_url)
 
     assert done.returncode == code
     assert f"{before[-1]}, {before[-2]}" in done.stderr
