@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.config import Config, load_config
@@ -108,13 +109,24 @@ async def broker(kind: str, config: Config) -> AsyncIterator[Broker]:
 
 
 @pytest.fixture
-def client(broker: Broker) -> redis.asyncio.Redis:
+def client(broker: Broker) -> Redis:
     return broker.client
 
 
 @pytest.fixture
 def group(broker: Broker) -> Consumer:
     return broker.group("one")
+
+
+@pytest.fixture
+async def one(group: Consumer) -> Consumer:
+    await group.ensure([SOURCE])
+    return group
+
+
+@pytest.fixture
+def other(broker: Broker, one: Consumer) -> Consumer:
+    return broker.group("other")
 
 
 @pytest.fixture

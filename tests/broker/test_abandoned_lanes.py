@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move, MoveResult
@@ -22,9 +22,7 @@ def bury(entry_id: str) -> Move:
     return Move(NORMAL, entry_id, ((KEYS.dead, {"event": entry_id}),))
 
 
-async def test_notification_in_flight_is_not_drained(
-    client: redis.asyncio.Redis, group: Consumer
-):
+async def test_notification_in_flight_is_not_drained(client: Redis, group: Consumer):
     await group.ensure([NORMAL])
     for number in range(3):
         await client.xadd(NORMAL, {"notification": str(number)})
@@ -47,9 +45,7 @@ async def test_notification_in_flight_is_not_drained(
     assert (await client.xpending(NORMAL, "notifier"))["pending"] == 1
 
 
-async def test_lane_that_never_had_a_group_is_drained_once(
-    client: redis.asyncio.Redis, group: Consumer
-):
+async def test_lane_that_never_had_a_group_is_drained_once(client: Redis, group: Consumer):
     entry_id = (await client.xadd(NORMAL, {"notification": "1"})).decode()
 
     assert await group.move(NORMAL, [bury(entry_id)]) == [MoveResult.MOVED]
@@ -59,7 +55,7 @@ async def test_lane_that_never_had_a_group_is_drained_once(
 
 
 async def test_every_channel_that_ever_was_is_known_with_what_waits_for_it(
-    client: redis.asyncio.Redis, lanes: AbandonedLanes
+    client: Redis, lanes: AbandonedLanes
 ):
     await lanes.remember(STREAM, ["night", "sre"])
     await lanes.remember(STREAM, ["sre"])

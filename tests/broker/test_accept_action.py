@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.keys import ACCEPTED, action_key
 from notifier.config import Config
@@ -19,7 +19,7 @@ REQUEST = {"id": "event:retry_task"}
 
 
 @pytest.fixture
-def actions(client: redis.asyncio.Redis, config: Config) -> Actions:
+def actions(client: Redis, config: Config) -> Actions:
     return Actions(client, config.redis, remember_seconds=1000)
 
 
@@ -31,13 +31,13 @@ def by(who: str, of: str, action: str = "acknowledge") -> Action:
     return Action(of, action, who, "", Via.PAGE, AT)
 
 
-async def as_before(client: redis.asyncio.Redis, action: Action) -> None:
+async def as_before(client: Redis, action: Action) -> None:
     """Settle a notification as the version before did, which knew no events."""
     await client.hset(action_key(action.notification_id), mapping=action.fields())  # type: ignore[misc]
 
 
 async def test_one_action_of_an_event_is_accepted_and_asked_for_once(
-    client: redis.asyncio.Redis, actions: Actions
+    client: Redis, actions: Actions
 ):
     first = await actions.accept(by("Sara", A, "retry_task"), REQUEST, matter(A))
     second = await actions.accept(by("Omar", B, "discard_task"), REQUEST, matter(B))
@@ -72,7 +72,7 @@ async def test_an_escalation_may_be_escalated_once_more(actions: Actions):
 
 @pytest.mark.parametrize("known", [EVENT, None])
 async def test_what_an_earlier_version_settled_stays_settled(
-    client: redis.asyncio.Redis, actions: Actions, known: str | None
+    client: Redis, actions: Actions, known: str | None
 ):
     await as_before(client, by("Sara", B))
 
@@ -91,7 +91,7 @@ async def test_an_earlier_version_finds_what_was_settled_under_every_card(action
 
 
 async def test_what_an_earlier_version_escalated_can_be_acknowledged(
-    client: redis.asyncio.Redis, actions: Actions
+    client: Redis, actions: Actions
 ):
     await as_before(client, by("Omar", A, "escalate"))
 
@@ -102,7 +102,7 @@ async def test_what_an_earlier_version_escalated_can_be_acknowledged(
     "key", [REQUESTS, ACCEPTED, action_key(A), action_key(EVENT), action_key(B)]
 )
 async def test_nothing_is_written_when_a_key_has_another_type(
-    client: redis.asyncio.Redis, actions: Actions, key: str
+    client: Redis, actions: Actions, key: str
 ):
     await client.set(key, "x")
 
@@ -114,7 +114,7 @@ async def test_nothing_is_written_when_a_key_has_another_type(
 
 @pytest.mark.parametrize("key", [REQUESTS, ACCEPTED])
 async def test_nothing_is_asked_or_accepted_when_the_last_id_of_a_stream_is_used_up(
-    client: redis.asyncio.Redis, actions: Actions, key: str
+    client: Redis, actions: Actions, key: str
 ):
     last = "18446744073709551615-18446744073709551615"
     await client.xadd(key, {"a": "1"}, id=last)
@@ -131,7 +131,7 @@ async def test_nothing_is_asked_or_accepted_when_the_last_id_of_a_stream_is_used
 
 
 async def test_what_a_later_version_wrote_is_an_action_all_the_same(
-    client: redis.asyncio.Redis, actions: Actions
+    client: Redis, actions: Actions
 ):
     await client.hset(
         action_key(A), mapping={"who": "Sara", "action": "snooze", "moment": "now"}
@@ -152,7 +152,7 @@ async def test_what_a_later_version_wrote_is_an_action_all_the_same(
     "at", ["0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", ""]
 )
 async def test_an_action_whose_time_is_none_is_still_one(
-    client: redis.asyncio.Redis, actions: Actions, at: str
+    client: Redis, actions: Actions, at: str
 ):
     await client.hset(action_key(A), mapping=by("Sara", A).fields() | {"at": at})  # type: ignore[misc]
     await client.hset(

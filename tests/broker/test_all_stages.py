@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import redis.asyncio
+from redis.asyncio import Redis
 
 from tests.support.backlog import KEYS, STREAM, calm, publish
 from tests.support.broker import Broker
@@ -25,7 +25,7 @@ class Records:
 
 
 async def test_events_become_cards_and_records_and_nothing_is_left_behind(
-    client: redis.asyncio.Redis,
+    client: Redis,
     broker: Broker,
     stages: Stages,
     webhook_receiver: WebhookReceiver,

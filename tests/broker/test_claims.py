@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 from msgspec.structs import replace
+from redis.asyncio import Redis
 from typing_extensions import override
 
 from notifier.broker import pool
@@ -32,14 +33,14 @@ from tests.support.backlog import (
     read_all,
 )
 from tests.support.broker import Broker
-from tests.support.reading import SOURCE, Joined, read
+from tests.support.reading import SOURCE, Joined, read, read_new
 from tests.support.receiver import WebhookReceiver
 from tests.support.stages import Stages, notifications
 
 LONG_AGO_MS = 10**9
 
 
-async def die(client: redis.asyncio.Redis, entry_id: str) -> None:
+async def die(client: Redis, entry_id: str) -> None:
     """Let an entry look as if its process had died a long time ago."""
     [pending] = await client.xpending_range(SOURCE, "notifier", entry_id, entry_id, 1)
     await client.xclaim(
@@ -52,12 +53,8 @@ async def claimed(group: Consumer, **limits: int) -> list[Entry]:
     return await group.claim(SOURCE, idle_seconds=1, count=10, **limits)
 
 
-async def test_deaths_beside_others_are_counted_twice_and_no_more(
-    client: redis.asyncio.Redis, join: Joined
-):
-    one = await join("one")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(one)
+async def test_deaths_beside_others_are_counted_twice_and_no_more(client: Redis, one: Consumer):
+    [entry_id] = await read_new(client, one)
     counted = []
     for _ in range(4):
         await die(client, entry_id)
@@ -70,11 +67,9 @@ async def test_deaths_beside_others_are_counted_twice_and_no_more(
 
 
 async def test_death_while_tried_alone_is_counted_and_its_end_takes_it_back(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    one = await join("one")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(one)
+    [entry_id] = await read_new(client, one)
     for _ in range(2):
         await die(client, entry_id)
         [entry] = await claimed(one)
@@ -94,9 +89,8 @@ async def test_death_while_tried_alone_is_counted_and_its_end_takes_it_back(
 
 
 async def test_what_was_tried_alone_is_given_up_with_its_deaths(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    one, other = await join("one"), await join("other")
     entry_id = (await client.xadd(SOURCE, {"a": "1"})).decode()
     await read(one)
     await client.xclaim(SOURCE, "notifier", "one", 0, [entry_id], retrycount=7, justid=True)
@@ -107,10 +101,10 @@ async def test_what_was_tried_alone_is_given_up_with_its_deaths(
     assert entry.deliveries == 8
 
 
-async def test_nobody_tries_what_another_has_claimed(client: redis.asyncio.Redis, join: Joined):
-    one, other = await join("one"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(one)
+async def test_nobody_tries_what_another_has_claimed(
+    client: Redis, one: Consumer, other: Consumer
+):
+    [entry_id] = await read_new(client, one)
     await die(client, entry_id)
     await claimed(other)
 
@@ -119,9 +113,8 @@ async def test_nobody_tries_what_another_has_claimed(client: redis.asyncio.Redis
 
 
 async def test_claimed_entry_that_is_too_large_comes_without_its_content(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    one, other = await join("one"), await join("other")
     await client.xadd(SOURCE, {"type": "a.b", "note": "x" * 5000})
     await client.xadd(SOURCE, {"type": "a.c"})
     await one.give_up(SOURCE, await read(one))
@@ -135,9 +128,8 @@ async def test_claimed_entry_that_is_too_large_comes_without_its_content(
 
 @pytest.mark.fake_cannot("bound a reply")
 async def test_reply_that_is_too_large_is_asked_for_again_in_pieces(
-    client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
+    client: Redis, one: Consumer, monkeypatch: pytest.MonkeyPatch
 ):
-    one = await join("one")
     await client.xadd(SOURCE, {"a": "1"})
     assert len(await read(one)) == 1
     for size in (10, 2_000_000, 20):
@@ -173,7 +165,7 @@ class Failing(Consumer):
 
 @pytest.mark.parametrize("fails", [[True], [False, True], [True, True], [False, False, True]])
 async def test_batch_whose_hop_failed_is_hopped_again_at_once(
-    client: redis.asyncio.Redis, broker: Broker, stages: Stages, fails: list[bool]
+    client: Redis, broker: Broker, stages: Stages, fails: list[bool]
 ):
     group = Failing(client, broker.config.redis, "one")
     group.fails = fails
@@ -190,7 +182,7 @@ async def test_batch_whose_hop_failed_is_hopped_again_at_once(
 
 
 async def test_all_that_a_process_left_is_claimed_before_anything_new_is_read(
-    client: redis.asyncio.Redis, broker: Broker, stages: Stages
+    client: Redis, broker: Broker, stages: Stages
 ):
     dead = broker.group("dead")
     await dead.ensure([STREAM])
@@ -206,7 +198,7 @@ async def test_all_that_a_process_left_is_claimed_before_anything_new_is_read(
 
 
 async def test_entry_too_large_to_be_kept_leaves_its_size_and_names(
-    client: redis.asyncio.Redis, stages: Stages
+    client: Redis, stages: Stages
 ):
     await publish(
         client, [{"type": "a.b", "patient_id": "PAT-12345", "note": "x" * 100_000}, calm(1)]
@@ -285,11 +277,10 @@ async def test_a_new_urgent_notification_goes_before_what_is_claimed_and_not_urg
 
 
 async def test_nothing_is_claimed_for_a_lease_after_redis_was_away(
-    broker: Broker, client: redis.asyncio.Redis, join: Joined
+    broker: Broker, client: Redis, join: Joined
 ):
     owner, cut_off, other = await join("owner"), await join("cut off"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(owner)
+    [entry_id] = await read_new(client, owner)
     await owner.give_up(SOURCE, [entry_id])
     await broker.go_away()
     with pytest.raises(StreamError):
@@ -304,12 +295,10 @@ async def test_nothing_is_claimed_for_a_lease_after_redis_was_away(
 
 @pytest.mark.fake_cannot("need replicas")
 async def test_nothing_is_claimed_for_a_lease_after_redis_refused_all_writes(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    owner, other = await join("owner"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(owner)
-    await owner.give_up(SOURCE, [entry_id])
+    [entry_id] = await read_new(client, one)
+    await one.give_up(SOURCE, [entry_id])
     await client.config_set("min-replicas-to-write", 1)
     try:
         with pytest.raises(StreamError):
@@ -317,17 +306,15 @@ async def test_nothing_is_claimed_for_a_lease_after_redis_refused_all_writes(
     finally:
         await client.config_set("min-replicas-to-write", 0)
 
-    # Its owner could renew nothing meanwhile, as if it had died.
+    # Its one could renew nothing meanwhile, as if it had died.
     assert await other.claim(SOURCE, idle_seconds=60, count=1) == []
 
 
 async def test_what_is_left_is_claimed_though_redis_gives_no_more_connections(
-    client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
+    client: Redis, one: Consumer, other: Consumer, monkeypatch: pytest.MonkeyPatch
 ):
-    owner, other = await join("owner"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(owner)
-    await owner.give_up(SOURCE, [entry_id])
+    [entry_id] = await read_new(client, one)
+    await one.give_up(SOURCE, [entry_id])
     with monkeypatch.context() as patch:
 
         async def refuse(*_: Any, **__: Any) -> None:
@@ -342,9 +329,8 @@ async def test_what_is_left_is_claimed_though_redis_gives_no_more_connections(
 
 
 async def test_what_was_read_again_is_nobody_elses_for_a_lease(
-    client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
+    client: Redis, one: Consumer, other: Consumer, monkeypatch: pytest.MonkeyPatch
 ):
-    reader, other = await join("reader"), await join("other")
     await client.xadd(SOURCE, {"a": "1"})
     with monkeypatch.context() as patch:
         read_new = client.xreadgroup
@@ -355,14 +341,14 @@ async def test_what_was_read_again_is_nobody_elses_for_a_lease(
 
         patch.setattr(client, "xreadgroup", lose)
         with pytest.raises(StreamError):
-            await read(reader)
+            await read(one)
     [pending] = await client.xpending_range(SOURCE, "notifier", "-", "+", 10)
     entry_id = pending["message_id"]
     await client.xclaim(
-        SOURCE, "notifier", "reader", 0, [entry_id], idle=LONG_AGO_MS, retrycount=1, justid=True
+        SOURCE, "notifier", "one", 0, [entry_id], idle=LONG_AGO_MS, retrycount=1, justid=True
     )
 
-    assert await read(reader) == [entry_id.decode()]
+    assert await read(one) == [entry_id.decode()]
     assert await other.claim(SOURCE, idle_seconds=1, count=1) == []
 
 
@@ -381,7 +367,7 @@ async def test_claimed_notification_that_its_owner_ends_after_all_is_not_posted(
     assert webhook_receiver.requests == []
 
 
-async def deliver_in_the_future(client: redis.asyncio.Redis) -> None:
+async def deliver_in_the_future(client: Redis) -> None:
     """Let all that is pending look as if Redis' clock had been set back by an hour since."""
     for each in await client.xpending_range(SOURCE, "notifier", "-", "+", 100):
         await client.xclaim(
@@ -412,7 +398,7 @@ def crc64(data: bytes) -> int:
 
 @pytest.mark.fake_cannot("dump a stream")
 async def test_what_was_delivered_in_the_future_is_free_once_nobody_renews_it(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, join: Joined
 ):
     gone, living, other = await join("gone"), await join("living"), await join("other")
     await client.xadd(SOURCE, {"a": "1"})
@@ -434,26 +420,23 @@ async def test_what_was_delivered_in_the_future_is_free_once_nobody_renews_it(
 
 
 async def test_what_is_delivered_at_this_moment_is_not_free(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    living, other = await join("living"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [kept] = await read(living)
+    [kept] = await read_new(client, one)
 
     for _ in range(20):
-        await living.renew(SOURCE, [kept])
+        await one.renew(SOURCE, [kept])
         assert await other.claim(SOURCE, idle_seconds=0.2, count=10) == []
 
 
 async def test_nothing_is_claimed_right_after_the_clock_of_redis_was_set_ahead(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    owner, other = await join("owner"), await join("other")
     await client.xadd(SOURCE, {"a": "1"})
-    await owner.give_up(SOURCE, await read(owner))
+    await one.give_up(SOURCE, await read(one))
     seconds, _ = await client.time()
     other._clock.told(SOURCE, (seconds - 3600) * 1000, time.monotonic())
 
     assert await other.claim(SOURCE, idle_seconds=60, count=10) == []
     assert await other.claim(SOURCE, idle_seconds=60, count=10) == []
-    assert len(await owner.claim(SOURCE, idle_seconds=60, count=10)) == 1
+    assert len(await one.claim(SOURCE, idle_seconds=60, count=10)) == 1

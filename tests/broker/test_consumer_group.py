@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.client import connect
 from notifier.broker.consumer import Consumer
@@ -16,24 +16,20 @@ from notifier.broker.streams import Streams
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
 from tests.support.broker import Broker
-from tests.support.reading import SOURCE, TARGET, Joined, read
+from tests.support.reading import SOURCE, TARGET, Joined, read, read_new
 
 
-async def test_entry_that_came_before_the_group_is_read(
-    client: redis.asyncio.Redis, join: Joined
-):
+async def test_entry_that_came_before_the_group_is_read(client: Redis, join: Joined):
     entry_id = await client.xadd(SOURCE, {"a": "1"})
 
     assert await read(await join("one")) == [entry_id.decode()]
 
 
 async def test_entry_deleted_while_pending_is_reported_and_forgotten(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    owner, other = await join("owner"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(owner)
-    await owner.give_up(SOURCE, [entry_id])
+    [entry_id] = await read_new(client, one)
+    await one.give_up(SOURCE, [entry_id])
     await client.xdel(SOURCE, entry_id)
 
     [gone] = await other.claim(SOURCE, idle_seconds=1, count=10)
@@ -43,47 +39,40 @@ async def test_entry_deleted_while_pending_is_reported_and_forgotten(
 
 
 async def test_consumer_with_pending_entries_is_never_removed(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    busy, idle = await join("busy"), await join("idle")
     await client.xadd(SOURCE, {"a": "1"})
-    await read(busy)
-    await read(idle)
+    await read(one)
+    await read(other)
 
-    await busy.leave(SOURCE)
-    await idle.leave(SOURCE)
+    await one.leave(SOURCE)
+    await other.leave(SOURCE)
 
     assert [info["name"] for info in await client.xinfo_consumers(SOURCE, "notifier")] == [
-        b"busy"
+        b"one"
     ]
 
 
-async def test_trim_stops_at_what_any_group_has_not_acknowledged(
-    client: redis.asyncio.Redis, join: Joined
-):
-    group = await join("one")
+async def test_trim_stops_at_what_any_group_has_not_acknowledged(client: Redis, one: Consumer):
     for number in range(1, 6):
         await client.xadd(SOURCE, {"a": "1"}, id=f"{number}-0")
     await client.xgroup_create(SOURCE, "another", id="0")
     await client.xreadgroup("another", "x", {SOURCE: ">"}, count=4)
     await client.xack(SOURCE, "another", "1-0", "2-0", "4-0")
-    read_ids = await read(group)
-    await group.hop([Move(SOURCE, entry_id, delete=False) for entry_id in read_ids])
+    read_ids = await read(one)
+    await one.hop([Move(SOURCE, entry_id, delete=False) for entry_id in read_ids])
 
-    await group.trim(SOURCE, older_than_ms=10_000)
+    await one.trim(SOURCE, older_than_ms=10_000)
 
     assert [entry_id for entry_id, _ in await client.xrange(SOURCE)] == [b"3-0", b"4-0", b"5-0"]
 
 
-async def test_trim_keeps_what_is_younger_than_the_cutoff(
-    client: redis.asyncio.Redis, join: Joined
-):
-    group = await join("one")
+async def test_trim_keeps_what_is_younger_than_the_cutoff(client: Redis, one: Consumer):
     for number in range(1, 6):
         await client.xadd(SOURCE, {"a": "1"}, id=f"{number}-0")
-    await group.hop([Move(SOURCE, entry_id, delete=False) for entry_id in await read(group)])
+    await one.hop([Move(SOURCE, entry_id, delete=False) for entry_id in await read(one)])
 
-    await group.trim(SOURCE, older_than_ms=4)
+    await one.trim(SOURCE, older_than_ms=4)
 
     assert [entry_id for entry_id, _ in await client.xrange(SOURCE)] == [b"4-0", b"5-0"]
 
@@ -102,33 +91,28 @@ async def test_server_that_is_away_is_a_clear_error_without_the_password():
 
 @pytest.mark.fake_cannot("need replicas")
 async def test_master_without_its_replicas_says_so_from_a_script_too(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
     await client.config_set("min-replicas-to-write", 1)
     try:
         with pytest.raises(StreamError, match="too few replicas follow it"):
-            await group.hop([Move(SOURCE, "1-0", ((TARGET, {"b": "2"}),))])
+            await one.hop([Move(SOURCE, "1-0", ((TARGET, {"b": "2"}),))])
     finally:
         await client.config_set("min-replicas-to-write", 0)
 
 
-async def test_reader_that_waits_gets_what_is_added_meanwhile(
-    client: redis.asyncio.Redis, join: Joined
-):
-    group = await join("one")
+async def test_reader_that_waits_gets_what_is_added_meanwhile(client: Redis, one: Consumer):
     # The first read never waits.
-    assert await read(group) == []
-    reading = asyncio.create_task(group.read([SOURCE], count=1, block_seconds=30))
+    assert await read(one) == []
+    reading = asyncio.create_task(one.read([SOURCE], count=1, block_seconds=30))
     entry_id = await client.xadd(SOURCE, {"a": "1"})
 
     assert [entry.id for entry in await reading] == [entry_id.decode()]
 
 
 async def test_entries_are_read_by_one_consumer_each_and_in_their_order(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    one, other = await join("one"), await join("other")
     added = [(await client.xadd(SOURCE, {"a": "1"})).decode() for _ in range(5)]
 
     assert [await read(one, 2), await read(other, 2), await read(one, 2)] == [
@@ -139,28 +123,25 @@ async def test_entries_are_read_by_one_consumer_each_and_in_their_order(
 
 
 async def test_entry_whose_consumer_is_not_silent_for_long_enough_is_not_claimed(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    one, other = await join("one"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(one)
+    [entry_id] = await read_new(client, one)
 
     assert await other.claim(SOURCE, idle_seconds=60, count=10) == []
     assert await one.renew(SOURCE, [entry_id]) == 1
 
 
 async def test_commands_raise_while_redis_is_away_and_work_once_it_is_back(
-    broker: Broker, join: Joined
+    broker: Broker, one: Consumer
 ):
-    group = await join("one")
     await broker.go_away()
     with pytest.raises(StreamError, match=r"check redis\.url and that the server is up"):
-        await group.add(SOURCE, {"a": "1"})
+        await one.add(SOURCE, {"a": "1"})
 
     await broker.come_back()
-    entry_id = await group.add(SOURCE, {"a": "1"})
+    entry_id = await one.add(SOURCE, {"a": "1"})
 
-    assert await read(group) == [entry_id]
+    assert await read(one) == [entry_id]
 
 
 @pytest.mark.fake_cannot("check a connection")
@@ -173,7 +154,7 @@ async def test_client_checks_its_connections(kind: str, config: Config):
 
 
 @pytest.mark.fake_cannot("answer INFO")
-async def test_server_says_how_much_memory_it_uses(client: redis.asyncio.Redis, config: Config):
+async def test_server_says_how_much_memory_it_uses(client: Redis, config: Config):
     [server] = await read_servers(
         Streams(client, config.redis), ask_config=False, now=time.time
     )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move, MoveResult, Target
@@ -62,17 +62,13 @@ async def taken_out(group: Consumer, letter: DeadLetter, targets: Sequence[Targe
     return await group.move(KEYS.dead, [move]) == [MoveResult.MOVED]
 
 
-async def bury(
-    client: redis.asyncio.Redis, ms: int, *, stream: str = STREAM, **fields: str
-) -> None:
+async def bury(client: Redis, ms: int, *, stream: str = STREAM, **fields: str) -> None:
     await client.xadd(
         Keys(stream).dead, {"reason": "rejected", "event": "{}"} | fields, id=f"{ms}-0"
     )
 
 
-async def test_letters_of_all_streams_are_listed_newest_first(
-    client: redis.asyncio.Redis, group: Consumer
-):
+async def test_letters_of_all_streams_are_listed_newest_first(client: Redis, group: Consumer):
     for ms in (1, 4, 5):
         await bury(client, ms)
     for ms in (2, 3, 6):
@@ -94,7 +90,7 @@ async def test_letters_of_all_streams_are_listed_newest_first(
     ids=["channel", "reason", "since", "until"],
 )
 async def test_only_wanted_letters_are_found(
-    client: redis.asyncio.Redis, group: Consumer, wanted: Filter, found: list[str]
+    client: Redis, group: Consumer, wanted: Filter, found: list[str]
 ):
     await bury(client, 1000, channel="sre")
     await bury(client, 2000, channel="pmo")
@@ -113,7 +109,7 @@ async def test_letter_that_is_not_there_is_a_clear_error(group: Consumer):
 
 
 async def test_replayed_letter_is_in_its_lane_once_with_how_it_ended_before(
-    client: redis.asyncio.Redis, group: Consumer, replayer: Replayer, refuse: Refuse
+    client: Redis, group: Consumer, replayer: Replayer, refuse: Refuse
 ):
     letter = await refuse()
     targets = replayer.targets(STREAM, letter.fields, letter.raw)
@@ -126,7 +122,7 @@ async def test_replayed_letter_is_in_its_lane_once_with_how_it_ended_before(
 
 
 async def test_letter_that_two_people_replay_at_once_is_replayed_once(
-    client: redis.asyncio.Redis, broker: Broker, replayer: Replayer, refuse: Refuse
+    client: Redis, broker: Broker, replayer: Replayer, refuse: Refuse
 ):
     letter = await refuse()
     targets = replayer.targets(STREAM, letter.fields, letter.raw)
@@ -157,7 +153,7 @@ async def test_replayed_letter_is_delivered_under_its_own_id_and_counts_its_atte
 
 
 async def test_discarded_letter_is_gone_and_nothing_comes_of_it(
-    client: redis.asyncio.Redis, group: Consumer, refuse: Refuse
+    client: Redis, group: Consumer, refuse: Refuse
 ):
     letter = await refuse()
 
@@ -168,7 +164,7 @@ async def test_discarded_letter_is_gone_and_nothing_comes_of_it(
 
 
 async def test_letter_that_another_discarded_is_not_replayed(
-    client: redis.asyncio.Redis, group: Consumer, replayer: Replayer, refuse: Refuse
+    client: Redis, group: Consumer, replayer: Replayer, refuse: Refuse
 ):
     letter = await refuse()
     await taken_out(group, letter, [])
@@ -180,7 +176,7 @@ async def test_letter_that_another_discarded_is_not_replayed(
 
 
 async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages, replayer: Replayer
+    client: Redis, group: Consumer, stages: Stages, replayer: Replayer
 ):
     await group.ensure([STREAM])
     await publish(client, [{**calm(1), "stakeholders": "nobody", "priority": "HIGH"}])

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 from typing_extensions import override
 
 from notifier.broker.client import Client
@@ -46,13 +46,13 @@ class RefusedGroup(Consumer):
             raise
 
 
-async def left(client: redis.asyncio.Redis) -> int:
+async def left(client: Redis) -> int:
     """Count what is still in both lanes."""
     return int(await client.xlen(URGENT)) + int(await client.xlen(NORMAL))
 
 
 async def test_accepted_notification_leaves_its_lane_and_one_outcome_with_its_card(
-    client: redis.asyncio.Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
+    client: Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
 ):
     await stages.put(ONE)
     async with stages.lane(url) as lane:
@@ -70,7 +70,7 @@ async def test_accepted_notification_leaves_its_lane_and_one_outcome_with_its_ca
 
 
 async def test_refused_notification_leaves_its_lane_with_a_dead_letter_and_an_outcome(
-    client: redis.asyncio.Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
+    client: Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
 ):
     webhook_receiver.answer(400)
     [entry_id] = await stages.put(ONE)
@@ -158,7 +158,7 @@ async def test_two_processes_post_each_notification_once(
 
 
 async def test_notification_of_a_process_that_died_is_claimed_and_posted(
-    client: redis.asyncio.Redis,
+    client: Redis,
     broker: Broker,
     stages: Stages,
     webhook_receiver: WebhookReceiver,
@@ -191,7 +191,7 @@ async def test_notification_that_another_process_claimed_is_not_posted(
 
 
 async def test_what_waits_for_a_connection_when_the_daemon_stops_is_left_to_others(
-    client: redis.asyncio.Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
+    client: Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
 ):
     _, waiting = await stages.put(*notifications(2))
     webhook_receiver.hold()
@@ -207,7 +207,7 @@ async def test_what_waits_for_a_connection_when_the_daemon_stops_is_left_to_othe
 
 
 async def test_what_another_process_claimed_while_it_waited_for_a_connection_is_not_posted(
-    client: redis.asyncio.Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
+    client: Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
 ):
     _, waiting = await stages.put(*notifications(2))
     webhook_receiver.hold()
@@ -222,7 +222,7 @@ async def test_what_another_process_claimed_while_it_waited_for_a_connection_is_
 
 
 async def test_notification_that_no_process_survives_is_a_dead_letter_and_is_not_posted(
-    client: redis.asyncio.Redis,
+    client: Redis,
     broker: Broker,
     stages: Stages,
     webhook_receiver: WebhookReceiver,
@@ -240,7 +240,7 @@ async def test_notification_that_no_process_survives_is_a_dead_letter_and_is_not
 
 
 async def test_entry_that_is_not_a_notification_is_buried_and_the_next_one_is_posted(
-    client: redis.asyncio.Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
+    client: Redis, stages: Stages, webhook_receiver: WebhookReceiver, url: str
 ):
     await client.xadd(NORMAL, {"notification": "{"})
     await stages.put(ONE)
@@ -276,7 +276,7 @@ async def test_notifications_of_one_type_share_a_card_and_each_has_its_own_outco
 
 
 async def test_outcome_is_kept_until_redis_is_back(
-    client: redis.asyncio.Redis,
+    client: Redis,
     broker: Broker,
     stages: Stages,
     webhook_receiver: WebhookReceiver,

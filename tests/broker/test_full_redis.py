@@ -6,17 +6,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import redis.asyncio
+from redis.asyncio import Redis
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move, MoveResult
 from notifier.broker.rate_limit import RateLimits
 from notifier.errors import StreamError
-from tests.support.reading import SOURCE, TARGET, Joined, read
+from tests.support.reading import SOURCE, TARGET, read_new
 
 pytestmark = pytest.mark.fake_cannot("fill up")
 
 
 @pytest.fixture
-async def full(client: redis.asyncio.Redis) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def full(client: Redis) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Fill Redis up to its maxmemory (noeviction)."""
 
     async def fill() -> None:
@@ -30,12 +32,9 @@ async def full(client: redis.asyncio.Redis) -> AsyncIterator[Callable[[], Awaita
 
 
 async def test_a_hop_in_a_full_redis_is_whole_with_its_mark_and_every_target(
-    client: redis.asyncio.Redis, join: Joined, full: Callable[[], Awaitable[None]]
+    client: Redis, one: Consumer, full: Callable[[], Awaitable[None]]
 ):
-    group = await join("one")
-    for _ in range(3):
-        await client.xadd(SOURCE, {"a": "1"})
-    first, second, third = await read(group)
+    first, second, third = await read_new(client, one, 3)
     await client.xack(
         SOURCE, "notifier", first
     )  # another process has moved it: the first of the batch moves nothing
@@ -47,7 +46,7 @@ async def test_a_hop_in_a_full_redis_is_whole_with_its_mark_and_every_target(
         for entry_id in (first, second, third)
     ]  # fmt: skip
 
-    results = await group.hop(moves)
+    results = await one.hop(moves)
 
     assert results == [HopResult.LOST, HopResult.MOVED, HopResult.MOVED]
     assert await client.xlen(TARGET) == await client.xlen("{s}:dead") == 2
@@ -56,30 +55,28 @@ async def test_a_hop_in_a_full_redis_is_whole_with_its_mark_and_every_target(
 
 
 async def test_a_dead_letter_replayed_in_a_full_redis_is_in_its_lane(
-    client: redis.asyncio.Redis, join: Joined, full: Callable[[], Awaitable[None]]
+    client: Redis, one: Consumer, full: Callable[[], Awaitable[None]]
 ):
-    group = await join("one")
     letter = (await client.xadd("{s}:dead", {"a": "1"})).decode()
     await full()
 
     move = Move("{s}:dead", letter, ((TARGET, {"b": "2"}),))
-    assert await group.move("{s}:dead", [move]) == [MoveResult.MOVED]
+    assert await one.move("{s}:dead", [move]) == [MoveResult.MOVED]
     assert await client.xlen("{s}:dead") == 0
     assert await client.xlen(TARGET) == 1
 
 
 async def test_rate_limit_goes_on_in_a_full_redis_and_room_is_asked_for(
-    client: redis.asyncio.Redis, join: Joined, full: Callable[[], Awaitable[None]]
+    client: Redis, one: Consumer, full: Callable[[], Awaitable[None]]
 ):
-    group = await join("one")
-    await group.require_room("s")
+    await one.require_room("s")
     await full()
 
-    waits = await RateLimits(group).reserve(
+    waits = await RateLimits(one).reserve(
         "sre", 3, seconds_each=10, burst=2, distance_seconds=0
     )
     with pytest.raises(StreamError, match="is full"):
-        await group.require_room("s")
+        await one.require_room("s")
 
     assert waits[:2] == [0, 0]
     assert waits[2] > 0

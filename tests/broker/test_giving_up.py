@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 from typing_extensions import override
 
 from notifier.broker.consumer import Consumer
@@ -36,7 +36,7 @@ class InterruptedGroup(Consumer):
 
 
 @pytest.fixture
-def group(client: redis.asyncio.Redis, stages: Stages) -> InterruptedGroup:
+def group(client: Redis, stages: Stages) -> InterruptedGroup:
     return InterruptedGroup(client, stages.config.redis, "one")
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.keys import ACCEPTED, UNREADABLE
@@ -50,9 +50,7 @@ def by(who: str) -> Action:
     return Action(ID, "acknowledge", who, "", Via.PAGE, datetime.now(UTC))
 
 
-def recorder(
-    client: redis.asyncio.Redis, settings: RedisSettings
-) -> tuple[ActionRecorder, Book]:
+def recorder(client: Redis, settings: RedisSettings) -> tuple[ActionRecorder, Book]:
     group, book = Consumer(client, settings, "one"), Book()
     made = ActionRecorder(
         group, cast("Any", book), cast("Any", None), cast("Any", None), leases=Leases(group, lease_seconds=15),
@@ -61,7 +59,7 @@ def recorder(
     return made, book
 
 
-async def recorded(client: redis.asyncio.Redis, settings: RedisSettings) -> list[str]:
+async def recorded(client: Redis, settings: RedisSettings) -> list[str]:
     made, book = recorder(client, settings)
     while await made.step() or await made.step():
         pass
@@ -69,7 +67,7 @@ async def recorded(client: redis.asyncio.Redis, settings: RedisSettings) -> list
 
 
 async def test_rate_limits_and_pauses_are_a_groups_own(
-    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+    client: Redis, settings: dict[str, RedisSettings]
 ):
     ours, theirs = (RateLimits(Streams(client, each)) for each in settings.values())
 
@@ -87,7 +85,7 @@ async def test_rate_limits_and_pauses_are_a_groups_own(
 
 
 async def test_each_group_records_its_own_actions(
-    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+    client: Redis, settings: dict[str, RedisSettings]
 ):
     for number, (name, each) in enumerate(settings.items()):
         actions = Actions(client, each, remember_seconds=60)
@@ -99,7 +97,7 @@ async def test_each_group_records_its_own_actions(
 
 
 async def test_what_an_earlier_version_of_the_only_group_accepted_is_recorded(
-    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+    client: Redis, settings: dict[str, RedisSettings]
 ):
     # That version used one stream for all groups.
     await client.xgroup_create(ACCEPTED, "staging", id="0", mkstream=True)
@@ -110,7 +108,7 @@ async def test_what_an_earlier_version_of_the_only_group_accepted_is_recorded(
 
 
 async def test_what_the_default_group_accepted_is_left_to_it(
-    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+    client: Redis, settings: dict[str, RedisSettings]
 ):
     for group in ("staging", "notifier"):
         await client.xgroup_create(ACCEPTED, group, id="0", mkstream=True)
@@ -121,7 +119,7 @@ async def test_what_the_default_group_accepted_is_left_to_it(
 
 
 async def test_actions_are_recorded_while_another_program_keeps_the_key_of_unreadable_ones(
-    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+    client: Redis, settings: dict[str, RedisSettings]
 ):
     made, book = recorder(client, settings["notifier"])
     await made.step()
@@ -136,7 +134,7 @@ async def test_actions_are_recorded_while_another_program_keeps_the_key_of_unrea
 
 
 async def test_all_that_an_earlier_version_could_not_read_is_put_back(
-    client: redis.asyncio.Redis, settings: dict[str, RedisSettings]
+    client: Redis, settings: dict[str, RedisSettings]
 ):
     pipeline = client.pipeline(transaction=False)
     for number in range(250):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import redis.asyncio
+from redis.asyncio import Redis
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
-from tests.support.reading import SOURCE, TARGET, Joined, hand_over, read
+from tests.support.reading import SOURCE, TARGET, hand_over, read_new
 
 
-async def test_hop_acknowledges_adds_and_deletes_in_one_step(
-    client: redis.asyncio.Redis, join: Joined
-):
-    group = await join("one")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(group)
+async def test_hop_acknowledges_adds_and_deletes_in_one_step(client: Redis, one: Consumer):
+    [entry_id] = await read_new(client, one)
 
-    results = await group.hop([Move(SOURCE, entry_id, ((TARGET, {"b": "2", "c": b"\xff"}),))])
+    results = await one.hop([Move(SOURCE, entry_id, ((TARGET, {"b": "2", "c": b"\xff"}),))])
 
     assert results == [HopResult.MOVED]
     assert [fields for _, fields in await client.xrange(TARGET)] == [
@@ -26,40 +23,31 @@ async def test_hop_acknowledges_adds_and_deletes_in_one_step(
 
 
 async def test_event_claimed_by_two_consumers_is_moved_once(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    slow, quick = await join("slow"), await join("quick")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(slow)
-    await hand_over(slow, quick, SOURCE, entry_id)
+    [entry_id] = await read_new(client, one)
+    await hand_over(one, other, SOURCE, entry_id)
     move = Move(SOURCE, entry_id, ((TARGET, {"b": "2"}),))
 
-    assert await quick.hop([move]) == [HopResult.MOVED]
-    assert await slow.hop([move]) == [HopResult.LOST]
+    assert await other.hop([move]) == [HopResult.MOVED]
+    assert await one.hop([move]) == [HopResult.LOST]
     assert await client.xlen(TARGET) == 1
 
 
 async def test_entry_that_was_acknowledged_but_not_deleted_is_not_moved(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(group)
+    [entry_id] = await read_new(client, one)
     await client.xack(SOURCE, "notifier", entry_id)
 
-    assert await group.hop([Move(SOURCE, entry_id, ((TARGET, {"b": "2"}),))]) == [
-        HopResult.LOST
-    ]
+    assert await one.hop([Move(SOURCE, entry_id, ((TARGET, {"b": "2"}),))]) == [HopResult.LOST]
     assert await client.xlen(TARGET) == 0
 
 
 async def test_second_event_with_a_seen_id_is_acknowledged_and_dropped(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
-    for _ in range(2):
-        await client.xadd(SOURCE, {"a": "1"})
-    first, second = await read(group)
+    first, second = await read_new(client, one, 2)
 
     def move(entry_id: str) -> Move:
         return Move(
@@ -71,7 +59,7 @@ async def test_second_event_with_a_seen_id_is_acknowledged_and_dropped(
             mark_seconds=60,
         )
 
-    assert await group.hop([move(first), move(second)]) == [
+    assert await one.hop([move(first), move(second)]) == [
         HopResult.MOVED,
         HopResult.DUPLICATE,
     ]
@@ -82,31 +70,27 @@ async def test_second_event_with_a_seen_id_is_acknowledged_and_dropped(
 
 
 async def test_entry_that_stays_in_its_stream_is_acknowledged_and_not_read_again(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
     await client.xadd("s", {"a": "1"})
-    await group.ensure(["s"])
-    [entry] = await group.read(["s"], count=10, block_seconds=0.01)
+    await one.ensure(["s"])
+    [entry] = await one.read(["s"], count=10, block_seconds=0.01)
 
-    assert await group.hop([Move("s", entry.id, ((TARGET, {"b": "2"}),), delete=False)]) == [
+    assert await one.hop([Move("s", entry.id, ((TARGET, {"b": "2"}),), delete=False)]) == [
         HopResult.MOVED
     ]
     assert await client.xlen("s") == 1
-    assert await group.read(["s"], count=10, block_seconds=0.01) == []
+    assert await one.read(["s"], count=10, block_seconds=0.01) == []
     assert (await client.xpending("s", "notifier"))["pending"] == 0
 
 
 async def test_every_target_gets_its_own_fields_and_a_lost_move_adds_to_none(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
-    for _ in range(3):
-        await client.xadd(SOURCE, {"a": "1"})
-    first, second, third = await read(group)
-    await group.hop([Move(SOURCE, second)])
+    first, second, third = await read_new(client, one, 3)
+    await one.hop([Move(SOURCE, second)])
 
-    results = await group.hop(
+    results = await one.hop(
         [
             Move(
                 SOURCE, entry_id, ((TARGET, {"of": entry_id}), ("{s}:dead", {"why": entry_id}))

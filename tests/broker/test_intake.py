@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 
 import pytest
-import redis.asyncio
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
@@ -29,12 +29,12 @@ async def group(broker: Broker) -> Consumer:
     return group
 
 
-async def pending(client: redis.asyncio.Redis) -> int:
+async def pending(client: Redis) -> int:
     return int((await client.xpending(STREAM, "notifier"))["pending"])
 
 
 async def test_event_goes_to_the_lane_of_each_of_its_channels_and_stays_in_its_stream(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [{**calm(1), "stakeholders": "sre,devops"}])
 
@@ -46,7 +46,7 @@ async def test_event_goes_to_the_lane_of_each_of_its_channels_and_stays_in_its_s
 
 
 async def test_urgent_and_other_events_go_to_lanes_of_their_own(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [calm(1), {**calm(2), "priority": "CRITICAL"}])
 
@@ -56,7 +56,7 @@ async def test_urgent_and_other_events_go_to_lanes_of_their_own(
 
 
 async def test_event_that_is_published_twice_is_sent_once(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [calm(1), calm(2), calm(1)])
 
@@ -67,7 +67,7 @@ async def test_event_that_is_published_twice_is_sent_once(
 
 
 async def test_event_that_an_earlier_version_routed_ahead_of_its_turn_is_not_sent_again(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     [*_, routed] = await publish(client, [calm(1), calm(2)])
     # As earlier versions left it: in its lane, marked as seen, and remembered until the group acknowledges it.
@@ -82,7 +82,7 @@ async def test_event_that_an_earlier_version_routed_ahead_of_its_turn_is_not_sen
 
 
 async def test_two_processes_send_each_event_once(
-    client: redis.asyncio.Redis, broker: Broker, group: Consumer, stages: Stages
+    client: Redis, broker: Broker, group: Consumer, stages: Stages
 ):
     await publish(client, [calm(number) for number in range(50)])
 
@@ -92,7 +92,7 @@ async def test_two_processes_send_each_event_once(
 
 
 async def test_event_without_an_id_is_sent_once_and_leaves_no_mark(
-    client: redis.asyncio.Redis, broker: Broker, group: Consumer, stages: Stages
+    client: Redis, broker: Broker, group: Consumer, stages: Stages
 ):
     slow = broker.group("slow")
     await client.xadd(STREAM, {"type": "a.b", "stakeholders": "sre"})
@@ -108,7 +108,7 @@ async def test_event_without_an_id_is_sent_once_and_leaves_no_mark(
 
 
 async def test_event_of_a_process_that_died_is_claimed_and_sent_once(
-    client: redis.asyncio.Redis, broker: Broker, group: Consumer, stages: Stages
+    client: Redis, broker: Broker, group: Consumer, stages: Stages
 ):
     dead = broker.group("dead")
     await publish(client, [calm(1), calm(2)])
@@ -123,7 +123,7 @@ async def test_event_of_a_process_that_died_is_claimed_and_sent_once(
 
 
 async def test_event_that_no_process_survives_is_buried_as_poison(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [calm(1)])
     [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
@@ -139,7 +139,7 @@ async def test_event_that_no_process_survives_is_buried_as_poison(
 
 
 async def test_event_of_its_last_try_is_still_sent(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [calm(1)])
     [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
@@ -162,7 +162,7 @@ async def test_event_of_its_last_try_is_still_sent(
     ids=["type", "time", "size", "no type", "channel"],
 )
 async def test_entry_that_goes_nowhere_is_buried_with_its_reason_and_its_fields(
-    client: redis.asyncio.Redis,
+    client: Redis,
     group: Consumer,
     stages: Stages,
     fields: dict[str, str],
@@ -180,7 +180,7 @@ async def test_entry_that_goes_nowhere_is_buried_with_its_reason_and_its_fields(
 
 
 async def test_channel_that_is_unknown_is_buried_and_the_known_one_is_served(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [{**calm(1), "stakeholders": "sre,nobody"}])
 
@@ -193,7 +193,7 @@ async def test_channel_that_is_unknown_is_buried_and_the_known_one_is_served(
 
 
 async def test_event_without_a_known_signature_is_buried_where_signatures_are_required(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [calm(1), {**calm(2), "signature": f"claims-api:{'0' * 64}"}])
 
@@ -213,7 +213,7 @@ ESCALATION = {
 
 
 async def test_an_escalation_that_notifier_did_not_sign_is_buried_though_none_need_a_signature(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [ESCALATION, sign_own(OWN, STREAM, {**ESCALATION, "id": "e1"})])
 
@@ -225,7 +225,7 @@ async def test_an_escalation_that_notifier_did_not_sign_is_buried_though_none_ne
 
 
 async def test_poison_that_nobody_signed_stays_unsigned_so_that_no_replay_vouches_for_it(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [calm(1)])
     [entry] = await group.read([STREAM], count=1, block_seconds=0.01)
@@ -237,7 +237,7 @@ async def test_poison_that_nobody_signed_stays_unsigned_so_that_no_replay_vouche
 
 
 async def test_patient_is_masked_before_an_event_is_in_a_lane(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [{**calm(1), "patient_id": "PAT-12345", "note": "of PAT-12345"}])
 
@@ -249,7 +249,7 @@ async def test_patient_is_masked_before_an_event_is_in_a_lane(
 
 
 async def test_entry_that_was_trimmed_while_in_flight_is_passed_over(
-    client: redis.asyncio.Redis, broker: Broker, group: Consumer, stages: Stages
+    client: Redis, broker: Broker, group: Consumer, stages: Stages
 ):
     dead = broker.group("dead")
     [gone] = await publish(client, [calm(1)])
@@ -265,7 +265,7 @@ async def test_entry_that_was_trimmed_while_in_flight_is_passed_over(
 
 
 async def test_nothing_is_lost_while_redis_is_away(
-    client: redis.asyncio.Redis, broker: Broker, group: Consumer, stages: Stages
+    client: Redis, broker: Broker, group: Consumer, stages: Stages
 ):
     intake = stages.intake(group)
     await publish(client, [calm(1)])
@@ -281,7 +281,7 @@ async def test_nothing_is_lost_while_redis_is_away(
 
 @pytest.mark.fake_cannot("fill up")
 async def test_events_wait_in_their_stream_while_redis_is_full(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await publish(client, [calm(1)])
     await client.config_set("maxmemory", 1)
@@ -295,7 +295,7 @@ async def test_events_wait_in_their_stream_while_redis_is_full(
 
 
 async def test_large_events_are_read_a_few_at_a_time(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     intake = stages.intake(group, batch=1000, max_event_bytes=10**6)
     await publish(client, [{**calm(number), "note": "x" * 900_000} for number in range(10)])
@@ -307,7 +307,7 @@ async def test_large_events_are_read_a_few_at_a_time(
 
 
 async def test_a_large_event_is_hopped_before_the_next_is_decided(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages, monkeypatch: pytest.MonkeyPatch
+    client: Redis, group: Consumer, stages: Stages, monkeypatch: pytest.MonkeyPatch
 ):  # fmt: skip
     sizes = [200_000, 200_000, 100, 100, 200_000, 100]
     events = [{**calm(number), "text": "x" * size} for number, size in enumerate(sizes, 1)]
@@ -327,7 +327,7 @@ async def test_a_large_event_is_hopped_before_the_next_is_decided(
 
 
 async def test_each_event_that_goes_alone_is_a_turn_of_its_own(
-    client: redis.asyncio.Redis, broker: Broker, stages: Stages
+    client: Redis, broker: Broker, stages: Stages
 ):
     dead = broker.group("dead")
     await dead.ensure([STREAM])

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.cards.renderer import Card, CardRenderer
 from notifier.events.notification import Notification, encode
@@ -63,7 +63,7 @@ async def test_one_whose_card_fails_is_a_dead_letter_with_the_place_and_no_value
 
 
 async def test_of_a_digest_whose_card_fails_only_the_one_at_fault_ends(
-    client: redis.asyncio.Redis,
+    client: Redis,
     stages: Stages,
     webhook_receiver: WebhookReceiver,
     url: str,
@@ -95,7 +95,7 @@ async def test_a_wait_that_no_calendar_holds_is_no_reason_to_fail(
 
 
 async def test_one_that_fails_after_its_post_is_not_posted_again(
-    client: redis.asyncio.Redis,
+    client: Redis,
     stages: Stages,
     webhook_receiver: WebhookReceiver,
     url: str,
@@ -136,7 +136,7 @@ async def test_a_card_that_was_accepted_counts_as_delivered_whatever_fails_then(
 
 
 async def test_an_outcome_that_cannot_be_written_leaves_the_others_of_its_card_alone(
-    client: redis.asyncio.Redis,
+    client: Redis,
     stages: Stages,
     webhook_receiver: WebhookReceiver,
     url: str,
@@ -175,7 +175,7 @@ async def test_an_outcome_that_cannot_be_written_leaves_the_others_of_its_card_a
     ids=str,
 )  # fmt: skip
 async def test_an_entry_with_the_right_names_and_wrong_types_is_a_dead_letter(
-    client: redis.asyncio.Redis,
+    client: Redis,
     stages: Stages,
     webhook_receiver: WebhookReceiver,
     url: str,
@@ -193,7 +193,7 @@ async def test_an_entry_with_the_right_names_and_wrong_types_is_a_dead_letter(
 
 
 async def test_an_event_that_cannot_be_routed_for_an_unforeseen_reason_leaves_the_others_alone(
-    client: redis.asyncio.Redis,
+    client: Redis,
     broker: Broker,
     stages: Stages,
     monkeypatch: pytest.MonkeyPatch,

@@ -5,38 +5,35 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
+from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
 from notifier.errors import StreamError
 from tests.support.broker import Broker
-from tests.support.reading import SOURCE, Joined, hand_over, read
+from tests.support.reading import SOURCE, hand_over, read_new
 
 
 async def test_renewed_entry_is_not_claimed_and_counts_its_deliveries(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    owner, other = await join("owner"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(owner)
-    await owner.give_up(SOURCE, [entry_id])
+    [entry_id] = await read_new(client, one)
+    await one.give_up(SOURCE, [entry_id])
 
-    assert await owner.renew(SOURCE, [entry_id]) == 1
+    assert await one.renew(SOURCE, [entry_id]) == 1
     assert await other.claim(SOURCE, idle_seconds=1000, count=10) == []
 
-    await owner.give_up(SOURCE, [entry_id])
+    await one.give_up(SOURCE, [entry_id])
     [taken] = await other.claim(SOURCE, idle_seconds=1, count=10)
 
     assert taken.deliveries == 2
-    assert await owner.renew(SOURCE, [entry_id]) == 0
+    assert await one.renew(SOURCE, [entry_id]) == 0
 
 
 async def test_entry_given_up_in_good_order_never_becomes_poison(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    one, other = await join("one"), await join("other")
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(one)
+    [entry_id] = await read_new(client, one)
     counted = []
     for owner, next_one in [(one, other), (other, one)] * 3:
         await owner.renew(SOURCE, [entry_id])
@@ -49,15 +46,13 @@ async def test_entry_given_up_in_good_order_never_becomes_poison(
 
 
 async def test_held_entries_are_renewed_until_given_up(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    owner, other = await join("owner"), await join("other")
-    leases = Leases(owner, lease_seconds=0.03)
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(owner)
+    leases = Leases(one, lease_seconds=0.03)
+    [entry_id] = await read_new(client, one)
     assert leases.hold(SOURCE, entry_id)
     assert not leases.hold(SOURCE, entry_id)
-    await owner.give_up(SOURCE, [entry_id])
+    await one.give_up(SOURCE, [entry_id])
     renewing = asyncio.create_task(leases.run())
     async with asyncio.timeout(60):
         while (await client.xpending_range(SOURCE, "notifier", "-", "+", 1))[0][
@@ -74,27 +69,23 @@ async def test_held_entries_are_renewed_until_given_up(
 
 
 async def test_lease_of_an_entry_that_another_consumer_claimed_is_not_renewed(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer, other: Consumer
 ):
-    owner, other = await join("owner"), await join("other")
-    leases = Leases(owner, lease_seconds=0)
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(owner)
+    leases = Leases(one, lease_seconds=0)
+    [entry_id] = await read_new(client, one)
     leases.hold(SOURCE, entry_id)
     assert await leases.still_ours(SOURCE, entry_id)
 
-    await hand_over(owner, other, SOURCE, entry_id)
+    await hand_over(one, other, SOURCE, entry_id)
 
     assert not await leases.still_ours(SOURCE, entry_id)
 
 
 async def test_nobody_knows_whose_an_entry_is_while_redis_is_away(
-    broker: Broker, client: redis.asyncio.Redis, join: Joined
+    broker: Broker, client: Redis, one: Consumer
 ):
-    owner = await join("owner")
-    leases = Leases(owner, lease_seconds=0)
-    await client.xadd(SOURCE, {"a": "1"})
-    [entry_id] = await read(owner)
+    leases = Leases(one, lease_seconds=0)
+    [entry_id] = await read_new(client, one)
     leases.hold(SOURCE, entry_id)
 
     await broker.go_away()

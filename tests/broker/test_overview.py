@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move
@@ -15,7 +15,7 @@ from tests.support.backlog import KEYS, NORMAL, STREAM
 
 
 @pytest.fixture
-def lookout(client: redis.asyncio.Redis, config: Config) -> StreamStatsReader:
+def lookout(client: Redis, config: Config) -> StreamStatsReader:
     return StreamStatsReader(client, config.redis)
 
 
@@ -34,7 +34,7 @@ async def test_streams_that_do_not_exist_hold_nothing_and_have_no_reader(
 
 
 async def test_only_what_is_not_acknowledged_waits_in_an_event_stream(
-    client: redis.asyncio.Redis, group: Consumer, lookout: StreamStatsReader
+    client: Redis, group: Consumer, lookout: StreamStatsReader
 ):
     await group.ensure([STREAM])
     for _ in range(5):
@@ -48,7 +48,7 @@ async def test_only_what_is_not_acknowledged_waits_in_an_event_stream(
 
 
 async def test_everything_in_a_lane_waits_and_the_oldest_entry_gives_its_age(
-    client: redis.asyncio.Redis, lookout: StreamStatsReader
+    client: Redis, lookout: StreamStatsReader
 ):
     await client.xadd(NORMAL, {"notification": "1"}, id="1000-0")
     await client.xadd(NORMAL, {"notification": "2"})
@@ -94,7 +94,7 @@ async def test_consumer_that_shows_itself_is_silent_no_longer_and_reads_nothing(
 
 
 async def test_entries_that_were_trimmed_before_the_group_read_them_do_not_wait(
-    client: redis.asyncio.Redis, group: Consumer, lookout: StreamStatsReader
+    client: Redis, group: Consumer, lookout: StreamStatsReader
 ):
     await group.ensure([STREAM])
     for _ in range(5):
@@ -109,7 +109,7 @@ async def test_entries_that_were_trimmed_before_the_group_read_them_do_not_wait(
 
 
 async def test_a_key_of_another_type_does_not_hide_the_others(
-    client: redis.asyncio.Redis, lookout: StreamStatsReader
+    client: Redis, lookout: StreamStatsReader
 ):
     await client.set(KEYS.outcomes, "x")
     await client.xadd(NORMAL, {"notification": "1"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.entries import Page
 from notifier.errors import EventError
@@ -14,7 +14,7 @@ from tests.support.broker import Broker
 
 @pytest.mark.parametrize("newest_first", [False, True])
 async def test_page_is_whole_though_it_comes_in_pieces(
-    client: redis.asyncio.Redis, broker: Broker, newest_first: bool
+    client: Redis, broker: Broker, newest_first: bool
 ):
     added = await publish(client, [{**calm(n), "note": "x" * 3_000_000} for n in range(6)])
     if newest_first:
@@ -34,9 +34,7 @@ async def test_page_is_whole_though_it_comes_in_pieces(
     assert all(len(fields[b"note"]) == 3_000_000 for _, fields in page)
 
 
-async def test_entry_that_is_too_large_is_named_and_is_no_event(
-    client: redis.asyncio.Redis, broker: Broker
-):
+async def test_entry_that_is_too_large_is_named_and_is_no_event(client: Redis, broker: Broker):
     await publish(client, [{**calm(1), "note": "x" * 9_000_000}, calm(2)])
 
     [(large_id, large), (_, small)] = await broker.group("one").between(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Fields
@@ -14,7 +14,7 @@ STREAM = "s"
 
 
 @pytest.fixture
-async def peek(client: redis.asyncio.Redis, config: Config) -> StreamSearch:
+async def peek(client: Redis, config: Config) -> StreamSearch:
     pipeline = client.pipeline(transaction=False)
     for number in range(1, 101):
         pipeline.xadd(STREAM, {"n": str(number)}, id=f"{number}-0")
@@ -62,7 +62,7 @@ async def test_no_more_than_the_limit_is_returned(peek: StreamSearch):
 
 
 async def test_entry_in_flight_is_found_with_its_consumer(
-    client: redis.asyncio.Redis, peek: StreamSearch, group: Consumer
+    client: Redis, peek: StreamSearch, group: Consumer
 ):
     await group.ensure([STREAM])
     await group.read([STREAM], count=3, block_seconds=0.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.rate_limit import RateLimits
 from tests.support.reading import Joined
@@ -37,9 +37,7 @@ async def test_requests_in_a_burst_keep_their_distance(join: Joined):
     assert waits[1:] == [5_000, 10_000]
 
 
-async def test_rate_limit_does_not_wait_for_a_clock_that_went_back(
-    client: redis.asyncio.Redis, join: Joined
-):
+async def test_rate_limit_does_not_wait_for_a_clock_that_went_back(client: Redis, join: Joined):
     limits = RateLimits(await join("one"))
 
     async def reserve() -> float:

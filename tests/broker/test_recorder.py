@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.errors import OutcomeError, StatementTimeoutError, StoreError
 from notifier.pipeline.recorder import Recorder
@@ -56,7 +56,7 @@ async def buried(stages: Stages) -> list[int]:
 
 @pytest.mark.parametrize("refused", [set(), {0}, {39}, {17}, {3, 4, 30}])
 async def test_only_what_is_at_fault_is_buried_and_the_order_is_kept(
-    client: redis.asyncio.Redis, broker: Broker, stages: Stages, refused: set[int]
+    client: Redis, broker: Broker, stages: Stages, refused: set[int]
 ):
     postgres = Postgres(refused=refused, most=BATCH)
     await wait_for_postgres(broker, BATCH)
@@ -99,7 +99,7 @@ async def steps(recorder: Recorder, times: int) -> None:
             await recorder.step()
 
 
-async def until_empty(client: redis.asyncio.Redis, recorder: Recorder) -> None:
+async def until_empty(client: Redis, recorder: Recorder) -> None:
     """Turn until no outcome waits."""
     for _ in range(MOST_TURNS):
         if not await client.xlen(KEYS.outcomes):
@@ -110,7 +110,7 @@ async def until_empty(client: redis.asyncio.Redis, recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("in_time", [1, 3, 12, 39])
 async def test_batch_that_takes_too_long_is_recorded_in_smaller_ones(
-    client: redis.asyncio.Redis, broker: Broker, stages: Stages, in_time: int
+    client: Redis, broker: Broker, stages: Stages, in_time: int
 ):
     postgres = Postgres(refused={17}, most=BATCH, in_time=in_time)
     await wait_for_postgres(broker, BATCH)
@@ -122,7 +122,7 @@ async def test_batch_that_takes_too_long_is_recorded_in_smaller_ones(
 
 
 async def test_batches_grow_again_once_postgres_is_quick_again(
-    client: redis.asyncio.Redis, broker: Broker, stages: Stages
+    client: Redis, broker: Broker, stages: Stages
 ):
     postgres = Postgres(refused=set(), most=BATCH, in_time=3)
     recorder = stages.recorder(postgres, batch=BATCH)
@@ -138,7 +138,7 @@ async def test_batches_grow_again_once_postgres_is_quick_again(
 
 
 async def test_outcomes_that_postgres_could_not_take_are_recorded_by_another_process(
-    client: redis.asyncio.Redis, broker: Broker, stages: Stages
+    client: Redis, broker: Broker, stages: Stages
 ):
     await wait_for_postgres(broker, 3)
     await steps(stages.recorder(Postgres(refused=set(), most=BATCH, in_time=0)), 1)

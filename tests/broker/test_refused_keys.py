@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move, MoveResult
@@ -25,7 +25,7 @@ from tests.support.backlog import (
     publish,
     read_all,
 )
-from tests.support.reading import SOURCE, TARGET, Joined, read
+from tests.support.reading import SOURCE, TARGET, Joined, read_new
 from tests.support.stages import Stages
 
 OTHER = "{s}:dead"
@@ -33,11 +33,11 @@ Step = Callable[[Consumer], Awaitable[None]]
 LAST = "18446744073709551615-18446744073709551615"
 
 
-async def wrong_type(client: redis.asyncio.Redis, key: str) -> None:
+async def wrong_type(client: Redis, key: str) -> None:
     await client.hset(key, "a", "1")  # type: ignore[misc]
 
 
-async def used_up(client: redis.asyncio.Redis, key: str) -> None:
+async def used_up(client: Redis, key: str) -> None:
     await client.xadd(key, {"a": "1"}, id=LAST)
     await client.xdel(key, LAST)
 
@@ -47,24 +47,17 @@ def move(entry_id: str, *keys: str, **more: object) -> Move:
     return Move(SOURCE, entry_id, targets)._replace(**more)
 
 
-async def published(client: redis.asyncio.Redis, group: Consumer, count: int) -> list[str]:
-    for _ in range(count):
-        await client.xadd(SOURCE, {"a": "1"})
-    return await read(group)
-
-
-async def pending(client: redis.asyncio.Redis, stream: str) -> int:
+async def pending(client: Redis, stream: str) -> int:
     return int((await client.xpending(stream, "notifier"))["pending"])
 
 
 @pytest.mark.parametrize("spoil", [wrong_type, used_up])
 async def test_only_the_move_to_a_key_that_is_refused_waits_and_it_is_whole_later(
-    client: redis.asyncio.Redis, join: Joined, spoil
+    client: Redis, one: Consumer, spoil
 ):
-    group = await join("one")
     heard: list[tuple[str, bool]] = []
-    group.refused_keys.listener = lambda key, why: heard.append((key, why is not None))
-    first, second, third = await published(client, group, 3)
+    one.refused_keys.listener = lambda key, why: heard.append((key, why is not None))
+    first, second, third = await read_new(client, one, 3)
     await spoil(client, OTHER)
     moves = [
         move(first, TARGET, mark="{s}:seen:1", mark_seconds=60),
@@ -72,7 +65,7 @@ async def test_only_the_move_to_a_key_that_is_refused_waits_and_it_is_whole_late
         move(third, TARGET, mark="{s}:seen:3", mark_seconds=60),
     ]
 
-    results = await group.hop(moves)
+    results = await one.hop(moves)
 
     assert results == [HopResult.MOVED, HopResult.REFUSED, HopResult.MOVED]
     assert [each[1][b"of"].decode() for each in await client.xrange(TARGET)] == [first, third]
@@ -81,7 +74,7 @@ async def test_only_the_move_to_a_key_that_is_refused_waits_and_it_is_whole_late
     assert await pending(client, SOURCE) == 1
 
     await client.delete(OTHER)
-    assert await group.hop([moves[1]]) == [HopResult.MOVED]
+    assert await one.hop([moves[1]]) == [HopResult.MOVED]
     assert await client.xlen(TARGET) == 3
     assert await client.xlen(OTHER) == 1
     assert await client.exists("{s}:seen:2") == 1
@@ -90,10 +83,10 @@ async def test_only_the_move_to_a_key_that_is_refused_waits_and_it_is_whole_late
 
 
 async def test_a_time_to_live_that_redis_cannot_count_moves_nothing(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, join: Joined
 ):
     group = await join("one")
-    entry_ids = await published(client, group, 1)
+    entry_ids = await read_new(client, group, 1)
     moves = [
         move(entry_ids[0], TARGET, mark="{s}:seen:PAT-1", mark_seconds=2**62, delete=False)
     ]
@@ -108,28 +101,26 @@ async def test_a_time_to_live_that_redis_cannot_count_moves_nothing(
 
 
 async def test_what_another_process_has_moved_leaves_neither_mark_nor_targets(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
-    [entry_id] = await published(client, group, 1)
+    [entry_id] = await read_new(client, one, 1)
     await client.xack(SOURCE, "notifier", entry_id)
     moves = [move(entry_id, TARGET, OTHER, mark="{s}:seen:1", mark_seconds=60, delete=False)]
 
-    assert await group.hop(moves) == [HopResult.LOST]
+    assert await one.hop(moves) == [HopResult.LOST]
 
     assert await client.exists("{s}:seen:1") == 0
     assert await client.xlen(TARGET) == await client.xlen(OTHER) == 0
 
 
 async def test_a_mark_that_was_there_before_stays_when_its_event_is_moved_elsewhere(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
-    [entry_id] = await published(client, group, 1)
+    [entry_id] = await read_new(client, one, 1)
     await client.xack(SOURCE, "notifier", entry_id)
     await client.set("{s}:seen:1", "1-1", ex=60)
 
-    [result] = await group.hop(
+    [result] = await one.hop(
         [move(entry_id, TARGET, mark="{s}:seen:1", mark_seconds=60, delete=False)]
     )
 
@@ -138,13 +129,12 @@ async def test_a_mark_that_was_there_before_stays_when_its_event_is_moved_elsewh
 
 
 async def test_a_source_of_another_type_is_refused_and_the_others_move(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
-    [entry_id] = await published(client, group, 1)
+    [entry_id] = await read_new(client, one, 1)
     await wrong_type(client, OTHER)
 
-    results = await group.hop(
+    results = await one.hop(
         [Move(OTHER, "1-1", ((TARGET, {"a": "1"}),)), move(entry_id, TARGET)]
     )
 
@@ -153,23 +143,22 @@ async def test_a_source_of_another_type_is_refused_and_the_others_move(
 
 
 async def test_a_dead_letter_stays_when_a_key_that_it_goes_to_is_refused(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
     letter = (await client.xadd(OTHER, {"a": "1"})).decode()
     await wrong_type(client, "{s}:lane")
 
     move = Move(OTHER, letter, ((TARGET, {"b": "2"}), ("{s}:lane", {"b": "2"})))
 
     with pytest.raises(StreamError, match=r"\{s\}:lane"):
-        await group.move(OTHER, [move])
+        await one.move(OTHER, [move])
 
     assert await client.xlen(OTHER) == 1
     assert await client.xlen(TARGET) == 0
 
 
 async def test_a_drained_notification_stays_in_its_lane_when_dead_letters_are_refused(
-    client: redis.asyncio.Redis, group: Consumer
+    client: Redis, group: Consumer
 ):
     entry_id = (await client.xadd(NORMAL, {"notification": "1"})).decode()
     moves = [Move(NORMAL, entry_id, ((KEYS.outcomes, {"a": "1"}), (KEYS.dead, {"a": "1"})))]
@@ -185,7 +174,7 @@ async def test_a_drained_notification_stays_in_its_lane_when_dead_letters_are_re
 
 
 async def test_events_for_a_refused_lane_wait_in_their_stream_while_others_go_on(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await group.ensure([STREAM])
     lane = KEYS.lane("devops", urgent=False)
@@ -214,7 +203,7 @@ async def test_events_for_a_refused_lane_wait_in_their_stream_while_others_go_on
 
 
 async def test_new_events_are_read_however_many_are_refused_again_and_again(
-    client: redis.asyncio.Redis, group: Consumer, stages: Stages
+    client: Redis, group: Consumer, stages: Stages
 ):
     await group.ensure([STREAM])
     await wrong_type(client, KEYS.lane("devops", urgent=False))
@@ -236,13 +225,12 @@ async def test_new_events_are_read_however_many_are_refused_again_and_again(
 
 
 async def test_a_delivery_whose_hop_is_refused_waits_alone(
-    client: redis.asyncio.Redis, join: Joined, monkeypatch: pytest.MonkeyPatch
+    client: Redis, one: Consumer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(hopping, "LONGEST_WAIT_SECONDS", 0.01)
-    group = await join("one")
-    first, second = await published(client, group, 2)
+    first, second = await read_new(client, one, 2)
     await wrong_type(client, OTHER)
-    hop_batcher = HopBatcher(group)
+    hop_batcher = HopBatcher(one)
     running = asyncio.create_task(hop_batcher.run())
     reported: list[list[HopResult]] = []
     refused = asyncio.create_task(hop_batcher.hop([move(first, OTHER)], reported.append))
@@ -258,37 +246,33 @@ async def test_a_delivery_whose_hop_is_refused_waits_alone(
 
 
 async def test_a_read_that_waits_goes_on_after_an_entry_was_added_and_taken_back(
-    client: redis.asyncio.Redis, join: Joined
+    client: Redis, one: Consumer
 ):
-    group = await join("one")
-    await group.ensure([TARGET])
-    [entry_id] = await published(client, group, 1)
+    await one.ensure([TARGET])
+    [entry_id] = await read_new(client, one, 1)
     await client.xack(SOURCE, "notifier", entry_id)
-    await group.read([TARGET], count=1, block_seconds=0.01)
-    reading = asyncio.create_task(group.read([TARGET], count=1, block_seconds=5))
+    await one.read([TARGET], count=1, block_seconds=0.01)
+    reading = asyncio.create_task(one.read([TARGET], count=1, block_seconds=5))
     await asyncio.sleep(0)
 
-    assert await group.hop([move(entry_id, TARGET)]) == [HopResult.LOST]
+    assert await one.hop([move(entry_id, TARGET)]) == [HopResult.LOST]
     await client.xadd(TARGET, {"b": "2"})
 
-    found = await reading or await group.read([TARGET], count=1, block_seconds=5)
+    found = await reading or await one.read([TARGET], count=1, block_seconds=5)
     assert [entry.fields for entry in found] == [{b"b": b"2"}]
 
 
-async def test_a_mark_that_another_program_keeps_drops_no_event(
-    client: redis.asyncio.Redis, join: Joined
-):
-    group = await join("one")
-    [entry_id] = await published(client, group, 1)
+async def test_a_mark_that_another_program_keeps_drops_no_event(client: Redis, one: Consumer):
+    [entry_id] = await read_new(client, one, 1)
     await wrong_type(client, "{s}:seen:1")
     moves = [move(entry_id, TARGET, mark="{s}:seen:1", mark_seconds=60, delete=False)]
 
-    assert await group.hop(moves) == [HopResult.REFUSED]
+    assert await one.hop(moves) == [HopResult.REFUSED]
 
     assert await pending(client, SOURCE) == 1
     assert await client.hget("{s}:seen:1", "a") == b"1"  # type: ignore[misc]
     await client.delete("{s}:seen:1")
-    assert await group.hop(moves) == [HopResult.MOVED]
+    assert await one.hop(moves) == [HopResult.MOVED]
 
 
 async def make_group(group: Consumer) -> None:
@@ -308,7 +292,7 @@ async def reserve(group: Consumer) -> None:
     ],
 )
 async def test_the_error_names_a_key_of_another_type(
-    client: redis.asyncio.Redis, group: Consumer, key: str, step: Step
+    client: Redis, group: Consumer, key: str, step: Step
 ):
     await client.sadd(key, "a")  # type: ignore[misc]
 
@@ -317,7 +301,7 @@ async def test_the_error_names_a_key_of_another_type(
 
 
 async def test_whatever_is_under_the_key_that_never_exists_there_is_room(
-    client: redis.asyncio.Redis, group: Consumer
+    client: Redis, group: Consumer
 ):
     await wrong_type(client, "{s}:never")
 
@@ -325,9 +309,7 @@ async def test_whatever_is_under_the_key_that_never_exists_there_is_room(
 
 
 @pytest.mark.parametrize("text", ["x", "5", "1-1 x", "-", "1-1-1"])
-async def test_the_error_names_a_floor_that_is_none(
-    client: redis.asyncio.Redis, group: Consumer, text: str
-):
+async def test_the_error_names_a_floor_that_is_none(client: Redis, group: Consumer, text: str):
     floor = f"{SOURCE}:floor:notifier"
     await client.xadd(SOURCE, {"a": "1"})
     await client.set(floor, text)
@@ -341,7 +323,7 @@ async def test_the_error_names_a_floor_that_is_none(
 
 
 async def test_a_rate_limit_of_another_type_is_told_until_it_is_gone(
-    client: redis.asyncio.Redis, group: Consumer
+    client: Redis, group: Consumer
 ):
     heard: list[tuple[str, bool]] = []
     group.refused_keys.listener = lambda key, why: heard.append((key, why is not None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-import redis.asyncio
+from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move
@@ -21,20 +21,18 @@ LAST = f"{2**64 - 1}-{2**64 - 1}"
 RETENTION = 3600.0
 
 
-async def faults(client: redis.asyncio.Redis, config: Config) -> list[str]:
+async def faults(client: Redis, config: Config) -> list[str]:
     found = await read_ids(Streams(client, config.redis), STREAM)
     assert found is not None
     return [f"{each.what} {each.fix}" for each in judge_ids(found, retention_seconds=RETENTION)]
 
 
-async def test_a_stream_that_does_not_exist_has_no_fault(
-    client: redis.asyncio.Redis, config: Config
-):
+async def test_a_stream_that_does_not_exist_has_no_fault(client: Redis, config: Config):
     assert await read_ids(Streams(client, config.redis), STREAM) is None
 
 
 async def test_a_stream_with_a_backlog_of_ours_has_no_fault(
-    client: redis.asyncio.Redis, config: Config, group: Consumer
+    client: Redis, config: Config, group: Consumer
 ):
     await client.xadd(STREAM, {"a": "1"}, id="5-1")
     await publish(client, [calm(1)])
@@ -46,7 +44,7 @@ async def test_a_stream_with_a_backlog_of_ours_has_no_fault(
 
 @pytest.mark.parametrize("entry_id", [LAST, f"{2**64 - 1}-1", "9999999999999-1"])
 async def test_an_id_far_ahead_is_named_and_its_cure_brings_the_stream_back(
-    client: redis.asyncio.Redis,
+    client: Redis,
     config: Config,
     group: Consumer,
     stages: Stages,
@@ -78,7 +76,7 @@ async def test_an_id_far_ahead_is_named_and_its_cure_brings_the_stream_back(
 
 
 async def test_a_group_that_was_set_ahead_is_named_and_its_cure_loses_nothing(
-    client: redis.asyncio.Redis, config: Config, group: Consumer, stages: Stages
+    client: Redis, config: Config, group: Consumer, stages: Stages
 ):
     intake = stages.intake(group)
     await group.ensure([STREAM])
@@ -101,7 +99,7 @@ async def test_a_group_that_was_set_ahead_is_named_and_its_cure_loses_nothing(
 
 @pytest.mark.parametrize("pending", [0, 1])
 async def test_a_group_of_others_that_holds_up_trimming_is_named(
-    client: redis.asyncio.Redis, config: Config, group: Consumer, pending: int
+    client: Redis, config: Config, group: Consumer, pending: int
 ):
     for number in range(1, 4):
         await client.xadd(STREAM, {"a": "1"}, id=f"{number}-1")
@@ -122,7 +120,7 @@ async def test_a_group_of_others_that_holds_up_trimming_is_named(
 
 
 async def test_a_group_of_others_that_reads_is_none_of_our_business(
-    client: redis.asyncio.Redis, config: Config, group: Consumer
+    client: Redis, config: Config, group: Consumer
 ):
     await publish(client, [calm(1)])
     await client.xgroup_create(STREAM, "busy", id="0")

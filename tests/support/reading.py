@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from redis.asyncio import Redis
+
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
 
@@ -13,6 +15,13 @@ Joined = Callable[[str], Awaitable[Consumer]]
 
 async def read(group: Consumer, count: int = 10) -> list[str]:
     return [entry.id for entry in await group.read([SOURCE], count=count, block_seconds=0.01)]
+
+
+async def read_new(client: Redis, group: Consumer, count: int = 1) -> list[str]:
+    """Add entries and let a consumer read them."""
+    for _ in range(count):
+        await client.xadd(SOURCE, {"a": "1"})
+    return await read(group)
 
 
 async def hand_over(owner: Consumer, other: Consumer, stream: str, entry_id: str) -> Entry:
