@@ -14,7 +14,7 @@ from itertools import islice
 from pydantic import JsonValue
 
 from notifier.errors import EventError
-from notifier.events.json import json_object
+from notifier.events.json import json_object, to_json
 from notifier.events.notification import Notification, encode
 
 
@@ -63,7 +63,7 @@ def of_notification(
         "last_status": "" if status is None else str(status),
         "attempts": str(attempts),
         "attempts_before": str(notification.tried_before),
-        "history": json.dumps(notification.endings, ensure_ascii=False),
+        "history": to_json(notification.endings).decode(),
         "dead_at": at.isoformat(timespec="milliseconds"),
         "source_stream": source[0],
         "source_id": source[1],

@@ -97,8 +97,8 @@ def reader(model: type[Model]) -> Callable[[bytes], Model]:
     return read
 
 
-def to_json(model: msgspec.Struct) -> bytes:
-    """Return a model as JSON; what UTF-8 cannot hold becomes `?`."""
+def to_json(model: msgspec.Struct | tuple[msgspec.Struct, ...]) -> bytes:
+    """Return a model, or several, as JSON; what UTF-8 cannot hold becomes `?`."""
     try:
         return _WRITER.encode(model)
     except (TypeError, UnicodeEncodeError):
