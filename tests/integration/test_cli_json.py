@@ -103,7 +103,7 @@ def test_a_configuration_that_is_refused_is_a_document_too():
 def test_quiet_prints_errors_only(env: dict[str, str]):
     assert notifier("publish", "nphies.claim.rejected", "-q", **env).stdout == ""
     refused = notifier("publish", "a b", "-q", **env)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (refused.returncode, refused.stdout.strip()) == (1, "")
     assert "type:" in refused.stderr
 
 
@@ -117,7 +117,7 @@ def test_a_command_that_destroys_asks_at_a_terminal_and_yes_skips_it(
     with redis.Redis.from_url(env["REDIS_URL"]) as client:
         assert client.xlen(KEYS.dead) == client.xlen(KEYS.lane("billing", urgent=False)) == 1
 
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (refused.returncode, refused.stdout.strip()) == (1, "")
     assert answered(*command.split(), "-y", answer="n", **env).returncode == 0
 
 
