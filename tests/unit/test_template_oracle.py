@@ -37,7 +37,7 @@ def family(template: Any) -> str:
 
 
 def corpus() -> dict[str, list[Any]]:
-    scope = json.loads((ORACLE / "inputs.json").read_text("utf-8"))["scope"]
+    scope = json.loads((ORACLE / "scope.json").read_text("utf-8"))
     found = defaultdict(list)
     for line in filter(None, (ORACLE / "corpus.jsonl").read_text("utf-8").split("\n")):
         case = json.loads(line)
