@@ -18,7 +18,9 @@ def main() -> None:
     """Write one case a line: {template, data, host, value} or {template, data, host, throws}."""
     corpus = HERE / "corpus.jsonl"
     scope = json.loads((HERE / "scope.json").read_text(encoding="utf-8"))
-    cases = [json.loads(line) for line in corpus.read_text(encoding="utf-8").split("\n") if line]
+    cases = [
+        json.loads(line) for line in corpus.read_text(encoding="utf-8").split("\n") if line
+    ]
     lines = [
         json.dumps({**case, "data": scope if case["data"] == "scope" else case["data"]})
         for case in cases
