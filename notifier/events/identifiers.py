@@ -1,8 +1,8 @@
-"""Finds identifying values in texts however they are written: PAT-12345 is pat 12345, and 1098 765 432 is one number.
+"""Find identifying values in texts, however they are written.
 
-All values are looked for in one pass over all texts: the work grows with their length, whatever the number of values.
-What would make it grow otherwise, such as thousands of values that begin alike in a text that repeats their beginning,
-is counted; past the bound the texts concerned are hidden whole.
+PAT-12345 is also pat 12345, and 1098 765 432 is one number. One pass over all texts finds all values, so the work grows
+with the length of the texts alone. Thousands of values that begin alike, in a text that repeats their beginning, would
+take more: comparisons are counted, and past the limit the whole text is hidden.
 """
 
 from __future__ import annotations
@@ -15,44 +15,41 @@ from itertools import accumulate, chain
 from notifier.events.letter_shapes import SEPARATORS, each_folded, folded, squeezed
 
 SHORTEST = 4
-"""Characters of a value, separators aside; shorter ones are found only as they are, for every amount would contain them."""
+"""Characters of a value without separators; a shorter value is found only as it is, since amounts would contain it."""
 PIECE = 32
-"""Characters of a longer value that are looked for at a time: each such piece of it counts as found."""
-MOST_LOOKS = 50_000
-"""Values compared with places of texts where one of them may begin, in one search; an event that people wrote needs some hundreds."""
-_APART = 3
-"""Separators that may stand where a value has one, or none."""
-_FEW = 8
-"""Values up to which each is looked for by itself first: mostly none of them is there."""
-_LONGEST_END = 2_000
-"""Characters at the end of a text in which the beginning of a value is looked for."""
+"""Characters of a piece of a longer value; each piece counts as found."""
+MAX_COMPARISONS = 50_000
+"""Comparisons of a value with a place of a text, in one search; an event that people wrote needs some hundreds."""
+_MAX_GAP = 3
+"""Separators in a row that a text may have where the value has one or none."""
+_FEW_VALUES = 8
+"""Up to so many values, a quick test whether a text contains one comes first: mostly none does."""
 _BETWEEN = "\ud800"
-"""Parts texts that are searched together; no folded text holds it."""
+"""Separates texts that are searched together; no folded text contains it."""
 _NUMBER = re.compile(r"\+?[0-9]{6,}")
 _GAP = re.compile(r"[ _-]+")
 _ARABIC = re.compile("[\x00-\x7f\u0600-\u065f\u066a-\u06d3\u06d5-\u06ef]*")
-"""Text of ASCII, and of Arabic without its digits: of characters none of which counts as one of ASCII."""
+"""ASCII, and Arabic without its digits: no Arabic character of it folds to an ASCII one."""
 _ASCII_GAP = re.compile(r"[\t-\r\x1c-\x1f _-]+")
 
 Span = tuple[int, int]
-"""Where something begins and ends in a text."""
+"""Begin and end in a text."""
 _Origin = tuple[str, int]
-"""A value as it is written, folded, and how many of its characters stand before the piece."""
+"""A value, folded with its separators, and the number of its characters before the piece."""
 
 
 class Identifiers:
-    """Some values, and where they stand."""
+    """Identifying values, and the search for them in texts."""
 
     def __init__(self, values: Iterable[str]) -> None:
         self._loose: dict[str, list[_Origin]] = {}
-        """Pieces of values without separators, and where they come from."""
+        """Pieces of values without separators → the values and places that they come from."""
         self._exact: dict[str, list[_Origin]] = {}
-        """Pieces of values that are found only as they are."""
+        """Pieces of short values, which are found only as they are."""
         self._whole: set[str] = set()
         self._gaps: dict[str, tuple[frozenset[int] | None, int]] = {}
         for value in dict.fromkeys(values):
             self._add(value)
-        self._sorted: list[str] | None = None
 
     def _add(self, value: str) -> None:
         text, written = squeezed(value), folded(value)
@@ -61,46 +58,29 @@ class Identifiers:
                 self._exact.setdefault(written[at : at + PIECE], [])
             return
         if text[0] == "+" and _NUMBER.fullmatch(text):
-            # +966 50 … is 966 50 …, also where a number stands as such.
+            # +966 50 … is 966 50 …, also where a text has a number without the sign.
             text = text[1:]
         self._whole.add(text)
         for at in _pieces(len(text)):
             self._loose.setdefault(text[at : at + PIECE], []).append((written, at))
 
     def spans(self, text: str) -> list[Span]:
-        """Return where they stand, in order; what overlaps is one."""
+        """Return where a text contains values, in order; overlapping places are one."""
         return self._found([text]).get(0, [])
-
-    def replaced(self, text: str, replacement: Callable[[str], str]) -> str:
-        """Return the text with something else in their place."""
-        return self.replacements([text], replacement).get(text, text)
 
     def replacements(
         self, texts: Iterable[str], replacement: Callable[[str], str]
     ) -> dict[str, str]:
-        """Return the texts that hold some of them, each with the text that has something else in their place."""
+        """Return each text that contains values → the text with those replaced."""
         distinct = list(dict.fromkeys(texts))
         return {
             distinct[number]: _replaced(distinct[number], spans, replacement)
             for number, spans in self._found(distinct).items()
         }
 
-    def are_one(self, number: str) -> bool:
-        """Tell whether the whole of a number, as it is written, is one of them."""
+    def is_identifier(self, number: str) -> bool:
+        """Tell whether a whole number, as it is written, is one of the values."""
         return number.replace("-", "") in self._whole
-
-    def begun_at_end(self, text: str) -> int:
-        """Return where a value begins that the text breaks off in, after SHORTEST characters of it or more; else its length."""
-        if self._sorted is None:
-            self._sorted = sorted(self._whole)
-        start = max(0, len(text) - _LONGEST_END)
-        tail = squeezed(text[start:])
-        for at in range(len(tail) - SHORTEST + 1):
-            end = tail[at:]
-            after = bisect_left(self._sorted, end)
-            if after < len(self._sorted) and self._sorted[after].startswith(end):
-                return start + _Written(text[start:]).span(at, 1)[0]
-        return len(text)
 
     def _found(self, texts: Sequence[str]) -> dict[int, list[Span]]:
         """Return where they stand in each text that holds some, by its number."""
@@ -109,15 +89,17 @@ class Identifiers:
             (self._loose, squeezed, False),
             (self._exact, folded, True),
         ):
-            if not values or (len(values) <= _FEW and not _may_hold(texts, values, written)):
+            if not values or (
+                len(values) <= _FEW_VALUES and not _may_hold(texts, values, written)
+            ):
                 continue
             search = _Search(self, values, list(map(written, texts)), exact=exact)
             for number, spans in search.found(texts):
                 found.setdefault(number, []).extend(spans)
         return {number: _united(spans) for number, spans in found.items()}
 
-    def allows(self, origin: _Origin, gaps: Iterable[Span]) -> bool:
-        """Tell whether a piece of a value may be written with such gaps (characters before, width)."""
+    def allows_gaps(self, origin: _Origin, gaps: Iterable[Span]) -> bool:
+        """Tell whether a piece of a value may have these gaps (characters before, width)."""
         written, start = origin
         known = self._gaps.get(written)
         if known is None:
@@ -130,7 +112,7 @@ class Identifiers:
 
 
 class _Search:
-    """All values in all texts, which are folded."""
+    """One search for all values in all texts, which are folded."""
 
     def __init__(
         self, owner: Identifiers, values: Mapping[str, list[_Origin]], texts: list[str], *, exact: bool
@@ -144,13 +126,13 @@ class _Search:
         for value in values:
             lengths.setdefault(value[: self._size], set()).add(len(value))
         self._lengths = {begin: sorted(found, reverse=True) for begin, found in lengths.items()}
-        self._looks = 0
+        self._comparisons = 0
 
     def found(self, originals: Sequence[str]) -> Iterator[tuple[int, list[Span]]]:
-        """Yield the number of each text that holds some, and where."""
+        """Yield the number of each text that contains values, and where."""
         joined, size, lengths = _BETWEEN.join(self._texts), self._size, self._lengths
         places = [at for at in range(len(joined)) if joined[at : at + size] in lengths]
-        self._looks = len(places)
+        self._comparisons = len(places)
         for number, starts in _by_text(places, self._texts):
             spans = self._spans(originals[number], self._texts[number], starts)
             if spans:
@@ -163,8 +145,8 @@ class _Search:
         same = text == original
         for at in starts:
             for length in lengths[text[at : at + size]]:
-                self._looks += 1
-                if self._looks > MOST_LOOKS:
+                self._comparisons += 1
+                if self._comparisons > MAX_COMPARISONS:
                     return [(0, len(original))]
                 origins = values.get(text[at : at + length])
                 if origins is None or at + length > len(text):
@@ -183,20 +165,20 @@ class _Search:
         gaps = written.gaps(at, length)
         if not gaps:
             return True
-        self._looks += len(origins) * len(gaps)
-        return self._looks > MOST_LOOKS or any(
-            self._owner.allows(origin, gaps) for origin in origins
+        self._comparisons += len(origins) * len(gaps)
+        return self._comparisons > MAX_COMPARISONS or any(
+            self._owner.allows_gaps(origin, gaps) for origin in origins
         )
 
 
 class _Written:
-    """A text in which something stands, and where its characters and its gaps are."""
+    """A text as it was written, and where its characters and gaps are."""
 
     def __init__(self, text: str, *, exact: bool = False) -> None:
         self._text = text
         self._places: list[int] | None = None
         self._numbers: list[int] = []
-        """How many characters stand before each gap."""
+        """The number of characters before each gap."""
         self._widths: list[int] = []
         if exact or not (text.isascii() and text.isprintable()):
             self._places = self._mapped(exact=exact)
@@ -225,13 +207,13 @@ class _Written:
         return places
 
     def gaps(self, at: int, length: int) -> list[Span]:
-        """Return the gaps within so many characters from here on: characters before, and width."""
+        """Return the gaps within so many characters from here on, as characters before and width."""
         first = bisect_right(self._numbers, at)
         end = bisect_left(self._numbers, at + length)
         return [(self._numbers[each] - at, self._widths[each]) for each in range(first, end)]
 
     def span(self, at: int, length: int) -> Span:
-        """Return where so many characters stand, with the marks on the last one."""
+        """Return begin and end of so many characters, with the marks on the last one."""
         if self._places is None:
             return self._place(at), self._place(at + length - 1) + 1
         end = self._places[at + length - 1] + 1
@@ -246,17 +228,17 @@ class _Written:
 def _may_hold(
     texts: Iterable[str], values: Iterable[str], written: Callable[[str], str]
 ) -> bool:
-    """Tell whether a value may stand in the texts; quicker than to look for where, and never a no too much."""
+    """Tell whether the texts may contain a value: quicker than the search, and never wrong when it says no."""
     text = "\n".join(texts)
     if not text.isascii() and _ARABIC.fullmatch(text) and all(map(str.isascii, values)):
-        # Character by character this takes ten times as long. What is left out counts as no character of such a value.
+        # Folding each character takes ten times as long; no value contains the characters that are dropped here.
         text = text.encode("ascii", "ignore").decode()
     text = written(text)
     return any(value in text for value in values)
 
 
 def _by_text(places: list[int], texts: list[str]) -> Iterator[tuple[int, list[int]]]:
-    """Yield the number of each text and the places in it, of places in the texts joined."""
+    """Yield the number of each text and the places in it, for places in the joined texts."""
     begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
     first = 0
     while first < len(places):
@@ -267,9 +249,9 @@ def _by_text(places: list[int], texts: list[str]) -> Iterator[tuple[int, list[in
 
 
 def _gaps_of(written: str) -> tuple[frozenset[int] | None, int]:
-    """Return where a value may have separators, None for everywhere, and how many together."""
+    """Return where a value may have separators (None: anywhere), and how many in a row."""
     gaps = _GAP.findall(written.strip(" _-"))
-    widest = max(_APART, *map(len, gaps), 0)
+    widest = max(_MAX_GAP, *map(len, gaps), 0)
     parts = [part for part in _GAP.split(written) if part]
     if _NUMBER.fullmatch("".join(parts)):
         return None, widest
@@ -277,7 +259,7 @@ def _gaps_of(written: str) -> tuple[frozenset[int] | None, int]:
 
 
 def _pieces(length: int) -> Sequence[int]:
-    """Return where the pieces of a value begin; each shares a character with the next, so that together they are one."""
+    """Return where the pieces of a value begin; each shares a character with the next, so that found pieces unite."""
     if length <= PIECE:
         return (0,) if length else ()
     return list(chain(range(0, length - PIECE, PIECE - 1), (length - PIECE,)))

@@ -1,4 +1,4 @@
-"""Texts as people compare them: case, accents, widths, kinds of digits and invisible characters do not count."""
+"""Fold texts as people compare them: without case, accents, widths and invisible characters."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import unicodedata
 from collections.abc import Iterator
 
 SEPARATORS = frozenset(" -_")
-"""What stands for a space, a dash or a low line in a folded text."""
+"""The space, the dash and the low line of a folded text."""
 _OTHER_DASHES = frozenset(
     "\u02d7\u06d4\u2027\u2043\u2212\u23af\u2500\u2501\u2574\u2796\u2cba\u2cbb\u30fc"
 )
-"""What looks like a dash (Unicode TR39, confusables) and is none by its category."""
+"""Characters that look like a dash (Unicode TR39, confusables) but have another category."""
 _OTHER_SPACES = frozenset("\u2800")
 _UNSEEN = frozenset({"Mn", "Me", "Cf", "Cc"})
 _ALSO_UNSEEN = frozenset("\u0640\u115f\u1160\u3164\uffa0")
@@ -22,13 +22,13 @@ _ALIKE = {
     "\u06a9": "\u0643",
     "\u06cc": "\u064a",
 }
-"""Letters that people write for one another: dotless i, and in Arabic teh marbuta, alef maksura, and Persian kaf and yeh."""
+"""Letters that people write for one another: dotless i; in Arabic teh marbuta, alef maksura, Persian kaf and yeh."""
 _MOST_KEPT = 2**16
 _DROPPED_ASCII = bytes(code for code in range(128) if code <= 32 or code == 127) + b"-_"
 
 
 class _Folds(dict[int, str]):
-    """What each character counts as; worked out when first met."""
+    """The folded text of each character, computed when first used."""
 
     def __missing__(self, code: int) -> str:
         if len(self) >= _MOST_KEPT:
@@ -38,7 +38,7 @@ class _Folds(dict[int, str]):
 
 
 class _Squeezes(dict[int, str]):
-    """The same for a character that is not a separator."""
+    """The folded text of each character without separators."""
 
     def __missing__(self, code: int) -> str:
         if len(self) >= _MOST_KEPT:
@@ -53,17 +53,17 @@ _SQUEEZES = _Squeezes()
 
 
 def folded(text: str) -> str:
-    """Return text in one case, without marks and what nobody sees; every space is " ", every dash "-", every digit ASCII."""
+    """Return text in one case, without marks and invisible characters; spaces are " ", dashes "-", digits ASCII."""
     return text.lower() if text.isascii() and text.isprintable() else text.translate(_FOLDS)
 
 
 def each_folded(text: str) -> Iterator[str]:
-    """Yield what each character of a text becomes by `folded`: nothing, one character or several."""
+    """Yield the folded text of each character: none, one or several characters."""
     return map(_FOLDS.__getitem__, map(ord, text))
 
 
 def squeezed(text: str) -> str:
-    """Return text as `folded` does, and without separators."""
+    """Return the folded text without separators."""
     if text.isascii():
         return text.encode().translate(None, _DROPPED_ASCII).lower().decode()
     return text.translate(_SQUEEZES)

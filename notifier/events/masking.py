@@ -1,4 +1,4 @@
-"""Patient data out: identifying members are masked, and their values wherever else they stand."""
+"""Mask patient data: identifying members, and their values anywhere else in the event."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pydantic import JsonValue
 from notifier.events.identifiers import SHORTEST, Identifiers
 from notifier.events.numerals import SentNumber
 
-_SHOWN = 3
-_IN_NO_NUMBER = re.compile(r"[A-DF-Za-df-z]")
+_SHOWN_CHARACTERS = 3
+_NOT_IN_NUMBERS = re.compile(r"[A-DF-Za-df-z]")
 _STRUCTURE = frozenset({
     "ar", "assigner", "city", "code", "country", "district", "en", "end", "extension",
     "family", "first", "full", "given", "id", "last", "line", "middle", "number", "period",
     "postalcode", "prefix", "rank", "region", "reference", "second", "start", "state",
     "street", "suffix", "system", "text", "third", "title", "type", "unit", "use", "value",
 })  # fmt: skip
-"""Names of members that are common under a name, an address or an identifier (FHIR), and are never a person's."""
+"""Names of members that are common under a name, an address or an identifier (FHIR), and never identify a person."""
 _LEAVES = frozenset({str, int, float, SentNumber, bool, type(None)})
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Which members identify a person (`fields`) and which only look so (`exempt`, dotted paths)."""
+    """The members that identify a person (`fields`), and those that only seem to (`exempt`, dotted paths)."""
 
     fields: frozenset[str]
     exempt: frozenset[str]
@@ -41,7 +41,7 @@ class Masking:
 
 def mask_value(value: str) -> str:
     """Return `***` and the last three characters; of a short value only `***`."""
-    return f"***{value[-_SHOWN:]}" if len(value) > _SHOWN + 1 else "***"
+    return f"***{value[-_SHOWN_CHARACTERS:]}" if len(value) > _SHOWN_CHARACTERS + 1 else "***"
 
 
 def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str, JsonValue]:
@@ -51,19 +51,21 @@ def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str
     for key, value in data.items():
         path = key.lower()
         if type(value) in _LEAVES and path not in masking.fields and "." not in path:
-            # Most members: nothing that a function would have to be called for.
+            # Most members; a call for each would cost more than this test.
             masked[key] = value
         else:
             masked[key] = _mask(value, path, masking, found)
     if not found:
         return masked
     texts: list[str] = []
-    numbers: set[float] | None = None if all(map(_IN_NO_NUMBER.search, found)) else set()
+    numbers: set[float] | None = None if all(map(_NOT_IN_NUMBERS.search, found)) else set()
     _gather(masked, texts, numbers)
     identifiers = Identifiers(found)
     masks = identifiers.replacements(texts, mask_value)
     hidden = {
-        each for each in numbers or () if any(map(identifiers.are_one, _number_texts(each)))
+        each
+        for each in numbers or ()
+        if any(map(identifiers.is_identifier, _number_texts(each)))
     }
     return _scan_members(masked, masks, hidden) if masks or hidden else masked
 
@@ -87,7 +89,7 @@ def _gather(value: JsonValue, texts: list[str], numbers: set[float] | None) -> N
 
 
 def _number_texts(value: float) -> tuple[str, ...]:
-    """Return how a number may be written; the last is the plainest."""
+    """Return the ways to write a number, the plainest last."""
     sent = (value.text,) if isinstance(value, SentNumber) else ()
     if type(value) is not int and value.is_integer():
         return *sent, str(value), str(int(value))
@@ -109,7 +111,7 @@ def _mask(value: JsonValue, path: str, masking: Masking, found: set[str]) -> Jso
 
 def _mask_leaves(value: JsonValue, masking: Masking, found: set[str]) -> JsonValue:
     if isinstance(value, dict):
-        return _unalike(
+        return _with_unique_names(
             (
                 key if _is_structure(key, masking) else _masked(key, found),
                 _mask_leaves(item, masking, found),
@@ -126,7 +128,7 @@ def _mask_leaves(value: JsonValue, masking: Masking, found: set[str]) -> JsonVal
 
 
 def _is_structure(name: str, masking: Masking) -> bool:
-    """Tell whether the name of a member under a masked field says what it holds, and not about whom."""
+    """Tell whether the name of a member under a masked field names a kind of data and not a person."""
     return name.lower() in _STRUCTURE or name.lower() in masking.fields
 
 
@@ -151,19 +153,19 @@ def _scan(value: JsonValue, masks: Mapping[str, str], hidden: Collection[float])
 def _scan_members(
     members: Mapping[str, JsonValue], masks: Mapping[str, str], hidden: Collection[float]
 ) -> dict[str, JsonValue]:
-    return _unalike(
+    return _with_unique_names(
         (masks.get(key, key), _scan(value, masks, hidden)) for key, value in members.items()
     )
 
 
-def _unalike(members: Iterable[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    """Return members by name; two names may look alike once they are masked, and neither member may be lost."""
+def _with_unique_names(members: Iterable[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    """Return members by name; two names that are equal once masked get a number, so that no member is lost."""
     kept: dict[str, JsonValue] = {}
-    alike: dict[str, int] = {}
+    copies: dict[str, int] = {}
     for masked, value in members:
         name = masked
         while name in kept:
-            alike[masked] = alike.get(masked, 1) + 1
-            name = f"{masked} ({alike[masked]})"
+            copies[masked] = copies.get(masked, 1) + 1
+            name = f"{masked} ({copies[masked]})"
         kept[name] = value
     return kept
