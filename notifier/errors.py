@@ -16,7 +16,7 @@ NotifierError                     exit code 1
 ├── BackupError                   1  a backup cannot be written or restored
 ├── OutcomeError                  1  Postgres refuses an outcome's data
 ├── TokenError                    1  an action link is forged, altered or expired
-├── InternalError                 6  something failed that nobody foresaw: the log says where
+├── InternalError                 6  something failed unforeseen: the log names the place
 └── SandboxError                  1  an embedded server does not start
 """
 
@@ -44,13 +44,13 @@ class ExitCode(IntEnum):
     SCHEMA = 5
     """The database schema is too old; run: notifier migrate up."""
     INTERNAL = 6
-    """An error that nobody foresaw; the log names the place."""
+    """An unforeseen error; the log names the place."""
     INTERRUPTED = 130
     """Ctrl-C."""
 
 
 class NotifierError(Exception):
-    """Base of all errors with a message for people; the CLI prints it without a traceback."""
+    """Base of all errors; the CLI prints the message without a traceback."""
 
     exit_code = ExitCode.FAILED
 
@@ -82,7 +82,7 @@ class EventError(NotifierError):
 
     Args:
         field: Name of the field at fault, as the producer wrote it.
-        fault: What is wrong and how to mend it; never the field's value.
+        fault: The fault and its fix; never the field's value.
     """
 
     def __init__(self, field: str, fault: str) -> None:
@@ -106,21 +106,21 @@ class StoreError(UnreachableError):
 
 
 class StatementTimeoutError(StoreError):
-    """Postgres ended a statement that ran longer than database.statement_timeout_seconds."""
+    """A statement took longer than database.statement_timeout_seconds."""
 
 
 class EncodingError(StoreError):
-    """The database's encoding cannot hold every text; only another database helps."""
+    """The database's encoding cannot hold every text; use another database."""
 
     exit_code = ExitCode.SCHEMA
 
 
 class VaultError(UnreachableError):
-    """Vault does not answer, is sealed, or refuses; the message names what to do, never a secret.
+    """Vault does not answer, is sealed, or refuses; no message has a secret.
 
     Args:
-        message: What happened and what to do.
-        away: Whether it may pass by itself.
+        message: The failure and its fix.
+        away: Whether waiting may help.
     """
 
     def __init__(self, message: str, *, away: bool = False) -> None:
@@ -139,11 +139,11 @@ class BackupError(NotifierError):
 
 
 class OutcomeError(NotifierError):
-    """Postgres refuses the data of an outcome; trying again will not help."""
+    """Postgres refuses the data of an outcome; a retry does not help."""
 
 
 class TokenError(NotifierError):
-    """An action link is forged, altered or expired; the message is fit for a page."""
+    """An action link is forged, altered or expired; pages show the message."""
 
     def __init__(self, message: str, *, expired: bool) -> None:
         super().__init__(message)
@@ -155,13 +155,16 @@ class SandboxError(NotifierError):
 
 
 class InternalError(NotifierError):
-    """Something failed that nobody foresaw; the message says where, never what an exception says: that may hold a patient's data."""
+    """Something failed unforeseen; the message names only the place.
+
+    The text of an exception may hold data of a patient.
+    """
 
     exit_code = ExitCode.INTERNAL
 
 
 def place_of(exc: BaseException) -> str:
-    """Return an exception's class and the innermost line of this package that it passed: what may be logged of the unforeseen."""
+    """Return the class of an exception and its innermost line in notifier."""
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
     if isinstance(exc, InternalError) and exc.__cause__ is not None:

@@ -1,4 +1,4 @@
-"""Settings: config.toml and the environment become one frozen, checked model."""
+"""The settings: config.toml and the environment as one checked model."""
 
 from notifier.config.escalation import (
     BusinessHoursSettings,

@@ -1,4 +1,4 @@
-"""Find the files that ship beside the code: config.toml, cards and migrations."""
+"""Find the shipped files: config.toml, cards and migrations."""
 
 from __future__ import annotations
 

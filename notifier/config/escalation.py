@@ -16,7 +16,7 @@ _Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday
 
 
 class EscalationRule(Section):
-    """When and where notifications of one priority escalate; with an empty chain they do not."""
+    """When and where notifications of a priority escalate; empty: never."""
 
     after_seconds: _Seconds
     next_business_day: bool = False

@@ -42,7 +42,7 @@ _OVERRIDE = re.compile(r"TEAMS_([A-Z_]+?)__([A-Z0-9_]+)")
 
 
 def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
-    """Read the shipped defaults, lay `path` and then the environment over them.
+    """Read the shipped defaults; `path`, then the environment override them.
 
     Args:
         path: The operator's TOML file, or None for the shipped one alone.
@@ -67,7 +67,7 @@ def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
 
 
 def overrides(env: Mapping[str, str]) -> list[tuple[str, tuple[str, str], str]]:
-    """List the environment variables that set something: (name, (section, key), text)."""
+    """List the variables that set something: (name, (section, key), text)."""
     found = [(name, keys, env[name]) for name, keys in SEED_NAMES.items() if name in env]
     for name in sorted(env):
         match = _OVERRIDE.fullmatch(name)
@@ -77,7 +77,7 @@ def overrides(env: Mapping[str, str]) -> list[tuple[str, tuple[str, str], str]]:
 
 
 def environment_names() -> list[str]:
-    """Return every environment variable that could set something: the short names, and one for each key of each section."""
+    """Return every environment variable that can set something."""
     sections = ((name, Config.model_fields[name].annotation) for name in _sections())
     return [
         *SEED_NAMES,
@@ -91,7 +91,7 @@ def environment_names() -> list[str]:
 
 
 def masked(config: Config) -> dict[str, JsonValue]:
-    """Return all settings as plain data with passwords in URLs replaced by ***."""
+    """Return all settings as plain data, with masked passwords in URLs."""
     data: dict[str, JsonValue] = config.model_dump(mode="json")
     for name, section in data.items():
         if not isinstance(section, dict):

@@ -1,4 +1,4 @@
-"""Word the faults of settings, without their values, which may hold a password."""
+"""Word the faults of settings, without their values."""
 
 from __future__ import annotations
 

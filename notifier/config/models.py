@@ -124,7 +124,7 @@ class HttpSettings(Section):
 
 
 class VaultSettings(Section):
-    """HashiCorp Vault (KV v2) as a source of secrets; its own credentials are secrets, not settings."""
+    """HashiCorp Vault (KV v2) as a source of secrets."""
 
     url: WebUrl
     auth: Literal["token", "approle", "kubernetes"]
@@ -278,9 +278,9 @@ class Config(Section):
 
     @property
     def stop_fault(self) -> str | None:
-        """Return why a stop may interrupt a post, which is then posted twice; None when it may not.
+        """Return why a stop may interrupt a post; None if it may not.
 
-        It is not an error: the settings work.
+        It is not an error: the settings work, but such a post is posted twice.
         """
         post, stop = self.http.connection_timeout_seconds, self.delivery.stop_timeout_seconds
         if stop > post:

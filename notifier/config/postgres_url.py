@@ -1,4 +1,4 @@
-"""Check database.url as libpq parses it, and refuse options that have no effect or weaken TLS."""
+"""Check database.url as libpq parses it; refuse useless options."""
 
 from __future__ import annotations
 

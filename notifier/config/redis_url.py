@@ -1,4 +1,4 @@
-"""Parse redis.url: one server, Sentinels that know the master, or nodes of a cluster."""
+"""Parse redis.url: one server, Sentinels or a cluster."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RedisKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """The address of Redis; of a single server only `kind` and `tls`: the driver parses its URL."""
+    """The address of Redis; of a single server only `kind` and `tls`."""
 
     kind: RedisKind
     tls: bool
@@ -42,7 +42,9 @@ class RedisAddress:
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Parse a URL of redis://, unix://, redis+sentinel:// or redis+cluster://, the three with rediss for TLS.
+    """Parse a URL of redis://, unix://, redis+sentinel://, redis+cluster://.
+
+    With rediss in place of redis it uses TLS.
 
     Raises:
         ValueError: The message names the wrong part, and never a password.
@@ -80,7 +82,7 @@ def check_redis_url(url: str) -> str:
 
 
 def _require_documented(parts: SplitResult) -> None:
-    """Raise ValueError for parts that the driver obeys or ignores, such as ssl_cert_reqs.
+    """Raise ValueError for parts that the driver ignores or obeys silently.
 
     The text quotes nothing: after a ? there may be the rest of a password.
     """
@@ -98,7 +100,7 @@ def _require_documented(parts: SplitResult) -> None:
 
 
 def _split(url: str) -> SplitResult:
-    """Return the parts of a URL; raises ValueError without the text of urlsplit, which may quote a password."""
+    """Return the parts of a URL; raises ValueError without its password."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -110,7 +112,10 @@ def _split(url: str) -> SplitResult:
 
 
 def _split_several(url: str) -> SplitResult:
-    """Return the parts of a URL with several hosts (RFC 3986, appendix B); urlsplit differs between versions of Python."""
+    """Return the parts of a URL with several hosts (RFC 3986, appendix B).
+
+    urlsplit accepts them only in some versions of Python.
+    """
     found = _URL.fullmatch(url)
     if found is None or not url.isprintable():
         raise ValueError(_WRITTEN)

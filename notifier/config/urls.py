@@ -15,7 +15,7 @@ _HOSTS = re.compile(
 
 
 def check_web_url(url: str) -> str:
-    """Return a base URL without its last slash; raises ValueError if it is not http, https or empty."""
+    """Return a base URL without its last slash; raises ValueError."""
     if url and not url.startswith(("https://", "http://")):
         raise ValueError("must start with https:// or http://, or be empty")
     try:
@@ -37,7 +37,7 @@ def check_proxy_url(url: str) -> str:
 
 
 def check_collector_url(url: str) -> str:
-    """Return the URL of a collector of traces without its last slash; raises ValueError."""
+    """Return a collector's URL without its last slash; raises ValueError."""
     if url and not _COLLECTOR.fullmatch(url):
         raise ValueError(
             'must be "http://host:port" or "https://host:port", with a path if necessary and without a user name, or empty; '
@@ -47,7 +47,7 @@ def check_collector_url(url: str) -> str:
 
 
 def mask_url(url: str) -> str:
-    """Return the URL without password and query; only `***` if it cannot be parsed."""
+    """Return the URL without password and query; *** if it is malformed."""
     try:
         parts = urlsplit(url)
     except ValueError:

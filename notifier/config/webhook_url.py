@@ -1,4 +1,4 @@
-"""Which webhook URLs may be posted to, and which addresses may be connected to."""
+"""Check webhook URLs and the addresses behind them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COPY_AGAIN = "copy it again from the Teams workflow"
 def refuse_reason(
     url: str, *, allowed_hosts: Sequence[str], allow_loopback: bool
 ) -> str | None:
-    """Return why a webhook URL may not be used, without the URL itself; None when it may.
+    """Return why a webhook URL may not be used, or None; never the URL.
 
     Args:
         url: The exact text that would be posted to.
@@ -47,7 +47,7 @@ def refuse_reason(
 
 
 def url_doubt(url: str) -> str | None:
-    """Return what makes a webhook URL look like a bad copy, without the URL itself; None when nothing does."""
+    """Return why a webhook URL looks like a bad copy, or None."""
     if _HTML_ENTITY.search(url):
         return f"holds &amp; where a & belongs, as in HTML; {_COPY_AGAIN}"
     parsed = parse(url)
@@ -70,7 +70,7 @@ def parse(url: str) -> URL | None:
 
 
 def forbidden_address(address: str, *, allow_loopback: bool) -> bool:
-    """Tell whether a connection to this IP address must not be made: only public unicast ones are open.
+    """Tell whether an IP address is forbidden: only public ones are allowed.
 
     Addresses that carry another one (IPv4-mapped, 6to4, Teredo, NAT64) are judged by what they carry.
     """

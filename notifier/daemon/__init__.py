@@ -1,4 +1,4 @@
-"""The daemon: wires the stages together, runs them until told to stop, and drains."""
+"""The daemon: runs the stages until it is stopped, then drains."""
 
 from notifier.daemon.app import run
 

@@ -78,7 +78,7 @@ def run(
     instance: str,
     stages: frozenset[str],
 ) -> int:
-    """Run the stages until SIGTERM or SIGINT, then drain; returns the exit code.
+    """Run the stages until SIGTERM or SIGINT, then drain; returns 0.
 
     Args:
         load: Reads the settings, at start and again for each reload (SIGHUP).
@@ -112,7 +112,7 @@ def run(
 
 
 def _allow_descriptors() -> None:
-    """Raise the limit of descriptors, usually 1,024: listeners, posts and servers may need more."""
+    """Raise the limit of descriptors: listeners, posts and servers need many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -130,7 +130,7 @@ async def _main(launch: Launch) -> None:
 
 
 def _log_stray(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
-    """Log the failure of a callback or an unobserved task; asyncio itself would show its arguments."""
+    """Log the failure of a callback or an unobserved task without its data."""
     exc = context.get("exception")
     if exc is None:
         log.warning(
@@ -264,7 +264,7 @@ async def _drain(working: set[asyncio.Task[None]], seconds: float) -> None:
 
 
 def _stop_on_signals(dependencies: Dependencies, last_resort: LastResort) -> None:
-    """Stop on SIGTERM and SIGINT; if the event loop hangs, after the time that a stop may take."""
+    """Stop on SIGTERM and SIGINT, also if the event loop hangs."""
     loop = asyncio.get_running_loop()
 
     def stop(_signal: int, _frame: object) -> None:
@@ -277,7 +277,7 @@ def _stop_on_signals(dependencies: Dependencies, last_resort: LastResort) -> Non
 
 
 def _relax_garbage_collector() -> None:
-    """Collect less often, and skip the objects of the start: a delivery makes few cycles."""
+    """Collect garbage less often: a delivery makes few cycles."""
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
 

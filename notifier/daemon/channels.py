@@ -57,7 +57,7 @@ class Channels:
     """The channels that this process delivers to; none if it does not deliver."""
 
     def __init__(self, dependencies: Dependencies, batchers: Mapping[str, HopBatcher]) -> None:
-        """Open the channels; `batchers` has one for each event stream that is delivered."""
+        """Open the channels; `batchers` has one for each delivered event stream."""
         self._dependencies = dependencies
         self._batchers = batchers
         self._open: dict[str, _Channel] = {}
@@ -105,7 +105,10 @@ class Channels:
             await sender.close()
 
     def use(self, new: Snapshot) -> None:
-        """Open new channels, retire removed ones and equip the others; deliveries in flight go on."""
+        """Open new channels, retire removed ones and equip the others.
+
+        Deliveries in flight go on.
+        """
         if not self._batchers or self._dependencies.stop.is_set():
             return
         for name in [name for name in self._open if name not in new.config.channels]:
@@ -158,7 +161,7 @@ class Channels:
         return channel
 
     def _equip(self, name: str, channel: _Channel, snapshot: Snapshot) -> None:
-        """Give a channel the sender for its webhook; the old one closes after its last post."""
+        """Give a channel the sender for its webhook, and close the old one."""
         config, url = snapshot.config, snapshot.secrets.webhooks.get(name)
         route = None if url is None else _Route(url, snapshot.secrets.keys, config.http)
         if route == channel.route:
@@ -250,7 +253,7 @@ class Channels:
 
 
 async def _drain(lane: ChannelDelivery, component: str) -> None:
-    """Wait for deliveries in flight; one that fails is left to other processes."""
+    """Wait for deliveries in flight; leave failed ones to other processes."""
     while True:
         try:
             return await lane.drain()

@@ -64,7 +64,7 @@ class Components:
 
 
 async def build_components(dependencies: Dependencies, stack: AsyncExitStack) -> Components:
-    """Build the stages that the process runs; `stack` closes their connections.
+    """Build the stages of the process; `stack` closes their connections.
 
     Raises:
         SchemaError: The database is older than the code.

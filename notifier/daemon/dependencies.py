@@ -62,7 +62,7 @@ class Dependencies:
     def stage_loop(
         self, component: str, step: Callable[[], Awaitable[object]], *, required: bool = True
     ) -> Loop:
-        """Expect a component and return the loop that repeats its step until `stop`."""
+        """Expect a component, and return the loop that repeats its step."""
         self.health.expect(component, required=required)
         return Loop(
             component,

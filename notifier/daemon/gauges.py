@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 def start_series(config: Config) -> None:
-    """Create every series that the settings name, so that rates count the first increment."""
+    """Create every series that the settings name, so that rates are right."""
     metrics.know_event_types(config.routes)
     metrics.start_channels(config.channels)
     metrics.start_counts(
@@ -44,7 +44,7 @@ def start_series(config: Config) -> None:
 
 
 class Gauges:
-    """Sets the gauges that no stage knows: of streams, channels, components and Postgres."""
+    """Sets the gauges of streams, channels, components and Postgres."""
 
     def __init__(self, dependencies: Dependencies, channels: Channels) -> None:
         self._dependencies = dependencies
@@ -60,7 +60,7 @@ class Gauges:
         )
 
     async def observe(self) -> None:
-        """Set the gauges; if Redis is away, those of streams keep their last values."""
+        """Set the gauges; without Redis those of streams keep their values."""
         self._observe_components()
         self._observe_channels()
         if self._unacknowledged is None:
@@ -136,7 +136,7 @@ def _show_backlog(labels: tuple[str, str, str, str], state: StreamStats) -> None
 
 
 class UnacknowledgedGauge:
-    """Counts unacknowledged CRITICAL notifications in Postgres, at most every `interval_seconds`.
+    """Counts unacknowledged CRITICAL notifications in Postgres.
 
     If Postgres does not answer, its series vanish.
     """

@@ -23,7 +23,7 @@ _TIMEOUT_SECONDS = 2.0
 
 @dataclass
 class LinkClock:
-    """This machine's clock; it follows Redis' clock when they differ by more than a minute."""
+    """This machine's clock, corrected if Redis' differs by over a minute."""
 
     ahead_seconds: float = 0.0
     """How far Redis' clock is ahead of ours; 0 until it was measured."""
@@ -37,7 +37,7 @@ class LinkClock:
         return datetime.fromtimestamp(self.time(), UTC)
 
     async def measure(self, streams: Streams) -> None:
-        """Compare with Redis' clock; if Redis does not answer, keep the last difference."""
+        """Compare with Redis' clock; without an answer keep the last result."""
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 ahead = await clock_ahead(streams, now=time.time) or 0.0
@@ -55,7 +55,7 @@ class LinkClock:
 def action_link(
     config: Config, secrets: Secrets, now: Callable[[], float]
 ) -> ActionLink | None:
-    """Return a signer of action links with the current key; None without a key or a public URL."""
+    """Return a signer of action links; None without a key or public URL."""
     keys = secrets.keys
     base = config.public.url
     if keys is None or not base:

@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 async def open_admin_listener(
     dependencies: Dependencies, channels: Channels, stack: AsyncExitStack
 ) -> Loop:
-    """Open the admin listener and return the loop that bounds its connections; raises ConfigError."""
+    """Open the admin listener; returns the loop that bounds its connections."""
     config = dependencies.config
     checks = ReadinessChecks(dependencies, channels)
     stack.push_async_callback(checks.close)

@@ -1,4 +1,4 @@
-"""Run the loops of one process; one that ends unexpectedly ends the process."""
+"""Run the loops of a process; an unexpected end of one ends the process."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class LastResort:
         threading.Thread(target=self._wait, name="last resort", daemon=True).start()
 
     def arm(self, seconds: float) -> None:
-        """End the process after so many seconds, if it still runs; the first call counts."""
+        """End the process after so many seconds; only the first call counts."""
         self._requests.put(seconds)
 
     def _wait(self) -> None:

@@ -1,4 +1,4 @@
-"""Run what a process does now and then: trim streams, show presence, check Redis."""
+"""Trim streams, show presence and check Redis at intervals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_house(dependencies: Dependencies, channels: Channels) -> None:
-    """Trim event streams by age and remove consumers of ended processes, until cancelled."""
+    """Trim event streams by age and remove consumers of ended processes."""
     group = dependencies.group
     while True:
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
@@ -72,7 +72,7 @@ async def _trim(dependencies: Dependencies, stream: str) -> None:
 
 
 async def show_presence(dependencies: Dependencies, channels: Channels) -> None:
-    """Keep this consumer known in every stream that it reads, until the daemon stops.
+    """Keep this consumer known in every stream that it reads, until `stop`.
 
     Before Redis 7.2 a read that finds nothing leaves no trace: an idle process looked like an ended one.
     """

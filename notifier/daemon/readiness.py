@@ -1,4 +1,4 @@
-"""Collect the answer of /readyz: the state of servers, secrets, channels and components."""
+"""Collect the answer of /readyz."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class ReadinessChecks:
-    """Asks the servers at most every two seconds, however often /readyz is read."""
+    """Asks the servers at most every two seconds."""
 
     def __init__(self, dependencies: Dependencies, channels: Channels) -> None:
         self._dependencies = dependencies
@@ -112,7 +112,7 @@ class ReadinessChecks:
 
 
 def clocks_differ(ahead_seconds: Mapping[str, float]) -> str | None:
-    """Return a warning of servers whose clocks differ from ours by more than a minute; None: they agree."""
+    """Return a warning of clocks that differ by over a minute; None if equal."""
     away = [
         f"{duration(abs(ahead))} {'behind' if ahead > 0 else 'ahead of'} {server}"
         for server, ahead in ahead_seconds.items()
@@ -145,7 +145,7 @@ def _secrets_state(snapshot: Snapshot) -> SecretsState:
 
 
 def _missing_webhooks(dependencies: Dependencies) -> dict[str, str]:
-    """Return a warning of channels without a webhook, if this process delivers.
+    """Return a warning of channels without a webhook, if they are delivered.
 
     It makes dead letters of all cards for them.
     """

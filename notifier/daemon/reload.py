@@ -1,4 +1,4 @@
-"""Reload on SIGHUP or a change in Vault: a new snapshot replaces the old one as a whole."""
+"""Reload settings, secrets and cards on SIGHUP or a change in Vault."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Reloader:
         self._requested.set()
 
     async def run(self) -> None:
-        """Reload on request, and read Vault again when it is time, until cancelled."""
+        """Reload on request, and read Vault at intervals, until cancelled."""
         self._note_vault(self._current.snapshot)
         while True:
             if await self._requested_within(self._refresh_seconds()):
@@ -84,7 +84,7 @@ class Reloader:
                 await self.refresh()
 
     async def reload(self) -> None:
-        """Read settings, secrets and cards again and use them; refuse all when one is wrong."""
+        """Read settings, secrets and cards again; refuse all if one is wrong."""
         self._before()
         running = self._current.snapshot
         try:
@@ -99,7 +99,7 @@ class Reloader:
             notify()
 
     async def refresh(self) -> None:
-        """Read Vault again and use its changes; while it is away, keep the current secrets."""
+        """Read Vault again; while it is away, keep the current secrets."""
         running = self._current.snapshot
         try:
             new = await self._aside(lambda: self._blueprint.with_fresh_secrets(running))
@@ -116,7 +116,7 @@ class Reloader:
             self._swap(new)
 
     def _swap(self, new: Snapshot) -> None:
-        """Put the new snapshot in force, without an await: no task may see half of it."""
+        """Put the new snapshot in force at once: no task may see half of it."""
         old = self._current.snapshot
         config, restart = keep_connections(old.config, new.config)
         self._current.snapshot = new = replace(new, config=config)
@@ -220,7 +220,7 @@ class ReloadError(NotifierError):
 
 
 def keep_connections(old: Config, new: Config) -> tuple[Config, list[str]]:
-    """Return the new settings without those that need a restart, and the names of these that differ."""
+    """Return the new settings without changes that need a restart."""
     kept: dict[str, object] = {}
     changed: list[str] = []
     for name in RESTART_SETTINGS:

@@ -1,4 +1,4 @@
-"""Everything that a reload can change, read and checked as a whole."""
+"""Read and check settings, secrets and cards, at start and on reload."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from notifier.events.routing import Catalogue
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Settings, secrets and cards that belong together; parts of two are never mixed."""
+    """Settings, secrets and cards that belong together."""
 
     config: Config
     secrets: Secrets
@@ -45,18 +45,18 @@ class Snapshot:
     renderer: CardRenderer
     vault: VaultSource | None = field(repr=False)
     vault_away: str | None = None
-    """Why Vault could not be read, when its last values are used instead."""
+    """Why Vault could not be read, if its last values are used."""
     vanished: tuple[str, ...] = ()
-    """Where secrets were that are used still though they vanished."""
+    """Former places of vanished secrets that are still used."""
 
     @property
     def signers(self) -> Signers:
-        """Return whose entries are taken."""
+        """Return the signers whose events are accepted."""
         return signers(self.config, self.secrets)
 
 
 class Blueprint:
-    """Knows where settings and secrets come from; every call blocks on files and Vault: use a thread in a loop."""
+    """Builds snapshots; every call blocks on files and Vault: use a thread."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Blueprint:
         clock: Callable[[], float],
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Take `clock` for monotonic seconds and `now` for the Unix seconds by which links expire."""
+        """Take `clock` for monotonic seconds and `now` for Unix seconds."""
         self._load = load
         self._env = env
         self._clock = clock
@@ -74,7 +74,7 @@ class Blueprint:
         self._vanished = VanishedSecrets(clock)
 
     def build(self, running: Snapshot | None) -> Snapshot:
-        """Read and check everything; `running` lends Vault's last values if Vault is away.
+        """Read and check everything; if Vault is away, use its last values.
 
         Raises:
             ConfigError: Settings, secrets or cards are not usable; names the faults of secrets and cards together.
@@ -90,7 +90,7 @@ class Blueprint:
             faults.append(str(exc))
         cards: CardLibrary | None = None
         try:
-            cards = _sound_cards(config)
+            cards = _load_checked_cards(config)
         except CardError as exc:
             faults.append(str(exc))
         if faults or secrets is None or cards is None:
@@ -108,10 +108,10 @@ class Blueprint:
         )
 
     def with_fresh_secrets(self, running: Snapshot) -> Snapshot:
-        """Read Vault again and return the snapshot with what changed there, or the same one if nothing did.
+        """Read Vault again; returns the same snapshot if nothing changed.
 
         Raises:
-            SecretsError: What Vault has now is not usable.
+            SecretsError: The new values in Vault are not usable.
         """
         vault = running.vault
         if vault is None:
@@ -123,7 +123,7 @@ class Blueprint:
         except VaultError as exc:
             return replace(running, vault_away=str(exc))
         except SecretsError:
-            # While Vault is away later, a reload goes on with what could be used.
+            # If Vault is away later, a reload needs usable values.
             vault.restore(usable)
             raise
         return replace(
@@ -144,7 +144,7 @@ class Blueprint:
         self._vanished.check(config.channels, places, keep_seconds=keep_seconds)
         secrets = load_secrets(config, [self._vanished, *places] if running else places)
         if running is not None:
-            # A channel that delivers goes on with its old webhook until the new one can be used.
+            # A working channel keeps its old webhook until the new one is usable.
             worse = [
                 fault
                 for channel, fault in secrets.webhook_faults.items()
@@ -175,8 +175,8 @@ class Blueprint:
         return vault, None
 
 
-def _sound_cards(config: Config) -> CardLibrary:
-    """Load cards, checked now or, if the folder says so, before; raises CardError."""
+def _load_checked_cards(config: Config) -> CardLibrary:
+    """Load cards, and check them unless their folder is sealed."""
     folders = card_folders(config)
     before = sealed(*folders)
     if before is not None and config.delivery.max_card_bytes >= CHECKED_CARD_BYTES:

@@ -1,4 +1,4 @@
-"""Notify systemd: ready, reloading, stopping, and alive while every loop makes progress."""
+"""Notify systemd of the state of the daemon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class SystemdNotifier:
-    """Sends states to the service manager (sd_notify(3)); nothing if NOTIFY_SOCKET is not set."""
+    """Sends states to the service manager (sd_notify(3)), if there is one."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._address = env.get("NOTIFY_SOCKET", "")
@@ -68,7 +68,10 @@ class SystemdNotifier:
 
 
 def _watchdog_seconds(env: Mapping[str, str]) -> float:
-    """Return WatchdogSec of the unit, 0 when it has none or means another process (sd_watchdog_enabled(3))."""
+    """Return WatchdogSec of the unit; 0 without one (sd_watchdog_enabled(3)).
+
+    It is also 0 if WATCHDOG_PID is another process.
+    """
     if env.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     text = env.get("WATCHDOG_USEC", "")

@@ -1,1 +1,1 @@
-"""Everything for a first look: embedded servers, a local Teams and sample traffic."""
+"""A first look: embedded servers, a local Teams and sample traffic."""

@@ -1,4 +1,4 @@
-"""The environment of the sandbox's daemon, also as a file for other terminals."""
+"""The environment of the sandbox's daemon, also for other terminals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def daemon_environment(
     webhooks: Mapping[str, str],
     public_bind: str,
 ) -> dict[str, str]:
-    """Return the environment of the daemon: the outer one, with the sandbox's servers, webhooks and a new key.
+    """Return the environment of the daemon: the outer one, with our servers.
 
     Args:
         outer: The environment of the sandbox itself.
@@ -79,7 +79,7 @@ def shell_text(env: Mapping[str, str], outer: Mapping[str, str], programs: Path)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write or replace a file that only this account can read; raises SandboxError."""
+    """Write a file that only this account can read; raises SandboxError."""
     try:
         path.unlink(missing_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,6 @@
-"""Start a server that ends with its parent: `python -m notifier.sandbox.leash PARENT SIGNAL UID GID PROGRAM ARGS…`.
+"""Start a server that ends with its parent.
+
+Run it as: `python -m notifier.sandbox.leash PARENT SIGNAL UID GID PROGRAM ARGS…`.
 
 A wrapper that execs the program, not a preexec_fn: the parent may have threads, and the kernel forgets the setting
 (prctl PR_SET_PDEATHSIG, prctl(2)) when the user id changes, so the order matters. macOS has no such setting: there a second process watches the parent.
@@ -35,7 +37,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _watch_beside(parent: int, death_signal: int) -> None:
-    """Start a process that signals this one when the parent has ended; it is forked twice, so that the server has no child to reap."""
+    """Start a process that signals this one when the parent has ended.
+
+    It is forked twice, so that the server has no child to reap.
+    """
     server = os.getpid()
     if child := os.fork():
         os.waitpid(child, 0)

@@ -1,4 +1,4 @@
-"""A local Teams: webhooks like those of Workflows, and pages with the received cards."""
+"""A local Teams: webhooks like those of Workflows, and pages with cards."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Faults:
     shares: tuple[tuple[str, float], ...] = ()
 
     def pick(self, chance: float) -> str | None:
-        """Return the fault for a number drawn evenly from 0 to 1, None for none."""
+        """Return the fault for an even random number from 0 to 1, or None."""
         for kind, share in self.shares:
             if chance < share:
                 return kind
@@ -69,7 +69,7 @@ class Faults:
 
 
 def parse_faults(text: str) -> Faults:
-    """Parse `429:0.1,500:0.05,timeout:0.02`; raises FaultsError with the expected form."""
+    """Parse `429:0.1,500:0.05,timeout:0.02`; raises FaultsError."""
     shares: list[tuple[str, float]] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         kind, _, number = part.partition(":")

@@ -212,7 +212,7 @@ async def _publish_samples(redis_url: str, teams: LocalTeams, options: _Options)
 
 
 async def publish_sample(group: Consumer, event: str) -> None:
-    """Publish an event, again and again while Redis refuses it: experiments may fill it."""
+    """Publish an event; try again while Redis refuses it."""
     said = False
     while True:
         try:
@@ -260,7 +260,7 @@ def _say(as_json: bool, words: str) -> None:
 
 
 def sample_events() -> Iterator[str]:
-    """Return the samples of cards/samples as JSON, endlessly, with the current time, claims first.
+    """Return the samples as JSON, endlessly, with the current time.
 
     The events that notifier publishes itself are left out.
     """

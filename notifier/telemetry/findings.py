@@ -30,9 +30,9 @@ class Finding:
     """Name of the check, such as "redis" or "cards"."""
     level: Level
     message: str
-    """What was found; never a secret."""
+    """The result; never a secret."""
     fix: str = ""
-    """The command or setting that fixes it; empty if nothing has to be done."""
+    """The command or setting that fixes it; empty if nothing needs a fix."""
     where: str = ""
     """File and place, or server, if the check looks at several."""
 
@@ -73,7 +73,7 @@ def fault(check: str, message: str, fix: str, *, where: str = "") -> Finding:
 def fault_of(
     check: str, text: str, *, otherwise: str = "fix it, then: notifier doctor"
 ) -> Finding:
-    """Return an error's message as a fault: its fix follows the last semicolon, else it is `otherwise`."""
+    """Make a fault of an error's message: its fix follows the last semicolon."""
     message, semicolon, fix = text.rpartition("; ")
     return fault(check, message, fix) if semicolon else fault(check, text, otherwise)
 

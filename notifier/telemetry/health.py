@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 @dataclass(slots=True)
 class Health:
-    """State by component; one is healthy once it has worked and has not failed since."""
+    """State by component; one is healthy once it has worked."""
 
     components: dict[str, str] = field(default_factory=dict)
     """Name → "ok", "starting", or why it failed."""
@@ -64,7 +64,7 @@ class Health:
         return changed
 
     def mark_ended(self, loop: str, reason: str) -> None:
-        """Note that a loop has ended for good: the process is not ready without it."""
+        """Note that a loop has ended: the process is not ready without it."""
         self.components[loop] = reason
         self.optional.discard(loop)
         self.stop_beat(loop)
@@ -75,7 +75,7 @@ class Health:
         self.optional.discard(component)
 
     def warn(self, component: str, reason: str | None) -> bool:
-        """Note why a component is degraded (None: it is not); returns whether that changed."""
+        """Note why a component is degraded, or None; returns whether it changed."""
         changed = self.warnings.get(component) != reason
         if reason is None:
             self.warnings.pop(component, None)
@@ -93,7 +93,7 @@ class Health:
 
     @property
     def degraded(self) -> dict[str, str]:
-        """Return the warnings and the optional components that failed, with reasons."""
+        """Return the warnings and the failed optional components, with reasons."""
         failing = {
             component: state
             for component, state in self.components.items()
@@ -110,12 +110,12 @@ _ON_WAIT: ContextVar[Callable[[float], None]] = ContextVar("on_wait", default=_i
 
 
 def on_wait(listener: Callable[[float], None]) -> None:
-    """Call the listener for each announced wait of this task and of those that it starts."""
+    """Call the listener for each announced wait of this task and its tasks."""
     _ON_WAIT.set(listener)
 
 
 def announce_wait(seconds: float) -> None:
-    """Announce a step of at most so many seconds, so that the loop does not count as hung; 0: it is over."""
+    """Announce a step of at most so many seconds; 0: the step is over."""
     _ON_WAIT.get()(seconds)
 
 
@@ -167,7 +167,7 @@ class SecretsState:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """One answer of /readyz; its documented members are never renamed or removed."""
+    """One answer of /readyz; no documented member is ever renamed."""
 
     instance: str
     ready: bool

@@ -1,4 +1,4 @@
-"""Set up structlog: one JSON object or console line per entry, on standard error."""
+"""Set up structlog: JSON or console lines on standard error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
 class _Stream:
-    """Standard error; its lines can be gathered for a moment, and writes never fail or wait."""
+    """Standard error; writes to it never fail or wait."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -82,7 +82,7 @@ class _Stream:
 
 
 def _lacking(count: int) -> str:
-    """Return the line with the number of dropped lines; structlog itself is locked here."""
+    """Return the line with the number of dropped lines."""
     line: Any = {
         "event": "log_lines_dropped",
         "count": count,
@@ -97,12 +97,15 @@ _STREAM = _Stream()
 
 
 def lines_together() -> AbstractContextManager[None]:
-    """Write the lines of a block at its end, at the cost of one. The block must not wait."""
+    """Write the lines of a block at its end, in one write; it must not wait."""
     return _STREAM.together()
 
 
 def log_unforeseen(event: str, exc: BaseException, **fields: object) -> str:
-    """Log an unforeseen failure with its place, never its text; returns a message for people."""
+    """Log the place of an unforeseen failure; returns a message for people.
+
+    The text of the exception is not logged: it may hold data of a patient.
+    """
     where = place_of(exc)
     structlog.get_logger(__name__).error(event, where=where, **fields)
     return f"failed unforeseen ({where}); report this line"
@@ -144,7 +147,7 @@ def configure(settings: LoggingSettings) -> None:
 
 
 class _LibraryLines(logging.Handler):
-    """Writes warnings of libraries as our lines: without tracebacks, and few of each kind."""
+    """Writes warnings of libraries as our lines, without tracebacks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,7 +177,7 @@ class _LibraryLines(logging.Handler):
 def _add_time(
     _logger: object, _name: str, event: structlog.types.EventDict
 ) -> structlog.types.EventDict:
-    """Add the time; the renderer writes it in C, five times as fast as TimeStamper."""
+    """Add the time; the renderer writes it faster than TimeStamper."""
     event["timestamp"] = datetime.now(UTC)
     return event
 
@@ -219,7 +222,7 @@ _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_UTC_Z | orjson.OPT_NON_
 
 
 def goes_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
-    """Tell whether the descriptor leads to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
+    """Tell whether the descriptor leads to the journal (JOURNAL_STREAM)."""
     found = os.fstat(descriptor)
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
@@ -250,7 +253,7 @@ class LineLimit:
         """Begin of the period of a kind, and its number of lines."""
 
     def left_out(self, kind: str) -> int | None:
-        """Return the number of lines of this kind left out before; None: leave out this one too."""
+        """Return the number of lines left out before; None: leave out this one."""
         now = self._clock()
         began, count = self._kinds.get(kind, (now, 0))
         left_out = 0
@@ -265,7 +268,7 @@ class LineLimit:
 
 
 class LineSink:
-    """Writes lines to a descriptor without failing or waiting, and counts those it drops.
+    """Writes lines to a descriptor without waiting; counts dropped ones.
 
     The file, pipe, socket or terminal may be full, gone, or not read.
     """
@@ -307,7 +310,7 @@ class LineSink:
 
 
 def _writing(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
-    """Return a function that writes without waiting, or raises OSError; and one that closes."""
+    """Return a function that writes or raises OSError, and one that closes."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(mode):
         # Usually the journal. A copy of the descriptor: closing it must not close standard error.

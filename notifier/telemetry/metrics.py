@@ -1,4 +1,4 @@
-"""Every metric of the daemon; names follow prometheus.io/docs/practices/naming.
+"""Every metric; names follow prometheus.io/docs/practices/naming.
 
 Labels are bounded: channels and event types come from the settings, everything else from enums. An event type without a route
 counts as "other", so that a producer cannot make series.
@@ -206,12 +206,12 @@ def know_event_types(types: Iterable[str]) -> None:
 
 
 def event_type_label(event_type: str) -> str:
-    """Return the label of an event type: itself when it has a route of its own, else "other"."""
+    """Return the label of an event type: itself if it has a route, or other."""
     return event_type if event_type in _known_types else OTHER
 
 
 def start_channels(channels: Collection[str]) -> None:
-    """Create the series of each channel, so that a rate over them is never empty."""
+    """Create the series of each channel, so that no rate is empty."""
     for channel in channels:
         for metric in (
             RETRIES,
@@ -227,7 +227,7 @@ def start_channels(channels: Collection[str]) -> None:
 def start_counts(
     *, routes: Mapping[str, str], streams: Collection[str], reasons: Collection[str]
 ) -> None:
-    """Create counters before their first increment: to Prometheus a series that begins at 1 has not increased.
+    """Create counters at 0, so that Prometheus counts the first increment.
 
     Args:
         routes: Priority by event type.

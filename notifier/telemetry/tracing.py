@@ -1,4 +1,4 @@
-"""Make and export spans with OpenTelemetry, which is imported only if tracing is on."""
+"""Make and export spans with OpenTelemetry, if tracing is on."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Span:
         return self.context.traceparent
 
     def end(self, attributes: Attributes, *, error: str | None = None) -> None:
-        """End it; `error` is a word of few values, never text of an event or a webhook."""
+        """End it; `error` is one of few words, never text of an event."""
         self._span.set_attributes(attributes)
         if error is not None:
             self._span.set_attributes({"error.type": error})
@@ -126,12 +126,12 @@ class Spans:
         """Begin a span.
 
         Args:
-            name: Of few values.
-            kind: Its part in the trace.
-            attributes: What is known now; nothing of an event's data.
-            parent: traceparent that it continues; None: it begins a trace.
-            state: tracestate that goes with the parent.
-            links: traceparents of other traces that it belongs to.
+            name: One of few names.
+            kind: Its role in the trace.
+            attributes: The attributes known now; no data of an event.
+            parent: The traceparent to continue; None: begin a trace.
+            state: The tracestate of the parent.
+            links: The traceparents of linked traces.
             started_ns: When it began, nanoseconds since 1970; None: now.
         """
         api = self._api
@@ -151,7 +151,7 @@ class Spans:
         return Span(span, api.StatusCode.ERROR)
 
     def watch(self, report: Callable[[str | None], object]) -> None:
-        """Call `report` in this loop with the reason when spans are lost, and with None afterwards."""
+        """Call `report` with the reason when spans are lost, and with None later."""
         loop = asyncio.get_running_loop()
 
         def forward(reason: str | None) -> None:
@@ -197,7 +197,7 @@ class Spans:
 
 
 class _WatchedExporter:
-    """Counts the failures of an exporter, and reports each period of failure once."""
+    """Counts the failures of an exporter, and reports the first of each row."""
 
     def __init__(self, exporter: _Exporter, success: Enum, where: str) -> None:
         self._exporter = exporter

@@ -1,4 +1,7 @@
-"""Secrets: webhook URLs and HMAC keys, from systemd credentials, Vault, or the environment, in this order."""
+"""Webhook URLs and keys from credentials, Vault or the environment.
+
+The sources are asked in this order.
+"""
 
 from notifier.config.secrets.load import (
     Secrets,

@@ -93,7 +93,7 @@ def secret_sources(env: Mapping[str, str], vault: SecretSource | None) -> list[S
 
 
 def load_secrets(config: Config, sources: Sequence[SecretSource]) -> Secrets:
-    """Find the secrets of the configured channels; the first source that has one wins.
+    """Find the secrets of the channels; the first source that has one wins.
 
     An unusable webhook affects only its channel: see `Secrets.webhook_faults`.
 
@@ -142,7 +142,7 @@ def _checked(
     read: Callable[[str], Result],
     faults: list[str],
 ) -> Result | None:
-    """Return a secret as `read` parses it, None when it is not configured; add its fault to `faults`."""
+    """Return a parsed secret, None without one; add its fault to `faults`."""
     where = "a source"
     try:
         where, text = find_secret(name, sources)
@@ -230,7 +230,7 @@ def _keys(sources: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ..
 
 
 def _callback_tokens(text: str) -> tuple[SecretStr, ...]:
-    """Return the tokens of a list; every outgoing webhook in Teams has its own.
+    """Return the tokens of a list, one for each outgoing webhook.
 
     Raises:
         SecretsError: One is not base64 of 16 bytes or more.

@@ -1,4 +1,4 @@
-"""Sources of secrets: systemd credentials, the environment, and values that vanished."""
+"""Find secrets: in credentials, the environment, and after they vanished."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLACEHOLDER = "placeholder"
 
 _MAX_BYTES = 65_536
 _PREFIX = "teams_"
-"""What LoadCredential=teams:FOLDER puts before the name of each file."""
+"""LoadCredential=teams:FOLDER puts it before the name of each file."""
 
 
 class VaultFolder(Enum):
@@ -74,14 +74,14 @@ class SecretSource(Protocol):
     """A source of secrets; neither method waits for the network."""
 
     def find(self, name: SecretName) -> str | None:
-        """Return the secret, None when it is not here; raises SecretsError when it cannot be read."""
+        """Return the secret or None; raises SecretsError if it is unreadable."""
 
     def where(self, name: SecretName) -> str:
         """Return the place of the secret, for people."""
 
 
 def find_secret(name: SecretName, sources: Sequence[SecretSource]) -> tuple[str, str | None]:
-    """Return the place of a secret and its value, from the first source that has it; else None."""
+    """Return the place and value of a secret, from the first source with it."""
     for source in sources:
         value = source.find(name)
         if value is not None:
@@ -90,7 +90,9 @@ def find_secret(name: SecretName, sources: Sequence[SecretSource]) -> tuple[str,
 
 
 class CredentialSource:
-    """Reads systemd credentials, files in $CREDENTIALS_DIRECTORY; again for each secret, so that a reload sees changes.
+    """Reads systemd credentials, files in $CREDENTIALS_DIRECTORY.
+
+    Each secret is read again, so that a reload sees changes.
 
     Names count with and without `teams_` before them. The folder of the operator has names without it (webhook_sre).
     A unit that loads the folder puts it before each name, also before one that has it already.
@@ -100,11 +102,11 @@ class CredentialSource:
         self._folder = folder
 
     def find(self, name: SecretName) -> str | None:
-        """Return the secret, None when there is no such file; raises SecretsError when it cannot be read."""
+        """Return the secret or None; raises SecretsError if it is unreadable."""
         return self.read(name.credential)
 
     def read(self, file_name: str) -> str | None:
-        """Return a credential's text without the newline at its end; raises SecretsError."""
+        """Return a credential's text without the last newline, or None."""
         bare = bare_name(file_name)
         for name in (_PREFIX + bare, bare, _PREFIX + _PREFIX + bare):
             text = self._text(name)
@@ -152,7 +154,7 @@ class EnvironmentSource:
 
 
 class VanishedSecrets:
-    """Keeps the last values of secrets that vanished from their source, for a limited time.
+    """Keeps the last values of vanished secrets, for a limited time.
 
     It comes before all other sources, so that a mistake loses no notification.
     """
@@ -185,7 +187,7 @@ class VanishedSecrets:
                 self._last[name] = (where, SecretStr(value))
 
     def find(self, name: SecretName) -> str | None:
-        """Return the last value of a vanished secret; None if there is none, or it is too old."""
+        """Return the last value of a vanished secret; None if it is too old."""
         gone_since = self._gone_since.get(name)
         if gone_since is None or self._clock() - gone_since >= self._keep_seconds:
             return None

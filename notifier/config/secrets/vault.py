@@ -1,4 +1,4 @@
-"""Read secrets from HashiCorp Vault (KV v2); keep the last values while it is away."""
+"""Read secrets from HashiCorp Vault (KV v2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Values = Mapping[VaultFolder, Mapping[str, SecretStr]]
 
 
 class VaultSource:
-    """Holds the values of the last refresh; only `refresh` waits for the network."""
+    """Holds the values of the last refresh; only `refresh` waits."""
 
     def __init__(self, settings: VaultSettings, client: VaultClient) -> None:
         self._settings = settings
@@ -32,7 +32,7 @@ class VaultSource:
         self._values: Values = {}
 
     def same_places(self, settings: VaultSettings) -> bool:
-        """Tell whether these settings name the same secrets, so that the values read stay valid."""
+        """Tell whether these settings name the same secrets."""
         mine = self._settings
         return (mine.url, mine.namespace, mine.mount, mine.webhooks_path, mine.config_path) == (
             settings.url, settings.namespace, settings.mount, settings.webhooks_path, settings.config_path,
@@ -47,12 +47,12 @@ class VaultSource:
 
     @property
     def token_seconds(self) -> float:
-        """Return the lease of the token in seconds; 0 = it does not expire, or there is none yet."""
+        """Return the lease of the token in seconds; 0 if it does not expire."""
         return self._client.lease_seconds
 
     @property
     def token_renewable(self) -> bool:
-        """Tell whether the token can be renewed, or a new one comes (AppRole, Kubernetes)."""
+        """Tell whether the token can be renewed or replaced by a login."""
         return self._settings.auth != "token" or self._client.renewable
 
     @property
@@ -68,7 +68,9 @@ class VaultSource:
         )
 
     def refresh(self) -> None:
-        """Renew or log in, then read both paths; after an error the values stay. Blocks: use a thread.
+        """Renew or log in, then read both paths; blocks: use a thread.
+
+        After an error the earlier values stay.
 
         Raises:
             VaultError: Vault is away, sealed, or refuses; says what to do.

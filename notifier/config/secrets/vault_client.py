@@ -25,7 +25,7 @@ _MAX_ANSWER_BYTES = 1_048_576
 
 
 class VaultClient:
-    """One session with Vault; every call blocks for at most about the timeout, and raises VaultError."""
+    """One session with Vault; calls block up to the timeout."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class VaultClient:
         secret_id: SecretStr | None,
         clock: Callable[[], float],
     ) -> None:
-        """Take the credential of the auth method; Kubernetes reads its token from a file at each login."""
+        """Take the credential of the method; Kubernetes reads it from a file."""
         self._settings = settings
         self._token = token
         self._secret_id = secret_id
@@ -67,7 +67,7 @@ class VaultClient:
         self._log_in()
 
     def read(self, path: str) -> dict[str, SecretStr] | None:
-        """Return the strings of a secret, None when there is none; other values are left out."""
+        """Return the strings of a secret, None if there is none."""
         mount = self._settings.mount or path.partition("/")[0]
         inner = path.removeprefix(f"{mount}/")
         client = self._client
@@ -186,7 +186,7 @@ class VaultClient:
 
 
 class _BoundedAdapter(HTTPAdapter):
-    """Reads a whole answer within the timeout and a size; requests itself bounds only each single wait."""
+    """Reads a whole answer within the timeout and a size."""
 
     def __init__(self, timeout_seconds: float) -> None:
         super().__init__()

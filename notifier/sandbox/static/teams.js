@@ -1,5 +1,5 @@
 "use strict";
-// Draws cards with Microsoft's renderer. Everything from an event reaches the page through it or as textContent.
+// Renders cards with Microsoft's renderer. Everything from an event reaches the page through it or as textContent.
 const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
 function line(words, className) {
   const paragraph = document.createElement("p");
