@@ -78,7 +78,7 @@ OnSecrets = Callable[[Secrets], Sequence[Finding] | Awaitable[Sequence[Finding]]
 
 
 def checklist(config: Config, env: Mapping[str, str], config_file: Path | None) -> list[Check]:
-    """Return every check, in the order of the output; Redis and Vault are asked once for all."""
+    """Return every check, in order; Redis and Vault are asked once for all."""
     shared = SharedAnswers(config, env)
 
     async def settings() -> list[Finding]:
@@ -116,7 +116,13 @@ def checklist(config: Config, env: Mapping[str, str], config_file: Path | None) 
 
 
 def find_secrets(config: Config, env: Mapping[str, str]) -> tuple[Secrets, list[str]]:
-    """Return the secrets as the daemon would find them, and their faults; raises VaultError. Blocks."""
+    """Return the secrets that the daemon would find, and their faults.
+
+    Blocks.
+
+    Raises:
+        VaultError: Vault does not answer.
+    """
     return survey_secrets(config, secret_sources(env, _read_vault(config, env)))
 
 
@@ -128,7 +134,7 @@ def _read_vault(config: Config, env: Mapping[str, str]) -> VaultSource | None:
 
 
 class _Once(Generic[Answer]):
-    """Asks once, for a limited time; all that wait get the answer, or the same error."""
+    """Asks once, for a limited time; every check gets the same answer."""
 
     def __init__(
         self,
@@ -154,7 +160,7 @@ class _Once(Generic[Answer]):
 
 
 class SharedAnswers:
-    """Redis and Vault for the checks that need them: a fault of either is one finding."""
+    """Redis and Vault for several checks: a fault of either is one finding."""
 
     def __init__(self, config: Config, env: Mapping[str, str]) -> None:
         self._config = config
@@ -207,7 +213,7 @@ class SharedAnswers:
         return secret_findings(faults, unknown)
 
     def on_secrets(self, name: str, check: OnSecrets) -> Check:
-        """Return a check that needs the secrets, which is skipped if Vault cannot be read."""
+        """Return a check of secrets, which is skipped if Vault cannot be read."""
 
         async def run() -> Sequence[Finding]:
             try:
@@ -220,7 +226,7 @@ class SharedAnswers:
         return Check(name, run)
 
     async def daemon(self) -> Sequence[Finding]:
-        """Check the daemon on this machine, which may have other secrets than this command finds."""
+        """Check the daemon here; it may have other secrets than this command."""
         try:
             secrets = await self._secrets()
         except NotifierError:

@@ -1,4 +1,4 @@
-"""Run checks at the same time, each for a limited time, so that one that hangs stops no other."""
+"""Run checks at the same time, each for a limited time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Check:
 
 
 def run_checks(checks: Sequence[Check], *, seconds: float = CHECK_SECONDS) -> list[Finding]:
-    """Return the findings of all checks, in their order; takes little longer than `seconds`."""
+    """Return the findings of all checks in order, soon after `seconds`."""
 
     async def together() -> list[Finding]:
         # A look-up of a name, or a file system that hangs, cannot be cancelled: such a thread is left behind.
@@ -57,7 +57,7 @@ async def _findings_of(check: Check, seconds: float) -> Sequence[Finding]:
 
 
 def clock_findings(check: str, server: str, ahead_seconds: float) -> list[Finding]:
-    """Judge a clock that is so far ahead of ours: waits, leases and links are counted by both."""
+    """Judge the clock of a server: waits, leases and links use both clocks."""
     away = abs(ahead_seconds)
     if away < _CLOCK_WARNING_SECONDS:
         return []
@@ -68,7 +68,7 @@ def clock_findings(check: str, server: str, ahead_seconds: float) -> list[Findin
 
 
 class _Unjoined(ThreadPoolExecutor):
-    """A thread for each call, left behind at exit if it still hangs; an event loop needs this base class."""
+    """A thread for each call, left behind at exit if it still hangs."""
 
     @override
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -17,7 +17,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 # nosec B1
 
 
 async def check_daemon(config: Config, secrets: Secrets | None) -> list[Finding]:
-    """Judge /readyz on admin.bind, and where the daemon differs from this command.
+    """Judge /readyz on admin.bind, and differences from this command.
 
     Args:
         config: Settings of this command.
@@ -52,7 +52,7 @@ async def check_daemon(config: Config, secrets: Secrets | None) -> list[Finding]
 
 
 def differences(state: object, secrets: Secrets | None) -> list[Finding]:
-    """Return where a daemon runs with another version or other keys than this command."""
+    """Return findings about another version or other keys of the daemon."""
     if not isinstance(state, dict) or not isinstance(state.get("secrets"), dict):
         return []
     found = []

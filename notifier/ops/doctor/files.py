@@ -1,4 +1,4 @@
-"""Whether files that hold secrets are closed to others."""
+"""Check that other users cannot read the files with secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def check_files(
     *,
     folders: Sequence[Path] = FOLDERS,
 ) -> list[Finding]:
-    """Return which files with secrets others may read, and which are not there."""
+    """Return the files with secrets that others may read or that are missing."""
     return await asyncio.to_thread(_look, config, env, config_file, tuple(folders))
 
 
@@ -57,7 +57,7 @@ def _look(
 
 
 def _open_to_others(path: Path) -> list[Finding]:
-    """Return a finding for a file that others may read, or for those of a folder that they may enter."""
+    """Return findings for a file that others may read, or for its folder."""
     try:
         if not path.exists():
             return []
@@ -77,6 +77,6 @@ def _open_to_others(path: Path) -> list[Finding]:
 
 
 def _holds_password(config: Config, env: Mapping[str, str]) -> bool:
-    """Tell whether a password of a server stands in the file: the environment would have overridden it."""
+    """Tell whether a server's password is in the file and not overridden."""
     urls = {"REDIS_URL": config.redis.url, "DATABASE_URL": config.database.url}
     return any(name not in env and bool(urlsplit(url).password) for name, url in urls.items())

@@ -1,4 +1,4 @@
-"""Links on cards, the public pages, signing keys, and who may open the console. Pure."""
+"""Check links, public pages, signing keys and access to the console."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ADMIN = "admin listener"
 
 
 def check_links(config: Config) -> list[Finding]:
-    """Return links that are left out of cards or go unencrypted."""
+    """Return links that cards leave out, and links without TLS."""
     bases = config.links.model_dump()
     plain = sorted(name for name, url in bases.items() if url.startswith("http://"))
     empty = sorted(name for name, url in bases.items() if not url)
@@ -32,7 +32,7 @@ def check_links(config: Config) -> list[Finding]:
 
 
 def check_public_pages(config: Config, secrets: Secrets) -> list[Finding]:
-    """Return what keeps people from acting from a card, or lets others listen."""
+    """Return faults that stop people from acting from a card, or help others."""
     public = config.public
     found = []
     if not public.url and not public.bind:
@@ -57,7 +57,7 @@ def check_public_pages(config: Config, secrets: Secrets) -> list[Finding]:
 
 
 def check_keys(secrets: Secrets) -> list[Finding]:
-    """Return which keys are missing or weak."""
+    """Return missing and weak keys."""
     found = [
         warning(KEYS, *_split(text)) for text in secrets.warnings
     ]  # fmt: skip
@@ -71,7 +71,7 @@ def check_keys(secrets: Secrets) -> list[Finding]:
 
 
 def check_admin(config: Config, secrets: Secrets) -> list[Finding]:
-    """Return whether strangers could open the console."""
+    """Tell whether strangers could open the console."""
     admin = config.admin
     if not admin.bind:
         what = "switched off: no probes, metrics or console"

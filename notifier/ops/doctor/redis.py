@@ -1,4 +1,4 @@
-"""Judge Redis: its settings, memory, disk and clock, and the rights of this user."""
+"""Check Redis: settings, memory, disk, clock, and the user's rights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIGHT, _NEARLY_FULL = 0.8, 0.95
 
 
 async def check_redis(client: Client, settings: RedisSettings) -> list[Finding]:
-    """Return the findings about the server, or about every master of a cluster; raises StreamError."""
+    """Check the server, or every master of a cluster; raises StreamError."""
     servers = await read_servers(Streams(client, settings), ask_config=True, now=time.time)
     found = [finding for server in servers for finding in settings_findings(server)]
     found += [finding for server in servers for finding in load_findings(server)]
@@ -30,7 +30,7 @@ async def check_redis(client: Client, settings: RedisSettings) -> list[Finding]:
 
 
 def settings_findings(server: ServerInfo) -> list[Finding]:
-    """Judge the settings of a server, the worst first; one that it does not tell is not judged."""
+    """Judge the known settings of a server, the worst first."""
     findings = []
     if server.refused:
         message = (

@@ -19,7 +19,7 @@ _FIX_CARDS = "fix it, then: notifier cards check"
 
 
 async def check_cards(config: Config) -> list[Finding]:
-    """Return the findings of `notifier cards check`, in short, and for what else the daemon would not start with."""
+    """Return the findings of a short `notifier cards check`."""
     return await asyncio.to_thread(_cards, config)
 
 
@@ -53,13 +53,13 @@ _OWN = "notifier."
 
 
 def check_routes(config: Config, cards: Collection[str]) -> list[Finding]:
-    """Return routes that lead nowhere or to none of these cards, and channels to which nothing leads."""
+    """Return routes without channel or card, and channels without route."""
     nowhere = sorted(
         name
         for name, route in config.routes.items()
         if not route.stakeholders and not name.startswith(_OWN)
     )
-    # A folder without any is told by the check of the cards.
+    # The check of the cards reports a folder without any.
     lacking = missing_cards(config, cards) if cards else []
     found = [fault(ROUTES, f"{name}: {what}", fix) for name, what, fix in lacking]
     found += [
@@ -86,7 +86,7 @@ def check_routes(config: Config, cards: Collection[str]) -> list[Finding]:
 
 
 def check_channels(config: Config, secrets: Secrets) -> list[Finding]:
-    """Return which channels have no usable webhook, and how many event types that concerns."""
+    """Return channels without usable webhook, and how many types they lose."""
     found = []
     for channel, webhook in secrets.found.items():
         if webhook.state is State.CONFIGURED:
@@ -111,7 +111,7 @@ def check_channels(config: Config, secrets: Secrets) -> list[Finding]:
 
 
 def check_escalation(config: Config, secrets: Secrets) -> list[Finding]:
-    """Return what keeps escalations from arriving or from ending."""
+    """Return faults that stop escalations from arriving or from ending."""
     chains = _chains(config)
     if not chains:
         return [ok(ESCALATION, "switched off")]

@@ -17,7 +17,7 @@ _OURS = "TEAMS_"
 _WEBHOOK = "TEAMS_WEBHOOK_"
 _CREDENTIALS = ("teams_", "webhook_")
 _PRODUCERS = {"TEAMS_PRODUCER_KEY", "TEAMS_EVENTS_STREAM"}
-"""What commands and the examples of producers read, and the daemon does not."""
+"""Commands and the examples of producers read these, the daemon does not."""
 _VAULTS = {"vault_token", "vault_secret_id"}
 
 
@@ -28,7 +28,7 @@ def name_findings(
     credentials: Iterable[str],
     vault: Mapping[VaultFolder, Sequence[str]],
 ) -> list[Finding]:
-    """Return which of the names found in each place belong to no secret."""
+    """Return the names in each place that belong to no secret."""
     known = known_names(config.channels)
     settings = set(environment_names())
     redis_files = {Path(config.redis.tls_key_file).name, Path(config.redis.tls_cert_file).name, Path(config.redis.tls_ca_file).name}  # fmt: skip
@@ -54,21 +54,21 @@ def name_findings(
 def unused_names(
     config: Config, env: Mapping[str, str], vault: Mapping[VaultFolder, Sequence[str]]
 ) -> list[Finding]:
-    """Return every name that means nothing, wherever it stands."""
+    """Return every unknown name, in any place."""
     credentials = credentials_in(env.get("CREDENTIALS_DIRECTORY"))
     unused = name_findings(config, variables=env, credentials=credentials, vault=vault)
     return setting_findings(config, env) + unused
 
 
 def check_settings(config: Config, env: Mapping[str, str]) -> list[Finding]:
-    """Return what is wrong with names of settings."""
+    """Return faults in names of settings."""
     fine_ones = [ok(SETTINGS, "can be used, and every TEAMS_… variable belongs to one")]
     stop = [fault_of(SETTINGS, config.stop_fault)] if config.stop_fault else []
     return [*stop, *setting_findings(config, env)] or fine_ones
 
 
 def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:
-    """Return which environment variables look like settings and are none; those of webhooks are `name_findings`'."""
+    """Return unknown variables that look like settings, but for webhooks."""
     known = {*environment_names(), *(name.env for name in known_names(config.channels))}
     unknown = {
         name
@@ -86,7 +86,7 @@ def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:
 
 
 def secret_findings(faults: Sequence[str], unknown: Sequence[Finding]) -> list[Finding]:
-    """Return what is wrong with secrets, in values and in names; values are never shown."""
+    """Return faults of secrets, in values and names; never shows values."""
     found = [*(fault_of(SECRETS, text) for text in faults), *unknown]
     return found or [ok(SECRETS, "all that were found can be used")]
 
@@ -110,7 +110,7 @@ VAULT = "vault"
 
 
 def vault_findings(vault: VaultSource) -> list[Finding]:
-    """Judge what was read."""
+    """Judge the state of Vault."""
     lease = (
         f", the token is good for {vault.token_seconds:.0f} s" if vault.token_seconds else ""
     )

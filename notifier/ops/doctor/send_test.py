@@ -1,4 +1,4 @@
-"""Post one test card to one channel as a delivery would, once, and say what came of it."""
+"""Post one test card to one channel, once, as a delivery would."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ NAME = "test card"
 async def send_test(
     config: Config, secrets: Secrets, channel: str, *, sender_name: str
 ) -> Finding:
-    """Post a card that says it is a test; it is neither counted, nor retried, nor recorded.
+    """Post a test card; it is not counted, retried or recorded.
 
     Args:
         config: The settings.
         secrets: The webhooks.
         channel: Where to.
-        sender_name: Who sends it, for the card.
+        sender_name: Name of the sender, for the card.
 
     Raises:
         ConfigError: There is no such channel, or it has no webhook; nothing is posted.

@@ -1,4 +1,4 @@
-"""What waits, whether somebody works on it, and what lies where nobody looks."""
+"""Check that stages work, that nothing waits long, and for old lanes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _START = "start a process with this stage: systemctl start notifier, or notifier
 
 
 async def check_stages(client: Client, config: Config) -> list[Finding]:
-    """Return the findings about readers and backlogs of every event stream; raises StreamError."""
+    """Check readers and backlogs of every event stream; raises StreamError."""
     lookout = StreamStatsReader(client, config.redis)
     found = []
     failing: dict[str, Failing] = {}
@@ -41,7 +41,7 @@ async def check_stages(client: Client, config: Config) -> list[Finding]:
 
 
 def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) -> list[Finding]:
-    """Judge what the processes that deliver say of channels."""
+    """Judge the channels that delivery reports as failing."""
     return [
         fault(NAME, f"channel {name} is {each.described()}", hint(each.status))
         for name, each in failing.items()
@@ -50,7 +50,7 @@ def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) ->
 
 
 async def check_lanes(client: Client, config: Config) -> list[Finding]:
-    """Return the findings about lanes of channels that are not in the settings; raises StreamError."""
+    """Check the lanes of removed channels; raises StreamError."""
     lanes = AbandonedLanes(Streams(client, config.redis))
     found = []
     for stream in config.streams:
@@ -80,11 +80,11 @@ def stage_findings(overview: EventStreamStats) -> list[Finding]:
 
 
 def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> list[Finding]:
-    """Judge what waits for each channel that ever was."""
+    """Judge the lanes of removed channels."""
     found = [
         warning(
             LANES,
-            f"{'1 notification waits' if count == 1 else f'{count} notifications wait'} in {stream} for {channel}, which is no channel any more: nobody delivers them",
+            f"{'1 notification waits' if count == 1 else f'{count} notifications wait'} in {stream} for {channel}, a removed channel: nobody delivers them",
             f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
         )
         for channel, count in sorted(waiting.items())
@@ -130,7 +130,10 @@ def _nobody(stage: str, stream: str, waiting: int) -> Finding:
 
 
 def _unseen(states: Sequence[StreamStats]) -> bool:
-    """Whether none of these streams has a consumer that showed itself lately, as each does whether there is work or not."""
+    """Tell whether no consumer of these streams was active lately.
+
+    Consumers show themselves with and without work.
+    """
     return all(
         state.silent_seconds is None or state.silent_seconds >= _SILENT_SECONDS
         for state in states

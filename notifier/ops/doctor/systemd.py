@@ -44,7 +44,10 @@ class UnitFile:
 
 
 def find_units(folders: Sequence[Path]) -> list[UnitFile]:
-    """Return the daemon's units, of each name the one that counts, with its drop-ins from all folders (systemd.unit(5))."""
+    """Return the daemon's units with their drop-ins.
+
+    Of each name the first folder's file counts (systemd.unit(5)).
+    """
     found: dict[str, UnitFile] = {}
     for folder in folders:
         for path in sorted(folder.glob("notifier*.service")):
@@ -99,13 +102,13 @@ _COMMAND_SECONDS = 8.0
 _MANAGED = Path("/run/systemd/system")
 """There when systemd runs this machine (sd_booted(3))."""
 _WAITS_FOR_POSTGRES = 2
-"""A turn may wait for a connect and two statements, so the watchdog has to be patient for that long."""
+"""A step may wait for a connect and two statements, so the watchdog must wait longer."""
 
 
 async def check_service(
     config: Config, env: Mapping[str, str], *, folders: Sequence[Path] = FOLDERS
 ) -> list[Finding]:
-    """Return the findings about the unit files and, where systemd runs, about the services."""
+    """Check the unit files and, where systemd runs, the services."""
     units = await asyncio.to_thread(find_units, folders)
     services = [unit for unit in units if unit.watchdog_seconds is not None]
     if not services:
@@ -122,7 +125,7 @@ async def check_service(
 
 
 def unit_findings(unit: UnitFile, config: Config) -> list[Finding]:
-    """Judge a unit by the settings and by the files it names; looks at the file system."""
+    """Judge a unit by the settings and by the files that it names."""
     found = []
     name = unit.path.name
     least = _WAITS_FOR_POSTGRES * config.database.statement_timeout_seconds
@@ -142,7 +145,9 @@ def unit_findings(unit: UnitFile, config: Config) -> list[Finding]:
     wanted += [Path(unit.program)] if unit.program.startswith("/") else []
     found += [
         fault(
-            NAME, f"{name} needs {path}, which is not there", f"create it, or mend {unit.path}"
+            NAME,
+            f"{name} needs {path}, which is not there",
+            f"create it, or correct {unit.path}",
         )
         for path in wanted
         if not path.exists()
@@ -165,13 +170,13 @@ async def _verified(unit: UnitFile) -> list[Finding]:
     # It verifies what the unit needs, too; only what it says of ours counts.
     said = [line for line in (output or "").splitlines() if unit.path.name in line]
     return [
-        warning(NAME, line.strip()[:300], f"mend {unit.path}, then: systemctl daemon-reload")
+        warning(NAME, line.strip()[:300], f"correct {unit.path}, then: systemctl daemon-reload")
         for line in said[:5]
     ]
 
 
 async def _states(services: Sequence[UnitFile]) -> dict[str, dict[str, str]]:
-    """Return what systemctl says of each service that is meant to run, the instances of a template among them."""
+    """Return the state of each service that should run, by systemctl."""
     if not await asyncio.to_thread(_MANAGED.exists):
         return {}
     templates = [unit.path.name.replace("@.", "@*.") for unit in services]
@@ -189,7 +194,7 @@ async def _states(services: Sequence[UnitFile]) -> dict[str, dict[str, str]]:
 
 
 def running_units(states: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Leave out a service that is switched off because instances of the template do its work."""
+    """Leave out a disabled service if instances of the template run."""
     instances = any("@" in name for name in states)
     return {
         name: state
@@ -219,7 +224,7 @@ def service_findings(name: str, state: Mapping[str, str]) -> list[Finding]:
 
 
 async def _output(*command: str) -> str | None:
-    """Return what a program says, both ways; None when it is not there or does not end."""
+    """Return the output of a program; None if it is missing or hangs."""
     program = shutil.which(command[0])
     if program is None:
         return None

@@ -1,4 +1,4 @@
-"""Check that the server of each webhook can be reached; nothing is posted, and no URL is shown."""
+"""Check that each webhook's server can be reached; never show a URL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """Where a webhook's server is; nothing of its path, which is the credential."""
+    """A webhook's server, without the path, which is the credential."""
 
     host: str
     port: int
@@ -38,7 +38,7 @@ class Endpoint:
 async def unreachable_reason(
     endpoint: Endpoint, settings: HttpSettings, *, seconds: float
 ) -> str | None:
-    """Return why a server cannot be reached: name, address, connection or certificate; None when it can.
+    """Return why a server cannot be reached, None if it can.
 
     With http.proxy only the proxy is reached: it looks the name up itself.
     """
@@ -107,7 +107,7 @@ _RETIRED = {
 
 
 async def check_webhooks(config: Config, secrets: Secrets) -> list[Finding]:
-    """Return the findings; each server is connected to once, however many channels are on it."""
+    """Check each server once, however many channels are on it."""
     endpoints = {
         channel: Endpoint.of(url.get_secret_value())
         for channel, url in secrets.webhooks.items()
@@ -176,5 +176,5 @@ def _reached(
     if reason is None:
         through = " (the proxy answers; it looks the name up itself)" if proxy else ""
         return ok(NAME, f"{endpoint.host}:{endpoint.port} can be reached: {names}{through}")
-    fix = "open the firewall for it, mend DNS, or set http.proxy; then: notifier doctor --send-test CHANNEL"
+    fix = "open the firewall for it, correct DNS, or set http.proxy; then: notifier doctor --send-test CHANNEL"
     return fault(NAME, f"{reason}: {names}", fix)

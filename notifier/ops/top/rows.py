@@ -1,4 +1,4 @@
-"""Rows of notifier top: the entries that wait, and the rates between two snapshots."""
+"""Rows of notifier top: waiting entries, and rates of two snapshots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Snapshot:
 
 
 class SnapshotReader:
-    """Reads with one command for each event stream, one for actions, one for each pause."""
+    """Reads with one command for each event stream, and for each pause."""
 
     def __init__(self, client: Client, config: Config, *, clock: Callable[[], float]) -> None:
         self._stats = StreamStatsReader(client, config.redis)

@@ -40,7 +40,7 @@ _BETWEEN_SNAPSHOTS_SECONDS = 1.0
 
 
 async def read_twice(config: Config) -> tuple[Snapshot, Snapshot]:
-    """Return the present snapshot and the one a second before; raises StreamError."""
+    """Return the present snapshot and an earlier one; raises StreamError."""
     client = connect(config.redis)
     try:
         reader = SnapshotReader(client, config, clock=time.monotonic)
@@ -92,7 +92,7 @@ async def _read_unless(
 
 
 async def read_in_time(reader: SnapshotReader, config: Config) -> Snapshot:
-    """Read a snapshot; raises StreamError, also if it takes longer than five seconds."""
+    """Read a snapshot; raises StreamError, also after five seconds."""
     try:
         async with asyncio.timeout(_READ_SECONDS):
             return await reader.read()
