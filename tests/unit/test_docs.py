@@ -269,3 +269,15 @@ def each_file(folders: tuple[str, ...]) -> Iterator[Path]:
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".sh", ".yml", ".service", ".toml"}:
                 yield path
+
+
+def test_every_module_that_a_document_names_exists():
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(
+            r"`((?:notifier|tests|benchmarks|monitoring)/[\w/.]+)`", page.read_text()
+        )
+    }
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
