@@ -33,12 +33,12 @@ def own_file(package: str, name: str) -> Markup:
 
 
 def own_text(text: str) -> Markup:
-    """Return a text of ours, never one from an event, for a page to hold unescaped."""
+    """Return a text of ours, never of an event, for a page unescaped."""
     return Markup(text)  # noqa: S704 # nosec B704 - our own text
 
 
 def json_data(value: object) -> Markup:
-    """Return JSON for a page's script element; no text in it can end that element."""
+    """Return JSON for a script element; no text in it ends the element."""
     return own_text(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))
 
 
@@ -49,6 +49,9 @@ def source_hash(text: str) -> str:
 
 
 def content_policy(**allowed: str) -> str:
-    """Return a Content-Security-Policy that allows nothing but this: style_src="'self'"."""
+    """Return a Content-Security-Policy that allows only these sources.
+
+    Such as style_src="'self'".
+    """
     sources = {"default_src": "'none'", "base_uri": "'none'", "form_action": "'none'"} | allowed
     return "; ".join(f"{name.replace('_', '-')} {value}" for name, value in sources.items())

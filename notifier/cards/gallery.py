@@ -1,4 +1,4 @@
-"""The gallery: every card as Teams shows it, in one HTML file that needs no network."""
+"""The gallery: all cards as Teams shows them, in one HTML file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class GalleryCard:
 def render_samples(
     folder: Path, config: Config, cards: CardLibrary, *, base: Path | None = None
 ) -> Iterator[GalleryCard]:
-    """Render the sample events of a folder, and of `base` below it, in every language; and one digest.
+    """Render the samples in every language, and one digest.
+
+    The folder replaces samples of `base` with the same name.
 
     Raises:
         CardError: A sample is not an event, or its card cannot be rendered; names its file.
@@ -80,7 +82,7 @@ def _gallery_card(preview: Preview, notification: Notification) -> GalleryCard:
 
 
 def gallery_page(shown: Sequence[GalleryCard]) -> str:
-    """Return the HTML of the gallery; it loads only its own scripts, and https images."""
+    """Return the HTML of the gallery; it loads nothing but https images."""
     scripts = [*map(own_text, script_texts()), own_file(__package__, "gallery.js")]
     return _TEMPLATES.get_template("gallery.html").render(
         policy=content_policy(

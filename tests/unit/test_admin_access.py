@@ -52,7 +52,7 @@ def world() -> World:
 @pytest.fixture
 def started(world: World) -> Start:
     async def act(request: web.Request) -> web.Response:
-        return web.Response(text=f"hello {request[OPERATOR].name}")
+        return web.Response(text=f"hello {request[OPERATOR]}")
 
     @asynccontextmanager
     async def start(

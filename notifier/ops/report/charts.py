@@ -1,4 +1,4 @@
-"""The geometry of the report's charts; the template draws them as inline SVG."""
+"""The geometry of the report's charts, for the template."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAST_VISIBLE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One step of time, from nought up to `height`."""
+    """One step of time, from zero to `height`."""
 
     place: int
     height: float
@@ -46,7 +46,7 @@ class Chart:
 
 
 def charts_of(figures: Figures) -> tuple[Chart, ...]:
-    """Return the charts of a report: ended notifications, latency, acknowledgement times."""
+    """Return the charts: endings, latency and acknowledgement times."""
     slots, step = figures.trend, figures.period.slot
     zone = ZoneInfo(figures.period.time_zone)
     labels = [step_label(slot.start, step, zone) for slot in slots]
@@ -96,7 +96,7 @@ def _levels(
 
 
 def round_up(values: Sequence[float]) -> float:
-    """Return a round number above all values: 1, 2, 2.5 or 5 times a power of ten."""
+    """Return a round number, not below any value, such as 25, 50 or 100."""
     highest = max(values, default=0.0)
     if highest <= 0:
         return 1.0

@@ -1,4 +1,4 @@
-"""The figures of a report: counts only, so that no patient data can be in it."""
+"""The figures of a report: counts only, without patient data."""
 
 from __future__ import annotations
 
@@ -27,14 +27,20 @@ class Period:
 
     @property
     def slot(self) -> str:
-        """Return one step of the trend: "hour" up to two days, "day" up to a quarter, else "week"."""
+        """Return the step of the trend: hour, day or week.
+
+        It is an hour up to two days, and a day up to a quarter.
+        """
         length = self.until - self.since
         if length <= _HOURLY_UP_TO:
             return "hour"
         return "day" if length <= _DAILY_UP_TO else "week"
 
     def starts(self) -> list[datetime]:
-        """Return the start of each step, as Postgres truncates times; weeks begin on Monday."""
+        """Return the start of each step, as Postgres truncates times.
+
+        Weeks begin on Monday.
+        """
         zone = ZoneInfo(self.time_zone)
         first = self.since.astimezone(zone).replace(minute=0, second=0, microsecond=0)
         if self.slot == "hour":
@@ -115,7 +121,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Unacknowledged:
-    """CRITICAL notifications without acknowledgement, when the report was made."""
+    """CRITICAL notifications without acknowledgement, as of now."""
 
     count: int
     oldest_seconds: float | None
@@ -150,7 +156,10 @@ class Figures:
 
 
 def percent(share: float | None, *, floor: bool = False) -> str:
-    """Write a share of 1; with `floor` never rounded up, so that 99.996 % is not shown as all."""
+    """Write a share of 1 as a percentage; with `floor` never rounded up.
+
+    So 99.996 % is not shown as 100 %.
+    """
     if share is None:
         return "–"
     value = share * 100

@@ -1,4 +1,4 @@
-"""The report as one HTML file: without scripts, and with nothing from elsewhere."""
+"""The report as one HTML file, without scripts and network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEMPLATE = page_templates(__package__).get_template("report.html")
 
 
 def report_page(figures: Figures) -> str:
-    """Return the page; it has no clock, so the same figures give the same page."""
+    """Return the page; the same figures give the same page."""
     metrics = success_metrics(figures)
     return _TEMPLATE.render(
         style=_STYLE,

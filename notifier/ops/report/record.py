@@ -12,7 +12,10 @@ from notifier.ops.report.success import success_metrics
 
 
 def report_record(figures: Figures) -> dict[str, JsonValue]:
-    """Return the report as JSON: times in UTC, durations in seconds, rates from 0 to 1."""
+    """Return the report as JSON.
+
+    Times are in UTC, durations in seconds, and rates from 0 to 1.
+    """
     period = figures.period
     metrics = [asdict(each) for each in success_metrics(figures)]
     return {

@@ -47,7 +47,7 @@ GROUP BY GROUPING SETS ((channel), (slot), ())
 ORDER BY 1, slot, 2;
 
 -- name: acknowledgements
--- As the checklist has it: from the delivery until somebody took it, of what was taken.
+-- As the checklist has it: from the delivery until its acknowledgement, of acknowledged ones.
 WITH taken AS (
     SELECT priority, date_trunc(%(slot)s, sent_at, %(time_zone)s) AS slot,
         greatest(0, extract(epoch FROM acknowledged_at - sent_at))::double precision AS seconds

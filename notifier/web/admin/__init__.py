@@ -1,1 +1,1 @@
-"""The admin listener: probes and metrics for everyone, the console for operators."""
+"""The admin listener: probes, metrics and the access to the console."""

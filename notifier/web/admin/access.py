@@ -1,4 +1,4 @@
-"""Decide who may open the console: by machine, by token, or by a proxy's word."""
+"""Decide who may open the console: by machine, token or proxy."""
 
 from __future__ import annotations
 
@@ -37,16 +37,8 @@ _PAGE_HEADERS = page_headers(ADMIN_HEADERS, style_src=source_hash(_STYLE))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """The operator who asks."""
-
-    name: str | None
-    """As a proxy gives it; None: it has to be typed."""
-
-
-OPERATOR = web.RequestKey("operator", Operator)
-"""Set for every guarded request that is let through."""
+OPERATOR = web.RequestKey("operator", str)
+"""The operator's name from a proxy; empty if it must be typed. Set for every guarded page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +60,12 @@ class AdminAccess:
     def local(self) -> bool:
         """Tell whether the listener is reached from this machine only."""
         host = self.bind.rpartition(":")[0].strip("[]").lower()
-        return host == "localhost" or _is_loopback(host)
+        address = _address(host)
+        return host == "localhost" or (address is not None and address.is_loopback)
 
     @property
     def closed(self) -> bool:
-        """Tell whether the console is closed: open to the network, with nothing to protect it."""
+        """Tell whether nothing protects the console from the network."""
         return not (self.local or self.proxied or self.token())
 
 
@@ -84,12 +77,14 @@ def guard(access: AdminAccess) -> Middleware:
         probe = request.path in PROBES
         if (access.local or not probe) and not _host_is_ours(request, access.allowed_hosts):
             # A foreign page may point its own name here (DNS rebinding); the Host header shows it.
-            return _refused(
-                421, "unknown host name; if it is right, add it to admin.allowed_hosts"
+            raise web.HTTPMisdirectedRequest(
+                text="unknown host name; if it is right, add it to admin.allowed_hosts\n"
             )
-        if probe or (request.path == HOME and request.method in _SAFE_METHODS):
-            return await handler(request)
-        return await _console(access, request, handler)
+        if not probe and not (request.path == HOME and request.method in _SAFE_METHODS):
+            _refuse(access, request)
+            if request.path not in (LOGIN, LOGOUT):
+                request[OPERATOR] = _operator(access, request)
+        return await handler(request)
 
     return guarded
 
@@ -106,64 +101,55 @@ def add_login(app: web.Application, access: AdminAccess) -> None:
     )
 
 
-async def _console(
-    access: AdminAccess, request: web.Request, handler: Handler
-) -> web.StreamResponse:
+def _refuse(access: AdminAccess, request: web.Request) -> None:
     if access.closed:
-        return _refused(
-            403,
-            "the console is closed: admin.bind is open to the network without protection; set the secret "
-            "TEAMS_ADMIN_TOKEN (make one with: notifier keys new), or admin.user_header behind a single-sign-on proxy",
+        raise web.HTTPForbidden(
+            text="the console is closed: admin.bind is open to the network without protection; set the secret "
+            "TEAMS_ADMIN_TOKEN (make one with: notifier keys new), or admin.user_header behind a single-sign-on proxy\n"
         )
     if request.method not in _SAFE_METHODS and is_forged(request, access.allowed_hosts):
-        return _refused(
-            403,
-            "this form may come from another site: it has neither Sec-Fetch-Site nor an Origin of this site; "
-            "use a page of the console",
+        raise web.HTTPForbidden(
+            text="this form may come from another site: it has neither Sec-Fetch-Site nor an Origin of this site; "
+            "use a page of the console\n"
         )
-    if request.path in (LOGIN, LOGOUT):
-        return await handler(request)
-    operator = _operator(access, request)
-    if isinstance(operator, int):
-        refused = _refused(429, "too many wrong tokens; wait and try again")
-        refused.headers["Retry-After"] = str(operator)
-        return refused
-    if operator is None:
-        return _ask_to_log_in(request)
-    request[OPERATOR] = operator
-    return await handler(request)
 
 
-def _operator(access: AdminAccess, request: web.Request) -> Operator | int | None:
-    """Return the operator, None if not known, or how many seconds to wait for the next try."""
+def _operator(access: AdminAccess, request: web.Request) -> str:
+    """Return the operator's name or an empty one; raise for anyone else."""
     name = access.clients.user(request)
     if name is not None:
-        return Operator(name)
+        return name
     token = access.token()
-    if token is None:
-        return Operator(None) if access.local and not access.proxied else None
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        address = access.clients.limit_key(request)
-        wait = access.limit.must_wait(address)
-        if wait:
-            return wait
-        if _same(given.strip(), token.get_secret_value()):
-            return Operator(None)
-        access.limit.wait_seconds(address)
-    if _session_is_good(request.cookies.get(COOKIE, ""), token, access.now()):
-        return Operator(None)
-    return None
-
-
-def _ask_to_log_in(request: web.Request) -> web.StreamResponse:
+    if token is None and access.local and not access.proxied:
+        return ""
+    if token is not None and (
+        _has_bearer(access, request, token)
+        or _session_is_good(request.cookies.get(COOKIE, ""), token, access.now())
+    ):
+        return ""
     if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-        return web.Response(
-            status=303, headers={"Location": f"{LOGIN}?next={quote(request.path_qs, safe='/')}"}
+        raise web.HTTPSeeOther(f"{LOGIN}?next={quote(request.path_qs, safe='/')}")
+    raise web.HTTPUnauthorized(
+        text="send the admin token as Authorization: Bearer, or log in\n",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _has_bearer(access: AdminAccess, request: web.Request, token: SecretStr) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return False
+    address = access.clients.limit_key(request)
+    wait = access.limit.must_wait(address)
+    if wait:
+        raise web.HTTPTooManyRequests(
+            text="too many wrong tokens; wait and try again\n",
+            headers={"Retry-After": str(wait)},
         )
-    refused = _refused(401, "send the admin token as Authorization: Bearer, or log in")
-    refused.headers["WWW-Authenticate"] = "Bearer"
-    return refused
+    if _same(given.strip(), token.get_secret_value()):
+        return True
+    access.limit.wait_seconds(address)
+    return False
 
 
 class _LoginPages:
@@ -210,7 +196,7 @@ class _LoginPages:
 
 
 async def _typed_token(request: web.Request) -> str:
-    """Return the typed token; empty if the form is too large, too slow, or not a form."""
+    """Return the typed token; empty if the form cannot be read."""
     try:
         form = await read_form(request, max_bytes=_MAX_FORM_BYTES)
     except web.HTTPException:
@@ -236,16 +222,12 @@ def _same(given: str, right: str) -> bool:
 
 
 def _way_back(request: web.Request) -> str:
-    """Return where to go after the login: a page of the console, never another site."""
+    """Return the page after the login: of the console, never another site."""
     path = request.query.get("next", "")
     parts = urlsplit(path)
-    ours = not parts.scheme and not parts.netloc and _is_console(parts.path)
+    ours = not parts.scheme and not parts.netloc and f"{parts.path}/".startswith(f"{CONSOLE}/")
     plain = path.isascii() and path.isprintable() and "\\" not in path
     return path if ours and plain else CONSOLE
-
-
-def _is_console(path: str) -> bool:
-    return path == CONSOLE or path.startswith(f"{CONSOLE}/")
 
 
 def _host_is_ours(request: web.Request, allowed: Sequence[str]) -> bool:
@@ -253,20 +235,11 @@ def _host_is_ours(request: web.Request, allowed: Sequence[str]) -> bool:
         host = urlsplit(f"//{request.host}").hostname or ""
     except ValueError:
         return False
-    return host == "localhost" or host in allowed or _is_address(host)
+    return host == "localhost" or host in allowed or _address(host) is not None
 
 
-def _is_address(host: str) -> bool:
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(host: str) -> bool:
-    return _is_address(host) and ipaddress.ip_address(host).is_loopback
-
-
-def _refused(status: int, why: str) -> web.Response:
-    return web.Response(status=status, text=f"{why}\n")
+        return None

@@ -1,4 +1,4 @@
-"""The admin listener: probes and metrics, and the guard before the console."""
+"""The admin listener: probes, metrics, and the guard of the console."""
 
 from __future__ import annotations
 

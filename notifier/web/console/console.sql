@@ -82,7 +82,7 @@ WHERE sent_at > now() - interval '1 minute' AND status = 'delivered'
 GROUP BY channel;
 
 -- name: letter_actions
--- Of the letter itself, and of earlier deaths of the same notification.
+-- Of the dead letter, and of earlier dead letters of the same notification.
 SELECT action, who, why, at, letter_id, reason, edited FROM (
     SELECT * FROM teams_dead_letter_actions WHERE stream = %(stream)s AND letter_id = %(letter_id)s
     UNION

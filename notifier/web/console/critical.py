@@ -35,7 +35,7 @@ class CriticalView:
 def critical_views(
     events: Sequence[UnacknowledgedEvent], matrix: Matrix, now: datetime
 ) -> tuple[list[CriticalView], list[CriticalView]]:
-    """Return the events without any acknowledgement, and those with one in another channel."""
+    """Return the events without acknowledgement, and those with one elsewhere."""
     views = [_view(event, matrix, now) for event in events]
     return (
         [view for view in views if view.event.taken_by is None],

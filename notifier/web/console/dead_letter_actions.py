@@ -1,4 +1,4 @@
-"""Replay and discard from the console: with name and reason, each dead letter once."""
+"""Replay and discard dead letters, with name and reason, each once."""
 
 from __future__ import annotations
 

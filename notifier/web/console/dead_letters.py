@@ -1,4 +1,4 @@
-"""Pages about dead letters: the list, one of them, and the form before an action."""
+"""Pages about dead letters: the list, one, and the form to confirm."""
 
 from __future__ import annotations
 
@@ -254,7 +254,10 @@ class DeadLetterPages:
         draft: Draft,
         found: tuple[DeadLetterView, ...] = (),
     ) -> web.Response:
-        """Return the form for name and reason; `found`: the dead letters, if they are read already."""
+        """Return the form for name and reason.
+
+        `found` are the dead letters, if they are already read.
+        """
         current: tuple[DeadLetterView, ...] | Unavailable
         current = found or await read_from("Redis", self._current(draft.refs))
         return self._pages.page(

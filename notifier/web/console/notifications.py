@@ -109,7 +109,7 @@ class NotificationPages:
 
 
 class CardPage:
-    """The page of a card as Teams shows it, which can do nothing: no links, no network."""
+    """The page of a card as Teams shows it, without links and network."""
 
     def __init__(self) -> None:
         scripts = [*map(own_text, script_texts()), own_file(__package__, "card.js")]

@@ -1,4 +1,4 @@
-"""The first page: health of the process, and the backlog and limits of each channel."""
+"""The first page: health of the process, backlog and limits of channels."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class OverviewPage:
         )
 
     async def _latest_streams(self) -> StreamsNow:
-        """Return the backlogs, read for all viewers at once and at most every two seconds.
+        """Return the backlogs; Redis is read once in two seconds for all viewers.
 
         Raises:
             StreamError: Redis is away.

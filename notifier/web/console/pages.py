@@ -62,14 +62,14 @@ class ConsoleDependencies:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Stands for data whose server does not answer."""
+    """Replaces data whose server does not answer."""
 
     server: str
     why: str
 
 
 async def read_from(server: str, reading: Awaitable[T]) -> T | Unavailable:
-    """Return the result, or that the server is unavailable; the rest of the page is shown."""
+    """Return the result, or that its server is unavailable."""
     try:
         return await within(_SERVER_SECONDS, reading)
     except TimeoutError:
@@ -79,10 +79,9 @@ async def read_from(server: str, reading: Awaitable[T]) -> T | Unavailable:
         return Unavailable(server, str(exc))
 
 
-def operator_of(request: web.Request) -> str | None:
-    """Return the operator's name from a trusted proxy; None if it has to be typed."""
-    operator = request.get(OPERATOR)
-    return None if operator is None else operator.name
+def operator_of(request: web.Request) -> str:
+    """Return the operator's name from a proxy; empty if it must be typed."""
+    return request[OPERATOR]
 
 
 class Pages:

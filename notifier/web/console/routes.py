@@ -15,7 +15,7 @@ from notifier.web.console.search import SearchPage
 
 
 def add_console(app: web.Application, dependencies: ConsoleDependencies) -> None:
-    """Add the pages to the admin listener; its guard decides who may open them."""
+    """Add the pages to the admin listener, behind its guard."""
     pages = Pages(dependencies)
     dead_letters = DeadLetterPages(dependencies, pages)
     actions = DeadLetterActions(dependencies, pages, dead_letters)

@@ -32,7 +32,7 @@ def by_event(timelines: Sequence[Timeline]) -> list[list[Timeline]]:
 
 
 def other_entries(found: TraceResult) -> list[tuple[Published, str]]:
-    """Return the entries of event streams that no timeline shows, each with its state."""
+    """Return the stream entries that no timeline shows, with their states."""
     shown = {(each.identity.stream, each.identity.event_id) for each in found.journeys}
     return [
         (each, _state_of(each))

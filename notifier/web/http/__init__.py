@@ -1,1 +1,1 @@
-"""HTTP as every listener needs it: headers, forms, limits, clients and connections."""
+"""HTTP for all listeners: headers, forms, limits, clients, connections."""

@@ -1,4 +1,4 @@
-"""The client of a request: its address and name, behind trusted proxies or not."""
+"""The client of a request: address and name, also behind proxies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Clients:
-    """Knows clients by address and name; believes headers only from trusted proxies."""
+    """Reads addresses and names; believes headers of trusted proxies only."""
 
     def __init__(self, trusted_proxies: Sequence[Network], user_header: str) -> None:
         self._proxies = tuple(trusted_proxies)
@@ -54,7 +54,7 @@ class Clients:
         return str(ipaddress.ip_network((address, 64), strict=False))
 
     def user(self, request: web.Request) -> str | None:
-        """Return the name from the single-sign-on proxy; None if it has to be typed."""
+        """Return the name from single sign-on; None if it must be typed."""
         if not self._user_header or not self._trusted(request.remote or ""):
             return None
         names = request.headers.getall(self._user_header, [])
@@ -72,7 +72,7 @@ class Clients:
 
 
 def _without_port(text: str) -> str:
-    """Remove the client's port, which some proxies add and which changes each time."""
+    """Remove the client's port, which some proxies add."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text

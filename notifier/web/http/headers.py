@@ -23,11 +23,11 @@ ADMIN_HEADERS: Mapping[str, str] = {**SAFE_HEADERS, "Referrer-Policy": "same-ori
 
 
 def page_headers(base: Mapping[str, str] = SAFE_HEADERS, **allowed: str) -> dict[str, str]:
-    """Return the headers of a page with a form, which lets in only what `allowed` names.
+    """Return the headers of a page with a form.
 
     Args:
         base: The headers of the listener.
-        allowed: Sources by directive, such as style_src.
+        allowed: The only sources, by directive, such as style_src.
     """
     sources = {"form_action": "'self'", "frame_ancestors": "'none'"} | allowed
     return {
@@ -43,7 +43,7 @@ def page_headers(base: Mapping[str, str] = SAFE_HEADERS, **allowed: str) -> dict
 def always_add(
     headers: Callable[[], Mapping[str, str]],
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Return a signal that adds headers to every answer, and closes its connection.
+    """Return a signal that adds headers to answers, and closes connections.
 
     Answers without a handler have them too. A header that a page has set stays.
     """

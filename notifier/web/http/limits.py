@@ -1,4 +1,4 @@
-"""Limit how often a client may ask: a token bucket per key, in bounded memory."""
+"""Limit the requests of clients: a token bucket per key."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RequestLimit:
         return 0
 
     def must_wait(self, key: str, *, weight: float = 1.0) -> int:
-        """Return for how many seconds to wait before the next request, without counting one."""
+        """Return for how many seconds to wait, without counting a request."""
         now = self._clock()
         due = max(now, self._due.get(key, 0.0)) + self._each * weight
         excess = due - now - _PERIOD_SECONDS

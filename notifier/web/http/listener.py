@@ -48,13 +48,13 @@ async def listen(
     headers: Headers,
     shared: bool = False,
 ) -> Callable[[], Awaitable[None]]:
-    """Serve on an address until `stack` closes; return the loop that bounds its connections.
+    """Serve on an address; return the loop that bounds its connections.
 
     Args:
         app: The pages.
         bind: Host and port.
         setting: The setting that gives the address.
-        stack: Ends the listener.
+        stack: Ends the listener when it closes.
         headers: Of answers that no handler gives, to malformed requests and after faults.
         shared: Several processes may serve the address (SO_REUSEPORT).
 
@@ -123,7 +123,7 @@ class _Server(web.Server):
         return _Connection(self)
 
     def make_room(self) -> None:
-        """Cut the oldest connection if there are too many, at best one without a request.
+        """Cut the oldest of too many connections, first one without a request.
 
         An honest request is short, so the oldest connection is the least likely to be one.
         """
@@ -202,7 +202,7 @@ async def bound_connections(
     longest_seconds: float = _LONGEST_SECONDS,
     unasked_seconds: float = _LONGEST_UNASKED_SECONDS,
 ) -> None:
-    """Cut connections that last too long, or send no request for too long, until cancelled.
+    """Cut connections that are too old or without a request, until cancelled.
 
     A page is one short request, so a longer one is slow on purpose. aiohttp itself waits for headers without a limit.
     """

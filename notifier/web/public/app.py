@@ -73,7 +73,10 @@ class PublicDependencies:
 
 
 def create_public_app(dependencies: PublicDependencies) -> web.Application:
-    """Serve /a/{token}: GET changes nothing (link scanners follow links), POST acts once."""
+    """Serve /a/{token}: GET changes nothing, POST acts once.
+
+    Link scanners follow links.
+    """
     pages = _ActionPages(dependencies)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_messages])
     app.on_response_prepare.append(

@@ -1,4 +1,4 @@
-"""The callback: signed requests of Power Automate and Teams outgoing webhooks, each done once."""
+"""The callback: signed requests of flows and Teams, each done once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Literal, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from aiohttp import web
@@ -51,6 +51,9 @@ _COMMAND = re.compile(
 _HELP = "Write: ack <notification id> <note>. Also: escalate, retry, discard, poll. The id is on the card."
 
 
+M = TypeVar("M", bound=BaseModel)
+
+
 class CallbackRequest(BaseModel):
     """The body of a callback."""
 
@@ -81,13 +84,13 @@ class OutgoingMessage(BaseModel):
 
 
 class CallbackMemory(Protocol):
-    """The callbacks that were done, in Redis; both methods raise StreamError if it is away."""
+    """The done callbacks, in Redis; raises StreamError if it is away."""
 
     async def callback_seen(self, digest: str) -> bool:
         """Tell whether a callback was done before, by the digest of its body."""
 
     async def remember_callback(self, digest: str) -> None:
-        """Remember that a callback was done, for longer than its timestamp is valid."""
+        """Remember a done callback, for longer than its timestamp is valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,86 +134,75 @@ def _given(authorization: str, signature_hex: str) -> bytes:
         return b""
 
 
+class _RefusedError(Exception):
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.headers: dict[str, str] = {}
+
+
 class _Callback:
     def __init__(self, dependencies: CallbackDependencies) -> None:
         self._dependencies = dependencies
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Verify, then act; an answer without a good signature says nothing."""
+        """Verify, then act; without a good signature the answer says nothing."""
         if not self._dependencies.keys():
             raise web.HTTPNotFound
         try:
-            return await self._verified(request)
-        except web.HTTPRequestEntityTooLarge:
-            return _problem(413, "the body is too large")
+            body = await self._verified_body(request)
+            members = _json(body)
+            if isinstance(members, dict) and members.get("type") == "message":
+                return await self._message(body, members)
+            return await self._request(body, members)
         except UnreachableError:
-            return _problem(503, "Redis does not answer; nothing was done, try again")
+            refused = _RefusedError(503, "Redis does not answer; nothing was done, try again")
+        except _RefusedError as exc:
+            refused = exc
+        error = {"error": str(refused)}
+        return web.json_response(error, status=refused.status, headers=refused.headers)
 
-    async def _verified(self, request: web.Request) -> web.Response:
-        wait = self._dependencies.limit.wait_seconds(
-            f"callback {self._dependencies.clients().limit_key(request)}"
-        )
+    async def _verified_body(self, request: web.Request) -> bytes:
+        key = f"callback {self._dependencies.clients().limit_key(request)}"
+        wait = self._dependencies.limit.wait_seconds(key)
         if wait:
-            answer = _problem(429, "too many requests; wait and try again")
-            answer.headers["Retry-After"] = str(wait)
-            return answer
+            refused = _RefusedError(429, "too many requests; wait and try again")
+            refused.headers["Retry-After"] = str(wait)
+            raise refused
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 body = await request.read()
         except TimeoutError:
-            return _problem(408, "the body took too long")
+            raise _RefusedError(408, "the body took too long") from None
+        except web.HTTPRequestEntityTooLarge:
+            raise _RefusedError(413, "the body is too large") from None
         except UNREADABLE:
-            return _problem(400, "the body did not arrive as announced")
-        headers = request.headers
-        if not signed(
-            self._dependencies.keys(),
-            body,
-            headers.get("Authorization", ""),
-            headers.get("X-HMAC-Signature", ""),
-        ):
-            return _problem(
+            raise _RefusedError(400, "the body did not arrive as announced") from None
+        authorization = request.headers.get("Authorization", "")
+        signature = request.headers.get("X-HMAC-Signature", "")
+        if not signed(self._dependencies.keys(), body, authorization, signature):
+            raise _RefusedError(
                 401,
                 "the signature does not match the body; sign the exact bytes with the base64-decoded token",
             )
-        try:
-            members = json.loads(body)
-        except (ValueError, RecursionError):
-            return _problem(400, "the body is not JSON")
-        if isinstance(members, dict) and members.get("type") == "message":
-            return await self._message(body, members)
-        return await self._request(body, members)
+        return body
 
     async def _request(self, body: bytes, members: object) -> web.Response:
-        try:
-            asked = CallbackRequest.model_validate(members)
-        except ValidationError as exc:
-            return _problem(422, _faults(exc))
-        if not self._fresh(asked.timestamp):
-            return _problem(
-                401,
-                f"timestamp: differs by more than {WINDOW_SECONDS} s from now; set the clock",
-            )
-        if await self._dependencies.seen.callback_seen(_digest(body)):
-            return _problem(409, "this request was seen before; nothing was done again")
+        asked = _validated(CallbackRequest, members)
+        await self._refuse_old_and_repeated(asked.timestamp, body)
         action = self._action(
             str(asked.notification_id), asked.action, asked.who, asked.note, Via.CALLBACK
         )
         if not action.who:
-            return _problem(422, "who: must be a name")
-        status, answer = await self._acted(action)
+            raise _RefusedError(422, "who: must be a name")
+        status, answer = await self._act(action)
         if status != 503:
             await self._dependencies.seen.remember_callback(_digest(body))
         return web.json_response(answer, status=status)
 
-    async def _message(self, body: bytes, members: dict[str, object]) -> web.Response:
-        try:
-            message = OutgoingMessage.model_validate(members)
-        except ValidationError as exc:
-            return _problem(422, _faults(exc))
-        if not self._fresh(message.timestamp):
-            return _problem(401, "timestamp: is too old")
-        if await self._dependencies.seen.callback_seen(_digest(body)):
-            return _problem(409, "this message was seen before; nothing was done again")
+    async def _message(self, body: bytes, members: object) -> web.Response:
+        message = _validated(OutgoingMessage, members)
+        await self._refuse_old_and_repeated(message.timestamp, body)
         command = _COMMAND.fullmatch(_plain(message.text))
         word = _WORDS.get(command[1].lower()) if command else None
         who = clean_line(message.sender.name, MAX_WHO)
@@ -221,26 +213,37 @@ class _Callback:
         )
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                status, answer = await self._acted(action)
+                status, answer = await self._act(action)
                 await self._dependencies.seen.remember_callback(_digest(body))
         except (TimeoutError, UnreachableError):
             return _say(
-                "The service did not answer in time. Open the link on the card to see whether it was recorded."
+                "The service did not answer in time. Open the link on the card to see the result."
             )
         if status == 200:
             return _say(f"Recorded: {answer['acknowledged_by']}, {answer['action']}.")
         if status == 409:
             where = f" in {answer['channel']}" if answer["channel"] else ""
             return _say(f"{answer['acknowledged_by']} was first{where}: {answer['action']}.")
-        return _say(str(answer["error"]))
+        return _say(answer["error"])
+
+    async def _refuse_old_and_repeated(self, timestamp: datetime, body: bytes) -> None:
+        try:
+            difference = self._dependencies.now() - timestamp.astimezone(UTC)
+        except OverflowError:
+            difference = timedelta.max
+        if abs(difference.total_seconds()) > WINDOW_SECONDS:
+            error = (
+                f"timestamp: differs by more than {WINDOW_SECONDS} s from now; set the clock"
+            )
+            raise _RefusedError(401, error)
+        if await self._dependencies.seen.callback_seen(_digest(body)):
+            raise _RefusedError(409, "this request was seen before; nothing was done again")
 
     def _action(self, notification_id: str, word: str, who: str, note: str, via: Via) -> Action:
-        name = clean_line(who, MAX_WHO)
-        return Action(
-            notification_id, word, name, clean_note(note), via, self._dependencies.now()
-        )
+        name, now = clean_line(who, MAX_WHO), self._dependencies.now()
+        return Action(notification_id, word, name, clean_note(note), via, now)
 
-    async def _acted(self, action: Action) -> tuple[int, dict[str, str]]:
+    async def _act(self, action: Action) -> tuple[int, dict[str, str]]:
         situation = await self._dependencies.actions.situation(action.notification_id)
         if situation.facts is None and not situation.facts_away and situation.first is None:
             return 404, {
@@ -259,12 +262,24 @@ class _Callback:
             "channel": result.first.channel,
         }
 
-    def _fresh(self, timestamp: datetime) -> bool:
-        try:
-            difference = self._dependencies.now() - timestamp.astimezone(UTC)
-        except OverflowError:
-            return False
-        return abs(difference.total_seconds()) <= WINDOW_SECONDS
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise _RefusedError(400, "the body is not JSON") from None
+
+
+def _validated(model: type[M], members: object) -> M:
+    try:
+        return model.model_validate(members)
+    except ValidationError as exc:
+        errors = exc.errors(include_input=False, include_url=False, include_context=False)
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc']) or 'body'}: {error['msg']}"
+            for error in errors[:5]
+        )
+        raise _RefusedError(422, faults) from None
 
 
 def _digest(body: bytes) -> str:
@@ -279,15 +294,3 @@ def _plain(text: str) -> str:
 
 def _say(text: str) -> web.Response:
     return web.json_response({"type": "message", "text": html.escape(text, quote=False)})
-
-
-def _problem(status: int, error: str) -> web.Response:
-    return web.json_response({"error": error}, status=status)
-
-
-def _faults(exc: ValidationError) -> str:
-    errors = exc.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(
-        f"{'.'.join(str(part) for part in error['loc']) or 'body'}: {error['msg']}"
-        for error in errors[:5]
-    )

@@ -25,14 +25,14 @@ class Form:
     """The form of an action, with its entries so far."""
 
     user: str | None = None
-    """The name from single sign-on; None: it has to be typed."""
+    """The name from single sign-on; None: it must be typed."""
     note: str = ""
     name_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A notification as a page shows it: language, time zone, titles of channels, and facts."""
+    """A notification on a page: its facts, language, time zone and titles."""
 
     lang: str
     zone: ZoneInfo
@@ -81,7 +81,7 @@ def recorded_page(view: View, first: FirstAction) -> str:
 
 
 def acted_before_page(view: View, first: FirstAction, *, tried: bool) -> str:
-    """Return the page that names the first person to act; `tried`: after a form was sent."""
+    """Return the page about the first action; `tried`: after a form was sent."""
     words, escalated = words_of(view.lang), first.action == ESCALATE
     shown = "escalated" if escalated else "acknowledged"
     return view.render(

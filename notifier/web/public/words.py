@@ -103,7 +103,7 @@ def words_of(lang: str) -> Mapping[str, str]:
 
 
 def preferred_language(accept_language: str) -> str:
-    """Return `ar` or `en`, the first in an Accept-Language header; quality values do not count."""
+    """Return `ar` or `en`, the first of them in an Accept-Language header."""
     for part in accept_language[:500].lower().split(","):
         lang = part.split(";")[0].strip().split("-")[0]
         if lang in ("ar", "en"):

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the card of this page and tells the page around it how high it is.
+// Renders the card of this page and reports its height to the page around it.
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const host = document.getElementById("card");
 function show() {
