@@ -52,11 +52,11 @@ def settings_findings(server: ServerInfo) -> list[Finding]:
         message = f"maxmemory-policy is {policy}: a full Redis throws away {lost}"
         findings.append(_doubt(server, message, "set maxmemory-policy noeviction"))
     if server.appendonly is False:
-        message = "appendonly is no: a restart of Redis loses what it has accepted since its last snapshot"
+        message = "appendonly is off: a restart of Redis loses what it has accepted since its last snapshot"
         findings.append(_doubt(server, message, "set appendonly yes"))
     elif server.appendfsync == "no":
         message = (
-            "appendfsync is no: a machine that loses power loses up to half a minute of events"
+            "appendfsync is \"no\": a machine that loses power loses up to half a minute of events"
         )
         findings.append(_doubt(server, message, "set appendfsync everysec or always"))
     return findings
