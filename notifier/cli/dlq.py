@@ -6,16 +6,15 @@ import asyncio
 import getpass
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from notifier.cli.files import read_json
 from notifier.cli.options import (
-    TIME,
+    AllOption,
     AlwaysJsonOption,
     ByOption,
     ChannelOption,
@@ -26,7 +25,9 @@ from notifier.cli.options import (
     QuietOption,
     RateOption,
     RequiredWhyOption,
+    SinceOption,
     TypeOption,
+    UntilOption,
     WhyOption,
     YesOption,
     require_channel,
@@ -72,25 +73,10 @@ ReasonOption = Annotated[
         metavar="REASON", help=f"Only this reason: {', '.join(Reason)}.", show_default=False
     ),
 ]
-SinceOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar=TIME,
-        help="Only those that died at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
-        show_default=False,
-    ),
-]
-UntilOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar=TIME, help="Only those that died before this time.", show_default=False
-    ),
-]
 IdsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ID]...", parser=_dead_letter_id, show_default=False),
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
 
 
 @app.command("list")
@@ -124,12 +110,8 @@ def list_letters(
         print_json([letter.masked(masking) for letter in found])
         return
     if not found:
-        none = (
-            "there are no dead letters"
-            if wanted == type(wanted)()
-            else "no dead letter matches"
-        )
-        typer.echo(none)
+        every = wanted == type(wanted)()
+        typer.echo("there are no dead letters" if every else "no dead letter matches")
         return
     columns = ("reason", "channel", "event type", "correlation id", "status", "detail")
     names = ("reason", "channel", "event_type", "correlation_id", "last_status", "detail")
@@ -211,13 +193,13 @@ def replay(
     async def one(service: DeadLetterService, letter: DeadLetter) -> _Result:
         if dry_run:
             places = await service.places(letter, edited, to)
-            return _Result(letter.id, "replayed", f"would go to {', '.join(places)}")
+            return _Result("replayed", f"would go to {', '.join(places)}")
         replayed = await service.replay(
             letter, who=by or getpass.getuser(), why=why, edited=edited, to=to
         )
         if not replayed.done:
-            return _Result(letter.id, "gone", "was replayed by another")
-        return _Result(letter.id, "replayed", f"went to {', '.join(replayed.places)}")
+            return _Result("gone", "was replayed by another")
+        return _Result("replayed", f"went to {', '.join(replayed.places)}")
 
     printer = _Printer("replayed", dry_run=dry_run, quiet=quiet, as_json=as_json)
     _each(loaded, ids, wanted, one, rate=rate, printer=printer)
@@ -250,20 +232,18 @@ def discard(
 
     async def one(service: DeadLetterService, letter: DeadLetter) -> _Result:
         if dry_run:
-            return _Result(letter.id, "discarded", "would be discarded")
+            return _Result("discarded", "would be discarded")
         if await service.discard(letter, who=by or getpass.getuser(), why=why):
-            return _Result(letter.id, "discarded", "discarded")
-        return _Result(letter.id, "gone", "was gone already")
+            return _Result("discarded", "discarded")
+        return _Result("gone", "was gone already")
 
     printer = _Printer("discarded", dry_run=dry_run, quiet=quiet, as_json=as_json)
     _each(settings(config), ids, wanted, one, rate=0, printer=printer)
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
+class _Result(NamedTuple):
     """The result for one dead letter."""
 
-    id: str
     result: str
     """replayed, discarded, failed, or gone: another command or the console was first."""
     detail: str
@@ -277,31 +257,27 @@ class _Printer:
         self._results: list[dict[str, str]] = []
         self.counts: Counter[str] = Counter()
 
-    def add(self, each: _Result) -> None:
+    def add(self, letter_id: str, each: _Result) -> None:
         self.counts[each.result] += 1
-        if self._as_json:
-            self._results.append({"id": each.id, "result": each.result, "detail": each.detail})
         failed = each.result == "failed"
+        if self._as_json:
+            self._results.append({"id": letter_id, **each._asdict()})
         if failed or not (self._as_json or self._quiet):
             stays = "stays: " if failed else ""
-            typer.echo(printable(f"{each.id}: {stays}{each.detail}"), err=failed)
+            typer.echo(printable(f"{letter_id}: {stays}{each.detail}"), err=failed)
 
     def total(self) -> None:
         done, failed, gone = (self.counts[each] for each in (self._verb, "failed", "gone"))
         parts = [f"{done} {'would be ' if self._dry_run else ''}{self._verb}"]
-        if failed:
-            parts.append(f"{failed} stay{'s' if failed == 1 else ''}")
-        if gone:
-            parts.append(f"{gone} gone meanwhile")
-        document = {
-            "dry_run": self._dry_run,
-            self._verb: done,
-            "failed": failed,
-            "gone": gone,
-            "dead_letters": self._results,
-        }
-        text = ", ".join(parts) if self.counts else "there are no such dead letters"
-        print_result(document, text, as_json=self._as_json, quiet=self._quiet)
+        parts += [f"{failed} stay{'s' if failed == 1 else ''}"] if failed else []
+        parts += [f"{gone} gone meanwhile"] if gone else []
+        counts = {self._verb: done, "failed": failed, "gone": gone}
+        print_result(
+            {"dry_run": self._dry_run, **counts, "dead_letters": self._results},
+            ", ".join(parts) if self.counts else "there are no such dead letters",
+            as_json=self._as_json,
+            quiet=self._quiet,
+        )
 
 
 def _filter(
@@ -363,6 +339,7 @@ def _each(
     from rich.progress import Progress
 
     from notifier.dead_letters.audit import DeadLetterAudit
+    from notifier.dead_letters.listing import chosen_dead_letters, count_dead_letters
     from notifier.dead_letters.replay import DeadLetterService, Replayer
     from notifier.events.routing import Catalogue
 
@@ -374,19 +351,21 @@ def _each(
         )
         replayer = Replayer(catalogue, _masking(config), config.intake.max_event_bytes)
         service = DeadLetterService(group, audit, replayer)
+        most = len(ids or ()) or await count_dead_letters(group, config.streams)
         console = Console(stderr=True)
         try:
             with Progress(
                 console=console, transient=True, disable=not console.is_terminal
             ) as progress:
-                bar = progress.add_task("dead letters", total=await _most(group, config, ids))
-                async for letter in _chosen(group, config, ids, wanted):
+                bar = progress.add_task("dead letters", total=most)
+                chosen = chosen_dead_letters(group, config.streams, ids or (), wanted)
+                async for letter in chosen:
                     try:
-                        printer.add(await work(service, letter))
+                        printer.add(letter.id, await work(service, letter))
                     except UnreachableError:
                         raise
                     except NotifierError as exc:
-                        printer.add(_Result(letter.id, "failed", str(exc)))
+                        printer.add(letter.id, _Result("failed", str(exc)))
                     progress.advance(bar)
                     if rate:
                         await asyncio.sleep(1 / rate)
@@ -410,45 +389,18 @@ async def _require_known_channel(group: Consumer, config: Config, name: str | No
         typer.BadParameter: Nothing knows it.
         StreamError: Redis is away.
     """
-    from notifier.cli.lanes import removed_channels
+    from notifier.dead_letters.abandoned_lanes import AbandonedLanes
     from notifier.dead_letters.listing import Filter, newest_dead_letters
 
     if name is None or name in config.channels:
         return
-    known = {*config.channels, *await removed_channels(group, config)}
-    if name in known or await newest_dead_letters(
+    removed = await AbandonedLanes(group).removed(config.streams, config.channels)
+    if name in removed or await newest_dead_letters(
         group, config.streams, Filter(channel=name), limit=1
     ):
         return
+    known = ", ".join(sorted({*config.channels, *removed}))
     raise typer.BadParameter(
-        f"unknown channel {name}, and no dead letter names it; known are {', '.join(sorted(known))}",
+        f"unknown channel {name}, and no dead letter names it; known are {known}",
         param_hint="--channel",
     )
-
-
-async def _most(group: Consumer, config: Config, ids: Sequence[str] | None) -> int:
-    """Return how many dead letters there are at most."""
-    from notifier.broker.keys import Keys
-
-    if ids:
-        return len(ids)
-    return sum([await group.length(Keys(stream).dead) for stream in config.streams])
-
-
-async def _chosen(
-    group: Consumer,
-    config: Config,
-    ids: Sequence[str] | None,
-    wanted: Filter,
-) -> AsyncIterator[DeadLetter]:
-    from notifier.dead_letters.listing import every_dead_letter, find_dead_letter
-
-    if not ids:
-        async for letter in every_dead_letter(group, config.streams, wanted):
-            yield letter
-        return
-    # Whether all of them exist is known before anything is done.
-    for letter in [
-        await find_dead_letter(group, config.streams, letter_id) for letter_id in ids
-    ]:
-        yield letter

@@ -27,7 +27,6 @@ from notifier.errors import ExitCode
 if TYPE_CHECKING:
     from notifier.broker.consumer import Consumer
     from notifier.broker.hop import MoveResult
-    from notifier.config import Config
 
 app = typer.Typer(
     help="List the lanes of channels, and drain those of a removed channel.",
@@ -116,11 +115,16 @@ def drain(
             for urgent in (True, False)
         ]
         waiting = sum([await group.length(lane) for lane in lanes])
+        abandoned = AbandonedLanes(group)
         if not waiting:
-            await _require_removed(group, loaded, channel)
+            removed = await abandoned.removed(loaded.streams, loaded.channels)
+            if channel not in removed:
+                raise typer.BadParameter(
+                    f"unknown channel {channel}; removed channels that still have lanes: {', '.join(sorted(removed)) or 'none'}",
+                    param_hint="CHANNEL",
+                )
         if dry_run:
             return Counter({MoveResult.MOVED: waiting})
-        abandoned = AbandonedLanes(group)
         for stream in loaded.streams:
             counts += await abandoned.drain(stream, channel, detail)
         return counts
@@ -139,24 +143,3 @@ def drain(
             err=True,
         )
         raise typer.Exit(ExitCode.FAILED)
-
-
-async def _require_removed(group: Consumer, config: Config, channel: str) -> None:
-    """Raise typer.BadParameter if there never was such a channel."""
-    removed = await removed_channels(group, config)
-    if channel not in removed:
-        raise typer.BadParameter(
-            f"unknown channel {channel}; removed channels that still have lanes: {', '.join(sorted(removed)) or 'none'}",
-            param_hint="CHANNEL",
-        )
-
-
-async def removed_channels(group: Consumer, config: Config) -> set[str]:
-    """Return removed channels that have or had lanes; raises StreamError."""
-    from notifier.dead_letters.abandoned_lanes import AbandonedLanes
-
-    lanes = AbandonedLanes(group)
-    found: set[str] = set()
-    for stream in config.streams:
-        found |= {*await lanes.waiting(stream)}
-    return found - {*config.channels}

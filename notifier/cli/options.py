@@ -140,6 +140,21 @@ RequiredWhyOption = Annotated[str, typer.Option(help="Reason for the record.")]
 ChannelOption = Annotated[
     str | None, typer.Option(help="Only this channel.", show_default=False)
 ]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar=TIME,
+        help="Only those that died at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
+        show_default=False,
+    ),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar=TIME, help="Only those that died before this time.", show_default=False
+    ),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
 TypeOption = Annotated[
     str | None, typer.Option("--type", help="Only this event type.", show_default=False)
 ]

@@ -40,6 +40,13 @@ class AbandonedLanes:
             for name in await self._streams.remembered_channels(stream)
         }
 
+    async def removed(self, streams: Collection[str], channels: Collection[str]) -> set[str]:
+        """Return the channels with lanes in these event streams that are not among `channels`."""
+        found: set[str] = set()
+        for stream in streams:
+            found |= {*await self._streams.remembered_channels(stream)}
+        return found - {*channels}
+
     async def _length(self, lane: str) -> int:
         try:
             return await self._streams.length(lane)

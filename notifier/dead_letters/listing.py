@@ -194,6 +194,28 @@ async def find_dead_letter(
     raise NoSuchDeadLetterError(f"there is no dead letter {letter_id}; see: notifier dlq list")
 
 
+async def chosen_dead_letters(
+    streams: Streams, names: Sequence[str], ids: Sequence[str], wanted: Filter
+) -> AsyncIterator[DeadLetter]:
+    """Yield the dead letters of these ids, or all wanted ones if there are none.
+
+    Raises:
+        NoSuchDeadLetterError: One of the ids is unknown; nothing was yielded.
+        StreamError: Redis is away.
+    """
+    if not ids:
+        async for letter in every_dead_letter(streams, names, wanted):
+            yield letter
+        return
+    for letter in [await find_dead_letter(streams, names, each) for each in ids]:
+        yield letter
+
+
+async def count_dead_letters(streams: Streams, names: Sequence[str]) -> int:
+    """Return how many dead letters these event streams have; raises StreamError."""
+    return sum([await streams.length(Keys(name).dead) for name in names])
+
+
 async def _read(streams: Streams, stream: str, letter_id: str) -> DeadLetter | None:
     entry = await streams.entry(Keys(stream).dead, letter_id)
     if entry is None:

@@ -55,9 +55,7 @@ def settings_findings(server: ServerInfo) -> list[Finding]:
         message = "appendonly is off: a restart of Redis loses what it has accepted since its last snapshot"
         findings.append(_doubt(server, message, "set appendonly yes"))
     elif server.appendfsync == "no":
-        message = (
-            "appendfsync is \"no\": a machine that loses power loses up to half a minute of events"
-        )
+        message = 'appendfsync is "no": a machine that loses power loses up to half a minute of events'
         findings.append(_doubt(server, message, "set appendfsync everysec or always"))
     return findings
 
