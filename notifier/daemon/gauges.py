@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import structlog
 
@@ -18,6 +17,7 @@ from notifier.errors import StoreError, UnreachableError
 from notifier.escalation.unacknowledged import Unacknowledged, unacknowledged_critical
 from notifier.pipeline.stage import Every
 from notifier.store.database import Connection
+from notifier.store.patience import within
 from notifier.telemetry import metrics
 
 _REDIS_INTERVAL_SECONDS = 2.0
@@ -149,7 +149,6 @@ class UnacknowledgedGauge:
     ) -> None:
         self._config = config
         self._due = Every(interval_seconds, time.monotonic)
-        self._query: asyncio.Task[None] | None = None
         database = config().database
         self._connection = Connection(
             database.url,
@@ -161,38 +160,28 @@ class UnacknowledgedGauge:
 
     async def observe(self) -> None:
         """Update the gauges; returns within 3 s, even if Postgres hangs."""
-        if self._query is None:
-            if not self._due.due():
-                return
-            self._query = asyncio.create_task(self._read())
-        query = self._query
-        # The driver cancels a query through the server, which takes 10 s more when that hangs: do not wait for it.
-        done, _ = await asyncio.wait({query}, timeout=_OBSERVE_TIMEOUT_SECONDS)
-        if not done:
-            self._forget("timed out")
+        if not self._due.due():
             return
-        if self._query is query:
-            self._query = None
-        query.result()
-
-    async def close(self) -> None:
-        """Cancel a running query and close the connection; safe to repeat."""
-        if self._query is not None:
-            self._query.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({self._query}, timeout=_OBSERVE_TIMEOUT_SECONDS)
-        await self._connection.close()
-
-    async def _read(self) -> None:
-        within = self._config().escalation.forget_after_seconds
         try:
-            async with asyncio.timeout(_OBSERVE_TIMEOUT_SECONDS):
-                found = await unacknowledged_critical(self._connection, within_seconds=within)
+            found = await within(_OBSERVE_TIMEOUT_SECONDS, self._read())
         except (StoreError, TimeoutError) as exc:
-            await self._connection.close()
-            self._forget(str(exc) or "timed out")
+            metrics.UNACKNOWLEDGED_CRITICAL.clear()
+            metrics.UNACKNOWLEDGED_OLDEST_SECONDS.clear()
+            log.info("unacknowledged_not_observed", reason=str(exc) or "timed out")
         else:
             self._show(found)
+
+    async def close(self) -> None:
+        """Close the connection; safe to repeat."""
+        await self._connection.close()
+
+    async def _read(self) -> Sequence[Unacknowledged]:
+        seconds = self._config().escalation.forget_after_seconds
+        try:
+            return await unacknowledged_critical(self._connection, within_seconds=seconds)
+        except (StoreError, asyncio.CancelledError):
+            await self._connection.close()  # its answer may still come
+            raise
 
     def _show(self, found: Sequence[Unacknowledged]) -> None:
         channels = self._config().channels
@@ -205,8 +194,3 @@ class UnacknowledgedGauge:
             metrics.UNACKNOWLEDGED_CRITICAL.labels(name).set(count)
             metrics.UNACKNOWLEDGED_OLDEST_SECONDS.labels(name).set(oldest)
         metrics.OBSERVED_TIMESTAMP.labels("postgres").set_to_current_time()
-
-    def _forget(self, why: str) -> None:
-        metrics.UNACKNOWLEDGED_CRITICAL.clear()
-        metrics.UNACKNOWLEDGED_OLDEST_SECONDS.clear()
-        log.info("unacknowledged_not_observed", reason=why)

@@ -170,6 +170,6 @@ def _channel_states(dependencies: Dependencies, channels: Channels) -> dict[str,
             webhook.state.value,
             "" if state == "ok" else state,
             "unused" if limiter is None else "closed" if limiter.breaker.closed else "open",
-            0.0 if limiter is None else limiter.pause_left_seconds,
+            0.0 if limiter is None else round(limiter.pause_left_seconds, 1),
         )
     return states

@@ -12,13 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psycopg
+from typing_extensions import override
 
 from notifier.broker.server import redis_process_id
 from notifier.config import mask_url
@@ -33,7 +33,7 @@ SYSTEM_POSTGRES = Path("/usr/lib/postgresql")
 
 
 @dataclass
-class Server:
+class Server(AbstractContextManager["Server"]):
     """A running server; stop() and kill() may be repeated."""
 
     name: str
@@ -69,15 +69,8 @@ class Server:
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    @override
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -91,24 +84,9 @@ def start_redis(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] = ()
     data_folder(data_dir)
 
     def start(chosen: int) -> Server:
-        command = [
-            program,
-            "--port",
-            str(chosen),
-            "--bind",
-            "127.0.0.1",
-            "--dir",
-            str(data_dir.resolve()),
-        ]
-        command += [
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "everysec",
-            *extra_args,
-        ]
+        options = f"--port {chosen} --bind 127.0.0.1 --appendonly yes --appendfsync everysec"
+        folder = ["--dir", str(data_dir.resolve()), "--save", ""]
+        command = [program, *options.split(), *folder, *extra_args]
         process = _spawn(command, data_dir / "redis.log", signal.SIGTERM)
         return Server("redis", f"redis://127.0.0.1:{chosen}/0", chosen, process)
 
@@ -143,13 +121,8 @@ def start_postgres(data_dir: Path, *, port: int = 0, extra_args: Sequence[str] =
 
     def start(chosen: int) -> Server:
         command = [str(binaries / "postgres"), "-D", str(cluster), "-p", str(chosen)]
-        command += [
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "unix_socket_directories=",
-            *extra_args,
-        ]
+        options = "-c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        command += [*options.split(), *extra_args]
         # SIGQUIT is Postgres' immediate shutdown: its children end with it.
         process = _spawn(command, log, signal.SIGQUIT, account)
         url = f"postgresql://notifier@127.0.0.1:{chosen}/notifier"
@@ -192,10 +165,7 @@ def _spawn(
     wrapper = [
         sys.executable,
         str(leash),
-        str(os.getpid()),
-        str(int(death_signal)),
-        str(uid),
-        str(gid),
+        *map(str, (os.getpid(), int(death_signal), uid, gid)),
     ]
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 # nosec B603 - programs found below, no shell
@@ -326,18 +296,9 @@ def _init_cluster(
     cluster.chmod(0o700)
     if account is not None:
         os.chown(cluster, account.pw_uid, account.pw_gid)
-    command = [
-        str(binaries / "initdb"),
-        "-D",
-        str(cluster),
-        "-A",
-        "trust",
-        "-U",
-        "notifier",
-        "-E",
-        "UTF8",
-    ]
-    process = _spawn([*command, "--locale=C", "--no-sync"], log, signal.SIGTERM, account)
+    options = "-A trust -U notifier -E UTF8 --locale=C --no-sync"
+    command = [str(binaries / "initdb"), "-D", str(cluster), *options.split()]
+    process = _spawn(command, log, signal.SIGTERM, account)
     if process.wait(START_TIMEOUT_SECONDS) != 0:
         tail = log.read_text(errors="replace")[-600:].strip()
         raise SandboxError(f"Postgres cannot initialise {cluster}; its log {log} ends:\n{tail}")

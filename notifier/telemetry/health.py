@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from pydantic import JsonValue
@@ -181,31 +181,8 @@ class Readiness:
 
     def body(self) -> dict[str, JsonValue]:
         """Return it as JSON."""
-        return {
-            "status": "ready" if self.ready else "not ready",
-            "instance": self.instance,
-            "version": self.version,
-            "redis": {"state": self.redis.state.value, "detail": self.redis.detail},
-            "postgres": {
-                "state": self.postgres.state.value,
-                "detail": self.postgres.detail,
-                "missing_migrations": list(self.postgres.missing_migrations),
-            },
-            "secrets": {
-                "vault": self.secrets.vault,
-                "signing_key": self.secrets.signing_key,
-                "admin_token": self.secrets.admin_token,
-                "key_ids": list(self.secrets.key_ids),
-            },
-            "channels": {
-                name: {
-                    "webhook": channel.webhook,
-                    "breaker": channel.breaker,
-                    "paused_seconds": round(channel.paused_seconds, 1),
-                    "detail": channel.detail,
-                }
-                for name, channel in self.channels.items()
-            },
-            "parts": dict(self.components),
-            "warnings": dict(self.warnings),
-        }
+        body = asdict(self)
+        del body["redis"]["missing_migrations"]
+        body["status"] = "ready" if body.pop("ready") else "not ready"
+        body["parts"] = body.pop("components")
+        return body

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -24,175 +24,141 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
-SEND_SECONDS = Histogram(
+_counter = partial(Counter, registry=REGISTRY)
+_gauge = partial(Gauge, registry=REGISTRY)
+_histogram = partial(Histogram, registry=REGISTRY)
+
+SEND_SECONDS = _histogram(
     "teams_notification_send_duration_seconds",
     "Time of one POST to a channel's webhook, until its answer.",
     ["channel"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 2.5, 5, 10, 30),
-    registry=REGISTRY,
 )
-SENT = Counter(
+SENT = _counter(
     "teams_notifications_sent_total",
     "Finished notifications; status is delivered or dead_lettered.",
     ["event_type", "priority", "status"],
-    registry=REGISTRY,
 )
-RETRIES = Counter(
-    "teams_notification_retries_total",
-    "Posts beyond a notification's first.",
-    ["channel"],
-    registry=REGISTRY,
+RETRIES = _counter(
+    "teams_notification_retries_total", "Posts beyond a notification's first.", ["channel"]
 )
-ACKNOWLEDGMENTS = Counter(
-    "teams_acknowledgments_total",
-    "Acknowledged notifications, by action.",
-    ["action"],
-    registry=REGISTRY,
+ACKNOWLEDGMENTS = _counter(
+    "teams_acknowledgments_total", "Acknowledged notifications, by action.", ["action"]
 )
-ACKNOWLEDGMENT_SECONDS = Histogram(
+ACKNOWLEDGMENT_SECONDS = _histogram(
     "teams_acknowledgment_duration_seconds",
     "Time from a notification's delivery until it was acknowledged.",
     ["priority"],
     buckets=(60, 300, 900, 1800, 3600, 4 * 3600, 24 * 3600),
-    registry=REGISTRY,
 )
-EVENTS = Counter(
+EVENTS = _counter(
     "teams_events_total",
     "Entries read from event streams; result is routed, duplicate, dead_lettered, moved_elsewhere or refused (by Redis; it waits).",
     ["stream", "result"],
-    registry=REGISTRY,
 )
-DEAD_LETTERS = Counter(
-    "teams_dead_letters_total",
-    "Dead letters written, by reason.",
-    ["reason"],
-    registry=REGISTRY,
+DEAD_LETTERS = _counter(
+    "teams_dead_letters_total", "Dead letters written, by reason.", ["reason"]
 )
-IN_FLIGHT = Gauge(
+IN_FLIGHT = _gauge(
     "teams_notifications_in_flight",
     "Notifications in flight in this process: read from a channel's lanes and not finished.",
     ["channel"],
-    registry=REGISTRY,
 )
-BREAKER_OPEN = Gauge(
+BREAKER_OPEN = _gauge(
     "teams_channel_breaker_open",
     "1 while the breaker of a channel is open in this process.",
     ["channel"],
-    registry=REGISTRY,
 )
-PAUSED_SECONDS = Gauge(
+PAUSED_SECONDS = _gauge(
     "teams_channel_paused_seconds",
     "Seconds until a paused channel is posted to again (Retry-After).",
     ["channel"],
-    registry=REGISTRY,
 )
-RATE_LIMIT_WAIT = Counter(
+RATE_LIMIT_WAIT = _counter(
     "teams_rate_limit_wait_seconds_total",
     "Time that posts waited for a channel's rate limit.",
     ["channel"],
-    registry=REGISTRY,
 )
-CARD_GAPS = Counter(
+CARD_GAPS = _counter(
     "teams_card_gaps_total",
     "Expressions without a value, shown as a dash on a delivered card.",
     ["template"],
-    registry=REGISTRY,
 )
-UNUSED_FIELDS = Counter(
+UNUSED_FIELDS = _counter(
     "teams_event_fields_unused_total",
     "Members of data that a delivered card does not show; meant is the card's field with a similar name, if any.",
     ["template", "meant"],
-    registry=REGISTRY,
 )
-CARDS_SHORTENED = Counter(
+CARDS_SHORTENED = _counter(
     "teams_cards_shortened_total",
     "Cards that were too large for Teams and lost the ends of lists or texts.",
     ["template"],
-    registry=REGISTRY,
 )
-RECORDED = Counter(
-    "teams_outcomes_recorded_total",
-    "Outcomes committed to Postgres.",
-    ["stream"],
-    registry=REGISTRY,
+RECORDED = _counter(
+    "teams_outcomes_recorded_total", "Outcomes committed to Postgres.", ["stream"]
 )
-RECORDER_DELAY = Histogram(
+RECORDER_DELAY = _histogram(
     "teams_recorder_delay_seconds",
     "Time from an outcome in Redis until its commit in Postgres.",
     ["stream"],
     buckets=(0.1, 0.5, 1, 5, 30, 60, 300, 3600, 6 * 3600),
-    registry=REGISTRY,
 )
-BACKLOG = Gauge(
+BACKLOG = _gauge(
     "teams_stream_backlog_entries",
     "Entries that wait in a stream, unread or in flight; stage is intake, delivery or recorder.",
     ["stream", "stage", "channel", "urgency"],
-    registry=REGISTRY,
 )
-OLDEST_SECONDS = Gauge(
+OLDEST_SECONDS = _gauge(
     "teams_stream_oldest_entry_age_seconds",
     "Age of the oldest entry that waits in a stream; 0 if none waits.",
     ["stream", "stage", "channel", "urgency"],
-    registry=REGISTRY,
 )
-DEAD_LETTERS_KEPT = Gauge(
-    "teams_dead_letters_kept",
-    "Dead letters that wait to be replayed or discarded.",
-    ["stream"],
-    registry=REGISTRY,
+DEAD_LETTERS_KEPT = _gauge(
+    "teams_dead_letters_kept", "Dead letters that wait to be replayed or discarded.", ["stream"]
 )
-ABANDONED = Gauge(
+ABANDONED = _gauge(
     "teams_lanes_abandoned_entries",
     "Notifications for channels that are not in the settings: no process delivers them.",
     ["stream"],
-    registry=REGISTRY,
 )
-PART_UP = Gauge(
+PART_UP = _gauge(
     "teams_part_up",
     "1 if a component of this process (a stage, a channel, a loop) is healthy, 0 if it failed.",
     ["part"],
-    registry=REGISTRY,
 )
-PART_WARNING = Gauge(
+PART_WARNING = _gauge(
     "teams_part_warning",
     "1 while a component is degraded, such as after a refused reload (configuration, secrets) or without Vault.",
     ["part"],
-    registry=REGISTRY,
 )
-UNACKNOWLEDGED_CRITICAL = Gauge(
+UNACKNOWLEDGED_CRITICAL = _gauge(
     "teams_unacknowledged_critical_notifications",
     "CRITICAL notifications that are not acknowledged; at most 1,000, none older than escalation.forget_after_seconds.",
     ["channel"],
-    registry=REGISTRY,
 )
-UNACKNOWLEDGED_OLDEST_SECONDS = Gauge(
+UNACKNOWLEDGED_OLDEST_SECONDS = _gauge(
     "teams_unacknowledged_critical_oldest_age_seconds",
     "Age of the oldest CRITICAL notification that is not acknowledged, since its delivery; 0 if there is none.",
     ["channel"],
-    registry=REGISTRY,
 )
-OBSERVED_TIMESTAMP = Gauge(
+OBSERVED_TIMESTAMP = _gauge(
     "teams_observed_timestamp_seconds",
     "Unix time at which the gauges from redis (streams) or postgres (unacknowledged) were last read.",
     ["source"],
-    registry=REGISTRY,
 )
-SPANS = Counter(
+SPANS = _counter(
     "teams_trace_spans_total",
     "Spans sent to the collector of traces; result is exported or lost.",
     ["result"],
-    registry=REGISTRY,
 )
-LOG_LINES_DROPPED = Counter(
+LOG_LINES_DROPPED = _counter(
     "teams_log_lines_dropped_total",
     "Log lines lost because standard error was full, gone or not read.",
-    registry=REGISTRY,
 )
-BUILD_INFO = Gauge(
+BUILD_INFO = _gauge(
     "teams_notifier_build_info",
     "Always 1; the labels have the versions.",
     ["version", "python"],
-    registry=REGISTRY,
 )
 BUILD_INFO.labels(version("notifier"), platform.python_version()).set(1)
 
