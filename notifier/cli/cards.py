@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.files import read_json, write_text, writing
+from notifier.cli.files import read_event, read_json, write_text, writing
 from notifier.cli.options import (
     AlwaysJsonOption,
     CommandError,
@@ -282,9 +282,7 @@ def render(
         print_json(card)
         return
     assert event is not None  # noqa: S101 - one of the two was given
-    members = read_json(event)
-    if not isinstance(members, dict):
-        raise CommandError(f"{event}: is not an event; give one JSON object")
+    members = read_event(event)
     loaded = settings(config)
     with _naming(path, TemplateError, CardError), _naming(event, EventError, UnroutableError):
         cards = CardLibrary({path.stem: compile_card(read_json(path))})

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from notifier.cli.files import read_json
+from notifier.cli.files import read_event
 from notifier.cli.options import (
     AllOption,
     AlwaysJsonOption,
     ByOption,
     ChannelOption,
-    CommandError,
     ConfigOption,
     DryRunOption,
     JsonOption,
@@ -42,8 +41,6 @@ from notifier.dead_letters.model import Reason
 from notifier.errors import ExitCode, NotifierError, UnreachableError
 
 if TYPE_CHECKING:
-    from pydantic import JsonValue
-
     from notifier.broker.consumer import Consumer
     from notifier.config import Config
     from notifier.dead_letters.listing import DeadLetter, Filter
@@ -186,7 +183,9 @@ def replay(
     """
     wanted = _filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
-    edited = _edited(edit, ids)
+    if edit is not None and len(ids or ()) != 1:
+        raise typer.BadParameter("goes with one ID", param_hint="--edit")
+    edited = None if edit is None else read_event(edit)
     loaded = settings(config)
     require_channel(loaded, to, "--to")
 
@@ -302,17 +301,6 @@ def _require_choice(ids: list[str] | None, wanted: Filter, everything: bool) -> 
         {"IDs": ids, "filters": wanted != type(wanted)(), "--all": everything},
         param_hint="ID, --reason, --channel, --type, --since, --until, --all",
     )
-
-
-def _edited(path: Path | None, ids: list[str] | None) -> dict[str, JsonValue] | None:
-    if path is None:
-        return None
-    if len(ids or ()) != 1:
-        raise typer.BadParameter("goes with one ID", param_hint="--edit")
-    event = read_json(path)
-    if not isinstance(event, dict):
-        raise CommandError(f"{path}: is not an event; give one JSON object")
-    return event
 
 
 def _masking(config: Config) -> Masking:

@@ -50,6 +50,14 @@ def read_json(path: Path) -> JsonValue:
         raise CommandError(f"{path}: is not JSON: {exc}") from None
 
 
+def read_event(path: Path) -> dict[str, JsonValue]:
+    """Read a JSON file with one event, `-` for standard input; raises CommandError."""
+    event = read_json(path)
+    if not isinstance(event, dict):
+        raise CommandError(f"{path}: is not an event; give one JSON object")
+    return event
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Raise CommandError if the file cannot be written in this context."""
