@@ -1,1 +1,1 @@
-"""Redis streams and nothing else: keys, the atomic hop, leases and rate limits."""
+"""Redis and nothing else: streams, the atomic hop, leases, rate limits."""

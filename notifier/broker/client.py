@@ -1,4 +1,4 @@
-"""Connect to Redis: one server, the master that Sentinels name, or a cluster."""
+"""Connect to one Redis server, the master of Sentinels, or a cluster."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ class RedisOptions(Protocol):
 
 
 class _OneSentinel(redis.asyncio.Redis):
-    """One Sentinel; keeps why it did not answer, of which the driver keeps the class only."""
+    """One Sentinel that keeps its last error.
+
+    The driver keeps only the error's class.
+    """
 
     fault: RedisError | None = None
 
@@ -89,7 +92,7 @@ class _OneSentinel(redis.asyncio.Redis):
 
 
 class _Sentinels(Sentinel):
-    """All Sentinels; when none names a master, the error's cause is what the first of them met."""
+    """All Sentinels; if none names a master, the first error is the cause."""
 
     def __init__(self, nodes: Sequence[tuple[str, int]], options: dict[str, Any]) -> None:
         super().__init__([], sentinel_kwargs=options)  # type: ignore[no-untyped-call]
@@ -172,7 +175,10 @@ def connect(options: RedisOptions) -> Client:
 
 
 def _packing_in_c(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
-    """Let hiredis write commands, as the driver's blocking client does: a hop has thousands of arguments."""
+    """Let hiredis write commands, as the driver's blocking client does.
+
+    A hop has thousands of arguments.
+    """
     pool = client.connection_pool
 
     class Packing(pool.connection_class):  # type: ignore[misc,name-defined]
@@ -186,7 +192,7 @@ def _packing_in_c(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
 
 
 def few_connections(client: Client) -> str | None:
-    """Return why this process does with fewer connections than it wants; None when it need not."""
+    """Return why this process has too few connections; None if it has enough."""
     pool = getattr(client, "connection_pool", None)
     if not isinstance(pool, Sharing) or not pool.tight:
         return None
@@ -217,7 +223,10 @@ def _tls(options: RedisOptions) -> dict[str, Any]:
 
 @asynccontextmanager
 async def redis_errors(client: Client, url: str) -> AsyncIterator[None]:
-    """Turn what the driver raises into StreamError, naming the masked URL and no argument of a command."""
+    """Turn the driver's errors into StreamError.
+
+    The message names the masked URL and no argument of a command.
+    """
     announce_wait(_LONGEST_SECONDS)
     try:
         yield

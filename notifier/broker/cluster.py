@@ -15,7 +15,10 @@ class ClusterClient(RedisCluster):
     """A cluster's client that many tasks share."""
 
     def connect_with(self, **options: Any) -> None:
-        """Give every connection of every node these options, of which the driver's constructor knows nothing."""
+        """Give every connection of every node these options.
+
+        The driver's constructor does not know them.
+        """
         manager = self.nodes_manager
         manager.connection_kwargs.update(options)
         for node in manager.startup_nodes.values():
@@ -33,14 +36,14 @@ class ClusterClient(RedisCluster):
 
     @override
     async def aclose(self) -> None:
-        """Ask for the slots anew before the next command.
+        """Read the slots again before the next command.
 
-        The driver calls this when the cluster is down, and it would close what every other task is using: see `close`.
+        The driver calls this when the cluster is down. Its own would close connections that other tasks use: see `close_all`.
         """
         self._initialize = True
 
     async def close_all(self) -> None:
-        """Close every connection for good."""
+        """Close every connection."""
         await self.nodes_manager.aclose()
         await self.nodes_manager.aclose("startup_nodes")
         self._initialize = True
@@ -59,14 +62,14 @@ class ClusterClient(RedisCluster):
     def get_node(
         self, host: str | None = None, port: int | None = None, node_name: str | None = None
     ) -> ClusterNode | None:
-        """Return a node; one that the driver asks for by its name is one that a slot is on its way to (ASK)."""
+        """Return a node; by its name, one that a slot moves to (ASK)."""
         node = super().get_node(host, port, node_name)
         if node_name is None:
             return node
         return cast("ClusterNode", _Importing(node or self._added(node_name)))
 
     def _added(self, name: str) -> ClusterNode:
-        """Return a node that has no slot yet, so that no node has told of it (redis-py issue 4015)."""
+        """Return a node without slots, which no node names (redis-py issue 4015)."""
         host, _, port = name.rpartition(":")
         manager = self.nodes_manager
         node = ClusterNode(host, int(port), PRIMARY, **manager.connection_kwargs)
@@ -87,7 +90,7 @@ class _Importing:
         return getattr(self._node, name)
 
     async def execute_command(self, *args: Any, asking: bool = False, **kwargs: Any) -> Any:
-        """Run a command, with ASKING before it; ASKING itself waits for its command."""
+        """Run a command with ASKING before it; ASKING waits for its command."""
         if args == ("ASKING",):
             return True
         both = [PipelineCommand(0, "ASKING"), PipelineCommand(1, *args, **kwargs)]

@@ -33,7 +33,7 @@ _HOP = Script.read(__package__, "replies", "hop")
 _LEASE = Script.read(__package__, "lease")
 _REMOVE_CONSUMERS = Script.read(__package__, "replies", "remove_consumers")
 _GIVEN_UP_MS = 10**9
-_LATEST_ID = "18446744073709551615-0"  # the very last one stands for new entries
+_LATEST_ID = "18446744073709551615-0"  # the very last one means new entries
 _SLOW_SECONDS = 2.0
 _MOMENT_SECONDS = 0.01
 _ROOM_BYTES = 8 * 2**20
@@ -46,7 +46,7 @@ class Consumer(Streams):
     def __init__(self, client: Client, options: RedisOptions, consumer: str) -> None:
         super().__init__(client, options)
         self.consumer = consumer
-        self._answered: set[tuple[str, ...]] = set()
+        self._read_before: set[tuple[str, ...]] = set()
         """Streams that were read together before."""
         self._seen: dict[str, str] = {}
         """The last entry of each stream that a read has returned."""
@@ -59,7 +59,10 @@ class Consumer(Streams):
         self._clock = RedisClock(most_ahead_seconds=self._slow_seconds)
 
     async def ensure(self, streams: Sequence[str]) -> None:
-        """Create the group where it is missing, after what it has acknowledged, or else from the first entry on."""
+        """Create the group in streams that lack it.
+
+        It begins after the entries that it has acknowledged, else at the first entry.
+        """
         for stream in streams:
             reply = await self.run(
                 _ENSURE_GROUP,
@@ -77,7 +80,7 @@ class Consumer(Streams):
         block_seconds: float,
         largest_bytes: int = LARGEST_BYTES,
     ) -> list[Entry]:
-        """Read new entries, up to `count` of each stream, in the order of `streams`; wait for the first.
+        """Read up to `count` new entries of each stream; wait for the first.
 
         The first read of these streams does not wait, so that a stage is known to work at once.
         Entries that were read before and whose reply was lost, or too large for this process, come first.
@@ -111,7 +114,7 @@ class Consumer(Streams):
 
     async def _read_new(self, streams: Sequence[str], count: int, block_seconds: float) -> _New:
         asked = tuple(streams)
-        patience_ms = int(block_seconds * 1000) if asked in self._answered else 0
+        patience_ms = int(block_seconds * 1000) if asked in self._read_before else 0
         async with self.errors():
             try:
                 with self._watched(patience_ms / 1000), a_read_that_waits():
@@ -132,7 +135,7 @@ class Consumer(Streams):
                 if str(exc).startswith("NOGROUP"):
                     await self.ensure(streams)
                 return []
-        self._answered.add(asked)
+        self._read_before.add(asked)
         self.refused_keys.forget_types(streams)
         return cast("_New", reply)
 
@@ -154,9 +157,9 @@ class Consumer(Streams):
         count: int,
         largest_bytes: int = LARGEST_BYTES,
     ) -> list[Entry]:
-        """Take over entries whose consumer has been silent for `idle_seconds`.
+        """Claim entries whose consumer has been silent for `idle_seconds`.
 
-        Nothing until Redis has answered for as long: after an outage all consumers have been silent, the living too.
+        Nothing until Redis has answered for as long: after an outage all consumers have been silent, those that live too.
         """
         now = time.monotonic()
         if now - self._away_at < idle_seconds:
@@ -165,7 +168,7 @@ class Consumer(Streams):
         free = self._clock.free(stream, idle_seconds, now)
         entries, ahead = await self._taken(stream, idle_ms, count, largest_bytes, free=free)
         if ahead:
-            # What was delivered at this very moment no longer was a moment later.
+            # An entry that was delivered at this very moment can be judged a moment later.
             await asyncio.sleep(_MOMENT_SECONDS)
             entries, still = await self._taken(stream, idle_ms, count, largest_bytes)
             ahead = [each for each in ahead if each in still]
@@ -182,7 +185,10 @@ class Consumer(Streams):
         seen: str = "",
         free: Sequence[str] = (),
     ) -> tuple[list[Entry], list[str]]:
-        """Return what claim.lua takes, and which entries of others it saw that were delivered just now or in the future."""
+        """Return the claimed entries, and ids that cannot be judged.
+
+        These entries of others were delivered just now or in the future.
+        """
         latest_ms = self._clock.latest_ms(stream, time.monotonic())
         argv = [
             self.group, self.consumer, idle_ms, count, _ROOM_BYTES, largest_bytes, ALONE, seen, latest_ms, *free,
@@ -198,14 +204,16 @@ class Consumer(Streams):
             await self.ensure([stream])
             return [], []
         now = time.monotonic()
-        if self._clock.told(stream, now_ms, now):
+        if self._clock.leapt(stream, now_ms, now):
             # Everything looks silent: wait until the living have renewed what is theirs.
             self._away_at = now
         return _claimed(stream, reply), [each.decode() for each in ahead]
 
     @asynccontextmanager
     async def trial(self, entry: Entry) -> AsyncIterator[bool]:
-        """Work on an entry that goes alone: if the process dies now, that counts for this entry and no other.
+        """Work on an entry that goes alone.
+
+        If the process dies now, that counts for this entry and no other.
 
         Yields whether the entry is still this consumer's.
 
@@ -234,26 +242,26 @@ class Consumer(Streams):
         await self.run(_HAS_ROOM, [stream, Keys(stream).never], [])
 
     async def renew(self, stream: str, entry_ids: Sequence[str]) -> int:
-        """Keep entries in hand from being taken over; returns how many are still ours."""
+        """Renew the leases of entries; returns how many are still ours."""
         return int(
             await self.run(_LEASE, [stream], [self.group, self.consumer, 0, ALONE, *entry_ids])
         )
 
     async def give_up(self, stream: str, entry_ids: Sequence[str]) -> None:
-        """Let others take over these entries at once."""
+        """Let others claim these entries at once."""
         await self.run(
             _LEASE, [stream], [self.group, self.consumer, _GIVEN_UP_MS, ALONE, *entry_ids]
         )
 
     async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
-        """Move entries of one event stream's keys, each all or nothing; safe to repeat.
+        """Move entries of one event stream, each all or nothing; repeatable.
 
         One that Redis refuses, such as for a lane whose key holds another type, is REFUSED and holds up no other: nothing of it has happened, so keep it
         in flight and try it again later, or `put_back` it. Log and /readyz name the key and what to do (`refusals`).
 
         Raises:
             StreamError: Redis is away, full or read-only, or this user lacks a right: nothing has happened. After a lost connection
-                all or nothing has happened. What has happened is LOST the next time.
+                all or nothing has happened. A move that has happened is LOST the next time.
         """
         if not moves:
             return []
@@ -261,7 +269,9 @@ class Consumer(Streams):
         return self.refused_keys.results(moves, await self.run(_HOP, keys_, argv))
 
     async def put_back(self, stream: str, entry_ids: Sequence[str]) -> None:
-        """Let entries be claimed when a lease has passed, as if they had not been delivered this time: they never become poison for that.
+        """Let entries be claimed after a lease, without counting this delivery.
+
+        So they never become poison.
 
         Raises:
             StreamError: Redis is away.
@@ -269,7 +279,7 @@ class Consumer(Streams):
         await self.run(_LEASE, [stream], [self.group, self.consumer, 1, ALONE, *entry_ids])
 
     async def appear(self, stream: str) -> None:
-        """Let the group know that this consumer is there; reads nothing. A group that is not there yet is made.
+        """Show this consumer to its group, made if missing; reads nothing.
 
         Raises:
             StreamError: Redis is away.
@@ -284,7 +294,7 @@ class Consumer(Streams):
                 await self._name_consumer(stream)
 
     async def _name_consumer(self, stream: str) -> None:
-        # What is pending behind the latest id can be nothing, and asking for it makes the consumer known.
+        # Nothing is pending behind the latest id, and asking for it makes the consumer known.
         await self.client.xreadgroup(self.group, self.consumer, {stream: _LATEST_ID})
 
     async def leave(self, stream: str) -> None:
@@ -303,7 +313,7 @@ class Consumer(Streams):
 
     @contextmanager
     def _watched(self, patience_seconds: float = 0) -> Iterator[None]:
-        """Note when Redis does not answer; the driver tries again for a while before it says so."""
+        """Note when Redis does not answer; the driver repeats for a while first."""
         began = time.monotonic()
         try:
             yield
@@ -332,33 +342,36 @@ def _claimed(
 
 
 class RedisClock:
-    """Redis' time when it was last told, and entries that seem to be delivered in its future."""
+    """The last known time of Redis, and entries delivered in its future."""
 
     def __init__(self, *, most_ahead_seconds: float) -> None:
         self._most_ahead_ms = int(most_ahead_seconds * 1000)
-        self._told: dict[str, tuple[int, float]] = {}
+        self._known: dict[str, tuple[int, float]] = {}
         """Per stream, for those of a cluster are on servers with clocks of their own."""
         self._ahead: dict[str, dict[str, float]] = {}
 
     def latest_ms(self, stream: str, now: float) -> int:
-        """Return the latest time that it may be unless the clock leaps; 0 = not known."""
-        if stream not in self._told:
+        """Return the latest possible time unless the clock leaps; 0 = unknown."""
+        if stream not in self._known:
             return 0
-        told_ms, at = self._told[stream]
-        return told_ms + int((now - at) * 1000) + self._most_ahead_ms
+        known_ms, at = self._known[stream]
+        return known_ms + int((now - at) * 1000) + self._most_ahead_ms
 
-    def told(self, stream: str, redis_ms: int, now: float) -> bool:
-        """Note Redis' time; returns whether it has leapt ahead."""
+    def leapt(self, stream: str, redis_ms: int, now: float) -> bool:
+        """Note Redis' time; return whether it has leapt ahead."""
         latest = self.latest_ms(stream, now)
-        self._told[stream] = redis_ms, now
+        self._known[stream] = redis_ms, now
         return 0 < latest < redis_ms
 
     def note_ahead(self, stream: str, entry_ids: Sequence[str], now: float) -> None:
-        """Note which entries of a stream were delivered in the future as far as can be seen; the others no longer are."""
+        """Note the only entries of a stream that seem delivered in the future."""
         before = self._ahead.get(stream, {})
         self._ahead[stream] = {each: before.get(each, now) for each in entry_ids}
 
     def free(self, stream: str, seconds: float, now: float) -> list[str]:
-        """Return the entries that were delivered in the future and whose consumer has not renewed them for so long: it is gone."""
+        """Return entries delivered in the future and not renewed for so long.
+
+        Their consumers are gone.
+        """
         ahead = self._ahead.get(stream, {})
         return [each for each, since in ahead.items() if now - since >= seconds]

@@ -18,7 +18,7 @@ Page = list[tuple[str, dict[bytes, bytes]]]
 
 
 class Entry(NamedTuple):
-    """One stream entry in flight; `fields` is None when it was trimmed while pending."""
+    """One stream entry in flight; `fields` is None if it was trimmed."""
 
     stream: str
     id: str
@@ -28,17 +28,17 @@ class Entry(NamedTuple):
     """Its size if it is too large for this process; its `fields` are then short ones only."""
 
     def goes_alone(self, max_deliveries: int) -> bool:
-        """Tell whether processes may die of it, so that no other of its kind may be tried beside it."""
+        """Tell whether processes may die of it, so that it must be tried alone."""
         return self.deliveries >= ALONE and not self.is_poison(max_deliveries)
 
     def is_poison(self, max_deliveries: int) -> bool:
-        """Tell whether processes died of it often enough, the last ones while it was tried alone."""
+        """Tell whether processes died of it too often, at last of it alone."""
         return self.deliveries > max(max_deliveries, ALONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Up to where a group has acknowledged a stream that keeps its entries, and what it had in flight."""
+    """A group's progress in a stream that keeps its entries."""
 
     last: tuple[int, int]
     pending: frozenset[tuple[int, int]]
@@ -56,7 +56,7 @@ class Floor:
 
 
 def id_number(entry_id: bytes | str) -> tuple[int, int]:
-    """Return an entry's id as Redis orders it: milliseconds since 1970, and a number."""
+    """Return an id as Redis orders it: milliseconds since 1970, a number."""
     text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
     ms, _, number = text.partition("-")
     return int(ms), int(number or 0)

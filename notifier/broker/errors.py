@@ -1,4 +1,7 @@
-"""Why Redis did not do something, in fixed words: a command's arguments are event data, and are never shown. Pure."""
+"""Say in fixed words why Redis failed.
+
+A command's arguments are event data, and are never shown.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from notifier.config.urls import mask_url
 from notifier.errors import StreamError
 
 _IN_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?")
-"""What Redis 6.2 puts before the error of a script's command."""
+"""Redis 6.2 puts this before the error of a script's command."""
 _CHECK = "check redis.url and that the server is up"
 _RIGHTS = "give this user its rights (docs/how-to/redis.md); notifier doctor names those that are missing"
 _NEW_MASTER = "this ends when the name in redis.url leads to the new master; else correct it"
@@ -35,7 +38,7 @@ _NEW_MASTER = "this ends when the name in redis.url leads to the new master; els
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What Redis did, and what to do about it."""
+    """A failure of Redis, and what to do about it."""
 
     what: str
     fix: str = _CHECK
@@ -102,7 +105,7 @@ _BY_CLASS: tuple[tuple[type[BaseException], Reason], ...] = (
     (BusyLoadingError, Reason("is still reading its data", "wait until it has")),
     (
         InvalidResponse,
-        Reason("is no Redis: something else answers", "check host and port in redis.url"),
+        Reason("is not Redis: something else answers", "check host and port in redis.url"),
     ),
     (
         ReplyTooLargeError,
@@ -120,13 +123,16 @@ _FULL_OF_CLIENTS = Reason(
 
 
 def stream_error(url: str, exc: BaseException) -> StreamError:
-    """Return the error to raise for what came of this address, which is masked."""
+    """Return the error to raise for a failure at this address, masked."""
     why = reason(exc)
     return StreamError(f"Redis at {mask_url(url)} {why.what}; {why.fix}")
 
 
 def reason(exc: BaseException) -> Reason:
-    """Return why, from what the driver raised; of an unknown error, Redis' own word or its class."""
+    """Return the reason of a driver's error.
+
+    An unknown error is named by Redis' own words, or by its class.
+    """
     if isinstance(exc, ResponseError):
         code = error_code(exc)
         if code == "NOPERM":
@@ -153,7 +159,7 @@ def reason(exc: BaseException) -> Reason:
 
 
 def error_code(error: BaseException | str) -> str:
-    """Return the code that Redis gave an error, such as OOM; empty if it gave none."""
+    """Return the code of an error, such as OOM; empty if it has none."""
     code: object = getattr(error, "status_code", None)
     if isinstance(code, str) and code not in ("", "ERR"):
         return code
@@ -166,7 +172,10 @@ def error_code(error: BaseException | str) -> str:
 
 
 def takes_no_writes(exc: BaseException) -> bool:
-    """Tell whether the server took no command that writes, whoever sent it: then no consumer could renew its leases."""
+    """Tell whether the server refused all writes.
+
+    Then no consumer could renew its leases.
+    """
     if isinstance(exc, ResponseError) and error_code(exc) in _STATES:
         return True
     # A process that has a connection keeps it when there are no more.
@@ -174,7 +183,7 @@ def takes_no_writes(exc: BaseException) -> bool:
 
 
 def of_another_type(exc: StreamError) -> bool:
-    """Tell whether a key was refused because another program keeps something else under it."""
+    """Tell whether a key was refused because it holds another type."""
     return "WRONGTYPE" in str(exc.__cause__)
 
 
@@ -185,7 +194,7 @@ def refusal(url: str, reply: bytes) -> StreamError:
 
 
 def explained(reply: bytes) -> tuple[str, str]:
-    """Return which key a script was refused ("command key error"), and why and what to do."""
+    """Return the refused key of "command key error", and why and what to do."""
     command, _, rest = reply.decode(errors="replace").partition(" ")
     key, _, error = rest.partition(" ")
     if ":seen:" in key:

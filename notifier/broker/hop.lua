@@ -1,10 +1,10 @@
--- Moves entries between streams in one step. Per entry: if it was still pending (nobody else has moved it), its targets are there
+-- Moves entries between streams in one step. Per entry: if it was still pending (no other process has moved it), its targets are there
 -- afterwards, it is acknowledged and, if asked, deleted. A crash leaves an entry before or after, never between.
 -- An entry to be deleted moves too when its group was lost, or was made again and has not come to it: what was posted is not posted again.
 -- A command that is refused half-way does not take back what the script has written. So rights and the state of the server are tried first,
 -- with commands that change nothing (no entry has the id 0-0); mark and targets are written next, and taken back when one of them is
 -- refused or somebody else has moved the entry; XACK and XDEL come last.
--- What comes after an entry's own commands raises nothing: the caller must learn what has happened.
+-- Commands after an entry's own raise nothing: the caller must learn what has happened.
 -- The XACK that is tried first has another use: Redis lets a script that has called a command that writes go on when memory is full.
 -- A source that keeps its entries has a floor, written here: "id pending-id …", everything up to the id is acknowledged except
 -- what is pending. ensure_group.lua makes a lost group again from it.
@@ -84,7 +84,7 @@ for i = 1, n do
   if mark then
     new, why = try('SET', mark, id, 'NX', 'EX', ttl)
     if new == false then
-      -- What another program keeps there says nothing of this event.
+      -- A value of another program says nothing of this event.
       local _
       _, why = try('GET', mark)
     end

@@ -1,4 +1,4 @@
-"""Moves of entries between streams: their results, packed for hop.lua and move.lua."""
+"""Moves of entries between streams, packed for hop.lua and move.lua."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class Move(NamedTuple):
 
 
 def pack(group: str, moves: Sequence[Move]) -> tuple[list[str], list[str | bytes | int]]:
-    """Return KEYS and ARGV of hop.lua; every key the script touches is in KEYS (Redis Cluster)."""
+    """Return KEYS and ARGV of hop.lua.
+
+    Every key that the script touches is in KEYS, as a cluster requires.
+    """
     index: dict[str, int] = {}
     argv: list[str | bytes | int] = [group, _PENDING_KEPT, len(moves)]
     floors: dict[str, int] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys of one event stream; its name as hash tag keeps them in its cluster slot."""
+    """Keys of one event stream, in its cluster slot by their hash tag."""
 
     stream: str
 
@@ -27,17 +27,17 @@ class Keys:
 
     @property
     def channels(self) -> str:
-        """Hash of every channel that ever had lanes here; what is no channel any more may have left something in them."""
+        """Hash of every channel that ever had lanes here, removed ones too."""
         return f"{{{self.stream}}}:channels"
 
     @property
     def failing(self) -> str:
-        """Hash of channels that fail, each with since when and why; empty for one that recovered."""
+        """Hash of failing channels with their errors; empty after recovery."""
         return f"{{{self.stream}}}:failing"
 
     @property
     def never(self) -> str:
-        """A stream that never exists: adding to it without making it tells whether Redis has room."""
+        """A stream that never exists, to ask whether Redis has room."""
         return f"{{{self.stream}}}:never"
 
     def seen(self, event_id: str) -> str:
@@ -46,7 +46,10 @@ class Keys:
 
 
 def floor(stream: str, group: str) -> str:
-    """What a group has acknowledged of a stream that keeps its entries; outlives the group, in the stream's cluster slot."""
+    """Return the key of a group's progress in a stream that keeps entries.
+
+    It outlives the group.
+    """
     return f"{_tagged(stream)}:floor:{group}"
 
 
@@ -58,12 +61,15 @@ _FIRST_GROUP = "notifier"
 
 
 def of_group(key: str, group: str) -> str:
-    """Return a group's own key beside that of the default group, which has the name that all had before."""
+    """Return a group's own key; that of the default group has no suffix.
+
+    Earlier versions used it for all groups.
+    """
     return key if group == _FIRST_GROUP else f"{key}:{group}"
 
 
 def rate(channel: str, group: str) -> str:
-    """Hash with the rate limit's state of a channel, shared by all streams and processes of a group."""
+    """Hash of a channel's rate limit, shared by all processes of a group."""
     return of_group(f"teams:rate:{channel}", group)
 
 
@@ -88,12 +94,14 @@ def accepted_stream(group: str) -> str:
 
 
 def unreadable_stream(group: str) -> str:
-    """Return the stream of a group's accepted actions that this version cannot read."""
+    """Return the stream of a group's actions that this version cannot read."""
     return of_group(UNREADABLE, group)
 
 
 def action_key(notification_id: str) -> str:
-    """Hash with the action that settled a notification, or by its key an event, or that escalated it as long as none did.
+    """Hash of the action that settled a notification, or an event by its key.
+
+    Until one settles it, the hash may hold an escalation.
 
     These ids are made of the event stream's name, so no two groups share one.
     """

@@ -1,6 +1,6 @@
 -- Sets the idle time of entries that still belong to the consumer: 0 renews its lease, a long time gives them up at once.
--- What is given up in good order does not count as a delivery that came to no end: only those make an entry poison. One stays noted,
--- so that whoever claims it knows that it may have been posted. What goes alone is counted by count_delivery.lua only.
+-- An entry that is given up cleanly does not count as a delivery without an end: only those make it poison. One stays noted,
+-- so that its next consumer knows that it may have been posted. Entries that go alone are counted by count_delivery.lua only.
 -- KEYS: stream. ARGV: group, consumer, idle ms, deliveries from which an entry goes alone, ids. Returns how many were still its own.
 local kept = 0
 for i = 5, #ARGV do

@@ -1,4 +1,4 @@
-"""Leases: entries in flight are renewed so that no other process claims them."""
+"""Renew entries in flight so that no other process claims them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Leases:
         """Per entry the monotonic time at which it was surely ours."""
 
     def hold(self, stream: str, entry_id: str, *, since: float | None = None) -> bool:
-        """Note an entry as in flight; False when it already was (claimed from ourselves).
+        """Note an entry as in flight; False if it was (claimed from ourselves).
 
         Args:
             stream: Where it was read.
@@ -43,12 +43,17 @@ class Leases:
         self._held[stream].pop(entry_id, None)
 
     def surely_ours(self, stream: str, entry_id: str) -> bool:
-        """Tell whether an entry was renewed so lately that no other process can have claimed it; False when Redis has to be asked."""
+        """Tell whether no other process can have claimed an entry.
+
+        False means: ask Redis.
+        """
         sure = self._held[stream].get(entry_id)
         return sure is not None and time.monotonic() - sure < 2 * self._interval
 
     async def still_ours(self, stream: str, entry_id: str) -> bool:
-        """Ask Redis whether an entry is still ours: another process claims it if this one, or Redis, was suspended.
+        """Ask Redis whether an entry is still ours.
+
+        Another process claims it if this one, or Redis, was suspended.
 
         Raises:
             StreamError: Redis is away, so it is not known.
@@ -80,7 +85,10 @@ class Leases:
         return True
 
     async def give_up(self, entries: Sequence[Entry]) -> None:
-        """Hold these entries no longer and let others claim them at once; without Redis, when their leases run out."""
+        """Let others claim these entries at once.
+
+        If Redis is away, they can when the leases run out.
+        """
         ids: defaultdict[str, list[str]] = defaultdict(list)
         for entry in entries:
             ids[entry.stream].append(entry.id)

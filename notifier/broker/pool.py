@@ -1,4 +1,4 @@
-"""Connections to one Redis server: how many there are, and how much one reply may hold."""
+"""Bound the connections to one Redis server, and the size of a reply."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _waiting = ContextVar("_waiting", default=False)
 
 @contextmanager
 def a_read_that_waits() -> Iterator[None]:
-    """Let the command within hold a connection of its own, as long as it waits for entries."""
+    """Let the command within hold a connection of its own while it waits."""
     token = _waiting.set(True)
     try:
         yield
@@ -44,7 +44,7 @@ def a_read_that_waits() -> Iterator[None]:
 
 
 def too_many_clients(exc: BaseException) -> bool:
-    """Tell whether a server refuses a connection because its maxclients is reached."""
+    """Tell whether a server refused a connection for its maxclients."""
     return isinstance(exc, ConnectionError) and "max number of clients" in str(exc)
 
 
@@ -90,7 +90,7 @@ class _Turns:
 
 
 class Sharing(ConnectionPool):
-    """Hands out connections that work first; what finds none left waits for the next."""
+    """Hands out connections, working ones first; else the command waits."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._reads, self._others = _Turns(math.inf), _Turns(SHARED)
@@ -124,7 +124,7 @@ class Sharing(ConnectionPool):
                 return connection
 
     def _be_content(self) -> None:
-        """Do for a while with the connections that there are, of which some are kept from reads."""
+        """Use only the open connections for a while; keep some from reads."""
         if self.tight:
             return
         self.tight = True
@@ -152,7 +152,10 @@ class Sharing(ConnectionPool):
             available.insert(0, available.pop())
 
     async def leave(self) -> None:
-        """Close every connection, those in use as soon as they are given back: the next ones ask anew where the server is."""
+        """Close every connection, those in use as soon as they are given back.
+
+        The next ones ask where the server is.
+        """
         await self.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
         await self.disconnect(inuse_connections=False)
 
@@ -162,11 +165,14 @@ class SentinelPool(Sharing, SentinelConnectionPool):
 
 
 class ReplyTooLargeError(RedisError):
-    """A reply was larger than this process takes; the connection was closed in its middle, and the command has run."""
+    """A reply was larger than this process takes.
+
+    The connection was closed in its middle, and the command has run.
+    """
 
 
 class BoundedParser(_AsyncHiredisParser):
-    """The driver's parser, which gives up a reply that is too large; the driver does not repeat the command.
+    """The driver's parser, which gives up a reply that is too large.
 
     Whoever may add an entry must not be able to fill this process's memory.
     """

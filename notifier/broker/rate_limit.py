@@ -1,4 +1,4 @@
-"""What all processes know of a channel's webhook: its rate limit, its pause, whether it fails."""
+"""Share a channel's rate limit, pauses and failures between processes."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Failing(BaseModel):
     """When the breaker lets the next post through; None if each post is tried at once."""
 
     def described(self) -> str:
-        """Say since when a channel fails, with which error, and when it is tried again; times in UTC."""
+        """Return when a channel began to fail, its error and next try, in UTC."""
         next_try = f", next try {self.next_try:%H:%M:%S}" if self.next_try else ""
         return f"failing since {self.since:%Y-%m-%d %H:%M} UTC, last {self.error}{next_try}"
 
 
 class RateLimits:
-    """Limits that processes of a group share; every method raises StreamError when Redis is away."""
+    """Limits of a group; every method raises StreamError if Redis is away."""
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
@@ -54,7 +54,7 @@ class RateLimits:
         burst: int,
         distance_seconds: float,
     ) -> list[float]:
-        """Reserve `count` requests to a channel; returns the seconds to wait for each.
+        """Reserve `count` requests to a channel; returns the wait of each, in s.
 
         Raises:
             StreamError: Redis is away, or another program keeps something else under this key, which log and /readyz name too.
@@ -72,12 +72,12 @@ class RateLimits:
         return [wait / 1000 for wait in waits]
 
     async def spent(self, channel: str) -> float:
-        """Return how many seconds it takes until all of a channel's burst is free again; spends nothing."""
+        """Return the seconds until all of a channel's burst is free again."""
         key = keys.rate(channel, self._streams.group)
         return int(await self._streams.run(_SPENT, [key], [])) / 1000
 
     async def pause(self, channel: str, seconds: float) -> None:
-        """Ask every process to leave a channel alone for this long; a shorter pause never ends a longer one."""
+        """Pause a channel in every process; never shortens a longer pause."""
         key, client = keys.pause(channel, self._streams.group), self._streams.client
         pause_ms = max(1, int(seconds * 1000))
         async with self._streams.errors():
@@ -93,13 +93,13 @@ class RateLimits:
             return [max(0, int(left)) / 1000 for left in await pipeline.execute()]
 
     async def note_failing(self, stream: str, channel: str, failing: Failing | None) -> None:
-        """Let trace and doctor know that a channel fails, or that it recovered (None)."""
+        """Record that a channel fails, or that it recovered (None)."""
         text = "" if failing is None else failing.model_dump_json()
         async with self._streams.errors():
             await cast("Any", self._streams.client.hset(Keys(stream).failing, channel, text))
 
     async def failing(self, stream: str) -> dict[str, Failing]:
-        """Return which channels fail, as the processes that deliver this stream say."""
+        """Return the failing channels that this stream's processes recorded."""
         async with self._streams.errors():
             written: Any = await cast("Any", self._streams.client.hgetall(Keys(stream).failing))
         found = {}

@@ -1,5 +1,5 @@
 -- Reserves n requests under a rate limit (GCRA, the leaky bucket as a meter) with a least distance between two of them.
--- Should the server's clock go back, or a replica of a slower clock take over, what was reserved goes back with it: else every
+-- Should the server's clock go back, or a replica with a slower clock become the master, reservations go back with it: else every
 -- channel would wait until the clock has caught up.
 -- KEYS: hash of the channel. ARGV: n, ms per request, burst, least distance in ms. Returns the ms to wait for each of the n.
 local time = redis.call('TIME')

@@ -80,12 +80,12 @@ class RefusedKeys:
             self.forget(key for key in streams if self._noted.get(key, (0.0, False))[1])
 
     def forget_older(self, seconds: float) -> None:
-        """Forget keys that were last refused so long ago that nothing waits for them any more."""
+        """Forget keys that were last refused so long ago."""
         oldest = time.monotonic() - seconds
         self.forget([key for key, (at, _) in self._noted.items() if at < oldest])
 
     async def without_wrong_types(self, client: Client, streams: Sequence[str]) -> list[str]:
-        """Return those that are streams, and note the others, which Redis does not name.
+        """Return those that are streams, and note the others.
 
         Raises:
             StreamError: None is left.

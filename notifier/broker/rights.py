@@ -1,4 +1,4 @@
-"""The rights that the daemon needs in Redis, and which of them a user lacks."""
+"""Find the rights that a Redis user of the daemon lacks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Rights:
 
 
 async def missing_rights(streams: Streams, event_streams: Sequence[str]) -> Rights:
-    """Try every command that the daemon needs, and every kind of key, without changing anything.
+    """Try every needed command and kind of key, without changing anything.
 
     The server notes each refusal in its ACL log.
 

@@ -1,4 +1,4 @@
-"""Lua scripts, run by their digest; a server that does not know one gets its text."""
+"""Run Lua scripts by their digest, or by their text if it is unknown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Script:
 
     @classmethod
     def read(cls, package: str, *names: str) -> Script:
-        """Read a script beside its module: the last name's, after the parts that it needs."""
+        """Read the last script of a package, after the parts that it needs."""
         folder = files(package)
         text = "".join(
             folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names

@@ -1,4 +1,4 @@
-"""Search streams for entries without being one of their consumers; every search is bounded."""
+"""Search streams for entries, with bounded work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search of a stream has found."""
+    """The findings of a search of a stream."""
 
     hits: tuple[SearchHit, ...]
     length: int
@@ -47,7 +47,7 @@ class PendingEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a search begins; `counted` when its first entry is the stream's oldest or newest."""
+    """The start of a search; `counted` if it is an end of the stream."""
 
     start: str
     counted: bool = False
@@ -58,13 +58,16 @@ class StreamSearch(Streams):
     """Reads only."""
 
     async def accepted_entry(self, stream: str, event_id: str) -> str | None:
-        """Return the entry by which a producer's event id was accepted, None when none was within the event TTL."""
+        """Return the entry that first had a producer's event id.
+
+        None if there was none within the event TTL.
+        """
         async with self.errors():
             entry_id: Any = await self.client.get(Keys(stream).seen(event_id))
         return entry_id.decode() if entry_id else None
 
     async def read_up_to(self, stream: str) -> str | None:
-        """Return the last entry that the group has read, None when there is no such group or stream."""
+        """Return the last entry that the group has read, None without a group."""
         for group in await self.groups(stream):
             if group["name"].decode() == self.group:
                 return str(group["last-delivered-id"].decode())
@@ -100,7 +103,7 @@ class StreamSearch(Streams):
         page: int,
         limit: int,
     ) -> SearchResult:
-        """Look for entries in a short stream from end to end, in a long one at both ends and from `since_ms` on.
+        """Search a short stream whole, a long one at both ends and `since_ms`.
 
         Args:
             stream: Where to look.

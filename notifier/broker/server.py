@@ -63,7 +63,9 @@ async def read_servers(streams: Streams, *, ask_config: bool, now: Clock) -> lis
 
 
 async def clock_ahead(streams: Streams, *, now: Clock) -> float | None:
-    """Return how many seconds the clock of the server, or of a cluster's first master, is ahead of ours; None: it does not say.
+    """Return how far the clock of the first master is ahead of ours, in s.
+
+    None if this user may not ask.
 
     Raises:
         StreamError: Redis is away.
@@ -74,7 +76,7 @@ async def clock_ahead(streams: Streams, *, now: Clock) -> float | None:
 
 
 def redis_process_id(url: str, *, timeout_seconds: float = 2.0) -> int | None:
-    """Return the process id of the server at `url` (INFO server), None while none answers or it is loading its data."""
+    """Return the process id of the server at `url`, None if none answers."""
     try:
         with redis.Redis.from_url(url, socket_timeout=timeout_seconds) as client:
             client.ping()

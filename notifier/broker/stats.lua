@@ -50,7 +50,7 @@ for i = 1, #KEYS do
   local length = redis.pcall('XLEN', key)
   found[i] = {0, -1, 0, 0, 0, -1, -1, 0}
   if type(length) == 'table' then
-    -- A key that another program took holds nothing of ours; whoever has work with it reports it.
+    -- A key of another type holds nothing of ours; the stage that needs it reports it.
     if not has(tostring(length.err), 'WRONGTYPE') then return length end
   elseif length > 0 or redis.call('EXISTS', key) == 1 then
     found[i] = look(key, ARGV[i + 2], length)

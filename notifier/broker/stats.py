@@ -1,4 +1,4 @@
-"""Numbers of all streams: entries that wait, their age, consumers; one command for each event stream."""
+"""Count waiting entries, their age and consumers, in one command."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class StreamStatsReader(Streams):
     """Looks at streams without touching them."""
 
     async def overview(self, stream: str, channels: Sequence[str]) -> EventStreamStats:
-        """Look at an event stream and the lanes of these channels; one command, whatever waits.
+        """Look at an event stream and the lanes of these channels.
 
         Raises:
             StreamError: Redis is away or does not allow it.
@@ -88,7 +88,7 @@ class StreamStatsReader(Streams):
         )
 
     async def actions(self) -> StreamStats:
-        """Look at the actions of people that wait for Postgres; raises StreamError."""
+        """Look at the actions that wait for Postgres; raises StreamError."""
         [state] = await self._look([accepted_stream(self.group)], [_DELETED])
         return state
 

@@ -1,4 +1,4 @@
-"""Find ids and foreign groups that keep an event stream from growing or being trimmed."""
+"""Find ids and foreign groups that hinder an event stream."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def read_ids(streams: Streams, stream: str) -> StreamIds | None:
 
 
 def judge_ids(ids: StreamIds, *, retention_seconds: float) -> list[IdFault]:
-    """Return what keeps producers from adding, events from being read, or the stream from being trimmed."""
+    """Return the faults that hinder adding, reading or trimming."""
     found = []
     stream = ids.stream
     again = f"stop what adds such ids; when nothing waits in it (notifier top), DEL {stream}: notifier makes it again"

@@ -1,4 +1,4 @@
-"""Streams of Redis, for whoever adds to them or reads them without being a consumer."""
+"""Add to streams and read them, without being a consumer."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Streams:
         return redis_errors(self.client, self._url)
 
     async def run(self, script: Script, keys_: Sequence[str], argv: Sequence[object]) -> Any:
-        """Run a script; StreamError names the first key if another program keeps something else there."""
+        """Run a script; StreamError names the first key if its type is wrong."""
         try:
             async with self.errors():
                 return await script.run(self.client, keys_, argv)
@@ -70,17 +70,17 @@ class Streams:
                 await self.client.ping()
 
     async def length(self, stream: str) -> int:
-        """Return how many entries a stream holds (XLEN); of a lane these are the ones not delivered yet."""
+        """Return how many entries a stream holds; of a lane, the undelivered ones."""
         async with self.errors():
             return int(await self.client.xlen(stream))
 
     async def entry(self, stream: str, entry_id: str) -> dict[bytes, bytes] | None:
-        """Return an entry's fields, None when the stream has no such entry (any more)."""
+        """Return an entry's fields, None if the stream does not hold it."""
         page = await self._page(stream, "XRANGE", entry_id, entry_id, 1)
         return page[0][1] if page else None
 
     async def newest(self, stream: str, *, before: str = "+", count: int) -> Page:
-        """Return entries, newest first, from the id `before` down ("+" = the newest, "(id" = without it)."""
+        """Return entries from the id `before` down (as XREVRANGE takes it)."""
         return await self._page(stream, "XREVRANGE", before, "-", count)
 
     async def between(self, stream: str, start: str, end: str, *, count: int) -> Page:
@@ -90,7 +90,7 @@ class Streams:
     async def entries_between(
         self, stream: str, since: datetime | None = None, until: datetime | None = None
     ) -> AsyncIterator[Entry]:
-        """Yield the entries that were added from `since` to before `until`, oldest first."""
+        """Yield the entries added from `since` to before `until`, oldest first."""
         start = "-" if since is None else f"{int(since.timestamp() * 1000)}-0"
         end = "+" if until is None else f"({int(until.timestamp() * 1000)}-0"
         while True:
@@ -102,7 +102,7 @@ class Streams:
             start = f"({page[-1][0]}"
 
     async def _page(self, stream: str, command: str, start: str, stop: str, count: int) -> Page:
-        """Return `count` entries, in pieces that fit; of one that is too large for a process, its size only."""
+        """Return `count` entries; of one that is too large, its size only."""
         found: Page = []
         more = True
         while more:
@@ -120,7 +120,7 @@ class Streams:
         return Floor.parse(text)
 
     async def groups(self, stream: str) -> list[dict[str, Any]]:
-        """Return a stream's consumer groups as XINFO GROUPS does; none when there is no stream."""
+        """Return the groups of a stream (XINFO GROUPS); none without a stream."""
         async with self.errors():
             try:
                 return await self.client.xinfo_groups(stream)
@@ -135,7 +135,10 @@ class Streams:
         return names == [self.group]
 
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
-        """Add an entry as a producer does (XADD); returns its id. A cluster's client repeats it when no answer comes."""
+        """Add an entry as a producer does; returns its id.
+
+        A cluster's client repeats it if no answer comes.
+        """
         async with self.errors():
             entry_id: Any = await self.client.xadd(stream, cast("Any", dict(fields)))
         return str(entry_id.decode())
@@ -170,7 +173,7 @@ class Streams:
             await pipeline.execute()
 
     async def move(self, source: str, moves: Sequence[Move]) -> list[MoveResult]:
-        """Take entries out of `source` and add what they become, each all or nothing, except of entries in flight.
+        """Move entries out of `source`, each all or nothing, unless in flight.
 
         Done twice, it does nothing the second time.
 
@@ -198,7 +201,10 @@ class Streams:
         return sorted(each.decode() for each in known)
 
     async def trim(self, stream: str, *, older_than_ms: int) -> int:
-        """Remove entries added before this time (ms since 1970) that every group has acknowledged."""
+        """Remove entries older than this that every group has acknowledged.
+
+        The time is in milliseconds since 1970.
+        """
         oldest_wanted = (older_than_ms, 0)
         for group in await self.groups(stream):
             last = id_number(group["last-delivered-id"])

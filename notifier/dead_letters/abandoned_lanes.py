@@ -1,4 +1,4 @@
-"""Lanes of channels that were removed from the settings: find and empty them."""
+"""Find and empty lanes of channels that were removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _AT_ONCE = 50
 
 
 class AbandonedLanes:
-    """Knows every channel that ever had lanes; every method raises StreamError when Redis is away."""
+    """Every channel that ever had lanes.
+
+    Every method raises StreamError if Redis is away.
+    """
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
@@ -30,7 +33,7 @@ class AbandonedLanes:
         await self._streams.remember_channels(stream, channels)
 
     async def waiting(self, stream: str) -> dict[str, tuple[int, int]]:
-        """Return by channel how many notifications its urgent and its normal lane hold."""
+        """Return by channel the lengths of its urgent and its normal lane."""
         keys = Keys(stream)
         return {
             name: (
@@ -56,7 +59,7 @@ class AbandonedLanes:
             return 0
 
     async def drain(self, stream: str, channel: str, detail: str) -> Counter[MoveResult]:
-        """Make dead letters of the notifications in a channel's lanes, except of those in flight.
+        """Make dead letters of a channel's notifications, but those in flight.
 
         Raises:
             StreamError: Redis is away, or refuses one of them, which stays in its lane; asking again is safe.
@@ -81,7 +84,7 @@ def _move(entry: Entry, keys: Keys, detail: str) -> Move:
     try:
         notification = decode(text)
     except ValueError:
-        letter = of_entry(
+        dead_letter = of_entry(
             "delivery",
             Reason.INVALID_EVENT,
             "the lane entry is not a notification; only notifier may write to lanes",
@@ -89,12 +92,14 @@ def _move(entry: Entry, keys: Keys, detail: str) -> Move:
             source=source,
             at=at,
         )
-        return Move(entry.stream, entry.id, ((keys.dead, letter),))
+        return Move(entry.stream, entry.id, ((keys.dead, dead_letter),))
     reason = Reason.UNKNOWN_CHANNEL
     outcome = encode_outcome(outcome_of(notification, (), reason=reason, detail=detail, at=at))
-    letter = of_notification(
+    dead_letter = of_notification(
         notification, reason, detail, status=None, attempts=0, source=source, at=at
     )
     return Move(
-        entry.stream, entry.id, ((keys.outcomes, {"outcome": outcome}), (keys.dead, letter))
+        entry.stream,
+        entry.id,
+        ((keys.outcomes, {"outcome": outcome}), (keys.dead, dead_letter)),
     )

@@ -39,11 +39,11 @@ class EventIds(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What was written down before something is done with a dead letter."""
+    """A record, written before an action on a dead letter."""
 
     values: Mapping[str, object] = field(repr=False)
     first: bool
-    """False: it had been noted before, and that record stands until this is done."""
+    """False: an earlier record exists, and stays until this is done."""
 
 
 class DeadLetterAudit:
@@ -56,7 +56,7 @@ class DeadLetterAudit:
 
     async def note(
         self,
-        letter: Mapping[str, JsonValue],
+        dead_letter: Mapping[str, JsonValue],
         *,
         action: str,
         who: str,
@@ -64,26 +64,28 @@ class DeadLetterAudit:
         edited: bool = False,
         became: EventIds | None = None,
     ) -> Noted:
-        """Write down what is about to be done with a dead letter (masked, as DeadLetter.whole gives it); then `settle` it.
+        """Record an action before it is done; `settle` it afterwards.
 
-        Its event is the one that it becomes: the letter itself, kept whole, has the one that it was.
+        The dead letter is masked, as DeadLetter.masked gives it.
+
+        Its event is the one that it becomes; the dead letter, kept whole, has the one that it was.
 
         Raises:
             StoreError: Postgres is away, or its schema is older.
         """
-        values: dict[str, object] = {name: letter.get(name) or None for name in _COLUMNS}
+        values: dict[str, object] = {name: dead_letter.get(name) or None for name in _COLUMNS}
         if became is not None:
             values["event_id"] = became.event_id
             values["correlation_id"] = values["correlation_id"] or became.correlation_id
-        text = without_nul(to_json_bytes(letter)).decode()
+        text = without_nul(to_json_bytes(dead_letter)).decode()
         values |= {
-            "stream": letter["stream"], "letter_id": letter["id"], "action": action, "who": who, "why": why,
+            "stream": dead_letter["stream"], "letter_id": dead_letter["id"], "action": action, "who": who, "why": why,
             "edited": edited, "letter": text,
         }  # fmt: skip
         return Noted(values, bool(await self._run("note", values)))
 
     async def settle(self, noted: Noted, *, done: bool) -> None:
-        """Make the record that of who did it, now that it is known whether this was `done` or another was quicker.
+        """Correct the record, now that it is known whether this was `done`.
 
         Raises:
             StoreError: Postgres is away; what was done is done.
@@ -100,12 +102,12 @@ class DeadLetterAudit:
             )
 
     async def delivered(self, notification_ids: Sequence[str], *, since: datetime) -> set[str]:
-        """Return those of which the table says that they were delivered at this time or later; raises StoreError."""
+        """Return those that were delivered since then; raises StoreError."""
         values = {"ids": list(notification_ids), "since": since}
         return {str(found) for (found,) in await self._run("delivered", values)}
 
     async def discarded(self, notifications: Mapping[str, str]) -> set[str]:
-        """Return those (id → event id) whose dead letter somebody has discarded; raises StoreError."""
+        """Return those (id → event id) that were discarded; raises StoreError."""
         values = {"ids": list(notifications), "event_ids": list(set(notifications.values()))}
         return {str(found) for (found,) in await self._run("discarded", values)}
 

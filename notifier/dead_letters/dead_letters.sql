@@ -1,5 +1,5 @@
 -- name: note
--- Noted before it is done: done but not noted would be worse than noted and not done. Who comes second changes nothing yet, for the
+-- Noted before it is done: done but not noted would be worse than noted and not done. The second one changes nothing yet: the
 -- first may be about to do it: see take_over.
 INSERT INTO teams_dead_letter_actions
     (stream, letter_id, action, who, why, reason, detail, channel, event_type, event_id, correlation_id, notification_id, edited, letter)
@@ -16,7 +16,7 @@ UPDATE teams_dead_letter_actions SET who = %(who)s, why = %(why)s, at = now(), e
 WHERE stream = %(stream)s AND letter_id = %(letter_id)s AND action = %(action)s;
 
 -- name: withdraw
--- Who did something else with it noted so before doing it. Without such a note the letter may be gone by this very action, of which
+-- Another action on it was noted before it was done. Without such a note the dead letter may be gone by this very action, of which
 -- the answer was lost: then its note stays.
 DELETE FROM teams_dead_letter_actions mine
 WHERE stream = %(stream)s AND letter_id = %(letter_id)s AND action = %(action)s AND EXISTS (

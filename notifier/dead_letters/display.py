@@ -1,4 +1,4 @@
-"""Show the event of a dead letter without patient data, whatever a producer sent."""
+"""Show the event of a dead letter without patient data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _UnreadableError(ValueError):
 
 
 def shown_event(text: str, masking: Masking, *, holds_outcome: bool = False) -> JsonValue:
-    """Return an event masked; of one that cannot be masked, its size and fault, or those of its fields.
+    """Return an event masked, or its size and fault if it cannot be read.
 
     Args:
         text: The event as a dead letter keeps it.
@@ -44,7 +44,10 @@ def shown_event(text: str, masking: Masking, *, holds_outcome: bool = False) -> 
 
 
 def _shown_fields(fields: dict[str, JsonValue], masking: Masking) -> dict[str, JsonValue]:
-    """Mask the fields of an entry; if one cannot be read, a patient that it names may be in any of them, so all are sizes."""
+    """Mask the fields of an entry, or return all sizes if one is unreadable.
+
+    A patient that the unreadable field names may be in any of them.
+    """
     opened: dict[str, JsonValue] = {}
     faults: dict[str, str] = {}
     for name, value in fields.items():

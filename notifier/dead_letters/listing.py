@@ -29,7 +29,7 @@ class NoSuchDeadLetterError(NotifierError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which dead letters are meant; a None does not matter. Times are those at which they were written."""
+    """Which dead letters are meant, also by when they were written."""
 
     reason: str | None = None
     channel: str | None = None
@@ -45,7 +45,7 @@ class Filter:
 
     @property
     def ids(self) -> tuple[str, str]:
-        """Return the ends of the ids that a dead letter may have, as XRANGE takes them."""
+        """Return the range of ids that are meant, as XRANGE takes it."""
         return (
             "-" if self.since is None else f"{_ms(self.since)}-0",
             "+" if self.until is None else f"({_ms(self.until)}-0",
@@ -82,9 +82,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterPage:
-    """Some dead letters without their events, and where to go on; None: that was the end."""
+    """Some dead letters without their events; `next` is None at the end."""
 
-    letters: tuple[DeadLetter, ...]
+    dead_letters: tuple[DeadLetter, ...]
     next: Place | None
 
 
@@ -98,7 +98,9 @@ async def dead_letter_page(
     limit: int,
     looks: int = _LOOKS,
 ) -> DeadLetterPage:
-    """Return up to `limit` wanted dead letters of these event streams in their order, having looked at `looks` of each at most.
+    """Return up to `limit` wanted dead letters of these event streams.
+
+    It looks at up to `looks` of each.
 
     A page may be short or empty and still not be the end: none was found as far as it looked.
 
@@ -110,9 +112,11 @@ async def dead_letter_page(
     for number, stream in enumerate(names):
         ends = _ends(wanted, after, number, names, newest_first)
         scan = await _scan(streams, stream, ends, wanted, newest_first=newest_first, limit=limit, looks=looks)  # fmt: skip
-        found += [(_order_of(each.id, number, newest_first), each) for each in scan.letters]
+        found += [
+            (_order_of(each.id, number, newest_first), each) for each in scan.dead_letters
+        ]
         if not scan.complete:
-            # What lies behind here in this stream is not known, so nothing behind it may be shown of the others.
+            # This stream is not known from here on, so nothing behind it may be shown of the others.
             seen = _order_of(scan.last, number, newest_first)
             horizon = seen if horizon is None else min(horizon, seen)
     found = sorted(
@@ -125,13 +129,13 @@ async def dead_letter_page(
         end = found[-1][0]
     sign = -1 if newest_first else 1
     place = None if end is None else Place(f"{sign * end[0]}-{sign * end[1]}", names[end[2]])
-    return DeadLetterPage(tuple(letter for _, letter in found), place)
+    return DeadLetterPage(tuple(dead_letter for _, dead_letter in found), place)
 
 
 async def newest_dead_letters(
     streams: Streams, names: Sequence[str], wanted: Filter, *, limit: int
 ) -> list[DeadLetter]:
-    """Return the newest wanted dead letters of these event streams, without their events.
+    """Return the newest wanted dead letters, without their events.
 
     Raises:
         StreamError: Redis is away.
@@ -141,23 +145,28 @@ async def newest_dead_letters(
     while len(found) < limit:
         left = limit - len(found)
         page = await dead_letter_page(streams, names, wanted, after=after, limit=left)
-        found += page.letters
+        found += page.dead_letters
         after = page.next
         if after is None:
             break
     return found
 
 
-async def with_events(streams: Streams, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-    """Return dead letters of a page whole, without those that are gone meanwhile; raises StreamError."""
-    found = [await _read(streams, each.stream, each.id) for each in letters]
+async def with_events(streams: Streams, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Return dead letters with their events, without those gone meanwhile.
+
+    Raises StreamError.
+    """
+    found = [await _read(streams, each.stream, each.id) for each in dead_letters]
     return [each for each in found if each is not None]
 
 
 async def every_dead_letter(
     streams: Streams, names: Sequence[str], wanted: Filter
 ) -> AsyncIterator[DeadLetter]:
-    """Yield the wanted dead letters whole, stream by stream, oldest first; those that are added meanwhile are not among them.
+    """Yield the wanted dead letters with their events, oldest first.
+
+    Those that are added meanwhile are not among them.
 
     Raises:
         StreamError: Redis is away.
@@ -172,15 +181,15 @@ async def every_dead_letter(
         while not complete:
             scan = await _scan(streams, stream, (start, stop), wanted, newest_first=False, limit=_PAGE, looks=_LOOKS)  # fmt: skip
             complete, start = scan.complete, f"({scan.last}"
-            for letter in scan.letters:
-                if id_number(letter.id) > last:
+            for dead_letter in scan.dead_letters:
+                if id_number(dead_letter.id) > last:
                     complete = True
-                elif (whole := await _read(streams, stream, letter.id)) is not None:
+                elif (whole := await _read(streams, stream, dead_letter.id)) is not None:
                     yield whole
 
 
 async def find_dead_letter(
-    streams: Streams, names: Sequence[str], letter_id: str
+    streams: Streams, names: Sequence[str], dead_letter_id: str
 ) -> DeadLetter:
     """Return one dead letter of these event streams, whole.
 
@@ -189,9 +198,11 @@ async def find_dead_letter(
         StreamError: Redis is away.
     """
     for stream in names:
-        if (letter := await _read(streams, stream, letter_id)) is not None:
-            return letter
-    raise NoSuchDeadLetterError(f"there is no dead letter {letter_id}; see: notifier dlq list")
+        if (dead_letter := await _read(streams, stream, dead_letter_id)) is not None:
+            return dead_letter
+    raise NoSuchDeadLetterError(
+        f"there is no dead letter {dead_letter_id}; see: notifier dlq list"
+    )
 
 
 async def chosen_dead_letters(
@@ -204,11 +215,11 @@ async def chosen_dead_letters(
         StreamError: Redis is away.
     """
     if not ids:
-        async for letter in every_dead_letter(streams, names, wanted):
-            yield letter
+        async for dead_letter in every_dead_letter(streams, names, wanted):
+            yield dead_letter
         return
-    for letter in [await find_dead_letter(streams, names, each) for each in ids]:
-        yield letter
+    for dead_letter in [await find_dead_letter(streams, names, each) for each in ids]:
+        yield dead_letter
 
 
 async def count_dead_letters(streams: Streams, names: Sequence[str]) -> int:
@@ -216,13 +227,13 @@ async def count_dead_letters(streams: Streams, names: Sequence[str]) -> int:
     return sum([await streams.length(Keys(name).dead) for name in names])
 
 
-async def _read(streams: Streams, stream: str, letter_id: str) -> DeadLetter | None:
-    entry = await streams.entry(Keys(stream).dead, letter_id)
+async def _read(streams: Streams, stream: str, dead_letter_id: str) -> DeadLetter | None:
+    entry = await streams.entry(Keys(stream).dead, dead_letter_id)
     if entry is None:
         return None
     fields = _texts(entry)
     raw = fields.pop("event", "")
-    return DeadLetter(letter_id, stream, fields, raw)
+    return DeadLetter(dead_letter_id, stream, fields, raw)
 
 
 class _Scan(NamedTuple):
@@ -230,7 +241,7 @@ class _Scan(NamedTuple):
     """Whether it came to the end."""
     last: str
     """The last entry that was looked at; empty when there was none."""
-    letters: list[DeadLetter]
+    dead_letters: list[DeadLetter]
 
 
 async def _scan(
@@ -247,17 +258,17 @@ async def _scan(
     pairs = [text for pair in wanted.fields.items() for text in pair]
     argv = [command, *ends, limit, looks, *pairs]
     complete, last, found = await streams.run(_SCAN, [Keys(stream).dead], argv)
-    letters = [
+    dead_letters = [
         DeadLetter(each.decode(), stream, _texts(fields_of(flat))) for each, flat in found
     ]
-    return _Scan(bool(complete), last.decode(), letters)
+    return _Scan(bool(complete), last.decode(), dead_letters)
 
 
 _Order = tuple[int, int, int]
 
 
-def _order_of(letter_id: str, number: int, newest_first: bool) -> _Order:
-    ms, seq = id_number(letter_id)
+def _order_of(dead_letter_id: str, number: int, newest_first: bool) -> _Order:
+    ms, seq = id_number(dead_letter_id)
     return (-ms, -seq, number) if newest_first else (ms, seq, number)
 
 

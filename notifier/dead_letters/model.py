@@ -123,7 +123,7 @@ def of_entry(
 
 
 def legible(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return what can be read of an entry that is not an event: its type, ids and source, each only if it is sound."""
+    """Return the sound fields of an entry that is not an event."""
     texts: dict[str, object] = {
         name: fields[name.encode()].decode(errors="replace")
         for name in _LEGIBLE
@@ -143,13 +143,11 @@ def legible(fields: Mapping[bytes, bytes]) -> dict[str, str]:
 
 def poison_detail(deliveries: int) -> str:
     """Say of what was delivered this often why it is buried."""
-    return (
-        f"was taken over {deliveries - 1} times without an end; a process may have died of it"
-    )
+    return f"was claimed {deliveries - 1} times without an end; a process may have died of it"
 
 
 def raw_fields(fields: Mapping[bytes, bytes]) -> str:
-    """Write an entry's own fields as JSON, losing nothing: what is not UTF-8 becomes {"base64": …}."""
+    """Write an entry's fields as JSON; other than UTF-8 as {"base64": …}."""
     written: dict[str, JsonValue] = {}
     for key, value in fields.items():
         name = key.decode(errors="backslashreplace")
@@ -165,7 +163,7 @@ _SHOWN_NAME = 100
 
 
 def shortened_fields(fields: Mapping[bytes, bytes], size_bytes: int) -> str:
-    """Write of an entry that is too large to be kept how large it is and which fields it has."""
+    """Write the size and field names of an entry that is too large to keep."""
     names: list[JsonValue] = [
         name.decode(errors="backslashreplace")[:_SHOWN_NAME]
         for name in islice(fields, _SHOWN_FIELDS)

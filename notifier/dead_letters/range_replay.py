@@ -132,7 +132,7 @@ class RangeReplay:
     async def _notifications(
         self, stream: str, wanted: EventRange
     ) -> AsyncIterator[tuple[int, Notification]]:
-        """Yield the notifications that acknowledged events become today, each with the bytes of its event."""
+        """Yield the notifications of acknowledged events, with event sizes."""
         required = self._config.intake.require_signature
         trusted = self._known_signers() if required else Signers(required=False)
         floor = await self._streams.floor(stream)
@@ -171,7 +171,7 @@ class RangeReplay:
         return self._signers
 
     def _is_forged(self, event: Event, fields: Mapping[bytes, bytes]) -> bool:
-        """Tell whether an event of notifier's own lacks its signature, or no key is known to check it."""
+        """Tell whether notifier's own event lacks a signature that can be checked."""
         trusted = self._known_signers()
         return trusted.own is None or bool(
             trusted.own_fault(
@@ -183,7 +183,7 @@ class RangeReplay:
         )
 
     async def _undelivered(self, stream: str, ids: set[str]) -> set[str]:
-        """Return those that wait nowhere, are no dead letters and were not delivered."""
+        """Return those that neither wait, nor died, nor were delivered."""
         left = ids - await self._log.delivered(list(ids), since=self._delivered_since)
         keys = Keys(stream)
         # In the order in which a notification moves: one that moves on meanwhile is met further on.

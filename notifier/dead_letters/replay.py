@@ -1,4 +1,4 @@
-"""Replay or discard a dead letter: recorded in Postgres first, then done once."""
+"""Replay or discard a dead letter: record it first, then do it once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class Replayer:
         edited: Mapping[str, JsonValue] | None = None,
         to: str | None = None,
     ) -> list[Target]:
-        """Return what goes where when this letter is replayed, with `edited` in place of its event and `to` in place of its channels.
+        """Return the targets of a replay.
+
+        `edited` replaces the event, `to` its channels.
 
         Raises:
             EventError: It is still not an event, or its channel is gone; the message says what to do.
@@ -81,7 +83,7 @@ class Replayer:
         return [_lane(keys, _again(each, fields)) for each in routed.notifications]
 
     def _redirected(self, notification: Notification, to: str | None) -> Notification:
-        """Return it as it would be if its event had been for `to`; raises EventError when its channel is none."""
+        """Return it for the channel `to`; raises EventError if that is unknown."""
         channel = to or notification.channel
         if channel not in self.catalogue.channels:
             raise EventError(
@@ -109,13 +111,13 @@ class Replayer:
         if edited is not None:
             return to_event(stream, entry_id, edited)
         try:
-            letter: Any = exact_json(event_text)
+            kept: Any = exact_json(event_text)
         except ValueError:
             raise EventError("event", "is not JSON; replay it with --edit") from None
-        if isinstance(letter, dict) and isinstance(letter.get("event"), dict):
-            return to_event(stream, entry_id, letter["event"])
-        if isinstance(letter, dict) and isinstance(letter.get("fields"), dict):
-            raw = {name.encode(): _bytes(value) for name, value in letter["fields"].items()}
+        if isinstance(kept, dict) and isinstance(kept.get("event"), dict):
+            return to_event(stream, entry_id, kept["event"])
+        if isinstance(kept, dict) and isinstance(kept.get("fields"), dict):
+            raw = {name.encode(): _bytes(value) for name, value in kept["fields"].items()}
             event = parse_entry(stream, entry_id, raw, max_bytes=self.max_event_bytes)
             if is_own(event):
                 raise EventError(
@@ -133,7 +135,7 @@ def _bytes(value: JsonValue) -> bytes:
 
 
 def _again(notification: Notification, fields: Mapping[str, str]) -> Notification:
-    """Return the notification with its way so far: how it ended, and how often it was tried."""
+    """Return the notification with its earlier ending and attempts."""
     ending = Ending(
         dead_at=fields.get("dead_at", ""),
         reason=fields.get("reason", ""),
@@ -154,11 +156,11 @@ def _lane(keys: Keys, notification: Notification) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Where a letter goes, and whether this call put it there."""
+    """The streams of a replay, and whether this call added to them."""
 
     places: tuple[str, ...]
     done: bool
-    """False: somebody else replayed or discarded it a moment before."""
+    """False: another replayed or discarded it a moment before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,24 +173,26 @@ class DeadLetterService:
 
     async def places(
         self,
-        letter: DeadLetter,
+        dead_letter: DeadLetter,
         edited: Mapping[str, JsonValue] | None = None,
         to: str | None = None,
     ) -> tuple[str, ...]:
         """Return the streams that a replay would add to; raises as it."""
-        targets = await self._targets(letter, edited, to)
+        targets = await self._targets(dead_letter, edited, to)
         return tuple(stream for stream, _ in targets)
 
     async def replay(
         self,
-        letter: DeadLetter,
+        dead_letter: DeadLetter,
         *,
         who: str,
         why: str | None,
         edited: Mapping[str, JsonValue] | None = None,
         to: str | None = None,
     ) -> Replayed:
-        """Put a letter back to work, with `edited` in place of its event and `to` in place of its channels.
+        """Put a dead letter back to work.
+
+        `edited` replaces the event, `to` its channels.
 
         Raises:
             EventError: It is still not an event, its channel is gone, or `to` has had it already.
@@ -196,42 +200,46 @@ class DeadLetterService:
             StoreError: Postgres is away; the message says whether anything was done.
             StreamError: Redis is away; asking again is safe.
         """
-        targets = await self._targets(letter, edited, to)
+        targets = await self._targets(dead_letter, edited, to)
         noted = await self.log.note(
-            letter.masked(self.replayer.masking), action="replay", who=who, why=why, edited=edited is not None,
+            dead_letter.masked(self.replayer.masking), action="replay", who=who, why=why, edited=edited is not None,
             became=_event_of(targets),
         )  # fmt: skip
-        done = await self._take_out(letter, targets)
+        done = await self._take_out(dead_letter, targets)
         await self.log.settle(noted, done=done)
         return Replayed(tuple(stream for stream, _ in targets), done)
 
-    async def discard(self, letter: DeadLetter, *, who: str, why: str) -> bool:
-        """Take a letter away for good; False when it was gone already.
+    async def discard(self, dead_letter: DeadLetter, *, who: str, why: str) -> bool:
+        """Remove a dead letter; False if it was gone already.
 
         Raises:
             StoreError: Postgres is away; the message says whether anything was done.
             StreamError: Redis is away; asking again is safe.
         """
         noted = await self.log.note(
-            letter.masked(self.replayer.masking), action="discard", who=who, why=why
+            dead_letter.masked(self.replayer.masking), action="discard", who=who, why=why
         )
-        done = await self._take_out(letter, [])
+        done = await self._take_out(dead_letter, [])
         await self.log.settle(noted, done=done)
         return done
 
-    async def _take_out(self, letter: DeadLetter, targets: Sequence[Target]) -> bool:
-        dead = Keys(letter.stream).dead
-        [result] = await self.streams.move(dead, [Move(dead, letter.id, tuple(targets))])
+    async def _take_out(self, dead_letter: DeadLetter, targets: Sequence[Target]) -> bool:
+        dead = Keys(dead_letter.stream).dead
+        [result] = await self.streams.move(dead, [Move(dead, dead_letter.id, tuple(targets))])
         return result is MoveResult.MOVED
 
     async def _targets(
-        self, letter: DeadLetter, edited: Mapping[str, JsonValue] | None, to: str | None
+        self, dead_letter: DeadLetter, edited: Mapping[str, JsonValue] | None, to: str | None
     ) -> list[Target]:
-        targets = self.replayer.targets(letter.stream, letter.fields, letter.raw, edited, to)
+        targets = self.replayer.targets(
+            dead_letter.stream, dead_letter.fields, dead_letter.raw, edited, to
+        )
         if to is not None:
             ids = [notification.id for notification in _notifications(targets)]
             if await self.log.delivered(ids, since=datetime(1970, 1, 1, tzinfo=UTC)):
-                raise EventError("channel", "has had this event already; discard the letter")
+                raise EventError(
+                    "channel", "has had this event already; discard the dead letter"
+                )
         return targets
 
 
@@ -241,7 +249,7 @@ def _notifications(targets: Sequence[Target]) -> list[Notification]:
 
 
 def _event_of(targets: Sequence[Target]) -> EventIds | None:
-    """Return the event that a letter becomes; None when it was a card's record."""
+    """Return the event of the targets; None if they hold an outcome."""
     for notification in _notifications(targets):
         return EventIds(notification.event_id, notification.correlation_id)
     return None

@@ -44,13 +44,15 @@ async def test_every_letter_is_on_one_page_in_order(
     )
 
     found = [
-        (int(each.id.split("-")[0]), each.stream) for page in pages for each in page.letters
+        (int(each.id.split("-")[0]), each.stream)
+        for page in pages
+        for each in page.dead_letters
     ]
     assert len(set(found)) == len(found) == 18
     times = [ms for ms, _ in found]
     assert times == sorted(times, reverse=newest_first)
-    assert all(len(page.letters) <= limit for page in pages)
-    assert all("event" not in each.fields for page in pages for each in page.letters)
+    assert all(len(page.dead_letters) <= limit for page in pages)
+    assert all("event" not in each.fields for page in pages for each in page.dead_letters)
 
 
 async def test_only_wanted_letters_are_found_however_few(group: Consumer):
@@ -60,5 +62,5 @@ async def test_only_wanted_letters_are_found_however_few(group: Consumer):
 
     pages = await all_pages(group, Filter(channel="pmo"), newest_first=True, limit=10, looks=75)
 
-    assert [each.id for page in pages for each in page.letters] == ["150-0", "7-0"]
+    assert [each.id for page in pages for each in page.dead_letters] == ["150-0", "7-0"]
     assert len(pages) == 3

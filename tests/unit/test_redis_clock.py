@@ -16,7 +16,7 @@ def clock() -> RedisClock:
 
 def test_the_first_time_is_no_leap(clock: RedisClock):
     assert clock.latest_ms(STREAM, 100.0) == 0
-    assert not clock.told(STREAM, 10**12, 100.0)
+    assert not clock.leapt(STREAM, 10**12, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -24,22 +24,22 @@ def test_the_first_time_is_no_leap(clock: RedisClock):
     [(20_000, False), (24_999, False), (26_000, True), (-3_600_000, False)],
 )
 def test_only_more_time_than_has_passed_is_a_leap(clock: RedisClock, told_ms: int, leapt: bool):
-    clock.told(STREAM, 10_000, 100.0)
+    clock.leapt(STREAM, 10_000, 100.0)
 
-    assert clock.told(STREAM, told_ms, 110.0) is leapt
+    assert clock.leapt(STREAM, told_ms, 110.0) is leapt
 
 
 def test_after_a_leap_time_goes_on_from_there(clock: RedisClock):
-    clock.told(STREAM, 10_000, 100.0)
-    clock.told(STREAM, 4_000_000, 110.0)
+    clock.leapt(STREAM, 10_000, 100.0)
+    clock.leapt(STREAM, 4_000_000, 110.0)
 
-    assert not clock.told(STREAM, 4_010_000, 120.0)
+    assert not clock.leapt(STREAM, 4_010_000, 120.0)
 
 
 def test_each_stream_has_its_own_clock(clock: RedisClock):
-    clock.told(STREAM, 10_000, 100.0)
+    clock.leapt(STREAM, 10_000, 100.0)
 
-    assert not clock.told("another", 9_000_000, 101.0)
+    assert not clock.leapt("another", 9_000_000, 101.0)
 
 
 def test_entry_is_free_when_it_was_seen_ahead_all_the_time(clock: RedisClock):

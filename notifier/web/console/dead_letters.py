@@ -154,7 +154,7 @@ class DeadLetterPages:
             found = await read_from("Redis", page)
         views: tuple[DeadLetterView, ...] = ()
         if isinstance(found, DeadLetterPage):
-            views = tuple(_view(each) for each in found.letters)
+            views = tuple(_view(each) for each in found.dead_letters)
             if found.next is not None:
                 after = DeadLetterRef(found.next.id, found.next.stream).text
                 following = urlencode({**shown, "after": after})
@@ -243,7 +243,7 @@ class DeadLetterPages:
                 newest_first=False,
                 limit=AT_ONCE - len(found),
             )
-            found += map(_view, page.letters)
+            found += map(_view, page.dead_letters)
             after = page.next
             if after is None or len(found) >= AT_ONCE:
                 return tuple(found)
