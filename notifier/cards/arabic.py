@@ -1,4 +1,4 @@
-"""Arabic cards: isolate each value, so that a claim number is not read from its wrong end."""
+"""Isolate the values in Arabic cards, so that numbers keep their order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def is_arabic(card: JsonValue) -> bool:
 
 
 def isolate_values(card: JsonValue) -> JsonValue:
-    """Return an Arabic template with each value within text isolated; any other template as it is."""
+    """Return an Arabic template with each value within text isolated.
+
+    A template in another language is returned as it is.
+    """
     return _isolated(card) if is_arabic(card) else card
 
 
@@ -60,7 +63,10 @@ def _text(text: str) -> str:
 
 
 def arabic_autoescape(element: Mapping[str, JsonValue], key: str) -> Escape:
-    """Return how `guard` escapes a member, and isolate a text that is one value with Latin letters first."""
+    """Return the escape of a member of an Arabic card.
+
+    It is that of `autoescape`, but a text that is one value is isolated if Latin letters come first.
+    """
     escape = autoescape(element, key)
     return _ARABIC if escape is MARKDOWN else escape
 
@@ -73,7 +79,10 @@ def _within(before: str, after: str, expression: str) -> Escape:
 
 
 def _escape_alone(text: str) -> str:
-    """Escape and isolate: from right to left `17-ab.` is read as `.ab-17`, and `-5` as `5-`."""
+    """Escape and isolate a text that is one value.
+
+    From right to left `17-ab.` would be read as `.ab-17`, and `-5` as `5-`.
+    """
     paragraphs = escape_markdown(text).split("\n\n")
     return "\n\n".join(
         f"{_BEGIN}{each}{_END}" if _LEFT_TO_RIGHT.match(each) else each for each in paragraphs

@@ -1,4 +1,7 @@
-"""What comes from an event is shown in a card as text: never as Markdown, a mention, a link or a change of direction."""
+"""Escape event data, so that a card shows it as text.
+
+No value becomes Markdown, a mention, a link or a change of direction.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ _HARMLESS = re.compile(
     rf"(?:[A-Za-z]|(?!\s*(?:[-+#=|:]|\d+[.)](?:\s|\Z))| {{4}})[^\\`*\[\]<>_~&){{\x00-\x1f\x7f])"
     rf"{_QUIET}(?:\)(?![-+0-9]){_QUIET})*+"
 )
-"""The same of any text that is printable; "://" has to be looked for as well."""
+"""The same for any printable text; "://" needs a search of its own."""
 _DATE_MACRO = re.compile(
     r"\{\{(?:DATE|TIME)\([0-9T:Z+-]{16,25}(?:, ?(?:SHORT|LONG|COMPACT))?\)\}\}"
 )
@@ -60,7 +63,7 @@ MAX_ADDRESS = 2_000
 """Characters of a link. A longer one could cost the whole card, for it cannot be shortened, and browsers and proxies refuse some."""
 _SCHEMES = ("https://", "http://")
 _NO_LINK = "\ue000"
-"""Stands for a destination that must not be linked to, until the whole text is known."""
+"""Marks a destination that must not be a link, until the whole text is known."""
 _UNLINKED = re.compile(rf"!?\[((?:[^\[\]\\]|\\.|\[[^\[\]]*\])*+)\]\(<?{_NO_LINK}[^()]*\)")
 _NO_DESTINATION = re.compile(rf"\]\(<?{_NO_LINK}[^()]*\)")
 _DESTINATION = re.compile(r"\]\(\s*+<?((?:[^()<>\s]|\([^()<>\s]*\))*+)\Z")
@@ -80,7 +83,7 @@ _CONTENTS = {
     ("FactSet", "facts"), ("Container", "items"), ("ColumnSet", "columns"), ("RichTextBlock", "inlines"),
     ("ActionSet", "actions"), ("ImageSet", "images"), ("Table", "rows"), ("Media", "sources"),
 }  # fmt: skip
-"""What an element is there for: without any it is not shown."""
+"""The contents of an element; without contents it is not shown."""
 _PAINTED = ("backgroundImage", "minHeight")
 """Members for which an empty container is shown all the same."""
 _LISTS = frozenset({"body", "items", *(key for _, key in _CONTENTS)})
@@ -89,7 +92,7 @@ _ADDRESS_MEMBERS = frozenset({"url", "iconUrl", "backgroundImage", "poster"})
 
 
 def autoescape(element: Mapping[str, JsonValue], key: str) -> Escape:
-    """Tell how values from the data are made harmless in a member of an element.
+    """Return the escape of values in a member of an element.
 
     Text that Teams reads as Markdown is escaped (TextBlock.text, and title and value of a fact); an address must
     be http(s) or mailto, or its member is not shown, for `url` its element; an element is not shown without its
@@ -131,7 +134,7 @@ def _escape_unusual(text: str) -> str:
 
 
 def _escape_but_macros(text: str) -> str:
-    """Escape what an expression made that writes `{{DATE(…)}}` or `{{TIME(…)}}` itself."""
+    """Escape the result of an expression that writes `{{DATE(…)}}` itself."""
     parts: list[str] = []
     at = 0
     for macro in _DATE_MACRO.finditer(text):
@@ -142,7 +145,10 @@ def _escape_but_macros(text: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    """Make each line a paragraph that is no list, heading, quotation or code."""
+    """Make each line a paragraph without the look of a list or a heading.
+
+    Nor does it look like a quotation or code.
+    """
     lines = [text]
     if _LINE_ENDS.search(text):
         lines = [line for each in _LINE_ENDS.split(text) if (line := each.rstrip(" \t"))]
@@ -160,7 +166,10 @@ _ESCAPES = {
 
 
 def visible(text: str) -> str:
-    """Return text without bidi controls, invisible characters and C0 controls but tab and line breaks."""
+    """Return text without bidi controls and other invisible characters.
+
+    C0 controls go too, except tab and line breaks.
+    """
     return text if text.isprintable() else _UNSEEN.sub("", text)
 
 
@@ -169,13 +178,16 @@ def safe_address(value: Value) -> Value:
     if not isinstance(value, str) or len(value) > MAX_ADDRESS:
         return DROP
     if value.startswith(_SCHEMES) and value.isprintable():
-        # What is printable is no space but " ", and seen; a pattern would look at each sign.
+        # Printable text has no invisible character and no space except " "; a pattern would be slower.
         return DROP if value in _SCHEMES or " " in value or "\\" in value else value
     return value if _ADDRESS.fullmatch(value) and visible(value) == value else DROP
 
 
 def _destination(value: Value) -> str:
-    """Return the destination of a link, written so that nothing in it ends the link; a mark if it must not be one."""
+    """Return the destination of a link, encoded so that it cannot end early.
+
+    A value that must not be a destination gives a mark.
+    """
     encoded = _encoded(visible(value).strip()) if isinstance(value, str) else ""
     usable = len(encoded) <= MAX_ADDRESS and _ADDRESS.fullmatch(encoded)
     return encoded if usable else _NO_LINK
@@ -190,7 +202,7 @@ def _address_part(text: str) -> str:
 
 
 def _address_at(before: str, _after: str, _expression: str) -> Escape:
-    """Return how a value within an address is made harmless: one with a blank would be no address."""
+    """Return the escape of a value within an address: blanks are encoded."""
     return _ADDRESS_PART if "://" in before else _WHOLE_ADDRESS
 
 
@@ -199,7 +211,10 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def _label(text: str) -> str:
-    """Escape the text of a link: an empty line or a bracket without its partner would end it."""
+    """Escape the text of a link.
+
+    An empty line or an unpaired bracket would end it.
+    """
     line = " ".join(_LINE_ENDS.split(text.strip()))
     if not _balanced(line):
         line = line.replace("[", "(").replace("]", ")")
@@ -240,11 +255,11 @@ def _markdown_at(before: str, after: str, expression: str) -> Escape:
 
 
 _JOINING = f"[(:!~{ANY_VALUE}"
-"""What the template writes after a value and a link, an image or the like may be made of."""
+"""Text of the template after a value that could make a link or an image of it."""
 
 
 def _escape_joined(text: str) -> str:
-    """Escape a value that what stands beside it may make Markdown of."""
+    """Escape a value whose neighbours could make Markdown of it."""
     escaped = escape_markdown(text)
     begin = _WORD_JOINER if escaped[:1] in ("(", ":", "[") else ""
     return f"{begin}{escaped}{_WORD_JOINER if escaped[-1:] in (']', '!', '~') else ''}"
@@ -252,7 +267,7 @@ def _escape_joined(text: str) -> str:
 
 @cache
 def _wrapped_escape(opening: str, closing: str) -> Escape:
-    """Return how a value is escaped that the template emphasises or isolates.
+    """Return the escape of a value that the template emphasises or isolates.
 
     Both end with their paragraph (CommonMark; Unicode TR9), and emphasis has no blank and not nothing at its ends.
     """
@@ -291,7 +306,10 @@ def _deep(escape: Callable[[str], str]) -> Callable[[Value], Value]:
 def as_text(
     escape: Callable[[str], str], *, of_number: Callable[[str], str] = str
 ) -> Callable[[Value], Value]:
-    """Write any value as text: Teams refuses a card whose text is a number, which a binding keeps."""
+    """Return the escape of any value as text.
+
+    Teams refuses a card whose text is a number, which a binding would keep.
+    """
 
     def written(value: Value) -> Value:
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The route and data fields of each event type, for producers: as a page and a schema."""
+"""Describe event types to producers: a page and JSON Schemas."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _TYPES: dict[str, dict[str, JsonValue]] = {
 
 
 def type_schema(event_type: str, config: Config, fields: Fields) -> dict[str, JsonValue] | None:
-    """Return the JSON Schema of one event type, stricter than what the daemon takes; None for a type without a route.
+    """Return the JSON Schema of one event type; None for one without a route.
+
+    It is stricter than the daemon.
 
     It takes no members of data but those that the card shows, so that a check with it finds misspelt ones.
     """

@@ -1,4 +1,4 @@
-"""The fields of event data: those that fields.toml documents, and those that no card shows."""
+"""Find documented fields of event data, and those that no card shows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class UnusedField(NamedTuple):
 
 
 def read_fields(*folders: Path) -> Fields:
-    """Return the documented data fields of each card; a later folder's fields replace an earlier one's.
+    """Return the documented data fields of each card.
+
+    A later folder's fields replace an earlier one's.
 
     Raises:
         ValueError: A file is not TOML, or a field of it is not a table.
@@ -62,7 +64,10 @@ def _fields_of(folder: Path) -> Fields:
 
 
 def shown_fields(template: Template) -> frozenset[str] | None:
-    """Return the members of data that a template may show, in lower case; None for all of them."""
+    """Return the members of data that a template may show, in lower case.
+
+    None means all of them.
+    """
     if template.members_read("facts") != frozenset():
         return None
     read = template.members_read("data")

@@ -1,4 +1,4 @@
-"""A card that is too large for Teams loses the ends of its longest lists, then of its longest texts."""
+"""Shorten a card that is too large: long lists first, then long texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOTE_BYTES = 700
 
 _QUOTES = 2
 _COMMA = 1
-"""What counted_size adds to a whole card, and what parts two entries of a list."""
+"""Bytes that counted_size adds to a card, and bytes between two entries of a list."""
 
 _OPEN_LINK = re.compile(r"\[[^\[\]]*\]\([^()\s]*\Z")
 _BOLD = re.compile(r"(?<!\\)\*\*")
@@ -54,7 +54,7 @@ _TEXT_MEMBERS = ("text", "value", "title", "speak", "fallbackText", "altText")
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Entries beside each other in a list that can be shortened, and where the list is."""
+    """Entries in a row of a list that can be shortened."""
 
     items: list[JsonValue]
     start: int
@@ -66,7 +66,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Long:
-    """A text that can be shortened, and where it stands."""
+    """A text that can be shortened, and its place."""
 
     owner: dict[str, JsonValue]
     key: str
@@ -78,7 +78,7 @@ _Place = tuple[int, int]
 
 
 def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
-    """Return the card, shortened until it has at most `max_card_bytes` as Teams counts them.
+    """Return the card, shortened to `max_card_bytes` as Teams counts them.
 
     The longest runs of like entries (facts, rows, elements) are shortened first, then the longest texts, at last lists of
     all kinds of entries; a note says how much is missing and links to it. A card that nothing more can be taken from
@@ -96,7 +96,11 @@ def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> 
 
 
 def posted_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
-    """Return the card as a delivery posts it: as it is, or shortened if it is too large; raises CardTooLargeError."""
+    """Return the card as a delivery posts it, shortened if it is too large.
+
+    Raises:
+        CardTooLargeError: It cannot be shortened enough.
+    """
     try:
         build_body(card, max_card_bytes=max_card_bytes)
     except CardTooLargeError:
@@ -118,7 +122,10 @@ def _size(node: JsonValue) -> int:
 
 
 def _shorten_lists(runs: list[_Run], over: int, more_link: str | None, arabic: bool) -> int:
-    """Shorten lists, the longest first, until so many bytes are gone; returns how many are still over."""
+    """Shorten lists, the longest first, until so many bytes are gone.
+
+    Returns the bytes that are still over.
+    """
     removed: dict[int, list[tuple[_Run, int, list[JsonValue]]]] = {}
     # Sizes add up, so that nothing is counted twice; a list within another comes after it.
     for run in sorted(runs, key=lambda found: found.size, reverse=True):
@@ -143,7 +150,10 @@ def _shorten_lists(runs: list[_Run], over: int, more_link: str | None, arabic: b
 
 
 def _kept(run: _Run, room: int) -> tuple[int, int]:
-    """Return the size of as many entries as have room, KEPT_ITEMS and all but one at least, as a list; and their number."""
+    """Return the size of the entries that have room, and their number.
+
+    At least KEPT_ITEMS stay, and at most all but one.
+    """
     size = _QUOTES + len("[]") - _COMMA
     count = 0
     for index in range(run.start, run.end - 1):
@@ -214,7 +224,10 @@ def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> Js
 
 
 def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> int:
-    """Shorten texts, the longest first, until so many bytes are gone; returns how many are still over."""
+    """Shorten texts, the longest first, until so many bytes are gone.
+
+    Returns the bytes that are still over.
+    """
     if over <= 0:
         return over
     waiting = [(-found.size, number, found) for number, found in enumerate(_texts(card))]
@@ -234,7 +247,10 @@ def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> int:
 
 
 def _cut(text: str, keep: int, arabic: bool) -> str:
-    """Cut at a blank where there is one near, never inside an escape, a date macro or a link; close what is bold or isolated."""
+    """Cut a text at a blank if one is near.
+
+    It never cuts an escape, a date macro or a link, and closes bold and isolated text.
+    """
     kept = text[:keep]
     blank = kept.rfind(" ", keep - 60)
     if blank > 0:

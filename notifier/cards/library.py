@@ -1,4 +1,4 @@
-"""The card templates: their folders, loading, the seal, and the cards that routes name."""
+"""Load card templates: folders, the seal, and the cards that routes name."""
 
 from __future__ import annotations
 
@@ -32,17 +32,23 @@ CHECKED_CARD_BYTES = 27_500
 
 @dataclass(frozen=True)
 class CardLibrary:
-    """The compiled templates by name; `claim_rejected.ar` is the Arabic one of claim_rejected."""
+    """The compiled templates by name.
+
+    `claim_rejected.ar` is the Arabic template of claim_rejected.
+    """
 
     templates: Mapping[str, Template]
 
     @classmethod
     def on_demand(cls, texts: Mapping[str, bytes]) -> CardLibrary:
-        """Return templates that `notifier cards check` has passed; each is compiled when first used."""
+        """Return templates that are compiled when first used.
+
+        `notifier cards check` has passed them.
+        """
         return cls(_OnDemand(texts))
 
     def find(self, name: str, lang: str) -> tuple[str, Template]:
-        """Return the template in the wanted language, else in English, and its name.
+        """Return the name and the template of a card in a language, or in English.
 
         Raises:
             CardError: There is no such card.
@@ -114,20 +120,28 @@ def read_template(path: Path) -> Template:
 
 
 def card_folders(config: Config) -> tuple[Path, ...]:
-    """Return the folder of the shipped cards, then the configured one, whose files replace shipped ones."""
+    """Return the folder of the shipped cards, then the configured one.
+
+    Files of the configured folder replace shipped ones.
+    """
     shipped = assets.cards_dir()
     own = Path(config.cards.directory) if config.cards.directory else shipped
     return (shipped,) if own.absolute() == shipped.absolute() else (shipped, own)
 
 
 def layered(folders: Iterable[Path], pattern: str) -> dict[str, Path]:
-    """Return the files of folders by name, sorted; a file of a later folder replaces one of an earlier folder."""
+    """Return the files of folders by name, sorted.
+
+    A file of a later folder replaces one of an earlier folder.
+    """
     found = {path.name: path for folder in folders for path in folder.glob(pattern)}
     return dict(sorted(found.items()))
 
 
 def load_cards(*folders: Path) -> CardLibrary:
-    """Compile every template of folders; a later folder's file replaces an earlier one's.
+    """Compile every template of folders.
+
+    A file of a later folder replaces one of an earlier folder.
 
     Raises:
         CardError: A folder is missing, or a file is not JSON or not a template; names the file, the place and the fix.
@@ -157,7 +171,11 @@ def _is_folder(path: Path) -> bool:
 
 
 def check_routes(config: Config, cards: CardLibrary) -> None:
-    """Refuse routes whose card does not exist; raises CardError, which names each."""
+    """Refuse routes whose card does not exist.
+
+    Raises:
+        CardError: Names each route and the fix.
+    """
     lines = [
         f'routes."{event_type}".card: {fault}; {fix}'
         for event_type, fault, fix in missing_cards(config, cards.templates)
@@ -167,7 +185,10 @@ def check_routes(config: Config, cards: CardLibrary) -> None:
 
 
 def missing_cards(config: Config, names: Collection[str]) -> list[tuple[str, str, str]]:
-    """Return event type, fault and fix of each route whose card is not among `names`."""
+    """Return event type, fault and fix of each route without its card.
+
+    `names` are the cards that exist.
+    """
     return [
         (
             event_type,
@@ -195,7 +216,11 @@ class CardFiles:
 
     @classmethod
     def read(cls, *folders: Path) -> CardFiles:
-        """Read folders; a later folder's file replaces an earlier one's. Raises OSError."""
+        """Read folders; files of a later one replace earlier ones.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
         files: dict[str, bytes] = {}
         for folder in folders:
             for path in (*folder.glob("*.json"), *folder.glob("samples/*.json")):
@@ -224,7 +249,10 @@ class CardFiles:
 
 
 def sealed(*folders: Path) -> CardFiles | None:
-    """Return the files if the last folder's seal fits them; None if it has no seal or a file changed."""
+    """Return the files if the last folder's seal fits them, else None.
+
+    It does not fit if a file changed since.
+    """
     try:
         text = (folders[-1] / SEAL).read_text(encoding="utf-8")
         found = CardFiles.read(*folders)
@@ -234,5 +262,11 @@ def sealed(*folders: Path) -> CardFiles | None:
 
 
 def write_seal(folder: Path, checked: CardFiles) -> None:
-    """Seal a folder whose files, read before the check, have passed it; raises OSError."""
+    """Seal a folder whose files have passed the check.
+
+    `checked` are the files as they were before it.
+
+    Raises:
+        OSError: The seal cannot be written.
+    """
     (folder / SEAL).write_text(checked.seal, encoding="utf-8")

@@ -50,7 +50,10 @@ class CardLinks:
         }
 
     def acknowledge(self, notification: Notification) -> str | None:
-        """Return the signed link that acknowledges this notification; None without a public URL."""
+        """Return the signed link that acknowledges a notification.
+
+        None without a public URL.
+        """
         link = self._action_link
         if link is None or "acknowledge" not in _offered(notification):
             return None
@@ -67,7 +70,7 @@ class CardLinks:
 
 
 def more_link(links: Mapping[str, JsonValue]) -> str | None:
-    """Return the link to everything about the event, for a card that has to be shortened."""
+    """Return the link to the whole event, for a card that is shortened."""
     return next((str(links[name]) for name in _MORE_LINKS if name in links), None)
 
 

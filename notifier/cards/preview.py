@@ -1,4 +1,4 @@
-"""Route, mask and render an event as the daemon does, without sending anything."""
+"""Route, mask and render an event as the daemon does, and send nothing."""
 
 from __future__ import annotations
 
@@ -43,11 +43,15 @@ class Preview:
         self._renderer = CardRenderer(cards, config, action_link)
 
     def route(self, event: Event) -> Routed:
-        """Return one notification per channel, with masked data; raises UnroutableError."""
+        """Return one notification per channel, with masked data.
+
+        Raises:
+            UnroutableError: The event has no route and names no stakeholders.
+        """
         return self._catalogue.route(event, mask_event_data(event.data, self._masking))
 
     def read_sample(self, path: Path) -> list[Notification]:
-        """Return the first notification of a sample event, once in each language of its card.
+        """Return a sample's first notification, in each language of its card.
 
         Raises:
             CardError: The file is not readable, not an event, or goes to no channel.

@@ -1,4 +1,7 @@
-"""Take the links out of a card that is shown to operators: its signed links let whoever has them act."""
+"""Remove the links from a card that operators see.
+
+Whoever has a signed link can act with it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _NOWHERE = "about:blank"
 
 
 def without_links(value: JsonValue) -> JsonValue:
-    """Return a card, or any JSON, with its buttons disabled and no address that acts; what it looks like stays."""
+    """Return a card, or any JSON, without addresses that act.
+
+    Buttons are disabled; the look stays.
+    """
     if isinstance(value, str):
         return _plain(value)
     if isinstance(value, list):

@@ -1,4 +1,7 @@
-"""Render a notification: expand its template with the data context of docs/reference/cards.md."""
+"""Render a notification: expand its template with the data context.
+
+The context is described in docs/reference/cards.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that a new card begins with: made from a shipped card, so that it looks like the others."""
+"""Write the first files of a new card, made from a shipped card."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _SAMPLES = "samples"
 def starter_files(
     name: str, event_type: str, fields: Sequence[str], stakeholders: Sequence[str]
 ) -> dict[str, str]:
-    """Return the text of each file by its path in the folder: card, Arabic twin, fields and sample.
+    """Return the text of each file by its path in the folder.
+
+    The files are the card, its Arabic twin, the fields and a sample.
 
     Args:
         name: Of the card.
@@ -48,7 +50,10 @@ def route_line(name: str, event_type: str, stakeholders: Sequence[str]) -> str:
 
 
 def shipped_files(name: str) -> dict[str, str]:
-    """Return the text of the shipped templates of a card, in all its languages; nothing if there is no such card."""
+    """Return the text of a shipped card's templates, in all its languages.
+
+    Nothing if there is no such card.
+    """
     folder = assets.cards_dir()
     paths = [folder / f"{name}.json", *sorted(folder.glob(f"{name}.*.json"))]
     return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
@@ -100,7 +105,10 @@ def _text(value: JsonValue) -> str:
 
 
 def with_fields(there: str, new: str) -> str:
-    """Add the tables of a fields.toml to one that is there, but for those that it has already, as of a card that was deleted."""
+    """Add tables to the text of a fields.toml.
+
+    Tables that it has already stay, such as those of a deleted card.
+    """
     tables = [f"[{table}" for table in f"\n{new}".split("\n[")[1:]]
     headings = {line.strip() for line in there.splitlines()}
     missing = [table for table in tables if table.partition("\n")[0] not in headings]
@@ -108,7 +116,10 @@ def with_fields(there: str, new: str) -> str:
 
 
 def written_over(folder: Path, files: Sequence[str]) -> list[Path]:
-    """Return which of these files are there already, but for fields.toml, which is added to."""
+    """Return the files that exist already.
+
+    fields.toml does not count, since it is added to.
+    """
     return [
         folder / name for name in files if name != "fields.toml" and (folder / name).exists()
     ]

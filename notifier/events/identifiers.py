@@ -65,7 +65,10 @@ class Identifiers:
             self._loose.setdefault(text[at : at + PIECE], []).append((written, at))
 
     def spans(self, text: str) -> list[Span]:
-        """Return where a text contains values, in order; overlapping places are one."""
+        """Return where a text contains values, in order.
+
+        Overlapping places are one.
+        """
         return self._found([text]).get(0, [])
 
     def replacements(
@@ -83,7 +86,7 @@ class Identifiers:
         return number.replace("-", "") in self._whole
 
     def _found(self, texts: Sequence[str]) -> dict[int, list[Span]]:
-        """Return where they stand in each text that holds some, by its number."""
+        """Return where each text contains values, by the number of the text."""
         found: dict[int, list[Span]] = {}
         for values, written, exact in (
             (self._loose, squeezed, False),
@@ -99,7 +102,10 @@ class Identifiers:
         return {number: _united(spans) for number, spans in found.items()}
 
     def allows_gaps(self, origin: _Origin, gaps: Iterable[Span]) -> bool:
-        """Tell whether a piece of a value may have these gaps (characters before, width)."""
+        """Tell whether a piece of a value may have these gaps.
+
+        A gap is the number of characters before it, and its width.
+        """
         written, start = origin
         known = self._gaps.get(written)
         if known is None:
@@ -207,13 +213,19 @@ class _Written:
         return places
 
     def gaps(self, at: int, length: int) -> list[Span]:
-        """Return the gaps within so many characters from here on, as characters before and width."""
+        """Return the gaps within so many characters from here on.
+
+        A gap is the number of characters before it, and its width.
+        """
         first = bisect_right(self._numbers, at)
         end = bisect_left(self._numbers, at + length)
         return [(self._numbers[each] - at, self._widths[each]) for each in range(first, end)]
 
     def span(self, at: int, length: int) -> Span:
-        """Return begin and end of so many characters, with the marks on the last one."""
+        """Return begin and end of so many characters.
+
+        Marks on the last character are included.
+        """
         if self._places is None:
             return self._place(at), self._place(at + length - 1) + 1
         end = self._places[at + length - 1] + 1
@@ -228,7 +240,10 @@ class _Written:
 def _may_hold(
     texts: Iterable[str], values: Iterable[str], written: Callable[[str], str]
 ) -> bool:
-    """Tell whether the texts may contain a value: quicker than the search, and never wrong when it says no."""
+    """Tell quickly whether texts may contain a value.
+
+    It is never wrong when it says no.
+    """
     text = "\n".join(texts)
     if not text.isascii() and _ARABIC.fullmatch(text) and all(map(str.isascii, values)):
         # Folding each character takes ten times as long; no value contains the characters that are dropped here.
@@ -238,7 +253,7 @@ def _may_hold(
 
 
 def _by_text(places: list[int], texts: list[str]) -> Iterator[tuple[int, list[int]]]:
-    """Yield the number of each text and the places in it, for places in the joined texts."""
+    """Yield each text's number and its places, for places in joined texts."""
     begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
     first = 0
     while first < len(places):
@@ -249,7 +264,10 @@ def _by_text(places: list[int], texts: list[str]) -> Iterator[tuple[int, list[in
 
 
 def _gaps_of(written: str) -> tuple[frozenset[int] | None, int]:
-    """Return where a value may have separators (None: anywhere), and how many in a row."""
+    """Return where a value may have separators, and how many in a row.
+
+    None means anywhere.
+    """
     gaps = _GAP.findall(written.strip(" _-"))
     widest = max(_MAX_GAP, *map(len, gaps), 0)
     parts = [part for part in _GAP.split(written) if part]
@@ -259,7 +277,10 @@ def _gaps_of(written: str) -> tuple[frozenset[int] | None, int]:
 
 
 def _pieces(length: int) -> Sequence[int]:
-    """Return where the pieces of a value begin; each shares a character with the next, so that found pieces unite."""
+    """Return where the pieces of a value begin.
+
+    Each shares a character with the next, so that found pieces unite.
+    """
     if length <= PIECE:
         return (0,) if length else ()
     return list(chain(range(0, length - PIECE, PIECE - 1), (length - PIECE,)))

@@ -1,4 +1,7 @@
-"""Fold texts as people compare them: without case, accents, widths and invisible characters."""
+"""Fold texts as people compare them.
+
+Case, accents, widths and invisible characters do not count.
+"""
 
 from __future__ import annotations
 
@@ -53,12 +56,18 @@ _SQUEEZES = _Squeezes()
 
 
 def folded(text: str) -> str:
-    """Return text in one case, without marks and invisible characters; spaces are " ", dashes "-", digits ASCII."""
+    """Return text in one case, without marks and invisible characters.
+
+    Spaces become " ", dashes "-", digits ASCII.
+    """
     return text.lower() if text.isascii() and text.isprintable() else text.translate(_FOLDS)
 
 
 def each_folded(text: str) -> Iterator[str]:
-    """Yield the folded text of each character: none, one or several characters."""
+    """Yield the folded text of each character.
+
+    That is none, one or several characters.
+    """
     return map(_FOLDS.__getitem__, map(ord, text))
 
 

@@ -1,4 +1,4 @@
-"""Mask patient data: identifying members, and their values anywhere else in the event."""
+"""Mask patient data: identifying members, and their values elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _LEAVES = frozenset({str, int, float, SentNumber, bool, type(None)})
 
 @dataclass(frozen=True)
 class Masking:
-    """The members that identify a person (`fields`), and those that only seem to (`exempt`, dotted paths)."""
+    """The members that identify a person.
+
+    `fields` are their names, `exempt` the dotted paths that only seem to.
+    """
 
     fields: frozenset[str]
     exempt: frozenset[str]
@@ -128,7 +131,10 @@ def _mask_leaves(value: JsonValue, masking: Masking, found: set[str]) -> JsonVal
 
 
 def _is_structure(name: str, masking: Masking) -> bool:
-    """Tell whether the name of a member under a masked field names a kind of data and not a person."""
+    """Tell whether a name under a masked field is a kind of data.
+
+    Any other name may identify a person.
+    """
     return name.lower() in _STRUCTURE or name.lower() in masking.fields
 
 
@@ -159,7 +165,10 @@ def _scan_members(
 
 
 def _with_unique_names(members: Iterable[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    """Return members by name; two names that are equal once masked get a number, so that no member is lost."""
+    """Return members by name.
+
+    Names that are equal once masked get a number, so that no member is lost.
+    """
     kept: dict[str, JsonValue] = {}
     copies: dict[str, int] = {}
     for masked, value in members:

@@ -1,4 +1,4 @@
-"""Microsoft's Adaptive Cards Templating language: compiled once, expanded per notification."""
+"""Expand cards in Microsoft's Adaptive Cards Templating language."""
 
 from notifier.templating.scope import DataName
 from notifier.templating.template import Template

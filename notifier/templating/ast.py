@@ -1,4 +1,4 @@
-"""The syntax tree of an expression, and how the reference writes it in text."""
+"""Define the syntax tree of an expression, and write it as text."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ Node = Constant | Name | Member | Index | Call
 
 
 def weight_of(node: Node) -> int:
-    """Return about how much work an expression is, in steps, but for what its functions count themselves."""
+    """Estimate the steps of work of an expression.
+
+    The steps that its functions count themselves are not included.
+    """
     match node:
         case Call(_, arguments):
             return 3 + sum(map(weight_of, arguments))

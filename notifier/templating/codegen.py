@@ -1,6 +1,6 @@
-"""Python source of one function of a template, written statement by statement and compiled once.
+"""Write the Python source of one function of a template.
 
-Closures would do the same; a call for each node of a card was most of the cost of rendering one.
+Closures would do the same, but a call for each node was most of the cost of rendering a card.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KNOWN: dict[str, object] = {
     "EvaluationError": EvaluationError,
 }
 _WRITTEN_OUT = frozenset({str, bool, type(None)})
-"""Constants that stand in the source as they are; nothing else that a template holds gets into it."""
+"""Types of constants written into the source; nothing else of a template gets into it."""
 
 _LITERALS = frozenset({"None", "True", "False"})
 
@@ -40,7 +40,7 @@ _LITERALS = frozenset({"None", "True", "False"})
 class FunctionSource:
     """A function of a scope under construction.
 
-    Every value is an *atom*: a name or a literal, so that what it stands for is worked out where it was written.
+    Every value is an *atom*: a name or a literal. Its expression is evaluated where it was written.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,10 @@ class FunctionSource:
         self.blocks -= 1
 
     def try_block(self, write: Callable[[], None], *handlers: tuple[str, str]) -> bool:
-        """Add a try of what is written, with (`except …`, statement) each; returns False where nothing of it can raise."""
+        """Add a try of the written statements; False if they cannot raise.
+
+        Each handler is an `except …` and a statement.
+        """
         may_raise_count, begin = self.may_raise_count, len(self._lines)
         with self.block("try"):
             write()
@@ -116,7 +119,10 @@ class FunctionSource:
         return self.assign(f"{self.constant(function)}({', '.join(atoms)})")
 
     def once(self, what: object, write: Callable[[], str]) -> str:
-        """Return the atom of what was surely worked out before, else write it; a card's functions always give the same."""
+        """Return the atom of a result computed before, else write it.
+
+        Functions of a card always give the same result.
+        """
         for block in self._done:
             if what in block:
                 return block[what]
@@ -124,7 +130,10 @@ class FunctionSource:
         return atom
 
     def path(self, steps: tuple[Step, ...]) -> str:
-        """Return the atom of what a path into the data leads to; it is followed once, however often it is asked for."""
+        """Return the atom of the value of a path into the data.
+
+        The path is followed once.
+        """
         name = self._paths.get(steps)
         if name is None:
             name = self._paths[steps] = f"p{len(self._paths)}"

@@ -1,4 +1,4 @@
-"""Syntax trees become Python source: what is known at load is done at load."""
+"""Compile expressions to Python source."""
 
 from __future__ import annotations
 
@@ -51,13 +51,20 @@ from notifier.templating.values import (
 
 
 def compile_node(node: Node, context: ExpressionContext) -> Evaluate:
-    """Compile one expression; raises TemplateError for a call that cannot be right."""
+    """Compile one expression.
+
+    Raises:
+        TemplateError: A call in it cannot be right.
+    """
     source = FunctionSource()
     return source.function(write_node(node, context, source))
 
 
 def write_node(node: Node, context: ExpressionContext, source: FunctionSource) -> str:
-    """Add the statements that work out an expression; returns the atom of its value. Raises as compile_node."""
+    """Write the statements that evaluate an expression; returns its atom.
+
+    Raises as compile_node.
+    """
     if source.blocks > MAX_BLOCKS:
         return source.call(compile_node(node, context), "scope")
     node = _folded(node)
@@ -77,7 +84,10 @@ def write_node(node: Node, context: ExpressionContext, source: FunctionSource) -
 
 
 def _folded(node: Node) -> Node:
-    """Work out arithmetic on numbers that stand in the template, such as a negative one, which is written 0 - 5."""
+    """Evaluate arithmetic on numbers of the template.
+
+    A negative number is written 0 - 5.
+    """
     if not (isinstance(node, Call) and node.function in _ARITHMETIC):
         return node
     operands = [_folded(each) for each in node.arguments]
@@ -95,7 +105,7 @@ _ARITHMETIC = frozenset({"+", "-", "*"})
 
 
 def _path(node: Node, context: ExpressionContext, source: FunctionSource) -> str:
-    """Write a.b[0].c: one path where it can be one, as the reference accumulates it."""
+    """Write a.b[0].c as one path if possible, as the reference does."""
     parts: list[str | Evaluate] = []
     left: Node | None = node
     while left is not None:
@@ -153,7 +163,7 @@ def _inside(context: ExpressionContext) -> ExpressionContext:
 
 
 def _condition(node: Node, context: ExpressionContext, source: FunctionSource) -> str:
-    """Write a condition, which counts as false where it has no value; returns what is to be asked."""
+    """Write a condition, false if it has no value; returns the test."""
     value = source.new_name()
 
     def write() -> None:
@@ -165,7 +175,7 @@ def _condition(node: Node, context: ExpressionContext, source: FunctionSource) -
 
 _NO_VALUE = "except EvaluationError as error"
 _BOOLEAN = frozenset({"empty", "exists", "!", "&&", "==", "!=", "contains", "isMatch"})
-"""What these give is true or false, and nothing else."""
+"""Functions whose result is always true or false."""
 
 
 def _true(name: str) -> str:
@@ -256,7 +266,7 @@ def _compared(call: Call, context: ExpressionContext, source: FunctionSource) ->
     def write() -> None:
         atoms.extend(write_node(node, _inside(context), source) for node in call.arguments)
 
-    # What the values are compared by may raise, and that is not for this `try`.
+    # The comparison may raise too, outside of this `try`.
     tried = source.try_block(write, (_NO_VALUE, f"{result} = False"))
     with source.block("else") if tried else nullcontext():
         if call.function == "==" and any(_is_text(node) for node in call.arguments):
@@ -348,7 +358,7 @@ def _concat(call: Call, atoms: Sequence[str], source: FunctionSource) -> str:
         return joined_slowly
     room = LONG - sum(len(str(text)) for text in texts)
     [other] = others
-    # No longer than what counts as no work, so that nothing has to be counted.
+    # Short enough to count as no work.
     short = f"type({other}) is str and len({other}) <= {room}"
     return f"{' + '.join(atoms)} if {short} else {joined_slowly}"
 

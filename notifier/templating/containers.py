@@ -1,4 +1,4 @@
-"""What the nodes of a template become in its source, and how lists and repeated elements are put together."""
+"""Write lists, objects and repeated elements of a template."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.templating.values import DROP, UNDEFINED
 
 
 class MayBe(Flag):
-    """What a node may turn out to be, besides text or an object."""
+    """The values that a node may have besides text or an object."""
 
     NOTHING_ELSE = 0
     NONE = auto()
@@ -53,7 +53,7 @@ CompiledNode = StaticNode | DynamicNode
 
 
 def write_array(items: Iterable[CompiledNode], source: FunctionSource) -> CompiledNode:
-    """Write a list: lists within it are joined to it, and what is not shown is left out."""
+    """Write a list; lists within it are joined, hidden items left out."""
     fixed: list[object] = []
     waiting: list[str] = []
     array = ""
@@ -105,7 +105,10 @@ def write_object(
     source: FunctionSource,
     omitting: Mapping[str, str],
 ) -> CompiledNode:
-    """Write an object under this name, without members that are undefined or for which a condition of `leaving` holds."""
+    """Write an object under a name, without members that are undefined.
+
+    `omitting` gives conditions under which members are left out too.
+    """
     if all(isinstance(part, StaticNode) for part in members.values()):
         return StaticNode(
             {key: part.value for key, part in members.items() if isinstance(part, StaticNode)}
@@ -122,7 +125,10 @@ def write_object(
 
 
 def repeated(body: Evaluate, weight: int) -> Callable[[Scope, object], object]:
-    """Return how an element with `$data` is expanded, once for each item; `weight` counts as the work of one."""
+    """Return the expansion of an element with `$data`, once per item.
+
+    `weight` counts as the work of one item.
+    """
 
     def expand(scope: Scope, data: object) -> object:
         if not isinstance(data, list):

@@ -12,7 +12,7 @@ from notifier.templating.scope import LONG, Scope
 from notifier.templating.values import Value
 
 ANY_VALUE = "\ue001"
-"""Stands for a value of the data in the text around another one."""
+"""Marks a value of the data in the text around another value."""
 
 
 class Omit(Enum):
@@ -49,7 +49,7 @@ class Escape:
         return self.inside_text(before, after, expression)
 
     def of_text(self, name: str, source: FunctionSource) -> str | None:
-        """Return the source that escapes a text of this name; None if `text` is not set."""
+        """Return the source that escapes a text of this name, if any."""
         if self.text is None:
             return None
         changed = f"{source.constant(counting(self.text))}(scope, {name})"
@@ -60,7 +60,10 @@ class Escape:
 
 @cache
 def counting(escape: Callable[[str], str]) -> Callable[[Scope, str], str]:
-    """Return `escape` with its work counted: by the length of the text and by the signs that it adds."""
+    """Return `escape` with its work counted.
+
+    The work depends on the length of the text and on the signs that are added.
+    """
 
     def counted(scope: Scope, text: str) -> str:
         cleaned = escape(text)

@@ -1,4 +1,4 @@
-"""How text with expressions in it is written into a template's source."""
+"""Write texts with expressions in them."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ _PLAIN_TYPES = frozenset({str, bool, type(None), Drop})
 def write_single(
     piece: Piece, path: str, escape: Escape | None, source: FunctionSource, *, shown: bool
 ) -> DynamicNode:
-    """Write the binding of a whole value, which keeps its type; one that is shown becomes JSON."""
+    """Write the binding of a whole value, which keeps its type.
+
+    A value that is shown becomes JSON.
+    """
     value, write = source.new_name(), piece.write
-    assert write is not None  # noqa: S101 # nosec B101 - a lone literal is no binding
+    assert write is not None  # noqa: S101 # nosec B101 - a lone literal is not a binding
     escape = escape.of(piece.shown) if escape is not None else None
 
     def write_value() -> None:

@@ -1,6 +1,6 @@
-r"""Parse text with `${…}` and the expressions in it, by the reference's grammar.
+r"""Parse texts with `${…}` and their expressions.
 
-The grammar is ExpressionAntlrLexer.g4 and ExpressionAntlrParser.g4.
+The grammar is that of the reference: ExpressionAntlrLexer.g4 and ExpressionAntlrParser.g4.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ _ESCAPES = {"\\r": "\r", "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 
 
 def parse(text: str) -> Node:
-    """Parse one expression, what stands between `${` and `}`; raises TemplateError with what is wrong."""
+    """Parse one expression, the text between `${` and `}`.
+
+    Raises:
+        TemplateError: It does not parse; says why.
+    """
     if len(text) > MAX_LENGTH:
         raise TemplateError(
             f"expression has {len(text)} characters, the limit is {MAX_LENGTH}; split it"
@@ -223,13 +227,15 @@ _MAX_OBJECTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """What stands between `${` and `}`."""
+    """The text between `${` and `}`."""
 
     source: str
 
 
 def split_text(text: str) -> list[str | Expression]:
-    r"""Split `a ${b} c` into "a ", Expression("b"), " c"; `\$` is a dollar, "\`" a backtick.
+    r"""Split `a ${b} c` into "a ", Expression("b"), " c".
+
+    `\$` is a dollar, "\`" a backtick.
 
     A `${` that no `}` closes stays text, as in the reference.
 
@@ -263,7 +269,7 @@ def split_text(text: str) -> list[str | Expression]:
 
 
 def expression_spans(text: str) -> list[tuple[int, int]]:
-    """Return where each `${…}` of a text begins and ends, as split_text finds them."""
+    """Return where each `${…}` of a text begins and ends."""
     found: list[tuple[int, int]] = []
     at = 0
     while at < len(text):

@@ -1,4 +1,4 @@
-"""Paths: compile those that are not plain paths into the data, and list those an expression reads."""
+"""Compile paths into the data, and list those that expressions read."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from notifier.templating.values import (
 
 @dataclass(frozen=True, slots=True)
 class ExpressionContext:
-    """Where an expression stands."""
+    """The surroundings of an expression."""
 
     names: tuple[str, ...] = ()
     """Names bound by the lambdas around it, innermost last."""
     condition: bool = False
-    """In a condition a path without value is undefined; elsewhere the text `${path}` stands in."""
+    """Whether a path without value is undefined; elsewhere the text `${path}` replaces it."""
 
 
 def joined(parts: list[str]) -> str:
@@ -46,7 +46,11 @@ def joined(parts: list[str]) -> str:
 
 
 def bracketed(value: Value, shown: str) -> str:
-    """Write an index as part of a path; raises EvaluationError for what is neither number nor name."""
+    """Write an index as part of a path.
+
+    Raises:
+        EvaluationError: It is neither a number nor a name.
+    """
     text = "" if is_nothing(value) else to_text(value)
     if parse_int(text) is not None:
         return f"[{text}]."
@@ -56,12 +60,12 @@ def bracketed(value: Value, shown: str) -> str:
 
 
 def compile_index(index: Evaluate, shown: str) -> Evaluate:
-    """Compile an index that only the data tell."""
+    """Compile an index that only the data determine."""
     return lambda scope: bracketed(index(scope), shown)
 
 
 def static_path(path: str, start: Evaluate | None, context: ExpressionContext) -> Evaluate:
-    """Compile a path that is known at load, from what `start` gives or from the data."""
+    """Compile a path known at load, from `start` or from the data."""
     steps = steps_of(path)
     first = steps[0][0]
     find: Evaluate
@@ -87,7 +91,10 @@ def static_path(path: str, start: Evaluate | None, context: ExpressionContext) -
 
 
 def begins_in_data(path: str, context: ExpressionContext) -> bool:
-    """Tell whether a path that is known at load begins in the data, not at a local name or at `$root` and the like."""
+    """Tell whether a path known at load begins in the data.
+
+    It may begin at a local name or at `$root` and the like instead.
+    """
     steps = steps_of(path)
     first = steps[0][0].lower() if steps else "$"
     return not first.startswith("$") and all(name.lower() != first for name in context.names)
@@ -96,7 +103,7 @@ def begins_in_data(path: str, context: ExpressionContext) -> bool:
 def dynamic_path(
     parts: list[str | Evaluate], start: Evaluate | None, context: ExpressionContext
 ) -> Evaluate:
-    """Compile a path with an index in it that only the data tell."""
+    """Compile a path with an index that only the data determine."""
     names, condition = context.names, context.condition
 
     def find(scope: Scope) -> Value:
@@ -138,7 +145,7 @@ def property_path(parts: Sequence[Evaluate], context: ExpressionContext) -> Eval
 
 
 def indexed(owner: Evaluate, index: Evaluate) -> Evaluate:
-    """Compile what is indexed and no path, such as a list just made."""
+    """Compile an index of a value that has no path, such as a new list."""
 
     def at(scope: Scope) -> Value:
         try:
@@ -166,7 +173,9 @@ _Names = frozenset[str] | None
 
 
 def paths_named(node: Node) -> set[str]:
-    """Return the data paths that an expression names, such as data.claim_id, without those that begin at a name it binds itself.
+    """Return the data paths that an expression names.
+
+    Paths that begin at a name that it binds itself are left out.
 
     Raises:
         TemplateError: As paths_in.
@@ -175,7 +184,9 @@ def paths_named(node: Node) -> set[str]:
 
 
 def paths_read(node: Node) -> set[str]:
-    """Return the data paths an expression may read, such as data.claim_id; with $data where only the data tell which.
+    """Return the data paths that an expression may read.
+
+    If only the data determine the path, it is $data.
 
     Paths from a bound name too: where its item has no such member they are looked up in the data.
 

@@ -1,4 +1,4 @@
-"""Functions and comparisons as compiled expressions call them: their work is counted."""
+"""Run functions and comparisons of expressions, and count their work."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _STEPS = {
     **dict.fromkeys(times.FUNCTIONS, 40),
     **dict.fromkeys(timex.FUNCTIONS, 40),
 }
-"""What a call takes, whatever it is given."""
+"""Steps that each call takes at least."""
 _CHARACTERS = {
     **dict.fromkeys(("uriComponent", "uriComponentToString", "countWord", "titleCase"), 2),
     **dict.fromkeys((*times.FUNCTIONS, *timex.FUNCTIONS), 1),
     **dict.fromkeys(("replaceIgnoreCase", "binary", "dataUriToBinary", "base64ToBinary"), 1),
     **dict.fromkeys(("isMatch", "split", "json", "dataUriToString"), 5),
 }  # fmt: skip
-"""Characters that are a step for these."""
+"""Characters that count as one step, by function."""
 _USUAL_CHARACTERS = 50
 _DEEP = frozenset(
     {
@@ -48,12 +48,12 @@ _DEEP = frozenset(
         "+",
     }
 )
-"""These go through what is in lists and objects too."""
+"""Functions that also read the contents of lists and objects."""
 _AT_ONCE = frozenset(
     {"first", "last", "count", "createArray", "coalesce", "ignore", "if", "isArray", "isObject", "isString",
      "isBoolean", "isInteger", "isFloat", "bool", "float", "int"}
 )  # fmt: skip
-"""These look at no item."""
+"""Functions that read no item."""
 
 
 _SMALL = frozenset({int, float, bool, type(None), SentNumber})
@@ -108,7 +108,7 @@ _RESULT_ON_ERROR: dict[str, Value] = {
     "lastIndexOf": -1,
     **dict.fromkeys(timex.CHECKS, False),
 }
-"""What the reference leaves behind where these fail."""
+"""The result of the reference if these fail."""
 
 COUNTED_FUNCTIONS = {name: _counted(name, function) for name, function in FUNCTIONS.items()}
 
@@ -162,7 +162,10 @@ LIST_FUNCTIONS: dict[str, Callable[[list[Value], Callable[[Value], Value], Value
 
 
 def over_list(name: str, values: Evaluate, body: Evaluate, *, weight: int) -> Evaluate:
-    """Return a list function, such as select; `weight` counts as the work of `body` for one item."""
+    """Return a list function, such as select.
+
+    `weight` counts as the work of `body` for one item.
+    """
     gather = LIST_FUNCTIONS[name]
     makes = name in {"select", "foreach"}
 
@@ -204,14 +207,14 @@ COUNTED_COMPARISONS = {name: _weighed(test) for name, test in COMPARISONS.items(
 
 
 def is_empty(scope: Scope, value: Value) -> Value:
-    """Return what `empty` gives, and count the work of reading a list or object."""
+    """Return the result of `empty`, and count its work."""
     if type(value) is list or type(value) is dict:
         scope.weigh_all(value)
     return empty(value)
 
 
 def contains_item(scope: Scope, container: Value, item: Value) -> Value:
-    """Return what `contains` gives, and count the work of reading the container."""
+    """Return the result of `contains`, and count its work."""
     if isinstance(container, dict):
         return isinstance(item, str) and scope.member(container, item) is not UNDEFINED
     scope.weigh(container)

@@ -1,4 +1,4 @@
-"""What names mean at one place of a template, and how paths are followed."""
+"""Hold the values of names in a template, and follow paths."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class DataName(str):
 
 @dataclass(slots=True)
 class Scope:
-    """What names mean at one place of a template."""
+    """The values of names at one place of a template."""
 
     root: Value
     data: Value
     index: Value
     host: Value
     missing: Callable[[str], Value]
-    """Stands in for a path or an expression without value, as the text inside `${…}`."""
+    """Returns the replacement for a path or an expression without value, given the text inside `${…}`."""
     lenient: bool
-    """Whether `missing` also stands in where the reference throws."""
+    """Whether `missing` also gives the value where the reference throws."""
     steps: list[int]
     folds: dict[int, tuple[object, dict[str, str]]]
     """Names in lower case and as they are, of objects in which one was not found as written; with the object, which must stay."""
@@ -57,7 +57,11 @@ class Scope:
             )
 
     def weigh(self, value: Value) -> None:
-        """Count the work of going once through a value; raises TemplateError past the bound."""
+        """Count the work of reading a value once.
+
+        Raises:
+            TemplateError: The expansion takes too many steps.
+        """
         if isinstance(value, str):
             if len(value) > LONG:
                 self.count(len(value) // 100)
@@ -67,7 +71,11 @@ class Scope:
             self.count(len(value) // 4)
 
     def weigh_all(self, value: Value, times: int = 1) -> None:
-        """Count the work of going so many times through all that a value holds; raises TemplateError past the bound."""
+        """Count the work of reading all that a value contains, so many times.
+
+        Raises:
+            TemplateError: The expansion takes too many steps.
+        """
         if isinstance(value, list | dict):
             size = len(value)
             self.count(times * (size + size // 4 if size > FEW else size))
@@ -81,7 +89,11 @@ class Scope:
                 self.weigh(value)
 
     def member(self, container: Value, name: str) -> Value:
-        """Return a member by name, in any case; counts the names gone through. Raises TemplateError past the bound."""
+        """Return a member by name, in any case, and count the names compared.
+
+        Raises:
+            TemplateError: The expansion takes too many steps.
+        """
         if not isinstance(container, dict) or len(container) <= FEW or name in container:
             return member(container, name)
         known = self.folds.get(id(container))
@@ -125,7 +137,7 @@ _INTEGER = re.compile(r"\s*([+-]?[0-9]+)")
 
 
 def parse_int(text: str) -> int | None:
-    """Return the whole number a text starts with (parseInt), None when it does not."""
+    """Return the whole number that a text starts with (parseInt), if any."""
     match = _INTEGER.match(text)
     # No list has as many items, and Python refuses to read thousands of digits.
     return None if match is None else int(match[1][:_MOST_DIGITS])
@@ -142,7 +154,7 @@ def steps_of(path: str) -> tuple[Step, ...]:
 
 
 def follow(scope: Scope, value: Value, steps: tuple[Step, ...]) -> Value:
-    """Return what a path leads to, UNDEFINED when it leads nowhere."""
+    """Return the value of a path, UNDEFINED if there is none."""
     for name, index in steps:
         if type(value) is dict:
             value = value[name] if name in value else scope.member(value, name)
@@ -154,7 +166,10 @@ def follow(scope: Scope, value: Value, steps: tuple[Step, ...]) -> Value:
 
 
 def look_up(scope: Scope, steps: tuple[Step, ...], names: tuple[str, ...]) -> Value:
-    """Return what a path leads to from a scope whose lambdas bound these names, innermost last."""
+    """Return the value of a path from a scope.
+
+    `names` are those that lambdas bind, innermost last.
+    """
     if not steps:
         return UNDEFINED
     first = steps[0][0].lower()

@@ -1,4 +1,7 @@
-"""What each function takes and gives, as the reference declares it, so that a wrong call is found at load."""
+"""Declare the arguments and results of functions, to check calls at load.
+
+The table is that of the reference.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _RESERVED = frozenset({"$data", "$when", "$root", "$index", "$host", "$_acTempla
 
 
 AutoEscape = Callable[[Mapping[str, JsonValue], str], Escape | None]
-"""Tells how values shown in a member of an element are made harmless."""
+"""Returns the escape of values in a member of an element."""
 
 
 def _no_escape(_element: Mapping[str, JsonValue], _key: str) -> Escape | None:
@@ -45,11 +45,11 @@ class Template:
     """A card in Microsoft's Adaptive Cards Templating language.
 
     It expands as the npm package adaptivecards-templating 2.3.1 does (en-US, UTC); docs/reference/template-language.md names
-    the differences. What comes from data is never read as a template: `${…}` in it stays text.
+    the differences. Data are never read as a template: `${…}` in them stays text.
 
     Args:
         card: The template.
-        guard: Makes values from the data harmless by where they are shown; without one they stay as they are.
+        autoescape: Returns the escape of values in a member of an element; without it values stay as they are.
 
     Raises:
         TemplateError: An expression does not parse or uses an unknown or refused function; names its JSON path.
@@ -72,15 +72,21 @@ class Template:
 
     @property
     def paths(self) -> frozenset[str]:
-        """Return the data paths that the template names, such as data.claim_id, and not those from names it binds itself."""
+        """Return the data paths that the template names, such as data.claim_id.
+
+        Paths from names that it binds itself are left out.
+        """
         return frozenset(self._paths)
 
     def may_read(self, name: str) -> bool:
-        """Tell whether it may read this member of the data; where it says no, that is sure."""
+        """Tell whether it may read this member of the data; a no is certain."""
         return self._looks_up or name in self._firsts
 
     def members_read(self, name: str) -> frozenset[str] | None:
-        """Return the members of this member of the data that expressions name, in lower case; None if they read all of it."""
+        """Return the members of this member of the data that it reads.
+
+        They are in lower case; None means all.
+        """
         members: set[str] = set()
         for path in self._may_read:
             first, *rest = path.lower().removeprefix("$root.").removeprefix("$data.").split(".")
@@ -97,13 +103,15 @@ class Template:
         *,
         missing: Callable[[str], str] | None = None,
     ) -> JsonValue:
-        """Return the card for these data; it may share parts with `data` and the template, so it is read-only.
+        """Return the card for these data.
+
+        It may share parts with `data` and the template, so do not change it.
 
         Args:
-            data: What $root and, at first, $data mean.
-            host: What $host means.
-            missing: Gives the text for an expression without value, from what stands inside its `${…}`. Without it
-                that stays visible as `${…}`, and what the reference throws at raises an error.
+            data: The value of $root and, at first, of $data.
+            host: The value of $host.
+            missing: Gives the text for an expression without value, from the text inside its `${…}`. Without it
+                `${…}` stays visible, and an expression at which the reference throws raises an error.
 
         Raises:
             TemplateError: An expression fails for these data, or the expansion takes too much work.
@@ -190,7 +198,7 @@ class Template:
                 source.call(inner.function(members.atom(inner)), "scope"), MayBe.DROPPED
             )
         for key in _RESERVED.intersection(node) - {"$data", "$when"}:
-            # What is reserved is not shown, yet it has to be right, as in the reference.
+            # Reserved members are not shown, yet they must be right, as in the reference.
             self._write(
                 node[key],
                 f"{path}.{key}",
@@ -239,7 +247,7 @@ class Template:
 
     def _write_when(self, raw: JsonValue, path: str, source: FunctionSource) -> str:
         if not isinstance(raw, str) or "${" not in raw:
-            # As in the reference: what is no expression drops the element, unless it is empty.
+            # As in the reference: a text without an expression drops the element, unless it is empty.
             self._write(raw, path, 0, None, FunctionSource())
             return str(raw is None or raw is False or raw in (0, ""))
         nodes = self._nodes(raw, path)
@@ -310,7 +318,10 @@ class Template:
 
 
 def _absence(part: CompiledNode, node: JsonValue, escape: Escape | None) -> str:
-    """Return the condition under which a member has no value that may be shown; none where that does not matter."""
+    """Return the condition under which a member has no value to show.
+
+    Empty if that does not matter.
+    """
     if escape is None or escape.when_empty is Omit.NOTHING or not isinstance(part, DynamicNode):
         return ""
     name = part.name

@@ -1,4 +1,4 @@
-"""Values as the expression language sees them: JSON with the semantics of ECMAScript."""
+"""Handle values as the expression language does: JSON as in ECMAScript."""
 
 from __future__ import annotations
 
@@ -12,23 +12,32 @@ from notifier.events.numerals import SentNumber
 
 
 class EvaluationError(Exception):
-    """An expression has no value for these data; conditions count it as false."""
+    """An expression has no value for these data.
+
+    Conditions count it as false.
+    """
 
     fallback: object = None
-    """What `||` gives when this is its last part; None stands for undefined."""
+    """The result of `||` if this is its last part; None means undefined."""
 
     def with_fallback(self, value: object) -> EvaluationError:
-        """Return this error with what `||` gives."""
+        """Return this error with a result for `||`."""
         self.fallback = value
         return self
 
 
 class AbortError(Exception):
-    """An expression breaks off even inside a condition, as where the reference throws."""
+    """An expression breaks off even inside a condition.
+
+    The reference throws there.
+    """
 
 
 class NoResultError(AbortError):
-    """An indexing whose parts have no value: it even breaks off a text that it alone is a part of."""
+    """An indexing has parts without value.
+
+    It even breaks off the text around it.
+    """
 
 
 class Undefined(Enum):
@@ -41,7 +50,7 @@ UNDEFINED = Undefined.UNDEFINED
 
 
 class Drop(Enum):
-    """Stands in for a value whose element must not be shown."""
+    """The value of an element that must not be shown."""
 
     DROP = "drop"
 
@@ -53,7 +62,10 @@ Value = object
 
 
 class Ticks(int):
-    """A count of 100 ns units: an integer beyond a double's exactness, written as text."""
+    """A count of 100 ns units, written as text.
+
+    It is an integer beyond the exactness of a double.
+    """
 
 
 _EXACT = 2**53
@@ -66,7 +78,7 @@ def is_nothing(value: Value) -> bool:
 
 
 def is_number(value: Value) -> bool:
-    """Tell whether a value is a number other than NaN; true, false and Ticks are none."""
+    """Tell whether a value is a number; NaN, booleans and Ticks are not."""
     return type(value) is int or (isinstance(value, float) and value == value)
 
 
@@ -76,12 +88,18 @@ def is_integer(value: Value) -> bool:
 
 
 def is_true(value: Value) -> bool:
-    """Return the truth of a value: only false, null and undefined are untrue (0 and '' are true)."""
+    """Return the truth of a value: 0 and '' are true.
+
+    Only false, null and undefined are untrue.
+    """
     return value is not False and value is not None and value is not UNDEFINED
 
 
 def number(value: float) -> float:
-    """Return a result of arithmetic as a double would hold it, whole ones as int."""
+    """Return a result of arithmetic as a double would hold it.
+
+    Whole numbers are int.
+    """
     if type(value) is int:
         return value if -_EXACT <= value <= _EXACT else as_double(value)
     if value.is_integer() and -_EXACT <= value <= _EXACT:
@@ -123,7 +141,7 @@ def equal(left: Value, right: Value) -> bool:
 
 
 def _same(left: Value, right: Value) -> bool:
-    """Compare members of objects: deep, but null is not undefined and numbers are exact."""
+    """Compare members of objects: deep, exact, null is not undefined."""
     if isinstance(left, list | dict):
         return equal(left, right)
     return left is right or strictly_equal(left, right)
@@ -155,7 +173,10 @@ def to_text(value: Value) -> str:
 
 
 def as_double(value: float) -> float:
-    """Return the number as JavaScript holds it: a whole number beyond a double's range is an infinity."""
+    """Return the number as JavaScript holds it.
+
+    A whole number beyond a double's range is an infinity.
+    """
     try:
         return float(value)
     except OverflowError:
@@ -163,7 +184,10 @@ def as_double(value: float) -> float:
 
 
 def number_text(value: float) -> str:
-    """Write a number in its shortest form (Number::toString, ECMA-262 6.1.6.1.20)."""
+    """Write a number in its shortest form.
+
+    Source: Number::toString, ECMA-262 6.1.6.1.20.
+    """
     if isinstance(value, Ticks):
         return int.__repr__(value)
     if isinstance(value, int):
@@ -190,7 +214,10 @@ def number_text(value: float) -> str:
 
 
 def keys_of(value: dict[str, Value]) -> Iterable[str]:
-    """Return an object's keys as Object.keys orders them: whole numbers first, ascending."""
+    """Return an object's keys as Object.keys orders them.
+
+    Whole numbers come first, ascending.
+    """
     if not any(map(_INTEGER_KEY.match, value)):
         return value
     numbered = [key for key in value if _INTEGER_KEY.match(key)]
@@ -229,7 +256,10 @@ def _plain_number(value: float) -> Value:
 
 
 def plain(value: Value) -> Value:
-    """Return the value as it looks once written as JSON and read again; numbers have a double's exactness."""
+    """Return the value as it is after writing and reading JSON.
+
+    Numbers have a double's exactness.
+    """
     if isinstance(value, str | bool):
         return value
     if value is UNDEFINED:
@@ -248,7 +278,7 @@ def plain(value: Value) -> Value:
 
 
 def member(container: Value, name: str) -> Value:
-    """Return a member by name, in any case; what has no members has none by this name."""
+    """Return a member by name, in any case, else UNDEFINED."""
     if isinstance(container, dict):
         if name in container:
             return container[name]
@@ -263,7 +293,10 @@ def member(container: Value, name: str) -> Value:
 
 
 def units(text: str) -> str:
-    """Return text with one character per UTF-16 code unit, which JavaScript counts in."""
+    """Return text with one character per UTF-16 code unit.
+
+    JavaScript counts in these.
+    """
     if text.isascii() or max(text) <= "\uffff":
         return text
     raw = text.encode("utf-16-le", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Check a folder of templates: render each with its samples and with worse data."""
+"""Check a folder of templates with its samples and with worse data."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ class _Fault:
 
 
 def _fault_of(file: Path, path: str, text: str, *, rendered: str = "") -> _Fault:
-    """Return an error's message as a fault; the fix follows the last semicolon."""
+    """Return an error's message as a fault.
+
+    The fix follows the last semicolon.
+    """
     message, semicolon, fix = text.rpartition("; ")
     return _Fault(
         file, path, message if semicolon else text, fix if semicolon else "", rendered=rendered
@@ -87,7 +90,10 @@ def _also(places: tuple[str, ...]) -> str:
 
 
 def _one_of_each(faults: Iterable[_Fault]) -> list[_Fault]:
-    """Return one fault of each kind in a file, with all its places: many data show the same fault."""
+    """Return one fault of each kind in a file, with all its places.
+
+    Many data show the same fault.
+    """
     firsts: dict[tuple[Path, str, str], _Fault] = {}
     places: dict[tuple[Path, str, str], dict[str, None]] = {}
     for fault in faults:
@@ -136,7 +142,11 @@ def check_folder(
 
 
 def refuse_broken(folder: Path, config: Config, *, base: Path | None = None) -> None:
-    """Raise CardError with the faults of a folder, so that no delivery meets a broken card."""
+    """Refuse a folder with faults, so that no delivery meets a broken card.
+
+    Raises:
+        CardError: Names the first faults and their fixes.
+    """
     faults = [
         str(finding)
         for finding in check_folder(folder, config, base=base, thorough=False)
@@ -279,7 +289,10 @@ _CUT = re.compile(rf"(?<![\w,.]){COMMA_AMOUNT.partition(',')[0]}(?:\.0+)?(?![\w,
 
 
 def _cut_at_commas(card: JsonValue) -> Iterator[str]:
-    """Yield where an amount is read up to its first comma, as the reference's float and int do."""
+    """Yield where an amount is read up to its first comma.
+
+    The reference's float and int read it so.
+    """
     return (path for path, text in _texts(card, "$") if _CUT.search(text))
 
 

@@ -20,7 +20,7 @@ SHOWN = frozenset({
     "ActionSet", "Table", "TableRow", "TableCell", "Media",
     "Action.OpenUrl", "Action.ShowCard", "Action.ToggleVisibility",
 })  # fmt: skip
-"""What Teams shows of a card from a workflow, and what works in it (Microsoft: "Types of cards", incoming webhooks)."""
+"""Types that Teams shows in a card from a workflow (Microsoft: "Types of cards", incoming webhooks)."""
 
 INPUTS = frozenset({
     "Input.Text", "Input.Number", "Input.Date", "Input.Time", "Input.Toggle", "Input.ChoiceSet",
@@ -32,7 +32,7 @@ NEWER = frozenset({
     "Chart.Donut", "Chart.Pie", "Chart.Gauge", "Chart.Line", "Chart.HorizontalBar", "Chart.HorizontalBar.Stacked",
     "Chart.VerticalBar", "Chart.VerticalBar.Grouped", "Layout.Stack", "Layout.Flow", "Layout.AreaGrid",
 })  # fmt: skip
-"""What newer clients of Teams show beyond Adaptive Cards 1.5 (adaptivecards.microsoft.com); nothing here knows its properties."""
+"""Types of newer clients of Teams (adaptivecards.microsoft.com); their properties are not checked."""
 
 MAX_ACTIONS = 6
 """Actions that Teams shows in one row (Microsoft: Adaptive Cards for Teams, "a maximum of six primary actions")."""
@@ -89,7 +89,7 @@ _NARROWER = frozenset(
 
 
 def worded_faults(card: JsonValue) -> tuple[str, ...]:
-    """Return the first few reasons why Teams would not show an expanded card, or not all of it."""
+    """Return the first few reasons why Teams would not show all of a card."""
     faults = dict.fromkeys(
         f"{fault.path}: {fault.message}{f'; {fault.fix}' if fault.fix else ''}"
         for fault in card_faults(card)
@@ -203,7 +203,10 @@ def _own_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterator[Fa
 
 
 def _kind_of_data(kind: str) -> bool:
-    """Tell whether a type is one of an object that is no element, such as BackgroundImage."""
+    """Tell whether a type belongs to an object within elements.
+
+    BackgroundImage is one.
+    """
     return kind == "Input.Choice" or (
         kind in _validated() and not kind.startswith(("Action.", "Input."))
     )
@@ -234,7 +237,10 @@ def _stand_in(value: JsonValue, key: str) -> JsonValue:
 
 
 def _without_text(key: str, value: JsonValue) -> JsonValue:
-    """Return the part of a member that the schema judges: of free text only that it is text."""
+    """Return the part of a member that the schema judges.
+
+    Of free text that is only the fact that it is text.
+    """
     if isinstance(value, str) and key in _free_texts():
         return ""
     if key == "facts" and isinstance(value, list) and all(map(_is_fact, value)):
@@ -243,7 +249,7 @@ def _without_text(key: str, value: JsonValue) -> JsonValue:
 
 
 def _is_fact(value: JsonValue) -> bool:
-    """Tell whether a fact has a title and a value: there is nothing more to judge."""
+    """Tell whether a fact has a title and a value, which is all to judge."""
     return (
         isinstance(value, dict)
         and value.keys() == {"title", "value"}
@@ -253,7 +259,7 @@ def _is_fact(value: JsonValue) -> bool:
 
 @lru_cache(maxsize=1)
 def _free_texts() -> frozenset[str]:
-    """Return the members that may hold any text, in whichever element they are."""
+    """Return the members that may hold any text in every element."""
     free: dict[str, bool] = {}
     definitions = cast(
         "dict[str, dict[str, dict[str, dict[str, object]]]]", _schema()["definitions"]
@@ -267,7 +273,10 @@ def _free_texts() -> frozenset[str]:
 
 @lru_cache(maxsize=8192)
 def _messages(kind: str, element: str) -> tuple[Fault, ...]:
-    """Return the schema's faults of one element; most elements of a folder look like others, so answers are kept."""
+    """Return the schema's faults of one element.
+
+    They are cached, since most elements of a folder are alike.
+    """
     members = json.loads(element)
     if kind == "TableCell":
         members.setdefault(

@@ -1,4 +1,4 @@
-"""Test data for a card: full, only required fields, none, and hostile data."""
+"""Make data to render a card with: full, scarce, none, and hostile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def variants(
     fields: Mapping[str, Mapping[str, object]],
     read: Collection[str] = (),
 ) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    """Yield the name and the data of each variant of a sample's data; `read` are the members that the card reads."""
+    """Yield the name and the data of each variant of a sample's data.
+
+    `read` are the members that the card reads.
+    """
     required = {name for name, field in fields.items() if field.get("required")}
     yield "the sample", dict(data)
     yield (

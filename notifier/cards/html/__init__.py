@@ -1,4 +1,7 @@
-"""Microsoft's card renderer with the look of Teams, as files for a page: for the local Teams, the gallery and the console."""
+"""Offer Microsoft's card renderer, with the look of Teams, to pages.
+
+The local Teams, the gallery and the console use it.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 "use strict";
-// How Teams draws cards: its colours and sizes, as a host configuration for Microsoft's renderer.
+// The look of cards in Teams: its colours and sizes, as a host configuration for Microsoft's renderer.
 function teamsHostConfig(dark) {
   const text = dark ? "#ffffff" : "#242424";
   const subtle = dark ? "#d6d6d6" : "#616161";
@@ -24,7 +24,7 @@ function teamsHostConfig(dark) {
   });
 }
 
-// What Teams reads as Markdown: emphasis, links and lists (Microsoft: "Format cards in Teams"). A single line end is a space.
+// The Markdown of Teams: emphasis, links and lists (Microsoft: "Format cards in Teams"). A single line end is a space.
 function teamsMarkdown() {
   const unread = ["blockquote", "code", "fence", "heading", "hr", "lheading", "reference", "table", "backticks", "image", "strikethrough"];
   return window.markdownit({ html: false, breaks: false }).disable(unread);

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the cards of the gallery in the frames that the filters ask for.
+// Shows the cards of the gallery in the frames that the filters ask for.
 const entries = JSON.parse(document.getElementById("cards").textContent);
 const form = document.getElementById("filters");
 const list = document.getElementById("list");

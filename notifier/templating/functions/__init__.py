@@ -1,4 +1,4 @@
-"""The prebuilt functions and operators that cards may use, by canonical name."""
+"""Collect the functions and operators that cards may use, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments in time: read as Date.parse does, written as the reference's library dayjs does."""
+"""Read moments as Date.parse does, and write them as dayjs does."""
 
 from __future__ import annotations
 
@@ -41,10 +41,12 @@ _LOOSE = [
 
 
 def read_moment(text: str) -> datetime:
-    """Return the moment (UTC) that text such as 2026-11-24T10:15:00Z means; without a zone it is UTC.
+    """Return the moment (UTC) of a text such as 2026-11-24T10:15:00Z.
+
+    A text without a zone is in UTC.
 
     Raises:
-        EvaluationError: The text is no date.
+        EvaluationError: The text is not a date.
     """
     for pattern in (_ISO, *_LOOSE):
         match = pattern.fullmatch(text)
@@ -57,14 +59,16 @@ _LOOSEST = re.compile(
     r"(\d{4})[-/]?(\d{1,2})?[-/]?(\d{0,2})[Tt\s]*(\d{1,2})?:?(\d{1,2})?:?(\d{1,2})?[.:]?(\d+)?",
     re.ASCII,
 )
-"""What dayjs reads itself, whether or not the numbers are in range."""
+"""Texts that dayjs reads itself, also if a number is out of range."""
 
 
 def read_loosely(text: str) -> datetime:
-    """Return the moment that text means to dayjs, where the 45th of a month is a day of the next.
+    """Return the moment that a text means to dayjs.
+
+    The 45th of a month is a day of the next month.
 
     Raises:
-        EvaluationError: The text is no date.
+        EvaluationError: The text is not a date.
     """
     match = None if text.endswith(("Z", "z")) else _LOOSEST.fullmatch(text)
     if match is None:
@@ -117,7 +121,9 @@ def _offset(zone: str) -> timedelta:
 
 
 def exact_moment(value: Value) -> datetime:
-    """Return the moment of text in the one form most functions take, 2026-11-24T10:15:00.000Z.
+    """Return the moment of a text in the form 2026-11-24T10:15:00.000Z.
+
+    Most functions take only this form.
 
     Raises:
         EvaluationError: The text has another form.
@@ -180,7 +186,7 @@ _NET = re.compile(
 
 
 def form_of(net: str) -> str:
-    """Turn a .NET format, which cards use, into one of dayjs, as the reference does.
+    """Convert a .NET format, which cards use, to a dayjs format.
 
     One that it cannot turn is used as it is.
     """

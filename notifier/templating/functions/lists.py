@@ -34,7 +34,7 @@ def _count(value: Value) -> Value:
 
 
 def empty(value: Value) -> Value:
-    """Tell whether there is nothing in it; what cannot hold anything is not empty."""
+    """Tell whether a value is empty; a number or boolean never is."""
     return is_nothing(value) or (isinstance(value, str | list | dict) and len(value) == 0)
 
 
@@ -95,7 +95,10 @@ def _indices_and_values(value: Value) -> Value:
 
 
 def as_list(value: Value) -> list[Value]:
-    """Return what select, where, any and all go through: a list, or an object's members."""
+    """Return the items for select, where, any and all.
+
+    Of an object these are its members.
+    """
     if isinstance(value, list):
         return value
     if isinstance(value, dict):

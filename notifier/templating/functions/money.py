@@ -1,4 +1,7 @@
-"""Amounts of money as producers write them, which the reference's functions read as something else: 1,250.50 as 1."""
+"""Read and write amounts of money as producers write them.
+
+The reference's functions read 1,250.50 as 1.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,7 @@ def _places(currency: str) -> int:
 
 
 def _written(value: Value) -> str:
-    """Return a text as it is and a number as Python writes it; nothing for all else."""
+    """Return a text unchanged, a number as Python writes it, else nothing."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[return-value]

@@ -78,7 +78,7 @@ def _divided(left: float, right: float) -> float:
 
 
 def power(left: float, right: float) -> float:
-    """Raise to a power as Math.pow does: what is no number is refused."""
+    """Raise to a power as Math.pow does; NaN is refused."""
     try:
         result = math.pow(left, right)
     except OverflowError:
@@ -191,7 +191,10 @@ def _locales() -> dict[str, dict[str, object]]:
 
 
 def formatted(value: float, places: int, locale: Value) -> str:
-    """Write a number with that many decimals, grouped as the locale does (d3-format `,.Nf`)."""
+    """Write a number with that many decimals, grouped for the locale.
+
+    The reference uses d3-format `,.Nf`.
+    """
     size = abs(value)
     if isinstance(size, int):
         shown = f"{size:,}" + (f".{'0' * places}" if places else "")
@@ -234,7 +237,10 @@ EXACT_PLACES = 15
 
 @lru_cache(maxsize=EXACT_PLACES + 1)
 def decimals(places: int) -> Callable[[float], str]:
-    """Return formatNumber for so many decimals (EXACT_PLACES at most) and numbers from 0 to 10**15, en-US."""
+    """Return formatNumber for so many decimals, en-US.
+
+    It takes at most EXACT_PLACES decimals and numbers from 0 to 10**15.
+    """
     power, form = 10**places, f",.{places}f"
 
     def write(value: float) -> str:
@@ -274,7 +280,7 @@ def _all_decimals(amount: float, locale: Value) -> str:
 
 @lru_cache(maxsize=256)
 def _shortest(amount: float) -> str:
-    """Write a number as `string` does; cards ask this of one amount several times."""
+    """Write a number as `string` does; cards ask for one amount often."""
     return _all_decimals(amount, UNDEFINED)
 
 
@@ -290,7 +296,10 @@ def _json(value: Value) -> Value:
 
 
 def _unique(values: list[Value]) -> list[Value]:
-    """Drop what occurs again, as a JavaScript Set does: lists and objects are all different."""
+    """Drop repeated values as a JavaScript Set does.
+
+    Lists and objects are all different.
+    """
     seen: set[object] = set()
     kept: list[Value] = []
     for value in values:

@@ -1,4 +1,4 @@
-"""Regular expressions, run by RE2: whatever the pattern and the text, the time is linear."""
+"""Run regular expressions with RE2, in linear time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _REFERENCE = re.compile(r"\$(\$|&|`|'|[0-9]{1,2}|<[^>]*>)")
 
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str, flags: str = "") -> re.Pattern[str]:
-    """Compile a pattern as isMatch takes it; `(?i)`, `(?m)` and `(?s)` anywhere are flags of the whole.
+    """Compile a pattern as isMatch takes it.
+
+    `(?i)`, `(?m)` and `(?s)` anywhere are flags of the whole pattern.
 
     Raises:
         EvaluationError: The pattern is empty, too long, or not one that RE2 can run.
@@ -50,7 +52,7 @@ def _translated(pattern: str) -> str:
 
 
 def replaced(pattern: re.Pattern[str], subject: str, replacement: str) -> str:
-    """Replace all matches; `$1`, `$&` and `$$` mean what they do in String.replace."""
+    """Replace all matches; `$1`, `$&` and `$$` mean as in String.replace."""
     size = 0
 
     def fill(match: re.Match[str]) -> str:

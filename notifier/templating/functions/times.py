@@ -51,7 +51,10 @@ def _from_milliseconds(value: float) -> datetime:
 
 
 def _form(form: Value, locale: Value, default: str = DEFAULT_FORMAT) -> str:
-    """Return the format to use; a locale changes nothing, but one that is no text makes the format void."""
+    """Return the format to use.
+
+    A locale changes nothing, but one that is not text makes the format void.
+    """
     if not isinstance(form, str) or not isinstance(locale, str):
         return default
     if not locale:

@@ -28,7 +28,7 @@ _PERIODS = [(r"P\d*\.?\d+[YMWD]", "duration"), (r"PT\d*\.?\d+[HMS]", "duration")
 
 
 def _parts(text: str) -> frozenset[str]:
-    """Return what a TIMEX3 expression names: year, month, hour, duration and so on."""
+    """Return the parts of a TIMEX3 expression: year, month, duration, …."""
     if text == "PRESENT_REF":
         return frozenset({"now"})
     if text.startswith("P"):
@@ -57,7 +57,7 @@ _DURATIONS = frozenset({"years", "months", "weeks", "days", "hours", "minutes", 
 
 
 def _parts_of_members(value: object) -> frozenset[str]:
-    """Return what an object names that already holds the parts, such as {year: 2026}."""
+    """Return the parts that an object names, such as {year: 2026}."""
     if not isinstance(value, dict):
         return frozenset()
     parts = frozenset(key for key, each in value.items() if each is not UNDEFINED)
@@ -86,7 +86,10 @@ _CLOCK_SECONDS = {"H": 3_600, "M": 60, "S": 1}
 
 
 def _resolve(value: Value) -> Value:
-    """Write a date, a time or a duration (in seconds) in full; what is a range has no one value."""
+    """Write a date, a time or a duration (in seconds) in full.
+
+    A range has no single value.
+    """
     if not isinstance(value, str):
         raise EvaluationError("wants a TIMEX3 expression")
     duration = re.fullmatch(r"P(T?)(\d*\.?\d+)([YMWDHS])", value, re.ASCII)
@@ -104,7 +107,7 @@ def _resolve(value: Value) -> Value:
         return date[1]
     if _parts(value) & {"year", "partOfDay"}:
         return UNDEFINED
-    raise EvaluationError("is no definite date, time or duration")
+    raise EvaluationError("is not a definite date, time or duration")
 
 
 CHECKS = (
