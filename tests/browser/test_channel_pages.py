@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 
 import aiohttp
-import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
@@ -89,22 +88,6 @@ async def test_overview_counts_messages_by_channel(teams: LocalTeams, page: Page
 
     await page.locator("#count-sre", has_text="1").wait_for()
     assert await page.locator("#count-pmo").inner_text() == "0"
-
-
-@pytest.mark.parametrize("width", [360, 1000])
-async def test_no_sample_card_is_wider_than_the_page(teams: LocalTeams, page: Page, width: int):
-    await page.set_viewport_size({"width": width, "height": 800})
-    for name in (
-        "nphies.claim.submitted",
-        "followup.batch.status",
-        "celery.task.dlq",
-        "system.maintenance.scheduled",
-    ):
-        await send(teams, sample_card(name))
-    await page.goto(f"{teams.url}/channel/sre")
-    await page.locator(".message .ac-adaptiveCard").nth(3).wait_for()
-
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 async def test_line_ends_and_arabic_dates_are_as_in_teams(teams: LocalTeams, page: Page):

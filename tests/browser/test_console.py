@@ -26,23 +26,29 @@ pytestmark = MARKS
 
 @pytest.mark.slow  # axe-core takes half a second of processor time a page
 @pytest.mark.parametrize(("theme", "width"), [("light", 320), ("dark", 1280)])
-async def test_every_page_is_accessible_and_fits(
+async def test_every_page_is_accessible_fits_and_loads_nothing_from_elsewhere(
     page: Page, console: Console, theme: Any, width: int
 ):
-    errors = errors_of(page)
+    errors, loaded = errors_of(page), list[str]()
+    page.on("request", lambda request: loaded.append(request.url))
     await something_of_everything(console)
     # Without motion: colours that fade into each other are too pale half way.
     await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     await page.set_viewport_size({"width": width, "height": 800})
     wrong: dict[str, list[str]] = {}
     for name, address in addresses(console).items():
-        await page.goto(address)
+        answer = await page.goto(address)
         if "/notifications/" in address:
             await card_is_shown(page)
         wrong[name] = await faults_of(page, f"{name}-{theme}-{width}")
+        assert answer is not None
+        assert answer.headers["cache-control"] == "no-store", name
+        assert "default-src 'none'" in answer.headers["content-security-policy"], name
+        assert console.daemons.receiver.url("sre") not in await answer.text(), name
 
     assert {name: found for name, found in wrong.items() if found} == {}
     assert [each for each in errors if "404" not in each and "422" not in each] == []
+    assert [url for url in loaded if not url.startswith((console.url, "data:"))] == []
 
 
 async def test_operator_finds_a_dead_letter_replays_it_with_a_reason_and_sees_it_delivered(

@@ -15,10 +15,8 @@ from tests.support.console import (
     HOSTILE,
     TOKEN,
     Console,
-    addresses,
     delivered,
     refused,
-    something_of_everything,
 )
 from tests.support.daemons import Daemons
 from tests.support.state import actions, letters, xadd
@@ -89,21 +87,6 @@ async def test_critical_events_show_who_is_told_next(page: Page, console: Consol
         connection.execute("UPDATE teams_notifications SET acknowledged_by = 'Sara', acknowledged_at = now(), action_taken = 'acknowledge'")  # fmt: skip
     await page.reload()
     await page.get_by_text("Every critical event is acknowledged.").wait_for()
-
-
-async def test_pages_are_never_kept_and_load_nothing_from_elsewhere(
-    page: Page, console: Console
-):
-    await something_of_everything(console)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    for name, address in addresses(console).items():
-        answer = await page.goto(address)
-        assert answer is not None
-        assert answer.headers["cache-control"] == "no-store", name
-        assert "default-src 'none'" in answer.headers["content-security-policy"], name
-        assert console.daemons.receiver.url("sre") not in await answer.text(), name
-    assert {url for url in asked if not url.startswith((console.url, "data:"))} == set()
 
 
 async def test_half_of_the_console_works_while_the_other_server_is_away(

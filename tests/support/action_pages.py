@@ -13,6 +13,8 @@ from tests.support.ports import quiet_port
 from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
+FAILED_TASK = {"type": "celery.task.failed", "task_name": "submit", "task_id": "t-1", "retry_count": "3", "max_retries": "3"}  # fmt: skip
+
 
 async def links(
     daemons: Daemons, *, env: dict[str, str] | None = None, **fields: str

@@ -163,11 +163,6 @@ async def test_proxy_vouches_for_a_name_and_without_it_nobody_is_let_in(
         assert await status(client) == 401
 
 
-async def test_header_from_an_address_that_is_no_proxy_counts_for_nothing(started: Start):
-    async with started(NETWORK) as client:
-        assert await status(client, X_User="Sara") == 401
-
-
 async def log_in(client: TestClient[Any, Any], token: str, next_page: str = "") -> Any:
     where = f"/console/login?next={next_page}"
     return await client.post(where, data={"token": token}, allow_redirects=False)

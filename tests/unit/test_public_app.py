@@ -111,6 +111,14 @@ async def test_looks_and_forms_are_limited_by_link(
     assert forms == [422, 422, 422, 429]
 
 
+async def test_a_page_cannot_be_framed_kept_or_referred_to(client: TestClient[Any, Any]):
+    async with client.get(link()) as page:
+        assert page.headers["X-Frame-Options"] == "DENY"
+        assert page.headers["Cache-Control"] == "no-store"
+        assert page.headers["Referrer-Policy"] == "no-referrer"
+        assert "unsafe" not in page.headers["Content-Security-Policy"]
+
+
 async def test_links_of_an_older_key_keep_working(client: TestClient[Any, Any], memory: Memory):
     assert (await post(client, link(key=KEYS[1]), who="Sara"))[0] == 200
     assert memory.first[ID].who == "Sara"
