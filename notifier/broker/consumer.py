@@ -243,21 +243,28 @@ class Consumer(Streams):
 
     async def renew(self, stream: str, entry_ids: Sequence[str]) -> int:
         """Renew the leases of entries; returns how many are still ours."""
-        return int(
-            await self.run(_LEASE, [stream], [self.group, self.consumer, 0, ALONE, *entry_ids])
-        )
+        return await self._set_idle(stream, entry_ids, 0)
 
     async def give_up(self, stream: str, entry_ids: Sequence[str]) -> None:
         """Let others claim these entries at once."""
-        await self.run(
-            _LEASE, [stream], [self.group, self.consumer, _GIVEN_UP_MS, ALONE, *entry_ids]
-        )
+        await self._set_idle(stream, entry_ids, _GIVEN_UP_MS)
+
+    async def put_back(self, stream: str, entry_ids: Sequence[str]) -> None:
+        """Let entries be claimed after a lease, without counting this delivery.
+
+        So they never become poison.
+        """
+        await self._set_idle(stream, entry_ids, 1)
+
+    async def _set_idle(self, stream: str, entry_ids: Sequence[str], idle_ms: int) -> int:
+        argv = [self.group, self.consumer, idle_ms, ALONE, *entry_ids]
+        return int(await self.run(_LEASE, [stream], argv))
 
     async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
         """Move entries of one event stream, each all or nothing; repeatable.
 
-        One that Redis refuses, such as for a lane whose key holds another type, is REFUSED and holds up no other: nothing of it has happened, so keep it
-        in flight and try it again later, or `put_back` it. Log and /readyz name the key and what to do (`refusals`).
+        If Redis refuses one, such as for a lane whose key holds another type, it is REFUSED and delays no other. Nothing of it has
+        happened: keep it in flight and try it again later, or `put_back` it. Log and /readyz name the key (`refused_keys`).
 
         Raises:
             StreamError: Redis is away, full or read-only, or this user lacks a right: nothing has happened. After a lost connection
@@ -267,16 +274,6 @@ class Consumer(Streams):
             return []
         keys_, argv = pack(self.group, moves)
         return self.refused_keys.results(moves, await self.run(_HOP, keys_, argv))
-
-    async def put_back(self, stream: str, entry_ids: Sequence[str]) -> None:
-        """Let entries be claimed after a lease, without counting this delivery.
-
-        So they never become poison.
-
-        Raises:
-            StreamError: Redis is away.
-        """
-        await self.run(_LEASE, [stream], [self.group, self.consumer, 1, ALONE, *entry_ids])
 
     async def appear(self, stream: str) -> None:
         """Show this consumer to its group, made if missing; reads nothing.

@@ -377,12 +377,12 @@ async def _require_known_channel(group: Consumer, config: Config, name: str | No
         typer.BadParameter: Nothing knows it.
         StreamError: Redis is away.
     """
-    from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+    from notifier.dead_letters.abandoned_lanes import removed_channels
     from notifier.dead_letters.listing import Filter, newest_dead_letters
 
     if name is None or name in config.channels:
         return
-    removed = await AbandonedLanes(group).removed(config.streams, config.channels)
+    removed = await removed_channels(group, config.streams, config.channels)
     if name in removed or await newest_dead_letters(
         group, config.streams, Filter(channel=name), limit=1
     ):

@@ -37,15 +37,14 @@ app = typer.Typer(
 @app.command("list")
 def list_lanes(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the channels and what waits in their lanes; with --json an array."""
-    from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+    from notifier.dead_letters.abandoned_lanes import lanes_waiting
 
     loaded = settings(config)
 
     async def run(group: Consumer) -> list[dict[str, str | int | bool]]:
-        lanes = AbandonedLanes(group)
         found: list[dict[str, str | int | bool]] = []
         for stream in loaded.streams:
-            waiting = await lanes.waiting(stream)
+            waiting = await lanes_waiting(group, stream)
             for channel in sorted({*waiting, *loaded.channels}):
                 urgent, normal = waiting.get(channel, (0, 0))
                 found.append(
@@ -95,7 +94,7 @@ def drain(
     """
     from notifier.broker.hop import MoveResult
     from notifier.broker.keys import Keys
-    from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+    from notifier.dead_letters.abandoned_lanes import drain, removed_channels
 
     loaded = settings(config)
     if channel in loaded.channels:
@@ -115,9 +114,8 @@ def drain(
             for urgent in (True, False)
         ]
         waiting = sum([await group.length(lane) for lane in lanes])
-        abandoned = AbandonedLanes(group)
         if not waiting:
-            removed = await abandoned.removed(loaded.streams, loaded.channels)
+            removed = await removed_channels(group, loaded.streams, loaded.channels)
             if channel not in removed:
                 raise typer.BadParameter(
                     f"unknown channel {channel}; removed channels that still have lanes: {', '.join(sorted(removed)) or 'none'}",
@@ -126,7 +124,7 @@ def drain(
         if dry_run:
             return Counter({MoveResult.MOVED: waiting})
         for stream in loaded.streams:
-            counts += await abandoned.drain(stream, channel, detail)
+            counts += await drain(group, stream, channel, detail)
         return counts
 
     counts = with_redis(loaded, run)

@@ -17,7 +17,7 @@ from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.daemon.channels import Channels
 from notifier.daemon.components import read_streams
 from notifier.daemon.dependencies import Dependencies
-from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+from notifier.dead_letters.abandoned_lanes import lanes_waiting
 from notifier.errors import UnreachableError
 from notifier.ops.doctor.redis import settings_findings
 from notifier.pipeline.stage import Every
@@ -95,7 +95,6 @@ class BackgroundChecks:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
-        self._lanes = AbandonedLanes(dependencies.group)
         self._server_due = Every(_CHECK_SERVER_SECONDS, time.monotonic)
         self._requested = asyncio.Event()
 
@@ -150,12 +149,12 @@ class BackgroundChecks:
         self._warn("redis settings", "; ".join(findings), "redis_settings_unsafe")
 
     async def _check_lanes(self) -> None:
-        config = self._dependencies.config
+        config, group = self._dependencies.config, self._dependencies.group
         found = []
         for stream in config.streams:
-            await self._lanes.remember(stream, config.channels)
+            await group.remember_channels(stream, config.channels)
             abandoned = 0
-            for channel, waiting in (await self._lanes.waiting(stream)).items():
+            for channel, waiting in (await lanes_waiting(group, stream)).items():
                 if channel in config.channels or not sum(waiting):
                     continue
                 abandoned += sum(waiting)

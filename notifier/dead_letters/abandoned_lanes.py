@@ -19,63 +19,65 @@ from notifier.events.outcome import encode_outcome, outcome_of
 _AT_ONCE = 50
 
 
-class AbandonedLanes:
-    """Every channel that ever had lanes.
+async def lanes_waiting(streams: Streams, stream: str) -> dict[str, tuple[int, int]]:
+    """Return the lengths of the urgent and the normal lane of each known channel.
 
-    Every method raises StreamError if Redis is away.
+    Raises:
+        StreamError: Redis is away.
     """
+    keys = Keys(stream)
+    return {
+        name: (
+            await _length(streams, keys.lane(name, urgent=True)),
+            await _length(streams, keys.lane(name, urgent=False)),
+        )
+        for name in await streams.remembered_channels(stream)
+    }
 
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
 
-    async def remember(self, stream: str, channels: Collection[str]) -> None:
-        """Note that these channels have lanes."""
-        await self._streams.remember_channels(stream, channels)
+async def removed_channels(
+    streams: Streams, names: Collection[str], channels: Collection[str]
+) -> set[str]:
+    """Return the channels with lanes that are not among `channels`.
 
-    async def waiting(self, stream: str) -> dict[str, tuple[int, int]]:
-        """Return by channel the lengths of its urgent and its normal lane."""
-        keys = Keys(stream)
-        return {
-            name: (
-                await self._length(keys.lane(name, urgent=True)),
-                await self._length(keys.lane(name, urgent=False)),
-            )
-            for name in await self._streams.remembered_channels(stream)
-        }
+    Raises:
+        StreamError: Redis is away.
+    """
+    found: set[str] = set()
+    for name in names:
+        found |= {*await streams.remembered_channels(name)}
+    return found - {*channels}
 
-    async def removed(self, streams: Collection[str], channels: Collection[str]) -> set[str]:
-        """Return the channels with lanes in these event streams that are not among `channels`."""
-        found: set[str] = set()
-        for stream in streams:
-            found |= {*await self._streams.remembered_channels(stream)}
-        return found - {*channels}
 
-    async def _length(self, lane: str) -> int:
-        try:
-            return await self._streams.length(lane)
-        except StreamError as exc:
-            if not of_another_type(exc):
-                raise
-            return 0
+async def drain(
+    streams: Streams, stream: str, channel: str, detail: str
+) -> Counter[MoveResult]:
+    """Make dead letters of a channel's notifications, but those in flight.
 
-    async def drain(self, stream: str, channel: str, detail: str) -> Counter[MoveResult]:
-        """Make dead letters of a channel's notifications, but those in flight.
+    Raises:
+        StreamError: Redis is away, or refuses one of them, which stays in its lane; asking again is safe.
+    """
+    counts: Counter[MoveResult] = Counter()
+    for urgent in (True, False):
+        lane = Keys(stream).lane(channel, urgent=urgent)
+        moves: list[Move] = []
+        async for entry in streams.entries_between(lane):
+            moves.append(_move(entry, Keys(stream), detail))
+            if len(moves) == _AT_ONCE:
+                counts.update(await streams.move(lane, moves))
+                moves = []
+        if moves:
+            counts.update(await streams.move(lane, moves))
+    return counts
 
-        Raises:
-            StreamError: Redis is away, or refuses one of them, which stays in its lane; asking again is safe.
-        """
-        counts: Counter[MoveResult] = Counter()
-        for urgent in (True, False):
-            lane = Keys(stream).lane(channel, urgent=urgent)
-            moves: list[Move] = []
-            async for entry in self._streams.entries_between(lane):
-                moves.append(_move(entry, Keys(stream), detail))
-                if len(moves) == _AT_ONCE:
-                    counts.update(await self._streams.move(lane, moves))
-                    moves = []
-            if moves:
-                counts.update(await self._streams.move(lane, moves))
-        return counts
+
+async def _length(streams: Streams, lane: str) -> int:
+    try:
+        return await streams.length(lane)
+    except StreamError as exc:
+        if not of_another_type(exc):
+            raise
+        return 0
 
 
 def _move(entry: Entry, keys: Keys, detail: str) -> Move:

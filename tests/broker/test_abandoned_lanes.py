@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move, MoveResult
-from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+from notifier.dead_letters.abandoned_lanes import lanes_waiting
 from tests.support.backlog import KEYS, STREAM
 
 URGENT, NORMAL = (KEYS.lane("night", urgent=urgent) for urgent in (True, False))
-
-
-@pytest.fixture
-def lanes(group: Consumer) -> AbandonedLanes:
-    return AbandonedLanes(group)
 
 
 def bury(entry_id: str) -> Move:
@@ -55,11 +49,11 @@ async def test_lane_that_never_had_a_group_is_drained_once(client: Redis, group:
 
 
 async def test_every_channel_that_ever_was_is_known_with_what_waits_for_it(
-    client: Redis, lanes: AbandonedLanes
+    client: Redis, group: Consumer
 ):
-    await lanes.remember(STREAM, ["night", "sre"])
-    await lanes.remember(STREAM, ["sre"])
+    await group.remember_channels(STREAM, ["night", "sre"])
+    await group.remember_channels(STREAM, ["sre"])
     for lane in (URGENT, NORMAL, NORMAL):
         await client.xadd(lane, {"notification": "1"})
 
-    assert await lanes.waiting(STREAM) == {"night": (1, 2), "sre": (0, 0)}
+    assert await lanes_waiting(group, STREAM) == {"night": (1, 2), "sre": (0, 0)}

@@ -1,4 +1,4 @@
-"""Who claims what a dead process left, how often that is counted, and what is too large to be sent."""
+"""Entries of a dead process are claimed once, in their order, and in pieces that fit."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import asyncio
 import struct
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 import redis.asyncio
 from msgspec.structs import replace
 from redis.asyncio import Redis
-from typing_extensions import override
 
 from notifier.broker import pool
 from notifier.broker.consumer import Consumer
-from notifier.broker.entries import Entry
 from notifier.broker.hop import HopResult, Move
 from notifier.errors import StreamError
 from notifier.events.entry import Priority
-from notifier.pipeline.stage import in_order
 from tests.support.backlog import (
     BATCH,
     KEYS,
@@ -35,81 +33,9 @@ from tests.support.backlog import (
 from tests.support.broker import Broker
 from tests.support.reading import SOURCE, Joined, read, read_new
 from tests.support.receiver import WebhookReceiver
-from tests.support.stages import Stages, notifications
+from tests.support.stages import Lane, Stages, notifications
 
 LONG_AGO_MS = 10**9
-
-
-async def die(client: Redis, entry_id: str) -> None:
-    """Let an entry look as if its process had died a long time ago."""
-    [pending] = await client.xpending_range(SOURCE, "notifier", entry_id, entry_id, 1)
-    await client.xclaim(
-        SOURCE, "notifier", "dead", 0, [entry_id],
-        idle=LONG_AGO_MS, retrycount=pending["times_delivered"], justid=True,
-    )  # fmt: skip
-
-
-async def claimed(group: Consumer, **limits: int) -> list[Entry]:
-    return await group.claim(SOURCE, idle_seconds=1, count=10, **limits)
-
-
-async def test_deaths_beside_others_are_counted_twice_and_no_more(client: Redis, one: Consumer):
-    [entry_id] = await read_new(client, one)
-    counted = []
-    for _ in range(4):
-        await die(client, entry_id)
-        [entry] = await claimed(one)
-        counted.append(entry.deliveries)
-
-    assert counted == [2, 3, 3, 3]
-    assert entry.goes_alone(10)
-    assert not entry.is_poison(2)
-
-
-async def test_death_while_tried_alone_is_counted_and_its_end_takes_it_back(
-    client: Redis, one: Consumer
-):
-    [entry_id] = await read_new(client, one)
-    for _ in range(2):
-        await die(client, entry_id)
-        [entry] = await claimed(one)
-    async with one.trial(entry) as ours:
-        assert ours
-    await die(client, entry_id)
-    [entry] = await claimed(one)
-    survived = entry.deliveries
-
-    async with one.trial(entry):
-        await die(client, entry_id)
-    [entry] = await claimed(one)
-
-    assert (survived, entry.deliveries) == (3, 4)
-    assert entry.is_poison(3)
-    assert not entry.is_poison(10)
-
-
-async def test_what_was_tried_alone_is_given_up_with_its_deaths(
-    client: Redis, one: Consumer, other: Consumer
-):
-    entry_id = (await client.xadd(SOURCE, {"a": "1"})).decode()
-    await read(one)
-    await client.xclaim(SOURCE, "notifier", "one", 0, [entry_id], retrycount=7, justid=True)
-
-    await one.give_up(SOURCE, [entry_id])
-
-    [entry] = await claimed(other)
-    assert entry.deliveries == 8
-
-
-async def test_nobody_tries_what_another_has_claimed(
-    client: Redis, one: Consumer, other: Consumer
-):
-    [entry_id] = await read_new(client, one)
-    await die(client, entry_id)
-    await claimed(other)
-
-    async with one.trial(Entry(SOURCE, entry_id, {}, 3)) as ours:
-        assert not ours
 
 
 async def test_claimed_entry_that_is_too_large_comes_without_its_content(
@@ -119,7 +45,7 @@ async def test_claimed_entry_that_is_too_large_comes_without_its_content(
     await client.xadd(SOURCE, {"type": "a.c"})
     await one.give_up(SOURCE, await read(one))
 
-    large, small = await claimed(other, largest_bytes=1000)
+    large, small = await other.claim(SOURCE, idle_seconds=1, count=10, largest_bytes=1000)
 
     assert large.fields == {b"type": b"a.b", b"note": b""}
     assert large.withheld_bytes == 5011
@@ -143,32 +69,22 @@ async def test_reply_that_is_too_large_is_asked_for_again_in_pieces(
     assert await read(one) == []
 
 
-def test_the_likeliest_to_kill_goes_last():
-    deliveries = [1, 5, 3, 2, 1, 4]
-    entries = [Entry(SOURCE, f"{n}-0", {}, times) for n, times in enumerate(deliveries)]
-
-    assert [entry.deliveries for entry in in_order(entries)] == [1, 2, 1, 3, 4, 5]
-
-
-class Failing(Consumer):
-    """Some hops fail, in the order of `fails`."""
-
-    fails: Sequence[bool] = ()
-
-    @override
-    async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
-        fails, self.fails = self.fails[:1], self.fails[1:]
-        if fails == [True]:
-            raise StreamError("connection lost")
-        return await super().hop(moves)
-
-
 @pytest.mark.parametrize("fails", [[True], [False, True], [True, True], [False, False, True]])
 async def test_batch_whose_hop_failed_is_hopped_again_at_once(
-    client: Redis, broker: Broker, stages: Stages, fails: list[bool]
+    client: Redis,
+    group: Consumer,
+    stages: Stages,
+    fails: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    group = Failing(client, broker.config.redis, "one")
-    group.fails = fails
+    hop, left = group.hop, iter(fails)
+
+    async def fail_at_times(moves: Sequence[Move]) -> list[HopResult]:
+        if next(left, False):
+            raise StreamError("connection lost")
+        return await hop(moves)
+
+    monkeypatch.setattr(group, "hop", fail_at_times)
     intake = stages.intake(group, max_event_bytes=10**6)
     # Of this size they are hopped one by one.
     await publish(client, [{**calm(number), "note": "x" * 100_000} for number in range(4)])
@@ -224,13 +140,20 @@ async def leave_in_flight(broker: Broker, lane: str, count: int) -> None:
     await dead.give_up(lane, [entry.id for entry in entries])
 
 
+def one_by_one(
+    stages: Stages, webhook_receiver: WebhookReceiver
+) -> AbstractAsyncContextManager[Lane]:
+    """Return a lane that posts one after the other."""
+    limit = stages.config.rate_limit.model_copy(
+        update={"requests": 200, "period_seconds": 1, "burst": 1, "min_interval_seconds": 0}
+    )
+    return stages.lane(webhook_receiver.url("sre"), rate_limit=limit)
+
+
 @pytest.mark.parametrize("urgent", [True, False])
 async def test_what_a_process_left_is_posted_before_all_that_is_newer(
     broker: Broker, stages: Stages, webhook_receiver: WebhookReceiver, urgent: bool
 ):
-    limit = stages.config.rate_limit.model_copy(
-        update={"requests": 200, "period_seconds": 1, "burst": 1, "min_interval_seconds": 0}
-    )
     priority = Priority.CRITICAL if urgent else Priority.LOW
     older, left, newer = (
         [
@@ -239,7 +162,7 @@ async def test_what_a_process_left_is_posted_before_all_that_is_newer(
         ]
         for name, many in (("older", 3), ("left", 10), ("newer", 20))
     )
-    async with stages.lane(webhook_receiver.url("sre"), rate_limit=limit) as lane:
+    async with one_by_one(stages, webhook_receiver) as lane:
         await stages.put(*older)
         while await lane.step():
             pass
@@ -259,12 +182,9 @@ async def test_what_a_process_left_is_posted_before_all_that_is_newer(
 async def test_a_new_urgent_notification_goes_before_what_is_claimed_and_not_urgent(
     broker: Broker, stages: Stages, webhook_receiver: WebhookReceiver
 ):
-    limit = stages.config.rate_limit.model_copy(
-        update={"requests": 200, "period_seconds": 1, "burst": 1, "min_interval_seconds": 0}
-    )
     [urgent] = notifications(1, priority=Priority.CRITICAL)
     left = [replace(each, id=f"left-{each.id}") for each in notifications(3)]
-    async with stages.lane(webhook_receiver.url("sre"), rate_limit=limit) as lane:
+    async with one_by_one(stages, webhook_receiver) as lane:
         await stages.put(*left)
         await leave_in_flight(broker, NORMAL, len(left))
         await stages.put(urgent)
@@ -280,8 +200,7 @@ async def test_nothing_is_claimed_for_a_lease_after_redis_was_away(
     broker: Broker, client: Redis, join: Joined
 ):
     owner, cut_off, other = await join("owner"), await join("cut off"), await join("other")
-    [entry_id] = await read_new(client, owner)
-    await owner.give_up(SOURCE, [entry_id])
+    await owner.give_up(SOURCE, await read_new(client, owner))
     await broker.go_away()
     with pytest.raises(StreamError):
         await read(cut_off)
@@ -297,8 +216,7 @@ async def test_nothing_is_claimed_for_a_lease_after_redis_was_away(
 async def test_nothing_is_claimed_for_a_lease_after_redis_refused_all_writes(
     client: Redis, one: Consumer, other: Consumer
 ):
-    [entry_id] = await read_new(client, one)
-    await one.give_up(SOURCE, [entry_id])
+    await one.give_up(SOURCE, await read_new(client, one))
     await client.config_set("min-replicas-to-write", 1)
     try:
         with pytest.raises(StreamError):
@@ -313,8 +231,7 @@ async def test_nothing_is_claimed_for_a_lease_after_redis_refused_all_writes(
 async def test_what_is_left_is_claimed_though_redis_gives_no_more_connections(
     client: Redis, one: Consumer, other: Consumer, monkeypatch: pytest.MonkeyPatch
 ):
-    [entry_id] = await read_new(client, one)
-    await one.give_up(SOURCE, [entry_id])
+    await one.give_up(SOURCE, await read_new(client, one))
     with monkeypatch.context() as patch:
 
         async def refuse(*_: Any, **__: Any) -> None:

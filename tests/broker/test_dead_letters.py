@@ -152,29 +152,6 @@ async def test_replayed_letter_is_delivered_under_its_own_id_and_counts_its_atte
     assert (delivered["status"], delivered["retry_count"]) == ("delivered", 1)
 
 
-async def test_discarded_letter_is_gone_and_nothing_comes_of_it(
-    client: Redis, group: Consumer, refuse: Refuse
-):
-    letter = await refuse()
-
-    assert await taken_out(group, letter, [])
-    assert not await taken_out(group, letter, [])
-
-    assert await client.xlen(KEYS.dead) == await client.xlen(NORMAL) == 0
-
-
-async def test_letter_that_another_discarded_is_not_replayed(
-    client: Redis, group: Consumer, replayer: Replayer, refuse: Refuse
-):
-    letter = await refuse()
-    await taken_out(group, letter, [])
-
-    assert not await taken_out(
-        group, letter, replayer.targets(STREAM, letter.fields, letter.raw)
-    )
-    assert await client.xlen(NORMAL) == 0
-
-
 async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels(
     client: Redis, group: Consumer, stages: Stages, replayer: Replayer
 ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.scripts import Script
-from notifier.config import RateLimitSettings
 from notifier.pipeline.delivery.lanes import Waiting
 from tests.support.backlog import NORMAL
 from tests.support.broker import Broker
@@ -41,11 +40,16 @@ def group(client: Redis, stages: Stages) -> InterruptedGroup:
 
 
 @pytest.fixture
-def limit(stages: Stages) -> RateLimitSettings:
-    return stages.config.rate_limit
+async def lane(
+    stages: Stages, group: InterruptedGroup, webhook_receiver: WebhookReceiver
+) -> AsyncIterator[Lane]:
+    url, limit = webhook_receiver.url("sre"), stages.config.rate_limit
+    async with stages.lane(url, group=group, lease_seconds=0, rate_limit=limit) as lane:
+        yield lane
 
 
-async def digest_of_three(stages: Stages, lane: Lane) -> list[Waiting]:
+@pytest.fixture
+async def digest(stages: Stages, lane: Lane) -> list[Waiting]:
     """Three notifications that this process has read and that share a card."""
     members = notifications(3)
     await stages.put(*members)
@@ -63,65 +67,43 @@ def held_by(lane: Lane, digest: list[Waiting]) -> list[str]:
 async def test_digest_of_which_one_was_claimed_is_not_posted_and_the_rest_can_be_claimed(
     broker: Broker,
     group: InterruptedGroup,
-    stages: Stages,
-    limit: RateLimitSettings,
+    lane: Lane,
+    digest: list[Waiting],
     webhook_receiver: WebhookReceiver,
 ):
-    async with stages.lane(
-        webhook_receiver.url("sre"), group=group, lease_seconds=0, rate_limit=limit
-    ) as lane:
-        digest = await digest_of_three(stages, lane)
-        first, *rest = [entry.id for entry, _ in digest]
-        quick, other = broker.group("quick"), broker.group("other")
-        group.meanwhile = lambda: hand_over(group, quick, NORMAL, first)
+    first, *rest = [entry.id for entry, _ in digest]
+    quick, other = broker.group("quick"), broker.group("other")
+    group.meanwhile = lambda: hand_over(group, quick, NORMAL, first)
 
-        await lane.delivery.deliver(digest)
+    await lane.delivery.deliver(digest)
 
-        assert webhook_receiver.requests == []
-        assert held_by(lane, digest) == []
-        claimed = await other.claim(NORMAL, idle_seconds=1000, count=10)
-        assert [entry.id for entry in claimed] == rest
-        assert await quick.renew(NORMAL, [first]) == 1
+    assert webhook_receiver.requests == []
+    assert held_by(lane, digest) == []
+    claimed = await other.claim(NORMAL, idle_seconds=1000, count=10)
+    assert [entry.id for entry in claimed] == rest
+    assert await quick.renew(NORMAL, [first]) == 1
 
 
-async def test_digest_is_no_longer_held_when_redis_goes_away_before_it_is_given_up(
+@pytest.mark.parametrize("before", [True, False])
+async def test_digest_is_no_longer_held_when_redis_goes_away_and_the_daemon_stops(
     broker: Broker,
     group: InterruptedGroup,
-    stages: Stages,
-    limit: RateLimitSettings,
+    lane: Lane,
+    digest: list[Waiting],
     webhook_receiver: WebhookReceiver,
+    before: bool,
 ):
-    async with stages.lane(
-        webhook_receiver.url("sre"), group=group, lease_seconds=0, rate_limit=limit
-    ) as lane:
-        digest = await digest_of_three(stages, lane)
-
-        async def stop_without_redis() -> None:
-            await broker.go_away()
-            lane.stop.set()
-
-        group.meanwhile = stop_without_redis
-
-        await lane.delivery.deliver(digest)
-        await broker.come_back()
-
-        assert webhook_receiver.requests == []
-        assert held_by(lane, digest) == []
-
-
-async def test_stop_while_redis_is_away_is_no_failure_and_holds_nothing(
-    broker: Broker,
-    group: InterruptedGroup,
-    stages: Stages,
-    webhook_receiver: WebhookReceiver,
-):
-    async with stages.lane(webhook_receiver.url("sre"), group=group, lease_seconds=0) as lane:
-        digest = await digest_of_three(stages, lane)
+    async def stop_without_redis() -> None:
         await broker.go_away()
         lane.stop.set()
 
-        await lane.delivery.deliver(digest)
-        await broker.come_back()
+    if before:
+        await stop_without_redis()
+    else:
+        group.meanwhile = stop_without_redis
 
-        assert webhook_receiver.requests == []
-        assert held_by(lane, digest) == []
+    await lane.delivery.deliver(digest)
+    await broker.come_back()
+
+    assert webhook_receiver.requests == []
+    assert held_by(lane, digest) == []

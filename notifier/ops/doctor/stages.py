@@ -10,7 +10,7 @@ from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsRead
 from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.broker.streams import Streams
 from notifier.config import Config
-from notifier.dead_letters.abandoned_lanes import AbandonedLanes
+from notifier.dead_letters.abandoned_lanes import lanes_waiting
 from notifier.teams.hints import hint
 from notifier.telemetry.durations import duration
 from notifier.telemetry.findings import Finding, fault, ok, warning
@@ -51,10 +51,12 @@ def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) ->
 
 async def check_lanes(client: Client, config: Config) -> list[Finding]:
     """Check the lanes of removed channels; raises StreamError."""
-    lanes = AbandonedLanes(Streams(client, config.redis))
+    streams = Streams(client, config.redis)
     found = []
     for stream in config.streams:
-        waiting = {name: sum(both) for name, both in (await lanes.waiting(stream)).items()}
+        waiting = {
+            name: sum(both) for name, both in (await lanes_waiting(streams, stream)).items()
+        }
         found += lane_findings(stream, waiting, config)
     return found
 
