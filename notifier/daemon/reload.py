@@ -187,32 +187,34 @@ class Reloader:
                 "the attempt before still waits for a file or for Vault; try again later"
             )
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
+        future: asyncio.Future[Result | NotifierError] = loop.create_future()
 
-        def finish(set_it: Callable[[], None]) -> None:
+        def finish(outcome: Result | NotifierError) -> None:
             if not future.done():
-                set_it()
+                future.set_result(outcome)
 
         def run() -> None:
+            outcome: Result | NotifierError
             try:
-                result = work()
+                outcome = work()
             except NotifierError as exc:
-                refused: NotifierError = exc
-                _call(loop, lambda: finish(lambda: future.set_exception(refused)))
+                outcome = exc
             except Exception as exc:
                 # A file must not end the daemon. The text of the error may hold a secret.
-                failed = ReloadError(f"failed unforeseen ({place_of(exc)}); report this line")
-                _call(loop, lambda: finish(lambda: future.set_exception(failed)))
-            else:
-                _call(loop, lambda: finish(lambda: future.set_result(result)))
+                outcome = ReloadError(f"failed unforeseen ({place_of(exc)}); report this line")
+            with suppress(RuntimeError):  # the daemon has ended meanwhile
+                loop.call_soon_threadsafe(finish, outcome)
 
         self._building = threading.Thread(target=run, name="reload", daemon=True)
         self._building.start()
         try:
             async with asyncio.timeout(_BUILD_SECONDS):
-                return await future
+                outcome = await future
         except TimeoutError:
             raise ReloadError(f"reading took more than {_BUILD_SECONDS:g} s") from None
+        if isinstance(outcome, NotifierError):
+            raise outcome
+        return outcome
 
 
 class ReloadError(NotifierError):
@@ -251,8 +253,3 @@ def _changes(old: Snapshot, new: Snapshot) -> dict[str, list[str]]:
         "webhooks_changed": sorted(webhooks),
         "key_ids": list(new.secrets.keys.ids) if new.secrets.keys else [],
     }
-
-
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the daemon has ended meanwhile
-        loop.call_soon_threadsafe(function)
