@@ -120,42 +120,33 @@ async def test_events_come_over_tls_with_a_client_certificate(
             await daemons.stop()
 
 
-@pytest.mark.parametrize("scheme", ["rediss", "rediss+cluster"])
-async def test_a_certificate_of_another_authority_is_refused_with_what_to_do(
-    authority: Authority, redis_url: str, tmp_path: Path, scheme: str
+@pytest.mark.parametrize(
+    ("url", "trusted", "wants_client", "fault"),
+    [
+        ("rediss://127.0.0.1", "another", False, r"not trusted .*redis\.tls_ca_file"),
+        ("rediss+cluster://127.0.0.1", "another", False, r"not trusted .*redis\.tls_ca_file"),
+        ("rediss://localhost", "ours", False, r"not trusted .*localhost"),
+        ("rediss://127.0.0.1", "ours", True, r"failed: its TLS says|closes the connection"),
+    ],
+    ids=["authority", "authority of a cluster", "host", "no client certificate"],
+)
+async def test_a_wrong_or_missing_certificate_is_refused_with_its_fix(
+    authority: Authority,
+    redis_url: str,
+    tmp_path: Path,
+    url: str,
+    trusted: str,
+    wants_client: bool,
+    fault: str,
 ):
-    other = Authority(tmp_path, "another")
-    async with tls_in_front_of(port_of(redis_url), authority.server_context()) as port:
-        env = {
-            "REDIS_URL": f"{scheme}://127.0.0.1:{port}",
-            "TEAMS_REDIS__TLS_CA_FILE": str(other.ca_file),
-        }
-        with pytest.raises(StreamError, match=r"not trusted .*redis\.tls_ca_file"):
-            await length(env)
-
-
-async def test_a_certificate_for_another_host_is_refused(
-    authority: Authority, redis_url: str, tmp_path: Path
-):
-    async with tls_in_front_of(port_of(redis_url), authority.server_context()) as port:
-        env = {
-            "REDIS_URL": f"rediss://localhost:{port}",
-            "TEAMS_REDIS__TLS_CA_FILE": str(authority.ca_file),
-        }
-        with pytest.raises(StreamError, match=r"not trusted .*localhost"):
-            await length(env)
-
-
-async def test_without_the_client_certificate_that_is_wanted_nothing_is_read(
-    authority: Authority, redis_url: str, tmp_path: Path
-):
-    context = authority.server_context(wants_client=True)
+    known = {"ours": authority, "another": Authority(tmp_path, "another")}
+    context = authority.server_context(wants_client=wants_client)
     async with tls_in_front_of(port_of(redis_url), context) as port:
         env = {
-            "REDIS_URL": f"rediss://127.0.0.1:{port}",
-            "TEAMS_REDIS__TLS_CA_FILE": str(authority.ca_file),
+            "REDIS_URL": f"{url}:{port}",
+            "TEAMS_REDIS__TLS_CA_FILE": str(known[trusted].ca_file),
         }
-        with pytest.raises(StreamError, match=r"failed: its TLS says|closes the connection"):
+        with pytest.raises(StreamError, match=fault):
             await length(env)
 
 

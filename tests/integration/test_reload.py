@@ -14,7 +14,7 @@ import redis
 from notifier.broker.keys import Keys
 from notifier.config import assets
 from tests.support.daemons import Daemons
-from tests.support.readiness import readiness, until_readiness
+from tests.support.readiness import readiness, until_state
 from tests.support.service import Service, paths
 from tests.support.state import dead, rows, xadd
 from tests.support.waiting import until
@@ -183,7 +183,7 @@ async def test_channel_comes_goes_with_its_backlog_kept_and_comes_again(
         await until(lambda: len(dead(daemons.redis_url)) == 1)
         assert dead(daemons.redis_url)[0]["reason"] == "unknown_channel"
         assert client.xlen(lane) == 5
-        await until_readiness(
+        await until_state(
             daemons, lambda state: "delivery teams:events billing" not in state["parts"]
         )
 

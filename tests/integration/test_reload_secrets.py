@@ -14,7 +14,7 @@ from notifier.events.signing import key_id
 from tests.support.action_pages import actions
 from tests.support.daemons import SECRET, Daemons
 from tests.support.ports import quiet_port
-from tests.support.readiness import readiness, until_readiness
+from tests.support.readiness import readiness, until_state
 from tests.support.service import Service, paths
 from tests.support.state import letters, rows, xadd
 from tests.support.vault_server import ROOT_TOKEN, running_vault
@@ -130,7 +130,7 @@ async def test_vault_is_followed_and_its_outage_is_survived(service: Service, da
         assert "sealed" in state["warnings"]["vault"]
 
         vault.sealed = False
-        await until_readiness(daemons, lambda state: not state["warnings"])
+        await until_state(daemons, lambda state: not state["warnings"])
     assert paths(daemons) == ["/one", "/two", "/two", "/two"]
     everything = daemons.log() + json.dumps(rows(daemons.database_url), default=str)
     assert "canary" not in everything

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import psycopg
@@ -20,6 +19,7 @@ import pytest
 from notifier.sandbox.local_teams import Faults, LocalTeams, listen
 from notifier.sandbox.run import DEFAULT_PORT
 from tests.support.commands import notifier
+from tests.support.waiting import until
 
 
 def alive_in(folder: Path) -> list[str]:
@@ -62,17 +62,6 @@ async def start(
 async def channels(url: str) -> dict[str, int]:
     async with aiohttp.ClientSession() as session, session.get(f"{url}/api/channels") as answer:
         return {item["name"]: item["count"] for item in (await answer.json())["channels"]}
-
-
-async def until(condition: Any, seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while True:
-            result = condition()
-            if asyncio.iscoroutine(result):
-                result = await result
-            if result:
-                return
-            await asyncio.sleep(0.1)
 
 
 async def test_sample_events_reach_every_channel_and_the_table_and_ctrl_c_leaves_nothing(

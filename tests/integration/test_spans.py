@@ -17,6 +17,7 @@ from tests.support.commands import notifier
 from tests.support.daemons import Daemons
 from tests.support.digests import SETTINGS
 from tests.support.otlp import Collector
+from tests.support.readiness import readiness
 from tests.support.state import lane_length, rows, xadd
 from tests.support.tracing import SPAN, TRACE, TRACED
 from tests.support.waiting import until
@@ -167,12 +168,8 @@ async def test_a_collector_that_is_away_stops_no_card_and_is_seen(
     await until(lambda: len(rows(daemons.database_url)) == 1)
     await until(lambda: "spans_lost" in daemons.log())
 
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(daemons.admin_urls[0] + "/readyz") as page,
-    ):
-        assert page.status == 200
-        ready = await page.json()
+    ready = await readiness(daemons)
+    assert ready["status"] == 200
     assert "does not accept spans" in ready["warnings"]["tracing"]
     assert await metric(daemons, 'teams_trace_spans_total{result="lost"}') >= 1
     assert daemons.log().count("spans_lost") == 1

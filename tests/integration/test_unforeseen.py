@@ -1,19 +1,18 @@
-"""What one receiver or one entry does is felt by no other channel of a real daemon, and a signal ends it all the same."""
+"""No receiver or entry affects another channel, and a signal always ends the daemon."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 from pathlib import Path
 
-import aiohttp
 import redis
 
 from notifier.events.notification import encode
 from tests.support.daemons import Daemons
 from tests.support.processes import start
+from tests.support.readiness import readiness, until_state
 from tests.support.stages import ONE
 from tests.support.state import KEYS, dead, rows, xadd
 from tests.support.waiting import until
@@ -55,11 +54,7 @@ async def test_neither_an_impossible_wait_nor_impossible_entries_reach_another_c
         "retries_exhausted",
         "invalid_event",
     }
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{daemons.admin_urls[0]}/readyz") as answer,
-    ):
-        assert answer.status == 200
+    assert (await readiness(daemons))["status"] == 200
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
 
@@ -76,14 +71,9 @@ async def test_a_loop_that_ends_is_named_by_readyz_while_what_is_in_flight_is_fi
     await daemons.receiver.wait_for(1)
 
     flag.touch()
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
-        while True:
-            async with session.get(f"{daemons.admin_urls[0]}/readyz") as answer:
-                if answer.status == 503:
-                    parts = (await answer.json())["parts"]
-                    break
+    state = await until_state(daemons, lambda state: state["status"] == 503)
 
-    assert "leases" in parts
+    assert "leases" in state["parts"]
     assert await process.wait() == 6
     assert "loop_ended" in daemons.log()
     assert dead(daemons.redis_url) == []

@@ -12,9 +12,7 @@ from tests.support.daemons import Daemons
 
 
 async def until_ready(daemons: Daemons) -> None:
-    async with asyncio.timeout(60):
-        while (await readiness(daemons))["status"] != 200:
-            await asyncio.sleep(0.05)
+    await until_state(daemons, lambda state: state["status"] == 200)
 
 
 async def readiness(daemons: Daemons) -> dict[str, Any]:
@@ -31,11 +29,3 @@ async def until_state(daemons: Daemons, wanted: Callable[[Any], bool]) -> Any:
         while not wanted(state := await readiness(daemons)):
             await asyncio.sleep(0.1)
     return state
-
-
-async def until_readiness(
-    daemons: Daemons, condition: Callable[[dict[str, Any]], bool]
-) -> None:
-    async with asyncio.timeout(60):
-        while not condition(await readiness(daemons)):
-            await asyncio.sleep(0.05)

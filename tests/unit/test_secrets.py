@@ -51,15 +51,6 @@ def test_placeholder_in_any_case_and_nothing_count_as_not_configured(value: str)
     assert secrets.keys is None
 
 
-def test_a_folder_of_credentials_is_read_by_the_service_and_by_commands_alike(tmp_path: Path):
-    (tmp_path / "webhook_sre").write_text("https://a.logic.azure.com/w?sig=canary\n")
-    (tmp_path / "teams_webhook_pmo").write_text("https://b.logic.azure.com/w?sig=canary\n")
-
-    secrets = load({"CREDENTIALS_DIRECTORY": str(tmp_path)})
-
-    assert set(secrets.webhooks) == {"sre", "pmo"}
-
-
 def test_empty_credential_hides_the_environment(tmp_path: Path):
     (tmp_path / "teams_webhook_sre").write_text("placeholder\n")
     env = {
