@@ -10,9 +10,9 @@ NotifierError                     exit code 1
 ├── UnreachableError              4  Redis, Postgres or another service does not answer
 │   ├── StreamError               4
 │   ├── StoreError                4
+│   │   ├── SchemaError           5  the database is older than the code: run `notifier migrate up`
 │   │   └── EncodingError         5  the database's encoding cannot hold every text
 │   └── VaultError                4  Vault is away, sealed, or refuses us
-├── SchemaError                   5  the database is older than the code: run `notifier migrate up`
 ├── BackupError                   1  a backup cannot be written or restored
 ├── OutcomeError                  1  Postgres refuses an outcome's data
 ├── TokenError                    1  an action link is forged, altered or expired
@@ -109,6 +109,12 @@ class StatementTimeoutError(StoreError):
     """A statement took longer than database.statement_timeout_seconds."""
 
 
+class SchemaError(StoreError):
+    """The database schema is older than this version needs."""
+
+    exit_code = ExitCode.SCHEMA
+
+
 class EncodingError(StoreError):
     """The database's encoding cannot hold every text; use another database."""
 
@@ -126,12 +132,6 @@ class VaultError(UnreachableError):
     def __init__(self, message: str, *, away: bool = False) -> None:
         super().__init__(message)
         self.away = away
-
-
-class SchemaError(NotifierError):
-    """The database schema is older than this version needs."""
-
-    exit_code = ExitCode.SCHEMA
 
 
 class BackupError(NotifierError):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from notifier.cli.options import ConfigOption, JsonOption, QuietOption, settings
+
+if TYPE_CHECKING:
+    from notifier.store.database import Database
 
 TimeoutOption = Annotated[
     float, typer.Option(min=1, max=86_400, help="Seconds that one table may take.")
@@ -26,10 +29,9 @@ def backup(
 
     Reads as the user of database.url and needs no programs of Postgres. Daemons may go on meanwhile. Streams in Redis are not in it.
     """
-    from notifier.ops.backup import Limits, back_up
+    from notifier.ops.backup import back_up
 
-    database = settings(config).database
-    rows = back_up(database.url, file, Limits(database.connect_timeout_seconds, timeout))
+    rows = back_up(_database(config, timeout), file)
     _print("wrote", "to", rows, file, as_json=as_json, quiet=quiet)
 
 
@@ -44,12 +46,18 @@ def restore(
 
     A database with rows is left as it is. Stop the daemons first.
     """
-    from notifier.ops.backup import Limits
     from notifier.ops.backup import restore as fill
 
-    database = settings(config).database
-    rows = fill(database.url, file, Limits(database.connect_timeout_seconds, timeout))
+    rows = fill(_database(config, timeout), file)
     _print("restored", "from", rows, file, as_json=as_json, quiet=quiet)
+
+
+def _database(config: Path | None, timeout: float) -> Database:
+    from notifier.store.database import Database
+
+    found = settings(config).database
+    connect_seconds = found.connect_timeout_seconds
+    return Database(found.url, connect_seconds, timeout, name="notifier backup")
 
 
 def _print(

@@ -26,25 +26,31 @@ def prune_audit(
     """
     from notifier.cli.output import confirm, print_result
     from notifier.ops.retention import Retention, count_old, prune
+    from notifier.store.database import Access, Database
 
     loaded = settings(config)
-    url, audit = loaded.database.url, loaded.audit
+    audit = loaded.audit
     retention = Retention(audit.retention_days, audit.critical_retention_days)
-    connect = loaded.database.connect_timeout_seconds
+    database = Database(
+        loaded.database.url,
+        loaded.database.connect_timeout_seconds,
+        timeout,
+        Access.READ if dry_run else Access.WRITE,
+        "notifier prune",
+    )
     if dry_run:
-        ordinary, critical = count_old(
-            url, retention, now=_now, connect_seconds=connect, statement_seconds=timeout
-        )
-        document = {"old": ordinary + critical, "critical": critical}
-        text = f"{ordinary + critical} rows are old, {critical} of them critical"
+        old = count_old(database, retention, now=_now)
+        count = old.ordinary + old.critical
+        document = {"old": count, "critical": old.critical}
+        text = f"{count} rows are old, {old.critical} of them critical"
         print_result(document, text, as_json=as_json, quiet=quiet)
         return
     confirm(
         f"Delete audit rows older than {audit.retention_days:g} days, CRITICAL ones older than {audit.critical_retention_days:g}?",
         yes=yes,
     )
-    gone = prune(url, retention, now=_now, connect_seconds=connect, statement_seconds=timeout)
-    print_result({"deleted": gone}, f"deleted {gone} rows", as_json=as_json, quiet=quiet)
+    deleted = prune(database, retention, now=_now)
+    print_result({"deleted": deleted}, f"deleted {deleted} rows", as_json=as_json, quiet=quiet)
 
 
 def _now() -> datetime:

@@ -78,6 +78,7 @@ def report(
     Read from the audit trail in Postgres, by when notifications ended; changes nothing. Counts only: no event's content is in it.
     """
     from notifier.ops.report.repository import read_figures
+    from notifier.store.database import Database
 
     chosen, file = _target(output or [], form, as_json=as_json, file=file)
     now = datetime.now(UTC)
@@ -88,12 +89,15 @@ def report(
             "must be before --until, by 5 years at most", param_hint="--since"
         )
     figures = read_figures(
-        loaded.database.url,
+        Database(
+            loaded.database.url,
+            loaded.database.connect_timeout_seconds,
+            timeout,
+            name="notifier report",
+        ),
         Period(start, end, loaded.business_hours.time_zone),
         known_types=loaded.routes,
         made_at=now,
-        connect_timeout_seconds=loaded.database.connect_timeout_seconds,
-        statement_timeout_seconds=timeout,
     )
     _write(figures, chosen, file)
     missed = [metric for metric in success_metrics(figures) if metric.met is False]

@@ -16,8 +16,11 @@ from notifier.cli.options import ConfigOption, JsonOption, settings
 from notifier.cli.output import output, plain, print_json, print_table
 from notifier.config import Config
 from notifier.ops.trace import Step, Timeline, TraceResult, TraceSearch, steps_of
-from notifier.ops.trace.models import DeadLetterHit, Intake, Published, ReplayNote
+from notifier.ops.trace.models import DeadLetterHit, Intake, Published
+from notifier.store.database import Database
+from notifier.store.rows import DeadLetterActionRow
 
+_STATEMENT_SECONDS = 5.0
 _FOUND = TypeAdapter(TraceResult)
 _STEPS = TypeAdapter(list[Step])
 
@@ -63,7 +66,13 @@ def trace(
 async def _find(config: Config, wanted: str, limit: int, *, cards: bool) -> TraceResult:
     client = connect(config.redis)
     try:
-        finder = TraceSearch(client, config.redis, config.database)
+        database = Database(
+            config.database.url,
+            config.database.connect_timeout_seconds,
+            _STATEMENT_SECONDS,
+            name="notifier trace",
+        )
+        finder = TraceSearch(client, config.redis, database.connection)
         return await finder.find(config, wanted, limit=limit, cards=cards)
     finally:
         await close(client)
@@ -198,7 +207,7 @@ def _letter(letter: DeadLetterHit) -> str:
     )
 
 
-def _revival(revival: ReplayNote) -> str:
+def _revival(revival: DeadLetterActionRow) -> str:
     verb = "replayed" if revival.action == "replay" else "discarded"
     why = f": {revival.why}" if revival.why else ""
     corrected = "; with a corrected event" if revival.edited else ""

@@ -20,7 +20,7 @@ import structlog
 from notifier.broker.client import close, connect
 from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
-from notifier.config import Config, mask_url
+from notifier.config import Config, DatabaseSettings, mask_url
 from notifier.daemon.components import Components, build_components, read_streams
 from notifier.daemon.dependencies import CurrentSnapshot, Dependencies
 from notifier.daemon.gauges import start_series
@@ -32,6 +32,8 @@ from notifier.daemon.reload import Reloader
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.daemon.systemd import SystemdNotifier
 from notifier.errors import ExitCode, InternalError, NotifierError, UnreachableError
+from notifier.store.database import Database
+from notifier.store.pool import Pool
 from notifier.telemetry import logs
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
@@ -57,6 +59,10 @@ class NoSuchStageError(NotifierError):
     """A stage that does not exist was asked for, or none."""
 
     exit_code = ExitCode.USAGE
+
+
+_READ_CONNECT_SECONDS = 2.0
+_READ_STATEMENT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,8 @@ async def _connect(launch: Launch, stack: AsyncExitStack) -> Dependencies:
     group = Consumer(client, settings, consumer)
     group.refused_keys.listener = partial(_report_refused_key, health)
     await launch.clock.measure(group)
+    pool = Pool(_read_database(launch.snapshot.config.database))
+    stack.push_async_callback(pool.close)
     if launch.spans is not None:
         launch.spans.watch(partial(health.warn, "tracing"))
         stack.push_async_callback(launch.spans.close)
@@ -208,9 +216,16 @@ async def _connect(launch: Launch, stack: AsyncExitStack) -> Dependencies:
         leases=Leases(group, lease_seconds=settings.lease_seconds),
         health=health,
         clock=launch.clock,
+        pool=pool,
         stop=asyncio.Event(),
         spans=launch.spans,
     )
+
+
+def _read_database(settings: DatabaseSettings) -> Database:
+    """Return the database for pages, probes and metrics, which soon go on without it."""
+    connect_seconds = min(_READ_CONNECT_SECONDS, settings.connect_timeout_seconds)
+    return Database(settings.url, connect_seconds, _READ_STATEMENT_SECONDS)
 
 
 async def _serve(

@@ -16,7 +16,7 @@ from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
 from notifier.daemon.loops import Loop
 from notifier.daemon.snapshot import Snapshot
-from notifier.errors import EncodingError, StoreError
+from notifier.errors import EncodingError, SchemaError, StoreError
 from notifier.escalation.action_recorder import ActionRecorder
 from notifier.escalation.actions import Actions
 from notifier.escalation.policy import Matrix
@@ -28,7 +28,7 @@ from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.intake import Intake
 from notifier.pipeline.recorder import Recorder
-from notifier.store.database import Connection
+from notifier.store.database import KeptConnection
 
 _SCHEMA_SECONDS = 10.0
 """Deliveries begin after this at the latest."""
@@ -90,7 +90,9 @@ async def build_components(dependencies: Dependencies, stack: AsyncExitStack) ->
         # Deliveries do not need Postgres; a process that only records does.
         required = dependencies.stages == {"recorder"}
         for stream in dependencies.config.streams:
-            store = _audit_trail(dependencies.config, stack)
+            # One connection for each recorder: transactions of two would undo each other.
+            store = AuditTrail(dependencies.database)
+            stack.push_async_callback(store.close)
             if not recorders:
                 await _require_schema(store)
             recorders.append(recorder := _recorder(dependencies, stream, store))
@@ -156,17 +158,6 @@ def _intake(dependencies: Dependencies, stream: str) -> Intake:
     )
 
 
-def _audit_trail(config: Config, stack: AsyncExitStack) -> AuditTrail:
-    # One connection for each recorder: transactions of two would undo each other.
-    store = AuditTrail(
-        config.database.url,
-        connect_timeout_seconds=config.database.connect_timeout_seconds,
-        statement_timeout_seconds=config.database.statement_timeout_seconds,
-    )
-    stack.push_async_callback(store.close)
-    return store
-
-
 def _recorder(dependencies: Dependencies, stream: str, store: AuditTrail) -> Recorder:
     config = dependencies.config
     return Recorder(
@@ -192,7 +183,7 @@ def _escalation(
         )
 
     scheduler = EscalationScheduler(
-        _escalation_repository(dependencies.config, stack),
+        _escalation_repository(dependencies, stack),
         accepted_actions(dependencies),
         publish,
         lambda: _matrix(dependencies),
@@ -202,7 +193,7 @@ def _escalation(
     )
     recorder = ActionRecorder(
         dependencies.group,
-        _escalation_repository(dependencies.config, stack),
+        _escalation_repository(dependencies, stack),
         scheduler,
         publish,
         leases=dependencies.leases,
@@ -213,13 +204,10 @@ def _escalation(
     return scheduler, recorder
 
 
-def _escalation_repository(config: Config, stack: AsyncExitStack) -> EscalationRepository:
-    database = config.database
-    connection = Connection(
-        database.url,
-        connect_timeout_seconds=database.connect_timeout_seconds,
-        statement_timeout_seconds=database.statement_timeout_seconds,
-    )
+def _escalation_repository(
+    dependencies: Dependencies, stack: AsyncExitStack
+) -> EscalationRepository:
+    connection = KeptConnection(dependencies.database)
     stack.push_async_callback(connection.close)
     return EscalationRepository(connection)
 
@@ -231,11 +219,10 @@ def _matrix(dependencies: Dependencies) -> Matrix:
 async def _require_schema(store: AuditTrail) -> None:
     try:
         async with asyncio.timeout(_SCHEMA_SECONDS):
-            await store.open()
             await store.check_schema()
     except TimeoutError:
         log.warning("database_away", reason=f"no answer within {_SCHEMA_SECONDS:g} s")
-    except EncodingError:
+    except (SchemaError, EncodingError):
         raise  # waiting does not help
     except StoreError as exc:
         # Deliveries do not need Postgres; outcomes wait in Redis.

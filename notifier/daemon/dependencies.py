@@ -15,6 +15,8 @@ from notifier.daemon.links import LinkClock
 from notifier.daemon.loops import Loop
 from notifier.daemon.snapshot import Snapshot
 from notifier.pipeline.stage import run_steps
+from notifier.store.database import Access, Database
+from notifier.store.pool import Pool
 from notifier.telemetry.health import Health
 from notifier.telemetry.tracing import Spans
 
@@ -39,6 +41,8 @@ class Dependencies:
     health: Health
     clock: LinkClock
     """The time of links and actions, the same for all processes."""
+    pool: Pool
+    """Connections to Postgres for pages, probes and metrics."""
     stop: asyncio.Event
     """Set when the process must finish its work and end."""
     spans: Spans | None = None
@@ -53,6 +57,17 @@ class Dependencies:
     def config(self) -> Config:
         """Return the settings in force."""
         return self.current.snapshot.config
+
+    @property
+    def database(self) -> Database:
+        """Return the database for the stages: each of them opens a connection of its own."""
+        settings = self.config.database
+        return Database(
+            settings.url,
+            settings.connect_timeout_seconds,
+            settings.statement_timeout_seconds,
+            Access.WRITE,
+        )
 
     @property
     def secrets(self) -> Secrets:

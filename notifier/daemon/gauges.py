@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -14,16 +15,15 @@ from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
 from notifier.dead_letters.model import Reason
 from notifier.errors import StoreError, UnreachableError
-from notifier.escalation.unacknowledged import Unacknowledged, unacknowledged_critical
+from notifier.escalation.repository import unacknowledged_critical
+from notifier.escalation.rows import Unacknowledged
 from notifier.pipeline.stage import Every
-from notifier.store.database import Connection
-from notifier.store.patience import within
+from notifier.store.database import Connect
 from notifier.telemetry import metrics
 
 _REDIS_INTERVAL_SECONDS = 2.0
 _POSTGRES_INTERVAL_SECONDS = 15.0
 _OBSERVE_TIMEOUT_SECONDS = 3.0
-_STATEMENT_TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,10 @@ class Gauges:
         self._components: set[str] = set()
         self._warnings: set[str] = set()
         self._unacknowledged = (
-            UnacknowledgedGauge(lambda: dependencies.config)
+            UnacknowledgedGauge(
+                lambda: dependencies.config,
+                partial(dependencies.pool.connection, _OBSERVE_TIMEOUT_SECONDS),
+            )
             if "recorder" in dependencies.stages
             else None
         )
@@ -67,11 +70,6 @@ class Gauges:
             await self._observe_redis()
         else:
             await asyncio.gather(self._observe_redis(), self._unacknowledged.observe())
-
-    async def close(self) -> None:
-        """Close the connection to Postgres; safe to repeat."""
-        if self._unacknowledged is not None:
-            await self._unacknowledged.close()
 
     def _observe_components(self) -> None:
         health = self._dependencies.health
@@ -144,44 +142,29 @@ class UnacknowledgedGauge:
     def __init__(
         self,
         config: Callable[[], Config],
+        connect: Connect,
         *,
         interval_seconds: float = _POSTGRES_INTERVAL_SECONDS,
     ) -> None:
         self._config = config
+        self._connect = connect
         self._due = Every(interval_seconds, time.monotonic)
-        database = config().database
-        self._connection = Connection(
-            database.url,
-            connect_timeout_seconds=min(2, database.connect_timeout_seconds),
-            statement_timeout_seconds=min(
-                _STATEMENT_TIMEOUT_SECONDS, database.statement_timeout_seconds
-            ),
-        )
+        self._lock = asyncio.Lock()
 
     async def observe(self) -> None:
-        """Update the gauges; returns within 3 s, even if Postgres hangs."""
-        if not self._due.due():
-            return
-        try:
-            found = await within(_OBSERVE_TIMEOUT_SECONDS, self._read())
-        except (StoreError, TimeoutError) as exc:
-            metrics.UNACKNOWLEDGED_CRITICAL.clear()
-            metrics.UNACKNOWLEDGED_OLDEST_SECONDS.clear()
-            log.info("unacknowledged_not_observed", reason=str(exc) or "timed out")
-        else:
-            self._show(found)
-
-    async def close(self) -> None:
-        """Close the connection; safe to repeat."""
-        await self._connection.close()
-
-    async def _read(self) -> Sequence[Unacknowledged]:
-        seconds = self._config().escalation.forget_after_seconds
-        try:
-            return await unacknowledged_critical(self._connection, within_seconds=seconds)
-        except (StoreError, asyncio.CancelledError):
-            await self._connection.close()  # its answer may still come
-            raise
+        """Update the gauges; takes as long as `connect` allows."""
+        async with self._lock:
+            if not self._due.due():
+                return
+            within = self._config().escalation.forget_after_seconds
+            try:
+                found = await unacknowledged_critical(self._connect, within_seconds=within)
+            except StoreError as exc:
+                metrics.UNACKNOWLEDGED_CRITICAL.clear()
+                metrics.UNACKNOWLEDGED_OLDEST_SECONDS.clear()
+                log.info("unacknowledged_not_observed", reason=str(exc))
+            else:
+                self._show(found)
 
     def _show(self, found: Sequence[Unacknowledged]) -> None:
         channels = self._config().channels

@@ -6,6 +6,7 @@ import base64
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from notifier.daemon.loops import Loop
 from notifier.daemon.readiness import ReadinessChecks
 from notifier.daemon.snapshot import Snapshot
 from notifier.escalation.acknowledge import ActionService
-from notifier.escalation.action_repository import ActionRepository
+from notifier.escalation.repository import FactsRepository
 from notifier.events.times import utc_now
 from notifier.ops.trace import TraceSearch
 from notifier.web.admin.access import AdminAccess
@@ -41,6 +42,7 @@ from notifier.web.public.callback import CallbackDependencies, add_callback
 _LOGINS_PER_MINUTE = 10
 _CONSOLE_SECONDS = 3.0
 """A page of the console is shown without Postgres then."""
+_TRACE_SECONDS = 20.0
 _FACTS_SECONDS = 2.5
 """A page is shown without facts then; Teams waits 5 s for the answer of a callback."""
 
@@ -53,9 +55,7 @@ async def open_admin_listener(
     """Open the admin listener; returns the loop that bounds its connections."""
     config = dependencies.config
     checks = ReadinessChecks(dependencies, channels)
-    stack.push_async_callback(checks.close)
     gauges = Gauges(dependencies, channels)
-    stack.push_async_callback(gauges.close)
     app = create_admin_app(
         checks.readiness,
         instance=dependencies.instance,
@@ -68,8 +68,12 @@ async def open_admin_listener(
             instance=dependencies.instance,
             readiness=checks.readiness,
             group=dependencies.group,
-            store=ConsoleRepository(config.database.url, timeout_seconds=_CONSOLE_SECONDS),
-            finder=TraceSearch(dependencies.client, config.redis, config.database),
+            store=ConsoleRepository(partial(dependencies.pool.connection, _CONSOLE_SECONDS)),
+            finder=TraceSearch(
+                dependencies.client,
+                config.redis,
+                partial(dependencies.pool.connection, _TRACE_SECONDS),
+            ),
             config=lambda: dependencies.config,
             masking=lambda: dependencies.snapshot.masking,
             catalogue=lambda: dependencies.snapshot.catalogue,
@@ -94,7 +98,7 @@ async def open_public_listener(
     """
     config = dependencies.config
     actions = accepted_actions(dependencies)
-    facts = ActionRepository(config.database.url, timeout_seconds=_FACTS_SECONDS)
+    facts = FactsRepository(partial(dependencies.pool.connection, _FACTS_SECONDS))
     service = ActionService(facts, actions)
     limit = RequestLimit(config.public.posts_per_minute, time.monotonic)
 

@@ -16,9 +16,8 @@ from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
-from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.stage import Every
-from notifier.store.patience import within
+from notifier.store.migrations import missing_migrations
 from notifier.telemetry.durations import duration
 from notifier.telemetry.health import ChannelState, Readiness, SecretsState, Server, ServerState
 
@@ -37,19 +36,9 @@ class ReadinessChecks:
         self._channels = channels
         self._due = Every(_LEAST_INTERVAL_SECONDS, time.monotonic)
         self._lock = asyncio.Lock()
-        database = dependencies.config.database
-        self._store = AuditTrail(
-            database.url,
-            connect_timeout_seconds=min(2, database.connect_timeout_seconds),
-            statement_timeout_seconds=_TIMEOUT_SECONDS,
-        )
         self._redis = Server(ServerState.OK)
         self._postgres = Server(ServerState.UNUSED)
         self._ahead: dict[str, float] = {}
-
-    async def close(self) -> None:
-        """Close the connection to Postgres; safe to repeat."""
-        await self._store.close()
 
     async def readiness(self) -> Readiness:
         """Return the state of everything, within about two seconds."""
@@ -91,13 +80,9 @@ class ReadinessChecks:
             and not self._dependencies.config.public.bind
         ):
             return Server(ServerState.UNUSED)
-        try:
-            missing = await self._store.missing_migrations()
-            self._ahead["Postgres"] = await self._store.clock_ahead(time.time)
-        except asyncio.CancelledError:
-            # Too slow: the answer may still come, so the connection cannot be used again.
-            await self._store.close()
-            raise
+        async with self._dependencies.pool.connection(_TIMEOUT_SECONDS) as connection:
+            missing = await missing_migrations(connection)
+            self._ahead["Postgres"] = await connection.clock_ahead(time.time)
         if missing:
             why = f"the schema lacks {', '.join(missing)}; run: notifier migrate up"
             return Server(ServerState.FAULT, why, missing)
@@ -125,7 +110,8 @@ def clocks_differ(ahead_seconds: Mapping[str, float]) -> str | None:
 
 async def _server(name: str, ask: Callable[[], Awaitable[Server]]) -> Server:
     try:
-        return await within(_TIMEOUT_SECONDS, ask())
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            return await ask()
     except UnreachableError as exc:
         return Server(ServerState.FAULT, str(exc))
     except TimeoutError:

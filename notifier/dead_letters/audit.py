@@ -1,4 +1,4 @@
-"""The record of who replayed or discarded which dead letter."""
+"""Record who replayed or discarded which dead letter."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-import psycopg
 from pydantic import JsonValue
 
-from notifier.config import mask_url
-from notifier.errors import StoreError
+from notifier.errors import OutcomeError, StoreError
 from notifier.events.json import to_json_bytes, without_nul
-from notifier.store.database import Rows, open_connection
-from notifier.store.errors import reason
-from notifier.store.queries import load_queries
+from notifier.store.database import Access, Database, KeptConnection, load_queries
 
 _QUERIES = load_queries(__package__, "dead_letters.sql")
 _STATEMENT_SECONDS = 10.0
@@ -49,10 +45,12 @@ class Noted:
 class DeadLetterAudit:
     """One connection for one run of a command."""
 
-    def __init__(self, url: str, *, connect_timeout_seconds: int) -> None:
-        self._url = url
-        self._connect_timeout = connect_timeout_seconds
-        self._connection: Rows | None = None
+    def __init__(self, url: str, *, connect_timeout_seconds: float) -> None:
+        self._connection = KeptConnection(
+            Database(
+                url, connect_timeout_seconds, _STATEMENT_SECONDS, Access.WRITE, "notifier dlq"
+            )
+        )
 
     async def note(
         self,
@@ -104,37 +102,24 @@ class DeadLetterAudit:
     async def delivered(self, notification_ids: Sequence[str], *, since: datetime) -> set[str]:
         """Return those that were delivered since then; raises StoreError."""
         values = {"ids": list(notification_ids), "since": since}
-        return {str(found) for (found,) in await self._run("delivered", values)}
+        return set(await self._run("delivered", values))
 
     async def discarded(self, notifications: Mapping[str, str]) -> set[str]:
         """Return those (id → event id) that were discarded; raises StoreError."""
         values = {"ids": list(notifications), "event_ids": list(set(notifications.values()))}
-        return {str(found) for (found,) in await self._run("discarded", values)}
+        return set(await self._run("discarded", values))
 
     async def _run(
-        self, query: str, values: Mapping[str, object], *, so: str = "so nothing was done"
-    ) -> list[tuple[object, ...]]:
+        self, query: str, values: Mapping[str, object], *, so: str = "nothing was done"
+    ) -> list[str]:
         try:
-            if self._connection is None or self._connection.closed:
-                self._connection = await open_connection(
-                    self._url,
-                    name="notifier dlq",
-                    connect_seconds=self._connect_timeout,
-                    statement_seconds=_STATEMENT_SECONDS,
-                )
-            cursor = await self._connection.execute(_QUERIES[query], values)
-            return await cursor.fetchall() if cursor.description else []
-        except psycopg.errors.UndefinedTable:
-            raise StoreError(
-                "the database is older than this version; run: notifier migrate up"
-            ) from None
-        except psycopg.Error as exc:
-            raise StoreError(
-                f"Postgres at {mask_url(self._url)} {reason(exc).what}, {so}; {reason(exc).fix}"
-            ) from None
+            async with self._connection.use() as connection:
+                return await connection.fetch_values(_QUERIES[query], values)
+        except OutcomeError as exc:
+            raise StoreError(f"{so}: {exc}") from None
+        except StoreError as exc:
+            raise type(exc)(f"{so}: {exc}") from None
 
     async def close(self) -> None:
         """Close the connection; safe to repeat."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        await self._connection.close()

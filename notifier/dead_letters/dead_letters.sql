@@ -25,7 +25,7 @@ WHERE stream = %(stream)s AND letter_id = %(letter_id)s AND action = %(action)s 
 );
 
 -- name: delivered
-SELECT id::text FROM teams_notifications
+SELECT id FROM teams_notifications
 WHERE id = ANY(%(ids)s::uuid[]) AND status = 'delivered' AND sent_at >= %(since)s;
 
 -- name: discarded

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from notifier.errors import StoreError
-from notifier.escalation.action_repository import NotificationFacts
+from notifier.escalation.rows import NotificationFacts
 from notifier.events.action import ACKNOWLEDGE, ESCALATE, WORK, Action, Matter, request_fields
 from notifier.events.notification import event_key
 

@@ -17,9 +17,10 @@ from notifier.config import RedisSettings
 from notifier.errors import OutcomeError, UnreachableError
 from notifier.escalation.internal_events import Subject, acknowledged_event
 from notifier.escalation.policy import ACKNOWLEDGED_TYPE
-from notifier.escalation.repository import EscalationRepository, PendingAction, RowError
+from notifier.escalation.repository import EscalationRepository, RowError
+from notifier.escalation.rows import PendingAction, RecordedEvent
 from notifier.escalation.scheduler import EscalationScheduler, Publish
-from notifier.events.action import WORDS, Action, is_recordable, read_action
+from notifier.events.action import ESCALATE, WORDS, Action, is_recordable, read_action
 from notifier.pipeline.stage import Every, still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
@@ -40,7 +41,7 @@ class ActionRecorder:
         self,
         group: Consumer,
         repository: EscalationRepository,
-        escalator: EscalationScheduler,
+        scheduler: EscalationScheduler,
         publish: Publish,
         *,
         leases: Leases,
@@ -50,7 +51,7 @@ class ActionRecorder:
     ) -> None:
         self._group = group
         self._repository = repository
-        self._escalator = escalator
+        self._scheduler = scheduler
         self._publish = publish
         self._leases = leases
         self._redis = redis_settings
@@ -154,48 +155,47 @@ class ActionRecorder:
         async with self._repository.pending_action(without=without) as held:
             if held is None:
                 return False
-            waiting, work = held
-            if not await work.apply(waiting):
+            pending, event, transaction = held
+            action = pending.action
+            if not await transaction.apply(action, event):
                 return True
-            action = waiting.action
-            if action.action == "escalate":
-                await self._escalator.by_hand(
-                    work, waiting.event, action.notification_id, action.who
+            if action.action == ESCALATE:
+                await self._scheduler.escalate_by_hand(
+                    transaction, event, action.notification_id, action.who
                 )
-            told = waiting.event_type != ACKNOWLEDGED_TYPE
-            if told and waiting.priority in self._announced():
-                await self._tell(waiting)
+            is_card = pending.event_type != ACKNOWLEDGED_TYPE
+            if is_card and pending.priority in self._announced():
+                await self._announce(pending, event)
         metrics.ACKNOWLEDGMENTS.labels(action.action).inc()
-        taken_after = (action.at - waiting.sent_at).total_seconds()
-        metrics.ACKNOWLEDGMENT_SECONDS.labels(waiting.priority).observe(max(0.0, taken_after))
+        seconds = (action.at - pending.sent_at).total_seconds()
+        metrics.ACKNOWLEDGMENT_SECONDS.labels(pending.priority).observe(max(0.0, seconds))
         log.info(
             "action_recorded",
             action=action.action,
             via=str(action.via),
             notification_id=action.notification_id,
-            correlation_id=waiting.correlation_id,
-            channel=waiting.channel,
+            correlation_id=pending.correlation_id,
+            channel=pending.channel,
         )
         return True
 
-    async def _tell(self, waiting: PendingAction) -> None:
-        """Tell all channels that have a card of the event."""
-        event = waiting.event
-        of = event.notifications[0] if event.notifications else waiting
+    async def _announce(self, pending: PendingAction, event: RecordedEvent) -> None:
+        """Send a card to all channels that have one of the event."""
+        of = event.notifications[0] if event.notifications else pending
         channels = [
-            waiting.channel,
+            pending.channel,
             *(name for each in event.notifications for name in each.channels),
-            *(each.step.channel for each in event.steps),
+            *(each.channel for each in event.steps),
         ]
         subject = Subject(
             of.event_type,
-            waiting.correlation_id,
+            pending.correlation_id,
             of.lang,
             of.summary,
-            waiting.traceparent,
+            pending.traceparent,
         )
-        entry = acknowledged_event(subject, waiting.action, channels=channels, at=self._now())
-        await self._publish(waiting.event.stream, [entry])
+        entry = acknowledged_event(subject, pending.action, channels=channels, at=self._now())
+        await self._publish(event.stream, [entry])
 
     async def _put_back(self) -> None:
         """Accept again what another version could not read and this one can. Raises StreamError."""

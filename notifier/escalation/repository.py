@@ -3,119 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-import psycopg
-from psycopg.types.json import Jsonb
 
 from notifier.errors import NotifierError, UnreachableError
-from notifier.escalation.policy import Step
-from notifier.events.action import WORDS, Action
-from notifier.events.entry import Priority
+from notifier.escalation.rows import (
+    DueRow,
+    EventNotification,
+    EventStep,
+    NewStep,
+    NotificationFacts,
+    PendingAction,
+    PlanPage,
+    RecordedEvent,
+    Unacknowledged,
+)
+from notifier.events.action import ESCALATE, WORDS, Action
+from notifier.events.json import to_json_bytes
 from notifier.pipeline.audit_trail import FirstLook
-from notifier.store.database import Connection
-from notifier.store.errors import REFUSALS
-from notifier.store.queries import load_queries
+from notifier.store.database import (
+    Connect,
+    Connection,
+    KeptConnection,
+    json_parameter,
+    load_queries,
+)
+from notifier.store.errors import REFUSALS, DriverError
 
 _QUERIES = load_queries(__package__, "repository.sql")
-
-
-@dataclass(frozen=True, slots=True)
-class EventNotification:
-    """One notification of an event."""
-
-    id: str
-    channel: str
-    channels: tuple[str, ...]
-    priority: Priority
-    lang: str
-    correlation_id: str
-    event_type: str
-    since: datetime
-    """When it ended up in its channel, or failed to, by the clocks of the servers."""
-    acknowledged_by: str | None
-    acknowledged_at: datetime | None
-    action_taken: str | None
-    summary: str | None
-    traceparent: str | None
-    drives: bool = False
-    """Whether the scheduler looks at the event because of this row."""
-
-    @property
-    def acknowledged(self) -> bool:
-        """Tell whether somebody took it; escalating it by hand passes it on."""
-        return self.acknowledged_at is not None and self.action_taken != "escalate"
-
-
-@dataclass(frozen=True, slots=True)
-class EventStep:
-    """One step, and who answered it."""
-
-    step: Step
-    id: str
-    acknowledged_by: str | None
-    acknowledged_at: datetime | None
-    action_taken: str | None
-
-    @property
-    def acknowledged(self) -> bool:
-        """Tell whether somebody took it."""
-        return self.acknowledged_at is not None and self.action_taken != "escalate"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """An event with its notifications and its escalations."""
-
-    stream: str
-    event_id: str
-    notifications: tuple[EventNotification, ...]
-    steps: tuple[EventStep, ...]
-
-    @property
-    def acknowledgement(self) -> EventNotification | EventStep | None:
-        """Return whoever answered first, as far as Postgres knows."""
-        members: list[EventNotification | EventStep] = [*self.notifications, *self.steps]
-        answered = [each for each in members if each.acknowledged]
-        return min(answered, key=lambda each: str(each.acknowledged_at), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class DueRow:
-    """A row that the scheduler looks at, and the event that it is looked at for."""
-
-    id: str
-    stream: str
-    event_id: str
-    is_escalation: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NewStep:
-    """A step to be written down."""
-
-    event: RecordedEvent
-    step: Step
-    cause: str
-    notification_id: str
-    escalation_id: str
-    who: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlanPage:
-    """How far planning rows again has come."""
-
-    at: str = "-infinity"
-    id: str = "00000000-0000-0000-0000-000000000000"
-
-
-class UnreadableRowError(NotifierError):
-    """A row holds what no version of this program writes, such as an endless time."""
+_MOST_COUNTED = 1_000
 
 
 class RowError(NotifierError):
@@ -127,261 +45,226 @@ class RowError(NotifierError):
 
 
 @dataclass(frozen=True, slots=True)
-class PendingAction:
-    """An accepted action whose notification is recorded."""
-
-    action: Action
-    channel: str
-    event_type: str
-    correlation_id: str
-    lang: str
-    summary: str | None
-    priority: str
-    sent_at: datetime
-    event: RecordedEvent
-    traceparent: str | None
+class _EventKey:
+    stream: str
+    event_id: str
 
 
 class EscalationRepository:
     """Not for use by two tasks at once."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: KeptConnection) -> None:
         self._connection = connection
 
     async def accept(self, actions: Sequence[Action]) -> None:
-        """Write accepted actions down; safe to repeat. Raises StoreError, or OutcomeError when one of them is refused."""
+        """Write accepted actions down; safe to repeat. Raises StoreError, or OutcomeError if one of them is refused."""
         async with self._connection.transaction() as connection:
             await _accept(connection, actions)
 
     @asynccontextmanager
     async def pending_action(
         self, *, without: Collection[str] = ()
-    ) -> AsyncIterator[tuple[PendingAction, Transaction] | None]:
-        """Hold one action that is to be applied, until the body ends. None: there is none but those `without` which.
+    ) -> AsyncIterator[tuple[PendingAction, RecordedEvent, Transaction] | None]:
+        """Lock one action that is to be applied, and its event, until the body ends; None: there is none but `without`.
 
         Raises:
             StoreError: Postgres is away.
             RowError: Something else failed at this action, also in the body.
         """
         async with self._connection.transaction() as connection:
-            values = {"limit": 1, "words": sorted(WORDS), "without": list(without)}
-            row = await _one(connection, "waiting", values)
-            if row is None:
+            values = {"words": sorted(WORDS), "without": list(without)}
+            pending = await connection.fetch_one(PendingAction, _QUERIES["pending"], values)
+            if pending is None:
                 yield None
                 return
             try:
-                action = Action(row[0], row[1], row[2], row[3], row[4], row[5])
-                event = await self._event_of(connection, action.notification_id, row[6], row[7])
-                waiting = PendingAction(
-                    action,
-                    row[10],
-                    row[8],
-                    row[9],
-                    row[13],
-                    row[15],
-                    row[12],
-                    row[14],
-                    event,
-                    row[16],
-                )
-                yield waiting, await _work(connection)
-            except UnreachableError:
-                raise
+                event = await _event_of(connection, pending)
+                yield pending, event, await _transaction(connection)
             except Exception as exc:
-                if isinstance(exc, psycopg.Error) and not isinstance(exc, REFUSALS):
+                away = isinstance(exc, UnreachableError | DriverError)
+                if away and not isinstance(exc, REFUSALS):
                     raise
-                raise RowError(row[0]) from exc
+                raise RowError(pending.notification_id) from exc
 
     @asynccontextmanager
     async def due(self, limit: int) -> AsyncIterator[tuple[list[DueRow], Transaction]]:
-        """Hold rows that the scheduler is to look at, until the body ends; urgent ones first.
+        """Lock rows that the scheduler is to check, until the body ends; urgent ones first.
 
-        Rows that another process holds are passed over.
+        Rows that another process has locked are passed over.
 
         Raises:
             StoreError: Postgres is away.
         """
         async with self._connection.transaction() as connection:
-            found = await _all(connection, "due", {"limit": limit})
-            yield [DueRow(*row) for row in found], await _work(connection)
+            rows = await connection.fetch(DueRow, _QUERIES["due"], {"limit": limit})
+            yield rows, await _transaction(connection)
 
     async def put_off(self, row_id: str, seconds: float) -> None:
-        """Look at a row later; raises StoreError."""
-        async with self._connection.transaction() as connection:
-            await connection.execute(_QUERIES["put_off"], {"id": row_id, "seconds": seconds})
+        """Check a row later; raises StoreError."""
+        async with self._connection.use() as connection:
+            await connection.run(_QUERIES["put_off"], {"id": row_id, "seconds": seconds})
 
     async def now(self) -> datetime:
         """Return the time that decides; raises StoreError."""
-        async with self._connection.transaction() as connection:
-            return (await _work(connection)).now
+        async with self._connection.use() as connection:
+            return (await _transaction(connection)).now
 
     async def seconds_to_next(self) -> float | None:
         """Return when the next row is due; None: none waits. Raises StoreError."""
-        async with self._connection.transaction() as connection:
-            [[seconds]] = await _all(connection, "next_due", {})
-            return None if seconds is None else float(seconds)
+        async with self._connection.use() as connection:
+            seconds: float | None = await connection.fetch_value(_QUERIES["next_due"])
+            return seconds
 
     async def plan_again(self, look: FirstLook, page: PlanPage, limit: int) -> PlanPage | None:
-        """Have rows looked at now that would be looked at later than `look` says; None: there are no more pages.
+        """Have rows checked now that would be checked later than `look` says; None: there are no more pages.
 
         Raises:
             StoreError: Postgres is away.
         """
-        async with self._connection.transaction() as connection:
-            values = {
-                "priority": look.priority.value, "latest": look.at, "after_seconds": look.after_seconds,
-                "at": page.at, "id": page.id, "limit": limit,
-            }  # fmt: skip
-            row = await _one(connection, "plan_again", values)
-            return PlanPage(*row) if row else None
-
-    async def _event_of(
-        self,
-        connection: psycopg.AsyncConnection[tuple[Any, ...]],
-        notification_id: str,
-        stream: str,
-        event_id: str,
-    ) -> RecordedEvent:
-        """Lock and read the event of a notification; of an escalation the event that it escalates."""
-        of = await _one(connection, "event_of", {"id": notification_id})
-        if of is not None:
-            stream, event_id = of
-        await connection.execute(
-            _QUERIES["lock_event"], {"stream": stream, "event_id": event_id}
-        )
-        [event] = await _events(connection, [(stream, event_id)])
-        return event
+        values = {
+            "priority": look.priority.value, "latest": look.at, "after_seconds": look.after_seconds,
+            "at": page.at, "id": page.id, "limit": limit,
+        }  # fmt: skip
+        async with self._connection.use() as connection:
+            return await connection.fetch_one(PlanPage, _QUERIES["plan_again"], values)
 
 
 class Transaction:
-    """What may be done inside a transaction of the ledger."""
+    """What may be done inside a transaction of the repository."""
 
-    def __init__(
-        self, connection: psycopg.AsyncConnection[tuple[Any, ...]], now: datetime
-    ) -> None:
+    def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self.now = now
         """The server's time, which decides."""
 
     async def lock(self, events: Sequence[tuple[str, str]]) -> list[RecordedEvent]:
-        """Lock events by stream and id, and read them; those that another process works on are left out.
-
-        Raises:
-            UnreadableRowError: A row of one of them holds what cannot be.
-        """
-        # Waiting here while holding their rows could be a deadlock with who holds an event.
-        locked = await _all(self._connection, "try_lock_events", _keys(events))
-        held = [event for event, (got,) in zip(events, locked, strict=True) if got]
+        """Lock events by stream and id, and read them; those that another process works on are left out."""
+        # Waiting here while holding their rows could be a deadlock with a process that holds an event.
+        locked = await self._connection.fetch_values(_QUERIES["try_lock_events"], _keys(events))
+        held = [event for event, got in zip(events, locked, strict=True) if got]
         return await _events(self._connection, held)
 
     async def accept(self, actions: Sequence[Action]) -> None:
         """Write actions down that Redis has accepted; safe to repeat."""
         await _accept(self._connection, actions)
 
-    async def apply(self, waiting: PendingAction) -> bool:
-        """Write the action into its row; False when the row was taken in another way before."""
-        action = waiting.action
+    async def apply(self, action: Action, event: RecordedEvent) -> bool:
+        """Write the action into its row; False: the row was acknowledged by another action before."""
         data = {"via": str(action.via)} | ({"note": action.note} if action.note else {})
         values = action.fields() | {
             "data": json.dumps(data, ensure_ascii=False),
-            "stream": waiting.event.stream,
-            "event_id": waiting.event.event_id,
+            "stream": event.stream,
+            "event_id": event.event_id,
         }
-        first = await _one(self._connection, "apply", values) is not None
-        if first and action.action != "escalate":
-            await self._connection.execute(_QUERIES["acknowledge_event"], values)
-        await self._connection.execute(_QUERIES["applied"], values)
+        first = await self._connection.run(_QUERIES["apply"], values) > 0
+        if first and action.action != ESCALATE:
+            await self._connection.run(_QUERIES["acknowledge_event"], values)
+        await self._connection.run(_QUERIES["applied"], values)
         return first
 
     async def add_steps(self, steps: Sequence[NewStep]) -> set[str]:
-        """Write steps down; returns the ids of the escalations that were not taken already."""
+        """Write steps down; returns the ids of the escalations that are new."""
         if not steps:
             return set()
         values = [
             {
                 "stream": each.event.stream, "event_id": each.event.event_id, "step": each.step.number,
                 "channel": each.step.channel, "cause": each.cause, "notification_id": each.notification_id,
-                "escalation_id": each.escalation_id, "who": each.who, "at": each.step.at.isoformat(),
+                "escalation_id": each.escalation_id, "who": each.who, "at": each.step.at,
             }
             for each in steps
         ]  # fmt: skip
-        with _row_at_fault():
-            taken = await _all(self._connection, "add_steps", {"steps": Jsonb(values)})
-        return {str(row[0]) for row in taken}
+        parameters = {"steps": json_parameter(to_json_bytes(values))}
+        return set(await self._connection.fetch_values(_QUERIES["add_steps"], parameters))
 
-    async def set_next_checks(self, looks: Mapping[str, datetime | None]) -> None:
-        """Set when the scheduler looks at rows next; None: not any more."""
-        if looks:
-            values = {"ids": list(looks), "ats": list(looks.values())}
-            with _row_at_fault():
-                await self._connection.execute(_QUERIES["set_next_checks"], values)
+    async def set_next_checks(self, checks: Mapping[str, datetime | None]) -> None:
+        """Set when the scheduler checks rows next; None: never again."""
+        if checks:
+            values = {"ids": list(checks), "ats": list(checks.values())}
+            await self._connection.run(_QUERIES["set_next_checks"], values)
 
     async def copy_acknowledgement(
-        self, row_id: str, answer: EventNotification | EventStep
+        self, row_id: str, member: EventNotification | EventStep
     ) -> None:
-        """Copy an answer to the row of an escalation."""
+        """Copy the acknowledgement of a member to the row of an escalation."""
         values = {
-            "id": row_id, "who": answer.acknowledged_by, "at": answer.acknowledged_at,
-            "action": answer.action_taken,
+            "id": row_id, "who": member.acknowledged_by, "at": member.acknowledged_at,
+            "action": member.action_taken,
         }  # fmt: skip
-        await self._connection.execute(_QUERIES["copy_acknowledgement"], values)
+        await self._connection.run(_QUERIES["copy_acknowledgement"], values)
 
 
-async def _accept(
-    connection: psycopg.AsyncConnection[tuple[Any, ...]], actions: Sequence[Action]
-) -> None:
+class FactsRepository:
+    """Reads what action pages show; safe to use from many tasks."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    async def facts(self, notification_id: str) -> NotificationFacts | None:
+        """Return the facts; None: the notification is not recorded (yet). Raises StoreError, in time."""
+        async with self._connect() as connection:
+            return await connection.fetch_one(
+                NotificationFacts, _QUERIES["facts"], {"id": notification_id}
+            )
+
+
+async def unacknowledged_critical(
+    connect: Connect, *, within_seconds: float
+) -> list[Unacknowledged]:
+    """Return the channels with unacknowledged critical notifications of the last `within_seconds`, at most 1,000 of them counted.
+
+    Raises:
+        StoreError: Postgres is away, or its schema is older.
+    """
+    values = {"within_seconds": within_seconds, "at_most": _MOST_COUNTED}
+    async with connect() as connection:
+        return await connection.fetch(
+            Unacknowledged, _QUERIES["unacknowledged_critical"], values
+        )
+
+
+async def _accept(connection: Connection, actions: Sequence[Action]) -> None:
     for action in actions:
-        await connection.execute(_QUERIES["accept"], action.fields())
+        await connection.run(_QUERIES["accept"], action.fields())
 
 
-@contextmanager
-def _row_at_fault() -> Iterator[None]:
-    try:
-        yield
-    except (psycopg.DataError, psycopg.IntegrityError, ValueError) as exc:
-        # The driver's text quotes values; the class says enough.
-        raise UnreadableRowError(type(exc).__name__) from None
+async def _transaction(connection: Connection) -> Transaction:
+    return Transaction(connection, await connection.fetch_value(_QUERIES["clock"]))
 
 
-async def _work(connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> Transaction:
-    [[now]] = await _all(connection, "clock", {})
-    return Transaction(connection, now)
+async def _event_of(connection: Connection, pending: PendingAction) -> RecordedEvent:
+    """Lock and read the event of a notification; of an escalation the event that it escalates."""
+    found = await connection.fetch_one(
+        _EventKey, _QUERIES["event_of"], {"id": pending.notification_id}
+    ) or _EventKey(pending.stream, pending.event_id)
+    await connection.run(
+        _QUERIES["lock_event"], {"stream": found.stream, "event_id": found.event_id}
+    )
+    [event] = await _events(connection, [(found.stream, found.event_id)])
+    return event
 
 
 async def _events(
-    connection: psycopg.AsyncConnection[tuple[Any, ...]], events: Sequence[tuple[str, str]]
+    connection: Connection, keys: Sequence[tuple[str, str]]
 ) -> list[RecordedEvent]:
-    if not events:
+    if not keys:
         return []
-    notifications: list[list[EventNotification]] = [[] for _ in events]
-    steps: list[list[EventStep]] = [[] for _ in events]
-    with _row_at_fault():
-        for number, *row in await _all(connection, "notifications", _keys(events)):
-            channels = tuple(row[2]) or (row[1],)
-            original = EventNotification(row[0], row[1], channels, Priority(row[3]), *row[4:])
-            notifications[number - 1].append(original)
-        for number, *row in await _all(connection, "steps", _keys(events)):
-            steps[number - 1].append(EventStep(Step(row[0], row[1], row[2]), *row[3:]))
+    notifications = await connection.fetch(
+        EventNotification, _QUERIES["notifications"], _keys(keys)
+    )
+    steps = await connection.fetch(EventStep, _QUERIES["steps"], _keys(keys))
     return [
-        RecordedEvent(stream, event_id, tuple(notifications[number]), tuple(steps[number]))
-        for number, (stream, event_id) in enumerate(events)
+        RecordedEvent(
+            *key,
+            tuple(each for each in notifications if (each.stream, each.event_id) == key),
+            tuple(each for each in steps if (each.stream, each.event_id) == key),
+        )
+        for key in keys
     ]
 
 
-def _keys(events: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def _keys(events: Sequence[tuple[str, str]]) -> dict[str, object]:
     return {
         "streams": [stream for stream, _ in events],
         "event_ids": [event_id for _, event_id in events],
     }
-
-
-async def _all(
-    connection: psycopg.AsyncConnection[tuple[Any, ...]], query: str, values: dict[str, Any]
-) -> list[tuple[Any, ...]]:
-    return await (await connection.execute(_QUERIES[query], values)).fetchall()
-
-
-async def _one(
-    connection: psycopg.AsyncConnection[tuple[Any, ...]], query: str, values: dict[str, Any]
-) -> tuple[Any, ...] | None:
-    return await (await connection.execute(_QUERIES[query], values)).fetchone()

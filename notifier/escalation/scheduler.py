@@ -22,17 +22,17 @@ from notifier.escalation.policy import (
     Wait,
     escalation_event_id,
 )
-from notifier.escalation.repository import (
+from notifier.escalation.repository import EscalationRepository, Transaction
+from notifier.escalation.rows import (
     DueRow,
-    EscalationRepository,
     EventNotification,
     EventStep,
     NewStep,
     PlanPage,
     RecordedEvent,
-    Transaction,
 )
 from notifier.events.action import ESCALATE, Action, is_recordable
+from notifier.events.entry import Priority
 from notifier.events.notification import event_key, notification_id
 from notifier.pipeline.audit_trail import FirstLook
 from notifier.pipeline.stage import sleep_unless_stopped
@@ -256,7 +256,7 @@ class EscalationScheduler:
         self._plan[-1:] = [(look, further)] if further else []
         return True
 
-    async def by_hand(
+    async def escalate_by_hand(
         self, work: Transaction, event: RecordedEvent, notification_id: str, who: str
     ) -> None:
         """Tell the next channel now because a person wants it. Raises StoreError or StreamError."""
@@ -289,7 +289,7 @@ class EscalationScheduler:
             who=who,
         )
         titles = self._titles()
-        told = [*first.channels, *(each.step.channel for each in event.steps)]
+        told = [*first.channels, *(each.channel for each in event.steps)]
         entry = escalation_event(
             Subject(
                 first.event_type,
@@ -304,7 +304,7 @@ class EscalationScheduler:
             step=step.number,
             channel=step.channel,
             by=who,
-            priority=first.priority,
+            priority=Priority(first.priority),
             since=first.since,
             told=[titles.get(name, name) for name in dict.fromkeys(told)],
             at=step.at,
@@ -340,7 +340,7 @@ def case_of(event: RecordedEvent) -> Case:
     first = event.notifications[0]
     steps = tuple(each.step for each in event.steps)
     return Case(
-        first.priority,
+        Priority(first.priority),
         first.since,
         first.channels,
         steps,

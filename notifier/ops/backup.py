@@ -11,27 +11,19 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import psycopg
-from psycopg import sql
 from pydantic import BaseModel, ConfigDict
 
-from notifier.config import mask_url
 from notifier.errors import BackupError, SchemaError
-from notifier.store.database import Access, Rows, connected
-from notifier.store.migrations import (
-    TABLES,
-    Schema,
-    applied,
-    migrating,
-    required_migrations,
-)
-from notifier.store.queries import load_queries
+from notifier.store import tables
+from notifier.store.database import Access, Connection, Database
+from notifier.store.errors import BAD_ROW
+from notifier.store.migrations import Schema, applied, migrating, required_migrations
+from notifier.store.tables import TABLES
 
-_QUERIES = load_queries(__package__, "backup.sql")
 _MANIFEST = "manifest.json"
 _FORMAT = 1
 _ENCRYPTED = 1
@@ -55,15 +47,7 @@ class _Manifest(BaseModel):
     tables: dict[str, _Table]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long to wait."""
-
-    connect_seconds: float
-    table_seconds: float
-
-
-def back_up(url: str, path: Path, limits: Limits) -> dict[str, int]:
+def back_up(database: Database, path: Path) -> dict[str, int]:
     """Write all tables, as they are at one moment, into a new file that only its owner reads; returns rows by table.
 
     Raises:
@@ -72,10 +56,10 @@ def back_up(url: str, path: Path, limits: Limits) -> dict[str, int]:
         StoreError: Postgres is away or refuses.
     """
     with _new_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        return asyncio.run(_back_up(url, archive, limits))
+        return asyncio.run(_back_up(database, archive))
 
 
-def restore(url: str, path: Path, limits: Limits) -> dict[str, int]:
+def restore(database: Database, path: Path) -> dict[str, int]:
     """Fill a database that has no rows from a file, all of them or none, and bring its schema up; returns rows by table.
 
     Raises:
@@ -87,7 +71,7 @@ def restore(url: str, path: Path, limits: Limits) -> dict[str, int]:
             _require_plain(archive)
             manifest = _Manifest.model_validate_json(archive.read(_MANIFEST))
             _require_known(path, manifest)
-            return _restore(url, archive, manifest, limits)
+            return _restore(database, archive, manifest)
     except OSError as exc:
         raise BackupError(f"{path}: cannot be read: {exc.strerror}") from None
     except (
@@ -101,70 +85,55 @@ def restore(url: str, path: Path, limits: Limits) -> dict[str, int]:
         raise BackupError(f"{path}: is no backup of notifier, or is damaged") from None
 
 
-async def _back_up(url: str, archive: zipfile.ZipFile, limits: Limits) -> dict[str, int]:
-    tables: dict[str, _Table] = {}
-    async with connected(
-        url,
-        name="notifier backup",
-        connect_seconds=limits.connect_seconds,
-        statement_seconds=limits.table_seconds,
-    ) as connection:
-        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        async with connection.transaction():
-            migrations = tuple(sorted(await applied(connection)))
-            for table in TABLES:
-                columns = await _columns(connection, table)
-                if columns:
-                    rows = await _copy_out(connection, table, columns, archive)
-                    tables[table] = _Table(columns=columns, rows=rows)
-    if not tables:
+async def _back_up(database: Database, archive: zipfile.ZipFile) -> dict[str, int]:
+    found: dict[str, _Table] = {}
+    async with database.connection() as connection, connection.snapshot():
+        migrations = tuple(sorted(await applied(connection)))
+        for table in TABLES:
+            columns = await tables.columns_of(connection, table)
+            if columns:
+                with archive.open(f"{table}.copy", "w", force_zip64=True) as file:
+                    rows = await tables.copy_out(connection, table, columns, file.write)
+                found[table] = _Table(columns=columns, rows=rows)
+    if not found:
         raise SchemaError(
-            f"the database at {mask_url(url)} has no tables of notifier; run: notifier migrate up"
+            f"the database at {database.shown} has no tables of notifier; run: notifier migrate up"
         )
-    manifest = _Manifest(notifier_backup=_FORMAT, migrations=migrations, tables=tables)
+    manifest = _Manifest(notifier_backup=_FORMAT, migrations=migrations, tables=found)
     archive.writestr(_MANIFEST, manifest.model_dump_json())
-    return {name: table.rows for name, table in tables.items()}
+    return {name: table.rows for name, table in found.items()}
 
 
 def _restore(
-    url: str, archive: zipfile.ZipFile, manifest: _Manifest, limits: Limits
+    database: Database, archive: zipfile.ZipFile, manifest: _Manifest
 ) -> dict[str, int]:
     with migrating(
-        url, statement_seconds=limits.table_seconds, others_seconds=_OTHERS_SECONDS
+        database.url,
+        statement_seconds=database.statement_seconds,
+        others_seconds=_OTHERS_SECONDS,
     ) as schema:
-        asyncio.run(_fill(url, archive, manifest, limits, schema))
+        writing = replace(database, access=Access.WRITE)
+        asyncio.run(_fill(writing, archive, manifest, schema))
     return {name: table.rows for name, table in manifest.tables.items()}
 
 
 async def _fill(
-    url: str, archive: zipfile.ZipFile, manifest: _Manifest, limits: Limits, schema: Schema
+    database: Database, archive: zipfile.ZipFile, manifest: _Manifest, schema: Schema
 ) -> None:
-    async with connected(
-        url,
-        name="notifier restore",
-        connect_seconds=limits.connect_seconds,
-        statement_seconds=limits.table_seconds,
-        access=Access.WRITE,
-    ) as connection:
-        await _require_empty(connection, url)
-        # The rows go into the schema that they come from; what a later migration does with rows it does with these.
+    async with database.connection() as connection:
+        await _require_empty(connection, database)
+        # The rows go into the schema that they come from; later migrations then change them as they would have.
         schema.roll_back(len(required_migrations()))
         schema.apply(manifest.migrations)
         async with connection.transaction():
             for table in manifest.tables:
-                await connection.execute(
-                    sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(sql.Identifier(table))
-                )
-            await _require_empty(connection, url)
+                await tables.lock(connection, table)
+            await _require_empty(connection, database)
             for table in sorted(manifest.tables, key=TABLES.index):
-                try:
-                    await _copy_in(connection, table, manifest.tables[table], archive)
-                except (psycopg.DataError, psycopg.IntegrityError):
-                    # What the archive would notice at the end of the file.
-                    raise ValueError(table) from None
+                await _copy_in(connection, table, manifest.tables[table], archive)
         schema.apply(required_migrations())
         for table in TABLES:
-            await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
+            await tables.analyze(connection, table)
 
 
 def _require_plain(archive: zipfile.ZipFile) -> None:
@@ -184,49 +153,29 @@ def _require_known(path: Path, manifest: _Manifest) -> None:
         raise ValueError(manifest.tables)
 
 
-async def _require_empty(connection: Rows, url: str) -> None:
+async def _require_empty(connection: Connection, database: Database) -> None:
     for table in TABLES:
-        if not await _columns(connection, table):
+        if not await tables.columns_of(connection, table):
             continue
-        query = sql.SQL("SELECT FROM {} LIMIT 1").format(sql.Identifier(table))
-        if await (await connection.execute(query)).fetchone() is not None:
+        if await tables.has_rows(connection, table):
             raise BackupError(
-                f"the database at {mask_url(url)} has rows in {table} already, and nothing was changed;"
+                f"the database at {database.shown} has rows in {table} already, and nothing was changed;"
                 " make an empty database and name it in database.url"
             )
 
 
-async def _columns(connection: Rows, table: str) -> tuple[str, ...]:
-    """Return the names of a table's columns; none: there is no such table."""
-    cursor = await connection.execute(_QUERIES["columns"], {"table": table})
-    return tuple(str(row[0]) for row in await cursor.fetchall())
-
-
-async def _copy_out(
-    connection: Rows, table: str, columns: tuple[str, ...], archive: zipfile.ZipFile
-) -> int:
-    query = sql.SQL("COPY {} ({}) TO STDOUT").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    async with connection.cursor() as cursor:
-        with archive.open(f"{table}.copy", "w", force_zip64=True) as file:
-            async with cursor.copy(query) as copy:
-                async for data in copy:
-                    file.write(data)
-        return cursor.rowcount
-
-
-async def _copy_in(connection: Rows, table: str, of: _Table, archive: zipfile.ZipFile) -> None:
-    query = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, of.columns))
-    )
-    async with connection.cursor() as cursor:
-        with archive.open(f"{table}.copy") as file:
-            async with cursor.copy(query) as copy:
-                while data := file.read(_CHUNK_BYTES):
-                    await copy.write(data)
-        if cursor.rowcount != of.rows:
-            raise ValueError(table)
+async def _copy_in(
+    connection: Connection, table: str, of: _Table, archive: zipfile.ZipFile
+) -> None:
+    """Add a table's rows; raises ValueError if the archive is damaged, which zipfile notices at the end of a file only."""
+    with archive.open(f"{table}.copy") as file:
+        pieces = iter(lambda: file.read(_CHUNK_BYTES), b"")
+        try:
+            rows = await tables.copy_in(connection, table, of.columns, pieces)
+        except BAD_ROW:
+            raise ValueError(table) from None
+    if rows != of.rows:
+        raise ValueError(table)
 
 
 @contextmanager

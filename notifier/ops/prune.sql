@@ -4,8 +4,8 @@ SELECT clock_timestamp();
 -- name: count
 -- What was sent is the sending machine's time, which may be wrong; since when a row waits is agreed by three clocks. Older rows have the first only.
 SELECT
-    count(*) FILTER (WHERE priority <> 'CRITICAL' AND greatest(sent_at, waiting_since) < %(before)s),
-    count(*) FILTER (WHERE priority = 'CRITICAL' AND greatest(sent_at, waiting_since) < %(critical_before)s)
+    count(*) FILTER (WHERE priority <> 'CRITICAL' AND greatest(sent_at, waiting_since) < %(before)s) AS ordinary,
+    count(*) FILTER (WHERE priority = 'CRITICAL' AND greatest(sent_at, waiting_since) < %(critical_before)s) AS critical
 FROM teams_notifications
 WHERE sent_at < greatest(%(before)s, %(critical_before)s);
 
@@ -19,11 +19,11 @@ DELETE FROM teams_notifications WHERE id IN (
     LIMIT %(batch)s
 );
 
--- name: prune_taken
+-- name: prune_actions
 DELETE FROM teams_actions WHERE at < least(%(before)s, %(critical_before)s);
 
 -- name: prune_escalations
 DELETE FROM teams_escalations WHERE at < least(%(before)s, %(critical_before)s);
 
--- name: prune_actions
+-- name: prune_dead_letter_actions
 DELETE FROM teams_dead_letter_actions WHERE at < least(%(before)s, %(critical_before)s);

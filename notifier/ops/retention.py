@@ -1,27 +1,19 @@
-"""Audit retention: rows that are older than they have to be kept go, by the clock of Postgres."""
+"""Delete audit rows that need not be kept any longer, by the clock of Postgres."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
 
-import psycopg
-
-from notifier.config import mask_url
 from notifier.errors import StoreError
-from notifier.store.database import Access, Rows, open_connection
-from notifier.store.errors import command_error
-from notifier.store.queries import load_queries
-
-T = TypeVar("T")
+from notifier.store.database import Connection, Database, load_queries
 
 _QUERIES = load_queries(__package__, "prune.sql")
 _BATCH = 5_000
-_FARTHEST = timedelta(minutes=1)
-"""How far two clocks may be apart; nobody knows which of them is right."""
+_MOST_APART = timedelta(minutes=1)
+"""If two clocks differ by more, nobody knows which of them is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,97 +24,69 @@ class Retention:
     critical_days: int
 
 
+@dataclass(frozen=True, slots=True)
+class OldRows:
+    """How many rows are old."""
+
+    ordinary: int
+    critical: int
+
+
 def count_old(
-    url: str,
-    retention: Retention,
-    *,
-    now: Callable[[], datetime],
-    connect_seconds: float,
-    statement_seconds: float,
-) -> tuple[int, int]:
-    """Return how many rows are old: ordinary and critical ones. As prune."""
+    database: Database, retention: Retention, *, now: Callable[[], datetime]
+) -> OldRows:
+    """Return how many rows `prune` would delete; raises as it."""
 
-    async def count(connection: Rows) -> tuple[int, int]:
-        parameters = await _parameters(connection, url, retention, now)
-        row = await (await connection.execute(_QUERIES["count"], parameters)).fetchone()
-        return (int(row[0]), int(row[1])) if row else (0, 0)
+    async def count() -> OldRows:
+        async with database.connection() as connection:
+            limits = await _limits(connection, database, retention, now)
+            return await connection.fetch_one(OldRows, _QUERIES["count"], limits) or OldRows(
+                0, 0
+            )
 
-    return asyncio.run(_connected(url, Access.READ, connect_seconds, statement_seconds, count))
+    return asyncio.run(count())
 
 
-def prune(
-    url: str,
-    retention: Retention,
-    *,
-    now: Callable[[], datetime],
-    connect_seconds: float,
-    statement_seconds: float,
-) -> int:
+def prune(database: Database, retention: Retention, *, now: Callable[[], datetime]) -> int:
     """Delete old rows batch by batch, each in a transaction of its own; returns how many.
 
     Args:
-        url: Where Postgres is.
+        database: To be opened for writing; one batch is one statement.
         retention: How long rows are kept.
         now: This machine's clock, only compared.
-        connect_seconds: Longest wait for a connection.
-        statement_seconds: Longest run of one batch.
 
     Raises:
         StoreError: Postgres is away or refuses, or its clock and ours differ; then nothing is deleted.
         SchemaError: The schema is older than this version.
     """
 
-    async def delete(connection: Rows) -> int:
-        parameters = await _parameters(connection, url, retention, now)
-        gone = 0
-        while True:
-            batch = (await connection.execute(_QUERIES["prune"], parameters)).rowcount
-            gone += batch
-            if batch < _BATCH:
-                break
-        for query in ("prune_actions", "prune_taken", "prune_escalations"):
-            await connection.execute(_QUERIES[query], parameters)
-        return gone
+    async def delete() -> int:
+        async with database.connection() as connection:
+            limits = await _limits(connection, database, retention, now)
+            deleted = 0
+            while batch := await connection.run(_QUERIES["prune"], limits):
+                deleted += batch
+                if batch < _BATCH:
+                    break
+            for query in ("prune_actions", "prune_escalations", "prune_dead_letter_actions"):
+                await connection.run(_QUERIES[query], limits)
+            return deleted
 
-    return asyncio.run(
-        _connected(url, Access.WRITE, connect_seconds, statement_seconds, delete)
-    )
+    return asyncio.run(delete())
 
 
-async def _connected(
-    url: str,
-    access: Access,
-    connect_seconds: float,
-    statement_seconds: float,
-    work: Callable[[Rows], Coroutine[Any, Any, T]],
-) -> T:
-    try:
-        connection = await open_connection(
-            url,
-            name="notifier prune",
-            connect_seconds=connect_seconds,
-            statement_seconds=statement_seconds,
-            access=access,
-        )
-        try:
-            return await work(connection)
-        finally:
-            await connection.close()
-    except psycopg.Error as exc:
-        raise command_error(url, exc) from None
-
-
-async def _parameters(
-    connection: Rows, url: str, retention: Retention, now: Callable[[], datetime]
+async def _limits(
+    connection: Connection,
+    database: Database,
+    retention: Retention,
+    now: Callable[[], datetime],
 ) -> dict[str, object]:
-    """Return the parameters of the queries; raises StoreError when the clocks differ."""
-    row = await (await connection.execute(_QUERIES["clock"])).fetchone()
-    assert row is not None  # noqa: S101 - such a query has one row
-    clock: datetime = row[0]
+    """Return the parameters of the queries; raises StoreError if the clocks differ."""
+    clock: datetime = await connection.fetch_value(_QUERIES["clock"])
     ours = now()
-    if abs(clock - ours) > _FARTHEST:
+    if abs(clock - ours) > _MOST_APART:
         raise StoreError(
-            f"the clock of Postgres at {mask_url(url)} says {clock:%Y-%m-%d %H:%M:%S}, this machine's {ours:%Y-%m-%d %H:%M:%S} (UTC),"
+            f"the clock of Postgres at {database.shown} says {clock:%Y-%m-%d %H:%M:%S}, this machine's {ours:%Y-%m-%d %H:%M:%S} (UTC),"
             " so nothing was deleted; let both follow NTP, and try again"
         )
     return {

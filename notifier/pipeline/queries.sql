@@ -46,10 +46,3 @@ SELECT given.id, a.attempt, a.started_at, a.duration_seconds, a.status_code, a.e
 FROM given,
     jsonb_to_recordset(given.attempts) AS a (attempt integer, started_at timestamptz, duration_seconds double precision, status_code integer, error text)
 ON CONFLICT DO NOTHING;
-
--- name: ping
-SELECT 1;
-
--- name: clock
--- Not now(), which is when the transaction began.
-SELECT extract(epoch FROM clock_timestamp())::double precision;

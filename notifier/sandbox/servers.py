@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-import psycopg
 from typing_extensions import override
 
 from notifier.broker.server import redis_process_id
 from notifier.config import mask_url
-from notifier.errors import SandboxError
+from notifier.errors import SandboxError, StoreError
+from notifier.store.migrations import ensure_database
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
@@ -315,13 +315,8 @@ def _is_ours(server: Server, cluster: Path) -> bool:
 def _database_ready(server: Server) -> bool:
     try:
         admin = server.url.removesuffix("/notifier") + "/postgres"
-        with psycopg.connect(admin, connect_timeout=2, autocommit=True) as connection:
-            exists = connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = 'notifier'"
-            ).fetchone()
-            if not exists:
-                connection.execute("CREATE DATABASE notifier")
-    except psycopg.Error:
+        ensure_database(admin, "notifier", connect_seconds=2)
+    except StoreError:
         return False
     return True
 

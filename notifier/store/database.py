@@ -1,14 +1,16 @@
-"""Connections to Postgres. No statement, commit or connect waits longer than its limit, whatever the server does."""
+"""Connections to Postgres: every connect, statement and commit is bounded."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, TypeVar
+from importlib.resources import files
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg import waiting
@@ -16,34 +18,41 @@ from psycopg.abc import AdaptContext, Buffer, PQGen
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format
-from psycopg.types import TypeInfo
+from psycopg.rows import class_row, scalar_row
+from psycopg.types.json import Jsonb
+from psycopg.types.string import TextLoader
 from typing_extensions import override
 
 from notifier.config import mask_url
-from notifier.errors import OutcomeError, StoreError
+from notifier.errors import OutcomeError
 from notifier.store.errors import REFUSALS, UnfitEncoding, store_error
+from notifier.store.rows import NOTIFICATION_ROW
 from notifier.telemetry.health import announce_wait
 
 T = TypeVar("T")
 
-Rows = psycopg.AsyncConnection[tuple[Any, ...]]
+Connect = Callable[[], AbstractAsyncContextManager["Connection"]]
+"""Gives a connection to the body of `async with`; raises StoreError for whatever fails there."""
 
-_VANISHED: dict[str, int] = {
+Values = Mapping[str, object]
+"""The parameters of a query, by name."""
+
+_KEEPALIVES: dict[str, int] = {
     "keepalives_idle": 20,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 50_000,  # milliseconds
 }
-"""When a server counts as away that vanished without a word, as its host or a firewall may: the system's own times are up to two hours."""
+"""A host that vanished, or a firewall that forgot us, is noticed after a minute: the system's own times are up to two hours."""
 
-_LONGEST_SLACK_SECONDS = 5.0
-"""Beyond the limit that Postgres itself holds: its own word is worth waiting for."""
+_MOST_EXTRA_SECONDS = 5.0
+"""Beyond the limit that Postgres itself keeps: its own answer is worth waiting for."""
 
 _CANCEL_SECONDS = 2.0
 """How long a server may take to end a statement when it is asked to."""
 
-_LOOKS_SECONDS = 60.0
-"""How often a wait for an answer is looked after. The driver's default is all the time, for as long as Postgres works."""
+_WAKE_SECONDS = 60.0
+"""How often a wait for an answer wakes up. The driver's default keeps the processor busy while Postgres works."""
 
 _SESSION = (
     b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET standard_conforming_strings = on;"
@@ -53,6 +62,9 @@ _SESSION = (
 _NEVER_ENDS_IDLE = {140_000: b"SET idle_session_timeout = 0;", 170_000: b"SET transaction_timeout = 0;"}  # fmt: skip
 """By the version that has it."""
 
+_CLOCK = b"SELECT extract(epoch FROM clock_timestamp())::double precision"
+"""Not now(), which is when the transaction began."""
+
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -60,45 +72,165 @@ class Access(Enum):
     """What a connection is for."""
 
     WRITE = "write"
-    """Only a server that takes writes is good enough: of several hosts, or addresses of a name, the primary is sought."""
+    """Only a server that takes writes will do: of several hosts, or addresses of a name, the primary is sought."""
     READ = "read"
     """Changes nothing. Of several hosts the primary is sought; a single one may be a replica."""
     LOOK = "look"
     """As READ, and shows whether the server takes writes."""
 
 
-class _Bounded(psycopg.AsyncConnection[Any]):
-    """Ends itself when an answer takes longer than the limit, or when nobody waits for it any more.
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where Postgres is, what a connection is for, and how long to wait."""
+
+    url: str = field(repr=False)
+    connect_seconds: float
+    """Longest wait for one host."""
+    statement_seconds: float
+    """Longest run of one statement."""
+    access: Access = Access.READ
+    name: str = "notifier"
+    """For pg_stat_activity."""
+
+    @property
+    def shown(self) -> str:
+        """Return the address without its password."""
+        return mask_url(self.url)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Connect for as long as the body runs; raises StoreError for whatever fails at Postgres, also in the body."""
+        try:
+            connection = await Connection.open(self)
+            try:
+                yield connection
+            finally:
+                await connection.close()
+        except psycopg.Error as exc:
+            raise store_error(self.url, exc) from None
+
+    def conninfo(self) -> str:
+        """Return what the driver connects to."""
+        given = conninfo_to_dict(self.url)
+        wanted: dict[str, Any] = {
+            key: value for key, value in _KEEPALIVES.items() if key not in given
+        }
+        if self.access is Access.WRITE or self.hosts > 1:
+            target = "read-write" if self.access is Access.WRITE else "primary"
+            wanted["target_session_attrs"] = given.get("target_session_attrs") or target
+        wanted |= {"client_encoding": "UTF8", "application_name": self.name}
+        return make_conninfo(self.url, **wanted)
+
+    @property
+    def hosts(self) -> int:
+        """Return how many hosts the address names."""
+        return str(conninfo_to_dict(self.url).get("host") or "").count(",") + 1
+
+    @property
+    def host_seconds(self) -> int:
+        """Return the driver's own limit, which holds for each host and not for looking up its name."""
+        return max(1, int(self.connect_seconds))
+
+
+class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """Closes itself if an answer takes longer than the limit, or if the waiting task is cancelled.
 
     psycopg has no limit, and would ask a server that hangs to end the statement, and wait for that.
     """
 
-    limit_seconds = _LONGEST_SLACK_SECONDS
+    _answer_seconds = _MOST_EXTRA_SECONDS
+
+    @classmethod
+    async def open(cls, database: Database) -> Self:
+        """Return a connection in autocommit mode; raises psycopg.Error, also when it takes too long."""
+        limit = database.connect_seconds * (database.hosts + 1)
+        connection: Self | None = None
+        announce_wait(limit)
+        try:
+            async with asyncio.timeout(limit):
+                connection = await super().connect(
+                    database.conninfo(), autocommit=True, connect_timeout=database.host_seconds
+                )
+                await connection._prepare(database)
+        except TimeoutError:
+            raise psycopg.errors.ConnectionTimeout("no connection within the limit") from None
+        except BaseException:
+            if connection is not None:
+                connection.pgconn.finish()
+            raise
+        return connection
+
+    async def _prepare(self, database: Database) -> None:
+        self._answer_seconds = answer_limit(database.statement_seconds)
+        await self.execute(session_settings(self.info, database))
+        self.adapters.register_loader("uuid", TextLoader)
+        if database.access is not Access.WRITE:  # a writer has to know which times cannot be
+            self.adapters.register_loader("timestamptz", _TimeLoader)
+
+    async def fetch(
+        self, model: type[T], query: bytes, values: Values | None = None
+    ) -> list[T]:
+        """Return the rows of a query, each as a model whose fields are named as the columns."""
+        async with self.cursor(row_factory=class_row(model)) as cursor:
+            return await (await cursor.execute(query, values)).fetchall()
+
+    async def fetch_one(
+        self, model: type[T], query: bytes, values: Values | None = None
+    ) -> T | None:
+        """Return the first row of a query as a model; None: it has no row."""
+        return next(iter(await self.fetch(model, query, values)), None)
+
+    async def fetch_values(self, query: bytes, values: Values | None = None) -> list[Any]:
+        """Return the first column of every row; none for a statement that returns no rows."""
+        async with self.cursor(row_factory=scalar_row) as cursor:
+            await cursor.execute(query, values)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def fetch_value(self, query: bytes, values: Values | None = None) -> Any:
+        """Return the first column of the first row; None: there is no row."""
+        return next(iter(await self.fetch_values(query, values)), None)
+
+    async def run(self, query: bytes, values: Values | None = None) -> int:
+        """Run a statement; returns how many rows it changed."""
+        return (await self.execute(query, values)).rowcount
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """Let all queries of the body see the database at one moment."""
+        await self.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        async with self.transaction():
+            yield
+
+    async def clock_ahead(self, now: Callable[[], float]) -> float:
+        """Return how many seconds the server's clock is ahead of ours, which `now` gives as Unix seconds."""
+        before = now()
+        clock: float = await self.fetch_value(_CLOCK)
+        return clock - (before + now()) / 2
 
     @override
     async def wait(self, gen: PQGen[T], *_: Any, **__: Any) -> T:
-        announce_wait(self.limit_seconds + _CANCEL_SECONDS)
+        announce_wait(self._answer_seconds + _CANCEL_SECONDS)
         try:
             try:
-                async with asyncio.timeout(self.limit_seconds):
-                    return await waiting.wait_async(gen, self.pgconn.socket, _LOOKS_SECONDS)
+                async with asyncio.timeout(self._answer_seconds):
+                    return await waiting.wait_async(gen, self.pgconn.socket, _WAKE_SECONDS)
             except TimeoutError:
-                return await self._ended(gen)
+                return await self._cancel(gen)
         except asyncio.CancelledError:
             self.pgconn.finish()
             raise
         finally:
             announce_wait(0)
 
-    async def _ended(self, gen: PQGen[T]) -> T:
-        """Ask the server to end what takes too long, and return what comes of it; raises psycopg.Error.
+    async def _cancel(self, gen: PQGen[T]) -> T:
+        """Ask the server to end what takes too long, and return its answer; raises psycopg.Error.
 
-        A commit that waits for a synchronous replica ends well then: no limit of Postgres itself holds there.
+        A commit that waits for a synchronous replica succeeds then: Postgres itself has no limit for it.
         """
         try:
             async with asyncio.timeout(_CANCEL_SECONDS):
                 await self.cancel_safe(timeout=_CANCEL_SECONDS)
-                return await waiting.wait_async(gen, self.pgconn.socket, _LOOKS_SECONDS)
+                return await waiting.wait_async(gen, self.pgconn.socket, _WAKE_SECONDS)
         except psycopg.errors.QueryCanceled:
             raise
         except (psycopg.Error, TimeoutError):
@@ -106,147 +238,52 @@ class _Bounded(psycopg.AsyncConnection[Any]):
             raise psycopg.errors.ConnectionTimeout("no answer within the limit") from None
 
 
-async def open_connection(
-    url: str,
-    *,
-    name: str,
-    connect_seconds: float,
-    statement_seconds: float,
-    access: Access = Access.WRITE,
-) -> Rows:
-    """Return a connection, in autocommit mode.
-
-    Args:
-        url: Where Postgres is.
-        name: Who this is, for pg_stat_activity.
-        connect_seconds: Longest wait for one host.
-        statement_seconds: Longest run of one statement.
-        access: What it is for.
-
-    Raises:
-        psycopg.Error: Postgres is away or refuses, also when it takes too long.
-    """
-    hosts = _hosts(conninfo_to_dict(url))
-    # The driver's own limit is for each address by itself, and none for looking up a name.
-    limit = connect_seconds * (hosts + 1)
-    connection: _Bounded | None = None
-    announce_wait(limit)
-    try:
-        async with asyncio.timeout(limit):
-            connection = await _Bounded.connect(
-                _conninfo(url, name, access),
-                autocommit=True,
-                connect_timeout=max(1, int(connect_seconds)),
-            )
-            await _prepare(connection, statement_seconds, access)
-    except TimeoutError:
-        raise psycopg.errors.ConnectionTimeout("no connection within the limit") from None
-    except BaseException:
-        if connection is not None:
-            connection.pgconn.finish()
-        raise
-    return connection
+def answer_limit(statement_seconds: float) -> float:
+    """Return how many seconds to wait for the answer to a statement, which Postgres itself should have ended before."""
+    return statement_seconds + min(statement_seconds, _MOST_EXTRA_SECONDS)
 
 
-def _hosts(given: Mapping[str, Any]) -> int:
-    return str(given.get("host") or "").count(",") + 1
-
-
-def _conninfo(url: str, name: str, access: Access) -> str:
-    given = conninfo_to_dict(url)
-    wanted: dict[str, Any] = {
-        key: value for key, value in _VANISHED.items() if key not in given
-    }
-    if access is Access.WRITE or _hosts(given) > 1:
-        target = "read-write" if access is Access.WRITE else "primary"
-        wanted.setdefault("target_session_attrs", given.get("target_session_attrs") or target)
-    wanted |= {"client_encoding": "UTF8", "application_name": name}
-    return make_conninfo(url, **wanted)
-
-
-async def _prepare(connection: _Bounded, statement_seconds: float, access: Access) -> None:
-    """Set what the queries rely on; raises psycopg.Error."""
-    connection.limit_seconds = _limit(statement_seconds)
-    await connection.execute(_session(connection.info, statement_seconds, access))
-    if access is not Access.WRITE:  # whoever changes rows has to know which cannot be
-        connection.adapters.register_loader("timestamptz", _TimeLoader)
-
-
-def _limit(statement_seconds: float) -> float:
-    return statement_seconds + min(statement_seconds, _LONGEST_SLACK_SECONDS)
-
-
-def _session(info: psycopg.ConnectionInfo, statement_seconds: float, access: Access) -> bytes:
+def session_settings(info: psycopg.ConnectionInfo, database: Database) -> bytes:
     """Return the statements that set what the queries rely on; raises UnfitEncoding."""
     encoding = info.parameter_status("server_encoding") or "UTF8"
     if encoding != "UTF8":
         raise UnfitEncoding(encoding)
-    version = info.server_version
-    later = [query for since, query in _NEVER_ENDS_IDLE.items() if version >= since]
-    read_only = b"SET default_transaction_read_only = on;" if access is Access.READ else b""
-    return b"".join((_SESSION, *later, read_only, _bound(statement_seconds)))
-
-
-def _bound(statement_seconds: float) -> bytes:
-    return b"SET statement_timeout = %d;" % int(statement_seconds * 1000)
-
-
-class BlockingConnection(psycopg.Connection[tuple[Any, ...]]):
-    """Ends itself when an answer takes longer than the limit; for code that blocks."""
-
-    limit_seconds = _LONGEST_SLACK_SECONDS
-
-    def allow(self, statement_seconds: float) -> None:
-        """Let each statement run this long from now on; raises psycopg.Error."""
-        self.limit_seconds = _limit(statement_seconds)
-        self.execute(_bound(statement_seconds))
-
-    @override
-    def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
-        return super().wait(self._bounded(gen), *args, **options)
-
-    def _bounded(self, gen: PQGen[T]) -> PQGen[T]:
-        deadline = time.monotonic() + self.limit_seconds
-        try:
-            state = next(gen)
-            while True:
-                ready = yield state
-                if not ready and time.monotonic() > deadline:
-                    self.pgconn.finish()
-                    raise psycopg.errors.ConnectionTimeout("no answer within the limit")
-                state = gen.send(ready)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-
-def open_blocking(
-    url: str, *, name: str, connect_seconds: float, statement_seconds: float
-) -> BlockingConnection:
-    """Return a connection for code that blocks, in autocommit mode, to a server that takes writes.
-
-    Arguments and errors are those of `open_connection`.
-    """
-    connection = BlockingConnection.connect(
-        _conninfo(url, name, Access.WRITE),
-        autocommit=True,
-        connect_timeout=max(1, int(connect_seconds)),
+    later = [query for since, query in _NEVER_ENDS_IDLE.items() if info.server_version >= since]
+    read_only = (
+        b"SET default_transaction_read_only = on;" if database.access is Access.READ else b""
     )
-    try:
-        connection.limit_seconds = _limit(statement_seconds)
-        connection.execute(_session(connection.info, statement_seconds, Access.WRITE))
-    except BaseException:
-        connection.pgconn.finish()
-        raise
-    return connection
+    return b"".join(
+        (_SESSION, *later, read_only, statement_timeout(database.statement_seconds))
+    )
+
+
+def statement_timeout(seconds: float) -> bytes:
+    """Return the statement that lets each later one run this long."""
+    return b"SET statement_timeout = %d;" % int(seconds * 1000)
+
+
+def load_queries(package: str, file: str) -> dict[str, bytes]:
+    """Return the queries of a .sql file beside its module, by their `-- name:` line.
+
+    They are bytes, so that no query is built from strings. `{notification_row}` stands for the columns of a NotificationRow.
+    """
+    text = files(package).joinpath(file).read_bytes()
+    text = text.replace(b"{notification_row}", NOTIFICATION_ROW)
+    parts = re.split(rb"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return {name.decode(): query for name, query in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def json_parameter(encoded: bytes) -> Jsonb:
+    """Return encoded JSON as a parameter of a query, sent as it is."""
+    return Jsonb(encoded, dumps=lambda written: written)
 
 
 class _TimeLoader(Loader):
-    """Reads a time that Postgres has and Python has not (infinity, years before 1 and after 9999) as the nearest that can be reckoned with."""
+    """Reads a time that Python cannot hold (infinity, years before 1 and after 9999) as the nearest that it can calculate with."""
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
         super().__init__(oid, context)
-        of_driver = psycopg.adapters.get_loader(_TIMESTAMPTZ.oid, Format.TEXT)
+        of_driver = psycopg.adapters.get_loader(oid, Format.TEXT)
         assert of_driver is not None  # noqa: S101 - the driver has it built in
         self._load = of_driver(oid, context).load
 
@@ -260,106 +297,54 @@ class _TimeLoader(Loader):
         return min(max(at, _EARLIEST), _LATEST)
 
 
-def _type(name: str) -> TypeInfo:
-    found = psycopg.adapters.types.get(name)
-    assert found is not None  # noqa: S101 - the driver has it built in
-    return found
-
-
-_TIMESTAMPTZ = _type("timestamptz")
-
-
-@asynccontextmanager
-async def connected(
-    url: str,
-    *,
-    name: str,
-    connect_seconds: float,
-    statement_seconds: float,
-    access: Access = Access.READ,
-) -> AsyncIterator[Rows]:
-    """Connect for as long as the body runs; raises StoreError for whatever Postgres does not do, also in the body."""
-    try:
-        connection = await open_connection(
-            url,
-            name=name,
-            connect_seconds=connect_seconds,
-            statement_seconds=statement_seconds,
-            access=access,
-        )
-        try:
-            yield connection
-        finally:
-            await connection.close()
-    except psycopg.Error as exc:
-        raise store_error(url, exc) from None
-
-
-class Connection:
+class KeptConnection:
     """One connection that is opened again after a loss; not for use by two tasks at once."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        connect_timeout_seconds: int,
-        statement_timeout_seconds: float,
-        access: Access = Access.WRITE,
-    ) -> None:
-        self.shown = mask_url(url)
-        self._url = url
-        self._connect_timeout = connect_timeout_seconds
-        self._statement_timeout = statement_timeout_seconds
-        self._access = access
-        self._connection: Rows | None = None
+    def __init__(self, database: Database) -> None:
+        self.shown = database.shown
+        self._database = database
+        self._connection: Connection | None = None
 
     async def close(self) -> None:
         """Close the connection; safe to repeat."""
         self._drop()
 
-    async def connected(self) -> Rows:
-        """Return the connection, opened if need be; raises StoreError."""
+    async def opened(self) -> Connection:
+        """Return the connection, opened if necessary; raises StoreError."""
         if self._connection is None or self._connection.closed:
             try:
-                self._connection = await open_connection(
-                    self._url,
-                    name="notifier",
-                    connect_seconds=self._connect_timeout,
-                    statement_seconds=self._statement_timeout,
-                    access=self._access,
-                )
+                self._connection = await Connection.open(self._database)
             except psycopg.Error as exc:
-                raise store_error(self._url, exc) from None
+                raise store_error(self._database.url, exc) from None
         return self._connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Rows]:
-        """Commit when the body ends, roll back when it raises.
+    async def use(self) -> AsyncIterator[Connection]:
+        """Give the connection to the body, whose statements commit one by one.
+
+        After a failure the next user gets a new connection, unless Postgres refused data or ended a slow statement:
+        a server that has become a replica keeps its connections, and its name may have another address by now.
 
         Raises:
             StoreError: Postgres is away or refuses.
             OutcomeError: It refuses data, each time.
         """
-        connection = await self.connected()
+        connection = await self.opened()
         try:
-            async with connection.transaction():
-                yield connection
+            yield connection
         except REFUSALS as exc:
             # The driver's text quotes values; the class says enough.
             raise OutcomeError(f"Postgres refuses data: {type(exc).__name__}") from None
         except psycopg.Error as exc:
-            raise self.failed(exc) from None
+            if not isinstance(exc, psycopg.errors.QueryCanceled):
+                self._drop()
+            raise store_error(self._database.url, exc) from None
 
-    def failed(self, exc: psycopg.Error) -> StoreError:
-        """Return the error to raise; the next statement gets a new connection, unless this one only refused data or ran out of time.
-
-        A server that has become a replica keeps its connections, and its name may have another address by now.
-        """
-        if not isinstance(
-            exc, psycopg.DataError | psycopg.IntegrityError | psycopg.errors.QueryCanceled
-        ):
-            self._drop()
-        return store_error(self._url, exc)
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Commit when the body ends, roll back when it raises. Raises as `use`."""
+        async with self.use() as connection, connection.transaction():
+            yield connection
 
     def _drop(self) -> None:
         if self._connection is not None:

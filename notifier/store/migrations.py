@@ -8,22 +8,37 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
+from psycopg import sql
+from psycopg.abc import PQGen
 from typing_extensions import override
 
 from notifier.config import assets, mask_url
 from notifier.errors import StoreError
-from notifier.store.database import BlockingConnection, Rows, connected, open_blocking
+from notifier.store.database import (
+    Access,
+    Connection,
+    Database,
+    answer_limit,
+    load_queries,
+    session_settings,
+    statement_timeout,
+)
 from notifier.store.errors import store_error
-from notifier.store.queries import load_queries
+from notifier.store.tables import TABLES
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from yoyo.backends import DatabaseBackend
     from yoyo.migrations import Migration
 
 _QUERIES = load_queries(__package__, "migrations.sql")
+MIGRATION_TABLE = "_yoyo_migration"
+"""Where yoyo notes which migrations are applied."""
+_NAME = "notifier migrate"
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 3600.0
 _QUESTION_SECONDS = 10.0
@@ -32,15 +47,6 @@ _OTHERS_SECONDS = 60.0
 """How long to wait for another process that migrates."""
 _LOOK_SECONDS = 0.5
 
-TABLES = (
-    "teams_notifications",
-    "teams_notification_attempts",
-    "teams_dead_letter_actions",
-    "teams_actions",
-    "teams_escalations",
-)
-"""All that holds data, each after those that it refers to."""
-
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
@@ -48,6 +54,12 @@ class MigrationStatus:
 
     id: str
     applied_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    migration_id: str
+    applied_at_utc: datetime
 
 
 def required_migrations() -> list[str]:
@@ -96,40 +108,53 @@ def migrate_down(
 
 def status(url: str, *, connect_seconds: float = _CONNECT_SECONDS) -> list[MigrationStatus]:
     """Return every migration and when it was applied. Raises StoreError."""
+    database = Database(url, connect_seconds, _QUESTION_SECONDS, name=_NAME)
 
     async def read() -> dict[str, datetime]:
-        async with connected(
-            url,
-            name="notifier migrate",
-            connect_seconds=connect_seconds,
-            statement_seconds=_QUESTION_SECONDS,
-        ) as connection:
+        async with database.connection() as connection:
             return await applied(connection)
 
     found = asyncio.run(read())
     return [MigrationStatus(name, found.get(name)) for name in required_migrations()]
 
 
-async def applied(connection: Rows) -> dict[str, datetime]:
+async def applied(connection: Connection) -> dict[str, datetime]:
     """Return which migrations are applied, and when."""
-    cursor = await connection.execute(_QUERIES["noted"])
-    if await cursor.fetchone() == (False,):
+    if not await connection.fetch_value(_QUERIES["noted"]):
         return {}
-    rows = await (await connection.execute(_QUERIES["applied"])).fetchall()
-    return {str(name): at.replace(tzinfo=UTC) for name, at in rows}
+    rows = await connection.fetch(_Applied, _QUERIES["applied"])
+    return {each.migration_id: each.applied_at_utc.replace(tzinfo=UTC) for each in rows}
+
+
+async def missing_migrations(connection: Connection) -> list[str]:
+    """Return the migrations that this version needs and the database lacks."""
+    found = await applied(connection)
+    return [name for name in required_migrations() if name not in found]
+
+
+def ensure_database(url: str, name: str, *, connect_seconds: float) -> None:
+    """Create a database where there is none of this name; raises StoreError.
+
+    Args:
+        url: Another database of the same server.
+        name: What it is called.
+        connect_seconds: Longest wait for the server.
+    """
+    try:
+        database = Database(url, connect_seconds, _QUESTION_SECONDS, Access.LOOK, _NAME)
+        with _Blocking.open(database) as connection:
+            if connection.execute(_QUERIES["database"], {"name": name}).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.Error as exc:
+        raise store_error(url, exc) from None
 
 
 @contextmanager
 def migrating(url: str, *, statement_seconds: float, others_seconds: float) -> Iterator[Schema]:
     """Connect, and be the only process that changes the schema until the body ends. Raises StoreError, also for the body."""
     try:
-        connection = open_blocking(
-            url,
-            name="notifier migrate",
-            connect_seconds=_CONNECT_SECONDS,
-            statement_seconds=_QUESTION_SECONDS,
-        )
-        with connection:
+        database = Database(url, _CONNECT_SECONDS, _QUESTION_SECONDS, Access.WRITE, _NAME)
+        with _Blocking.open(database) as connection:
             schema = Schema(connection, url)
             schema.lock(others_seconds)
             connection.allow(statement_seconds)
@@ -138,10 +163,53 @@ def migrating(url: str, *, statement_seconds: float, others_seconds: float) -> I
         raise store_error(url, exc) from None
 
 
+class _Blocking(psycopg.Connection[tuple[Any, ...]]):
+    """Closes itself if an answer takes longer than the limit; yoyo needs a connection that blocks."""
+
+    _answer_seconds = _QUESTION_SECONDS
+
+    @classmethod
+    def open(cls, database: Database) -> Self:
+        """Return a connection in autocommit mode; raises psycopg.Error."""
+        connection = cls.connect(
+            database.conninfo(), autocommit=True, connect_timeout=database.host_seconds
+        )
+        try:
+            connection._answer_seconds = answer_limit(database.statement_seconds)
+            connection.execute(session_settings(connection.info, database))
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+        return connection
+
+    def allow(self, statement_seconds: float) -> None:
+        """Let each statement run this long from now on; raises psycopg.Error."""
+        self._answer_seconds = answer_limit(statement_seconds)
+        self.execute(statement_timeout(statement_seconds))
+
+    @override
+    def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
+        return super().wait(self._bounded(gen), *args, **options)
+
+    def _bounded(self, gen: PQGen[T]) -> PQGen[T]:
+        deadline = time.monotonic() + self._answer_seconds
+        try:
+            state = next(gen)
+            while True:
+                ready = yield state
+                if not ready and time.monotonic() > deadline:
+                    self.pgconn.finish()
+                    raise psycopg.errors.ConnectionTimeout("no answer within the limit")
+                state = gen.send(ready)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 class Schema:
     """The schema of a database, over one connection that also holds the lock: both end with this process."""
 
-    def __init__(self, connection: BlockingConnection, url: str) -> None:
+    def __init__(self, connection: _Blocking, url: str) -> None:
         self._connection = connection
         self._url = url
         self._yoyo = _backend(connection)
@@ -222,7 +290,7 @@ class Schema:
         return row[0] if row else None
 
 
-def _backend(connection: BlockingConnection) -> DatabaseBackend:
+def _backend(connection: _Blocking) -> DatabaseBackend:
     # The daemon asks only which migrations it needs, and must not wait for yoyo's imports.
     from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
     from yoyo.connections import DatabaseURI
@@ -244,8 +312,8 @@ def _backend(connection: BlockingConnection) -> DatabaseBackend:
     return Backend(address, default_migration_table)
 
 
-async def lacking_right(connection: Rows) -> str | None:
-    """Return why this user cannot change the schema, and what grants it; None when it can."""
+async def lacking_right(connection: Connection) -> str | None:
+    """Return why this user cannot change the schema, and what grants it; None: it can."""
     cursor = await connection.execute(_QUERIES["rights"], {"tables": list(TABLES)})
     return _lacking(await cursor.fetchone())
 

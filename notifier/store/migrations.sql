@@ -26,3 +26,6 @@ SELECT has_table_privilege(to_regclass('yoyo_lock'), 'DELETE');
 -- name: break_old_lock
 -- Left by a process of an older version that was killed; whoever holds the lock above is alone.
 DELETE FROM yoyo_lock;
+
+-- name: database
+SELECT FROM pg_database WHERE datname = %(name)s;

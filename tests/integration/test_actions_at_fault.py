@@ -17,7 +17,7 @@ from notifier.escalation.action_recorder import ActionRecorder
 from notifier.escalation.repository import EscalationRepository
 from notifier.events.action import Action, Via
 from notifier.events.notification import notification_id
-from notifier.store.database import Connection
+from tests.support.databases import kept as kept_connection
 from tests.support.escalation import STREAM, record
 from tests.support.state import entries, rows
 
@@ -43,9 +43,7 @@ async def recorded(redis_url: str, database_url: str) -> None:
     )
     client = connect(config.redis)
     group = Consumer(client, config.redis, "one")
-    connection = Connection(
-        database_url, connect_timeout_seconds=5, statement_timeout_seconds=10
-    )
+    connection = kept_connection(database_url)
     try:
         await group.ensure([ACCEPTED])
         for name in NAMES:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 import pytest
 
 from notifier.errors import StoreError
-from notifier.web.console.repository import ConsoleRepository, Recorded, Wanted
+from notifier.store.pool import Pool
+from notifier.store.rows import NotificationRow
+from notifier.web.console.repository import ConsoleRepository, Wanted
+from tests.support.databases import reading
 from tests.support.escalation import START, STREAM, answer, record
 
 
@@ -27,7 +31,7 @@ def escalate(database_url: str, event_id: str, of: str, step: int, channel: str)
 
 @pytest.fixture
 def store(database_url: str) -> ConsoleRepository:
-    return ConsoleRepository(database_url, timeout_seconds=20)
+    return ConsoleRepository(reading(database_url).connection)
 
 
 async def test_an_event_and_its_escalations_are_one_case(
@@ -45,7 +49,7 @@ async def test_an_event_and_its_escalations_are_one_case(
     assert older.event_type == "nphies.api.error"
     assert older.since == START
     assert older.steps == ((1, "nphies_integration", START + timedelta(minutes=5)),)
-    assert older.taken_by is None
+    assert older.acknowledged_by is None
 
 
 async def test_an_answer_anywhere_in_the_family_takes_the_event(
@@ -56,7 +60,7 @@ async def test_an_answer_anywhere_in_the_family_takes_the_event(
 
     [event] = await store.unacknowledged()
 
-    assert (event.taken_by, event.taken_in) == ("Sara", "pmo")
+    assert (event.acknowledged_by, event.acknowledged_in) == ("Sara", "pmo")
     assert set(event.channels) == {"sre", "devops"}
 
 
@@ -66,7 +70,7 @@ async def test_passing_it_on_by_hand_is_no_answer(database_url: str, store: Cons
 
     [event] = await store.unacknowledged()
 
-    assert event.taken_by is None
+    assert event.acknowledged_by is None
     assert event.channels == ("devops",)
 
 
@@ -74,7 +78,7 @@ async def test_every_notification_is_on_one_page(database_url: str, store: Conso
     for number in range(7):
         # Three rows with the same time: pages must not lose or repeat any of them.
         record(database_url, f"e{number}", "sre devops pmo", at=START + timedelta(minutes=number // 3))  # fmt: skip
-    found: list[Recorded] = []
+    found: list[NotificationRow] = []
     before = None
     while True:
         page = await store.notifications(Wanted(before=before), limit=4)
@@ -106,7 +110,8 @@ async def test_filters_of_notifications_are_all_heeded(
 
 
 async def test_a_locked_table_holds_no_page_for_long(database_url: str):
-    store = ConsoleRepository(database_url, timeout_seconds=3)
+    pool = Pool(reading(database_url))
+    store = ConsoleRepository(partial(pool.connection, 3))
     with psycopg.connect(database_url) as connection:
         connection.execute("LOCK TABLE teams_notifications IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreError, match="took longer"):
@@ -117,8 +122,9 @@ async def test_a_locked_table_holds_no_page_for_long(database_url: str):
 
     assert all(isinstance(result, StoreError) for result in results)
     assert await store.notifications(Wanted(), limit=1) == []
+    await pool.close()
 
 
 async def test_an_older_schema_says_what_to_do(empty_database_url: str):
     with pytest.raises(StoreError, match="notifier migrate up"):
-        await ConsoleRepository(empty_database_url, timeout_seconds=20).unacknowledged()
+        await ConsoleRepository(reading(empty_database_url).connection).unacknowledged()

@@ -12,7 +12,7 @@ import pytest
 from notifier.errors import StreamError
 from notifier.events.action import Action, Via
 from notifier.events.notification import notification_id
-from notifier.store.queries import load_queries
+from notifier.store.database import load_queries
 from tests.support.escalation import STREAM, age, answer
 from tests.support.schedulers import VIEW, recorded, seconds_to_look, waiting, world
 from tests.support.state import rows

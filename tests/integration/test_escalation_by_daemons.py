@@ -184,14 +184,14 @@ async def test_an_answered_escalation_leaves_no_card_of_its_event_unanswered(
     async with world(redis_url, database_url) as w:
         [(event_id, channel)] = await w.minutes(6)
         [told] = waiting(database_url, event_id, channel, event_type="notifier.escalation")
-        ledger = EscalationRepository(w.connections[1])
-        await ledger.accept(
+        repository = EscalationRepository(w.connections[1])
+        await repository.accept(
             [Action(told, "acknowledge", "Sara", "", "page", datetime.now(UTC))]
         )
-        async with ledger.pending_action() as held:
+        async with repository.pending_action() as held:
             assert held is not None
-            action, work = held
-            assert await work.apply(action)
+            pending, event, transaction = held
+            assert await transaction.apply(pending.action, event)
 
     assert rows(database_url, VIEW) == []
 

@@ -11,12 +11,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from notifier.config import load_config
 from notifier.ops.doctor.postgres_inspection import inspect
 from notifier.sandbox.servers import Server
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
+from tests.support.databases import reading
 from tests.support.docblocks import ROOT, blocks
 from tests.support.state import rows, xadd
 from tests.support.waiting import until
@@ -55,8 +55,7 @@ async def test_a_daemon_works_with_the_rights_of_the_documents(
         '[escalation]\npoll_seconds = 0.2\nCRITICAL = { after_seconds = 1, chain = ["devops"] }\n'
     )
     own = daemons.database_url.replace("//notifier@", f"//{least}@")
-    database = load_config(None, {"DATABASE_URL": own}).database
-    assert (await inspect(database, now=time.time)).daemon_lacks == ()
+    assert (await inspect(reading(own), now=time.time)).daemon_lacks == ()
     await daemons.start("--config", str(settings), **public({"DATABASE_URL": own}))
     xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "x", "priority": "CRITICAL"})  # fmt: skip
 
@@ -79,8 +78,7 @@ async def test_commands_work_with_the_rights_of_the_documents(
 ):
     grant(daemons.database_url, least, FOR_DAEMON, FOR_COMMANDS)
     own = daemons.database_url.replace("//notifier@", f"//{least}@")
-    database = load_config(None, {"DATABASE_URL": own}).database
-    assert (await inspect(database, now=time.time)).commands_lack == ()
+    assert (await inspect(reading(own), now=time.time)).commands_lack == ()
     env = daemons.environment() | {"DATABASE_URL": own}
     xadd(daemons.redis_url, {"type": "a.b"})
 

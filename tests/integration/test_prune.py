@@ -12,6 +12,7 @@ import pytest
 from notifier.errors import StoreError
 from notifier.ops.retention import Retention, count_old, prune
 from tests.support.commands import notifier
+from tests.support.databases import writing
 
 
 def add(url: str, *, priority: str, days: int) -> None:
@@ -104,11 +105,9 @@ def test_nothing_goes_while_the_clocks_of_server_and_machine_differ(
 
     with pytest.raises(StoreError, match="clock"):
         work(
-            database_url,
+            writing(database_url),
             Retention(90, 365),
             now=lambda: datetime.now(UTC) + apart,
-            connect_seconds=10,
-            statement_seconds=10,
         )
 
     assert len(left(database_url)) == 1

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from notifier.store.database import load_queries
 from notifier.store.migrations import migrate_down
-from notifier.store.queries import load_queries
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
 from tests.support.state import left_over, rows, xadd

@@ -15,6 +15,7 @@ from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.errors import OutcomeError, SchemaError
 from notifier.pipeline.audit_trail import AuditTrail
 from notifier.store.migrations import migrate_down, migrate_up, status
+from tests.support.databases import writing
 
 NOW = datetime.now(UTC)
 
@@ -76,7 +77,7 @@ def outcome(number: int, **changes: object) -> bytes:
 
 
 def store_at(url: str) -> AuditTrail:
-    return AuditTrail(url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+    return AuditTrail(writing(url))
 
 
 async def record(url: str, *outcomes: bytes) -> None:

@@ -19,25 +19,23 @@ from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.stage import run_steps
 from notifier.sandbox.servers import Server
 from notifier.store import migrations
-from notifier.store.database import Access, Connection, connected
+from notifier.store.database import Access, Database, KeptConnection
 from notifier.telemetry.health import Health
 from tests.support.commands import notifier
+from tests.support.databases import reading, writing
 from tests.support.frozen import frozen
 from tests.support.waiting import until
 
 ROW = "INSERT INTO teams_actions (notification_id, action, who, via, at) VALUES (gen_random_uuid(), 'acknowledge', 'x', 'page', '{at}')"
 
 
-def to(url: str, *, statement_seconds: float = 10, access: Access = Access.WRITE) -> Connection:
-    return Connection(
-        url,
-        connect_timeout_seconds=2,
-        statement_timeout_seconds=statement_seconds,
-        access=access,
-    )
+def to(
+    url: str, *, statement_seconds: float = 10, access: Access = Access.WRITE
+) -> KeptConnection:
+    return KeptConnection(Database(url, 2, statement_seconds, access))
 
 
-async def ask(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+async def ask(connection: KeptConnection, query: str) -> list[tuple[Any, ...]]:
     async with connection.transaction() as opened:
         cursor = await opened.execute(query.encode())
         return await cursor.fetchall() if cursor.description else []
@@ -48,7 +46,7 @@ async def test_a_connection_asks_whether_the_server_is_still_there(
     database_url: str, said: str, idle: int
 ):
     connection = to(database_url + said)
-    opened = await connection.connected()
+    opened = await connection.opened()
 
     with socket.socket(fileno=socket.dup(opened.fileno())) as wire:
         found = [
@@ -69,8 +67,8 @@ async def test_a_postgres_that_hangs_is_given_up_in_statement_commit_and_connect
 ):
     held = [to(database_url, statement_seconds=0.5) for _ in range(3)]
     in_statement, in_commit, in_connect = held
-    await in_statement.connected()
-    await in_commit.connected()
+    await in_statement.opened()
+    await in_commit.opened()
     began = asyncio.Event()
     waits = asyncio.Event()
 
@@ -99,7 +97,7 @@ async def test_nobody_waits_for_a_statement_that_was_cancelled_while_postgres_ha
     postgres_server: Server, database_url: str
 ):
     connection = to(database_url, statement_seconds=600)
-    await connection.connected()
+    await connection.opened()
     with frozen(postgres_server):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
@@ -131,15 +129,15 @@ async def test_a_server_that_became_a_replica_is_left_for_the_one_that_takes_wri
 ):
     connection = to(database_url)
     await ask(connection, "SELECT 1")
-    before = (await connection.connected()).info.backend_pid
+    before = (await connection.opened()).info.backend_pid
     # As a switchover leaves it: the connection is sound, and every write is refused.
-    await (await connection.connected()).execute(b"SET default_transaction_read_only = on")
+    await (await connection.opened()).execute(b"SET default_transaction_read_only = on")
 
     with pytest.raises(StoreError, match="takes no writes"):
         await ask(connection, ROW.format(at="now"))
 
     await ask(connection, ROW.format(at="now"))
-    assert (await connection.connected()).info.backend_pid != before
+    assert (await connection.opened()).info.backend_pid != before
     await connection.close()
 
 
@@ -150,7 +148,7 @@ async def test_a_connection_that_writes_finds_no_replica_good_enough(
     with psycopg.connect(postgres_server.url, autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
     with pytest.raises(StoreError, match="takes no writes"):
-        await to(database_url).connected()
+        await to(database_url).opened()
 
     reads = to(database_url, access=Access.READ)
     assert await ask(reads, "SELECT 1") == [(1,)]
@@ -177,10 +175,10 @@ def outcome(**changes: object) -> bytes:
 
 
 async def recorded(url: str) -> list[tuple[Any, ...]]:
-    store = AuditTrail(url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+    store = AuditTrail(writing(url))
     await store.record([outcome()], store_cards=True, arrived=[0.0], looks=[])
     await store.close()
-    async with connected(url, name="test", connect_seconds=5, statement_seconds=5) as opened:
+    async with reading(url).connection() as opened:
         query = b"SELECT sent_at, correlation_id, now() - now() FROM teams_notifications"
         return await (await opened.execute(query)).fetchall()
 
@@ -224,12 +222,8 @@ def narrow_database_url(
 
 
 async def test_an_encoding_that_cannot_hold_every_text_is_named(narrow_database_url: str):
-    store = AuditTrail(
-        narrow_database_url, connect_timeout_seconds=5, statement_timeout_seconds=5
-    )
-
     with pytest.raises(EncodingError, match=r"SQL_ASCII|LATIN1"):
-        await store.open()
+        await AuditTrail(writing(narrow_database_url)).check_schema()
 
     for command in (["migrate", "up"], ["migrate", "status"], ["run"]):
         done = await asyncio.to_thread(notifier, *command, DATABASE_URL=narrow_database_url)

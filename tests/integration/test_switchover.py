@@ -16,7 +16,8 @@ import pytest
 
 from notifier.errors import StoreError
 from notifier.sandbox.servers import Server, postgres_program, start_postgres
-from notifier.store.database import Access, Connection, connected
+from notifier.store.database import KeptConnection
+from tests.support.databases import kept, reading, writing
 from tests.support.waiting import until
 
 FAST = ["-c", "fsync=off", "-c", "autovacuum=off"]
@@ -62,28 +63,23 @@ def pair(open_folder: Path) -> Iterator[Pair]:
         yield pair
 
 
-async def write(connection: Connection, what: str) -> None:
+async def write(connection: KeptConnection, what: str) -> None:
     async with connection.transaction() as opened:
         await opened.execute(b"INSERT INTO written VALUES (%s)", (what,))
 
 
 async def port_of(url: str) -> int:
-    async with connected(
-        url, name="test", connect_seconds=5, statement_seconds=5, access=Access.READ
-    ) as opened:
+    async with reading(url).connection() as opened:
         return opened.info.port
 
 
 async def test_writes_follow_the_primary(pair: Pair):
-    connections = [
-        Connection(url, connect_timeout_seconds=5, statement_timeout_seconds=5)
-        for url in (pair.url(1, 0), pair.url(0, 1))
-    ]
+    connections = [kept(url) for url in (pair.url(1, 0), pair.url(0, 1))]
     for connection in connections:
         await write(connection, "before")
     assert await port_of(pair.url(1, 0)) == pair.servers[0].port
     with pytest.raises(StoreError, match="takes no writes"):
-        await write(Connection(pair.url(1), connect_timeout_seconds=5, statement_timeout_seconds=5), "lost")  # fmt: skip
+        await write(kept(pair.url(1)), "lost")
     assert await port_of(pair.url(1)) == pair.servers[1].port
 
     def there() -> bool:
@@ -100,7 +96,7 @@ async def test_writes_follow_the_primary(pair: Pair):
         with pytest.raises(StoreError, match="ended the connection"):
             await write(connection, "lost")
         await write(connection, "after")
-        assert (await connection.connected()).info.port == pair.servers[1].port
+        assert (await connection.opened()).info.port == pair.servers[1].port
     assert await port_of(pair.url(0, 1)) == pair.servers[1].port
     for connection in connections:
         await connection.close()
@@ -113,9 +109,7 @@ async def test_a_commit_that_waits_for_a_replica_that_is_gone_ends_in_time(open_
             admin.execute("CREATE TABLE written (what text)")
         server.stop()
         with start_postgres(open_folder, port=server.port, extra_args=[*FAST, *waits]) as again:
-            connection = Connection(
-                again.url, connect_timeout_seconds=5, statement_timeout_seconds=1
-            )
+            connection = KeptConnection(writing(again.url, statement_seconds=1))
             async with asyncio.timeout(30):
                 await write(connection, "kept")
             async with connection.transaction() as opened:

@@ -10,13 +10,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from notifier.config import load_config
-from notifier.escalation.action_repository import ActionRepository
-from notifier.escalation.unacknowledged import unacknowledged_critical
+from notifier.escalation.repository import FactsRepository, unacknowledged_critical
 from notifier.ops.trace.repository import TraceRepository
-from notifier.store.database import Connection
 from notifier.web.console.repository import ConsoleRepository, Wanted
 from tests.support.commands import notifier
+from tests.support.databases import reading
 
 ID = str(uuid4())
 TIMES = ["infinity", "-infinity", "0001-01-01T00:00+14:00", "4713-01-01 BC", "294276-12-31"]
@@ -55,43 +53,45 @@ def spoilt(url: str, at: str) -> None:
 
 
 async def facts(url: str) -> object:
-    return await ActionRepository(url, timeout_seconds=20).facts(ID)
+    return await FactsRepository(reading(url).connection).facts(ID)
 
 
 async def notifications(url: str) -> object:
-    found = await ConsoleRepository(url, timeout_seconds=20).notifications(Wanted(), limit=10)
+    found = await ConsoleRepository(reading(url).connection).notifications(Wanted(), limit=10)
     return len(found) == 2
 
 
 async def notification(url: str) -> object:
-    return await ConsoleRepository(url, timeout_seconds=20).notification(ID)
+    return await ConsoleRepository(reading(url).connection).notification(ID)
 
 
 async def unacknowledged(url: str) -> object:
-    return await ConsoleRepository(url, timeout_seconds=20).unacknowledged()
+    return await ConsoleRepository(reading(url).connection).unacknowledged()
 
 
-async def letter_actions(url: str) -> object:
-    return await ConsoleRepository(url, timeout_seconds=20).letter_actions("s", "1", {})
+async def dead_letter_actions(url: str) -> object:
+    return await ConsoleRepository(reading(url).connection).dead_letter_actions("s", "1", {})
 
 
 async def journey(url: str) -> object:
-    store = TraceRepository(load_config(None, {"DATABASE_URL": url}).database)
+    store = TraceRepository(reading(url).connection)
     found = await store.find("C1", uuid=None, event_ids=[], streams=["s"], limit=9, cards=True)
     return (
-        found.rows and found.attempts and found.taken and found.escalations and found.revivals
+        found.rows
+        and found.attempts
+        and found.actions
+        and found.escalations
+        and found.dead_letter_actions
     )
 
 
 async def gauge(url: str) -> object:
-    connection = Connection(url, connect_timeout_seconds=5, statement_timeout_seconds=5)
-    found = await unacknowledged_critical(connection, within_seconds=3600)
-    await connection.close()
+    found = await unacknowledged_critical(reading(url).connection, within_seconds=3600)
     return all(each.oldest_seconds < 1e9 for each in found)
 
 
 READERS: list[Callable[[str], Awaitable[Any]]] = [
-    facts, notifications, notification, unacknowledged, letter_actions, journey, gauge,
+    facts, notifications, notification, unacknowledged, dead_letter_actions, journey, gauge,
 ]  # fmt: skip
 
 

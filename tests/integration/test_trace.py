@@ -10,7 +10,7 @@ import psycopg
 import redis
 
 from notifier.broker.keys import Keys
-from notifier.store.queries import load_queries
+from notifier.store.database import load_queries
 from tests.support.action_pages import links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
@@ -237,7 +237,7 @@ async def test_no_more_than_the_limit_is_shown_the_newest_first(daemons: Daemons
 
 
 def test_every_way_in_has_an_index(database_url: str):
-    query = load_queries("notifier.ops.trace", "journeys.sql")
+    query = load_queries("notifier.ops.trace", "trace.sql")
     text = "CLM-5"
     values = {
         "text": text, "uuid": str(uuid.uuid4()), "event_ids": [text], "limit": 21, "cards": False,

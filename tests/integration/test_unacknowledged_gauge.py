@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from notifier.config import Config, load_config
 from notifier.daemon.gauges import UnacknowledgedGauge
+from notifier.store.pool import Pool
 from notifier.telemetry import metrics
+from tests.support.databases import reading
 from tests.support.escalation import record
 from tests.support.proxy import Proxy
 
@@ -32,8 +35,11 @@ async def test_a_postgres_that_hangs_holds_up_no_scrape_and_is_asked_again_later
     way = Proxy(parts.hostname or "", parts.port or 0)
     async with way.serving():
         url = database_url.replace(f":{parts.port}/", f":{way.port}/")
+        pool = Pool(reading(url))
         config: Config = load_config(None, {"DATABASE_URL": url})
-        gauge = UnacknowledgedGauge(lambda: config, interval_seconds=0)
+        gauge = UnacknowledgedGauge(
+            lambda: config, partial(pool.connection, 3), interval_seconds=0
+        )
         await gauge.observe()
         assert shown()["sre"] == 1
 
@@ -46,4 +52,4 @@ async def test_a_postgres_that_hangs_holds_up_no_scrape_and_is_asked_again_later
         async with asyncio.timeout(60):
             while shown().get("sre") != 1:
                 await gauge.observe()
-        await gauge.close()
+        await pool.close()

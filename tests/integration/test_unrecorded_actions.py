@@ -13,8 +13,8 @@ import pytest
 
 from notifier.events.signing import action_token
 from notifier.sandbox.servers import start_postgres
+from notifier.store.database import load_queries
 from notifier.store.migrations import migrate_up
-from notifier.store.queries import load_queries
 from tests.support.action_pages import (
     acknowledged,
     get,

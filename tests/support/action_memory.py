@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from notifier.errors import StoreError, StreamError
-from notifier.escalation.action_repository import NotificationFacts
+from notifier.escalation.rows import NotificationFacts
 from notifier.events.action import Action, Matter
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

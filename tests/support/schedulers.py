@@ -19,7 +19,8 @@ from notifier.escalation.repository import EscalationRepository
 from notifier.escalation.scheduler import EscalationScheduler
 from notifier.events.notification import notification_id
 from notifier.pipeline.audit_trail import AuditTrail
-from notifier.store.database import Connection
+from notifier.store.database import KeptConnection
+from tests.support.databases import kept, writing
 from tests.support.escalation import STREAM, age, record
 from tests.support.state import rows
 
@@ -62,7 +63,7 @@ async def recorded(
         ).encode()
         for each in outcomes
     ]  # fmt: skip
-    store = AuditTrail(database_url, connect_timeout_seconds=5, statement_timeout_seconds=10)
+    store = AuditTrail(writing(database_url))
     try:
         await store.record(
             texts,
@@ -86,7 +87,7 @@ class World:
 
     config: Config
     actions: Actions
-    connections: list[Connection]
+    connections: list[KeptConnection]
     database_url: str
     ahead: timedelta = timedelta()
     """How far this machine's clock is ahead of the servers'."""
@@ -124,10 +125,7 @@ class World:
 async def world(redis_url: str, database_url: str) -> AsyncIterator[World]:
     config = load_config(None, {"REDIS_URL": redis_url, "DATABASE_URL": database_url})
     client = connect(config.redis)
-    connections = [
-        Connection(database_url, connect_timeout_seconds=5, statement_timeout_seconds=10)
-        for _ in range(6)
-    ]
+    connections = [kept(database_url) for _ in range(6)]
     try:
         yield World(
             config,

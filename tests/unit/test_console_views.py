@@ -221,29 +221,30 @@ def test_a_dead_letter_with_broken_fields_can_be_shown():
     assert view.died_at == datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
 
 
-def unacknowledged(**changes: object) -> UnacknowledgedEvent:
+def unacknowledged(*steps: tuple[int, str, datetime], **changes: object) -> UnacknowledgedEvent:
+    numbers, channels, times = map(list, zip(*steps, strict=True)) if steps else ([], [], [])
     event = UnacknowledgedEvent(
-        "teams:events", "e1", ("nphies_integration",), False, "id", "nphies.api.error", "corr", ("nphies_integration",),
-        NOW, None, None, None, None, (),
+        "teams:events", "e1", ["nphies_integration"], False, "id", "nphies.api.error", "corr", ["nphies_integration"],
+        NOW, None, None, None, None, numbers, channels, times,
     )  # fmt: skip
     return replace(event, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("changes", "minutes", "channel", "due"),
+    ("steps", "minutes", "channel", "due"),
     [
         # nphies_integration → devops → sre, five minutes each; who had it from the beginning is passed over.
-        ({}, 2, "devops", 5),
-        ({}, 6, "devops", None),
-        ({"steps": ((1, "devops", NOW + timedelta(minutes=5)),)}, 6, "sre", 10),
+        ([], 2, "devops", 5),
+        ([], 6, "devops", None),
+        ([(1, "devops", NOW + timedelta(minutes=5))], 6, "sre", 10),
     ],
 )
 def test_critical_event_names_who_is_told_next(
-    changes: dict[str, object], minutes: int, channel: str, due: int | None
+    steps: list[tuple[int, str, datetime]], minutes: int, channel: str, due: int | None
 ):
     matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
     [view], _ = critical_views(
-        [unacknowledged(**changes)], matrix, NOW + timedelta(minutes=minutes)
+        [unacknowledged(*steps)], matrix, NOW + timedelta(minutes=minutes)
     )
     assert view.next is not None
     assert view.next.channel == channel
@@ -254,11 +255,11 @@ def test_critical_event_at_the_end_of_its_chain_or_answered_has_no_next():
     matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
     steps = ((1, "devops", NOW), (2, "sre", NOW))
     waiting, taken = critical_views(
-        [unacknowledged(steps=steps), unacknowledged(taken_by="Sara")], matrix, NOW
+        [unacknowledged(*steps), unacknowledged(acknowledged_by="Sara")], matrix, NOW
     )
     assert [view.next for view in waiting] == [None]
     assert waiting[0].escalated_to == ("devops", "sre")
-    assert [view.event.taken_by for view in taken] == ["Sara"]
+    assert [view.event.acknowledged_by for view in taken] == ["Sara"]
     disabled = replace(matrix, enabled=False)
     [view], _ = critical_views([unacknowledged()], disabled, NOW)
     assert view.next is None

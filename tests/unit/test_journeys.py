@@ -11,8 +11,9 @@ from notifier.dead_letters.model import raw_fields
 from notifier.events.entry import Priority
 from notifier.events.notification import Notification, encode
 from notifier.ops.trace import State, Timeline, steps_of
-from notifier.ops.trace.models import DeadLetterHit, Ended, Identity, ReplayNote, Waiting
+from notifier.ops.trace.models import DeadLetterHit, Ended, Identity, Waiting
 from notifier.ops.trace.reading import Query, attempts_of
+from notifier.store.rows import DeadLetterActionRow
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 IDENTITY = Identity(
@@ -58,7 +59,7 @@ def test_where_it_is_now_follows_from_what_is_known():
     letter = DeadLetterHit(
         "1-1", "", "rejected", "refused", "delivery", "s", "", "", "", "n1", "", ""
     )
-    discard = ReplayNote("1-1", "discard", "Lina", "a test", START, "rejected", None, False, "s", None, "n1", "sre")  # fmt: skip
+    discard = DeadLetterActionRow("1-1", "discard", "Lina", "a test", START, "rejected", None, False, "s", None, "n1", "sre")  # fmt: skip
     waiting = Waiting("lane", START, 1, 1, None, None, 0)
 
     assert Timeline(IDENTITY, START, ended=dead, letters=(letter,)).state is State.DEAD_LETTERED

@@ -15,7 +15,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from notifier.escalation.acknowledge import ActionService
-from notifier.escalation.action_repository import NotificationFacts
+from notifier.escalation.rows import NotificationFacts
 from notifier.events.notification import event_key
 from notifier.events.signing import action_token, event_mark
 from notifier.web.http import forms

@@ -1,7 +1,6 @@
 -- name: server
--- clock_timestamp() and not now(): the latter is when the transaction began.
-SELECT current_setting('server_version_num')::integer, extract(epoch FROM clock_timestamp())::double precision,
-    pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean;
+SELECT current_setting('server_version_num')::integer AS version,
+    pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS read_only;
 
 -- name: lacking
 -- Which of the rights asked for this user has not, on tables that are there; names without a schema are found as the program finds them.
@@ -9,6 +8,3 @@ SELECT wanted.name, wanted.privilege
 FROM jsonb_to_recordset(%(wanted)s::jsonb) AS wanted (name text, privilege text)
 WHERE to_regclass(wanted.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(wanted.name), wanted.privilege)
 ORDER BY 1, 2;
-
--- name: migrations
-SELECT migration_id FROM _yoyo_migration;

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import time
 
-from notifier.config import DatabaseSettings, mask_url
+from notifier.config import DatabaseSettings
 from notifier.ops.doctor.checks import clock_findings
 from notifier.ops.doctor.postgres_inspection import DatabaseState, inspect
+from notifier.store.database import Access, Database
 from notifier.telemetry.findings import Finding, fault, fault_of, ok, warning
 
 NAME = "postgres"
 _OLDEST_MAJOR = 13
+_STATEMENT_SECONDS = 5.0
 
 
 async def check_postgres(settings: DatabaseSettings) -> list[Finding]:
     """Return the findings; raises StoreError."""
-    state = await inspect(settings, now=time.time)
+    connect_seconds = settings.connect_timeout_seconds
+    database = Database(
+        settings.url, connect_seconds, _STATEMENT_SECONDS, Access.LOOK, "notifier doctor"
+    )
+    state = await inspect(database, now=time.time)
     major, minor = divmod(state.version, 10_000)
-    summary = ok(NAME, f"answers at {mask_url(settings.url)}, version {major}.{minor}")
+    summary = ok(NAME, f"answers at {database.shown}, version {major}.{minor}")
     return [summary, *database_findings(state)]
 
 

@@ -6,15 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import psycopg
-
-from notifier.config import DatabaseSettings
-from notifier.store.database import Access, Rows, connected
-from notifier.store.migrations import lacking_right, required_migrations
-from notifier.store.queries import load_queries
+from notifier.store.database import Connection, Database, load_queries
+from notifier.store.migrations import MIGRATION_TABLE, lacking_right, missing_migrations
 
 _QUERIES = load_queries(__package__, "inspection.sql")
-_STATEMENT_SECONDS = 5.0
 
 DAEMON_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "teams_notifications": ("SELECT", "INSERT", "UPDATE"),
@@ -22,7 +17,7 @@ DAEMON_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "teams_actions": ("SELECT", "INSERT", "UPDATE"),
     "teams_escalations": ("SELECT", "INSERT"),
     "teams_notifications_unacknowledged_critical": ("SELECT",),
-    "_yoyo_migration": ("SELECT",),
+    MIGRATION_TABLE: ("SELECT",),
 }
 """What the daemon does with each table."""
 COMMAND_RIGHTS: Mapping[str, tuple[str, ...]] = {
@@ -52,57 +47,52 @@ class DatabaseState:
     commands_lack: tuple[tuple[str, str], ...]
 
 
-async def inspect(settings: DatabaseSettings, *, now: Callable[[], float]) -> DatabaseState:
+@dataclass(frozen=True, slots=True)
+class _Server:
+    version: int
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    name: str
+    privilege: str
+
+
+async def inspect(database: Database, *, now: Callable[[], float]) -> DatabaseState:
     """Ask the server; changes nothing. `now` gives Unix seconds.
 
     Raises:
         StoreError: Postgres is away or refuses.
     """
-    async with connected(
-        settings.url,
-        name="notifier doctor",
-        connect_seconds=settings.connect_timeout_seconds,
-        statement_seconds=_STATEMENT_SECONDS,
-        access=Access.LOOK,
-    ) as opened:
-        before = now()
-        cursor = await opened.execute(_QUERIES["server"])
-        row = await cursor.fetchone()
-        assert row is not None  # noqa: S101 - such a query has one row
-        version, clock, read_only = row
-        ahead = float(clock) - (before + now()) / 2
-        missing = await _missing(opened)
+    async with database.connection() as connection:
+        server = await connection.fetch_one(_Server, _QUERIES["server"])
+        assert server is not None  # noqa: S101 - such a query has one row
+        daemon_lacks = await _lacking(connection, DAEMON_RIGHTS)
+        missing = (
+            []
+            if (MIGRATION_TABLE, "SELECT") in daemon_lacks
+            else await missing_migrations(connection)
+        )
         return DatabaseState(
-            int(version),
-            ahead,
-            bool(read_only),
-            missing,
-            await lacking_right(opened) if missing else None,
-            await _lacking(opened, DAEMON_RIGHTS),
-            await _lacking(opened, COMMAND_RIGHTS),
+            server.version,
+            await connection.clock_ahead(now),
+            server.read_only,
+            tuple(missing),
+            await lacking_right(connection) if missing else None,
+            daemon_lacks,
+            await _lacking(connection, COMMAND_RIGHTS),
         )
 
 
-async def _missing(connection: Rows) -> tuple[str, ...]:
-    try:
-        cursor = await connection.execute(_QUERIES["migrations"])
-        applied = {str(row[0]) for row in await cursor.fetchall()}
-    except psycopg.errors.UndefinedTable:
-        applied = set()
-    except psycopg.errors.InsufficientPrivilege:
-        # That is among the rights that are lacking.
-        return ()
-    return tuple(name for name in required_migrations() if name not in applied)
-
-
 async def _lacking(
-    connection: Rows,
-    rights: Mapping[str, tuple[str, ...]],
+    connection: Connection, rights: Mapping[str, tuple[str, ...]]
 ) -> tuple[tuple[str, str], ...]:
     wanted = [
         {"name": table, "privilege": privilege}
         for table, privileges in rights.items()
         for privilege in privileges
     ]
-    cursor = await connection.execute(_QUERIES["lacking"], {"wanted": json.dumps(wanted)})
-    return tuple((str(table), str(privilege)) for table, privilege in await cursor.fetchall())
+    values = {"wanted": json.dumps(wanted)}
+    found = await connection.fetch(_Right, _QUERIES["lacking"], values)
+    return tuple((each.name, each.privilege) for each in found)

@@ -5,9 +5,9 @@ SELECT
     CASE
         WHEN grouping(event_type) = 0 THEN 'event_type' WHEN grouping(channel) = 0 THEN 'channel'
         WHEN grouping(priority) = 0 THEN 'priority' WHEN grouping(slot) = 0 THEN 'slot' ELSE 'all'
-    END,
-    coalesce(event_type, channel, priority, ''), slot,
-    sum(ended)::bigint, sum(delivered)::bigint, sum(retried)::bigint
+    END AS grouped_by,
+    coalesce(event_type, channel, priority, '') AS name, slot,
+    sum(ended)::bigint AS total, sum(delivered)::bigint AS delivered, sum(retried)::bigint AS retried
 FROM (
     SELECT CASE WHEN event_type = ANY(%(known_types)s) THEN event_type ELSE '(others)' END AS event_type,
         channel, priority, date_trunc(%(slot)s, sent_at, %(time_zone)s) AS slot,
@@ -19,10 +19,10 @@ GROUP BY GROUPING SETS ((event_type), (channel), (priority), (slot), ())
 ORDER BY 1, 3, 4 DESC, 2;
 
 -- name: dead_letters
-SELECT coalesce(dead_letter_reason, 'not recorded'), count(*)
+SELECT 'dead_letter' AS kind, coalesce(dead_letter_reason, 'not recorded') AS name, count(*)
 FROM teams_notifications
 WHERE sent_at >= %(since)s AND sent_at < %(until)s AND status = 'dead_lettered'
-GROUP BY 1 ORDER BY 2 DESC, 1;
+GROUP BY 2 ORDER BY 3 DESC, 2;
 
 -- name: latency
 -- The notifications of a digest share a post: it counts once.
@@ -39,35 +39,38 @@ WITH posts AS (
     ) AS shared
 )
 SELECT
-    CASE WHEN grouping(channel) = 0 THEN 'channel' WHEN grouping(slot) = 0 THEN 'slot' ELSE 'all' END,
-    coalesce(channel, ''), slot, count(*),
-    percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration_seconds)
+    CASE WHEN grouping(channel) = 0 THEN 'channel' WHEN grouping(slot) = 0 THEN 'slot' ELSE 'all' END AS grouped_by,
+    coalesce(channel, '') AS name, slot, count(*) AS posts,
+    percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration_seconds) AS percentiles
 FROM posts
 GROUP BY GROUPING SETS ((channel), (slot), ())
 ORDER BY 1, slot, 2;
 
 -- name: acknowledgements
 -- As the checklist has it: from the delivery until its acknowledgement, of acknowledged ones.
-WITH taken AS (
+WITH acknowledged AS (
     SELECT priority, date_trunc(%(slot)s, sent_at, %(time_zone)s) AS slot,
         greatest(0, extract(epoch FROM acknowledged_at - sent_at))::double precision AS seconds
     FROM teams_notifications
     WHERE sent_at >= %(since)s AND sent_at < %(until)s AND isfinite(acknowledged_at)
 )
-SELECT CASE WHEN grouping(slot) = 1 THEN 'priority' ELSE 'slot' END, priority, slot, count(*), avg(seconds),
-    percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds),
-    count(*) FILTER (WHERE seconds <= 60), count(*) FILTER (WHERE seconds <= 300), count(*) FILTER (WHERE seconds <= 900),
-    count(*) FILTER (WHERE seconds <= 1800), count(*) FILTER (WHERE seconds <= 3600), count(*) FILTER (WHERE seconds <= 14400)
-FROM taken
+SELECT CASE WHEN grouping(slot) = 1 THEN 'priority' ELSE 'slot' END AS grouped_by, priority, slot, count(*) AS acknowledged, avg(seconds) AS average,
+    percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) AS percentiles,
+    ARRAY[
+        count(*) FILTER (WHERE seconds <= 60), count(*) FILTER (WHERE seconds <= 300), count(*) FILTER (WHERE seconds <= 900),
+        count(*) FILTER (WHERE seconds <= 1800), count(*) FILTER (WHERE seconds <= 3600), count(*) FILTER (WHERE seconds <= 14400)
+    ] AS within
+FROM acknowledged
 GROUP BY GROUPING SETS ((priority), (priority, slot))
 HAVING grouping(slot) = 1 OR priority = 'CRITICAL'
 ORDER BY 1, slot, 2;
 
 -- name: unacknowledged_critical
-SELECT count(*), extract(epoch FROM now() - min(sent_at) FILTER (WHERE isfinite(sent_at)))::double precision FROM teams_notifications_unacknowledged_critical;
+SELECT count(*) AS count, extract(epoch FROM now() - min(sent_at) FILTER (WHERE isfinite(sent_at)))::double precision AS oldest_seconds
+FROM teams_notifications_unacknowledged_critical;
 
 -- name: people
-SELECT 'action', action, count(*) FROM teams_actions WHERE at >= %(since)s AND at < %(until)s GROUP BY action
+SELECT 'action' AS kind, action AS name, count(*) FROM teams_actions WHERE at >= %(since)s AND at < %(until)s GROUP BY action
 UNION ALL
 SELECT 'escalation', cause, count(*) FROM teams_escalations WHERE at >= %(since)s AND at < %(until)s GROUP BY cause
 UNION ALL

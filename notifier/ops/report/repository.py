@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Protocol, TypeVar
 
-import psycopg
-
-from notifier.config import mask_url
-from notifier.errors import StoreError
+from notifier.errors import StatementTimeoutError, StoreError
 from notifier.ops.report.figures import (
     Acknowledged,
     Count,
@@ -20,119 +18,154 @@ from notifier.ops.report.figures import (
     Slot,
     Unacknowledged,
 )
-from notifier.store.database import Access, open_connection
-from notifier.store.errors import command_error
-from notifier.store.queries import load_queries
+from notifier.store.database import Database, load_queries
 
 _QUERIES = load_queries(__package__, "reports.sql")
-_Rows = list[tuple[Any, ...]]
+
+
+class _Grouped(Protocol):
+    @property
+    def grouped_by(self) -> str:
+        """What the row is about: all, or one event type, channel, priority or slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    grouped_by: str
+    name: str
+    slot: datetime | None
+    total: int
+    delivered: int
+    retried: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Latencies:
+    grouped_by: str
+    name: str
+    slot: datetime | None
+    posts: int
+    percentiles: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Acknowledgements:
+    grouped_by: str
+    priority: str
+    slot: datetime | None
+    acknowledged: int
+    average: float
+    percentiles: list[float]
+    within: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    kind: str
+    name: str
+    count: int
+
+
+_Row = TypeVar("_Row", bound=_Grouped)
 
 
 def read_figures(
-    url: str,
-    period: Period,
-    *,
-    known_types: Collection[str],
-    made_at: datetime,
-    connect_timeout_seconds: int,
-    statement_timeout_seconds: float,
+    database: Database, period: Period, *, known_types: Collection[str], made_at: datetime
 ) -> Figures:
     """Read everything that a report shows; changes nothing.
 
     Args:
-        url: Where Postgres is.
+        database: Where the audit trail is.
         period: What is reported.
         known_types: Event types that are named; the rest is "(others)".
         made_at: Now.
-        connect_timeout_seconds: Longest wait for a connection.
-        statement_timeout_seconds: Longest wait for one query.
 
     Raises:
-        StoreError: Postgres is away, or takes longer than the timeout for one query.
+        StoreError: Postgres is away, or takes longer than the limit for one query.
         SchemaError: The schema is older than this version.
     """
-    parameters = {
+    try:
+        return asyncio.run(_read(database, period, known_types, made_at))
+    except StatementTimeoutError:
+        raise StoreError(
+            f"Postgres at {database.shown} took more than {database.statement_seconds:g} s; choose a shorter period, or give --timeout"
+        ) from None
+
+
+async def _read(
+    database: Database, period: Period, known_types: Collection[str], made_at: datetime
+) -> Figures:
+    values = {
         "since": period.since, "until": period.until, "slot": period.slot, "time_zone": period.time_zone,
         "known_types": list(known_types),
     }  # fmt: skip
-
-    async def read() -> dict[str, _Rows]:
-        connection = await open_connection(
-            url,
-            name="notifier report",
-            connect_seconds=connect_timeout_seconds,
-            statement_seconds=statement_timeout_seconds,
-            access=Access.READ,
+    async with database.connection() as connection, connection.snapshot():
+        counts = await connection.fetch(_Counts, _QUERIES["counts"], values)
+        dead_letters = await connection.fetch(_Named, _QUERIES["dead_letters"], values)
+        latencies = await connection.fetch(_Latencies, _QUERIES["latency"], values)
+        acknowledgements = await connection.fetch(
+            _Acknowledgements, _QUERIES["acknowledgements"], values
         )
-        try:
-            await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-            async with connection.transaction():
-                return {
-                    name: await (await connection.execute(query, parameters)).fetchall()
-                    for name, query in _QUERIES.items()
-                }
-        finally:
-            await connection.close()
-
-    try:
-        return _figures(period, made_at, asyncio.run(read()))
-    except psycopg.errors.QueryCanceled:
-        raise StoreError(
-            f"Postgres at {mask_url(url)} took more than {statement_timeout_seconds:g} s; choose a shorter period, or give --timeout"
-        ) from None
-    except psycopg.Error as exc:
-        raise command_error(url, exc) from None
-
-
-def _figures(period: Period, made_at: datetime, answers: Mapping[str, _Rows]) -> Figures:
-    counts, latency, taken = answers["counts"], answers["latency"], answers["acknowledgements"]
-    every = next((each for each in _counts(counts, "all")), Count("", 0, 0, 0))
-    of_all = _latencies(latency, "all")
-    [(waiting, oldest)] = answers["unacknowledged_critical"]
-    people = answers["people"]
+        unacknowledged = await connection.fetch_one(
+            Unacknowledged, _QUERIES["unacknowledged_critical"]
+        )
+        people = await connection.fetch(_Named, _QUERIES["people"], values)
     return Figures(
         period=period,
         made_at=made_at,
-        all=every,
+        all=next(iter(_counts(counts, "all")), Count("", 0, 0, 0)),
         by_event_type=_counts(counts, "event_type"),
         by_channel=_counts(counts, "channel"),
         by_priority=_counts(counts, "priority"),
-        dead_letters=tuple((row[0], row[1]) for row in answers["dead_letters"]),
-        latency=of_all[0] if of_all else None,
-        latency_by_channel=_latencies(latency, "channel"),
+        dead_letters=_numbers(dead_letters, "dead_letter"),
+        latency=next(iter(_latencies(latencies, "all")), None),
+        latency_by_channel=_latencies(latencies, "channel"),
         acknowledged=tuple(
-            Acknowledged(row[1], row[3], row[4], row[5][0], row[5][1], tuple(row[6:]))
-            for row in taken
-            if row[0] == "priority"
+            Acknowledged(each.priority, each.acknowledged, each.average, each.percentiles[0], each.percentiles[1], tuple(each.within))
+            for each in _of(acknowledgements, "priority")
         ),
-        unacknowledged=Unacknowledged(waiting, oldest),
-        actions=_named(people, "action"),
-        escalations=_named(people, "escalation"),
-        dead_letter_actions=_named(people, "dead letter"),
-        trend=_trend(period, counts, latency, taken),
-    )
+        unacknowledged=unacknowledged or Unacknowledged(0, None),
+        actions=_numbers(people, "action"),
+        escalations=_numbers(people, "escalation"),
+        dead_letter_actions=_numbers(people, "dead letter"),
+        trend=_trend(period, counts, latencies, acknowledgements),
+    )  # fmt: skip
 
 
-def _counts(rows: _Rows, grouped_by: str) -> tuple[Count, ...]:
-    found = [row for row in rows if row[0] == grouped_by]
-    return tuple(Count(row[1], *row[3:6]) for row in found if row[3])
+def _of(rows: Sequence[_Row], grouped_by: str) -> list[_Row]:
+    return [row for row in rows if row.grouped_by == grouped_by]
 
 
-def _latencies(rows: _Rows, grouped_by: str) -> tuple[Latency, ...]:
+def _counts(rows: Sequence[_Counts], grouped_by: str) -> tuple[Count, ...]:
     return tuple(
-        Latency(row[1], row[3], *row[4]) for row in rows if row[0] == grouped_by and row[3]
+        Count(row.name, row.total, row.delivered, row.retried)
+        for row in _of(rows, grouped_by)
+        if row.total
     )
 
 
-def _named(rows: _Rows, kind: str) -> tuple[tuple[str, int], ...]:
-    return tuple((row[1], row[2]) for row in rows if row[0] == kind)
+def _latencies(rows: Sequence[_Latencies], grouped_by: str) -> tuple[Latency, ...]:
+    return tuple(
+        Latency(row.name, row.posts, *row.percentiles)
+        for row in _of(rows, grouped_by)
+        if row.posts
+    )
 
 
-def _trend(period: Period, counts: _Rows, latency: _Rows, taken: _Rows) -> tuple[Slot, ...]:
-    """Join the steps of three queries; those in which nothing ended are there too."""
-    ended = {row[2]: (row[3], row[4]) for row in counts if row[0] == "slot"}
-    p95 = {row[2]: row[4][1] for row in latency if row[0] == "slot"}
-    average = {row[2]: row[4] for row in taken if row[0] == "slot"}
+def _numbers(rows: Sequence[_Named], kind: str) -> tuple[tuple[str, int], ...]:
+    return tuple((row.name, row.count) for row in rows if row.kind == kind)
+
+
+def _trend(
+    period: Period,
+    counts: Sequence[_Counts],
+    latencies: Sequence[_Latencies],
+    acknowledgements: Sequence[_Acknowledgements],
+) -> tuple[Slot, ...]:
+    """Join the slots of three queries; those in which nothing ended are there too."""
+    ended = {row.slot: (row.total, row.delivered) for row in _of(counts, "slot")}
+    p95 = {row.slot: row.percentiles[1] for row in _of(latencies, "slot")}
+    average = {row.slot: row.average for row in _of(acknowledgements, "slot")}
     return tuple(
         Slot(start, *ended.get(start, (0, 0)), p95.get(start), average.get(start))
         for start in period.starts()

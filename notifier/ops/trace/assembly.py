@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from notifier.cards.redact_links import without_links
 from notifier.events.action import Action
 from notifier.events.times import entry_time
@@ -13,15 +15,14 @@ from notifier.ops.trace.models import (
     Attempt,
     DeadLetterHit,
     Ended,
-    Escalation,
     Identity,
-    ReplayNote,
     Taken,
     Timeline,
     Waiting,
 )
 from notifier.ops.trace.reading import attempts_of
-from notifier.ops.trace.repository import Recorded, TraceRow
+from notifier.ops.trace.repository import Recorded
+from notifier.store.rows import DeadLetterActionRow, NotificationRow
 
 
 @dataclass
@@ -50,17 +51,25 @@ def assemble(recorded: Recorded, sightings: StreamHits) -> list[Timeline]:
     rows = {row.id: row for row in recorded.rows}
     waiting = {identity.id: each for identity, each in sightings.waiting}
     attempts: defaultdict[str, list[Attempt]] = defaultdict(list)
-    for notification_id, number, started, duration, status, error in recorded.attempts:
-        attempt = Attempt(number, started, duration, status, error, None)
-        attempts[notification_id].append(attempt)
-    ended = {row.id: _ended(row) for row in recorded.rows}
+    for each in recorded.attempts:
+        attempts[each.notification_id].append(
+            Attempt(
+                each.attempt,
+                each.started_at,
+                each.duration_seconds,
+                each.status_code,
+                each.error,
+                None,
+            )
+        )
+    ended = {row.id: _ended(row, recorded.cards.get(row.id)) for row in recorded.rows}
     for identity, end, tried in sightings.outcomes:
         attempts[identity.id] += tried
         before = ended.get(identity.id)
         if before is None or (end.at > before.at and before.status != "delivered"):
             ended[identity.id] = end
-    steps = [Escalation(*step) for step in recorded.escalations]
-    revivals = revivals_of(recorded)
+    steps = recorded.escalations
+    revivals = recorded.dead_letter_actions
     journeys = [
         Timeline(
             identity,
@@ -95,21 +104,16 @@ def assemble(recorded: Recorded, sightings: StreamHits) -> list[Timeline]:
     )
 
 
-def revivals_of(recorded: Recorded) -> list[ReplayNote]:
-    """Return what was done with dead letters."""
-    return [ReplayNote(*each) for each in recorded.revivals]
-
-
 def events_revived(recorded: Recorded, text: str) -> set[str]:
     """Return the events that lead on: of the dead letter that was asked for, and those that others became."""
     return {
         each.event_id
-        for each in revivals_of(recorded)
+        for each in recorded.dead_letter_actions
         if each.event_id and (each.letter_id == text or each.edited)
     }
 
 
-def _belongs(revival: ReplayNote, identity: Identity, ended: Ended | None) -> bool:
+def _belongs(revival: DeadLetterActionRow, identity: Identity, ended: Ended | None) -> bool:
     """Tell whether a notification was the dead letter, or came out of it."""
     if revival.notification_id == identity.id:
         return True
@@ -121,7 +125,7 @@ def _belongs(revival: ReplayNote, identity: Identity, ended: Ended | None) -> bo
     )
 
 
-def _identity(row: TraceRow) -> Identity:
+def _identity(row: NotificationRow) -> Identity:
     return Identity(
         row.id,
         row.stream,
@@ -136,19 +140,19 @@ def _identity(row: TraceRow) -> Identity:
     )
 
 
-def _ended(row: TraceRow) -> Ended:
+def _ended(row: NotificationRow, card: JsonValue) -> Ended:
     return Ended(
         row.status,
         row.status_code,
-        row.error,
+        row.error_message,
         row.sent_at,
         row.retry_count,
-        row.host,
+        row.webhook_host,
         row.template,
-        row.title,
+        row.card_text,
         row.digest_id,
-        row.recorded_at,
-        without_links(row.card),
+        row.created_at,
+        without_links(card),
     )
 
 
@@ -165,17 +169,17 @@ def _in_order(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
 
 def _taken(
     notification_id: str,
-    rows: Mapping[str, TraceRow],
+    rows: Mapping[str, NotificationRow],
     recorded: Recorded,
     known_to_redis: Mapping[str, Action],
 ) -> Taken | None:
-    for owner, action, who, at, via, applied in recorded.taken:
-        if owner == notification_id:
-            return Taken(action, who, at, via, applied)
+    for each in recorded.actions:
+        if each.notification_id == notification_id:
+            return Taken(each.action, each.who, each.at, each.via, each.applied)
     row = rows.get(notification_id)
     if row is not None and row.acknowledged_at is not None:
         return Taken(
-            row.action or "acknowledge",
+            row.action_taken or "acknowledge",
             row.acknowledged_by or "—",
             row.acknowledged_at,
             None,

@@ -10,18 +10,19 @@ from dataclasses import replace
 from notifier.broker.client import Client
 from notifier.broker.errors import stream_error
 from notifier.broker.search import StreamSearch
-from notifier.config import Config, DatabaseSettings, RedisSettings
+from notifier.config import Config, RedisSettings
 from notifier.errors import ExitCode, NotifierError, StoreError, StreamError
 from notifier.escalation.actions import Actions
-from notifier.ops.trace.assembly import assemble, events_revived, identities, revivals_of
+from notifier.ops.trace.assembly import assemble, events_revived, identities
 from notifier.ops.trace.causes import causes_of
 from notifier.ops.trace.models import Looked, TraceResult
 from notifier.ops.trace.repository import Recorded, TraceRepository
 from notifier.ops.trace.sighting import Search, look_through, look_up
+from notifier.store.database import Connect
 
 _LONGEST_ID = 250
 _REDIS_SECONDS = 20.0
-_NOTHING = Recorded((), (), (), (), ())
+_NOTHING = Recorded()
 
 
 class IdError(NotifierError):
@@ -31,14 +32,12 @@ class IdError(NotifierError):
 
 
 class TraceSearch:
-    """Make one and keep it: searches at once share a few connections to Postgres."""
+    """Finds what an id stands for; safe to use from many tasks."""
 
-    def __init__(
-        self, client: Client, redis: RedisSettings, database: DatabaseSettings
-    ) -> None:
+    def __init__(self, client: Client, redis: RedisSettings, connect: Connect) -> None:
         self._peek = StreamSearch(client, redis)
         self._actions = Actions(client, redis, remember_seconds=0)
-        self._store = TraceRepository(database)
+        self._store = TraceRepository(connect)
 
     async def find(
         self, config: Config, text: str, *, limit: int = 20, cards: bool = False
@@ -73,7 +72,7 @@ class TraceSearch:
             tuple(journeys[:limit]),
             tuple(sorted(search.published.values(), key=lambda each: each.at, reverse=True)),
             tuple(letter for letter, owner in search.sightings.letters if owner is None),
-            tuple(each for each in revivals_of(recorded) if each not in told),
+            tuple(each for each in recorded.dead_letter_actions if each not in told),
             len(journeys) > limit or search.more,
             tuple(search.looked),
             (),

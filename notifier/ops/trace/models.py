@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
+from notifier.store.rows import DeadLetterActionRow, EscalationRow
+
 
 class State(StrEnum):
     """Where a notification is now."""
@@ -102,26 +104,6 @@ class DeadLetterHit:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayNote:
-    """A dead letter that somebody replayed or discarded."""
-
-    letter_id: str
-    action: str
-    who: str
-    why: str | None
-    at: datetime
-    reason: str
-    detail: str | None
-    edited: bool
-    stream: str
-    event_id: str | None
-    """Of the event that it became, or was when it was discarded."""
-    notification_id: str | None
-    """None when it had not become a notification."""
-    channel: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Taken:
     """What a person did from a card; their note is not shown, for it may name a patient."""
 
@@ -132,22 +114,6 @@ class Taken:
     """None when another card of the same event was answered."""
     recorded: bool
     """Whether it stands in the notification's row already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Escalation:
-    """A channel that was told because nobody answered, or because somebody asked for it."""
-
-    stream: str
-    event_id: str
-    """The event that was escalated."""
-    step: int
-    channel: str
-    cause: str
-    who: str | None
-    at: datetime
-    escalation_id: str
-    """The notification that told it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +144,11 @@ class Timeline:
     ended: Ended | None = None
     attempts: tuple[Attempt, ...] = ()
     letters: tuple[DeadLetterHit, ...] = ()
-    revivals: tuple[ReplayNote, ...] = ()
+    revivals: tuple[DeadLetterActionRow, ...] = ()
     taken: Taken | None = None
-    escalations: tuple[Escalation, ...] = ()
+    escalations: tuple[EscalationRow, ...] = ()
     """Of its event."""
-    escalates: Escalation | None = None
+    escalates: EscalationRow | None = None
     """The step that it is itself."""
 
     @property
@@ -238,7 +204,7 @@ class TraceResult:
     published: tuple[Published, ...]
     letters: tuple[DeadLetterHit, ...]
     """Dead letters that belong to no notification above."""
-    revivals: tuple[ReplayNote, ...]
+    revivals: tuple[DeadLetterActionRow, ...]
     """Likewise."""
     more: bool
     """There are more notifications than were asked for."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from notifier.events.times import ahead_of
-from notifier.ops.trace.models import Attempt, Escalation, ReplayNote, Timeline, Waiting
+from notifier.ops.trace.models import Attempt, Timeline, Waiting
+from notifier.store.rows import DeadLetterActionRow, EscalationRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def _attempt(attempt: Attempt) -> Step:
     return Step(attempt.started_at, f"attempt {attempt.number}", detail)
 
 
-def _revival(revival: ReplayNote) -> Step:
+def _revival(revival: DeadLetterActionRow) -> Step:
     what = "replayed" if revival.action == "replay" else "discarded"
     detail = f"dead letter {revival.letter_id} ({revival.reason}) by {revival.who}"
     if revival.why:
@@ -65,7 +66,7 @@ def _revival(revival: ReplayNote) -> Step:
     return Step(revival.at, what, detail)
 
 
-def _escalation(step: Escalation) -> Step:
+def _escalation(step: EscalationRow) -> Step:
     cause = f"by {step.who}" if step.who else "nobody had answered"
     detail = f"step {step.step} to {step.channel}, {cause}; notification {step.escalation_id}"
     return Step(step.at, "escalated", detail)

@@ -38,16 +38,16 @@ def critical_views(
     """Return the events without acknowledgement, and those with one elsewhere."""
     views = [_view(event, matrix, now) for event in events]
     return (
-        [view for view in views if view.event.taken_by is None],
-        [view for view in views if view.event.taken_by is not None],
+        [view for view in views if view.event.acknowledged_by is None],
+        [view for view in views if view.event.acknowledged_by is not None],
     )
 
 
 def _view(event: UnacknowledgedEvent, matrix: Matrix, now: datetime) -> CriticalView:
     escalated_to = tuple(dict.fromkeys(channel for _, channel, _ in event.steps))
-    if event.taken_by is not None or not matrix.enabled:
+    if event.acknowledged_by is not None or not matrix.enabled:
         return CriticalView(event, escalated_to, None)
-    channels = event.stakeholders or event.channels
+    channels = tuple(event.stakeholders) or event.channels
     case = Case(
         Priority.CRITICAL,
         event.since,

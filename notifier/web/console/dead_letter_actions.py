@@ -143,7 +143,7 @@ class DeadLetterActions:
         if len(results) == 1 and results[0].result == "gone":
             ref = results[0].ref
             earlier = await read_from(
-                "Postgres", self._dependencies.store.letter_actions(ref.stream, ref.id, {})
+                "Postgres", self._dependencies.store.dead_letter_actions(ref.stream, ref.id, {})
             )
         counts = {
             result: sum(each.result == result for each in results)

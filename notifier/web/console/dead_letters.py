@@ -186,7 +186,7 @@ class DeadLetterPages:
             return self._pages.unavailable(request, "Dead letter", found)
         fields = {} if found is None else found.fields
         actions = await read_from(
-            "Postgres", self._dependencies.store.letter_actions(ref.stream, ref.id, fields)
+            "Postgres", self._dependencies.store.dead_letter_actions(ref.stream, ref.id, fields)
         )
         if found is None:
             return self._pages.page(

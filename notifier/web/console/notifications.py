@@ -19,6 +19,7 @@ from notifier.html import (
     page_templates,
     source_hash,
 )
+from notifier.store.rows import NotificationRow
 from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from
 from notifier.web.console.queries import (
     NOTIFICATION_FIELDS,
@@ -27,7 +28,6 @@ from notifier.web.console.queries import (
     QueryError,
     shown_of,
 )
-from notifier.web.console.repository import Recorded
 from notifier.web.http.headers import SAFE_HEADERS
 
 PER_PAGE = 50
@@ -47,7 +47,7 @@ class NotificationPages:
             self._dependencies.config(),
             shown_of(request.query, NOTIFICATION_FIELDS),
         )
-        found: Sequence[Recorded] | Unavailable = []
+        found: Sequence[NotificationRow] | Unavailable = []
         period, problem, following = "day", "", ""
         try:
             query = NotificationQuery.read(request.query, self._dependencies.now())
@@ -104,8 +104,7 @@ class NotificationPages:
             return self._cards.page(503, text="The card cannot be read now.")
         if found is None:
             return self._cards.page(404, text="The card was not kept.")
-        card, lang = found
-        return self._cards.page(200, card=without_links(card), lang=lang)
+        return self._cards.page(200, card=without_links(found.card), lang=found.lang)
 
 
 class CardPage:

@@ -199,7 +199,7 @@ class OverviewPage:
                 sent=None if isinstance(sent, Unavailable) else sent,
             )
         if not isinstance(critical, Unavailable):
-            critical = [event for event in critical if event.taken_by is None]
+            critical = [event for event in critical if event.acknowledged_by is None]
         return self._pages.page(
             request,
             "overview.html",

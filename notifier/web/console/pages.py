@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,6 @@ from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
 from notifier.html import own_file, page_templates, source_hash
 from notifier.ops.trace import TraceSearch
-from notifier.store.patience import within
 from notifier.telemetry.durations import duration
 from notifier.telemetry.health import Readiness
 from notifier.web.admin.access import CONSOLE, OPERATOR
@@ -71,7 +71,8 @@ class Unavailable:
 async def read_from(server: str, reading: Awaitable[T]) -> T | Unavailable:
     """Return the result, or that its server is unavailable."""
     try:
-        return await within(_SERVER_SECONDS, reading)
+        async with asyncio.timeout(_SERVER_SECONDS):
+            return await reading
     except TimeoutError:
         why = f"{server} did not answer within {_SERVER_SECONDS:g} seconds."
         return Unavailable(server, why)

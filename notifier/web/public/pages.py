@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from notifier.escalation.acknowledge import FirstAction
-from notifier.escalation.action_repository import NotificationFacts
+from notifier.escalation.rows import NotificationFacts
 from notifier.events.action import ESCALATE, MAX_NOTE, MAX_WHO
 from notifier.html import own_file, page_templates, source_hash
 from notifier.web.public.words import words_of

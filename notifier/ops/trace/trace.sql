@@ -20,42 +20,41 @@ WITH of_event AS MATERIALIZED (
     UNION
     (SELECT id, sent_at FROM teams_notifications WHERE subject ->> 'claim_id' = %(text)s ORDER BY sent_at DESC LIMIT %(limit)s)
 )
-SELECT n.id::text, n.stream, n.entry_id, n.event_id, n.correlation_id, n.event_type, n.channel, n.priority,
-    n.status, n.status_code, n.error_message, n.sent_at, n.retry_count, n.webhook_host, n.template,
-    left(n.card_payload ->> 'fallbackText', 400), n.digest_id::text, n.created_at,
-    CASE WHEN %(cards)s THEN n.card_payload END,
-    n.action_taken, n.acknowledged_by, n.acknowledged_at, substr(n.traceparent, 4, 32), n.event_time
+SELECT {notification_row}
 FROM matched JOIN teams_notifications n USING (id)
 ORDER BY n.sent_at DESC, n.id
 LIMIT %(limit)s;
 
+-- name: cards
+SELECT id, card_payload AS card FROM teams_notifications WHERE id = ANY(%(ids)s::uuid[]) AND card_payload IS NOT NULL;
+
 -- name: attempts
-SELECT notification_id::text, attempt, started_at, duration_seconds, status_code, error
+SELECT notification_id, attempt, started_at, duration_seconds, status_code, error
 FROM teams_notification_attempts WHERE notification_id = ANY(%(ids)s::uuid[])
 ORDER BY notification_id, started_at, attempt
 LIMIT 2000;
 
--- name: taken
-SELECT notification_id::text, action, who, at, via, applied_at IS NOT NULL
+-- name: actions
+SELECT notification_id, action, who, at, via, applied_at IS NOT NULL AS applied
 FROM teams_actions WHERE notification_id = ANY(%(ids)s::uuid[]);
 
 -- name: escalations
-SELECT e.stream, e.event_id, e.step, e.channel, e.cause, e.who, e.at, e.escalation_id::text
+SELECT e.stream, e.event_id, e.step, e.channel, e.cause, e.who, e.at, e.escalation_id
 FROM unnest(%(streams)s::text[], %(event_ids)s::text[]) AS asked (stream, event_id)
     JOIN teams_escalations e ON e.stream = asked.stream AND e.event_id = asked.event_id
 UNION
-SELECT stream, event_id, step, channel, cause, who, at, escalation_id::text
+SELECT stream, event_id, step, channel, cause, who, at, escalation_id
 FROM teams_escalations WHERE escalation_id = ANY(%(ids)s::uuid[])
 ORDER BY at
 LIMIT 500;
 
--- name: revivals
+-- name: dead_letter_actions
 WITH matched AS (
     (SELECT stream, letter_id, action FROM teams_dead_letter_actions WHERE correlation_id = ANY(%(correlation_ids)s) ORDER BY at DESC LIMIT 200)
     UNION
     (SELECT stream, letter_id, action FROM teams_dead_letter_actions WHERE event_id = ANY(%(event_ids)s) ORDER BY at DESC LIMIT 200)
     UNION
-    -- event_id is the event that a letter became, this the one that it was.
+    -- event_id is the event that a dead letter became, this the one that it was.
     (SELECT stream, letter_id, action FROM teams_dead_letter_actions
         WHERE letter ->> 'event_id' <> '' AND letter ->> 'event_id' = ANY(%(event_ids)s) ORDER BY at DESC LIMIT 200)
     UNION

@@ -1,0 +1,194 @@
+"""Rows of the audit trail as escalation and the action pages read them; patient data are masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from notifier.escalation.policy import Step
+from notifier.events.action import ESCALATE, Action, Matter
+from notifier.events.notification import event_key, notification_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """A notification of an event, and who acted on it."""
+
+    stream: str
+    event_id: str
+    id: str
+    channel: str
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    action_taken: str | None
+
+    @property
+    def acknowledged(self) -> bool:
+        """Tell whether somebody acknowledged it; escalating it by hand passes it on."""
+        return self.acknowledged_at is not None and self.action_taken != ESCALATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventNotification(_Member):
+    """A notification that an event had from the beginning."""
+
+    stakeholders: list[str]
+    priority: str
+    lang: str
+    correlation_id: str
+    event_type: str
+    since: datetime
+    """When it ended up in its channel, or failed to, by the clocks of the servers."""
+    summary: str | None
+    traceparent: str | None
+    drives: bool = False
+    """Whether the scheduler checks the event because of this row."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return which channels got the event from the beginning."""
+        return tuple(self.stakeholders) or (self.channel,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventStep(_Member):
+    """A step of an event's escalation; its id is that of the notification that it made."""
+
+    number: int
+    at: datetime
+
+    @property
+    def step(self) -> Step:
+        """Return it as the policy knows it."""
+        return Step(self.number, self.channel, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event with its notifications and its escalations."""
+
+    stream: str
+    event_id: str
+    notifications: tuple[EventNotification, ...]
+    steps: tuple[EventStep, ...]
+
+    @property
+    def acknowledgement(self) -> EventNotification | EventStep | None:
+        """Return the member that was acknowledged first, as far as Postgres knows."""
+        members: list[EventNotification | EventStep] = [*self.notifications, *self.steps]
+        acknowledged = [each for each in members if each.acknowledged]
+        return min(acknowledged, key=lambda each: str(each.acknowledged_at), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class DueRow:
+    """A row that the scheduler checks, and the event that it is checked for."""
+
+    id: str
+    stream: str
+    event_id: str
+    is_escalation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewStep:
+    """A step to be written down."""
+
+    event: RecordedEvent
+    step: Step
+    cause: str
+    notification_id: str
+    escalation_id: str
+    who: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPage:
+    """How far planning rows again has come."""
+
+    at: str = "-infinity"
+    id: str = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAction:
+    """An accepted action whose notification is recorded."""
+
+    notification_id: str
+    word: str
+    who: str
+    note: str
+    via: str
+    at: datetime
+    stream: str
+    event_id: str
+    event_type: str
+    correlation_id: str
+    channel: str
+    priority: str
+    lang: str
+    sent_at: datetime
+    summary: str | None
+    traceparent: str | None
+
+    @property
+    def action(self) -> Action:
+        """Return what the person did."""
+        return Action(self.notification_id, self.word, self.who, self.note, self.via, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationFacts:
+    """What an action page shows of a notification."""
+
+    id: str
+    event_id: str
+    correlation_id: str
+    event_type: str
+    priority: str
+    channel: str
+    sent_at: datetime
+    lang: str
+    acknowledged_by: str | None
+    """Who acknowledged the event, or had the workers do something about it, in whichever channel."""
+    acknowledged_at: datetime | None
+    action_taken: str | None
+    summary: str | None
+    """The card in one sentence; None: the card was not kept."""
+    subject: Mapping[str, JsonValue]
+    stream: str = ""
+    channels: Sequence[str] = ()
+    """Those that got the event from the beginning."""
+    is_escalation: bool = False
+    """The notification escalates the event that all other facts are of."""
+    escalation_ids: Sequence[str] = ()
+    acknowledged_in: str | None = None
+    """The channel of the card that was acted on."""
+    escalated_by: str | None = None
+    """Who escalated it by hand last."""
+    escalated_at: datetime | None = None
+    escalated_to: str | None = None
+
+    @property
+    def matter(self) -> Matter:
+        """Return what an action on it is about."""
+        others = [notification_id(self.stream, self.event_id, name) for name in self.channels]
+        return Matter(
+            self.id,
+            event_key(self.stream, self.event_id),
+            (*others, *self.escalation_ids),
+            self.is_escalation,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unacknowledged:
+    """The critical notifications that one channel has not acknowledged."""
+
+    channel: str
+    count: int
+    oldest_seconds: float
+    """Since the oldest of them was posted."""

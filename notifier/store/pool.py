@@ -1,0 +1,102 @@
+"""Connections to Postgres that the readers of one process share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from typing_extensions import override
+
+from notifier.errors import StatementTimeoutError
+from notifier.store.database import Connection, Database
+from notifier.store.errors import store_error
+
+_SIZE = 8
+_IDLE_SECONDS = 60.0
+_LONGEST_SECONDS = 300.0
+"""How long a connection is used: after a switchover its server may have become a replica."""
+
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+# The driver's texts quote names; whoever asks for a connection gets the reason in our words.
+
+
+class Pool:
+    """Lends connections to as many tasks as want one; opens none before it is asked.
+
+    psycopg_pool connects in the background and does not say why that fails. So a connection that cannot be opened ends
+    the wait of all who want one, with the reason, rather than when their time is over.
+    """
+
+    def __init__(self, database: Database, *, size: int = _SIZE) -> None:
+        self._database = database
+        self._failure: psycopg.Error | None = None
+        self._waiting: set[asyncio.Timeout] = set()
+        pool = self
+
+        class Pooled(Connection):
+            @override
+            @classmethod
+            async def connect(cls, *_: Any, **__: Any) -> Self:
+                try:
+                    opened = await cls.open(database)
+                except psycopg.Error as exc:
+                    pool._fail(exc)
+                    raise
+                pool._failure = None
+                return opened
+
+        self._pool = AsyncConnectionPool(
+            connection_class=Pooled,
+            min_size=0,
+            max_size=size,
+            open=False,
+            check=AsyncConnectionPool.check_connection,
+            max_idle=_IDLE_SECONDS,
+            max_lifetime=_LONGEST_SECONDS,
+            reconnect_timeout=0,
+        )
+
+    async def close(self) -> None:
+        """Close all connections; safe to repeat."""
+        await self._pool.close(timeout=1)
+
+    @asynccontextmanager
+    async def connection(self, seconds: float) -> AsyncIterator[Connection]:
+        """Lend a connection to the body, for at most `seconds` including the wait for it.
+
+        Raises:
+            StoreError: Postgres is away or refuses, also in the body, or it took longer.
+        """
+        connection: Connection | None = None
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await self._pool.open()
+                self._waiting.add(limit)
+                try:
+                    connection = await self._pool.getconn(timeout=seconds)
+                finally:
+                    self._waiting.discard(limit)
+                try:
+                    yield connection
+                finally:
+                    await self._pool.putconn(connection)
+        except (PoolTimeout, TimeoutError) as exc:
+            if connection is None:
+                raise store_error(self._database.url, self._failure or exc) from None
+            raise StatementTimeoutError(
+                f"Postgres at {self._database.shown} took longer than {seconds:g} s; narrow the filter or try again"
+            ) from None
+        except psycopg.Error as exc:
+            raise store_error(self._database.url, exc) from None
+
+    def _fail(self, exc: psycopg.Error) -> None:
+        self._failure = exc
+        now = asyncio.get_running_loop().time()
+        for limit in self._waiting:
+            if not limit.expired():
+                limit.reschedule(now)
