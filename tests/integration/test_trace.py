@@ -248,7 +248,7 @@ def test_every_way_in_has_an_index(database_url: str):
         connection.execute("SET enable_seqscan = off")
         plans = "\n".join(
             str(row[0])
-            for name in ("rows", "revivals")
+            for name in ("rows", "dead_letter_actions")
             for row in connection.execute(b"EXPLAIN " + query[name], values).fetchall()
         )
 
