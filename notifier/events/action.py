@@ -1,4 +1,4 @@
-"""An action: what one person did about a notification, and the request to the claims workers that may follow."""
+"""An action of a person on a notification, and its request to workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SHORT = frozenset({str, int})
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What an action is about, as far as it is known: a notification, its event, and the event's other notifications."""
+    """The subject of an action: a notification, its event, and its siblings."""
 
     notification_id: str
     event_key: str | None = None
@@ -45,7 +45,7 @@ class Matter:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Return under which ids Redis may know of an action, the notification's first and the event's second."""
+        """Return the ids of an action in Redis: its notification's, its event's."""
         event = () if self.event_key is None else (self.event_key,)
         return tuple(dict.fromkeys((self.notification_id, *event, *self.others)))
 
@@ -63,7 +63,10 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What one person did about a notification. The first on any card of an event settles it; to escalate it settles nothing."""
+    """What one person did about a notification.
+
+    The first action on any card of an event settles it; escalating settles nothing.
+    """
 
     notification_id: str
     action: str
@@ -89,7 +92,10 @@ class Action:
 
 
 class WorkRequest(BaseModel):
-    """One entry of the stream `teams:actions`: what a person asks the claims workers to do. All fields are text and always there."""
+    """One request to the claims workers, an entry of `teams:actions`.
+
+    All fields are text and always present.
+    """
 
     model_config = ConfigDict(frozen=True, title="WorkRequest", use_attribute_docstrings=True)
 
@@ -120,7 +126,11 @@ class WorkRequest(BaseModel):
 
 
 def read_action(fields: Mapping[bytes, bytes]) -> Action:
-    """Read what Action.fields wrote, of later versions too; raises ValueError or KeyError on anything else."""
+    """Read the fields that Action.fields wrote, also in a later version.
+
+    Raises:
+        ValueError, KeyError: The fields are not an action.
+    """
     text = {name.decode(): value.decode() for name, value in fields.items()}
     return Action(
         text["notification_id"],
@@ -141,7 +151,7 @@ def _moment(text: str) -> datetime:
 
 
 def is_recordable(action: Action) -> bool:
-    """Tell whether Postgres takes it; what it refuses would hold up all others."""
+    """Return whether Postgres accepts the text; a refusal delays all others."""
     try:
         UUID(action.notification_id)
     except ValueError:
@@ -150,7 +160,7 @@ def is_recordable(action: Action) -> bool:
 
 
 def clean_line(text: str, limit: int) -> str:
-    """Return text as one line without control characters, at most `limit` long."""
+    """Return text as one line without control characters, cut to `limit`."""
     return " ".join(_printable(text).split())[:limit].strip()
 
 
@@ -179,7 +189,7 @@ def request_fields(
     channel: str,
     subject: Mapping[str, JsonValue],
 ) -> dict[str, str]:
-    """Write the entry of `teams:actions`; docs/reference/events.md is its contract."""
+    """Return the entry of `teams:actions`; see docs/reference/events.md."""
     request = WorkRequest(
         id=f"{event_key}:{action.action}",
         action=cast("Work", action.action),
@@ -198,7 +208,10 @@ def request_fields(
 
 
 def _printable(text: str, keep: str = "") -> str:
-    """Lone surrogates would break UTF-8, NUL Postgres, bidi controls the reader's eye."""
+    """Remove lone surrogates, NUL, and bidi controls.
+
+    They would break UTF-8, Postgres, and what a reader sees.
+    """
     return "".join(
         character
         if character in keep or character.isprintable()

@@ -1,4 +1,4 @@
-"""Digests: in a burst, notifications of one event type are posted as one card."""
+"""Digests: in a burst one card shows many notifications of a type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 
 
 def gather(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
-    """Return the items in groups of one key, in the order in which each key came first."""
+    """Return the items in groups by key, in the order of their first items."""
     groups: dict[Hashable, list[Item]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
@@ -30,14 +30,20 @@ def gather(items: Sequence[Item], key: Callable[[Item], Hashable]) -> list[list[
 
 
 def kind_of(notification: Notification) -> Hashable:
-    """Tell which notifications may share a card: those of one event type, priority and language."""
+    """Return the key that notifications of one digest have in common.
+
+    It is their event type, priority and language.
+    """
     return (notification.event_type, notification.priority, notification.lang)
 
 
 def digest_of(
     notifications: Sequence[Notification], link: Callable[[Notification], str | None]
 ) -> Notification:
-    """Return the notification that is posted in place of these; its id is the same whenever they are the same."""
+    """Return the notification that is posted in place of these.
+
+    The same notifications always give the same id.
+    """
     first = notifications[0]
     times = sorted(notification.event_time for notification in notifications)
     shown = notifications[:SHOWN]
@@ -71,7 +77,7 @@ def digest_of(
 
 
 def _one_trace(notifications: Sequence[Notification]) -> bool:
-    """Tell whether all are of one trace; a card that joins several is a part of none."""
+    """Return whether all belong to one trace, so that the card continues it."""
     return len({(each.traceparent or "")[3:35] for each in notifications}) == 1
 
 

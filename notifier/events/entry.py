@@ -1,4 +1,4 @@
-"""The contract with producers: a stream entry becomes an Event, or an EventError says why not."""
+"""The contract with producers: a stream entry becomes an Event."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ class EventEntry(BaseModel):
     )
     tracestate: str | None = Field(
         default=None,
-        description="Goes with traceparent (W3C Trace Context). One that is not valid, or stands alone, is ignored.",
+        description="Goes with traceparent (W3C Trace Context). Ignored if it is invalid or comes without traceparent.",
         examples=["congo=t61rcWkgMzE"],
     )
     data: dict[str, JsonValue] = Field(
         default_factory=dict,
-        description="What the card shows: a JSON object, as text in a stream field.",
+        description="Data for the card: a JSON object, as text in a stream field.",
     )
 
     @field_validator("priority", mode="before")
@@ -149,7 +149,7 @@ class EventEntry(BaseModel):
 
 
 SIGNATURE_FIELD = "signature"
-"""Field of an entry that says who signed it; it is no part of the event."""
+"""Field of an entry that names its signer; it is not part of the event."""
 
 EVENT_KEY_MEMBER = "event_key"
 """Member of an escalation's data: the key of the event that it escalates."""
@@ -213,12 +213,12 @@ def size_bytes(fields: Mapping[bytes, bytes]) -> int:
 
 
 def too_many_fields() -> EventError:
-    """Return the error of an entry that has more fields than values are allowed."""
+    """Return the error of an entry with more fields than values allowed."""
     return EventError("entry", f"has more than {MAX_VALUES} fields; send fewer, or a link")
 
 
 def too_large(size: int, max_bytes: int) -> EventError:
-    """Return the error of an entry that has more than max_bytes, or far too many fields."""
+    """Return the error of an entry with too many bytes or fields."""
     if size <= max_bytes:
         return too_many_fields()
     return EventError(
@@ -228,7 +228,7 @@ def too_large(size: int, max_bytes: int) -> EventError:
 
 
 def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Event:
-    """Validate the members of one event and fill in what follows from the entry.
+    """Validate the members of one event and add those that its entry gives.
 
     Raises:
         EventError: As parse_entry.
@@ -274,7 +274,9 @@ def to_event(stream: str, entry_id: str, members: Mapping[str, JsonValue]) -> Ev
 
 
 def with_believed_time(event: Event, now: datetime) -> Event:
-    """Return an event with `now` as its time, if it has none of its own and its entry's id lies ahead.
+    """Return an event with `now` as its time if its entry's id is ahead.
+
+    An event with a time of its own keeps it.
 
     Whoever adds an entry may choose its id, and later ones then get its time.
     """
@@ -340,7 +342,7 @@ def _from_event_field(texts: dict[str, str]) -> dict[str, JsonValue]:
             continue
         if name not in ENVELOPE or name == "data":
             raise EventError(
-                _shown(name), "stands beside the field event; put it into the event's data"
+                _shown(name), "cannot be beside the field event; put it into the event's data"
             )
         members.setdefault(name, text)
     extra = [name for name in members if name not in ENVELOPE]
@@ -353,7 +355,7 @@ def _from_event_field(texts: dict[str, str]) -> dict[str, JsonValue]:
 
 
 def _from_cloudevent(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Map CloudEvents 1.0 JSON (cloudevents.io, JSON event format) to our members."""
+    """Map the members of CloudEvents 1.0 JSON (cloudevents.io) to ours."""
     if event.get("specversion") != "1.0":
         raise EventError("event.specversion", 'is not supported; use CloudEvents "1.0"')
     if "data_base64" in event:
@@ -386,5 +388,5 @@ _FAULTS = {
 
 
 def _shown(name: str) -> str:
-    """Return a field name fit for an error text: it comes from outside and may be anything."""
+    """Return a field name that is safe to show in an error text."""
     return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) else ascii(name[:32])

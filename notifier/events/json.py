@@ -18,7 +18,7 @@ Model = TypeVar("Model", bound=msgspec.Struct)
 
 
 class NoSuchNumberError(ValueError):
-    """A text holds NaN, Infinity or -Infinity, which are no JSON."""
+    """A text holds NaN, Infinity or -Infinity, which JSON does not have."""
 
 
 MAX_DEPTH = 32
@@ -31,7 +31,7 @@ MAX_VALUES = 30_000
 def json_object(
     field: str, text: str, *, most_values: int = MAX_VALUES
 ) -> dict[str, JsonValue]:
-    """Read the JSON object that a field holds; numbers keep their value, whatever their size.
+    """Read the JSON object that a field holds, with exact numbers.
 
     Raises:
         EventError: It is something else, or what no card could show; names the field and the fix, never the value.
@@ -61,7 +61,7 @@ def json_object(
 
 
 def exact_json(text: str) -> JsonValue:
-    """Read any JSON, also after a byte order mark; numbers keep their digits, whatever their size.
+    """Read any JSON, also after a byte order mark, with exact numbers.
 
     Raises:
         json.JSONDecodeError: It is not JSON; says where.
@@ -79,7 +79,9 @@ def exact_json(text: str) -> JsonValue:
 
 
 def reader(model: type[Model]) -> Callable[[bytes], Model]:
-    """Return a function that reads a model's JSON and raises ValueError on anything else.
+    """Return a reader of a model's JSON.
+
+    It raises ValueError on anything else.
 
     It ignores members that it does not know: a process of a later version may have written them.
     """
@@ -106,7 +108,9 @@ def to_json(model: msgspec.Struct | tuple[msgspec.Struct, ...]) -> bytes:
 
 
 def to_json_bytes(value: object) -> bytes:
-    """Return JSON as UTF-8 without spaces; what UTF-8 cannot hold becomes `?`, and times are RFC 3339.
+    """Return JSON as UTF-8 without spaces.
+
+    Characters that UTF-8 cannot hold become `?`, and times are RFC 3339.
 
     Raises:
         TypeError: It holds what JSON does not know.
@@ -118,7 +122,10 @@ def to_json_bytes(value: object) -> bytes:
 
 
 def to_indented_json(value: object) -> str:
-    """Return JSON for people, two blanks a level, numbers with the digits they were sent with; what JSON does not know is written as text."""
+    """Return JSON for people, with numbers as they were sent.
+
+    It indents by two blanks, and writes values that JSON lacks as text.
+    """
     try:
         return orjson.dumps(value, _or_text, _INDENTED).decode()
     except TypeError:
@@ -126,7 +133,11 @@ def to_indented_json(value: object) -> str:
 
 
 def to_exact_json(value: object) -> str:
-    """Return JSON with halves of surrogate pairs as they are; raises ValueError for a number that JSON has not."""
+    """Return JSON with halves of surrogate pairs unchanged.
+
+    Raises:
+        ValueError: A number is not one of JSON.
+    """
     if isinstance(value, SentNumber):
         return value.text
     if isinstance(value, dict):
@@ -140,13 +151,13 @@ def to_exact_json(value: object) -> str:
 
 
 def without_nul(text: bytes) -> bytes:
-    """Return JSON with U+FFFD for each NUL, the one character that Postgres' jsonb refuses."""
+    """Return JSON with U+FFFD for NUL, which Postgres' jsonb refuses."""
     # Hardly any text holds one, and this looks for it in C.
     return _ESCAPED_NUL.sub(rb"\1\\ufffd", text) if _NUL in text else text
 
 
 def nested_deeper(value: JsonValue, limit: int) -> bool:
-    """Tell whether lists and objects are nested deeper than this; without recursion."""
+    """Return whether lists and objects are nested deeper than this."""
     level: list[JsonValue] = [value]
     for _ in range(limit):
         below: list[JsonValue] = []
@@ -162,7 +173,7 @@ def nested_deeper(value: JsonValue, limit: int) -> bool:
 
 
 def more_values_than(value: JsonValue, limit: int) -> bool:
-    """Tell whether lists and objects hold more values; looks at no more than it needs to know."""
+    """Return whether lists and objects hold more values than this."""
     waiting: list[JsonValue] = [value]
     count = 0
     while waiting and count <= limit:
@@ -200,7 +211,10 @@ def _or_text(value: object) -> object:
 
 
 def _writable(value: object) -> object:
-    """Return the value with what orjson refuses, numbers beyond 64 bits and lone surrogates, as it can write it."""
+    """Return the value in a form that orjson can write.
+
+    It refuses numbers beyond 64 bits and lone surrogates.
+    """
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, msgspec.Struct):
@@ -226,5 +240,5 @@ _INDENTED = (
 _LEAST, _MOST = -(2**63), 2**64 - 1
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _NUL = rb"\u0000"
-# Where the backslashes before it are escaped ones, in pairs; else its own backslash is escaped, and what follows are letters.
+# An even number of backslashes before it are pairs; otherwise its own backslash is escaped, and the rest is plain text.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")

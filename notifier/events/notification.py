@@ -65,12 +65,15 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def notification_id(stream: str, event_id: str, channel: str) -> str:
-    """Return the UUIDv5 that every retry and replay of this notification shares (RFC 9562)."""
+    """Return the UUIDv5 of all retries and replays of this notification."""
     return _uuid(f"{stream}\x1f{event_id}\x1f{channel}")
 
 
 def event_key(stream: str, event_id: str) -> str:
-    """Return the UUIDv5 that all notifications of an event have in common; it is the id of none."""
+    """Return the UUIDv5 that all notifications of an event share.
+
+    It is the id of none of them.
+    """
     return _uuid(f"{stream}\x1f{event_id}")
 
 

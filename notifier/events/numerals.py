@@ -6,7 +6,7 @@ from math import isfinite
 
 
 class SentNumber(float):
-    """A number with a point or an exponent, and how it was written: 1250.50, 5.0, 1E3."""
+    """A number with a point or exponent, as it was written: 1250.50, 1E3."""
 
     __slots__ = ("text",)
 
@@ -22,5 +22,5 @@ class SentNumber(float):
 
 
 def sent_number(text: str) -> SentNumber | str:
-    """Read a number with a point or an exponent; text if no double can hold it."""
+    """Read a number with a point or exponent; text if a double is too small."""
     return SentNumber(text) if isfinite(float(text)) else text

@@ -48,7 +48,9 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a notification ended; each field but `attempts` is a column of teams_notifications.
+    """The end of a notification.
+
+    Each field but `attempts` is a column of teams_notifications.
 
     A field without a default is one that readers of earlier versions cannot do without.
     """

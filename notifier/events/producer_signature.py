@@ -1,4 +1,4 @@
-"""Who published an entry: HMAC signatures of producers over the entry's own fields."""
+"""HMAC signatures of producers over the fields of their entries."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def parse_producer_key(text: str) -> ProducerKey:
 
 
 def canonical(fields: Mapping[bytes, bytes]) -> bytes:
-    """Return what is signed: every field but `signature`, sorted by the bytes of its name, as `3:abc=2:de` and a line feed."""
+    """Return the signed bytes: all fields but `signature`, sorted by name.
+
+    Each is written as `3:abc=2:de` and a line feed, sorted by the bytes of its name.
+    """
     return b"".join(
         b"%d:%b=%d:%b\n" % (len(name), name, len(value), value)
         for name, value in sorted(fields.items())
@@ -82,7 +85,10 @@ def sign(name: str, key: bytes, fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def sign_own(keys: KeySet | None, stream: str, fields: Mapping[str, str]) -> dict[str, str]:
-    """Sign an entry of the daemon itself for one stream with a key made from the HMAC key; without one it stays as it is."""
+    """Sign an entry of the daemon for one stream, if there is an HMAC key.
+
+    The key is derived from the HMAC key; without one the entry is unchanged.
+    """
     if keys is None:
         return dict(fields)
     current, *earlier = map(_own_key, keys.texts)
@@ -99,7 +105,10 @@ def is_own(event: Event) -> bool:
 
 
 def unpacked(event: Event, *, believed: bool) -> Event:
-    """Return an own event without what it says to notifier alone; that is kept only where the signature was verified."""
+    """Return an own event without its private members.
+
+    They are kept only if the signature was verified.
+    """
     event.data.pop(STREAM_MEMBER, None)
     event.data.pop(EARLIER_MEMBER, None)
     key = event.data.pop(EVENT_KEY_MEMBER, None)
@@ -151,12 +160,14 @@ class Signers:
         added: datetime,
         fresh_seconds: float,
     ) -> str | None:
-        """Return why an event that only the daemon may publish is not taken, None when it is.
+        """Return why an event that only the daemon may publish is refused.
 
-        Without an HMAC key nothing can be told, so all are taken; their cards have no links that act then.
+        It returns None if the event is accepted.
+
+        Without an HMAC key all are accepted; their cards then have no links that act.
 
         Args:
-            event: What the entry says.
+            event: Event as read from the entry.
             fields: The entry.
             added: When it was added to its stream.
             fresh_seconds: How long its id keeps a copy out; a copy that comes later still is refused by its age.

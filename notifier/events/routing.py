@@ -1,4 +1,4 @@
-"""Who sees an event: the catalogue turns an Event into one Notification per channel."""
+"""Turn an Event into one Notification per channel, by the catalogue."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class UnroutableError(NotifierError):
 
 
 class Routed(NamedTuple):
-    """Where an event goes, and the stakeholders it named that are no channels."""
+    """The channels of an event, and stakeholders that are not channels."""
 
     notifications: tuple[Notification, ...]
     unknown_channels: tuple[str, ...]
@@ -64,7 +64,10 @@ class Catalogue:
         self._patterns = sorted(patterns, key=lambda item: len(item[0]), reverse=True)
 
     def find(self, event_type: str) -> tuple[str, Route | None]:
-        """Return the canonical event type and its route; an alias has its owner's name."""
+        """Return the canonical event type and its route.
+
+        An alias has its owner's name.
+        """
         known = self._exact.get(event_type)
         if known is not None:
             return known

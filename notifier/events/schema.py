@@ -1,4 +1,4 @@
-"""The contract with producers and claims workers as JSON Schema and AsyncAPI, generated from the models in use."""
+"""The contract as JSON Schema and AsyncAPI, generated from the models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def json_schema() -> dict[str, JsonValue]:
 
 
 def asyncapi(streams: Sequence[str]) -> dict[str, JsonValue]:
-    """Return the AsyncAPI 3.0 document: the event streams, and the stream of requests to the claims workers."""
+    """Return the AsyncAPI 3.0 document of event streams and requests."""
     events = EventEntry.model_json_schema(ref_template=_COMPONENT)
     requests = WorkRequest.model_json_schema(ref_template=_COMPONENT)
     definitions = {**events.pop("$defs", {}), **requests.pop("$defs", {})}
@@ -54,7 +54,7 @@ def asyncapi(streams: Sequence[str]) -> dict[str, JsonValue]:
     channels["requests"] = {
         "address": REQUESTS,
         "title": f"Redis stream {REQUESTS}",
-        "description": "What people ask the claims workers to do; flat string fields. Read it with a consumer group of your own.",
+        "description": "Requests from people to the claims workers; flat string fields. Read it with a consumer group of your own.",
         "messages": {"request": {"$ref": "#/components/messages/request"}},
     }
     operations["requestWork"] = {

@@ -1,4 +1,4 @@
-"""Signatures: posts for receivers, and action links that nobody else can make."""
+"""Sign posts for receivers, and action links."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class ActionClaim:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The HMAC keys in force: the first signs, all verify, so that a key can change without breaking posted links."""
+    """The HMAC keys in force: the first signs, all verify.
+
+    So a key can change without breaking posted links.
+    """
 
     current: SecretStr
     previous: tuple[SecretStr, ...] = ()
@@ -68,7 +71,7 @@ class KeySet:
 
 
 def key_fault(secret: str) -> str | None:
-    """Return why a key may not be used, without the key itself; None when it may."""
+    """Return why a key may not be used, without the key, or None."""
     if secret.startswith("whsec_"):
         try:
             raw = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
@@ -84,19 +87,28 @@ def key_fault(secret: str) -> str | None:
 
 
 def written_key(raw: bytes, *, hexadecimal: bool = False) -> str:
-    """Return how a key of random bytes is written: whsec_ and base64, as Standard Webhooks does, or hexadecimal."""
+    """Write a random key as whsec_ and base64, or as hexadecimal.
+
+    The first form is that of Standard Webhooks.
+    """
     return raw.hex() if hexadecimal else f"whsec_{base64.b64encode(raw).decode()}"
 
 
 def body_signature(secret: str, body: bytes) -> str:
-    """Return X-HMAC-Signature: the hex HMAC-SHA256 of the exact body bytes, keyed with the secret's text."""
+    """Return X-HMAC-Signature: the hex HMAC-SHA256 of the body bytes.
+
+    Its key is the secret's text.
+    """
     return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
 def webhook_headers(
     keys: KeySet, *, message_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """Return the Standard Webhooks headers (standardwebhooks.com), signed with every key; `timestamp` is Unix seconds."""
+    """Return the Standard Webhooks headers, signed with every key.
+
+    See standardwebhooks.com; `timestamp` is Unix seconds.
+    """
     content = f"{message_id}.{timestamp}.".encode() + body
     signatures = (
         base64.b64encode(hmac.digest(_webhook_key(text), content, "sha256")).decode()
@@ -116,7 +128,9 @@ def key_id(secret: str) -> str:
 
 
 def action_token(secret: str, *, notification_id: str, action: str, expires_at: int) -> str:
-    """Sign one action on one notification until `expires_at` (Unix seconds); fits into a URL path.
+    """Sign one action on one notification until `expires_at`.
+
+    The token fits into a URL path; `expires_at` is Unix seconds.
 
     Raises:
         ValueError: The action is unknown.
@@ -126,7 +140,9 @@ def action_token(secret: str, *, notification_id: str, action: str, expires_at: 
 
 
 def verify_action_token(secrets: Sequence[str], token: str, *, now: int) -> ActionClaim:
-    """Return what a token allows; any of `secrets` may have signed it, so that keys can change.
+    """Return the action that a token allows.
+
+    Any of `secrets` may have signed it, so that keys can change.
 
     Raises:
         TokenError: It was not made by us, was altered, or has expired.
@@ -154,13 +170,18 @@ def verify_action_token(secrets: Sequence[str], token: str, *, now: int) -> Acti
 
 
 def event_mark(secret: str, token: str, event_key: str) -> str:
-    """Sign which event a link is about, so that its first action is known while Postgres is away; beside the token, which earlier versions read too."""
+    """Sign the event of a link, so that its first action is known at once.
+
+    This works while Postgres is away. It is beside the token, which earlier versions read too.
+    """
     key = event_key.replace("-", "")
     return f"{key}.{_mark(secret, token, key)}"
 
 
 def verify_event_mark(secrets: Sequence[str], token: str, mark: str) -> str:
-    """Return the key of the event that a link is about; any of `secrets` may have signed it.
+    """Return the key of the event of a link.
+
+    Any of `secrets` may have signed it.
 
     Raises:
         TokenError: It was not made by us for this token.

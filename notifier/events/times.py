@@ -15,7 +15,7 @@ def utc_now() -> datetime:
 
 
 def ahead_of(time: datetime, now: datetime) -> timedelta | None:
-    """Return by how much an event's time is ahead of `now`, None up to five minutes.
+    """Return by how much a time is ahead of `now`, None up to 5 minutes.
 
     More is usually a local time written as UTC, such as Riyadh's with a Z.
     """
@@ -24,7 +24,9 @@ def ahead_of(time: datetime, now: datetime) -> timedelta | None:
 
 
 def entry_time(entry_id: str) -> datetime:
-    """Return the time in a stream entry's id (milliseconds since 1970, Redis XADD).
+    """Return the time in a stream entry's id.
+
+    Redis XADD counts milliseconds since 1970.
 
     A producer may choose ids such as 1-1 or beyond the calendar; the event is still worth delivering.
     """

@@ -1,4 +1,4 @@
-"""W3C Trace Context (www.w3.org/TR/trace-context): what ties an event to the trace of its producer."""
+"""W3C Trace Context (www.w3.org/TR/trace-context) of events."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def new_span_id() -> str:
 
 
 def trace_fields(traceparent: str) -> dict[str, str]:
-    """Return what a log line says of a place in a trace; the traceparent is valid."""
+    """Return the log fields of a place in a trace; traceparent is valid."""
     return {"trace_id": traceparent[3:35], "span_id": traceparent[36:52]}
 
 

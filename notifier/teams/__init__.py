@@ -1,1 +1,1 @@
-"""Microsoft Teams' side: the envelope, the sender and what its answers mean."""
+"""Microsoft Teams: the envelope, the sender, and its answers."""

@@ -1,4 +1,4 @@
-"""The breaker of one channel: after failures in a row it lets one probe at a time through."""
+"""The breaker of a channel: after failures it allows one probe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class Admission(Enum):
 
 @dataclass(slots=True)
 class Breaker:
-    """State of one channel in this process; times are monotonic seconds given by the caller."""
+    """State of one channel in this process.
+
+    Times are monotonic seconds from the caller.
+    """
 
     failures_to_open: int
     open_seconds: float
@@ -40,7 +43,7 @@ class Breaker:
         return Admission.PROBE
 
     def succeeded(self) -> None:
-        """Note an answer that shows the channel is there: accepted, or refused for good."""
+        """Note an answer of a working channel: accepted, or refused permanently."""
         self.failures = 0
         self.open_until = None
         self.probing = False

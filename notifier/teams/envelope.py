@@ -32,7 +32,7 @@ def build_body(card: JsonValue, *, max_card_bytes: int) -> bytes:
 
 
 def counted_size(card_json: str | bytes) -> int:
-    """Return the bytes of a card's JSON when it is escaped once more as a JSON string."""
+    """Return the size in bytes of a card's JSON, escaped once more."""
     if isinstance(card_json, str):
         card_json = card_json.encode()
     return len(card_json) + card_json.count(b'"') + card_json.count(b"\\") + 2

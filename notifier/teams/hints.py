@@ -1,12 +1,12 @@
-"""What to do about each answer that a workflow is known to give."""
+"""Fixes for each answer that a workflow is known to give."""
 
 from __future__ import annotations
 
 _HINTS = {
-    400: "the flow's trigger is disabled or expects something else: it has to be 'When a Teams webhook request is received'; switch the flow on, or make it anew from the Workflows template",
+    400: "the flow's trigger is disabled or of another kind: it must be 'When a Teams webhook request is received'; switch the flow on, or make it again from the Workflows template",
     401: "only signed-in users may trigger the flow: set 'Who can trigger the flow' to Anyone, then copy its URL again",
     403: "the signature in the URL is wrong or expired: copy the URL again from the flow; once in a while Teams says this in passing, so try again first",
-    404: "the flow was deleted or switched off (after 14 days of failing or 90 days idle that happens by itself): switch it on, or make a new one and set its URL",
+    404: "the flow was deleted or switched off (automatically after 14 days of failures or 90 idle days): switch it on, or make a new one and set its URL",
     410: "the flow was deleted: make a new one and set its URL",
     413: "the card is too large for the flow: lower delivery.max_card_bytes",
     429: "too many posts: more than four a second, or the flow's own limits; lower rate_limit.requests",

@@ -13,7 +13,7 @@ MAX_PAUSE_SECONDS = 3600.0
 
 _FORBIDDEN_TRIES = 2
 _UNSTATED_STATUS = 502
-"""What a failure without a status counts as: what is behind the webhook failed."""
+"""Status for a failure without one: the service behind the webhook failed."""
 _RETRY_STATUSES = frozenset({408, 425, 429})
 _DELIVERY_FAILED = re.compile(
     rb"(?:webhook message delivery failed|teams endpoint returned(?= http error))(?:[^<>{}]*?http (?:error|status(?: code)?):? (\d{3}))?",
@@ -24,7 +24,9 @@ _ERROR_CODE = re.compile(rb'"code"\s*:\s*"([A-Za-z0-9_.]{1,64})"')
 
 
 def stated_status(status: int, body: bytes) -> int:
-    """Return the status that counts: a failure in the text of an answer counts more than the status of the answer.
+    """Return the status that counts.
+
+    A failure in the text of an answer counts more than the answer's status.
 
     Teams answers 200 and writes "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429".
     """
@@ -38,7 +40,10 @@ def stated_status(status: int, body: bytes) -> int:
 
 
 def is_transient(attempt: Attempt) -> bool:
-    """Tell whether another attempt may succeed; a workflow's 403 is sometimes passing, so the first two are retried."""
+    """Return whether another attempt may succeed.
+
+    A workflow's 403 is sometimes transient, so the first two are retried.
+    """
     status = attempt.status_code
     return (
         status is None
@@ -49,12 +54,15 @@ def is_transient(attempt: Attempt) -> bool:
 
 
 def misconfigured(status: int | None) -> bool:
-    """Tell whether a status says that the webhook itself is wrong (deleted, expired, not open to us)."""
+    """Return whether a status means that the webhook itself is wrong.
+
+    It was deleted, has expired, or does not accept our posts.
+    """
     return status in (401, 403, 404, 410)
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """Return the seconds a Retry-After header asks for (RFC 9110 §10.2.3), None when it says nothing usable."""
+    """Return the seconds of a usable Retry-After (RFC 9110 §10.2.3)."""
     if header is None:
         return None
     text = header.strip()
@@ -72,7 +80,10 @@ def retry_after(header: str | None, now: datetime) -> float | None:
 
 
 def fault(status: int, body: bytes) -> str:
-    """Describe a refusal without quoting the answer, which may repeat the card: only its error code is taken."""
+    """Describe a refusal by its error code, without quoting the answer.
+
+    The answer may repeat the card.
+    """
     code = _ERROR_CODE.search(body)
     return f"HTTP {status} {code[1].decode()}" if code else f"HTTP {status}"
 
@@ -80,7 +91,9 @@ def fault(status: int, body: bytes) -> str:
 def retry_delay(
     attempt: int, *, asked: float | None, factor: float, max_seconds: float, jitter: float
 ) -> float:
-    """Return the seconds to wait after failed attempt number `attempt` (1, 2, 3 … give 1, 2, 4 … with factor 2).
+    """Return the seconds to wait after failed attempt number `attempt`.
+
+    Attempts 1, 2, 3 … give 1, 2, 4 … with factor 2.
 
     Args:
         attempt: Number of the attempt that failed, from 1.

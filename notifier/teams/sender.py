@@ -35,7 +35,7 @@ class ForbiddenAddressError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a webhook is, without the path and the query that make it a secret."""
+    """A webhook's address without its secret path and query."""
 
     scheme: str
     host: str
@@ -43,7 +43,10 @@ class Address:
 
 
 class WebhookSender:
-    """Keep-alive connections to one channel; each channel has its own, so that a hanging one starves no other."""
+    """Keep-alive connections to one channel.
+
+    Each channel has its own, so that one that hangs does not starve the others.
+    """
 
     def __init__(
         self,
@@ -83,14 +86,16 @@ class WebhookSender:
         number: int = 1,
         begin: Callable[[], Awaitable[None]] | None = None,
     ) -> Attempt:
-        """Post the exact bytes of `body`, signed; never raises for what the network or the receiver does.
+        """Post the exact bytes of `body`, signed.
+
+        It does not raise for failures of the network or the receiver.
 
         `begin` is called as soon as a connection is free, and may add headers; an exception of it ends the post.
         """
         self._posting += 1
         self._idle.clear()
         try:
-            # What waits for a connection has not begun: that says nothing about the channel.
+            # A post that waits for a connection has not begun, so it shows nothing about the channel.
             async with self._of_channel, self._of_all:
                 if begin is not None:
                     await begin()
@@ -216,7 +221,10 @@ class WebhookSender:
 
 
 async def _read_some(response: aiohttp.ClientResponse) -> bytes:
-    """Return the beginning of a body; one that is longer or slow is left there with its connection."""
+    """Return the beginning of a body.
+
+    The rest of a long or slow body is dropped with its connection.
+    """
     answer = bytearray()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):

@@ -158,7 +158,7 @@ def test_cloudevent_is_read_with_its_extensions():
         (
             {"event": '{"type": "a.b"}', "claim_id": "1"},
             "claim_id",
-            "stands beside the field event",
+            "beside the field event",
         ),
         (
             {"event": '{"specversion": "0.3", "type": "a.b"}'},
