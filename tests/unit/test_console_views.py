@@ -15,6 +15,7 @@ from notifier.cards.library import compile_card, load_cards
 from notifier.cards.redact_links import without_links
 from notifier.cards.renderer import CardRenderer
 from notifier.config import assets, load_config
+from notifier.dead_letters.listing import DeadLetter
 from notifier.dead_letters.model import Reason
 from notifier.escalation.policy import Matrix
 from notifier.events.digest import digest_of
@@ -29,7 +30,7 @@ from notifier.telemetry.health import (
     ServerState,
 )
 from notifier.web.console.critical import critical_views
-from notifier.web.console.dead_letters import dead_letter_view
+from notifier.web.console.dead_letters import attempts_of, died_at, history_of
 from notifier.web.console.labels import REASONS
 from notifier.web.console.overview import StreamsNow, chosen_refresh, health_summary, lane_rows
 from notifier.web.console.queries import (
@@ -208,17 +209,13 @@ def test_health_names_a_failed_component_once():
 
 def test_a_dead_letter_with_broken_fields_can_be_shown():
     fields = {"attempts": "many", "history": "{not json", "reason": "new_reason"}
-    view = dead_letter_view("99999999999999999999-0", "teams:events", fields)
-    assert (view.attempts, view.history, view.reason) == (0, (), "new_reason")
-    fields = {
-        "attempts": "3",
-        "attempts_before": "4",
-        "history": '[{"reason": "rejected", "detail": "400"}, 7]',
-    }
-    view = dead_letter_view("1769854500000-0", "teams:events", fields)
-    assert view.attempts == 7
-    assert [(each.reason, each.detail) for each in view.history] == [("rejected", "400")]
-    assert view.died_at == datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
+    broken = DeadLetter("99999999999999999999-0", "teams:events", fields)
+    assert (attempts_of(broken), history_of(broken), died_at(broken).year) == (0, [], 9999)
+    fields = {"attempts": "3", "attempts_before": "4", "history": '[{"reason": "rejected", "detail": "400"}, 7]'}  # fmt: skip
+    whole = DeadLetter("1769854500000-0", "teams:events", fields)
+    assert attempts_of(whole) == 7
+    assert [(each.reason, each.detail) for each in history_of(whole)] == [("rejected", "400")]
+    assert died_at(whole) == datetime(2026, 1, 31, 10, 15, tzinfo=UTC)
 
 
 def unacknowledged(*steps: tuple[int, str, datetime], **changes: object) -> UnacknowledgedEvent:

@@ -39,7 +39,6 @@ from notifier.web.console.queries import (
 PER_PAGE = 50
 AT_ONCE = 200
 """The most dead letters that one form acts on."""
-_SHOWN_DETAIL = 400
 _LATEST_MS = 253_402_300_799_000
 """The end of the year 9999."""
 
@@ -55,64 +54,33 @@ class Ending:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetterView:
-    """A dead letter without its event."""
-
-    ref: DeadLetterRef
-    died_at: datetime
-    reason: str
-    detail: str
-    stage: str
-    channel: str
-    event_type: str
-    priority: str
-    correlation_id: str
-    event_id: str
-    notification_id: str
-    last_status: str
-    source: str
-    signer: str
-    """The producer in the entry's signature, which may be forged."""
-    attempts: int
-    """In all of its lives."""
-    history: tuple[Ending, ...]
+def died_at(dead_letter: DeadLetter) -> datetime:
+    """Return the time in its id, at most the end of the year 9999."""
+    ms = min(int(dead_letter.id.partition("-")[0]), _LATEST_MS)
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def dead_letter_view(entry_id: str, stream: str, fields: Mapping[str, str]) -> DeadLetterView:
-    """Return a dead letter for a page, even if its fields are malformed."""
-    ms = min(int(entry_id.partition("-")[0]), _LATEST_MS)
-    texts = (
-        "stage", "channel", "event_type", "priority", "correlation_id", "event_id", "notification_id", "last_status",
-        "source", "signer",
-    )  # fmt: skip
-    return DeadLetterView(
-        ref=DeadLetterRef(entry_id, stream),
-        died_at=datetime.fromtimestamp(ms / 1000, UTC),
-        reason=fields.get("reason", ""),
-        detail=fields.get("detail", "")[:_SHOWN_DETAIL],
-        attempts=_count(fields.get("attempts", "")) + _count(fields.get("attempts_before", "")),
-        history=_history(fields.get("history", "")),
-        **{name: fields.get(name, "") for name in texts},
-    )
+def attempts_of(dead_letter: DeadLetter) -> int:
+    """Return the number of attempts in all of its lives; 0 if unreadable."""
+    names = ("attempts", "attempts_before")
+    return sum(_count(dead_letter.fields.get(name, "")) for name in names)
 
 
 def _count(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _history(text: str) -> tuple[Ending, ...]:
+def history_of(dead_letter: DeadLetter) -> list[Ending]:
+    """Return how earlier tries ended; empty if unreadable."""
     try:
-        endings = json.loads(text or "[]")
+        endings = json.loads(dead_letter.fields.get("history") or "[]")
     except ValueError:
-        return ()
-    if not isinstance(endings, list):
-        return ()
-    return tuple(
+        return []
+    return [
         Ending(*(str(each.get(name, "")) for name in ("dead_at", "reason", "detail")))
-        for each in endings
+        for each in (endings if isinstance(endings, list) else [])
         if isinstance(each, Mapping)
-    )
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +120,15 @@ class DeadLetterPages:
                 limit=PER_PAGE,
             )
             found = await read_from("Redis", page)
-        views: tuple[DeadLetterView, ...] = ()
-        if isinstance(found, DeadLetterPage):
-            views = tuple(_view(each) for each in found.dead_letters)
-            if found.next is not None:
-                after = DeadLetterRef(found.next.id, found.next.stream).text
-                following = urlencode({**shown, "after": after})
+        if isinstance(found, DeadLetterPage) and found.next is not None:
+            following = urlencode({**shown, "after": DeadLetterRef.of(found.next).text})
         return self._pages.page(
             request,
             "dead_letters.html",
             status=422 if problem else 200,
             found=found,
-            dead_letters=views,
+            died_at=died_at,
+            ref_of=DeadLetterRef.of,
             shown=shown,
             problem=problem,
             following=following,
@@ -196,7 +161,11 @@ class DeadLetterPages:
         return self._pages.page(
             request,
             "dead_letter.html",
-            dead_letter=dead_letter_view(ref.id, ref.stream, found.fields),
+            dead_letter=found,
+            ref=ref,
+            died_at=died_at(found),
+            attempts=attempts_of(found),
+            history=history_of(found),
             event=await asyncio.to_thread(self._shown_event, found),
             actions=actions,
             streams=streams,
@@ -228,11 +197,12 @@ class DeadLetterPages:
         if not found:
             why = "No dead letter matches the filter any more."
             return self._pages.message(request, "Nothing was done", why, status=422)
-        return await self.ask(request, Draft(act, tuple(each.ref for each in found)), found)
+        refs = tuple(map(DeadLetterRef.of, found))
+        return await self.ask(request, Draft(act, refs), found)
 
-    async def _matching(self, wanted: Filter) -> tuple[DeadLetterView, ...]:
+    async def _matching(self, wanted: Filter) -> Sequence[DeadLetter]:
         """Return the oldest matches; pages may be empty before the end."""
-        found: list[DeadLetterView] = []
+        found: list[DeadLetter] = []
         after = None
         while True:
             page = await dead_letter_page(
@@ -243,22 +213,19 @@ class DeadLetterPages:
                 newest_first=False,
                 limit=AT_ONCE - len(found),
             )
-            found += map(_view, page.dead_letters)
+            found += page.dead_letters
             after = page.next
             if after is None or len(found) >= AT_ONCE:
-                return tuple(found)
+                return found
 
     async def ask(
-        self,
-        request: web.Request,
-        draft: Draft,
-        found: tuple[DeadLetterView, ...] = (),
+        self, request: web.Request, draft: Draft, found: Sequence[DeadLetter] = ()
     ) -> web.Response:
         """Return the form for name and reason.
 
         `found` are the dead letters, if they are already read.
         """
-        current: tuple[DeadLetterView, ...] | Unavailable
+        current: Sequence[DeadLetter] | Unavailable
         current = found or await read_from("Redis", self._current(draft.refs))
         return self._pages.page(
             request,
@@ -270,10 +237,10 @@ class DeadLetterPages:
             at_once=AT_ONCE,
         )
 
-    async def _current(self, refs: Sequence[DeadLetterRef]) -> tuple[DeadLetterView, ...]:
-        """Return those that still exist, without their events."""
+    async def _current(self, refs: Sequence[DeadLetterRef]) -> Sequence[DeadLetter]:
+        """Return those that still exist."""
         found = [await self._find(ref) for ref in refs]
-        return tuple(_view(each) for each in found if each is not None)
+        return [each for each in found if each is not None]
 
 
 def replayer_of(dependencies: ConsoleDependencies) -> Replayer:
@@ -283,10 +250,6 @@ def replayer_of(dependencies: ConsoleDependencies) -> Replayer:
         dependencies.masking(),
         dependencies.config().intake.max_event_bytes,
     )
-
-
-def _view(listed: DeadLetter) -> DeadLetterView:
-    return dead_letter_view(listed.id, listed.stream, listed.fields)
 
 
 def _destinations(replayer: Replayer, found: DeadLetter) -> tuple[tuple[str, ...], str]:
@@ -314,12 +277,8 @@ def _ticked(query: MultiMapping[str], streams: Sequence[str]) -> tuple[DeadLette
     return tuple(sorted(refs, key=lambda ref: ref.age))[:AT_ONCE]
 
 
-def _kinds(found: Sequence[DeadLetterView]) -> list[tuple[DeadLetterView, int]]:
-    """Return one of each kind with its number, the most frequent first."""
-    kinds: dict[tuple[str, str, str], DeadLetterView] = {}
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for each in found:
-        kind = (each.reason, each.channel, each.event_type)
-        kinds.setdefault(kind, each)
-        counts[kind] += 1
-    return [(kinds[kind], count) for kind, count in counts.most_common()]
+def _kinds(found: Sequence[DeadLetter]) -> list[tuple[tuple[str, ...], int]]:
+    """Count them by reason, channel and event type, the most frequent first."""
+    names = ("reason", "channel", "event_type")
+    kinds = Counter(tuple(each.fields.get(name, "") for name in names) for each in found)
+    return kinds.most_common()

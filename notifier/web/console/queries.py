@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
-from notifier.dead_letters.listing import Filter, Place
+from notifier.dead_letters.listing import DeadLetter, Filter, Place
 from notifier.web.console.labels import PRIORITIES, REASONS, STATUSES
 from notifier.web.console.repository import Wanted
 
@@ -61,6 +61,11 @@ class DeadLetterRef:
 
     id: str
     stream: str
+
+    @classmethod
+    def of(cls, found: DeadLetter | Place) -> DeadLetterRef:
+        """Return the reference to a dead letter."""
+        return cls(found.id, found.stream)
 
     @property
     def text(self) -> str:
