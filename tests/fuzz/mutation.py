@@ -1,4 +1,4 @@
-"""Spoil sound inputs: every choice comes from the Random given, so that a seed and a number repeat an input."""
+"""Spoil sound inputs, with a Random that makes them repeatable."""
 
 from __future__ import annotations
 

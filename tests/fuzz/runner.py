@@ -14,7 +14,7 @@ from types import FrameType
 from tests.fuzz.targets import Target
 
 HANG_SECONDS = 5.0
-"""Processor time, so that a busy machine is no hang."""
+"""Processor time, so that a busy machine does not count as a hang."""
 
 
 class HangError(BaseException):
@@ -37,7 +37,10 @@ class Report:
 def run(
     target: Target, *, seed: str, first: int, count: int, most_findings: int = 20
 ) -> Report:
-    """Feed inputs number `first` and on; the same seed and number give the same input."""
+    """Feed inputs number `first` and on.
+
+    The same seed and number give the same input.
+    """
     report = Report(target.name)
     began = time.process_time()
     with _alarm():

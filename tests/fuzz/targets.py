@@ -1,4 +1,4 @@
-"""What is fed with spoiled inputs, and what must hold whatever comes."""
+"""Define the targets of fuzzing and the rules that hold for any input."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ STREAM = "teams:events"
 
 @dataclass(frozen=True)
 class Target:
-    """`make` draws an input from a Random, `feed` takes it; whatever `feed` raises is a finding."""
+    """A parser under test.
+
+    `make` takes an input from a Random; an error that `feed` raises is a finding.
+    """
 
     name: str
     share: int
@@ -142,7 +145,10 @@ def _as_fields(random: Random, event: Any) -> dict[bytes, bytes]:
 
 
 def _names_patient(fields: dict[bytes, bytes]) -> bool:
-    """Tell whether the event says which member is the patient; under a spoiled name nobody can know."""
+    """Tell whether the event says which member is the patient.
+
+    A spoiled name cannot.
+    """
     if fields.get(b"patient_id") == PATIENT.encode():
         return True
     for name in (b"data", b"event"):
@@ -242,7 +248,7 @@ def _template() -> Target:
 
 
 def _card(config: Config) -> Target:
-    """The shipped cards with any data: what is posted parses, and is within Teams' limit."""
+    """Shipped cards with any data: a body parses and fits."""
     renderer = CardRenderer(load_cards(assets.cards_dir()), config, None)
     catalogue = Catalogue(config.routes, config.channels)
     samples = _samples()

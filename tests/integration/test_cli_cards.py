@@ -26,7 +26,7 @@ def test_cards_render_expands_any_template_with_any_data(tmp_path: Path):
     assert [block["text"] for block in json.loads(done.stdout)["body"]] == ["1 of 2", "2 of 2"]
 
 
-def test_cards_render_draws_an_event_as_a_delivery_would():
+def test_cards_render_shows_an_event_as_a_delivery_would():
     done = notifier("cards", "render", "claim_rejected", "--event", str(SAMPLE))
 
     assert json.loads(done.stdout)["type"] == "AdaptiveCard"
@@ -114,7 +114,7 @@ def test_cards_preview_names_the_sample_at_fault(tmp_path: Path, sample: str, sa
     assert f"{broken}: $: {said}" in checked.stderr
 
 
-def test_an_event_that_sound_cards_cannot_draw_is_at_fault_itself(tmp_path: Path):
+def test_an_event_that_sound_cards_cannot_render_is_at_fault_itself(tmp_path: Path):
     settings = tmp_path / "route.toml"
     settings.write_text('[routes."x.y"]\nstakeholders = ["sre"]\ncard = "none"')
     lines = '{"type": "x.y"}\n{"type": "a.b", "stakeholders": "sre"}\n'

@@ -1,4 +1,4 @@
-"""The template engine beside Microsoft's own on Node, with templates and data made up on the spot."""
+"""Compare random templates with Microsoft's own engine on Node."""
 
 from __future__ import annotations
 
@@ -148,7 +148,10 @@ TEMPLATES = st.recursive(
 
 
 def unusual(template: object) -> bool:
-    """Tell what is left out: null as $data of the reference holds unexpanded expressions, and mutation in place."""
+    """Tell whether a template is left out of the comparison.
+
+    The reference changes data in place, and its null $data holds unexpanded expressions.
+    """
     text = json.dumps(template)
     return "reverse(" in text or '"$data": {' in text or '"$data": [' in text or "1e" in text
 

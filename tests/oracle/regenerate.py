@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Write one case a line: {template, data, host, value} or {template, data, host, throws}."""
+    """Write one case a line: {template, data, host, value or throws}."""
     corpus = HERE / "corpus.jsonl"
     scope = json.loads((HERE / "scope.json").read_text(encoding="utf-8"))
     cases = [

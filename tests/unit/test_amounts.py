@@ -1,4 +1,4 @@
-"""Amounts are read as people and programs write them, and shown with the decimals of their currency."""
+"""Amounts are read as people write them, and shown per currency."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_amount_is_read(written: Any, read: Any) -> None:
         ("12.345", "BHD", "12.345"), (12.345, "kwd", "12.345"), (12.3, "OMR", "12.300"), (1250.6, "JPY", "1,251"),
         ("1,250.5", "SAR", "1,250.50"), (1250, "", "1,250.00"), (-0.125, "SAR", "\u22120.13"), (0.004, "SAR", "0.00"),
         (-0.004, "SAR", "0.00"), (1.005, "SAR", "1.01"), (90071992547409931, "SAR", "90,071,992,547,409,931.00"),
-        ("to be told", "SAR", "to be told"), ("1" * 40, "SAR", "1" * 40), ("5", None, "5.00"),
+        ("to be agreed", "SAR", "to be agreed"), ("1" * 40, "SAR", "1" * 40), ("5", None, "5.00"),
     ],
 )  # fmt: skip
 def test_an_amount_has_the_decimals_of_its_currency(

@@ -1,4 +1,4 @@
-"""Arabic cards say what their English siblings say, from right to left; events without one get English."""
+"""Arabic cards say the same as their English twins, right to left."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_no_english_word_is_left_in_its_text(path: Path) -> None:
             assert not re.search(r"[A-Za-z]{2}", literal), text
 
 
-def test_a_card_without_an_arabic_version_is_drawn_in_english() -> None:
+def test_a_card_without_an_arabic_version_is_rendered_in_english() -> None:
     cards = load_cards(CARDS)
     assert cards.find("claim_rejected", "ar")[0] == "claim_rejected.ar"
     assert cards.find("claim_rejected", "en")[0] == "claim_rejected"
@@ -133,7 +133,7 @@ def test_a_value_alone_that_would_run_the_wrong_way_is_isolated(value: Any, show
 
 
 @pytest.mark.parametrize("path", ARABIC, ids=lambda path: path.stem)
-def test_no_value_stands_bare_beside_other_text(path: Path) -> None:
+def test_each_value_beside_other_text_is_isolated(path: Path) -> None:
     for text in values(isolate_values(load(path)), SHOWN):
         for begin, end in expression_spans(text):
             bare = text[begin - 1 : begin] not in ("\u2066", "\u2067", "\u2068") and (

@@ -1,4 +1,7 @@
-"""Files that an editor on Windows has saved begin with a byte order mark (U+FEFF), and are read all the same."""
+"""Files that begin with a byte order mark (U+FEFF) can be read.
+
+Editors on Windows save them so.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`notifier cards check` finds what would be found out at delivery, and says where and what to do."""
+"""`notifier cards check` finds the faults that a delivery would meet."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_an_element_that_says_what_to_show_instead_is_taken(folder: Path) -> Non
     assert lines(folder) == []
 
 
-def test_the_same_fault_at_many_places_is_told_once(folder: Path) -> None:
+def test_the_same_fault_at_many_places_is_one_finding(folder: Path) -> None:
     change(
         folder, add({"type": "Container", "items": [{"type": "TextBlock", "text": "x"}] * 9})
     )
@@ -182,7 +182,7 @@ def test_an_unknown_path_is_a_warning_and_names_the_fix(folder: Path) -> None:
         "count(where(data.lines, notification, notification.code == '1'))",
     ],
 )
-def test_a_name_that_an_expression_binds_is_no_path_into_the_data(
+def test_a_name_that_an_expression_binds_is_not_a_path_into_the_data(
     folder: Path, expression: str
 ) -> None:
     declare_lines(folder)
@@ -342,7 +342,7 @@ def test_fields_that_are_anything_are_a_fault_and_no_crash(folder: Path, text: s
     ]
 
 
-def test_a_card_of_the_designer_is_told_where_its_names_are(folder: Path) -> None:
+def test_a_card_of_the_designer_learns_where_its_names_are(folder: Path) -> None:
     change(folder, add({**TEXT, "text": "${title} by ${creator.name} on ${toUpper(day)}"}))
 
     told = [line for line in lines(folder) if "has no value" in line]

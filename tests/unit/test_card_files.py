@@ -1,4 +1,4 @@
-"""The shipped cards keep their promises for every event type, with full and with minimal data."""
+"""Shipped cards show every event type, with all data and with none."""
 
 from __future__ import annotations
 
@@ -46,8 +46,11 @@ def preview(*, linked: bool) -> Preview:
 LINKED, UNLINKED = preview(linked=True), preview(linked=False)
 
 
-def rendered(event_type: str, data: dict[str, Any], shown_by: Preview = LINKED) -> Any:
-    event = {"type": event_type, "stakeholders": ["sre", "devops"], "data": data}
+def rendered(
+    event_type: str, data: dict[str, Any], shown_by: Preview = LINKED, *, lang: str = "en"
+) -> Any:
+    to = ["sre", "devops"]
+    event = {"type": event_type, "stakeholders": to, "data": data, "lang": lang}
     [first, *_] = shown_by.route(
         to_event("teams:events", "1764000000000-0", event)
     ).notifications
@@ -139,8 +142,10 @@ def test_a_card_without_data_has_a_dash_for_each_required_field(event_type: str)
     empty = rendered(event_type, {}, UNLINKED)
     nulls = rendered(event_type, dict.fromkeys(fields), UNLINKED)
 
-    for card in (empty, nulls):
+    arabic = rendered(event_type, {}, UNLINKED, lang="ar")
+    for card in (empty, nulls, arabic):
         assert_clean(card)
+        assert '": []' not in json.dumps({**card, "actions": None}), "an empty element"
     facts = [node["value"] for node in elements(empty) if set(node) == {"title", "value"}]
     assert facts.count("—") == sum(field["required"] for field in fields.values())
 

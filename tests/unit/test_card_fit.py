@@ -1,4 +1,4 @@
-"""A card that is too large for Teams is shortened in a documented order and stays a card."""
+"""A card that is too large is shortened in order and stays a card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Microsoft's own sample cards go through guard, check and shortening; they are not part of this repository.
+"""Microsoft's sample cards pass escaping, check and shortening.
+
+They are not part of this repository.
 
 `ADAPTIVE_CARD_SAMPLES` names a copy of samples/Templates/Scenarios of github.com/microsoft/AdaptiveCards (MIT licence).
 """
@@ -22,7 +24,7 @@ FOLDER = os.environ.get("ADAPTIVE_CARD_SAMPLES", "")
 TEMPLATES = sorted(Path(FOLDER).glob("*.template.json")) if FOLDER else []
 
 pytestmark = pytest.mark.skipif(
-    not TEMPLATES, reason="ADAPTIVE_CARD_SAMPLES names no folder with *.template.json"
+    not TEMPLATES, reason="ADAPTIVE_CARD_SAMPLES must name a folder with *.template.json"
 )
 NEEDS_A_BOT = ("Action.Submit", "Action.Execute")
 
@@ -53,7 +55,7 @@ def test_only_what_teams_refuses_is_a_fault(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_the_guard_keeps_what_the_template_says(path: Path) -> None:
+def test_escaping_keeps_the_elements_of_the_template(path: Path) -> None:
     plain = Template(read(path)).expand({}, missing=lambda _: "x")
     guarded = Template(read(path), autoescape).expand({}, missing=lambda _: "x")
 

@@ -1,4 +1,4 @@
-"""The list of facts is built only for cards that read it, in whatever way they do."""
+"""The list of facts is built only for cards that read it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_fact_is_shown_however_a_card_reads_it(text: str, shown: JsonValue) ->
 
 
 def _literal(text: str) -> str:
-    """A literal of the template language, with the quote that needs no backslash where there is one."""
+    """Return a literal of the template language, with few backslashes."""
     quote = '"' if "'" in text else "'"
     return quote + text.replace(quote, "\\" + quote) + quote
 

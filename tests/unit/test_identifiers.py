@@ -1,4 +1,4 @@
-"""Identifying values are found however they are written, and nothing else is."""
+"""Identifying values are found however they are written."""
 
 from __future__ import annotations
 
@@ -140,7 +140,10 @@ def test_as_a_pattern_of_each_value_would_find_them(values: list[str], text: str
 
 
 def pattern_of(value: str) -> str:
-    """Write the same as a pattern: up to three separators where the value has some, or as many as it has there."""
+    """Return a pattern for a value with other separators.
+
+    It allows up to three where the value has some, or as many as it has.
+    """
     parts = [part for part in re.split(r"[\s_\-]+", value) if part]
     if sum(map(len, parts)) < 4:
         return re.escape(value) or r"(?!)"

@@ -1,4 +1,4 @@
-"""In a delivery a card shows a dash where its template finds nothing, and never a `${…}`."""
+"""A delivered card shows a dash for an expression without value."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def rendered(text: str, data: Any) -> tuple[Any, list[str]]:
         ("${data.list[5]}", "—", "data.list[5]"),
     ],
 )
-def test_what_has_no_value_shows_a_dash_and_is_told(text: str, shown: str, gap: str) -> None:
+def test_an_expression_without_value_shows_a_dash_and_is_reported(
+    text: str, shown: str, gap: str
+) -> None:
     data = {"data": {"nothing": None, "zero": 0, "list": []}}
     assert rendered(text, data) == ({"t": shown}, [gap])
 
@@ -80,7 +82,7 @@ def test_number_beyond_a_double_is_an_infinity_as_in_javascript(text: str, numbe
 
 
 @pytest.mark.parametrize("text", ["${getProperty(labels, code)}", "${labels[code].b}"])
-def test_a_name_that_the_data_gave_is_told_from_one_of_the_template(text: str):
+def test_a_name_from_the_data_differs_from_one_of_the_template(text: str):
     names: list[str] = []
 
     def dash(expression: str) -> str:

@@ -1,3 +1,5 @@
+"""Patient data are masked wherever an event has them."""
+
 from __future__ import annotations
 
 import json
@@ -50,7 +52,7 @@ def test_nested_and_differently_cased_members_are_masked():
     assert "سارة" not in json.dumps(masked, ensure_ascii=False)
 
 
-def test_number_is_masked_where_it_stands_as_number_too():
+def test_an_identifying_number_is_masked_in_other_members_too():
     masked = mask_event_data(
         {"national_id": 1087654321, "ref": 1087654321, "amount": 12.5}, MASKING
     )
@@ -76,12 +78,6 @@ def test_values_are_found_with_other_spaces_and_dashes():
     )
 
     assert masked["notes"] == "***432, ***432, ***345, ***345, ***ali; 1098765 and Sara stay"
-
-
-def test_values_are_found_with_letters_that_count_as_ascii_ones():
-    masked = mask_event_data({"patient_id": "KIS-12345", "notes": "\u212a\u0131\u017f 12345, \u0130"}, MASKING)  # fmt: skip
-
-    assert masked["notes"] == "***345, \u0130"
 
 
 def test_a_value_is_found_in_a_number_of_another_member_and_across_its_separators():
@@ -132,24 +128,6 @@ def test_raw_value_is_nowhere_in_the_masked_data(value: str, rest: dict[str, str
     masked = mask_event_data(dict(data), MASKING)
 
     assert value not in json.dumps(masked, ensure_ascii=False)
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["\u212aATIF-1234", "kat\u0131f-1234", "KAT\u0130F 1234", "katif_1234"],
-)
-def test_letters_that_look_like_ascii_ones_hide_nothing(written: str):
-    masked = mask_event_data({"patient_id": "KATIF-1234", "note": f"seen: {written}."}, MASKING)
-
-    assert masked["note"] == "seen: ***234."
-
-
-def test_letters_beyond_ascii_elsewhere_hide_nothing():
-    note = "راجع PAT-12345 اليوم"
-
-    masked = mask_event_data({"patient_id": "PAT-12345", "note": note}, MASKING)
-
-    assert masked["note"] == "راجع ***345 اليوم"
 
 
 @pytest.mark.parametrize(
@@ -263,7 +241,7 @@ def hidden_in(text: str, values: set[str]) -> str:
 
 
 def texts_of(value: JsonValue) -> list[JsonValue]:
-    """Return names and leaves in their order; names that were alike without what tells them apart."""
+    """Return names and leaves in order, without the numbers of copies."""
     if isinstance(value, dict):
         return [
             each

@@ -1,4 +1,7 @@
-"""Numbers become text with the digits that they were sent with, from the stream to the card, the row and the dead letter."""
+"""Numbers keep the digits that they were sent with.
+
+That holds from the stream to the card, the row and the dead letter.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ WRITTEN = [
 
 
 def carried(data_json: str) -> dict[str, Any]:
-    """Return data as delivery has them: read, masked, written into a lane and read again."""
+    """Return data as a delivery has them.
+
+    They are read, masked, written to a lane and read again.
+    """
     fields = {b"type": b"a.b", b"data": data_json.encode()}
     event = parse_entry("s", "1-1", fields, max_bytes=100_000)
     data = mask_event_data(event.data, Masking.of(["patient_id"], []))

@@ -1,4 +1,7 @@
-"""The template engine against Microsoft's own: its answers are kept in tests/oracle/corpus.jsonl."""
+"""Compare templates with the kept answers of Microsoft's engine.
+
+They are in tests/oracle/corpus.jsonl.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tests.support.oracle import same
 
 ORACLE = Path(__file__).resolve().parent.parent / "oracle"
 ON_PURPOSE = re.compile(rf"\b({'|'.join(REFUSED)})\(|foreach\)\(\)|'hello'\.length\(\)")
-"""Refused by name, or a call of something that is no function: an error at load here, left visible there."""
+"""Refused by name, or a call of something that is not a function: an error at load here, left visible there."""
 UNKNOWN = re.compile(
     r"\b(unknownFunction|nofn|user\.name|lower|TOUPPER|(a\.)?func|array|setPathToValue)\("
 )
@@ -27,7 +30,10 @@ FAMILY_OF = {name: family for family, module in FAMILIES.items() for name in mod
 
 
 def family(template: Any) -> str:
-    """Return what a case is about: a whole card, or the family of the first function of its expression."""
+    """Return the subject of a case: a whole card, or a family of functions.
+
+    The family is that of the first function of its expression.
+    """
     if not isinstance(template, dict) or set(template) != {"v"}:
         return "cards"
     expression = str(template["v"])
@@ -64,7 +70,7 @@ def difference(case: Any) -> str | None:
     if json.dumps(case["data"]) != before:
         return "changed the data"
     if refused:
-        return f"gave {expanded!r} for what has to be refused"
+        return f"gave {expanded!r} for a case that must be refused"
     return (
         None if same(expanded, case["value"]) else f"gave {expanded!r}, not {case['value']!r}"
     )

@@ -1,4 +1,4 @@
-"""Templates become Python source: how deep, long or odd they are must not show in what they render."""
+"""Templates become Python source, however deep, long or odd they are."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_an_operand_in_the_template_does_as_the_same_one_in_the_data(
 
 
 def _outcome(text: str, data: JsonValue) -> str:
-    """What is shown, the type told, or why nothing is."""
+    """Return the result with its type, or the error."""
     try:
         return repr(Template(text).expand(data, missing=lambda _: "—"))
     except TemplateError as exc:

@@ -1,4 +1,4 @@
-"""Strings of expressions end where the reference's grammar ends them, in linear time."""
+"""Strings end where the reference's grammar ends them, in linear time."""
 
 from __future__ import annotations
 

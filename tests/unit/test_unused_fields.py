@@ -1,4 +1,4 @@
-"""Members of an event's data that no card shows are named, with what was perhaps meant."""
+"""Members of event data that no card shows are named."""
 
 from __future__ import annotations
 
