@@ -1,5 +1,5 @@
 -- depends: 0002.digests
--- Who replayed or discarded which dead letter, when and why; a discarded one is kept here.
+-- Each replay and discard of a dead letter: by whom, when and why; a discarded one is kept here.
 CREATE TABLE teams_dead_letter_actions (
     stream          text NOT NULL,
     letter_id       text NOT NULL,                  -- the entry in the stream of dead letters

@@ -1,5 +1,5 @@
 -- depends: 0003.dead_letter_actions
--- What people did from a card, and what followed when nobody did anything.
+-- Actions of people on cards, and escalations of events that nobody acknowledged.
 CREATE TABLE teams_actions (
     notification_id uuid PRIMARY KEY,               -- the first action takes it; no reference: it may come before its row
     action          text NOT NULL CHECK (action IN ('acknowledge', 'escalate', 'retry_task', 'discard_task', 'poll_nphies')),
@@ -13,13 +13,13 @@ CREATE INDEX teams_actions_waiting_idx ON teams_actions (at) WHERE applied_at IS
 CREATE INDEX teams_actions_at_idx ON teams_actions (at DESC);
 
 CREATE TABLE teams_escalations (
-    stream          text NOT NULL,                  -- of the event that nobody answered
+    stream          text NOT NULL,                  -- of the unacknowledged event
     event_id        text NOT NULL,
     step            integer NOT NULL CHECK (step > 0),
-    channel         text NOT NULL,                  -- who was told
+    channel         text NOT NULL,                  -- the channel that got the escalation
     cause           text NOT NULL CHECK (cause IN ('unanswered', 'by_hand')),
     notification_id uuid NOT NULL,                  -- what was not answered, or was escalated by hand
-    escalation_id   uuid NOT NULL UNIQUE,           -- the notification that told them
+    escalation_id   uuid NOT NULL UNIQUE,           -- the notification of the escalation
     who             text,                           -- who escalated by hand
     at              timestamptz NOT NULL,
     PRIMARY KEY (stream, event_id, step)            -- two processes cannot take the same step

@@ -1,7 +1,7 @@
 -- depends: 0004.escalations
 -- transactional: false
 -- Ways in for `notifier trace`: a claim's notifications, and what was done with the dead letters of an event.
--- Made while the daemons go on writing. What an interrupted attempt left is made anew, for it is not valid.
+-- Made while the daemons go on writing. An invalid index of an interrupted attempt is made again.
 DROP INDEX CONCURRENTLY IF EXISTS teams_notifications_claim_id_idx;
 CREATE INDEX CONCURRENTLY teams_notifications_claim_id_idx ON teams_notifications ((subject ->> 'claim_id'), sent_at DESC)
     WHERE subject ->> 'claim_id' IS NOT NULL;

@@ -1,5 +1,5 @@
 -- depends: 0004.escalations
--- Critical and unacknowledged is what nobody took: once somebody took the event in one of its channels, the cards of the other channels wait for no one.
+-- Critical events that nobody has acknowledged: an acknowledgement in one channel counts for the event's cards in all channels.
 CREATE OR REPLACE VIEW teams_notifications_unacknowledged_critical AS
     SELECT n.* FROM teams_notifications n
     WHERE n.priority = 'CRITICAL' AND n.acknowledged_at IS NULL AND NOT EXISTS (

@@ -1,7 +1,7 @@
 -- depends: 0009.dead_letter_event
 -- transactional: false
 -- The time from which a row waits for an answer, by the clocks of the servers; NULL: recorded by a version before this migration.
--- Made while the daemons go on writing. What an interrupted attempt left is made anew, for it is not valid.
+-- Made while the daemons go on writing. An invalid index of an interrupted attempt is made again.
 -- Whoever waits for a table's lock, behind a backup for example, holds up all writers.
 SET lock_timeout = '10s';
 ALTER TABLE teams_notifications ADD COLUMN IF NOT EXISTS waiting_since timestamptz;
