@@ -41,7 +41,7 @@ _ROOM_BYTES = 8 * 2**20
 
 
 class Consumer(Streams):
-    """This process in its group; safe to use from many tasks."""
+    """This process as a consumer of its group."""
 
     def __init__(self, client: Client, options: RedisOptions, consumer: str) -> None:
         super().__init__(client, options)
@@ -86,9 +86,6 @@ class Consumer(Streams):
         Entries that were read before and whose reply was lost, or too large for this process, come first.
 
         A group that was lost (FLUSHALL, a fresh replica) is made again and nothing is returned this time.
-
-        Raises:
-            StreamError: Redis is away.
         """
         for stream in self._unseen.intersection(streams):
             entries = await self._read_unseen(stream, count, largest_bytes)
@@ -142,7 +139,7 @@ class Consumer(Streams):
     async def _read_unseen(self, stream: str, count: int, largest_bytes: int) -> list[Entry]:
         """Return what this consumer has read and not seen, in pieces that fit."""
         seen = self._seen.get(stream, "0-0")
-        entries, _ = await self._taken(stream, 0, count, largest_bytes, seen=seen)
+        entries, _ = await self._claim(stream, 0, count, largest_bytes, seen=seen)
         if entries:
             self._seen[stream] = entries[-1].id
         else:
@@ -166,16 +163,16 @@ class Consumer(Streams):
             return []
         idle_ms = int(idle_seconds * 1000)
         free = self._clock.free(stream, idle_seconds, now)
-        entries, ahead = await self._taken(stream, idle_ms, count, largest_bytes, free=free)
+        entries, ahead = await self._claim(stream, idle_ms, count, largest_bytes, free=free)
         if ahead:
             # An entry that was delivered at this very moment can be judged a moment later.
             await asyncio.sleep(_MOMENT_SECONDS)
-            entries, still = await self._taken(stream, idle_ms, count, largest_bytes)
+            entries, still = await self._claim(stream, idle_ms, count, largest_bytes)
             ahead = [each for each in ahead if each in still]
         self._clock.note_ahead(stream, ahead, now)
         return entries
 
-    async def _taken(
+    async def _claim(
         self,
         stream: str,
         idle_ms: int,
@@ -216,9 +213,6 @@ class Consumer(Streams):
         If the process dies now, that counts for this entry and no other.
 
         Yields whether the entry is still this consumer's.
-
-        Raises:
-            StreamError: Redis is away.
         """
         async with self._trial:
             ours = await self._count(entry, entry.deliveries)
@@ -276,11 +270,7 @@ class Consumer(Streams):
         return self.refused_keys.results(moves, await self.run(_HOP, keys_, argv))
 
     async def appear(self, stream: str) -> None:
-        """Show this consumer to its group, made if missing; reads nothing.
-
-        Raises:
-            StreamError: Redis is away.
-        """
+        """Show this consumer to its group, made if missing; reads nothing."""
         async with self.errors():
             try:
                 await self._name_consumer(stream)

@@ -48,8 +48,8 @@ def too_many_clients(exc: BaseException) -> bool:
     return isinstance(exc, ConnectionError) and "max number of clients" in str(exc)
 
 
-class _Turns:
-    """Lets so many at a time, the others in the order in which they came."""
+class _Slots:
+    """Lets so many tasks in at a time, the others in their order."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
@@ -62,39 +62,39 @@ class _Turns:
         self._admit()
 
     async def enter(self) -> None:
-        """Return when it is one's turn; leave() ends it."""
+        """Wait for a slot; leave() gives it back."""
         if not self._queue and self.inside < self._limit:
             self.inside += 1
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(slot)
         self._admit()
         try:
-            await turn
+            await slot
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if slot.done() and not slot.cancelled():
                 self.leave()
             raise
 
     def leave(self) -> None:
-        """End one's turn."""
+        """Give a slot back."""
         self.inside -= 1
         self._admit()
 
     def _admit(self) -> None:
         while self._queue and self.inside < self._limit:
-            turn = self._queue.popleft()
-            if not turn.done():
+            slot = self._queue.popleft()
+            if not slot.done():
                 self.inside += 1
-                turn.set_result(None)
+                slot.set_result(None)
 
 
 class Sharing(ConnectionPool):
     """Hands out connections, working ones first; else the command waits."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._reads, self._others = _Turns(math.inf), _Turns(SHARED)
-        self._turns: dict[AbstractConnection, _Turns] = {}
+        self._reads, self._others = _Slots(math.inf), _Slots(SHARED)
+        self._slots: dict[AbstractConnection, _Slots] = {}
         """By connection in use."""
         self.tight = False
         """Whether the server refused a connection lately: its maxclients is reached."""
@@ -104,32 +104,32 @@ class Sharing(ConnectionPool):
     async def get_connection(
         self, command_name: Any = None, *keys: Any, **options: Any
     ) -> AbstractConnection:
-        turns = self._reads if _waiting.get() else self._others
+        slots = self._reads if _waiting.get() else self._others
         give_up = time.monotonic() + _TIGHT_SECONDS
         while True:
-            await turns.enter()
+            await slots.enter()
             try:
                 connection: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]
             except BaseException as exc:
-                turns.leave()
+                slots.leave()
                 if not too_many_clients(exc):
                     raise
-                self._be_content()
-                if turns is self._reads or not self._turns or time.monotonic() > give_up:
+                self._keep_to_open_ones()
+                if slots is self._reads or not self._slots or time.monotonic() > give_up:
                     raise
                 # Reads give theirs back soon, and take no more of them.
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             else:
-                self._turns[connection] = turns
+                self._slots[connection] = slots
                 return connection
 
-    def _be_content(self) -> None:
+    def _keep_to_open_ones(self) -> None:
         """Use only the open connections for a while; keep some from reads."""
         if self.tight:
             return
         self.tight = True
         idle = sum(bool(each.is_connected) for each in self._available_connections)
-        have = idle + len(self._turns)
+        have = idle + len(self._slots)
         self._reads.allow(max(1, have - _KEPT))
         self._others.allow(max(1, min(SHARED, have)))
         asyncio.get_running_loop().call_later(_TIGHT_SECONDS, self._try_for_more)
@@ -144,8 +144,8 @@ class Sharing(ConnectionPool):
         try:
             await super().release(connection)
         finally:
-            if (turns := self._turns.pop(connection, None)) is not None:
-                turns.leave()
+            if (slots := self._slots.pop(connection, None)) is not None:
+                slots.leave()
         available = self._available_connections
         if available and available[-1] is connection and not connection.is_connected:
             # The last one is the next to be taken.

@@ -71,11 +71,7 @@ class StreamStatsReader(Streams):
     """Looks at streams without touching them."""
 
     async def overview(self, stream: str, channels: Sequence[str]) -> EventStreamStats:
-        """Look at an event stream and the lanes of these channels.
-
-        Raises:
-            StreamError: Redis is away or does not allow it.
-        """
+        """Look at an event stream and the lanes of these channels."""
         keys = Keys(stream)
         labels = [(channel, urgency) for channel in channels for urgency in URGENCIES]
         lanes = [keys.lane(channel, urgent=urgency == "urgent") for channel, urgency in labels]

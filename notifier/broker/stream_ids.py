@@ -49,11 +49,7 @@ class IdFault(NamedTuple):
 
 
 async def read_ids(streams: Streams, stream: str) -> StreamIds | None:
-    """Look at an event stream; None when there is none.
-
-    Raises:
-        StreamError: Redis is away.
-    """
+    """Look at an event stream; None when there is none; raises StreamError."""
     reply = await streams.run(_STREAM_IDS, [stream], [streams.group])
     if reply is None:
         return None

@@ -20,7 +20,7 @@ _AT_ONCE = 50
 
 
 async def lanes_waiting(streams: Streams, stream: str) -> dict[str, tuple[int, int]]:
-    """Return the lengths of the urgent and the normal lane of each known channel.
+    """Return by known channel the lengths of its urgent and normal lane.
 
     Raises:
         StreamError: Redis is away.

@@ -208,7 +208,7 @@ async def find_dead_letter(
 async def chosen_dead_letters(
     streams: Streams, names: Sequence[str], ids: Sequence[str], wanted: Filter
 ) -> AsyncIterator[DeadLetter]:
-    """Yield the dead letters of these ids, or all wanted ones if there are none.
+    """Yield the dead letters of these ids, or all wanted ones without ids.
 
     Raises:
         NoSuchDeadLetterError: One of the ids is unknown; nothing was yielded.
@@ -223,7 +223,7 @@ async def chosen_dead_letters(
 
 
 async def count_dead_letters(streams: Streams, names: Sequence[str]) -> int:
-    """Return how many dead letters these event streams have; raises StreamError."""
+    """Count the dead letters of these event streams; raises StreamError."""
     return sum([await streams.length(Keys(name).dead) for name in names])
 
 

@@ -65,7 +65,7 @@ class Replayer:
                 notification = decode(event_text.encode())
             except ValueError:
                 raise EventError("event", "is not a notification; discard it") from None
-            return [_lane(keys, self._redirected(_again(notification, fields), to))]
+            return [_lane(keys, self._redirected(_with_history(notification, fields), to))]
         if edited is None and fields.get("reason") == Reason.UNSIGNED:
             raise EventError(
                 "signature",
@@ -80,7 +80,7 @@ class Replayer:
                 "stakeholders",
                 f"name no channel: {', '.join(routed.unknown_channels)}; add it to [channels] or replay with --edit",
             )
-        return [_lane(keys, _again(each, fields)) for each in routed.notifications]
+        return [_lane(keys, _with_history(each, fields)) for each in routed.notifications]
 
     def _redirected(self, notification: Notification, to: str | None) -> Notification:
         """Return it for the channel `to`; raises EventError if that is unknown."""
@@ -134,7 +134,7 @@ def _bytes(value: JsonValue) -> bytes:
     return str(value).encode()
 
 
-def _again(notification: Notification, fields: Mapping[str, str]) -> Notification:
+def _with_history(notification: Notification, fields: Mapping[str, str]) -> Notification:
     """Return the notification with its earlier ending and attempts."""
     ending = Ending(
         dead_at=fields.get("dead_at", ""),
