@@ -51,7 +51,11 @@ def read_json(path: Path) -> JsonValue:
 
 
 def read_event(path: Path) -> dict[str, JsonValue]:
-    """Read a JSON file with one event, `-` for standard input; raises CommandError."""
+    """Read a JSON file with one event, or `-` for standard input.
+
+    Raises:
+        CommandError: The file cannot be read.
+    """
     event = read_json(path)
     if not isinstance(event, dict):
         raise CommandError(f"{path}: is not an event; give one JSON object")

@@ -194,7 +194,7 @@ def _published(published: Published) -> str:
     name = (
         f"event {published.event_id}  {published.event_type}"
         if published.event_id
-        else "an entry that is no event"
+        else "an entry that is not an event"
     )
     fault = f" ({published.fault})" if published.fault else ""
     return f"{name}{fault}, {published.stream} entry {published.entry_id}, published {_time(published.at)}: {_intake(published)}"

@@ -223,7 +223,7 @@ async def _connect(launch: Launch, stack: AsyncExitStack) -> Dependencies:
 
 
 def _read_database(settings: DatabaseSettings) -> Database:
-    """Return the database for pages, probes and metrics, which soon go on without it."""
+    """Return the database for pages and metrics, which do not wait for it."""
     connect_seconds = min(_READ_CONNECT_SECONDS, settings.connect_timeout_seconds)
     return Database(settings.url, connect_seconds, _READ_STATEMENT_SECONDS)
 

@@ -60,7 +60,7 @@ class Dependencies:
 
     @property
     def database(self) -> Database:
-        """Return the database for the stages: each of them opens a connection of its own."""
+        """Return the database for the stages, with a connection for each."""
         settings = self.config.database
         return Database(
             settings.url,

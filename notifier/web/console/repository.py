@@ -1,4 +1,4 @@
-"""Read the audit trail for the console: bounded, read-only, and never for long."""
+"""Read the audit trail for the console: bounded and read-only."""
 
 from __future__ import annotations
 
@@ -136,7 +136,10 @@ class ConsoleRepository:
             )
 
     async def unacknowledged(self) -> list[UnacknowledgedEvent]:
-        """Return the critical events that some channel has not acknowledged, newest first, of the latest rows only."""
+        """Return critical events that some channel has not acknowledged.
+
+        The newest come first, of the latest rows only.
+        """
         values = {"limit": _MOST_UNACKNOWLEDGED}
         async with self._connect() as connection:
             return await connection.fetch(
@@ -152,7 +155,7 @@ class ConsoleRepository:
     async def dead_letter_actions(
         self, stream: str, letter_id: str, fields: Mapping[str, str]
     ) -> list[DeadLetterActionRow]:
-        """Return what was done with a dead letter and with earlier ones of the same notification, newest first."""
+        """Return the actions on a notification's dead letters, newest first."""
         values = {
             "stream": stream, "letter_id": letter_id, "correlation_id": fields.get("correlation_id") or None,
             "notification_id": fields.get("notification_id") or None,
