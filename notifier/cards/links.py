@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 from notifier.cards.escaping import MAX_ADDRESS
-from notifier.config import LinkSettings
+from notifier.config.models import LinkSettings
 from notifier.events.digest import DIGEST_CARD
 from notifier.events.notification import Notification
 

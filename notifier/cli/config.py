@@ -85,7 +85,7 @@ def _warnings(snapshot: Snapshot) -> list[Finding]:
 
 
 def _document(snapshot: Snapshot) -> dict[str, object]:
-    from notifier.config import overrides
+    from notifier.config.load import overrides
 
     secrets = snapshot.secrets
     return {
@@ -109,7 +109,7 @@ def _document(snapshot: Snapshot) -> dict[str, object]:
 
 
 def _lines(snapshot: Snapshot) -> Iterator[str]:
-    from notifier.config import overrides
+    from notifier.config.load import overrides
     from notifier.config.secrets import State
 
     config, secrets = snapshot.config, snapshot.secrets
@@ -142,7 +142,8 @@ def show(
     ] = False,
 ) -> None:
     """Print every setting in force, passwords as ***, without secrets."""
-    from notifier.config import assets, load_config, masked
+    from notifier.config import assets, load_config
+    from notifier.config.load import masked
 
     if defaults and not as_json:
         typer.echo(assets.config_file().read_text(encoding="utf-8"), nl=False)

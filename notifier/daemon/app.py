@@ -20,7 +20,8 @@ import structlog
 from notifier.broker.client import close, connect
 from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
-from notifier.config import Config, DatabaseSettings, mask_url
+from notifier.config import Config, mask_url
+from notifier.config.models import DatabaseSettings
 from notifier.daemon.components import Components, build_components, read_streams
 from notifier.daemon.dependencies import CurrentSnapshot, Dependencies
 from notifier.daemon.gauges import start_series

@@ -12,7 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from notifier.broker.rate_limit import RateLimits
-from notifier.config import HttpSettings
+from notifier.config.models import HttpSettings
 from notifier.config.secrets import State
 from notifier.daemon.dependencies import Dependencies
 from notifier.daemon.loops import Loop, Loops

@@ -13,7 +13,7 @@ from notifier.broker.entries import Entry
 from notifier.broker.hop import Move
 from notifier.broker.keys import ACCEPTED, accepted_stream, unreadable_stream
 from notifier.broker.leases import Leases
-from notifier.config import RedisSettings
+from notifier.config.models import RedisSettings
 from notifier.errors import OutcomeError, UnreachableError
 from notifier.escalation.internal_events import Subject, acknowledged_event
 from notifier.escalation.policy import ACKNOWLEDGED_TYPE

@@ -9,7 +9,7 @@ from typing import Any
 from notifier.broker.client import Client, redis_errors
 from notifier.broker.keys import accepted_stream, action_key, callback_key
 from notifier.broker.scripts import Script
-from notifier.config import RedisSettings
+from notifier.config.models import RedisSettings
 from notifier.events.action import ACKNOWLEDGE, ESCALATE, REQUESTS, Action, Matter, read_action
 
 _KEPT_REQUESTS = 100_000

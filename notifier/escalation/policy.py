@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from notifier.config import BusinessHoursSettings, EscalationRule, EscalationSettings
+from notifier.config.escalation import BusinessHoursSettings, EscalationRule, EscalationSettings
 from notifier.events.entry import Priority
 from notifier.pipeline.audit_trail import FirstLook
 

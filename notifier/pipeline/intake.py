@@ -15,7 +15,7 @@ from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
-from notifier.config import IntakeSettings, RedisSettings
+from notifier.config.models import IntakeSettings, RedisSettings
 from notifier.dead_letters.model import (
     Reason,
     legible,

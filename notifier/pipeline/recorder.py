@@ -16,7 +16,7 @@ from notifier.broker.entries import ALONE, Entry
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
-from notifier.config import RecorderSettings, RedisSettings
+from notifier.config.models import RecorderSettings, RedisSettings
 from notifier.dead_letters.model import RECORDER, Reason, of_entry, poison_detail
 from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
 from notifier.pipeline.audit_trail import FirstLook

@@ -12,7 +12,7 @@ from datetime import datetime
 import aiohttp
 from yarl import URL
 
-from notifier.config import HttpSettings
+from notifier.config.models import HttpSettings
 from notifier.config.webhook_url import forbidden_address, is_loopback
 from notifier.events.outcome import Attempt
 from notifier.events.signing import KeySet, body_signature, webhook_headers

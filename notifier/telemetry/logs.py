@@ -22,7 +22,7 @@ import orjson
 import structlog
 from typing_extensions import override
 
-from notifier.config import LoggingSettings
+from notifier.config.models import LoggingSettings
 from notifier.errors import place_of
 from notifier.telemetry import metrics
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from notifier.config import TracingSettings
+from notifier.config.models import TracingSettings
 from notifier.errors import ConfigError
 from notifier.events.trace_context import TraceContext, parse_traceparent
 from notifier.telemetry import metrics

@@ -15,7 +15,7 @@ from notifier.broker.client import Client
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.rate_limit import RateLimits
-from notifier.config import RedisSettings
+from notifier.config.models import RedisSettings
 from notifier.errors import StreamError
 from notifier.events.entry import Priority
 from tests.support.backlog import KEYS, NORMAL, URGENT

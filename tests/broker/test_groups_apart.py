@@ -15,7 +15,8 @@ from notifier.broker.keys import ACCEPTED, UNREADABLE
 from notifier.broker.leases import Leases
 from notifier.broker.rate_limit import RateLimits
 from notifier.broker.streams import Streams
-from notifier.config import Config, RedisSettings
+from notifier.config import Config
+from notifier.config.models import RedisSettings
 from notifier.errors import StreamError
 from notifier.escalation.action_recorder import ActionRecorder
 from notifier.escalation.actions import Actions

@@ -15,7 +15,8 @@ import trustme
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from notifier.config import HttpSettings, load_config
+from notifier.config import load_config
+from notifier.config.models import HttpSettings
 from notifier.events.outcome import Attempt
 from notifier.events.signing import KeySet
 from notifier.events.times import utc_now

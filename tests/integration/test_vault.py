@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
-from notifier.config import VaultSettings, load_config
+from notifier.config import load_config
+from notifier.config.models import VaultSettings
 from notifier.config.secrets import VaultSource, load_secrets, open_vault, secret_sources
 from notifier.errors import SecretsError, VaultError
 from tests.support.vault_server import ROOT_TOKEN, FakeVault, Token, running_vault

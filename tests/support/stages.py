@@ -19,7 +19,8 @@ from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
 from notifier.cards.library import CardLibrary, load_cards
 from notifier.cards.renderer import CardRenderer
-from notifier.config import Config, RateLimitSettings, assets
+from notifier.config import Config, assets
+from notifier.config.models import RateLimitSettings
 from notifier.events.entry import Priority
 from notifier.events.masking import Masking
 from notifier.events.notification import Notification, encode

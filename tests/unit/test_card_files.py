@@ -13,7 +13,8 @@ import pytest
 
 from notifier.cards.library import load_cards
 from notifier.cards.preview import Preview, example_link
-from notifier.config import LinkSettings, assets, load_config
+from notifier.config import assets, load_config
+from notifier.config.models import LinkSettings
 from notifier.events.entry import to_event
 
 CARDS = assets.cards_dir()

@@ -7,17 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from notifier.config import (
-    SEED_NAMES,
-    Config,
-    RedisAddress,
-    RedisKind,
-    assets,
-    load_config,
-    mask_url,
-    masked,
-    parse_redis_url,
-)
+from notifier.config import Config, assets, load_config, mask_url
+from notifier.config.load import SEED_NAMES, masked
+from notifier.config.redis_url import RedisAddress, RedisKind, parse_redis_url
 from notifier.config.section import CLOCK, HEADER, NAME, STREAM
 from notifier.errors import ConfigError
 

@@ -16,7 +16,7 @@ import typer.main
 from notifier.cli import COMMANDS, app
 from notifier.cli.lazy import leaves_of as leaves
 from notifier.cli.reference import reference
-from notifier.config import SEED_NAMES
+from notifier.config.load import SEED_NAMES
 from notifier.dead_letters.model import Reason
 from notifier.events.action import SUBJECT, WORK, Action, Via, request_fields
 from notifier.store.migrations import required_migrations

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.config import BusinessHoursSettings, load_config
+from notifier.config import load_config
+from notifier.config.escalation import BusinessHoursSettings
 from notifier.escalation.policy import (
     BusinessHours,
     Case,

@@ -17,7 +17,7 @@ from notifier.telemetry.logs import LineSink
 
 PROGRAM = """
 import os, sys, structlog
-from notifier.config import LoggingSettings
+from notifier.config.models import LoggingSettings
 from notifier.telemetry import logs, metrics
 logs.configure(LoggingSettings(format="json", level="info"))
 log = structlog.get_logger()

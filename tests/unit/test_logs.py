@@ -11,7 +11,7 @@ import pytest
 
 PROGRAM = """
 import logging, structlog
-from notifier.config import LoggingSettings
+from notifier.config.models import LoggingSettings
 from notifier.telemetry import logs
 logs.configure(LoggingSettings(format="json", level="debug"))
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ logging.getLogger("library").warning("odd")
 
 TOGETHER = """
 import sys, structlog
-from notifier.config import LoggingSettings
+from notifier.config.models import LoggingSettings
 from notifier.telemetry import logs
 logs.configure(LoggingSettings(format="json", level="info"))
 log = structlog.get_logger()
@@ -78,7 +78,7 @@ def test_elsewhere_a_line_is_json_alone(stream: dict[str, str]):
 
 CONTROLS = """
 import structlog
-from notifier.config import LoggingSettings
+from notifier.config.models import LoggingSettings
 from notifier.telemetry import logs
 logs.configure(LoggingSettings(format="%s", level="info"))
 structlog.get_logger().info("routed", source="\\x9b31mred \\x1b[2J\\x85 سارة")
@@ -97,7 +97,7 @@ def test_no_line_moves_a_cursor(form: str):
 
 FLOOD = """
 import logging
-from notifier.config import LoggingSettings
+from notifier.config.models import LoggingSettings
 from notifier.telemetry import logs
 logs.configure(LoggingSettings(format="json", level="info"))
 for _ in range(1000):

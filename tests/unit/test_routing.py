@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notifier.config import Route, assets, load_config
+from notifier.config import assets, load_config
+from notifier.config.models import Route
 from notifier.events.entry import Event, Priority
 from notifier.events.routing import Catalogue, UnroutableError
 

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from notifier.config import Config, HttpSettings
+from notifier.config import Config
+from notifier.config.models import HttpSettings
 from notifier.config.secrets.sources import (
     ADMIN_TOKEN,
     CALLBACK_TOKENS,

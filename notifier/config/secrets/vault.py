@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from notifier.config import VaultSettings
+from notifier.config.models import VaultSettings
 from notifier.config.secrets.sources import CredentialSource, SecretName, VaultFolder
 from notifier.errors import SecretsError, VaultError
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from notifier.config import VaultSettings
+from notifier.config.models import VaultSettings
 from notifier.errors import VaultError
 
 _MAX_ANSWER_BYTES = 1_048_576

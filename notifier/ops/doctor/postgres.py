@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from notifier.config import DatabaseSettings
+from notifier.config.models import DatabaseSettings
 from notifier.ops.doctor.checks import clock_findings
 from notifier.ops.doctor.postgres_inspection import DatabaseState, inspect
 from notifier.store.database import Access, Database

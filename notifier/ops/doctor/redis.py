@@ -10,7 +10,8 @@ from notifier.broker.client import Client
 from notifier.broker.rights import Rights, missing_rights
 from notifier.broker.server import ServerInfo, read_servers
 from notifier.broker.streams import Streams
-from notifier.config import Config, RedisSettings, mask_url
+from notifier.config import Config, mask_url
+from notifier.config.models import RedisSettings
 from notifier.ops.doctor.checks import clock_findings
 from notifier.telemetry.findings import Finding, fault, ok, warning
 

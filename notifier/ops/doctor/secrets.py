@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from notifier.config import Config, environment_names
+from notifier.config import Config
+from notifier.config.load import environment_names
 from notifier.config.secrets import VaultSource
 from notifier.config.secrets.sources import VaultFolder, bare_name, known_names
 from notifier.telemetry.findings import Finding, fault_of, ok, warning

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from notifier.config import Config, HttpSettings
+from notifier.config import Config
+from notifier.config.models import HttpSettings
 from notifier.config.secrets import Secrets
 from notifier.config.webhook_url import forbidden_address, is_loopback, parse, url_doubt
 from notifier.telemetry.findings import Finding, fault, ok, warning

@@ -10,7 +10,8 @@ from dataclasses import replace
 from notifier.broker.client import Client
 from notifier.broker.errors import stream_error
 from notifier.broker.search import StreamSearch
-from notifier.config import Config, RedisSettings
+from notifier.config import Config
+from notifier.config.models import RedisSettings
 from notifier.errors import ExitCode, NotifierError, StoreError, StreamError
 from notifier.escalation.actions import Actions
 from notifier.ops.trace.assembly import assemble, events_revived, identities

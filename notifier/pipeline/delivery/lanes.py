@@ -18,7 +18,7 @@ from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
 from notifier.cards.renderer import CardRenderer
-from notifier.config import DeliverySettings, RedisSettings, RetrySettings
+from notifier.config.models import DeliverySettings, RedisSettings, RetrySettings
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.errors import StreamError
 from notifier.events.digest import digest_of, gather, kind_of

@@ -11,7 +11,7 @@ import structlog
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.rate_limit import Failing, RateLimits
-from notifier.config import BreakerSettings, RateLimitSettings
+from notifier.config.models import BreakerSettings, RateLimitSettings
 from notifier.errors import StreamError
 from notifier.pipeline.stage import sleep_unless_stopped
 from notifier.teams.breaker import Admission, Breaker

@@ -16,7 +16,7 @@ from tenacity import (
     stop_never,
 )
 
-from notifier.config import RetrySettings
+from notifier.config.models import RetrySettings
 from notifier.dead_letters.model import Reason
 from notifier.events.notification import Notification
 from notifier.events.outcome import KEPT_ATTEMPTS, Attempt

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from notifier.broker.rate_limit import RateLimits
 from notifier.broker.stats import URGENCIES, Backlog, StreamStatsReader
-from notifier.config import Config, RateLimitSettings
+from notifier.config import Config
+from notifier.config.models import RateLimitSettings
 from notifier.telemetry.durations import duration
 from notifier.telemetry.health import ChannelState, Readiness, ServerState
 from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from
