@@ -1,4 +1,6 @@
-"""Run every test of this folder on fakeredis, in milliseconds, and on the real server, so that the fake cannot lie.
+"""Run every test of this folder on fakeredis and on the real server.
+
+On fakeredis it takes milliseconds; on the real server the fake cannot lie.
 
 Only the connection is fake. A test that needs more than fakeredis can do has the mark `fake_cannot` with a key of FAKE_CANNOT.
 It still runs on fakeredis and must fail there in the known way: once fakeredis can do it, the mark has to go.
@@ -26,7 +28,7 @@ from tests.support.stages import Stages
 
 @dataclass(frozen=True)
 class Lack:
-    """What fakeredis does instead, and how a test that needs it fails."""
+    """A lack of fakeredis, and how a test that needs it fails."""
 
     instead: str
     raises: type[BaseException] | tuple[type[BaseException], ...]

@@ -1,4 +1,4 @@
-"""Notifications for a removed channel are counted and drained, except what is in flight."""
+"""Notifications of a removed channel are drained, unless in flight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis knows who acted first on an event, whichever of its cards it was, beside versions that know notifications only."""
+"""An action is accepted once for all cards of its event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries of a dead process are claimed once, in their order, and in pieces that fit."""
+"""Entries of a dead process are claimed once, in order, in pieces."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ async def test_what_is_left_is_claimed_though_redis_gives_no_more_connections(
         with pytest.raises(StreamError):
             await read(other)
 
-    # Whoever lives has connections, and renews its leases.
+    # A living process has connections, and renews its leases.
     assert len(await other.claim(SOURCE, idle_seconds=60, count=1)) == 1
 
 
@@ -277,7 +277,7 @@ async def test_claimed_notification_that_its_owner_ends_after_all_is_not_posted(
         [entry_id] = await stages.put(*notifications(1))
         await leave_in_flight(broker, NORMAL, 1)
         await lane.delivery.step()
-        # What is claimed is asked for when it begins and again right before its post.
+        # A claimed entry is asked for when its work begins, and again right before its post.
         await owner.hop([Move(NORMAL, entry_id)])
         await lane.delivery.drain()
 
@@ -285,7 +285,7 @@ async def test_claimed_notification_that_its_owner_ends_after_all_is_not_posted(
 
 
 async def deliver_in_the_future(client: Redis) -> None:
-    """Let all that is pending look as if Redis' clock had been set back by an hour since."""
+    """Make all pending entries look delivered an hour in the future."""
     for each in await client.xpending_range(SOURCE, "notifier", "-", "+", 100):
         await client.xclaim(
             SOURCE, "notifier", each["consumer"], 0, [each["message_id"]],

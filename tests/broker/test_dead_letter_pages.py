@@ -1,4 +1,4 @@
-"""Pages of dead letters: every letter once and in order, over several streams, with bounded work."""
+"""Pages of dead letters hold each one once, with bounded work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delivery posts each notification once and keeps how it ended, whatever the webhook answers."""
+"""Delivery posts each notification once and keeps its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Redis is full, what empties it goes on, and what fills it is held back."""
+"""In a full Redis, work that empties it goes on; new work waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a channel leaves to other processes is really theirs, also when it cannot tell Redis so."""
+"""Notifications that a channel gives up belong to other processes."""
 
 from __future__ import annotations
 

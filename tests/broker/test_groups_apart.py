@@ -1,4 +1,4 @@
-"""Two groups on one Redis, such as staging and production, leave each other alone; the default group's keys keep their names."""
+"""Consumer groups on one Redis keep apart."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ID = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 
 class Book:
-    """Stands for Postgres: keeps what was accepted."""
+    """Represents Postgres: keeps what was accepted."""
 
     def __init__(self) -> None:
         self.who: list[str] = []

@@ -1,4 +1,4 @@
-"""Intake sends each event once to every channel that it is for, or buries it with its reason."""
+"""Intake sends each event once to its channels, or makes a dead letter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody foresaw is the end of the one notification that it happened to: a dead letter, while all others go on."""
+"""An unforeseen error ends one entry, and no other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.receiver import WebhookReceiver
 from tests.support.stages import ONE, Stages, notifications
 
 SECRET = "Sara-1088123456"
-"""What an exception may say and nobody may read."""
+"""An exception may hold it, and it must not be shown."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Entries in flight belong to one process until it gives them up or falls silent."""
+"""Entries in flight belong to one process until it gives them up."""
 
 from __future__ import annotations
 

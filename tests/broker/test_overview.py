@@ -1,4 +1,4 @@
-"""The overview of all streams says how much waits, for how long, and who reads."""
+"""Stream stats count the waiting entries, their age and the readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of a stream come in pieces that fit, whatever stands in it."""
+"""Pages of a stream come in pieces that fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorder: one outcome that Postgres refuses must not keep the others from being recorded."""
+"""The recorder buries only the outcomes at fault, and keeps the order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ BATCH = 40
 
 
 class Postgres:
-    """Refuses a batch that holds one of some outcomes, or more than so many; more than `in_time` take it too long."""
+    """Refuses some outcomes, and batches over `most`.
+
+    More than `in_time` take it too long.
+    """
 
     def __init__(self, *, refused: set[int], most: int, in_time: int = BATCH) -> None:
         self._refused = refused

@@ -1,4 +1,4 @@
-"""What Redis refuses for one key has not happened, holds up nothing else, and goes on once the key is as it must be."""
+"""A key that Redis refuses delays no other, and works once it is fixed."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ async def test_events_for_a_refused_lane_wait_in_their_stream_while_others_go_on
     await read_all(intake)
 
     assert await ids(client, NORMAL) == ["n1", "n3"]
-    # Taken over as often as it may be, and more: it never becomes a dead letter for that.
+    # Claimed as often as it may be, and more: it never becomes a dead letter for that.
     for _ in range(stages.config.redis.max_deliveries + 2):
         [waiting] = await client.xpending_range(STREAM, "notifier", "-", "+", 10)
         await client.xclaim(
@@ -329,7 +329,7 @@ async def test_a_rate_limit_of_another_type_is_told_until_it_is_gone(
     group.refused_keys.listener = lambda key, why: heard.append((key, why is not None))
     await client.sadd("teams:rate:sre", "a")  # type: ignore[misc]
 
-    # Whoever is to post waits; nothing else says why.
+    # The poster waits; nothing else says why.
     with pytest.raises(StreamError):
         await reserve(group)
     await client.delete("teams:rate:sre")

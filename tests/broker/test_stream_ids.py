@@ -1,4 +1,4 @@
-"""Ids and groups that stop an event stream from growing or from being trimmed are named, with what to do, which then works."""
+"""Faulty ids and foreign groups are named, with a fix that works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for a channel that is no more is seen and can be got out, and what else an operator would overlook is warned of."""
+"""Lanes of removed channels are warned of, drained and sent elsewhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Path:
 
 
 async def fill(daemons: Daemons, settings: Path) -> None:
-    """Let three notifications wait for the channel `night`, and end the process that knew it."""
+    """Let three notifications wait for `night`, and end its process."""
     intake = await daemons.start("--stages", "intake", NOTIFIER_CONFIG=str(settings))
     for number, priority in enumerate(("HIGH", "INFO", "INFO")):
         event = {"type": "a.b", "stakeholders": "night", "id": f"e{number}", "note": "kept"}

@@ -1,4 +1,4 @@
-"""Two people at one dead letter at the same time: it is dealt with once, and the record names who did it."""
+"""Two people who act on one dead letter do it once, with one record."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class HeldGroup(Consumer):
 
 
 @dataclass
-class Office:
-    """Where desks are made that share one Redis and one Postgres."""
+class Services:
+    """Makes services that share one Redis and one Postgres."""
 
     config: Config
     client: Client
     logs: list[DeadLetterAudit]
 
-    def desk(self, hold: Hold) -> DeadLetterService:
+    def service(self, hold: Hold) -> DeadLetterService:
         database = self.config.database
         log = DeadLetterAudit(
             database.url, connect_timeout_seconds=database.connect_timeout_seconds
@@ -83,21 +83,21 @@ class Office:
 
 
 @pytest.fixture
-async def office(redis_url: str, database_url: str) -> AsyncIterator[Office]:
+async def services(redis_url: str, database_url: str) -> AsyncIterator[Services]:
     config = load_config(None, {"REDIS_URL": redis_url, "DATABASE_URL": database_url})
-    made = Office(config, connect(config.redis), [])
+    made = Services(config, connect(config.redis), [])
     yield made
     for log in made.logs:
         await log.close()
     await close(made.client)
 
 
-async def act(desk: DeadLetterService, letter: DeadLetter, action: str, who: str) -> bool:
+async def act(service: DeadLetterService, letter: DeadLetter, action: str, who: str) -> bool:
     if action == "discard":
-        return await desk.discard(letter, who=who, why=f"as {who} says")
-    # Each corrects the event in a way of their own, so that the record has to be of the one that was posted.
+        return await service.discard(letter, who=who, why=f"as {who} says")
+    # Each corrects the event in a way of their own, so that the record must be of the one that was posted.
     edited = {**EVENT, "id": f"by-{who}"}
-    replayed = await desk.replay(letter, who=who, why=f"as {who} says", edited=edited)
+    replayed = await service.replay(letter, who=who, why=f"as {who} says", edited=edited)
     return replayed.done
 
 
@@ -111,9 +111,9 @@ def record(action: str, who: str) -> tuple[Any, ...]:
     ("first", "second"), [*itertools.product(("replay", "discard"), repeat=2)]
 )
 async def test_two_at_once_do_it_once_and_the_record_is_of_who_did(
-    office: Office, first: str, second: str, winner: str
+    services: Services, first: str, second: str, winner: str
 ):
-    letter = await office.letter()
+    letter = await services.letter()
     noted = {who: asyncio.Event() for who in ("first", "second")}
     go = {who: asyncio.Event() for who in ("first", "second")}
 
@@ -128,7 +128,7 @@ async def test_two_at_once_do_it_once_and_the_record_is_of_who_did(
     running = {}
     for who, action in acts.items():
         running[who] = asyncio.create_task(
-            act(office.desk(holding(who)), letter, action, who), name=who
+            act(services.service(holding(who)), letter, action, who), name=who
         )
         await noted[who].wait()
     loser = "second" if winner == "first" else "first"
@@ -138,8 +138,8 @@ async def test_two_at_once_do_it_once_and_the_record_is_of_who_did(
     late = await running[loser]
 
     assert (done, late) == (True, False)
-    assert await office.left() == (0, 1 if acts[winner] == "replay" else 0)
-    assert office.records() == [record(acts[winner], winner)]
+    assert await services.left() == (0, 1 if acts[winner] == "replay" else 0)
+    assert services.records() == [record(acts[winner], winner)]
 
 
 async def away() -> None:
@@ -150,31 +150,31 @@ async def at_once() -> None:
     """Hold nothing up."""
 
 
-async def test_who_does_what_another_had_only_noted_is_in_the_record(office: Office):
-    letter = await office.letter()
+async def test_who_does_what_another_had_only_noted_is_in_the_record(services: Services):
+    letter = await services.letter()
     with pytest.raises(StreamError):
-        await act(office.desk(away), letter, "replay", "first")
-    assert office.records() == [record("replay", "first")]
+        await act(services.service(away), letter, "replay", "first")
+    assert services.records() == [record("replay", "first")]
 
-    assert await act(office.desk(at_once), letter, "replay", "second")
+    assert await act(services.service(at_once), letter, "replay", "second")
 
-    assert office.records() == [record("replay", "second")]
-    assert await office.left() == (0, 1)
+    assert services.records() == [record("replay", "second")]
+    assert await services.left() == (0, 1)
 
 
-async def test_what_is_done_but_not_noted_to_the_end_is_said(office: Office):
-    letter = await office.letter()
+async def test_what_is_done_but_not_noted_to_the_end_is_said(services: Services):
+    letter = await services.letter()
     with pytest.raises(StreamError):
-        await act(office.desk(away), letter, "replay", "first")
+        await act(services.service(away), letter, "replay", "first")
 
     async def postgres_goes() -> None:
         query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'notifier dlq' AND datname = current_database()"
-        connection = await psycopg.AsyncConnection.connect(office.config.database.url)
+        connection = await psycopg.AsyncConnection.connect(services.config.database.url)
         async with connection:
             await connection.execute(query)
 
     with pytest.raises(
         StoreError, match="it is done, but its record is that of an earlier try"
     ):
-        await act(office.desk(postgres_goes), letter, "replay", "second")
-    assert await office.left() == (0, 1)
+        await act(services.service(postgres_goes), letter, "replay", "second")
+    assert await services.left() == (0, 1)

@@ -30,7 +30,7 @@ async def publish(client: redis.asyncio.Redis, events: list[Event]) -> list[str]
 
 
 async def read_all(*intakes: Intake) -> None:
-    """Turn each until none has read anything; raise AssertionError if that never ends."""
+    """Step each until none reads anything; raise AssertionError if never."""
     for _ in range(MOST_TURNS):
         if not any([await intake.step() for intake in intakes]):
             return

@@ -73,7 +73,7 @@ class Broker:
 
 
 def _use_fake_connections(client: redis.asyncio.Redis, server: FakeServer) -> None:
-    """Replace the socket of each connection; settings and hiredis' packing stay the product's."""
+    """Replace each connection's socket; all else stays the product's."""
     pool = client.connection_pool
 
     class FakeConnection(FakeBaseAsyncConnection, pool.connection_class):  # type: ignore[misc,name-defined]

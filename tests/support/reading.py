@@ -1,4 +1,4 @@
-"""What the group's tests read from and move to."""
+"""Streams of the consumer's tests, and ways to read them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def read_new(client: Redis, group: Consumer, count: int = 1) -> list[str]:
 
 
 async def hand_over(owner: Consumer, other: Consumer, stream: str, entry_id: str) -> Entry:
-    """Let another consumer claim an entry, as if its owner had been silent for longer than a lease.
+    """Let another consumer claim an entry, as if its owner were dead.
 
     To claim with an idle time of 0 would not do: fakeredis leaves out what was read in the same millisecond.
     """

@@ -1,4 +1,4 @@
-"""Whatever a producer sent, its dead letter can be looked at, and shows no patient."""
+"""Any dead letter can be shown, and shows no patient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dead letter shows of an entry that did not become an event."""
+"""A dead letter shows the sound fields of an entry that is no event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Redis refuses is named by its cause, whichever version words it and however the driver cuts it."""
+"""A failure of Redis is named by its cause, in any version."""
 
 from __future__ import annotations
 
