@@ -14,7 +14,7 @@ _HOST_NAME = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
 _DEFAULT_PORT = 443
 _HTML_ENTITY = re.compile(r"&(?:amp|#0*38|#x0*26);", re.IGNORECASE)
 _SIGNED_HOSTS = (".logic.azure.com", ".api.powerplatform.com", ".powerautomate.com", ".logic.azure.us", ".logic.azure.cn")  # fmt: skip
-"""Where a flow is triggered by a URL that carries its own signature."""
+"""Hosts whose URLs have their own signature."""
 _COPY_AGAIN = "copy it again from the Teams workflow"
 
 
@@ -35,11 +35,13 @@ def refuse_reason(
     if not host or parsed.scheme not in ("http", "https"):
         return f"is not an https URL; {_COPY_AGAIN}"
     if "@" in url.partition("//")[2].partition("/")[0]:
-        return f"holds a user name before its host; {_COPY_AGAIN}"
+        return f"has a user name before its host; {_COPY_AGAIN}"
     if is_loopback(host):
         if allow_loopback:
             return None
-        return f"points to this machine ({host}); set TEAMS_ALLOW_LOOPBACK_WEBHOOKS=1 if that is meant"
+        return (
+            f"points to this machine ({host}); for a test set TEAMS_ALLOW_LOOPBACK_WEBHOOKS=1"
+        )
     if parsed.scheme != "https":
         return f"is not https (host {_shown(host)}); {_COPY_AGAIN}"
     port = _DEFAULT_PORT if parsed.port is None else parsed.port
@@ -49,7 +51,7 @@ def refuse_reason(
 def url_doubt(url: str) -> str | None:
     """Return why a webhook URL looks like a bad copy, or None."""
     if _HTML_ENTITY.search(url):
-        return f"holds &amp; where a & belongs, as in HTML; {_COPY_AGAIN}"
+        return f"has &amp; in place of &, as in HTML; {_COPY_AGAIN}"
     parsed = parse(url)
     host = (parsed.raw_host or "").lower() if parsed is not None else ""
     if parsed is None or not host.endswith(_SIGNED_HOSTS):
@@ -101,14 +103,12 @@ def is_loopback(host: str) -> bool:
 
 def _host_fault(host: str, port: int, allowed_hosts: Sequence[str]) -> str | None:
     if not _HOST_NAME.fullmatch(host):
-        return f"has a host that is an address or is not written as a plain name; {_COPY_AGAIN}"
+        return f"has a host that is an address, or not a plain name; {_COPY_AGAIN}"
     named = [pattern for pattern in allowed_hosts if _matches(host, pattern)]
     if not named:
-        return f"has host {_shown(host)}, which is not in http.allowed_hosts; add it there if it is right"
+        return f"has host {_shown(host)}, which is not in http.allowed_hosts; if it is correct, add it there"
     if not any(_port(pattern) == port for pattern in named):
-        return (
-            f"has port {port}; add {_shown(host)}:{port} to http.allowed_hosts if it is right"
-        )
+        return f"has port {port}; if it is correct, add {_shown(host)}:{port} to http.allowed_hosts"
     return None
 
 

@@ -228,7 +228,7 @@ class Channels:
     ) -> None:
         try:
             await run_steps(
-                lane.step, part=component, stop=stop, health=self._dependencies.health
+                lane.step, component=component, stop=stop, health=self._dependencies.health
             )
             await _drain(lane, component)
         finally:

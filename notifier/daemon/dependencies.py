@@ -81,5 +81,5 @@ class Dependencies:
         self.health.expect(component, required=required)
         return Loop(
             component,
-            lambda: run_steps(step, part=component, stop=self.stop, health=self.health),
+            lambda: run_steps(step, component=component, stop=self.stop, health=self.health),
         )

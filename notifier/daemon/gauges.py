@@ -74,13 +74,13 @@ class Gauges:
     def _observe_components(self) -> None:
         health = self._dependencies.health
         for component in self._components - set(health.components):
-            metrics.PART_UP.remove(component)
+            metrics.COMPONENT_UP.remove(component)
         for component, state in health.components.items():
-            metrics.PART_UP.labels(component).set(state == "ok")
+            metrics.COMPONENT_UP.labels(component).set(state == "ok")
         self._components = set(health.components)
         self._warnings |= set(health.warnings)
         for component in self._warnings:
-            metrics.PART_WARNING.labels(component).set(component in health.warnings)
+            metrics.COMPONENT_WARNING.labels(component).set(component in health.warnings)
 
     def _observe_channels(self) -> None:
         # Cleared first: a channel that a reload removed has no series.

@@ -98,7 +98,7 @@ class Loops:
             "loop_ended",
             loop=name,
             reason=why,
-            fix="the daemon finishes what is in flight, then exits 6",
+            fix="the daemon finishes deliveries in flight, then exits with 6",
         )
         self._health.mark_ended(name, why)
         self.failed = self.failed or InternalError(why)

@@ -146,7 +146,7 @@ class Reloader:
 
     def _note_vault(self, snapshot: Snapshot) -> None:
         away = snapshot.vault_away
-        why = f"{away}; going on with the secrets that were read before" if away else None
+        why = f"{away}; the last secrets stay in use" if away else None
         if self._health.warn("vault", why) and why:
             log.warning("vault_away", reason=why)
         self._note_vanished(snapshot)

@@ -34,7 +34,7 @@ class SystemdNotifier:
 
     def stopping(self) -> None:
         """Report that the daemon drains."""
-        self._send("STOPPING=1\nSTATUS=finishing what is in flight")
+        self._send("STOPPING=1\nSTATUS=finishing deliveries in flight")
 
     @property
     def watches(self) -> bool:

@@ -73,46 +73,50 @@ async def sleep_unless_stopped(stop: asyncio.Event, seconds: float) -> bool:
 
 
 async def run_steps(
-    step: Callable[[], Awaitable[object]], *, part: str, stop: asyncio.Event, health: Health
+    step: Callable[[], Awaitable[object]],
+    *,
+    component: str,
+    stop: asyncio.Event,
+    health: Health,
 ) -> None:
     """Call `step` until `stop`; while a server is away, wait with growing pauses and say so once.
 
     Raises:
         InternalError: A step has failed unforeseen MOST_UNFORESEEN times in a row.
     """
-    health.expect(part)
+    health.expect(component)
     wait = FIRST_WAIT_SECONDS
     in_a_row = 0
 
     def beat(seconds: float) -> None:
         # Not when this loop has ended: what it started may go on for a while.
-        if part in health.beats:
-            health.beat(part, time.monotonic() + seconds)
+        if component in health.beats:
+            health.beat(component, time.monotonic() + seconds)
 
     on_wait(beat)
     while not stop.is_set():
         raise_if_cancelled()
-        health.beat(part, time.monotonic())
+        health.beat(component, time.monotonic())
         try:
             await unless_stray(step())
         except UnreachableError as exc:
-            if health.mark_failed(part, str(exc)):
-                log.warning("stage_waiting", stage=part, reason=str(exc))
+            if health.mark_failed(component, str(exc)):
+                log.warning("stage_waiting", stage=component, reason=str(exc))
             await sleep_unless_stopped(stop, wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         except Exception as exc:
             in_a_row += 1
-            why = log_unforeseen("stage_failed", exc, stage=part, in_a_row=in_a_row)
-            health.mark_failed(part, why)
+            why = log_unforeseen("stage_failed", exc, stage=component, in_a_row=in_a_row)
+            health.mark_failed(component, why)
             if in_a_row >= MOST_UNFORESEEN:
-                raise InternalError(f"{part} {why}") from exc
+                raise InternalError(f"{component} {why}") from exc
             await sleep_unless_stopped(stop, wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         else:
             wait, in_a_row = FIRST_WAIT_SECONDS, 0
-            if health.mark_healthy(part):
-                log.info("stage_working", stage=part)
-    health.stop_beat(part)
+            if health.mark_healthy(component):
+                log.info("stage_working", stage=component)
+    health.stop_beat(component)
 
 
 def still_there(entries: Sequence[Entry]) -> list[Entry]:

@@ -30,7 +30,7 @@ _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _MOST_SAID = 300
 _MOST_KINDS = 200
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
-"""sd-daemon(3): levels of syslog, which journalctl -p asks for."""
+"""sd-daemon(3): levels of syslog, by which journalctl -p filters."""
 
 
 class _Stream:

@@ -121,12 +121,12 @@ ABANDONED = _gauge(
     "Notifications for channels that are not in the settings: no process delivers them.",
     ["stream"],
 )
-PART_UP = _gauge(
+COMPONENT_UP = _gauge(
     "teams_part_up",
     "1 if a component of this process (a stage, a channel, a loop) is healthy, 0 if it failed.",
     ["part"],
 )
-PART_WARNING = _gauge(
+COMPONENT_WARNING = _gauge(
     "teams_part_warning",
     "1 while a component is degraded, such as after a refused reload (configuration, secrets) or without Vault.",
     ["part"],

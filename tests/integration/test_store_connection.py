@@ -282,7 +282,7 @@ async def test_a_loop_that_waits_for_a_slow_statement_is_not_one_that_hangs(data
         stop.set()
         await hung.wait()
 
-    loop = asyncio.create_task(run_steps(turn, part="slow", stop=stop, health=health))
+    loop = asyncio.create_task(run_steps(turn, component="slow", stop=stop, health=health))
     await until(lambda: health.beats.get("slow", 0) > time.monotonic() + 50)
     assert health.stalled(time.monotonic() + 20, 10) == []
 

@@ -37,7 +37,7 @@ class Steps:
             raise raised
 
     async def run(self) -> None:
-        await run_steps(self.step, part="loop", stop=self.stop, health=self.health)
+        await run_steps(self.step, component="loop", stop=self.stop, health=self.health)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ async def test_a_loop_that_is_to_end_ends_though_something_has_swallowed_that():
 
     begun = asyncio.Event()
     task = asyncio.create_task(
-        run_steps(step, part="loop", stop=asyncio.Event(), health=Health())
+        run_steps(step, component="loop", stop=asyncio.Event(), health=Health())
     )
     await begun.wait()
     task.cancel()
@@ -104,7 +104,7 @@ async def test_a_loop_that_waits_for_a_slow_server_counts_as_alive_and_one_that_
             await answers.wait()
         await never.wait()
 
-    task = asyncio.create_task(run_steps(step, part="loop", stop=stop, health=health))
+    task = asyncio.create_task(run_steps(step, component="loop", stop=stop, health=health))
     await asyncio.sleep(0)
     watchdog = 120.0
     later = time.monotonic() + 2 * watchdog
@@ -130,7 +130,7 @@ async def test_what_an_ended_loop_started_is_not_watched_any_more():
         left.append(asyncio.create_task(work()))
         stop.set()
 
-    await run_steps(step, part="loop", stop=stop, health=health)
+    await run_steps(step, component="loop", stop=stop, health=health)
     goes_on.set()
     await left[0]
 
@@ -151,6 +151,6 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_failure_as_any_other():
             cancelled.cancel()
             await cancelled
 
-    await run_steps(step, part="loop", stop=stop, health=Health())
+    await run_steps(step, component="loop", stop=stop, health=Health())
 
     assert steps == 3

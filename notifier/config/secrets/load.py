@@ -151,7 +151,7 @@ def _checked(
     except SecretsError as exc:
         faults.append(str(exc))
     except ValueError as exc:
-        faults.append(f"{name.env}: {exc} (it comes from {where})")
+        faults.append(f"{name.env}: {exc} (from {where})")
     return None
 
 
@@ -192,14 +192,14 @@ def _webhook(
         url, allowed_hosts=http.allowed_hosts, allow_loopback=http.allow_loopback_webhooks
     )
     if reason:
-        raise SecretsError(f"{name.env} {reason} (it comes from {where})")
+        raise SecretsError(f"{name.env} {reason} (from {where})")
     parsed = parse(url)
     doubt = url_doubt(url)
     return Webhook(
         State.CONFIGURED,
         where,
         (parsed and parsed.host) or "",
-        doubt=f"{name.env} {doubt} (it comes from {where})" if doubt else "",
+        doubt=f"{name.env} {doubt} (from {where})" if doubt else "",
     )
 
 
@@ -217,9 +217,9 @@ def _keys(sources: Sequence[SecretSource]) -> tuple[KeySet | None, tuple[str, ..
         return None, ()
     fault = key_fault(current)
     if fault:
-        raise SecretsError(f"{HMAC_KEY.env} {fault} (it comes from {where})")
+        raise SecretsError(f"{HMAC_KEY.env} {fault} (from {where})")
     warnings = tuple(
-        f"{PREVIOUS_HMAC_KEYS.env}: key {key_id(text)} {fault}; take it out of {where_previous} "
+        f"{PREVIOUS_HMAC_KEYS.env}: key {key_id(text)} {fault}; remove it from {where_previous} "
         "as soon as no card needs it"
         for text in previous
         if (fault := key_fault(text))
