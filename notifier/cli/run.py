@@ -31,10 +31,10 @@ def run(
 
     It finishes the posts in flight and exits 0. SIGHUP reloads settings, secrets and cards. Several processes share the work safely: start as many as you like, with all stages or some.
     """
-    from notifier import daemon
+    from notifier.daemon.app import run as run_daemon
 
     chosen = frozenset(name.strip() for name in stages.split(",") if name.strip())
-    code = daemon.run(
+    code = run_daemon(
         lambda: settings(config),
         os.environ,
         instance=instance or socket.gethostname(),

@@ -1,28 +1,27 @@
-"""notifier trace: the whole way of an event, by any of its ids."""
+"""notifier trace: the timeline of an event, by any of its ids."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from itertools import groupby
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue, TypeAdapter
-from rich.console import Console
 
-from notifier.broker.client import close, connect
 from notifier.cli.options import ConfigOption, JsonOption, settings
 from notifier.cli.output import output, plain, print_json, print_table
-from notifier.config import Config
-from notifier.ops.trace import Step, Timeline, TraceResult, TraceSearch, steps_of
-from notifier.ops.trace.models import DeadLetterHit, Intake, Published
-from notifier.store.database import Database
-from notifier.store.rows import DeadLetterActionRow
+from notifier.errors import ExitCode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from notifier.config import Config
+    from notifier.ops.trace.models import DeadLetterHit, Published, Timeline, TraceResult
+    from notifier.store.rows import DeadLetterActionRow
 
 _STATEMENT_SECONDS = 5.0
-_FOUND = TypeAdapter(TraceResult)
-_STEPS = TypeAdapter(list[Step])
 
 
 def trace(
@@ -50,20 +49,26 @@ def trace(
 ) -> None:
     """Show the timeline of an event: attempts, card, actions, dead letters.
 
-    It looks into Postgres and Redis and does with one while the other is away. Exit code 1: nothing was found; 4: nothing
-    was found, and a server could not be asked.
+    It searches Postgres and Redis, and works while one of them is away. Exit code 1: nothing was found; 4: nothing
+    was found, and a server did not answer.
     """
-    loaded = settings(config)
-    found = asyncio.run(_find(loaded, wanted, limit, cards=card))
+    from notifier.ops.trace.timeline import document
+
+    found = asyncio.run(_find(settings(config), wanted, limit, cards=card))
     if as_json:
-        print_json(_whole(found))
+        print_json(document(found))
     else:
         _show(found, cards=card)
     if found.nothing:
-        raise typer.Exit(4 if any(looked.problem for looked in found.looked) else 1)
+        away = any(each.problem for each in found.searched)
+        raise typer.Exit(ExitCode.UNREACHABLE if away else ExitCode.FAILED)
 
 
 async def _find(config: Config, wanted: str, limit: int, *, cards: bool) -> TraceResult:
+    from notifier.broker.client import close, connect
+    from notifier.ops.trace.search import TraceSearch
+    from notifier.store.database import Database
+
     client = connect(config.redis)
     try:
         database = Database(
@@ -72,88 +77,76 @@ async def _find(config: Config, wanted: str, limit: int, *, cards: bool) -> Trac
             _STATEMENT_SECONDS,
             name="notifier trace",
         )
-        finder = TraceSearch(client, config.redis, database.connection)
-        return await finder.find(config, wanted, limit=limit, cards=cards)
+        search = TraceSearch(client, config.redis, database.connection)
+        return await search.find(config, wanted, limit=limit, cards=cards)
     finally:
         await close(client)
 
 
-def _whole(found: TraceResult) -> JsonValue:
-    whole: dict[str, JsonValue] = _FOUND.dump_python(found, mode="json")
-    journeys: list[JsonValue] = []
-    for journey, written in zip(
-        found.journeys, _FOUND.dump_python(found, mode="json")["journeys"], strict=True
-    ):
-        steps = _STEPS.dump_python(steps_of(journey), mode="json")
-        journeys.append({"state": journey.state.value, **written, "steps": steps})
-    return {**whole, "journeys": journeys}
-
-
 def _show(found: TraceResult, *, cards: bool) -> None:
+    from notifier.ops.trace.models import Intake
+
     console = output()
-    by_event = groupby(
-        found.journeys, key=lambda journey: (journey.identity.stream, journey.identity.event_id)
-    )
-    told: set[tuple[str, str]] = set()
-    for (stream, event_id), group in by_event:
-        journeys = list(group)
-        told.add((stream, event_id))
-        _show_event(console, journeys)
-        for published in found.published:
-            if (published.stream, published.event_id) == (
-                stream,
-                event_id,
-            ) and published.intake is not Intake.TAKEN_IN:
-                console.print(plain(f"  also entry {published.entry_id}: {_intake(published)}"))
-        for journey in journeys:
-            _show_journey(console, journey)
-            if cards and journey.ended is not None:
-                print_json(journey.ended.card)
-    for published in found.published:
-        if (published.stream, published.event_id or "") not in told:
-            console.print(plain(_published(published)))
-    for letter in found.letters:
-        console.print(plain(_letter(letter)))
-    for revival in found.revivals:
-        console.print(plain(_revival(revival)))
+    shown: set[tuple[str, str | None]] = set()
+    for event, group in groupby(
+        found.timelines, lambda each: (each.identity.stream, each.identity.event_id)
+    ):
+        timelines = list(group)
+        shown.add(event)
+        _show_event(console, timelines[0])
+        for entry in found.published:
+            if (entry.stream, entry.event_id) == event and entry.intake is not Intake.ACCEPTED:
+                console.print(plain(f"  also entry {entry.entry_id}: {_intake(entry)}"))
+        for timeline in timelines:
+            _show_timeline(console, timeline)
+            if cards and timeline.ended is not None:
+                print_json(timeline.ended.card)
+    others = [each for each in found.published if (each.stream, each.event_id) not in shown]
+    for line in (
+        *map(_published, others),
+        *map(_dead_letter, found.dead_letters),
+        *map(_dead_letter_action, found.dead_letter_actions),
+    ):
+        console.print(plain(line))
     if found.more:
-        console.print(
-            f"There are more; these are the newest {len(found.journeys)}. See --limit."
-        )
-    _show_looked(console, found)
+        many = len(found.timelines)
+        console.print(f"There are more; these are the newest {many}. See --limit.")
+    _show_searched(console, found)
 
 
-def _show_looked(console: Console, found: TraceResult) -> None:
-    for looked in found.looked:
-        if looked.problem:
-            console.print(
-                plain(f"{looked.place} could not be asked ({looked.how}): {looked.problem}")
-            )
-    if not found.nothing:
-        return
-    console.print(plain(f"Nothing was found for {found.query}."))
-    console.print("Looked at:")
-    for looked in found.looked:
-        if not looked.problem:
-            console.print(plain(f"  {looked.place}: {looked.how}"))
-    console.print("Why that may be:")
-    for cause in found.causes:
-        console.print(plain(f"  - {cause}"))
+def _show_searched(console: Console, found: TraceResult) -> None:
+    whole = [each for each in found.searched if not each.problem]
+    for each in found.searched:
+        if each.problem:
+            line = f"{each.place} could not be asked ({each.how}): {each.problem}"
+            console.print(plain(line))
+    if found.nothing:
+        lines = [
+            f"Nothing was found for {found.query}.",
+            "Searched:",
+            *(f"  {each.place}: {each.how}" for each in whole),
+            "Possible causes:",
+            *(f"  - {cause}" for cause in found.causes),
+        ]
+        for line in lines:
+            console.print(plain(line))
 
 
-def _show_event(console: Console, journeys: list[Timeline]) -> None:
-    identity = journeys[0].identity
+def _show_event(console: Console, timeline: Timeline) -> None:
+    identity = timeline.identity
     line = f"event {identity.event_id}  {identity.event_type}  {identity.priority}  correlation {identity.correlation_id}"
     if identity.trace_id:
         line += f"  trace {identity.trace_id}"
     console.print(plain(line), style="bold")
 
 
-def _show_journey(console: Console, journey: Timeline) -> None:
-    identity = journey.identity
+def _show_timeline(console: Console, timeline: Timeline) -> None:
+    from notifier.ops.trace.timeline import steps_of
+
+    identity = timeline.identity
     rows: list[tuple[str, str, str, str]] = []
     before: datetime | None = None
-    for step in steps_of(journey):
+    for step in steps_of(timeline):
         after = (step.at - before).total_seconds() if step.at and before else None
         shown = "" if after is None else _after(after)
         rows.append((_time(step.at), shown, step.what, step.detail))
@@ -161,7 +154,7 @@ def _show_journey(console: Console, journey: Timeline) -> None:
     print_table(
         ("time (UTC)", "after", "what", ""),
         rows,
-        title=f"{identity.channel}  {journey.state.value.replace('_', ' ')}  notification {identity.id}",
+        title=f"{identity.channel}  {timeline.state.name.lower().replace('_', ' ')}  notification {identity.id}",
         console=console,
     )
 
@@ -171,23 +164,23 @@ def _time(at: datetime | None) -> str:
 
 
 def _after(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.3f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    from notifier.telemetry.durations import duration
+
+    return f"{seconds:.3f} s" if seconds < 60 else duration(seconds)
 
 
 def _intake(published: Published) -> str:
+    from notifier.ops.trace.models import Intake
+
     match published.intake:
         case Intake.UNREAD:
             return "waits in the event stream; no daemon with the stage intake has read it"
-        case Intake.IN_HAND:
-            return f"read by {published.consumer}, not taken in yet"
+        case Intake.IN_FLIGHT:
+            return f"in flight at {published.consumer}, not accepted yet"
         case Intake.DUPLICATE:
             return f"dropped: its event id was accepted before, as entry {published.accepted_entry}"
-        case Intake.TAKEN_IN:
-            return "taken in"
+        case Intake.ACCEPTED:
+            return "accepted"
 
 
 def _published(published: Published) -> str:
@@ -200,16 +193,16 @@ def _published(published: Published) -> str:
     return f"{name}{fault}, {published.stream} entry {published.entry_id}, published {_time(published.at)}: {_intake(published)}"
 
 
-def _letter(letter: DeadLetterHit) -> str:
+def _dead_letter(letter: DeadLetterHit) -> str:
     return (
         f"dead letter {letter.id} of {letter.stream}, from {letter.stage}, entry {letter.source_id}, {letter.dead_at}: "
         f"{letter.reason}: {letter.detail} (see: notifier dlq show {letter.id})"
     )
 
 
-def _revival(revival: DeadLetterActionRow) -> str:
-    verb = "replayed" if revival.action == "replay" else "discarded"
-    why = f": {revival.why}" if revival.why else ""
-    corrected = "; with a corrected event" if revival.edited else ""
-    event = f", event {revival.event_id}" if revival.event_id else ""
-    return f"dead letter {revival.letter_id} ({revival.reason}) {verb} {_time(revival.at)} by {revival.who}{why}{corrected}{event}"
+def _dead_letter_action(each: DeadLetterActionRow) -> str:
+    verb = "replayed" if each.action == "replay" else "discarded"
+    why = f": {each.why}" if each.why else ""
+    corrected = "; with a corrected event" if each.edited else ""
+    event = f", event {each.event_id}" if each.event_id else ""
+    return f"dead letter {each.letter_id} ({each.reason}) {verb} {_time(each.at)} by {each.who}{why}{corrected}{event}"

@@ -26,7 +26,7 @@ from notifier.daemon.snapshot import Snapshot
 from notifier.escalation.acknowledge import ActionService
 from notifier.escalation.repository import FactsRepository
 from notifier.events.times import utc_now
-from notifier.ops.trace import TraceSearch
+from notifier.ops.trace.search import TraceSearch
 from notifier.web.admin.access import AdminAccess
 from notifier.web.admin.app import create_admin_app
 from notifier.web.console.pages import ConsoleDependencies

@@ -1,7 +1,8 @@
-"""What is known of an event's way, source by source."""
+"""What is known of an event; the fields are those of `notifier trace --json`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,11 +13,11 @@ from notifier.store.rows import DeadLetterActionRow, EscalationRow
 
 
 class State(StrEnum):
-    """Where a notification is now."""
+    """State of a notification."""
 
     WAITING = "waiting"
-    """In its lane; nobody has it in hand."""
-    IN_HAND = "in_hand"
+    """In its lane; no consumer has read it."""
+    IN_FLIGHT = "in_hand"
     DELIVERED = "delivered"
     DEAD_LETTERED = "dead_lettered"
     DISCARDED = "discarded"
@@ -24,11 +25,11 @@ class State(StrEnum):
 
 
 class Intake(StrEnum):
-    """What became of an entry of an event stream."""
+    """State of an entry of an event stream."""
 
     UNREAD = "unread"
-    IN_HAND = "in_hand"
-    TAKEN_IN = "taken_in"
+    IN_FLIGHT = "in_hand"
+    ACCEPTED = "taken_in"
     DUPLICATE = "duplicate"
     """Its event id was accepted before; it was dropped."""
 
@@ -54,20 +55,20 @@ class Waiting:
     since: datetime
     """When it came into the lane."""
     position: int | None
-    """1 = next; None when the lane is too long to tell."""
+    """1 = next; None if the lane is too long to tell."""
     length: int
     consumer: str | None
     idle_seconds: float | None
     """Since the consumer read it or last renewed its lease."""
     deliveries: int
-    """How often a consumer took it in hand."""
+    """How often a consumer read or claimed it."""
     channel: str = ""
-    """What keeps its channel from taking posts; empty if nothing is known to."""
+    """Why its channel accepts no posts; empty if no reason is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a notification ended the last time."""
+    """The last outcome of a notification."""
 
     status: str
     status_code: int | None
@@ -80,14 +81,14 @@ class Ended:
     """The card in one sentence."""
     digest_id: str | None
     recorded_at: datetime | None
-    """When Postgres had it first; None: it still waits for Postgres."""
+    """When Postgres had it first; None: it still waits for the recorder."""
     card: JsonValue = None
-    """As it was sent; None when it was not kept, or not asked for."""
+    """As it was sent; None if it was not kept, or not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterHit:
-    """A dead letter that waits for somebody."""
+    """A dead letter in its stream."""
 
     id: str
     dead_at: str
@@ -104,21 +105,21 @@ class DeadLetterHit:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What a person did from a card; their note is not shown, for it may name a patient."""
+class PersonAction:
+    """An action from a card, without the note: it may name a patient."""
 
     action: str
     who: str
     at: datetime
     via: str | None
-    """None when another card of the same event was answered."""
+    """None if it was on another card of the same event."""
     recorded: bool
-    """Whether it stands in the notification's row already."""
+    """Whether it is in the notification's row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a notification is."""
+    """Ids and kind of a notification."""
 
     id: str
     stream: str
@@ -131,34 +132,35 @@ class Identity:
     trace_id: str | None
     """Of its producer's trace (W3C Trace Context)."""
     event_time: datetime | None = None
-    """When it happened, as its producer says."""
+    """When it happened, by its producer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The way of one notification."""
+    """The known facts about one notification."""
 
     identity: Identity
     published_at: datetime
     waiting: Waiting | None = None
     ended: Ended | None = None
     attempts: tuple[Attempt, ...] = ()
-    letters: tuple[DeadLetterHit, ...] = ()
-    revivals: tuple[DeadLetterActionRow, ...] = ()
-    taken: Taken | None = None
+    dead_letters: tuple[DeadLetterHit, ...] = ()
+    dead_letter_actions: tuple[DeadLetterActionRow, ...] = ()
+    action: PersonAction | None = None
     escalations: tuple[EscalationRow, ...] = ()
     """Of its event."""
     escalates: EscalationRow | None = None
-    """The step that it is itself."""
+    """The step that this notification is."""
 
     @property
     def state(self) -> State:
-        """Say where it is now."""
+        """Return its present state."""
         if self.waiting is not None:
-            return State.IN_HAND if self.waiting.consumer else State.WAITING
+            return State.IN_FLIGHT if self.waiting.consumer else State.WAITING
         if self.ended is not None and self.ended.status == "delivered":
             return State.DELIVERED
-        if not self.letters and any(each.action == "discard" for each in self.revivals):
+        discarded = any(each.action == "discard" for each in self.dead_letter_actions)
+        if discarded and not self.dead_letters:
             return State.DISCARDED
         return State.DEAD_LETTERED
 
@@ -172,7 +174,7 @@ class Published:
     at: datetime
     intake: Intake
     consumer: str | None
-    """Who has it in hand."""
+    """The one that has it in flight."""
     event_id: str | None
     """None: it is not an event."""
     correlation_id: str | None
@@ -184,35 +186,36 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """A place that was looked at."""
+class Searched:
+    """A place that was searched."""
 
     place: str
     how: str
     whole: bool
-    """Whether all of it was looked at."""
+    """Whether all of it was searched."""
     problem: str | None = None
-    """Why it could not be looked at."""
+    """Why it could not be searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceResult:
-    """Everything that matches what was asked for, newest first."""
+    """Everything that matches an id, newest first."""
 
     query: str
-    journeys: tuple[Timeline, ...]
+    timelines: tuple[Timeline, ...]
     published: tuple[Published, ...]
-    letters: tuple[DeadLetterHit, ...]
-    """Dead letters that belong to no notification above."""
-    revivals: tuple[DeadLetterActionRow, ...]
-    """Likewise."""
+    dead_letters: tuple[DeadLetterHit, ...]
+    """Those that belong to no timeline."""
+    dead_letter_actions: Sequence[DeadLetterActionRow]
+    """Those that belong to no timeline."""
     more: bool
     """There are more notifications than were asked for."""
-    looked: tuple[Looked, ...]
+    searched: tuple[Searched, ...]
     causes: tuple[str, ...]
-    """When nothing was found: why that may be."""
+    """Possible reasons for an empty result."""
 
     @property
     def nothing(self) -> bool:
         """Tell whether nothing matches."""
-        return not (self.journeys or self.published or self.letters or self.revivals)
+        found = (self.timelines, self.published, self.dead_letters, self.dead_letter_actions)
+        return not any(found)

@@ -19,7 +19,7 @@ from notifier.events.json import to_indented_json
 from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
 from notifier.html import own_file, page_templates, source_hash
-from notifier.ops.trace import TraceSearch
+from notifier.ops.trace.search import TraceSearch
 from notifier.telemetry.durations import duration
 from notifier.telemetry.health import Readiness
 from notifier.web.admin.access import CONSOLE, OPERATOR

@@ -8,8 +8,9 @@ from itertools import groupby
 
 from aiohttp import web
 
-from notifier.ops.trace import IdError, State, Timeline, TraceResult, steps_of
-from notifier.ops.trace.models import Intake, Published
+from notifier.ops.trace.models import Intake, Published, State, Timeline, TraceResult
+from notifier.ops.trace.search import IdError
+from notifier.ops.trace.timeline import steps_of
 from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable
 
 _SEARCH_SECONDS = 15.0
@@ -17,7 +18,7 @@ _MOST = 20
 
 _STATES = {
     State.WAITING: ("Waiting", "calm"),
-    State.IN_HAND: ("Being delivered", "calm"),
+    State.IN_FLIGHT: ("Being delivered", "calm"),
     State.DELIVERED: ("Delivered", "good"),
     State.DEAD_LETTERED: ("Dead letter", "bad"),
     State.DISCARDED: ("Discarded", "warn"),
@@ -33,11 +34,11 @@ def by_event(timelines: Sequence[Timeline]) -> list[list[Timeline]]:
 
 def other_entries(found: TraceResult) -> list[tuple[Published, str]]:
     """Return the stream entries that no timeline shows, with their states."""
-    shown = {(each.identity.stream, each.identity.event_id) for each in found.journeys}
+    shown = {(each.identity.stream, each.identity.event_id) for each in found.timelines}
     return [
         (each, _state_of(each))
         for each in found.published
-        if each.intake is not Intake.TAKEN_IN or (each.stream, each.event_id) not in shown
+        if each.intake is not Intake.ACCEPTED or (each.stream, each.event_id) not in shown
     ]
 
 
@@ -45,11 +46,11 @@ def _state_of(published: Published) -> str:
     match published.intake:
         case Intake.UNREAD:
             return "is waiting in the event stream"
-        case Intake.IN_HAND:
+        case Intake.IN_FLIGHT:
             return f"is in flight at {published.consumer}"
         case Intake.DUPLICATE:
             return f"was dropped: its event id was accepted before, as entry {published.accepted_entry}"
-        case Intake.TAKEN_IN:
+        case Intake.ACCEPTED:
             return "was accepted"
 
 
@@ -95,7 +96,7 @@ class SearchPage:
             query=query,
             problem=problem,
             found=found,
-            events=by_event(known.journeys) if known else [],
+            events=by_event(known.timelines) if known else [],
             entries=other_entries(known) if known else [],
             states=_STATES,
             steps_of=steps_of,

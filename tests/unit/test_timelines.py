@@ -1,4 +1,4 @@
-"""What counts as a match, and how a journey is told."""
+"""Matches of a search, and the steps of a timeline."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from notifier.dead_letters.model import raw_fields
 from notifier.events.entry import Priority
 from notifier.events.notification import Notification, encode
-from notifier.ops.trace import State, Timeline, steps_of
-from notifier.ops.trace.models import DeadLetterHit, Ended, Identity, Waiting
-from notifier.ops.trace.reading import Query, attempts_of
-from notifier.store.rows import DeadLetterActionRow
+from notifier.ops.trace.entries import Query
+from notifier.ops.trace.models import DeadLetterHit, Ended, Identity, State, Timeline, Waiting
+from notifier.ops.trace.timeline import attempts_of, steps_of
+from notifier.store.rows import AttemptRow, DeadLetterActionRow
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 IDENTITY = Identity(
@@ -45,11 +45,14 @@ def test_an_entry_that_was_no_event_matches_what_it_mentions(asked: str, found: 
     raw = raw_fields({b"type": b"a b", b"data": b'{"claim_id": "CLM-7", "n": 1, '})
     letter = {b"stage": b"intake", b"reason": b"invalid_event", b"event": raw.encode()}
 
-    assert Query.of([asked]).is_letter(letter) is found
+    assert Query.of([asked]).is_dead_letter(letter) is found
 
 
 def test_waits_are_counted_from_the_end_of_the_attempt_before():
-    rows = [(2, START + timedelta(seconds=5), 0.5, 202, None), (1, START, 2.0, 503, "HTTP 503")]
+    rows = [
+        AttemptRow("n1", 2, START + timedelta(seconds=5), 0.5, 202, None),
+        AttemptRow("n1", 1, START, 2.0, 503, "HTTP 503"),
+    ]
 
     assert [each.waited_seconds for each in attempts_of(rows)] == [None, 3.0]
 
@@ -62,8 +65,17 @@ def test_where_it_is_now_follows_from_what_is_known():
     discard = DeadLetterActionRow("1-1", "discard", "Lina", "a test", START, "rejected", None, False, "s", None, "n1", "sre")  # fmt: skip
     waiting = Waiting("lane", START, 1, 1, None, None, 0)
 
-    assert Timeline(IDENTITY, START, ended=dead, letters=(letter,)).state is State.DEAD_LETTERED
-    assert Timeline(IDENTITY, START, ended=dead, revivals=(discard,)).state is State.DISCARDED
-    assert Timeline(IDENTITY, START, waiting, dead, revivals=(discard,)).state is State.WAITING
-    told = steps_of(Timeline(IDENTITY, START, ended=dead, revivals=(discard,)))
-    assert "by Lina: a test" in next(step.detail for step in told if step.what == "discarded")
+    assert (
+        Timeline(IDENTITY, START, ended=dead, dead_letters=(letter,)).state
+        is State.DEAD_LETTERED
+    )
+    assert (
+        Timeline(IDENTITY, START, ended=dead, dead_letter_actions=(discard,)).state
+        is State.DISCARDED
+    )
+    assert (
+        Timeline(IDENTITY, START, waiting, dead, dead_letter_actions=(discard,)).state
+        is State.WAITING
+    )
+    steps = steps_of(Timeline(IDENTITY, START, ended=dead, dead_letter_actions=(discard,)))
+    assert "by Lina: a test" in next(step.detail for step in steps if step.what == "discarded")
