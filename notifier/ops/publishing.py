@@ -1,4 +1,4 @@
-"""Publish events as any producer does: checked, signed and added to the stream."""
+"""Publish events as any producer does: check, sign and add them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def published(
 
 @dataclass(frozen=True, slots=True)
 class AcceptedEvent:
-    """An event that the daemon accepts, and its place in the input, for messages."""
+    """An event that the daemon accepts, and its place in the input."""
 
     place: str
     members: Members
@@ -66,7 +66,7 @@ class AcceptedEvent:
 def accept(
     config: Config, events: Iterable[tuple[str, Members]], faults: list[str]
 ) -> Iterator[AcceptedEvent]:
-    """Yield the events that the daemon accepts; the faults of the others go into `faults`."""
+    """Yield the events that the daemon accepts; note the faults of others."""
     read = partial(published, config.streams[0], max_bytes=config.intake.max_event_bytes)
     for place, given in events:
         members = given
@@ -91,7 +91,7 @@ def warnings(
     *,
     routes: bool,
 ) -> list[str]:
-    """Return doubts about signature, time, shown data and, if `routes`, about where the events go."""
+    """Return doubts about signature, time and data; `routes` adds routes."""
     if not accepted:
         return []
     events = [(each.place, each.event) for each in accepted]
@@ -110,13 +110,21 @@ async def publish(
     accepted: Iterable[AcceptedEvent],
     key: ProducerKey | None,
 ) -> AsyncIterator[str]:
-    """Add events to a stream, each signed if there is a key; yields their entry ids. Raises StreamError."""
+    """Add events to a stream, signed if there is a key; yield entry ids.
+
+    Raises:
+        StreamError: Redis is away or refuses.
+    """
     for each in accepted:
         yield await group.add(stream, signed(key, {"event": to_exact_json(each.members)}))
 
 
 def signing_key(env: Mapping[str, str]) -> ProducerKey | None:
-    """Return the key of TEAMS_PRODUCER_KEY, None if there is none; raises NotifierError if it cannot be used."""
+    """Return the key of TEAMS_PRODUCER_KEY, None without one.
+
+    Raises:
+        NotifierError: It cannot be used.
+    """
     text = env.get(_ENV)
     try:
         return parse_producer_key(text) if text else None
@@ -132,7 +140,10 @@ def signed(key: ProducerKey | None, fields: Mapping[str, str]) -> dict[str, str]
 def signature_doubt(
     config: Config, key: ProducerKey | None, env: Mapping[str, str]
 ) -> str | None:
-    """Return why events signed with this key become dead letters (unsigned), if this place knows the daemon's secrets."""
+    """Return why events with this key become dead letters (unsigned).
+
+    None: they do not, or the daemon's secrets are not known here.
+    """
     if key is None:
         if not config.intake.require_signature:
             return None
@@ -155,7 +166,9 @@ def signature_doubt(
 def preview_cards(
     config: Config, members: Members, cards: CardLibrary, *, card: str | None = None
 ) -> list[tuple[Notification, JsonValue]]:
-    """Route one event and render its cards, all with the template `card` if given; nothing is sent.
+    """Route one event and render its cards; nothing is sent.
+
+    With `card` all are rendered with this template.
 
     Raises:
         EventError, UnroutableError, CardError, TemplateError: As the daemon would meet them.
@@ -172,13 +185,13 @@ def preview_cards(
 
 
 def doubts(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
-    """Return which events become dead letters by these routes, each text with its places."""
+    """Return events that become dead letters, by cause with their places."""
     catalogue = Catalogue(config.routes, config.channels)
     return _by_place((place, _why_lost(catalogue, event)) for place, event in events)
 
 
 def time_doubts(events: Iterable[tuple[str, Event]], now: datetime) -> list[str]:
-    """Return which events have a time in the future, each text with its places."""
+    """Return events with a time in the future, with their places."""
     return _by_place((place, _why_early(event, now)) for place, event in events)
 
 
@@ -201,7 +214,7 @@ def _why_early(event: Event, now: datetime) -> str | None:
 
 
 def unshown(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
-    """Return which members of data no card shows, each text with its places; [] if cards cannot be read."""
+    """Return data that no card shows, with places; [] for unreadable cards."""
     catalogue = Catalogue(config.routes, config.channels)
     folders = card_folders(config)
     try:

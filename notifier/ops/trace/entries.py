@@ -1,4 +1,4 @@
-"""Match entries of streams with an id; entries that cannot be read do not match."""
+"""Match entries of streams with an id; unreadable ones do not match."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ class Query:
         return self.names(*ids, trace_id(found.traceparent), claim)
 
     def is_dead_letter(self, fields: Fields) -> bool:
-        """Tell whether a dead letter matches: by ids, by claim, or by the text of an invalid event."""
+        """Tell whether a dead letter matches.
+
+        It does by its ids, by its claim, or by the text of an invalid event.
+        """
         if not self.may_be_in(fields):
             return False
         names = (b"event_id", b"correlation_id", b"notification_id", b"source_id")
@@ -122,7 +125,7 @@ def outcome_in(fields: Fields) -> Outcome | None:
 def dead_letter_in(
     stream: str, letter_id: str, fields: Fields
 ) -> tuple[DeadLetterHit, Notification | None, Outcome | None]:
-    """Return a dead letter, with its notification or its outcome, if it has one."""
+    """Return a dead letter, with its notification or outcome, if any."""
     letter = DeadLetterHit(
         id=letter_id,
         dead_at=_text(fields, b"dead_at"),

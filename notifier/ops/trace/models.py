@@ -1,4 +1,4 @@
-"""What is known of an event; the fields are those of `notifier trace --json`."""
+"""Facts about an event, as `notifier trace --json` prints them."""
 
 from __future__ import annotations
 

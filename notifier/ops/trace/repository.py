@@ -1,4 +1,4 @@
-"""What Postgres knows of an event, found by any of its ids."""
+"""Rows about an event in Postgres, found by any of its ids."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TraceRepository:
         Args:
             text: A correlation, claim or dead letter id.
             uuid: The same as a notification, digest or trace id, if it is one.
-            event_ids: The same as an event id, and event ids that it stands for.
+            event_ids: The same as an event id, and event ids that it means.
             streams: Event streams whose dead letters are meant.
             limit: Rows at most, newest first.
             cards: Whether to read the cards.

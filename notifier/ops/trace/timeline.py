@@ -69,7 +69,7 @@ def identities(recorded: Recorded, hits: StreamHits) -> dict[str, Identity]:
 
 
 def identity_of(found: Notification | NotificationRow | Outcome) -> Identity:
-    """Return the identity of a notification in a lane, in a row or in an outcome."""
+    """Return the identity of a notification, a row or an outcome."""
     return Identity(
         found.id,
         found.stream,
@@ -94,7 +94,7 @@ def _time(time: datetime | str | None) -> datetime | None:
 
 
 def timelines(recorded: Recorded, hits: StreamHits, *, cards: bool) -> list[Timeline]:
-    """Return the timelines, the latest first; `cards` keeps the cards of outcomes."""
+    """Return the timelines, latest first; `cards` keeps cards of outcomes."""
     waiting = {identity.id: each for identity, each in hits.waiting}
     attempts: defaultdict[str, list[AttemptRow | outcome.Attempt]] = defaultdict(list)
     for row in recorded.attempts:
@@ -145,7 +145,7 @@ def timelines(recorded: Recorded, hits: StreamHits, *, cards: bool) -> list[Time
 
 
 def events_of_dead_letters(recorded: Recorded, text: str) -> set[str]:
-    """Return the events of the wanted dead letter, and those that others became."""
+    """Return events of the wanted dead letter, and of corrected ones."""
     return {
         each.event_id
         for each in recorded.dead_letter_actions
@@ -312,7 +312,7 @@ def _dead_letter_action(each: DeadLetterActionRow) -> Step:
 
 
 def _escalation(step: EscalationRow) -> Step:
-    cause = f"by {step.who}" if step.who else "nobody had answered"
+    cause = f"by {step.who}" if step.who else "nobody had acknowledged it"
     detail = f"step {step.step} to {step.channel}, {cause}; notification {step.escalation_id}"
     return Step(step.at, "escalated", detail)
 
