@@ -1,4 +1,4 @@
-"""`notifier config check` refuses what a start or a reload would refuse, and says what is probably not meant."""
+"""`notifier config check` refuses what a start refuses, and warns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded servers: from wheels too, as root and as an ordinary user, with data that last."""
+"""Embedded servers: from wheels, as root or not, with lasting data."""
 
 from __future__ import annotations
 

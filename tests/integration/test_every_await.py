@@ -1,4 +1,4 @@
-"""Whatever any await of any loop raises ends in one of three ways, and other channels go on.
+"""A failure at any await loses no event, and the log names its place.
 
 The ways: a dead letter `internal_error` of the one notification; another try; or the end of the process, with exit code 6,
 after which the next process delivers the rest. Each is in the log.

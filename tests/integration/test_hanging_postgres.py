@@ -1,4 +1,4 @@
-"""A Postgres that hangs with its connections open holds up neither deliveries nor the keep-alives for systemd."""
+"""A hanging Postgres delays neither deliveries nor keep-alives of systemd."""
 
 from __future__ import annotations
 

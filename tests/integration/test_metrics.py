@@ -1,4 +1,4 @@
-"""What a scrape of /metrics says about real work."""
+"""The answer of /metrics after real work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that has nothing to do is known at every stream that it reads, whatever the version of Redis."""
+"""An idle process is known at every stream that it reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/readyz tells apart what keeps a process from its work and what a person should look at."""
+"""/readyz: failures that stop the work, and warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis over TLS: the certificate is checked, a client certificate is shown, and what is wrong is said."""
+"""Redis over TLS: certificates of both sides, and their faults."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def tls_in_front_of(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """A TLS terminator, as the wheel's Redis is built without TLS; yields its port."""
+    """Run a TLS terminator (the wheel's Redis has no TLS); yields its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -50,7 +50,7 @@ async def tls_in_front_of(port: int, context: ssl.SSLContext) -> AsyncIterator[i
 
 
 class Authority:
-    """A certificate authority with one server and one client certificate, as files."""
+    """A certificate authority with a server and a client certificate."""
 
     def __init__(self, folder: Path, name: str) -> None:
         folder = folder / name

@@ -1,4 +1,4 @@
-"""SIGHUP and Vault: what changed is used without a restart, what is wrong is refused whole, nothing in flight is lost."""
+"""SIGHUP: changes apply without a restart, and wrong settings are refused."""
 
 from __future__ import annotations
 

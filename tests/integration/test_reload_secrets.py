@@ -1,4 +1,4 @@
-"""Keys, tokens and webhooks change with a reload: of the environment, and of a Vault as it changes."""
+"""Keys, tokens and webhooks change with a reload, also in Vault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox as a newcomer meets it, and what is left of it afterwards: nothing."""
+"""The sandbox from start to end; it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_sample_events_reach_every_channel_and_the_table_and_ctrl_c_leaves
 
 @pytest.fixture
 def in_another_terminal() -> Callable[[str, str], subprocess.CompletedProcess[str]]:
-    """Run a command in a shell that has sourced the file that the sandbox wrote."""
+    """Run a command in a shell that has read the file of the sandbox."""
     outer = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path.cwd()), "COLUMNS": "200"}
     # A shell with a real daemon's settings, as an operator's may be.
     outer |= {"VAULT_ADDR": "http://127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1"}

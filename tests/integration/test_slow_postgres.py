@@ -1,4 +1,4 @@
-"""Postgres answers, but too slowly for a whole batch: what the daemon recorded meanwhile stays recorded, and it gets through."""
+"""A slow Postgres gets smaller batches, and the recorded rows stay."""
 
 from __future__ import annotations
 

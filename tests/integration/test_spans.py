@@ -1,4 +1,4 @@
-"""With OpenTelemetry switched on, an event's way is one trace, from its producer to its row; and nothing that traces can stop a card."""
+"""With OpenTelemetry an event is one trace, and no fault stops a card."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ async def test_wanted_but_not_installed_is_said_with_its_fix(
 
 
 def test_switched_off_nothing_that_makes_or_exports_spans_is_imported():
-    # The Redis driver imports some of OpenTelemetry's metrics by itself where they are installed.
+    # The Redis driver imports some of OpenTelemetry's metrics if they are installed.
     code = (
         "import sys, notifier.cli, notifier.daemon.app, notifier.telemetry.tracing as spans;"
         "from notifier.config import load_config;"

@@ -1,4 +1,4 @@
-"""A process that stands still for longer than its leases: others take over, and it does not repeat what they did."""
+"""A process that paused longer than its leases repeats no claimed work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_process_that_stood_still_repeats_only_the_post_that_was_in_flight
     other.terminate()
     assert await other.wait() == 0
     stalled.send_signal(signal.SIGCONT)
-    # What it had in hand comes before what it reads now.
+    # Its entries in flight come before new ones.
     xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "last"})
     await until(lambda: len(rows(daemons.database_url)) == EVENTS + 1, 60)
     await until(lambda: not left_over(daemons.redis_url))

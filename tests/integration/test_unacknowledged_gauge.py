@@ -1,4 +1,4 @@
-"""The gauge of what nobody took, while Postgres hangs."""
+"""The gauge of unacknowledged notifications, while Postgres hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No receiver or entry affects another channel, and a signal always ends the daemon."""
+"""No receiver or entry affects another channel; a signal always ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said when Redis or Postgres cannot be used: why, and what mends it, without anything that is secret."""
+"""Messages about unusable servers: the reason and the fix, no secret."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def silent_port() -> Iterator[int]:
 
 @pytest.fixture
 def login(postgres_server: Server) -> Iterator[str]:
-    """Host and port of a Postgres that wants the password of the user `limited`."""
+    """Yield host and port of a Postgres that wants the password of `limited`."""
     with psycopg.connect(postgres_server.url, autocommit=True) as admin:
         row = admin.execute("SHOW hba_file").fetchone()
         assert row is not None

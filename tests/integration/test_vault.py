@@ -1,4 +1,4 @@
-"""Secrets from Vault, over HTTP to a server that answers as Vault's API documentation says."""
+"""Secrets from Vault, over HTTP to a server with the documented API."""
 
 from __future__ import annotations
 

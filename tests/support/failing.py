@@ -1,4 +1,4 @@
-"""`notifier` whose renewal of leases, once the file FAIL_WHEN is there, ends (FAIL_AS=ends) or keeps the event loop for ever (hangs)."""
+"""Run `notifier` with a loop that ends or hangs once a file exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A collector of traces on loopback: OTLP over HTTP, protobuf, as OpenTelemetry's own collector takes it."""
+"""A collector of traces on loopback: OTLP over HTTP with protobuf."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CollectedSpan:
 
 @dataclass
 class Collector:
-    """Takes everything unless told otherwise."""
+    """Accepts everything unless `status` or `hangs` is set."""
 
     spans: list[CollectedSpan] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)

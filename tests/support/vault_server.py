@@ -1,4 +1,4 @@
-"""A Vault of the tests' own: the parts of its HTTP API that are used, answering as its API documentation says.
+"""A Vault for tests: the used parts of its HTTP API, as documented.
 
 Written after the API pages of Vault 1.x: KV v2 (GET /v1/:mount/data/:path), AppRole and Kubernetes login
 (POST /v1/auth/:mount/login), tokens (GET lookup-self, POST renew-self) and the HTTP status codes.
@@ -22,7 +22,7 @@ ROOT_TOKEN = "hvs.root-canary"
 
 @dataclass
 class Token:
-    """A token's remaining life in seconds as it is told; 0 = it does not expire."""
+    """A token; a `ttl` of 0 seconds means that it does not expire."""
 
     ttl: int = 0
     renewable: bool = False

@@ -1,4 +1,4 @@
-"""One daemon in this process, from start to stop, with events for three channels, something to escalate and something taken."""
+"""Run one daemon in this process, from start to stop, with all its work."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _NoLastResort:
 
 
 class _Lines(logging.Handler):
-    """Keeps what libraries log of exceptions, such as aiohttp of those of a handler."""
+    """Keeps the logged exceptions of libraries, such as aiohttp's."""
 
     def __init__(self, lines: list[dict[str, Any]]) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class Stage:
         return wrong
 
     async def _once(self, client: Any, wrong: list[str]) -> BaseException | None:
-        """Run one daemon until all is done, then stop it; return what it ended with."""
+        """Run one daemon until all is done, then stop it; returns its failure."""
         self._daemon = None
         main = asyncio.create_task(
             daemon_run._main(

@@ -1,11 +1,11 @@
-"""Run a whole daemon in this process once for each await of its loops, raise there, and say what came of it.
+"""Run a daemon once for each await of its loops, raise there, and judge.
 
     python -m tests.support.walking REDIS_URL DATABASE_URL [PART/PARTS | NAME]
 
 NAME is the beginning of points such as `stages.delivery:`.
 
 The modules are compiled with a hook around the operand of each `await` and `async with`, before anything of notifier is imported.
-Writes one JSON object a line: for each point whether it was reached, and what is wrong (nothing, if all is well).
+Writes one JSON object a line: for each point whether it was reached, and its faults (none, if the daemon is right).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Walk:
         self.armed, self.after, self.fired = point, after, False
 
     def here(self, point: str, value: Any) -> Any:
-        """Stand in for the operand of `async with` and `async for`."""
+        """Wrap the operand of `async with` and `async for`."""
         self.reached.add(point)
         if point == self.armed and not self.fired:
             self.fired = True
@@ -68,7 +68,7 @@ class Walk:
         return value
 
     async def point(self, point: str, awaitable: Any) -> Any:
-        """Stand in for the operand of `await`."""
+        """Wrap the operand of `await`."""
         self.reached.add(point)
         armed = point == self.armed and not self.fired
         if armed and not self.after:

@@ -1,4 +1,4 @@
-"""A log that cannot be written costs lines, never work: they are dropped, counted, and the log says so once it is read again."""
+"""A log that cannot be written drops lines and counts them, never waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the daemon logs, as the journal and other readers of its standard error see it."""
+"""Log lines, as the journal and other readers get them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ except LookupError:
 
 
 def lines(environ: dict[str, str], *, journal: bool, program: str = PROGRAM) -> list[str]:
-    """Return what the program writes to a pipe, which the environment calls the journal's or not."""
+    """Return the lines that a program writes to a pipe or to the journal."""
     reading, writing = os.pipe()
     if journal:
         found = os.fstat(writing)

@@ -1,4 +1,4 @@
-"""A loop that ends unasked stops the daemon, loudly; one that fails runs again; and the process ends for sure."""
+"""Loops: an unexpected end stops the daemon, a failed one starts again."""
 
 from __future__ import annotations
 

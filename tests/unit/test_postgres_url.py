@@ -1,4 +1,4 @@
-"""What DATABASE_URL may say: whatever is accepted libpq reads in the same way, and nothing is taken that is not obeyed."""
+"""database.url: libpq parses each accepted URL, and ignores no option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a reload meets, the daemon goes on with what it has."""
+"""A reload that fails unforeseen is refused, and the daemon goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox stays while what people try in it makes Redis refuse its sample events."""
+"""The sandbox goes on while Redis refuses its sample events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where secrets come from, which of them may be used, and that none is shown."""
+"""Sources of secrets, which secrets are usable, and that none is shown."""
 
 from __future__ import annotations
 

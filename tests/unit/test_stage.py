@@ -1,4 +1,4 @@
-"""A loop goes on through whatever a step raises, says so, and gives up only when nothing else happens any more."""
+"""The loop of a stage: it waits for servers, and ends after many failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret that vanishes is used so much longer, and the snapshot says which."""
+"""A vanished secret stays in use for a limited time, and is reported."""
 
 from __future__ import annotations
 
