@@ -28,10 +28,7 @@ def is_arabic(card: JsonValue) -> bool:
 
 
 def isolate_values(card: JsonValue) -> JsonValue:
-    """Return an Arabic template with each value within text isolated.
-
-    A template in another language is returned as it is.
-    """
+    """Isolate each value within the texts of an Arabic template."""
     return _isolated(card) if is_arabic(card) else card
 
 
@@ -63,10 +60,7 @@ def _text(text: str) -> str:
 
 
 def arabic_autoescape(element: Mapping[str, JsonValue], key: str) -> Escape:
-    """Return the escape of a member of an Arabic card.
-
-    It is that of `autoescape`, but a text that is one value is isolated if Latin letters come first.
-    """
+    """Escape as `autoescape`, and isolate a value that is a whole text."""
     escape = autoescape(element, key)
     return _ARABIC if escape is MARKDOWN else escape
 
@@ -79,10 +73,7 @@ def _within(before: str, after: str, expression: str) -> Escape:
 
 
 def _escape_alone(text: str) -> str:
-    """Escape and isolate a text that is one value.
-
-    From right to left `17-ab.` would be read as `.ab-17`, and `-5` as `5-`.
-    """
+    """Escape and isolate, or `17-ab.` would be read as `.ab-17`."""
     paragraphs = escape_markdown(text).split("\n\n")
     return "\n\n".join(
         f"{_BEGIN}{each}{_END}" if _LEFT_TO_RIGHT.match(each) else each for each in paragraphs

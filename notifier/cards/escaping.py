@@ -1,7 +1,4 @@
-"""Escape event data, so that a card shows it as text.
-
-No value becomes Markdown, a mention, a link or a change of direction.
-"""
+"""Escape event data: no Markdown, mention, link or change of direction."""
 
 from __future__ import annotations
 
@@ -145,10 +142,7 @@ def _escape_but_macros(text: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    """Make each line a paragraph without the look of a list or a heading.
-
-    Nor does it look like a quotation or code.
-    """
+    """Make each line a paragraph, never a list, heading, quotation or code."""
     lines = [text]
     if _LINE_ENDS.search(text):
         lines = [line for each in _LINE_ENDS.split(text) if (line := each.rstrip(" \t"))]
@@ -166,10 +160,7 @@ _ESCAPES = {
 
 
 def visible(text: str) -> str:
-    """Return text without bidi controls and other invisible characters.
-
-    C0 controls go too, except tab and line breaks.
-    """
+    """Return text without bidi controls and other invisible characters."""
     return text if text.isprintable() else _UNSEEN.sub("", text)
 
 
@@ -184,10 +175,7 @@ def safe_address(value: Value) -> Value:
 
 
 def _destination(value: Value) -> str:
-    """Return the destination of a link, encoded so that it cannot end early.
-
-    A value that must not be a destination gives a mark.
-    """
+    """Encode the destination of a link; a mark if it must not be one."""
     encoded = _encoded(visible(value).strip()) if isinstance(value, str) else ""
     usable = len(encoded) <= MAX_ADDRESS and _ADDRESS.fullmatch(encoded)
     return encoded if usable else _NO_LINK
@@ -211,10 +199,7 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def _label(text: str) -> str:
-    """Escape the text of a link.
-
-    An empty line or an unpaired bracket would end it.
-    """
+    """Escape the text of a link, so that it cannot end early."""
     line = " ".join(_LINE_ENDS.split(text.strip()))
     if not _balanced(line):
         line = line.replace("[", "(").replace("]", ")")
@@ -306,10 +291,7 @@ def _deep(escape: Callable[[str], str]) -> Callable[[Value], Value]:
 def as_text(
     escape: Callable[[str], str], *, of_number: Callable[[str], str] = str
 ) -> Callable[[Value], Value]:
-    """Return the escape of any value as text.
-
-    Teams refuses a card whose text is a number, which a binding would keep.
-    """
+    """Escape any value as text: Teams refuses a text that is a number."""
 
     def written(value: Value) -> Value:
         if isinstance(value, str):

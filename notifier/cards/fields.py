@@ -64,10 +64,7 @@ def _fields_of(folder: Path) -> Fields:
 
 
 def shown_fields(template: Template) -> frozenset[str] | None:
-    """Return the members of data that a template may show, in lower case.
-
-    None means all of them.
-    """
+    """Return the members that a template may show; None means all."""
     if template.members_read("facts") != frozenset():
         return None
     read = template.members_read("data")

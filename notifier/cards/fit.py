@@ -38,17 +38,8 @@ _LONG_RUN = 8
 """Like elements from which on a run of them is a list of the data, not the paragraphs of a card."""
 
 _LIST_MEMBERS = (
-    "facts",
-    "items",
-    "body",
-    "columns",
-    "rows",
-    "cells",
-    "inlines",
-    "images",
-    "choices",
-    "actions",
-)
+    "facts", "items", "body", "columns", "rows", "cells", "inlines", "images", "choices", "actions",
+)  # fmt: skip
 _TEXT_MEMBERS = ("text", "value", "title", "speak", "fallbackText", "altText")
 
 
@@ -122,10 +113,7 @@ def _size(node: JsonValue) -> int:
 
 
 def _shorten_lists(runs: list[_Run], over: int, more_link: str | None, arabic: bool) -> int:
-    """Shorten lists, the longest first, until so many bytes are gone.
-
-    Returns the bytes that are still over.
-    """
+    """Shorten lists, the longest first; returns the bytes still over."""
     removed: dict[int, list[tuple[_Run, int, list[JsonValue]]]] = {}
     # Sizes add up, so that nothing is counted twice; a list within another comes after it.
     for run in sorted(runs, key=lambda found: found.size, reverse=True):
@@ -150,10 +138,7 @@ def _shorten_lists(runs: list[_Run], over: int, more_link: str | None, arabic: b
 
 
 def _kept(run: _Run, room: int) -> tuple[int, int]:
-    """Return the size of the entries that have room, and their number.
-
-    At least KEPT_ITEMS stay, and at most all but one.
-    """
+    """Return the size and number of entries to keep, all but one at most."""
     size = _QUOTES + len("[]") - _COMMA
     count = 0
     for index in range(run.start, run.end - 1):
@@ -224,10 +209,7 @@ def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> Js
 
 
 def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> int:
-    """Shorten texts, the longest first, until so many bytes are gone.
-
-    Returns the bytes that are still over.
-    """
+    """Shorten texts, the longest first; returns the bytes still over."""
     if over <= 0:
         return over
     waiting = [(-found.size, number, found) for number, found in enumerate(_texts(card))]
@@ -247,10 +229,7 @@ def _shorten_texts(card: JsonValue, over: int, arabic: bool) -> int:
 
 
 def _cut(text: str, keep: int, arabic: bool) -> str:
-    """Cut a text at a blank if one is near.
-
-    It never cuts an escape, a date macro or a link, and closes bold and isolated text.
-    """
+    """Cut a text, never in an escape, a date macro or a link."""
     kept = text[:keep]
     blank = kept.rfind(" ", keep - 60)
     if blank > 0:

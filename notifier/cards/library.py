@@ -32,19 +32,13 @@ CHECKED_CARD_BYTES = 27_500
 
 @dataclass(frozen=True)
 class CardLibrary:
-    """The compiled templates by name.
-
-    `claim_rejected.ar` is the Arabic template of claim_rejected.
-    """
+    """The compiled templates by name; claim_rejected.ar is in Arabic."""
 
     templates: Mapping[str, Template]
 
     @classmethod
     def on_demand(cls, texts: Mapping[str, bytes]) -> CardLibrary:
-        """Return templates that are compiled when first used.
-
-        `notifier cards check` has passed them.
-        """
+        """Return checked templates, each compiled when first used."""
         return cls(_OnDemand(texts))
 
     def find(self, name: str, lang: str) -> tuple[str, Template]:
@@ -120,20 +114,14 @@ def read_template(path: Path) -> Template:
 
 
 def card_folders(config: Config) -> tuple[Path, ...]:
-    """Return the folder of the shipped cards, then the configured one.
-
-    Files of the configured folder replace shipped ones.
-    """
+    """Return the shipped folder, then the configured one, which wins."""
     shipped = assets.cards_dir()
     own = Path(config.cards.directory) if config.cards.directory else shipped
     return (shipped,) if own.absolute() == shipped.absolute() else (shipped, own)
 
 
 def layered(folders: Iterable[Path], pattern: str) -> dict[str, Path]:
-    """Return the files of folders by name, sorted.
-
-    A file of a later folder replaces one of an earlier folder.
-    """
+    """Return the files of folders by name, sorted; later folders win."""
     found = {path.name: path for folder in folders for path in folder.glob(pattern)}
     return dict(sorted(found.items()))
 
@@ -185,10 +173,7 @@ def check_routes(config: Config, cards: CardLibrary) -> None:
 
 
 def missing_cards(config: Config, names: Collection[str]) -> list[tuple[str, str, str]]:
-    """Return event type, fault and fix of each route without its card.
-
-    `names` are the cards that exist.
-    """
+    """Return event type, fault and fix of each route without its card."""
     return [
         (
             event_type,
@@ -249,10 +234,7 @@ class CardFiles:
 
 
 def sealed(*folders: Path) -> CardFiles | None:
-    """Return the files if the last folder's seal fits them, else None.
-
-    It does not fit if a file changed since.
-    """
+    """Return the files if the last folder's seal fits them, else None."""
     try:
         text = (folders[-1] / SEAL).read_text(encoding="utf-8")
         found = CardFiles.read(*folders)

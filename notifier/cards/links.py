@@ -50,10 +50,7 @@ class CardLinks:
         }
 
     def acknowledge(self, notification: Notification) -> str | None:
-        """Return the signed link that acknowledges a notification.
-
-        None without a public URL.
-        """
+        """Return the signed link to acknowledge; None without a public URL."""
         link = self._action_link
         if link is None or "acknowledge" not in _offered(notification):
             return None

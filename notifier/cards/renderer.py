@@ -1,7 +1,4 @@
-"""Render a notification: expand its template with the data context.
-
-The context is described in docs/reference/cards.md.
-"""
+"""Render a notification: expand its template with its data context."""
 
 from __future__ import annotations
 

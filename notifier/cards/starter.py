@@ -50,10 +50,7 @@ def route_line(name: str, event_type: str, stakeholders: Sequence[str]) -> str:
 
 
 def shipped_files(name: str) -> dict[str, str]:
-    """Return the text of a shipped card's templates, in all its languages.
-
-    Nothing if there is no such card.
-    """
+    """Return the templates of a shipped card, in all its languages."""
     folder = assets.cards_dir()
     paths = [folder / f"{name}.json", *sorted(folder.glob(f"{name}.*.json"))]
     return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
@@ -105,10 +102,7 @@ def _text(value: JsonValue) -> str:
 
 
 def with_fields(there: str, new: str) -> str:
-    """Add tables to the text of a fields.toml.
-
-    Tables that it has already stay, such as those of a deleted card.
-    """
+    """Add tables to the text of a fields.toml; existing ones stay."""
     tables = [f"[{table}" for table in f"\n{new}".split("\n[")[1:]]
     headings = {line.strip() for line in there.splitlines()}
     missing = [table for table in tables if table.partition("\n")[0] not in headings]
@@ -116,10 +110,7 @@ def with_fields(there: str, new: str) -> str:
 
 
 def written_over(folder: Path, files: Sequence[str]) -> list[Path]:
-    """Return the files that exist already.
-
-    fields.toml does not count, since it is added to.
-    """
+    """Return the files that exist already, without fields.toml."""
     return [
         folder / name for name in files if name != "fields.toml" and (folder / name).exists()
     ]

@@ -65,10 +65,7 @@ class Identifiers:
             self._loose.setdefault(text[at : at + PIECE], []).append((written, at))
 
     def spans(self, text: str) -> list[Span]:
-        """Return where a text contains values, in order.
-
-        Overlapping places are one.
-        """
+        """Return where a text contains values, in order, overlaps united."""
         return self._found([text]).get(0, [])
 
     def replacements(
@@ -102,10 +99,7 @@ class Identifiers:
         return {number: _united(spans) for number, spans in found.items()}
 
     def allows_gaps(self, origin: _Origin, gaps: Iterable[Span]) -> bool:
-        """Tell whether a piece of a value may have these gaps.
-
-        A gap is the number of characters before it, and its width.
-        """
+        """Tell whether a value's piece may have gaps (characters before, width)."""
         written, start = origin
         known = self._gaps.get(written)
         if known is None:
@@ -213,19 +207,13 @@ class _Written:
         return places
 
     def gaps(self, at: int, length: int) -> list[Span]:
-        """Return the gaps within so many characters from here on.
-
-        A gap is the number of characters before it, and its width.
-        """
+        """Return the gaps from here on: characters before, and width."""
         first = bisect_right(self._numbers, at)
         end = bisect_left(self._numbers, at + length)
         return [(self._numbers[each] - at, self._widths[each]) for each in range(first, end)]
 
     def span(self, at: int, length: int) -> Span:
-        """Return begin and end of so many characters.
-
-        Marks on the last character are included.
-        """
+        """Return begin and end of so many characters, with marks on the last."""
         if self._places is None:
             return self._place(at), self._place(at + length - 1) + 1
         end = self._places[at + length - 1] + 1
@@ -240,10 +228,7 @@ class _Written:
 def _may_hold(
     texts: Iterable[str], values: Iterable[str], written: Callable[[str], str]
 ) -> bool:
-    """Tell quickly whether texts may contain a value.
-
-    It is never wrong when it says no.
-    """
+    """Tell quickly whether texts may contain a value; a no is certain."""
     text = "\n".join(texts)
     if not text.isascii() and _ARABIC.fullmatch(text) and all(map(str.isascii, values)):
         # Folding each character takes ten times as long; no value contains the characters that are dropped here.
@@ -264,10 +249,7 @@ def _by_text(places: list[int], texts: list[str]) -> Iterator[tuple[int, list[in
 
 
 def _gaps_of(written: str) -> tuple[frozenset[int] | None, int]:
-    """Return where a value may have separators, and how many in a row.
-
-    None means anywhere.
-    """
+    """Return where separators may be (None: anywhere), and how many."""
     gaps = _GAP.findall(written.strip(" _-"))
     widest = max(_MAX_GAP, *map(len, gaps), 0)
     parts = [part for part in _GAP.split(written) if part]
@@ -277,10 +259,7 @@ def _gaps_of(written: str) -> tuple[frozenset[int] | None, int]:
 
 
 def _pieces(length: int) -> Sequence[int]:
-    """Return where the pieces of a value begin.
-
-    Each shares a character with the next, so that found pieces unite.
-    """
+    """Return where pieces of a value begin; they overlap by a character."""
     if length <= PIECE:
         return (0,) if length else ()
     return list(chain(range(0, length - PIECE, PIECE - 1), (length - PIECE,)))

@@ -1,7 +1,4 @@
-"""Fold texts as people compare them.
-
-Case, accents, widths and invisible characters do not count.
-"""
+"""Fold texts as people compare them: case and accents do not count."""
 
 from __future__ import annotations
 
@@ -64,10 +61,7 @@ def folded(text: str) -> str:
 
 
 def each_folded(text: str) -> Iterator[str]:
-    """Yield the folded text of each character.
-
-    That is none, one or several characters.
-    """
+    """Yield the folded text of each character, which may be empty."""
     return map(_FOLDS.__getitem__, map(ord, text))
 
 

@@ -131,10 +131,7 @@ def _mask_leaves(value: JsonValue, masking: Masking, found: set[str]) -> JsonVal
 
 
 def _is_structure(name: str, masking: Masking) -> bool:
-    """Tell whether a name under a masked field is a kind of data.
-
-    Any other name may identify a person.
-    """
+    """Tell whether a name under a masked field is a kind of data."""
     return name.lower() in _STRUCTURE or name.lower() in masking.fields
 
 
@@ -165,10 +162,7 @@ def _scan_members(
 
 
 def _with_unique_names(members: Iterable[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    """Return members by name.
-
-    Names that are equal once masked get a number, so that no member is lost.
-    """
+    """Return members by name; names that are equal once masked get a number."""
     kept: dict[str, JsonValue] = {}
     copies: dict[str, int] = {}
     for masked, value in members:

@@ -50,10 +50,7 @@ Node = Constant | Name | Member | Index | Call
 
 
 def weight_of(node: Node) -> int:
-    """Estimate the steps of work of an expression.
-
-    The steps that its functions count themselves are not included.
-    """
+    """Estimate an expression's steps, without those functions count."""
     match node:
         case Call(_, arguments):
             return 3 + sum(map(weight_of, arguments))

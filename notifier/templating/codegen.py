@@ -72,10 +72,7 @@ class FunctionSource:
         self.blocks -= 1
 
     def try_block(self, write: Callable[[], None], *handlers: tuple[str, str]) -> bool:
-        """Add a try of the written statements; False if they cannot raise.
-
-        Each handler is an `except …` and a statement.
-        """
+        """Add a try with handlers; returns False if nothing in it can raise."""
         may_raise_count, begin = self.may_raise_count, len(self._lines)
         with self.block("try"):
             write()
@@ -119,10 +116,7 @@ class FunctionSource:
         return self.assign(f"{self.constant(function)}({', '.join(atoms)})")
 
     def once(self, what: object, write: Callable[[], str]) -> str:
-        """Return the atom of a result computed before, else write it.
-
-        Functions of a card always give the same result.
-        """
+        """Return the atom of an earlier equal result, else write it."""
         for block in self._done:
             if what in block:
                 return block[what]
@@ -130,10 +124,7 @@ class FunctionSource:
         return atom
 
     def path(self, steps: tuple[Step, ...]) -> str:
-        """Return the atom of the value of a path into the data.
-
-        The path is followed once.
-        """
+        """Return the atom of a path into the data, which is followed once."""
         name = self._paths.get(steps)
         if name is None:
             name = self._paths[steps] = f"p{len(self._paths)}"

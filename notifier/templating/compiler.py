@@ -84,10 +84,7 @@ def write_node(node: Node, context: ExpressionContext, source: FunctionSource) -
 
 
 def _folded(node: Node) -> Node:
-    """Evaluate arithmetic on numbers of the template.
-
-    A negative number is written 0 - 5.
-    """
+    """Evaluate arithmetic on numbers of the template: -5 is 0 - 5."""
     if not (isinstance(node, Call) and node.function in _ARITHMETIC):
         return node
     operands = [_folded(each) for each in node.arguments]

@@ -125,10 +125,7 @@ def write_object(
 
 
 def repeated(body: Evaluate, weight: int) -> Callable[[Scope, object], object]:
-    """Return the expansion of an element with `$data`, once per item.
-
-    `weight` counts as the work of one item.
-    """
+    """Return the expansion of an element, once per item of its `$data`."""
 
     def expand(scope: Scope, data: object) -> object:
         if not isinstance(data, list):

@@ -60,10 +60,7 @@ class Escape:
 
 @cache
 def counting(escape: Callable[[str], str]) -> Callable[[Scope, str], str]:
-    """Return `escape` with its work counted.
-
-    The work depends on the length of the text and on the signs that are added.
-    """
+    """Return `escape` with its work counted, by length and added signs."""
 
     def counted(scope: Scope, text: str) -> str:
         cleaned = escape(text)

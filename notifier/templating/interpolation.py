@@ -40,10 +40,7 @@ _PLAIN_TYPES = frozenset({str, bool, type(None), Drop})
 def write_single(
     piece: Piece, path: str, escape: Escape | None, source: FunctionSource, *, shown: bool
 ) -> DynamicNode:
-    """Write the binding of a whole value, which keeps its type.
-
-    A value that is shown becomes JSON.
-    """
+    """Write the binding of a whole value; a value that is shown is JSON."""
     value, write = source.new_name(), piece.write
     assert write is not None  # noqa: S101 # nosec B101 - a lone literal is not a binding
     escape = escape.of(piece.shown) if escape is not None else None

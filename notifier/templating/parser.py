@@ -223,6 +223,7 @@ KEY = "|".join(
 """A name or a string, and a colon; a string is read in linear time, as STRING is."""
 _KEY = re.compile(KEY)
 _MAX_OBJECTS = 20
+_ESCAPED = re.compile(r"\\([`$])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,37 +236,26 @@ class Expression:
 def split_text(text: str) -> list[str | Expression]:
     r"""Split `a ${b} c` into "a ", Expression("b"), " c".
 
-    `\$` is a dollar, "\`" a backtick.
-
-    A `${` that no `}` closes stays text, as in the reference.
+    `\$` is a dollar, "\`" a backtick. As in the reference, a `${` that no `}` closes stays text.
 
     Raises:
         TemplateError: There is a backtick without a backslash, which the reference cannot read.
     """
     parts: list[str | Expression] = []
-    literal: list[str] = []
-    at = 0
-    while at < len(text):
-        sign = text[at]
-        if sign == "\\" and text[at + 1 : at + 2] in {"`", "$"}:
-            literal.append(text[at + 1])
-            at += 2
-        elif sign == "\\" and at == len(text) - 1:
-            raise TemplateError("ends with a backslash, which the reference cannot read")
-        elif sign == "`":
-            raise TemplateError("has a backtick; write \\` in a text with expressions")
-        elif sign == "$" and (end := _template_end(text, at)) is not None:
-            if literal:
-                parts.append("".join(literal))
-                literal = []
-            parts.append(Expression(text[at + 2 : end - 1]))
-            at = end
-        else:
-            literal.append(sign)
-            at += 1
-    if literal:
-        parts.append("".join(literal))
-    return parts
+    done = 0
+    for begin, end in expression_spans(text):
+        parts += [_literal(text[done:begin]), Expression(text[begin + 2 : end - 1])]
+        done = end
+    parts.append(_literal(text[done:]))
+    if text.endswith("\\"):
+        raise TemplateError("ends with a backslash, which the reference cannot read")
+    return [part for part in parts if part != ""]
+
+
+def _literal(text: str) -> str:
+    if "`" in _ESCAPED.sub("", text):
+        raise TemplateError("has a backtick; write \\` in a text with expressions")
+    return _ESCAPED.sub(r"\1", text)
 
 
 def expression_spans(text: str) -> list[tuple[int, int]]:
@@ -276,7 +266,7 @@ def expression_spans(text: str) -> list[tuple[int, int]]:
         end = _template_end(text, at) if text[at] == "$" else None
         if end is not None:
             found.append((at, end))
-        at = end or at + (2 if text[at] == "\\" else 1)
+        at = end or at + (2 if _ESCAPED.match(text, at) else 1)
     return found
 
 

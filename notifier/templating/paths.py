@@ -91,10 +91,7 @@ def static_path(path: str, start: Evaluate | None, context: ExpressionContext) -
 
 
 def begins_in_data(path: str, context: ExpressionContext) -> bool:
-    """Tell whether a path known at load begins in the data.
-
-    It may begin at a local name or at `$root` and the like instead.
-    """
+    """Tell whether a path begins in the data, not at a local name or $root."""
     steps = steps_of(path)
     first = steps[0][0].lower() if steps else "$"
     return not first.startswith("$") and all(name.lower() != first for name in context.names)

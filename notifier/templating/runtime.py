@@ -36,18 +36,8 @@ _CHARACTERS = {
 """Characters that count as one step, by function."""
 _USUAL_CHARACTERS = 50
 _DEEP = frozenset(
-    {
-        "concat",
-        "string",
-        "jsonStringify",
-        "join",
-        "flatten",
-        "sortBy",
-        "sortByDescending",
-        "merge",
-        "+",
-    }
-)
+    {"concat", "string", "jsonStringify", "join", "flatten", "sortBy", "sortByDescending", "merge", "+"}
+)  # fmt: skip
 """Functions that also read the contents of lists and objects."""
 _AT_ONCE = frozenset(
     {"first", "last", "count", "createArray", "coalesce", "ignore", "if", "isArray", "isObject", "isString",

@@ -166,10 +166,7 @@ def follow(scope: Scope, value: Value, steps: tuple[Step, ...]) -> Value:
 
 
 def look_up(scope: Scope, steps: tuple[Step, ...], names: tuple[str, ...]) -> Value:
-    """Return the value of a path from a scope.
-
-    `names` are those that lambdas bind, innermost last.
-    """
+    """Return the value of a path; `names` are bound, innermost last."""
     if not steps:
         return UNDEFINED
     first = steps[0][0].lower()

@@ -1,7 +1,4 @@
-"""Declare the arguments and results of functions, to check calls at load.
-
-The table is that of the reference.
-"""
+"""Declare the arguments and results of functions, as the reference."""
 
 from __future__ import annotations
 

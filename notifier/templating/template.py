@@ -72,10 +72,7 @@ class Template:
 
     @property
     def paths(self) -> frozenset[str]:
-        """Return the data paths that the template names, such as data.claim_id.
-
-        Paths from names that it binds itself are left out.
-        """
+        """Return the data paths that it names, except from names it binds."""
         return frozenset(self._paths)
 
     def may_read(self, name: str) -> bool:
@@ -83,10 +80,7 @@ class Template:
         return self._looks_up or name in self._firsts
 
     def members_read(self, name: str) -> frozenset[str] | None:
-        """Return the members of this member of the data that it reads.
-
-        They are in lower case; None means all.
-        """
+        """Return the members of it that are read, in lower case; None: all."""
         members: set[str] = set()
         for path in self._may_read:
             first, *rest = path.lower().removeprefix("$root.").removeprefix("$data.").split(".")
@@ -318,10 +312,7 @@ class Template:
 
 
 def _absence(part: CompiledNode, node: JsonValue, escape: Escape | None) -> str:
-    """Return the condition under which a member has no value to show.
-
-    Empty if that does not matter.
-    """
+    """Return the condition for a member without value, if any."""
     if escape is None or escape.when_empty is Omit.NOTHING or not isinstance(part, DynamicNode):
         return ""
     name = part.name

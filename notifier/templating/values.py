@@ -12,10 +12,7 @@ from notifier.events.numerals import SentNumber
 
 
 class EvaluationError(Exception):
-    """An expression has no value for these data.
-
-    Conditions count it as false.
-    """
+    """An expression has no value for these data: false in a condition."""
 
     fallback: object = None
     """The result of `||` if this is its last part; None means undefined."""
@@ -27,17 +24,11 @@ class EvaluationError(Exception):
 
 
 class AbortError(Exception):
-    """An expression breaks off even inside a condition.
-
-    The reference throws there.
-    """
+    """An expression breaks off, even in a condition: the reference throws."""
 
 
 class NoResultError(AbortError):
-    """An indexing has parts without value.
-
-    It even breaks off the text around it.
-    """
+    """An index without value; it even breaks off the text around it."""
 
 
 class Undefined(Enum):
@@ -62,10 +53,7 @@ Value = object
 
 
 class Ticks(int):
-    """A count of 100 ns units, written as text.
-
-    It is an integer beyond the exactness of a double.
-    """
+    """A count of 100 ns units, beyond a double's exactness; shown as text."""
 
 
 _EXACT = 2**53
@@ -88,18 +76,12 @@ def is_integer(value: Value) -> bool:
 
 
 def is_true(value: Value) -> bool:
-    """Return the truth of a value: 0 and '' are true.
-
-    Only false, null and undefined are untrue.
-    """
+    """Return the truth of a value; only false, null, undefined are untrue."""
     return value is not False and value is not None and value is not UNDEFINED
 
 
 def number(value: float) -> float:
-    """Return a result of arithmetic as a double would hold it.
-
-    Whole numbers are int.
-    """
+    """Return a result as a double holds it; whole numbers are int."""
     if type(value) is int:
         return value if -_EXACT <= value <= _EXACT else as_double(value)
     if value.is_integer() and -_EXACT <= value <= _EXACT:
@@ -173,10 +155,7 @@ def to_text(value: Value) -> str:
 
 
 def as_double(value: float) -> float:
-    """Return the number as JavaScript holds it.
-
-    A whole number beyond a double's range is an infinity.
-    """
+    """Return the number as a double; an infinity beyond its range."""
     try:
         return float(value)
     except OverflowError:
@@ -184,10 +163,7 @@ def as_double(value: float) -> float:
 
 
 def number_text(value: float) -> str:
-    """Write a number in its shortest form.
-
-    Source: Number::toString, ECMA-262 6.1.6.1.20.
-    """
+    """Write a number in its shortest form (ECMA-262 6.1.6.1.20)."""
     if isinstance(value, Ticks):
         return int.__repr__(value)
     if isinstance(value, int):
@@ -214,10 +190,7 @@ def number_text(value: float) -> str:
 
 
 def keys_of(value: dict[str, Value]) -> Iterable[str]:
-    """Return an object's keys as Object.keys orders them.
-
-    Whole numbers come first, ascending.
-    """
+    """Return the keys in the order of Object.keys: whole numbers first."""
     if not any(map(_INTEGER_KEY.match, value)):
         return value
     numbered = [key for key in value if _INTEGER_KEY.match(key)]
@@ -256,10 +229,7 @@ def _plain_number(value: float) -> Value:
 
 
 def plain(value: Value) -> Value:
-    """Return the value as it is after writing and reading JSON.
-
-    Numbers have a double's exactness.
-    """
+    """Return the value as it is after writing and reading JSON."""
     if isinstance(value, str | bool):
         return value
     if value is UNDEFINED:
@@ -293,10 +263,7 @@ def member(container: Value, name: str) -> Value:
 
 
 def units(text: str) -> str:
-    """Return text with one character per UTF-16 code unit.
-
-    JavaScript counts in these.
-    """
+    """Return text with one character per UTF-16 code unit, as JavaScript."""
     if text.isascii() or max(text) <= "\uffff":
         return text
     raw = text.encode("utf-16-le", "surrogatepass")

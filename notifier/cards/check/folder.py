@@ -72,10 +72,7 @@ class _Fault:
 
 
 def _fault_of(file: Path, path: str, text: str, *, rendered: str = "") -> _Fault:
-    """Return an error's message as a fault.
-
-    The fix follows the last semicolon.
-    """
+    """Return a message as a fault; the fix follows the last semicolon."""
     message, semicolon, fix = text.rpartition("; ")
     return _Fault(
         file, path, message if semicolon else text, fix if semicolon else "", rendered=rendered
@@ -90,10 +87,7 @@ def _also(places: tuple[str, ...]) -> str:
 
 
 def _one_of_each(faults: Iterable[_Fault]) -> list[_Fault]:
-    """Return one fault of each kind in a file, with all its places.
-
-    Many data show the same fault.
-    """
+    """Return one fault of each kind in a file, with all its places."""
     firsts: dict[tuple[Path, str, str], _Fault] = {}
     places: dict[tuple[Path, str, str], dict[str, None]] = {}
     for fault in faults:
@@ -289,10 +283,7 @@ _CUT = re.compile(rf"(?<![\w,.]){COMMA_AMOUNT.partition(',')[0]}(?:\.0+)?(?![\w,
 
 
 def _cut_at_commas(card: JsonValue) -> Iterator[str]:
-    """Yield where an amount is read up to its first comma.
-
-    The reference's float and int read it so.
-    """
+    """Yield where an amount is read up to its first comma only."""
     return (path for path, text in _texts(card, "$") if _CUT.search(text))
 
 

@@ -203,10 +203,7 @@ def _own_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterator[Fa
 
 
 def _kind_of_data(kind: str) -> bool:
-    """Tell whether a type belongs to an object within elements.
-
-    BackgroundImage is one.
-    """
+    """Tell whether a type belongs to an object such as BackgroundImage."""
     return kind == "Input.Choice" or (
         kind in _validated() and not kind.startswith(("Action.", "Input."))
     )
@@ -237,10 +234,7 @@ def _stand_in(value: JsonValue, key: str) -> JsonValue:
 
 
 def _without_text(key: str, value: JsonValue) -> JsonValue:
-    """Return the part of a member that the schema judges.
-
-    Of free text that is only the fact that it is text.
-    """
+    """Return a member for the schema, with free text left empty."""
     if isinstance(value, str) and key in _free_texts():
         return ""
     if key == "facts" and isinstance(value, list) and all(map(_is_fact, value)):
@@ -273,10 +267,7 @@ def _free_texts() -> frozenset[str]:
 
 @lru_cache(maxsize=8192)
 def _messages(kind: str, element: str) -> tuple[Fault, ...]:
-    """Return the schema's faults of one element.
-
-    They are cached, since most elements of a folder are alike.
-    """
+    """Return the schema's faults of one element; many are alike."""
     members = json.loads(element)
     if kind == "TableCell":
         members.setdefault(

@@ -26,10 +26,7 @@ def variants(
     fields: Mapping[str, Mapping[str, object]],
     read: Collection[str] = (),
 ) -> Iterator[tuple[str, dict[str, JsonValue]]]:
-    """Yield the name and the data of each variant of a sample's data.
-
-    `read` are the members that the card reads.
-    """
+    """Yield name and data of each variant; `read` are members in use."""
     required = {name for name, field in fields.items() if field.get("required")}
     yield "the sample", dict(data)
     yield (

@@ -1,7 +1,4 @@
-"""Offer Microsoft's card renderer, with the look of Teams, to pages.
-
-The local Teams, the gallery and the console use it.
-"""
+"""Offer Microsoft's card renderer, with the look of Teams, to pages."""
 
 from __future__ import annotations
 

@@ -95,10 +95,7 @@ def _indices_and_values(value: Value) -> Value:
 
 
 def as_list(value: Value) -> list[Value]:
-    """Return the items for select, where, any and all.
-
-    Of an object these are its members.
-    """
+    """Return the items, or the members of an object, to go through."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict):

@@ -1,7 +1,4 @@
-"""Read and write amounts of money as producers write them.
-
-The reference's functions read 1,250.50 as 1.
-"""
+"""Read and write amounts, such as 1,250.50, as producers write them."""
 
 from __future__ import annotations
 

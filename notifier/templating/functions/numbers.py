@@ -191,10 +191,7 @@ def _locales() -> dict[str, dict[str, object]]:
 
 
 def formatted(value: float, places: int, locale: Value) -> str:
-    """Write a number with that many decimals, grouped for the locale.
-
-    The reference uses d3-format `,.Nf`.
-    """
+    """Write a number, grouped for the locale as d3-format `,.Nf` does."""
     size = abs(value)
     if isinstance(size, int):
         shown = f"{size:,}" + (f".{'0' * places}" if places else "")
@@ -296,10 +293,7 @@ def _json(value: Value) -> Value:
 
 
 def _unique(values: list[Value]) -> list[Value]:
-    """Drop repeated values as a JavaScript Set does.
-
-    Lists and objects are all different.
-    """
+    """Drop repeated values as a Set does; lists and objects all differ."""
     seen: set[object] = set()
     kept: list[Value] = []
     for value in values:

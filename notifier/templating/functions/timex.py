@@ -86,10 +86,7 @@ _CLOCK_SECONDS = {"H": 3_600, "M": 60, "S": 1}
 
 
 def _resolve(value: Value) -> Value:
-    """Write a date, a time or a duration (in seconds) in full.
-
-    A range has no single value.
-    """
+    """Write a date, a time or a duration (in seconds) in full."""
     if not isinstance(value, str):
         raise EvaluationError("wants a TIMEX3 expression")
     duration = re.fullmatch(r"P(T?)(\d*\.?\d+)([YMWDHS])", value, re.ASCII)
@@ -110,16 +107,6 @@ def _resolve(value: Value) -> Value:
     raise EvaluationError("is not a definite date, time or duration")
 
 
-CHECKS = (
-    "isDate",
-    "isTime",
-    "isDuration",
-    "isDateRange",
-    "isTimeRange",
-    "isDefinite",
-    "isPresent",
-)
-
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "isDate": _check(lambda parts: {"month", "dayOfMonth"} <= parts or "dayOfWeek" in parts),
     "isTime": _check(lambda parts: "hour" in parts),
@@ -130,3 +117,5 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "resolve": _resolve,
     "isPresent": _check(lambda parts: "now" in parts),
 }
+
+CHECKS = tuple(name for name in FUNCTIONS if name.startswith("is"))
