@@ -9,7 +9,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from pydantic import SecretStr
 
@@ -46,7 +46,7 @@ class ActionClaim:
     """Of the event that the link is about; links of earlier versions do not say."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeySet:
     """The HMAC keys in force: the first signs, all verify.
 
@@ -56,7 +56,7 @@ class KeySet:
     current: SecretStr
     previous: tuple[SecretStr, ...] = ()
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         """Return the keys as they are written, the signing one first."""
         return (
@@ -64,7 +64,7 @@ class KeySet:
             *(key.get_secret_value() for key in self.previous),
         )
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """Return the keys' names, which do not give them away, in the same order."""
         return tuple(key_id(text) for text in self.texts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from typing import NamedTuple
 
@@ -37,7 +36,7 @@ class Decision(NamedTuple):
         return sum([len(value) for _, fields in self.move.targets for value in fields.values()])
 
 
-def report(decision: Decision, result: HopResult, now: datetime) -> str:
+def report(decision: Decision, result: HopResult, now: datetime, *, debug: bool) -> str:
     """Log what became of an entry; returns the word that metrics have for it."""
     match result:
         case HopResult.MOVED if decision.dead is not None:
@@ -54,7 +53,7 @@ def report(decision: Decision, result: HopResult, now: datetime) -> str:
                     ahead_seconds=round(ahead.total_seconds()),
                     **_log_fields(decision),
                 )
-            if log.is_enabled_for(logging.DEBUG):
+            if debug:
                 log.debug("event_routed", **_log_fields(decision))
             return "routed"
         case HopResult.DUPLICATE:

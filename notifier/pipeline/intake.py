@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -182,8 +183,9 @@ class Intake:
             self._claim.later()
             await self._group.put_back(self._stream, refused)
         words: Counter[str] = Counter()
+        debug = log.is_enabled_for(logging.DEBUG)
         for decision, result in zip(batch, results, strict=True):
-            word = report(decision, result, now)
+            word = report(decision, result, now, debug=debug)
             words[word] += 1
             if decision.span is not None:
                 decision.span.end(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import structlog
 
@@ -22,25 +21,34 @@ _AT_ONCE = 200
 Report = Callable[[Sequence[HopResult]], None]
 
 
-class _Waiting(NamedTuple):
-    moves: Sequence[Move]
-    report: Report | None
-    done: asyncio.Future[None]
-    results: list[HopResult]
-    """What has become of them so far; one that is refused is tried again."""
+class _Waiting:
+    """Moves that hop together, and who waits for them."""
+
+    __slots__ = ("done", "moves", "refused", "report", "results")
+
+    def __init__(
+        self, moves: Sequence[Move], report: Report | None, done: asyncio.Future[None]
+    ) -> None:
+        self.moves = moves
+        self.report = report
+        self.done = done
+        self.results: list[HopResult] = []
+        self.refused: Sequence[int] = range(len(moves))
+        """Numbers of the moves that have not happened; each is tried again."""
 
     @property
-    def left(self) -> list[Move]:
+    def left(self) -> Sequence[Move]:
         """Return what is to be hopped."""
-        pairs = zip(self.moves, self.results, strict=True)
-        return [move for move, result in pairs if result is HopResult.REFUSED]
+        return [self.moves[number] for number in self.refused] if self.results else self.moves
 
     def note(self, results: Iterator[HopResult]) -> bool:
-        """Take what became of those that were left; returns whether none is left."""
-        for number, result in enumerate(self.results):
-            if result is HopResult.REFUSED:
-                self.results[number] = next(results)
-        return HopResult.REFUSED not in self.results
+        """Note the results of what was left; return whether nothing is left."""
+        if not self.results:
+            self.results = [HopResult.REFUSED] * len(self.moves)
+        for number in self.refused:
+            self.results[number] = next(results)
+        self.refused = [n for n in self.refused if self.results[n] is HopResult.REFUSED]
+        return not self.refused
 
 
 class HopBatcher:
@@ -52,16 +60,16 @@ class HopBatcher:
         self._filled = asyncio.Event()
 
     async def hop(self, moves: Sequence[Move], report: Report | None = None) -> None:
-        """Hop entries in one step; returns when it has happened, however long Redis is away or refuses one.
+        """Hop entries in one step; return when it has happened, however long Redis is away or refuses one.
 
-        What fails for another reason is raised here, and only here: moves that others settle hop without it.
+        What fails for another reason is raised here, and only here: the moves of others hop without it.
 
         Args:
             moves: What to hop.
-            report: Told what became of each: beside the reports of others, so that all lines in the log are one write.
+            report: Called with the result of each, beside the reports of others, so that all log lines are one write.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._add(_Waiting(moves, report, done, [HopResult.REFUSED] * len(moves)))
+        self._add(_Waiting(moves, report, done))
         await done
 
     def _add(self, waiting: _Waiting) -> None:

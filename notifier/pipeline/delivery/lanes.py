@@ -22,6 +22,7 @@ from notifier.config.models import DeliverySettings, RedisSettings, RetrySetting
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.errors import StreamError
 from notifier.events.digest import digest_of, gather, kind_of
+from notifier.events.notification import Notification
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
 from notifier.pipeline.delivery.poster import Poster
@@ -192,6 +193,9 @@ class ChannelDelivery:
         if not mine:
             return
         # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
+        if self._dependencies.spans is None:
+            await self._hop_outcomes(mine, await self._result(mine, None))
+            return
         with delivery_span(self._dependencies.spans, mine) as span:
             result = await self._result(mine, span)
             await self._hop_outcomes(mine, result if span is None else span.seen(result))
@@ -347,20 +351,23 @@ class ChannelDelivery:
         if entry.goes_alone(self._dependencies.redis.max_deliveries):
             alone = Alone(self._dependencies.group, entry, self._limiter.sleep)
 
-        async def render() -> DeliveryResult:
-            return self._renderer.render(entry, subject)
-
         async def still_ours() -> bool:
             return self._surely_ours(batch) or all(
                 [await self._still_ours(entry) for entry, _ in batch]
             )
 
-        rendered = await (render() if alone is None else alone.do(render))
+        if alone is None:
+            rendered = self._renderer.render(entry, subject)
+        else:
+            rendered = await alone.do(partial(self._render, entry, subject))
         if digest_id is not None:
             rendered = replace(rendered, digest_id=digest_id)
         if rendered.reason is not None:
             return rendered
         return await self._poster.post(subject, rendered, still_ours=still_ours, alone=alone)
+
+    async def _render(self, entry: Entry, notification: Notification) -> DeliveryResult:
+        return self._renderer.render(entry, notification)
 
     async def _bury_unreadable(self, entry: Entry) -> None:
         detail = "the lane entry is not a notification; only notifier may write to lanes"

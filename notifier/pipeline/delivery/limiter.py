@@ -68,6 +68,11 @@ class ChannelLimiter:
         return self.breaker.closed and self._clock() >= self._paused_until
 
     @property
+    def known_healthy(self) -> bool:
+        """Tell whether `works` would change nothing and has nobody to tell."""
+        return self._failing is None and self._noted is not None and not self.breaker.failures
+
+    @property
     def limited(self) -> bool:
         """Tell whether a rate limit is set."""
         return self._limit.requests > 0

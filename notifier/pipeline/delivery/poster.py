@@ -92,7 +92,7 @@ class Poster:
         if self.sender is None:
             return self._without_webhook(rendered)
         posting = _Posting(self, notification, rendered.body or b"", still_ours, alone)
-        probe = await self.limiter.admit()
+        probe = not self.limiter.open and await self.limiter.admit()
         try:
             if await posting.attempt():
                 await self._again(posting, probe=probe)
@@ -155,7 +155,8 @@ class Poster:
     async def note(self, notification: Notification, attempt: Attempt) -> None:
         """Note an attempt in metrics, breaker, pause, readiness and log."""
         if attempt.accepted:
-            await self.limiter.works()
+            if not self.limiter.known_healthy:
+                await self.limiter.works()
             if self.component in self.health.components:
                 self.health.mark_healthy(self.component)
         else:
@@ -228,7 +229,8 @@ class _Posting:
     async def attempt(self) -> bool:
         """Post once; tell whether another attempt may succeed."""
         poster = self._poster
-        await poster.limiter.reserve()
+        if poster.limiter.limited or not poster.limiter.open:
+            await poster.limiter.reserve()
         attempt = await (self._post() if self._alone is None else self._alone.do(self._post))
         self.attempts = (*self.attempts, attempt)[-KEPT_ATTEMPTS:]
         transient = not attempt.accepted and is_transient(attempt)

@@ -74,10 +74,12 @@ def _places(currency: str) -> int:
 
 
 def _written(value: Value) -> str:
-    """Return a text unchanged, a number as Python writes it, else nothing."""
+    """Return a text unchanged, a number as it was sent, else nothing."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[return-value]
+    if isinstance(value, SentNumber):
+        return value.text
     return repr(value) if kind in _NUMBERS else ""
 
 
