@@ -166,7 +166,7 @@ def _print_tables(figures: Figures, console: Console) -> None:
     table = RichTable("success metric", "target", "value", "")
     for metric in metrics:
         style = _STYLES[metric.met]
-        table.add_row(metric.name, metric.target, metric.shown, f"[{style}]{metric.verdict}[/]")  # fmt: skip
+        table.add_row(metric.name, metric.target, metric.shown, f"[{style}]{metric.judgement}[/]")  # fmt: skip
     console.print(table)
     for metric in metrics:
         console.print(f"  {metric.name}: {metric.measured}", style="dim", highlight=False)

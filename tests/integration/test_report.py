@@ -1,4 +1,4 @@
-"""notifier report on a real audit trail."""
+"""The command notifier report, on a real audit trail."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def success(found: dict[str, Any]) -> dict[str, Any]:
     return {metric["key"]: metric["value"] for metric in found["success_metrics"]}
 
 
-def test_the_success_metrics_are_those_of_the_checklist_s_own_queries(trail: Trail):
+def test_the_success_metrics_agree_with_the_queries_of_the_checklist(trail: Trail):
     trail.add(97)
     trail.add(3, reason="rejected")
     trail.add(2, priority="CRITICAL", taken_after=60)
@@ -112,21 +112,12 @@ def test_the_p95_is_that_of_every_attempt_and_a_digest_s_post_counts_once(trail:
     assert latency[1]["p95_seconds"] == pytest.approx(0.9505)
 
 
-def test_only_what_ended_in_the_period_counts(trail: Trail):
-    trail.add(2, after=timedelta(seconds=-1))
-    trail.add(3, after=timedelta())
-    trail.add(4, after=timedelta(days=3) - timedelta(seconds=1))
-    trail.add(5, after=timedelta(days=3))
-
-    assert record(trail)["notifications"]["total"] == 7
-
-
-def test_counts_by_channel_priority_type_and_reason(trail: Trail):
-    trail.add(
-        3, channel="pmo", priority="HIGH", event_type="backup.failed", durations=(0.1, 0.2)
-    )
+def test_counts_of_the_period_are_by_channel_priority_type_and_reason(trail: Trail):
+    trail.add(3, channel="pmo", priority="HIGH", event_type="backup.failed", durations=(0.1, 0.2))  # fmt: skip
     trail.add(2, reason="rejected")
     trail.add(reason="card_error", channel="pmo")
+    trail.add(4, after=timedelta(seconds=-1))
+    trail.add(5, after=timedelta(days=3))
 
     found = record(trail)
 
@@ -138,18 +129,13 @@ def test_counts_by_channel_priority_type_and_reason(trail: Trail):
     assert found["dead_letters"] == {"rejected": 2, "card_error": 1}
 
 
-def test_a_type_that_a_producer_made_up_is_not_named(trail: Trail, tmp_path: Path):
-    for number in range(3):
-        trail.add(event_type=f"claim.of.1098765{number}")
-    trail.add(2, event_type="backup.failed")
+def test_a_type_that_a_producer_made_up_is_not_named(trail: Trail):
+    trail.add(event_type="claim.of.10987650")
 
-    types = record(trail)["by_event_type"]
+    shown = report(trail).stdout + report(trail, "--format", "html").stdout
 
-    assert [(each["name"], each["total"]) for each in types] == [
-        ("(others)", 3),
-        ("backup.failed", 2),
-    ]
-    assert "1098765" not in report(trail).stdout + report(trail, "--format", "html").stdout
+    assert "(others)" in shown
+    assert "10987650" not in shown
 
 
 def test_the_trend_has_each_day_of_the_time_zone_also_empty_ones(trail: Trail):
@@ -222,7 +208,7 @@ def test_an_empty_audit_trail_is_a_report_too(trail: Trail):
         (["--format", "pdf"], "pdf"),
     ],
 )
-def test_wrong_use_is_exit_2_and_says_what_is_taken(arguments: list[str], said: str):
+def test_wrong_use_is_exit_2_and_says_the_expected_form(arguments: list[str], said: str):
     done = notifier("report", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
@@ -266,7 +252,7 @@ def test_a_short_period_of_a_long_trail_is_read_by_the_index(trail: Trail):
             assert "Seq Scan on teams_notifications " not in text, name
 
 
-async def test_what_a_daemon_delivered_and_buried_is_in_the_report(daemons: Daemons):
+async def test_deliveries_and_dead_letters_of_a_daemon_are_in_the_report(daemons: Daemons):
     await daemons.start()
     xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre"})
     await until(lambda: len(rows(daemons.database_url)) == 1)

@@ -27,7 +27,7 @@ class SuccessMetric:
     """The source of the value, or why there is none."""
 
     @property
-    def verdict(self) -> str:
+    def judgement(self) -> str:
         """Return the word for `met`."""
         return {True: "met", False: "missed", None: "not measured"}[self.met]
 

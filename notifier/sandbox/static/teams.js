@@ -8,7 +8,7 @@ function line(words, className) {
   return paragraph;
 }
 
-function drawn(message) {
+function rendered(message) {
   const article = document.createElement("article");
   article.className = "message";
   article.append(line(new Date(message.received_at * 1000).toLocaleTimeString(), "muted"));
@@ -28,7 +28,7 @@ async function follow(channel) {
     try {
       const answer = await fetch(`/api/channels/${channel}?after=${after}`);
       for (const message of (await answer.json()).messages) {
-        list.prepend(drawn(message));
+        list.prepend(rendered(message));
         after = message.number;
         document.getElementById("empty").hidden = true;
       }
