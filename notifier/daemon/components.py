@@ -167,7 +167,7 @@ def _recorder(dependencies: Dependencies, stream: str, store: AuditTrail) -> Rec
         leases=dependencies.leases,
         settings=config.recorder,
         redis_settings=config.redis,
-        looks=lambda since: _matrix(dependencies).first_looks(since),
+        checks=lambda since: _matrix(dependencies).first_checks(since),
         now=utc_now,
         spans=dependencies.spans,
     )

@@ -1,38 +1,19 @@
-"""The desk where actions come in, from pages and callbacks alike: the first one on any card of an event wins."""
+"""Accept actions from pages and callbacks: the first one on any card of an event wins."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import structlog
 
 from notifier.errors import StoreError
+from notifier.escalation.actions import Actions
+from notifier.escalation.repository import FactsRepository
 from notifier.escalation.rows import NotificationFacts
 from notifier.events.action import ACKNOWLEDGE, ESCALATE, WORK, Action, Matter, request_fields
 from notifier.events.notification import event_key
 
 log = structlog.get_logger(__name__)
-
-
-class FactStore(Protocol):
-    """What the desk needs of Postgres."""
-
-    async def facts(self, notification_id: str) -> NotificationFacts | None:
-        """Return what is recorded, None when nothing is (yet); raises StoreError when Postgres is away."""
-
-
-class ActionStreams(Protocol):
-    """What the desk needs of Redis; each raises StreamError when it is away."""
-
-    async def accept(
-        self, action: Action, request: Mapping[str, str] | None, matter: Matter
-    ) -> Action | None:
-        """Settle an event, all or nothing; returns the action that was first, None when it is this one."""
-
-    async def actions_on(self, keys: Sequence[str]) -> list[Action]:
-        """Return the actions that are known under these ids of notifications and keys of events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +74,20 @@ Result = Accepted | AlreadyActed | NotNow
 class ActionService:
     """Redis decides who was first; Postgres is asked for what it knows, and may be away."""
 
-    def __init__(self, store: FactStore, streams: ActionStreams) -> None:
-        self._store = store
-        self._streams = streams
+    def __init__(self, facts: FactsRepository, actions: Actions) -> None:
+        self._facts = facts
+        self._actions = actions
 
     async def situation(self, notification_id: str, event_key: str | None = None) -> Situation:
         """Return what is known; `event_key` is what the link says, for when Postgres cannot be asked. Raises StreamError."""
         facts, away = None, False
         try:
-            facts = await self._store.facts(notification_id)
+            facts = await self._facts.facts(notification_id)
         except StoreError as exc:
             away = True
             log.warning("facts_away", reason=str(exc))
         matter = Matter(notification_id, event_key) if facts is None else facts.matter
-        known = await self._streams.actions_on(matter.keys)
+        known = (await self._actions.actions_on(matter.keys)).values()
         settled = [each for each in known if each.action != ESCALATE]
         passed_on = [each for each in known if each.action == ESCALATE]
         first, escalated = _recorded(facts), _escalated(facts)
@@ -140,7 +121,7 @@ class ActionService:
                 channel=facts.channel,
                 subject=facts.subject,
             )
-        first = await self._streams.accept(action, request, situation.matter)
+        first = await self._actions.accept(action, request, situation.matter)
         if first is not None:
             return _second(action, _first(first))
         log.info(

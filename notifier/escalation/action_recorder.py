@@ -15,7 +15,7 @@ from notifier.broker.keys import ACCEPTED, accepted_stream, unreadable_stream
 from notifier.broker.leases import Leases
 from notifier.config.models import RedisSettings
 from notifier.errors import OutcomeError, UnreachableError
-from notifier.escalation.internal_events import Subject, acknowledged_event
+from notifier.escalation.internal_events import acknowledged_event
 from notifier.escalation.policy import ACKNOWLEDGED_TYPE
 from notifier.escalation.repository import EscalationRepository, RowError
 from notifier.escalation.rows import PendingAction, RecordedEvent
@@ -181,20 +181,7 @@ class ActionRecorder:
 
     async def _announce(self, pending: PendingAction, event: RecordedEvent) -> None:
         """Send a card to all channels that have one of the event."""
-        of = event.notifications[0] if event.notifications else pending
-        channels = [
-            pending.channel,
-            *(name for each in event.notifications for name in each.channels),
-            *(each.channel for each in event.steps),
-        ]
-        subject = Subject(
-            of.event_type,
-            pending.correlation_id,
-            of.lang,
-            of.summary,
-            pending.traceparent,
-        )
-        entry = acknowledged_event(subject, pending.action, channels=channels, at=self._now())
+        entry = acknowledged_event(event, pending, at=self._now())
         await self._publish(event.stream, [entry])
 
     async def _put_back(self) -> None:

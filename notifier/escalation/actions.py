@@ -62,31 +62,15 @@ class Actions:
             reply: Any = await self._accept.run(self._client, keys, argv)
         return _action(dict(zip(reply[::2], reply[1::2], strict=True)))
 
-    async def action_on(self, notification_id: str) -> Action | None:
-        """Return who acted on a notification, or on its event if this is the event's key. Raises StreamError."""
-        return next(iter(await self.actions_on([notification_id])), None)
-
-    async def actions_on(self, keys: Sequence[str]) -> list[Action]:
-        """Return the actions that are known under these ids of notifications and keys of events. Raises StreamError."""
+    async def actions_on(self, keys: Sequence[str]) -> dict[str, Action]:
+        """Return the first action by id of a notification or key of an event, if there was one. Raises StreamError."""
         pipeline = self._client.pipeline(transaction=False)
         for key in keys:
             pipeline.hgetall(action_key(key))
         async with redis_errors(self._client, self._url):
             found: Any = await pipeline.execute()
-        return [action for fields in found if (action := _action(fields)) is not None]
-
-    async def action_words(self, notification_ids: Sequence[str]) -> dict[str, str]:
-        """Return the action word by notification, of those that somebody took. Raises StreamError."""
-        pipeline = self._client.pipeline(transaction=False)
-        for notification_id in notification_ids:
-            pipeline.hget(action_key(notification_id), "action")
-        async with redis_errors(self._client, self._url):
-            words: Any = await pipeline.execute()
-        return {
-            notification_id: word.decode()
-            for notification_id, word in zip(notification_ids, words, strict=True)
-            if word is not None
-        }
+        actions = zip(keys, map(_action, found), strict=True)
+        return {key: action for key, action in actions if action is not None}
 
     async def callback_seen(self, digest: str) -> bool:
         """Tell whether a callback, by the digest of its body, was done before. Raises StreamError."""

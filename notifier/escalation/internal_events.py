@@ -1,85 +1,69 @@
-"""Events that notifier itself publishes: nobody answered, or somebody did."""
+"""Make the events that notifier itself publishes: an escalation, an acknowledgement."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from notifier.escalation.policy import ACKNOWLEDGED_TYPE, ESCALATION_TYPE, escalation_event_id
-from notifier.events.action import ESCALATE, Action
-from notifier.events.entry import EVENT_KEY_MEMBER, Priority
+from notifier.escalation.policy import (
+    ACKNOWLEDGED_TYPE,
+    ESCALATION_TYPE,
+    Step,
+    escalation_event_id,
+)
+from notifier.escalation.rows import EventNotification, PendingAction, RecordedEvent
+from notifier.events.action import ESCALATE
+from notifier.events.entry import EVENT_KEY_MEMBER
+from notifier.events.notification import event_key
 
 SOURCE = "notifier"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The notification that a notice is about."""
-
-    event_type: str
-    correlation_id: str
-    lang: str
-    summary: str | None
-    traceparent: str | None
-    """Its place in its producer's trace, which the notice continues."""
-
-
 def escalation_event(
-    subject: Subject,
+    event: RecordedEvent,
+    step: Step,
     *,
-    lead_id: str,
-    answer_id: str,
-    event_key: str,
-    step: int,
-    channel: str,
+    notification_id: str,
     by: str | None,
-    priority: Priority,
-    since: datetime,
-    told: Sequence[str],
-    at: datetime,
+    informed: Sequence[str],
 ) -> dict[str, str]:
-    """Return the entry that tells `channel` of an unanswered event.
+    """Return the entry that sends a card about an unacknowledged event to the step's channel.
 
     Args:
-        subject: The notification that was not answered.
-        lead_id: Notification that names the event; with the step it makes the event id.
-        answer_id: Notification to name on the card; empty when it was escalated by hand.
-        event_key: Key of the event, which the card's link is about.
-        step: Number of the step.
-        channel: Who is told.
+        event: An event with at least one notification.
+        step: The step, with its time.
+        notification_id: Notification to name on the card; empty if it was escalated by hand.
         by: Who escalated by hand.
-        priority: Kept from the event.
-        since: Since when nobody has answered.
-        told: Titles of the channels that had it before.
-        at: Now.
+        informed: Titles of the channels that had a card before.
     """
+    first = event.notifications[0]
     data: dict[str, JsonValue] = {
-        "event_type": subject.event_type,
-        "summary": subject.summary,
-        "since": _text(since),
-        "waiting_minutes": max(0, int((at - since).total_seconds() // 60)),
-        "told": list(told),
-        "step": step,
+        "event_type": first.event_type,
+        "summary": event.summary,
+        "since": _text(first.since),
+        "waiting_minutes": max(0, int((step.at - first.since).total_seconds() // 60)),
+        "told": list(informed),
+        "step": step.number,
         "escalated_by": by,
-        "answer_id": answer_id,
-        EVENT_KEY_MEMBER: event_key,
+        "answer_id": notification_id,
+        EVENT_KEY_MEMBER: event_key(event.stream, event.event_id),
     }
-    return _entry(
-        escalation_event_id(lead_id, step), ESCALATION_TYPE, subject, data, [channel], at
-    ) | {"priority": priority.value}
+    event_id = escalation_event_id(event.lead_id, step.number)
+    entry = _entry(event_id, ESCALATION_TYPE, first, data, [step.channel], step.at)
+    return entry | {"priority": first.priority}
 
 
 def acknowledged_event(
-    subject: Subject, action: Action, *, channels: Sequence[str], at: datetime
+    event: RecordedEvent, pending: PendingAction, *, at: datetime
 ) -> dict[str, str]:
-    """Return the entry that tells channels who took a notification; the note is left out, for it may name a patient."""
+    """Return the entry that tells all channels of an event who acknowledged it; it has no note, which may name a patient."""
+    action, of = pending.action, next(iter(event.notifications), pending)
     data: dict[str, JsonValue] = {
-        "event_type": subject.event_type,
-        "summary": subject.summary,
+        "event_type": of.event_type,
+        "summary": of.summary,
         "action": action.action,
         "taken_by": action.who,
         "taken_at": _text(action.at),
@@ -87,14 +71,20 @@ def acknowledged_event(
     }
     # The same card may be escalated first and acknowledged later.
     what = "escalated" if action.action == ESCALATE else "acknowledged"
+    channels = [
+        pending.channel,
+        *(name for each in event.notifications for name in each.channels),
+        *(each.channel for each in event.steps),
+    ]
     event_id = f"{what}:{action.notification_id}"
-    return _entry(event_id, ACKNOWLEDGED_TYPE, subject, data, channels, at)
+    entry = _entry(event_id, ACKNOWLEDGED_TYPE, pending, data, channels, at)
+    return entry | {"lang": of.lang}
 
 
 def _entry(
     event_id: str,
     event_type: str,
-    subject: Subject,
+    about: EventNotification | PendingAction,
     data: Mapping[str, JsonValue],
     channels: Sequence[str],
     at: datetime,
@@ -103,14 +93,14 @@ def _entry(
     entry = {
         "type": event_type,
         "id": event_id,
-        "correlation_id": subject.correlation_id,
+        "correlation_id": about.correlation_id,
         "time": _text(at),
-        "lang": subject.lang,
+        "lang": about.lang,
         "source": SOURCE,
         "stakeholders": ",".join(dict.fromkeys(channels)),
         "data": json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
     }
-    return entry | {"traceparent": subject.traceparent} if subject.traceparent else entry
+    return entry | {"traceparent": about.traceparent} if about.traceparent else entry
 
 
 def _text(moment: datetime) -> str:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from notifier.config.escalation import BusinessHoursSettings, EscalationRule, EscalationSettings
 from notifier.events.entry import Priority
-from notifier.pipeline.audit_trail import FirstLook
+from notifier.pipeline.audit_trail import FirstCheck
 
 ESCALATION_TYPE = "notifier.escalation"
 ACKNOWLEDGED_TYPE = "notifier.acknowledged"
@@ -144,19 +144,19 @@ class Matrix:
     def rules_and_hours(
         self,
     ) -> tuple[Mapping[Priority, EscalationRule], BusinessHoursSettings]:
-        """Return what the times of looks follow from."""
+        """Return what the times of checks follow from."""
         return self.rules, self.hours.settings
 
     def forgets(self, since: datetime, now: datetime) -> bool:
         """Tell whether an event has waited for so long that it is left alone."""
         return now - since > self.forget_after
 
-    def first_looks(self, since: datetime) -> list[FirstLook]:
+    def first_checks(self, since: datetime) -> list[FirstCheck]:
         """Return when to look at rows that wait since then or later; a priority that never escalates is left out."""
         return [
-            FirstLook(priority, at=self.hours.opening_after_day_of(since))
+            FirstCheck(priority, at=self.hours.opening_after_day_of(since))
             if rule.next_business_day
-            else FirstLook(priority, after_seconds=rule.after_seconds)
+            else FirstCheck(priority, after_seconds=rule.after_seconds)
             for priority, rule in self.rules.items()
             if rule.chain
         ]

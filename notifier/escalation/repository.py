@@ -22,7 +22,7 @@ from notifier.escalation.rows import (
 )
 from notifier.events.action import ESCALATE, WORDS, Action
 from notifier.events.json import to_json_bytes
-from notifier.pipeline.audit_trail import FirstLook
+from notifier.pipeline.audit_trail import FirstCheck
 from notifier.store.database import (
     Connect,
     Connection,
@@ -115,14 +115,16 @@ class EscalationRepository:
             seconds: float | None = await connection.fetch_value(_QUERIES["next_due"])
             return seconds
 
-    async def plan_again(self, look: FirstLook, page: PlanPage, limit: int) -> PlanPage | None:
-        """Have rows checked now that would be checked later than `look` says; None: there are no more pages.
+    async def plan_again(
+        self, check: FirstCheck, page: PlanPage, limit: int
+    ) -> PlanPage | None:
+        """Have rows checked now that would be checked later than `check` says; None: there are no more pages.
 
         Raises:
             StoreError: Postgres is away.
         """
         values = {
-            "priority": look.priority.value, "latest": look.at, "after_seconds": look.after_seconds,
+            "priority": check.priority.value, "latest": check.at, "after_seconds": check.after_seconds,
             "at": page.at, "id": page.id, "limit": limit,
         }  # fmt: skip
         async with self._connection.use() as connection:

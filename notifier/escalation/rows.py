@@ -8,8 +8,9 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from notifier.escalation.policy import Step
+from notifier.escalation.policy import Case, Step
 from notifier.events.action import ESCALATE, Action, Matter
+from notifier.events.entry import Priority
 from notifier.events.notification import event_key, notification_id
 
 
@@ -76,10 +77,43 @@ class RecordedEvent:
     steps: tuple[EventStep, ...]
 
     @property
+    def lead_id(self) -> str:
+        """Return the id of its first notification, which may not be recorded yet."""
+        return notification_id(self.stream, self.event_id, self.notifications[0].channels[0])
+
+    @property
+    def summary(self) -> str | None:
+        """Return the first card that was kept, in one sentence."""
+        return next((each.summary for each in self.notifications if each.summary), None)
+
+    @property
+    def member_ids(self) -> list[str]:
+        """Return the ids of its notifications, recorded or not, and of its escalations."""
+        channels = self.notifications[0].channels
+        first = [notification_id(self.stream, self.event_id, name) for name in channels]
+        return [*first, *(each.id for each in self.steps)]
+
+    @property
+    def case(self) -> Case:
+        """Return it as the policy knows it; it has at least one notification."""
+        first = self.notifications[0]
+        return Case(
+            Priority(first.priority),
+            first.since,
+            first.channels,
+            tuple(each.step for each in self.steps),
+            acknowledged=self.acknowledgement is not None,
+        )
+
+    @property
+    def members(self) -> list[EventNotification | EventStep]:
+        """Return its notifications and its escalations."""
+        return [*self.notifications, *self.steps]
+
+    @property
     def acknowledgement(self) -> EventNotification | EventStep | None:
         """Return the member that was acknowledged first, as far as Postgres knows."""
-        members: list[EventNotification | EventStep] = [*self.notifications, *self.steps]
-        acknowledged = [each for each in members if each.acknowledged]
+        acknowledged = [each for each in self.members if each.acknowledged]
         return min(acknowledged, key=lambda each: str(each.acknowledged_at), default=None)
 
 

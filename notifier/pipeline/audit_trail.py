@@ -21,8 +21,8 @@ _QUERIES = load_queries(__package__, "queries.sql")
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLook:
-    """When the scheduler looks at new rows of one priority: after a time, or at a moment."""
+class FirstCheck:
+    """When the scheduler checks new rows of one priority: after a time, or at a moment."""
 
     priority: Priority
     after_seconds: float | None = None
@@ -59,7 +59,7 @@ class AuditTrail:
         *,
         store_cards: bool,
         arrived: Sequence[float],
-        looks: Sequence[FirstLook],
+        checks: Sequence[FirstCheck],
     ) -> None:
         """Write a batch of outcomes in one transaction; safe to repeat and in any order.
 
@@ -67,7 +67,7 @@ class AuditTrail:
             outcomes: Each is a JSON text.
             store_cards: Whether the cards are kept.
             arrived: When Redis took each outcome, in Unix seconds.
-            looks: When the escalation scheduler looks at new rows.
+            checks: When the escalation scheduler checks new rows.
 
         Raises:
             StoreError: Postgres is away; try the same batch again.
@@ -78,7 +78,7 @@ class AuditTrail:
             "outcomes": json_parameter(array),
             "store_cards": store_cards,
             "arrived": list(arrived),
-            "looks": json_parameter(to_json_bytes([look.fields() for look in looks])),
+            "checks": json_parameter(to_json_bytes([check.fields() for check in checks])),
         }
         async with self._connection.use() as connection:
             await connection.run(_QUERIES["record"], parameters)

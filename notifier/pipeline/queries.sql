@@ -1,8 +1,8 @@
 -- name: record
 -- Takes a JSON array of outcomes. Of several of one notification, within the batch and in the row that is there already, what was
 -- delivered counts before what was not, then the latest, so recording twice or out of order ends in the same row.
--- A row waits for an answer since the middle one of three clocks: the daemon's, Redis' when it took the outcome, and this server's. One
--- that is wrong decides nothing. The first row of an event is looked at for all of them; an escalation at once, for its answer may be there.
+-- A row waits since the middle one of three clocks: the daemon's, Redis' when it took the outcome, and this server's. One
+-- that is wrong decides nothing. The first row of an event is checked for all of them; an escalation at once, for its acknowledgement may be there.
 WITH given AS (
     SELECT o.*, to_timestamp((%(arrived)s::double precision[])[o.ordinality]) AS arrived_at
     FROM ROWS FROM (jsonb_to_recordset(%(outcomes)s) AS (
@@ -19,9 +19,9 @@ WITH given AS (
         WHEN event_type = 'notifier.escalation' AND priority <> 'INFO' THEN now()
         WHEN row_number() OVER (PARTITION BY stream, event_id ORDER BY id) > 1 THEN NULL
         WHEN (SELECT true FROM teams_notifications t WHERE t.event_id = outcome.event_id AND t.stream = outcome.stream LIMIT 1) THEN NULL
-        ELSE coalesce(look.at, waiting_since + make_interval(secs => look.after_seconds))
+        ELSE coalesce(first_check.at, waiting_since + make_interval(secs => first_check.after_seconds))
     END AS escalation_check_at
-    FROM outcome LEFT JOIN jsonb_to_recordset(%(looks)s) AS look (priority text, after_seconds double precision, at timestamptz) USING (priority)
+    FROM outcome LEFT JOIN jsonb_to_recordset(%(checks)s) AS first_check (priority text, after_seconds double precision, at timestamptz) USING (priority)
 ), recorded AS (
     INSERT INTO teams_notifications AS n (
         id, stream, entry_id, event_id, correlation_id, event_type, event_time, lang, channel, stakeholders, priority, status,

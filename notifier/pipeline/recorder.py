@@ -19,7 +19,7 @@ from notifier.broker.leases import Leases
 from notifier.config.models import RecorderSettings, RedisSettings
 from notifier.dead_letters.model import RECORDER, Reason, of_entry, poison_detail
 from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
-from notifier.pipeline.audit_trail import FirstLook
+from notifier.pipeline.audit_trail import FirstCheck
 from notifier.pipeline.spans import record_spans
 from notifier.pipeline.stage import (
     Alone,
@@ -55,7 +55,7 @@ class OutcomeStore(Protocol):
         *,
         store_cards: bool,
         arrived: Sequence[float],
-        looks: Sequence[FirstLook],
+        checks: Sequence[FirstCheck],
     ) -> None:
         """Write all in one transaction, idempotently.
 
@@ -75,18 +75,18 @@ class Recorder:
         leases: Leases,
         settings: RecorderSettings,
         redis_settings: RedisSettings,
-        looks: Callable[[datetime], Sequence[FirstLook]],
+        checks: Callable[[datetime], Sequence[FirstCheck]],
         now: Callable[[], datetime],
         spans: Spans | None = None,
     ) -> None:
-        """`looks` says when the escalation scheduler looks at rows that wait since then or later."""
+        """`checks` says when the escalation scheduler checks rows that wait since then or later."""
         self._group = group
         self._keys = Keys(stream)
         self._store = store
         self._leases = leases
         self._settings = settings
         self._redis = redis_settings
-        self._looks = looks
+        self._checks = checks
         self._now = now
         self._spans = spans
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
@@ -200,7 +200,7 @@ class Recorder:
                 [_outcome(entry) for entry in entries],
                 store_cards=self._settings.store_cards,
                 arrived=arrived,
-                looks=self._looks(datetime.fromtimestamp(min(arrived), UTC)),
+                checks=self._checks(datetime.fromtimestamp(min(arrived), UTC)),
             )
         except UnreachableError:
             raise

@@ -87,7 +87,11 @@ async def test_what_an_earlier_version_settled_stays_settled(
 async def test_an_earlier_version_finds_what_was_settled_under_every_card(actions: Actions):
     await actions.accept(by("Sara", A), None, matter(A, A, B))
 
-    assert await actions.action_words([A, B]) == {A: "acknowledge", B: "acknowledge"}
+    known = await actions.actions_on([A, B])
+    assert {key: each.action for key, each in known.items()} == {
+        A: "acknowledge",
+        B: "acknowledge",
+    }
 
 
 async def test_what_an_earlier_version_escalated_can_be_acknowledged(
@@ -140,7 +144,7 @@ async def test_what_a_later_version_wrote_is_an_action_all_the_same(
         action_key(B), mapping=by("Omar", B).fields() | {"via": "watch", "new": "1"}
     )  # type: ignore[misc]
 
-    found = await actions.actions_on([A, B, EVENT])
+    found = list((await actions.actions_on([A, B, EVENT])).values())
 
     assert [(each.who, each.action) for each in found] == [
         ("Sara", "snooze"),
@@ -159,7 +163,7 @@ async def test_an_action_whose_time_is_none_is_still_one(
         action_key(B), mapping=by("Omar", B).fields() | {"at": "2026-11-24T10:15:00"}
     )  # type: ignore[misc]
 
-    found = await actions.actions_on([A, B])
+    found = list((await actions.actions_on([A, B])).values())
 
     assert [each.who for each in found] == ["Sara", "Omar"]
     assert min(found, key=lambda each: each.at).who == "Sara"

@@ -108,7 +108,7 @@ async def test_many_schedulers_take_each_step_once(redis_url: str, database_url:
         for _ in range(3):
             age(database_url, 6)
             for _ in range(4):
-                await asyncio.gather(*(w.escalator(number).look() for number in range(6)))
+                await asyncio.gather(*(w.scheduler(number).check_due() for number in range(6)))
 
         ids = [entry["id"] for entry in w.published]
         assert len(ids) == 90
@@ -192,7 +192,7 @@ async def test_a_critical_event_goes_before_all_others_that_became_due_earlier(
     age(database_url, 6)
 
     async with world(redis_url, database_url) as w:
-        assert await w.escalator().look()
+        assert await w.scheduler().check_due()
         assert w.published[0]["id"] == f"escalation:{lead}:1"
         await w.minutes(0)
         assert len(w.published) == 151
@@ -272,8 +272,8 @@ async def test_shorter_times_hold_for_events_that_wait_already(
     age(database_url, 30)
     async with world(redis_url, database_url) as w:
         shorter = w.config.escalation.MEDIUM.model_copy(update={"after_seconds": 600})
-        escalator = w.escalator()
-        await escalator.step()
+        scheduler = w.scheduler()
+        await scheduler.step()
         assert w.published == []
 
         changed = w.config.escalation.model_copy(
@@ -281,7 +281,7 @@ async def test_shorter_times_hold_for_events_that_wait_already(
         )
         w.config = w.config.model_copy(update={"escalation": changed})
         for _ in range(9):
-            await escalator.step()
+            await scheduler.step()
         assert len(w.published) == 3
 
 
@@ -303,13 +303,13 @@ async def test_a_row_that_cannot_be_is_left_and_the_others_escalate(
             f"UPDATE teams_notifications SET {spoil} WHERE event_id = 'e2'".encode()
         )
     async with world(redis_url, database_url) as w:
-        escalator = w.escalator()
-        await escalator.look()
+        scheduler = w.scheduler()
+        await scheduler.check_due()
         assert len(w.published) == 4
         first = put_off_seconds(database_url)
         assert first > 0
         age(database_url, 1)
-        await escalator.look()
+        await scheduler.check_due()
         assert put_off_seconds(database_url) > 2 * first
         assert len(w.published) == 4
 

@@ -204,8 +204,8 @@ async def take_twice(url: str) -> list[str | None]:
             firsts.append(first.who if first else None)
         await actions.remember_callback("digest")
         assert await actions.callback_seen("digest")
-        assert await actions.action_words(["n-1", "n-2"]) == {"n-1": "retry_task"}
-        assert await actions.action_on("n-1")
+        known = await actions.actions_on(["n-1", "n-2"])
+        assert {key: each.action for key, each in known.items()} == {"n-1": "retry_task"}
     finally:
         await close(client)
     return firsts

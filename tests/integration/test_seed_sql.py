@@ -84,7 +84,7 @@ async def record(url: str, *outcomes: bytes) -> None:
     store = store_at(url)
     try:
         await store.record(
-            outcomes, store_cards=True, arrived=[NOW.timestamp()] * len(outcomes), looks=[]
+            outcomes, store_cards=True, arrived=[NOW.timestamp()] * len(outcomes), checks=[]
         )
     finally:
         await store.close()

@@ -176,7 +176,7 @@ def outcome(**changes: object) -> bytes:
 
 async def recorded(url: str) -> list[tuple[Any, ...]]:
     store = AuditTrail(writing(url))
-    await store.record([outcome()], store_cards=True, arrived=[0.0], looks=[])
+    await store.record([outcome()], store_cards=True, arrived=[0.0], checks=[])
     await store.close()
     async with reading(url).connection() as opened:
         query = b"SELECT sent_at, correlation_id, now() - now() FROM teams_notifications"

@@ -136,7 +136,7 @@ async def test_what_people_do_fails_for_the_reason_that_commands_give():
     actions = Actions(client, settings, remember_seconds=1)
 
     with pytest.raises(StreamError) as raised:
-        await actions.action_on("n-1")
+        await actions.actions_on(["n-1"])
 
     await close(client)
     assert str(raised.value) == (

@@ -1,4 +1,4 @@
-"""Redis and Postgres as far as the desk for actions sees them."""
+"""Redis and Postgres as far as the service for actions sees them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FACTS = NotificationFacts(
 
 
 class Memory:
-    """Redis and Postgres as far as the desk sees them."""
+    """Redis and Postgres as far as the service sees them."""
 
     def __init__(self) -> None:
         self.first: dict[str, Action] = {}
@@ -45,8 +45,8 @@ class Memory:
             self.requests.append(dict(request))
         return None
 
-    async def actions_on(self, keys: Sequence[str]) -> list[Action]:
-        return [self.first[key] for key in keys if key in self.first]
+    async def actions_on(self, keys: Sequence[str]) -> dict[str, Action]:
+        return {key: self.first[key] for key in keys if key in self.first}
 
     async def callback_seen(self, digest: str) -> bool:
         return digest in self.seen

@@ -103,21 +103,21 @@ def patch() -> None:
 
 
 def patch_what_people_do() -> None:
-    """Put in the crashes of actions and of what follows when there are none; looks that find nothing are no steps."""
+    """Put in the crashes of actions and of what follows when there are none; checks that find nothing are no steps."""
     work: Any = Transaction
     work.add_steps = crashing(
         Transaction.add_steps, lambda steps: "escalation take" if steps else ""
     )
     work.set_next_checks = crashing(
-        Transaction.set_next_checks, lambda looks: "escalation plan" if looks else ""
+        Transaction.set_next_checks, lambda checks: "escalation plan" if checks else ""
     )
     work.apply = crashing(Transaction.apply, lambda *_: "action apply")
-    escalator: Any = EscalationScheduler
-    escalator.look = committing(EscalationScheduler.look, "escalation take")
+    scheduler: Any = EscalationScheduler
+    scheduler.check_due = committing(EscalationScheduler.check_due, "escalation take")
     actions: Any = Actions
     actions.accept = crashing(Actions.accept, lambda *_: "action take")
-    ledger: Any = EscalationRepository
-    ledger.accept = crashing(
+    repository: Any = EscalationRepository
+    repository.accept = crashing(
         EscalationRepository.accept, lambda given: "action accept" if given else ""
     )
     recorder: Any = ActionRecorder

@@ -69,7 +69,7 @@ async def recorded(
             texts,
             store_cards=True,
             arrived=[(arrived or now).timestamp()] * len(texts),
-            looks=matrix.first_looks(now),
+            checks=matrix.first_checks(now),
         )
     finally:
         await store.close()
@@ -105,7 +105,7 @@ class World:
             self.faults -= 1
             raise StreamError("the connection broke after it was published")
 
-    def escalator(self, number: int = 0) -> EscalationScheduler:
+    def scheduler(self, number: int = 0) -> EscalationScheduler:
         return EscalationScheduler(
             EscalationRepository(self.connections[number]), self.actions, self.publish,
             lambda: Matrix.of(self.config.escalation, self.config.business_hours), titles=lambda: {"devops": "DevOps"},
@@ -116,7 +116,7 @@ class World:
         """Let time pass and look; returns (id, channel) of what is published by that."""
         age(self.database_url, minutes)
         before = len(self.published)
-        while await self.escalator().look():
+        while await self.scheduler().check_due():
             pass
         return [(each["id"], each["stakeholders"]) for each in self.published[before:]]
 

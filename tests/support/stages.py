@@ -158,7 +158,7 @@ class Stages:
             leases=Leases(group, lease_seconds=15),
             settings=self.config.recorder.model_copy(update=settings),
             redis_settings=self.config.redis,
-            looks=lambda since: [],
+            checks=lambda since: [],
             now=now,
         )
 

@@ -84,10 +84,10 @@ class TraceSearch:
     async def _search_streams(self, search: Search, recorded: Recorded) -> None:
         known = [(row.stream, row.entry_id) for row in recorded.rows]
         await search_streams(search, self._streams, known)
-        for notification_id in list(identities(recorded, search.hits))[: search.limit]:
-            action = await self._actions.action_on(notification_id)
+        ids = list(identities(recorded, search.hits))[: search.limit]
+        for notification_id, action in (await self._actions.actions_on(ids)).items():
             # An action on another card of the event is known under this id too.
-            if action is not None and action.notification_id == notification_id:
+            if action.notification_id == notification_id:
                 search.hits.actions[notification_id] = action
 
     async def _in_redis(self, search: Search, work: Coroutine[None, None, None]) -> bool:
