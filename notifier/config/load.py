@@ -148,7 +148,7 @@ def _apply(merged: dict[str, JsonValue], name: str, keys: tuple[str, str], text:
     if isinstance(default, list):
         merged[section] = {**table, key: _as_list(text)}
     elif isinstance(default, bool):
-        merged[section] = {**table, key: _as_bool(name, text)}
+        merged[section] = {**table, key: text or "false"}
     else:
         merged[section] = {**table, key: text}
 
@@ -168,11 +168,3 @@ def _as_list(text: str) -> list[JsonValue]:
         if isinstance(parsed, list):
             return parsed
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _as_bool(name: str, text: str) -> bool:
-    if text.lower() in {"1", "true", "yes", "on"}:
-        return True
-    if text.lower() in {"0", "false", "no", "off", ""}:
-        return False
-    raise ConfigError(f"{name}: write 1 or 0 (also true, false, yes, no, on, off)")

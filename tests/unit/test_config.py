@@ -97,7 +97,7 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
         (
             "",
             {"TEAMS_ALLOW_LOOPBACK_WEBHOOKS": "maybe"},
-            ["TEAMS_ALLOW_LOOPBACK_WEBHOOKS", "write 1 or 0"],
+            ["TEAMS_ALLOW_LOOPBACK_WEBHOOKS", "must be true or false"],
         ),
         ("", {"REDIS_URL": "localhost:6379"}, ["redis.url", "redis://", "REDIS_URL"]),
         ('[admin]\nbind = "9464"\n', {}, ["admin.bind", "host:port"]),

@@ -20,8 +20,26 @@ from urllib3.exceptions import HTTPError
 from notifier.config.models import VaultSettings
 from notifier.errors import VaultError
 
+_REFUSED = "it refuses the credentials or the request (400); check vault.auth, vault.role and the secret_id"
 _MAX_ANSWER_BYTES = 1_048_576
 """An entry of Vault's integrated storage is at most 1 MiB."""
+
+_FAULTS: dict[type[Exception], tuple[str, bool]] = {
+    exceptions.VaultDown: ("it is sealed or down (503); unseal it", True),
+    exceptions.Forbidden: (
+        "permission denied (403); check the token or role and its policy",
+        False,
+    ),
+    exceptions.InvalidRequest: (_REFUSED, False),
+    exceptions.Unauthorized: (_REFUSED, False),
+    exceptions.InvalidPath: ("no such path (404); check vault.auth_mount and the paths", False),
+    exceptions.VaultError: ("it failed ({kind}); see its log", True),
+    requests.exceptions.SSLError: ("its certificate is not trusted; set vault.ca_file", True),
+    requests.exceptions.Timeout: ("no answer within {seconds:g} s; check vault.url", True),
+    HTTPError: ("it does not answer; check vault.url", True),
+    OSError: ("it does not answer; check vault.url", True),
+}
+"""Fault by class of error, and whether waiting may help; the first match counts."""
 
 
 class VaultClient:
@@ -152,37 +170,13 @@ class VaultClient:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 yield
-        except exceptions.VaultDown:
-            raise VaultError(
-                f"{where}: it is sealed or down (503); unseal it", away=True
-            ) from None
-        except exceptions.Forbidden:
-            raise VaultError(
-                f"{where}: permission denied (403); check the token or role and its policy"
-            ) from None
-        except (exceptions.InvalidRequest, exceptions.Unauthorized):
-            raise VaultError(
-                f"{where}: it refuses the credentials or the request (400); check vault.auth, vault.role and the secret_id"
-            ) from None
-        except exceptions.InvalidPath:
-            raise VaultError(
-                f"{where}: there is no such path (404); check vault.auth_mount and the paths"
-            ) from None
-        except exceptions.VaultError as exc:
-            # The error's own text may repeat what was sent.
-            raise VaultError(f"{where}: it failed ({type(exc).__name__})", away=True) from None
-        except requests.exceptions.SSLError:
-            raise VaultError(
-                f"{where}: its certificate is not trusted; set vault.ca_file", away=True
-            ) from None
-        except requests.exceptions.Timeout:
-            raise VaultError(
-                f"{where}: no answer within {self._settings.timeout_seconds:g} s", away=True
-            ) from None
-        except (requests.exceptions.RequestException, HTTPError, OSError):
-            raise VaultError(
-                f"{where}: it does not answer; check vault.url", away=True
-            ) from None
+        except tuple(_FAULTS) as exc:
+            # Not the text of the error, which may repeat what was sent.
+            fault, away = next(_FAULTS[kind] for kind in _FAULTS if isinstance(exc, kind))
+            fault = fault.format(
+                kind=type(exc).__name__, seconds=self._settings.timeout_seconds
+            )
+            raise VaultError(f"{where}: {fault}", away=away) from None
 
 
 class _BoundedAdapter(HTTPAdapter):
