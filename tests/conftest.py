@@ -1,4 +1,4 @@
-"""Real servers for the tests: they start with the session and need nothing installed by hand."""
+"""Real servers for the tests, started with the session."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @contextmanager
 def _open_folder() -> Iterator[Path]:
-    """A folder that Postgres' account can enter when the tests run as root; pytest's own are closed."""
+    """A folder that Postgres' account can enter if the tests run as root."""
     with TemporaryDirectory(prefix="notifier-test-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -23,7 +23,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(chromium: Browser) -> AsyncIterator[Page]:
-    """A page of a profile of its own: no cookie, storage or cache of another test."""
+    """A page with its own profile: no cookie, storage or cache of another."""
     context = await chromium.new_context()
     yield await context.new_page()
     await context.close()

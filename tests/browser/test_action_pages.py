@@ -1,4 +1,4 @@
-"""Action pages in a real browser: on a phone and a desktop, light and dark, in English and Arabic, with a keyboard, without scripts."""
+"""Action pages in a real browser: sizes, colours, languages, keyboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local Teams in a real browser: cards are rendered, and new ones appear by themselves."""
+"""The local Teams in a real browser: it shows cards, and new ones appear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console in a real browser, over a real daemon, Redis and Postgres: what an operator finds and does."""
+"""The console in a real browser, over a real daemon and servers."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def test_all_that_match_a_filter_are_replayed_and_no_others(page: Page, co
     await page.goto(f"{console.url}/dead-letters?type=backup.failed")
     await page.get_by_role("button", name="Replay all that match…").click()
     await page.get_by_role("heading", name="Replay 3 dead letters?").wait_for()
-    # What dies while the form is open was not counted, so it is not meant.
+    # A dead letter that comes while the form is open was not counted, so it is left alone.
     await refused(console)
     await page.get_by_label("Your name").fill("Sara")
     await page.get_by_role("button", name="Replay 3 dead letters").click()

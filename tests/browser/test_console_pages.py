@@ -1,4 +1,4 @@
-"""What the console's pages show, and to whom."""
+"""The contents of the console's pages, and who may see them."""
 
 from __future__ import annotations
 

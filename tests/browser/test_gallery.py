@@ -1,4 +1,4 @@
-"""Every card, in every language, light and dark, on a phone and on a desktop, looked at in a real browser."""
+"""Every card in a real browser: each language, colour and size."""
 
 from __future__ import annotations
 

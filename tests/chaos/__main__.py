@@ -1,4 +1,4 @@
-"""`make chaos ARGS='--seed 7 --events 2000 --kills 10'`: one run, its verdict, exit code 1 when a promise was broken."""
+"""`make chaos`: one run and its result; exit code 1 for a broken promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict: what was published against what the receiver, the table and the dead letters saw.
+"""Compare published events with the receiver, the table and dead letters.
 
 Knows the promises of docs/how-to/publish-events.md and docs/how-to/redis.md and nothing of how they are kept.
 """
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Letter:
-    """One dead letter; the channel is empty when it never became a notification."""
+    """One dead letter; its channel is empty if it never was a notification."""
 
     event_id: str
     channel: str
@@ -66,7 +66,10 @@ class Letter:
 
 @dataclass(frozen=True)
 class Kill:
-    """Something that ended posts in flight, and how many there may be: a daemon (or all, with the run itself), Redis, the network."""
+    """A kill or cut that ended posts in flight, and their highest number.
+
+    It hits one daemon, all daemons with the run itself, Redis, or the network.
+    """
 
     at: float
     what: str
@@ -75,7 +78,7 @@ class Kill:
     """When it was back; while Redis is away nothing that was posted can be noted. 0 = at once."""
 
     def explains(self, first: float, second: float) -> bool:
-        """Tell whether a card that was posted at `first` may have been posted again at `second` because of it."""
+        """Return whether it allows a second post of a card at these times."""
         return self.at <= second and max(self.at, self.until) >= first - CLOCK_SLACK_SECONDS
 
 
@@ -151,7 +154,7 @@ def _accepted(posts: Sequence[Post]) -> dict[Pair, list[float]]:
 
 
 def _forgotten(evidence: Evidence) -> set[str]:
-    """Return the events of which nothing is left and that Redis may have forgotten when it was killed."""
+    """Return the events without a trace that a killed Redis may have lost."""
     if not evidence.redis_may_forget:
         return set()
     known = {row.event_id for row in evidence.rows}
@@ -166,7 +169,10 @@ def _forgotten(evidence: Evidence) -> set[str]:
 
 
 def _forgotten_steps(evidence: Evidence, following: set[Pair]) -> set[Pair]:
-    """Return the escalations of which nothing is left and that Redis may have forgotten when it was killed: nobody publishes them again."""
+    """Return the escalations without a trace that a killed Redis may have lost.
+
+    Nobody publishes them again.
+    """
     if not evidence.redis_may_forget:
         return set()
     known = {(row.event_id, row.channel) for row in evidence.rows}
@@ -208,7 +214,7 @@ def _check_rows(
 
 
 def _check_dead(verdict: Verdict, evidence: Evidence, kept: Sequence[Published]) -> None:
-    """Every dead letter has its reason to be there, and every one that must be there is."""
+    """Check that every dead letter has a reason, and that none is missing."""
     counts = Counter((each.event_id, each.channel, each.reason) for each in evidence.letters)
     ended = {(r.event_id, r.channel) for r in evidence.rows if r.status == "dead_lettered"}
     must = {(event.id, "", event.dead): event for event in kept if event.dead is not None}
@@ -216,7 +222,7 @@ def _check_dead(verdict: Verdict, evidence: Evidence, kept: Sequence[Published])
     verdict.wrong("dead letter missing", (key[0] for key in must if not counts[key]))
     for key, count in counts.items():
         event_id, channel, reason = key
-        # What has no identity, being no event, may come once for each XADD.
+        # An entry that is not an event has no identity, so it may come once for each XADD.
         most = must[key].tries if key in must and reason == "invalid_event" else 1
         if count > most:
             verdict.wrong("dead letter repeated", [key])
@@ -241,7 +247,7 @@ def _check_loss(
 def _check_repeats(
     verdict: Verdict, evidence: Evidence, accepted: Mapping[Pair, list[float]]
 ) -> None:
-    """Every card that came again has a kill between its two posts, and no kill has more than were in flight."""
+    """Check each repeated card: a kill between its posts, and not too many."""
     kills = sorted(evidence.kills, key=lambda kill: kill.at)
     per_kill: Counter[int] = Counter()
     unexplained = []

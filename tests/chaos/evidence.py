@@ -1,4 +1,4 @@
-"""Collect what was seen: from the journals, the table, the dead letters and what is left in Redis."""
+"""Collect the evidence: journals, table, dead letters, and Redis."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def row_count(database_url: str) -> int:
 def _escalated_at(
     database_url: str, published: Sequence[Published]
 ) -> dict[tuple[str, str], float]:
-    """Return when each step was written down; one that nobody expects is shown by its notification id."""
+    """Return when each step was recorded; unexpected ones by notification id."""
     names = {
         notification_id(STREAM, event_id, channel): event_id
         for each in published
@@ -102,7 +102,10 @@ def attempts_recorded(database_url: str) -> int:
 
 
 def left_in_redis(redis_url: str) -> dict[str, int]:
-    """Count what still waits: entries of every stream but the events and dead letters, and what is not acknowledged."""
+    """Count waiting and unacknowledged entries of every stream.
+
+    Events and dead letters do not count as waiting.
+    """
     left: dict[str, int] = {}
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         for key in client.scan_iter(_type="stream"):

@@ -1,4 +1,4 @@
-"""What happened, written down at once: a run that is itself killed goes on from here, and the checker reads it."""
+"""The journal of a run: a run that was killed continues from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 
 class Journal:
-    """Lines of JSON, each one write(2), so that the kernel keeps them when the process dies."""
+    """Lines of JSON, each one write(2), so that the kernel keeps them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -18,7 +18,7 @@ class Journal:
         self._file: BinaryIO = path.open("ab", buffering=0)
 
     def write(self, **fields: Any) -> float:
-        """Add one line; returns its time (seconds since 1970), which is its field `at` unless given."""
+        """Add one line and return its time, the field `at` unless given."""
         at = float(fields.setdefault("at", time.time()))
         self._file.write(json.dumps(fields).encode() + b"\n")
         return at

@@ -1,4 +1,7 @@
-"""The ways to Redis, Postgres and the receiver: each can be slow, come in halves, break off, be cut, or hang."""
+"""Proxies to Redis, Postgres and the receiver, with faults on demand.
+
+Each can be slow, send in halves, break off, cut, or hang.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class Network:
 
     @asynccontextmanager
     async def disturbed(self, way: Way, fault: Fault) -> AsyncIterator[None]:
-        """Do that to everything on this way until the block ends; one fault at a time."""
+        """Disturb everything on this way until the block ends; one fault at once."""
         async with self._locks[way]:
             proxy = self._proxies[way]
             match fault:

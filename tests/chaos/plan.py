@@ -1,4 +1,4 @@
-"""What a run will do, from its seed alone: the events, how each post is answered, who is killed and when. Pure."""
+"""The plan of a run, from its seed alone: events, answers, kills. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHANNELS = (
     "security_eng", "cloudops", "runtime_eng", "devops", "sre", "compliance", "nphies_integration", "pmo",
 )  # fmt: skip
 NO_CHANNEL = "nobody"
-"""A stakeholder that is no channel."""
+"""A stakeholder that is not a channel."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ FAULTS = tuple((way, fault) for fault in Fault for way in Way)
 
 @dataclass(frozen=True)
 class Action:
-    """Hit `target` once `after` events are published, and bring it back `seconds` later."""
+    """Hit `target` after `after` events, and restore it `seconds` later."""
 
     number: int
     after: int
@@ -80,7 +80,7 @@ class Kind(StrEnum):
 
     ROUTED = "routed"
     HALF_ROUTED = "half routed"
-    """One of its stakeholders is no channel: a dead letter beside the cards."""
+    """One of its stakeholders is not a channel: a dead letter beside the cards."""
     INVALID = "invalid"
     """Has no type: a dead letter and nothing else."""
 
@@ -142,7 +142,7 @@ def event(settings: Settings, number: int) -> Event:
 
 
 def answer(settings: Settings, channel: str, event_id: str, time: int) -> Answer:
-    """Return how the receiver answers a channel's post number `time` (from 0) for an event."""
+    """Return how the receiver answers post number `time` (from 0) of a card."""
     dice = random.Random(f"{settings.seed}/answer/{channel}/{event_id}/{time}")
     return dice.choices(list(_ANSWERS), weights=list(_ANSWERS.values()))[0]
 
@@ -162,7 +162,7 @@ HIGH = { after_seconds = 3, chain = ["pmo"] }
 
 
 def escalations(planned: Event) -> list[tuple[str, str]]:
-    """Return the id and the channel of each escalation that must follow, since nobody answers."""
+    """Return id and channel of each escalation that must follow."""
     chain = CHAINS.get(planned.fields["priority"], ())
     if not planned.channels:
         return []
@@ -173,7 +173,7 @@ def escalations(planned: Event) -> list[tuple[str, str]]:
 
 
 def notifications(planned: Event) -> dict[str, str]:
-    """Return the event id by notification id (`webhook-id`) of all cards that an event must lead to."""
+    """Return the event id of every card that must come, by notification id."""
     pairs = [*((planned.id, channel) for channel in planned.channels), *escalations(planned)]
     return {notification_id(STREAM, event_id, channel): event_id for event_id, channel in pairs}
 

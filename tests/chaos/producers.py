@@ -1,4 +1,4 @@
-"""Producers: publish every event at the planned rate, and again with the same id until Redis has answered."""
+"""Producers: they publish each event until Redis has answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Teams of a run: answers as the plan says, and writes down what it accepted before it says so."""
+"""The Teams of a run: it answers by plan, and notes accepted cards first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run, from an empty folder or from where it was broken off, to its verdict."""
+"""One run, from an empty folder or an interrupted run, to its result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 
 def prepare(settings: Settings, folder: Path) -> None:
-    """Make the folder ready: a run of the same settings that was broken off in it goes on, anything else begins anew."""
+    """Prepare the folder: an interrupted run of the same settings continues."""
     plan = folder / "plan.json"
     text = json.dumps(
         {**asdict(settings), "actions": [asdict(action) for action in actions(settings)]},
@@ -56,7 +56,10 @@ def prepare(settings: Settings, folder: Path) -> None:
 
 
 async def run(settings: Settings, folder: Path, *, settle_seconds: float, say: Say) -> Verdict:
-    """Run the plan, wait until everything has settled or `settle_seconds` have passed since the last event, and judge."""
+    """Run the plan, wait until everything has settled, and judge.
+
+    It waits at most `settle_seconds` after the last event.
+    """
     journals = Journals(folder)
     begun = time.monotonic()
     done = {line["done"] for line in journals.hits.lines() if "done" in line}
@@ -158,7 +161,7 @@ def _add_figures(verdict: Verdict, journals: Journals, world: World, seconds: fl
             if hits[target]
         ),
         "network disturbed": hits[Target.NETWORK],
-        "times that the run itself stood still": hits["stall"],
+        "times that the run itself stopped": hits["stall"],
         "answers of /readyz": sum(1 for _ in journals.readiness.lines()),
         "answers": ", ".join(f"{name} {count}" for name, count in answers.most_common()),
         "entries on the event stream": entries_added(world.redis.url),

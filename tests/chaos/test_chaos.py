@@ -1,4 +1,4 @@
-"""A short chaos run, one that is itself broken off, and tests that the checker sees what it is there for."""
+"""Short chaos runs, an interrupted one, and tests of the checker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether /readyz told the truth: what each daemon said, beside what was done to the servers."""
+"""Compare the answers of /readyz with the faults of the servers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that was done to a server on the way of all daemons, or to one daemon."""
+    """A fault of a server for all daemons, or of one daemon."""
 
     what: str
     since: float
@@ -89,7 +89,7 @@ def said(journal: Journal) -> list[Said]:
 
 
 def troubles(hits: Iterable[Mapping[str, Any]]) -> list[Trouble]:
-    """Return what was done, from the journal of hits; what never ended lasts for ever."""
+    """Return the faults from the journal of hits; some never end."""
     lines = list(hits)
     back = {line["done"]: line["at"] for line in lines if "done" in line}
     found = [
@@ -121,14 +121,17 @@ def troubles(hits: Iterable[Mapping[str, Any]]) -> list[Trouble]:
 
 @dataclass
 class Heard:
-    """What readiness said that was not so, and how many answers could be judged."""
+    """Untrue answers of readiness, and how many answers could be judged."""
 
     lies: list[str]
     judged: int = 0
 
 
 def judge(answers: Sequence[Said], done: Sequence[Trouble]) -> Heard:
-    """Compare what daemons said with what was done; in between, and while a way is only slow, either answer is right."""
+    """Compare answers with faults.
+
+    Near the edges, and while a way is only slow, either answer is right.
+    """
     heard = Heard([])
     for which in {answer.daemon for answer in answers}:
         of_it = [each for each in done if each.daemon == which]
@@ -167,7 +170,9 @@ def _judge(heard: Heard, answer: Said, done: Sequence[Trouble]) -> None:
             heard.lies.append(f"{by}: {way} does not work, though it did for {WELL_AFTER_SECONDS:g} s")  # fmt: skip
         all_well = all_well and well
     if all_well and not answer.ready:
-        heard.lies.append(f"{by}: not ready, though all was well for {WELL_AFTER_SECONDS:g} s")
+        heard.lies.append(
+            f"{by}: not ready, though there was no fault for {WELL_AFTER_SECONDS:g} s"
+        )
 
 
 def _disturbed(trouble: Trouble, answer: Said) -> bool:

@@ -1,4 +1,7 @@
-"""The servers and daemons of a run, and how each is hit: SIGKILL for daemons and Redis, immediate shutdown for Postgres."""
+"""The servers and daemons of a run, and how each is hit.
+
+Daemons and Redis get SIGKILL, Postgres an immediate shutdown.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ class World:
         self.postgres: Server
 
     async def start(self) -> None:
-        """Start the servers and daemons, on the data that an earlier run left in the folder."""
+        """Start servers and daemons on the data of an earlier run, if any."""
         self.redis = await self._blocking(lambda: self._start_redis(quiet_port()))
         self.postgres = await self._blocking(
             lambda: start_postgres(self._folder / "postgres", port=quiet_port())
@@ -114,7 +117,7 @@ class World:
         }
 
     async def hit(self, action: Action) -> None:
-        """Do what the plan says and bring the target back; returns when it is back."""
+        """Do a planned hit, restore the target, and return when it is back."""
         async with self._locks[action.target, action.which]:
             match action.target:
                 case Target.DAEMON:
@@ -150,7 +153,7 @@ class World:
                     )
 
     async def notice_stalls(self) -> None:
-        """Note when this process itself stood still, and with it the network, for the machine was busy; until cancelled."""
+        """Note when this process itself, and its network, stopped; until cancelled."""
         while True:
             before = time()
             await asyncio.sleep(_TICK_SECONDS)
@@ -220,7 +223,7 @@ class World:
         return start_redis(self._folder / "redis", port=port, extra_args=sync)
 
     async def _again(self, start: Callable[[], Server]) -> Server:
-        """Start a server anew; what the old one left behind may take a moment to go."""
+        """Start a server again; traces of the old one may take a moment to go."""
         for _ in range(_START_TRIES):
             try:
                 return await self._blocking(start)

@@ -19,7 +19,7 @@ FAILED_TASK = {"type": "celery.task.failed", "task_name": "submit", "task_id": "
 async def links(
     daemons: Daemons, *, env: dict[str, str] | None = None, **fields: str
 ) -> dict[str, str]:
-    """Start a daemon with action pages, deliver one event and return the links on its card by title."""
+    """Deliver one event with action pages; return its card's links by title."""
     await daemons.start(**public(env))
     xadd(daemons.redis_url, {"stakeholders": "sre", "correlation_id": "corr-7", **fields})
     [request] = await daemons.receiver.wait_for(1)

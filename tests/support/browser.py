@@ -1,4 +1,4 @@
-"""What all tests in a real browser share: their marks, and Chromium as they need it."""
+"""Marks and Chromium for all tests in a real browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLAGS = [
 
 
 def chromium_program() -> str:
-    """Return the path of Chromium or Chrome; without one the tests are skipped, in CI they fail."""
+    """Return the path of Chromium or Chrome, or skip; in CI, fail."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
@@ -47,7 +47,7 @@ def errors_of(page: Page) -> list[str]:
 
 
 async def faults_of(page: Page, name: str) -> list[str]:
-    """Return the faults that axe-core finds, and whether the page is wider than the window.
+    """Return faults that axe-core finds, and whether the page is too wide.
 
     Keeps a picture if the variable SCREENSHOTS names a folder.
     """

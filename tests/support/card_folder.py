@@ -1,4 +1,4 @@
-"""Folders of cards that tests change: with few cards, since checking all of them takes seconds."""
+"""Folders with few cards that tests change, since checks take seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NEEDED = ("generic.", "digest.", "escalation.", "acknowledged.")
 
 
 def one_card(folder: Path, *, complete: bool = False) -> Path:
-    """Make a folder with the shipped claim_approved, its sample and the documented fields.
+    """Make a folder with the shipped claim_approved, its sample and fields.
 
     With `complete` it also has the cards that a daemon needs besides those of its routes.
     """

@@ -101,7 +101,7 @@ def addresses(console: Console) -> dict[str, str]:
 
 
 async def card_is_shown(page: Page) -> None:
-    """Wait until the card of a notification is rendered, and its frame is as high."""
+    """Wait until a notification's card is rendered in a frame of its height."""
     card = page.frame_locator("iframe").locator(".ac-adaptiveCard")
     await card.wait_for()
     high = await card.evaluate("(card) => card.offsetHeight")

@@ -59,7 +59,11 @@ class Daemons:
         return process
 
     async def all_ready(self) -> None:
-        """Return when /readyz of every process answers 200; raises AssertionError when one has ended."""
+        """Return when /readyz of every process answers 200.
+
+        Raises:
+            AssertionError: A process has ended.
+        """
         for process, url in zip(self.processes, self.admin_urls, strict=True):
             await self._until_ready(process, f"{url}/readyz")
 
@@ -75,7 +79,7 @@ class Daemons:
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     def environment(self) -> dict[str, str]:
-        """Return what a command beside the daemons needs to find the same servers and channels."""
+        """Return the environment of a command beside the daemons."""
         return self._env(0)
 
     def _env(self, port: int) -> dict[str, str]:

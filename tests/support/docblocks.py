@@ -1,4 +1,4 @@
-"""The fenced blocks of the documents, and what is said about how they are tested.
+"""The fenced blocks of the documents, and how they are tested.
 
 A comment before a block says why it is not run here:
     <!-- test: skip WHY -->                it cannot be run by a test
@@ -44,7 +44,7 @@ class Block:
 
     @property
     def make_targets(self) -> list[str] | None:
-        """The targets of a block that only calls make; such are looked up, not run."""
+        """The targets of a block that only calls make, which are looked up."""
         lines = [line.split("#")[0].strip() for line in self.text.splitlines()]
         found = [re.match(r"make ([a-z-]+)", line) for line in lines if line]
         return [match[1] for match in found if match] if found and all(found) else None

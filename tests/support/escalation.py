@@ -22,7 +22,7 @@ def record(
     at: datetime = START,
     due_after: timedelta = timedelta(),
 ) -> list[str]:
-    """Put the rows of one event into the table as the version before migration 0010 did, which has all of them looked at at once."""
+    """Write the rows of one event as before migration 0010, all due at once."""
     names = channels.split()
     ids = [notification_id(STREAM, event_id, name) for name in names]
     with psycopg.connect(database_url) as connection:
@@ -45,7 +45,7 @@ def answer(database_url: str, row_id: str, action: str = "acknowledge") -> None:
 
 
 def age(database_url: str, minutes: float) -> None:
-    """Let everything in the tables have happened earlier, as if time had passed."""
+    """Move everything in the tables into the past, as if time had passed."""
     with psycopg.connect(database_url) as connection:
         for table, columns in (
             (

@@ -1,4 +1,4 @@
-"""A Postgres that hangs as on a dead disk or a paused machine: its connections stay open and nothing answers."""
+"""A Postgres that hangs with its connections open, as on a dead disk."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _children(parent: int) -> list[int]:
 
 
 def _parent(stat: Path) -> int:
-    """Return the parent of a process (proc_pid_stat(5)), 0 if it has ended meanwhile."""
+    """Return the parent of a process (proc_pid_stat(5)), 0 if it has ended."""
     try:
         return int(stat.read_text().rpartition(")")[2].split()[1])
     except (OSError, IndexError):

@@ -17,7 +17,7 @@ _BUS = 10_000
 
 
 def quiet_port() -> int:
-    """Return a port of 127.0.0.1 that is free, as is the one for the bus of a cluster's node."""
+    """Return a free port of 127.0.0.1 whose cluster bus port is free too."""
     while True:
         port = _FIRST + _worker() + _WORKERS * random.randrange((_LAST - _FIRST) // _WORKERS)
         if port not in _GIVEN and _free(port) and _free(port + _BUS):

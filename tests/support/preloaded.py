@@ -1,4 +1,4 @@
-"""What the fork server of the tests has imported before it forks: all of notifier."""
+"""Import all of notifier in the fork server of the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes of the tests: `python -m notifier …`, forked from a server that has imported it already.
+"""Processes of the tests, forked from a server that has imported all.
 
 An import takes more processor time than most tests do: a daemon is ready in 0.2 s from here and in 2 s without. Everything else is as in a start from
 a shell: a process of its own with its own environment, files and signals. With TRUE_STARTS=1 in the environment all processes start from nothing.
@@ -52,7 +52,7 @@ class _Started:
 
     @property
     def returncode(self) -> int | None:
-        """Return the exit code, the negative number of the signal that ended it, or None while it runs."""
+        """Return the exit code, minus the signal, or None while it runs."""
         code: int | None = self._poll()
         return code
 
@@ -82,7 +82,7 @@ def start(
     folder: str | None = None,
     from_nothing: bool = False,
 ) -> Process:
-    """Start `python -m PROGRAM ARGUMENTS…` with this environment and no more; what it writes goes to files."""
+    """Start `python -m PROGRAM ARGUMENTS…` with exactly this environment."""
     errors = errors or output
     # Python reads PYTHONPATH and the like when it starts.
     if TRUE_STARTS or from_nothing or any(name.startswith("PYTHON") for name in env):
@@ -115,7 +115,7 @@ def run(
     from_nothing: bool = False,
     seconds: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m PROGRAM ARGUMENTS…` to its end, as subprocess.run does; raises TimeoutExpired."""
+    """Run `python -m PROGRAM ARGUMENTS…` to its end, as subprocess.run does."""
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as output,
@@ -143,7 +143,7 @@ def run(
 
 
 def _ended(process: Process, seconds: float) -> int | None:
-    """Return the exit code; None: the process had to be killed."""
+    """Return the exit code, or None if the process was killed."""
     deadline = time.monotonic() + seconds
     while (code := process.returncode) is None:
         if time.monotonic() > deadline:
@@ -160,7 +160,7 @@ def _become(
     folder: str,
     streams: list[Connection],
 ) -> None:
-    """In the child: have the files, the environment and the signals of a start from a shell, and run the program."""
+    """Run the program in the child as if a shell had started it."""
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
         stream.close()

@@ -1,4 +1,4 @@
-"""A `notifier` for shells that a test runs: a file on PATH that lets the test's own process fork the program (processes.py)."""
+"""A `notifier` for shells: a file on PATH that forks the program."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ sys.exit(code)
 
 @contextmanager
 def program(file: Path, module: str = "notifier") -> Iterator[None]:
-    """Make `file` a program that does as `python -m MODULE` does, until the block ends."""
-    folder = Path(tempfile.mkdtemp(prefix="notifier-"))  # the path of a socket has to be short
+    """Make `file` act as `python -m MODULE` until the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="notifier-"))  # the path of a socket must be short
     client = folder / "client.py"
     client.write_text(_CLIENT.format(address=str(folder / "socket")))
     file.write_text(

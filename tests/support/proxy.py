@@ -10,7 +10,7 @@ _HALVES_APART_SECONDS = 0.02
 
 
 class Proxy:
-    """Carries connections to a server; while it is shut, nothing comes through and no connection ends."""
+    """Carries connections to a server; while shut, it holds them silently."""
 
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)

@@ -1,4 +1,4 @@
-"""A real HTTP receiver on loopback that records what it is sent and answers as told."""
+"""A real HTTP receiver on loopback that records requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Answer:
 
 @dataclass
 class WebhookReceiver:
-    """Answers 202 unless told otherwise."""
+    """Answers 202 unless set otherwise."""
 
     requests: list[Received] = field(default_factory=list)
     _answers: list[_Answer] = field(default_factory=list)
@@ -79,7 +79,10 @@ class WebhookReceiver:
         delay: float = 0,
         channel: str | None = None,
     ) -> None:
-        """Answer so from now on, or for the next `times` requests; with `channel` only what comes for it."""
+        """Answer so from now on, or for the next `times` requests.
+
+        With `channel` it counts only for that channel.
+        """
         self._answers.append(_Answer(status, headers or {}, delay, times, channel))
 
     def recover(self) -> None:

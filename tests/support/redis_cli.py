@@ -1,4 +1,6 @@
-"""The few things that documents and tests ask of redis-cli, for machines that have none: the embedded server comes without.
+"""The few commands of redis-cli that documents and tests need.
+
+The embedded server comes without redis-cli.
 
 `python -m tests.support.redis_cli [-u URL | -p PORT | -s SOCKET] [--rdb FILE] COMMAND…` prints a reply as redis-cli prints it into a pipe.
 """
@@ -16,7 +18,7 @@ import redis
 
 
 def redis_cli() -> str:
-    """Return shell words that call redis-cli, or this module where there is none."""
+    """Return shell words that call redis-cli, or this module without it."""
     for name in ("redis-cli", "valkey-cli"):
         if found := shutil.which(name):
             return shlex.quote(found)
@@ -32,7 +34,7 @@ def _lines(reply: Any) -> list[str]:
 
 
 def _copy(client: redis.Redis, file: Path) -> None:
-    """Fetch the data set as a new replica would: SYNC, an RDB file between marks, then the stream of changes."""
+    """Fetch the data set as a new replica would, by SYNC."""
     connection = client.connection_pool.get_connection()
     sock = connection._sock  # type: ignore[union-attr]
     sock.sendall(b"SYNC\r\n")

@@ -1,4 +1,4 @@
-"""One slot of a cluster on its way to another master, step by step as `redis-cli --cluster reshard` moves it."""
+"""Move one slot of a cluster step by step, as redis-cli reshards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Resharding:
         return int(self.source.execute_command("CLUSTER", "KEYSLOT", self.key))
 
     def begin(self) -> None:
-        """From now on the source sends clients to the target for every key that it has not."""
+        """Let the source send clients to the target for missing keys."""
         self._set(self.target, "IMPORTING", _id(self.source))
         self._set(self.source, "MIGRATING", _id(self.target))
 
@@ -55,7 +55,7 @@ class Resharding:
         wait_until(lambda: all(_owner(c, self.slot) == owner for c in self.others))
 
     def pending(self, stream: str, group: str) -> list[dict[str, Any]]:
-        """Return what is pending in a stream that is on the target already, while its slot is not."""
+        """Return pending entries of a stream on the target, before its slot moves."""
         self.target.execute_command("ASKING")
         found: Any = self.target.xpending_range(stream, group, min="-", max="+", count=100)
         return list(found)
@@ -66,7 +66,7 @@ class Resharding:
 
 @contextmanager
 def resharding(shards: Cluster, key: str, target: Server | None = None) -> Iterator[Resharding]:
-    """Prepare to move the slot of `key` to `target`, or else to any master that does not have it."""
+    """Prepare to move the slot of `key` to `target`, or to another master."""
     with shards.client() as client:
         port = int(client.get_node_from_key(key).port)  # type: ignore[union-attr,arg-type]
     [source] = [server for server in shards.masters if server.port == port]

@@ -50,7 +50,7 @@ def waiting(
 async def recorded(
     database_url: str, *outcomes: dict[str, Any], arrived: datetime | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Let the store record outcomes under the shipped rules; returns the rows by id."""
+    """Let the store record outcomes by the shipped rules; return rows by id."""
     now = datetime.now(UTC)
     matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
     texts = [
@@ -83,7 +83,7 @@ def seconds_to_look(row: dict[str, Any]) -> float | None:
 
 @dataclass
 class World:
-    """Schedulers over real servers; time passes by what they find having happened earlier."""
+    """Schedulers over real servers, with events moved into the past."""
 
     config: Config
     actions: Actions
@@ -113,7 +113,7 @@ class World:
         )  # fmt: skip
 
     async def minutes(self, minutes: float) -> list[tuple[str, str]]:
-        """Let time pass and look; returns (id, channel) of what is published by that."""
+        """Let time pass and look; return (id, channel) of published escalations."""
         age(self.database_url, minutes)
         before = len(self.published)
         while await self.scheduler().check_due():

@@ -58,7 +58,7 @@ def now() -> datetime:
 
 @dataclass
 class Lane:
-    """What delivers to one channel in one process."""
+    """Deliveries to one channel in one process."""
 
     delivery: ChannelDelivery
     group: Consumer
@@ -115,7 +115,7 @@ class Stages:
         connections: int = 10,
         **settings: object,
     ) -> AsyncIterator[Lane]:
-        """Deliver to the channel sre, whose webhook has this URL; retries wait for 10 ms at most."""
+        """Deliver to the channel sre at this URL; retries wait 10 ms at most."""
         config = self.config
         group = group or self.broker.group("one")
         leases = Leases(group, lease_seconds=lease_seconds)
@@ -163,7 +163,7 @@ class Stages:
         )
 
     async def put(self, *notifications: Notification) -> list[str]:
-        """Add notifications to the lanes of their priority; return the ids of their entries."""
+        """Add notifications to the lanes of their priority; return entry ids."""
         pipeline = self.broker.client.pipeline(transaction=False)
         for each in notifications:
             pipeline.xadd(
@@ -172,7 +172,7 @@ class Stages:
         return [entry_id.decode() for entry_id in await pipeline.execute()]
 
     async def die_of(self, stream: str, entry_id: str, *, times: int) -> None:
-        """Leave an entry as if so many processes had died of it, the last one a long time ago."""
+        """Leave an entry as if so many processes had died of it long ago."""
         await self.broker.client.xclaim(
             stream, self.config.redis.group, "dead", 0, [entry_id], idle=10**9, retrycount=times
         )

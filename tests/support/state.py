@@ -1,4 +1,4 @@
-"""What the tests look at in Redis and Postgres: entries, rows, dead letters."""
+"""Read entries, rows and dead letters from Redis and Postgres."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def dead(redis_url: str) -> list[dict[str, str]]:
 
 
 def left_over(redis_url: str) -> dict[str, int]:
-    """Count entries in lanes and outcomes, and what is pending on the event stream."""
+    """Count entries in lanes and outcomes, and pending events."""
     client = _redis(redis_url)
     counts = {key: int(client.xlen(key)) for key in [*LANES, KEYS.outcomes]}
     counts["pending"] = int(client.xpending("teams:events", "notifier")["pending"])

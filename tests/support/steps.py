@@ -15,7 +15,7 @@ LONGEST_SECONDS = 0.1
 
 @contextmanager
 def no_long_step(seconds: float = LONGEST_SECONDS) -> Iterator[dict[str, float]]:
-    """Fail if a step took longer; yields the longest step of each callback or coroutine, by its name."""
+    """Fail if a step took longer; yield the longest step by its name."""
     if sys.gettrace() is not None:
         seconds *= 10  # what measures coverage takes most of the time
     longest: dict[str, float] = {}

@@ -11,7 +11,7 @@ import pytest
 
 
 def terminal() -> tuple[int, int]:
-    """Return our end and theirs of a new terminal; skips the test where the machine gives none."""
+    """Return both ends of a new terminal, or skip the test."""
     try:
         return pty.openpty()
     except OSError as exc:
@@ -19,7 +19,7 @@ def terminal() -> tuple[int, int]:
 
 
 def answered(*arguments: str, answer: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of notifier at a terminal where somebody types this answer."""
+    """Run a command at a terminal where somebody types this answer."""
     ours, theirs = terminal()
     os.write(ours, f"{answer}\n".encode())
     try:

@@ -1,4 +1,4 @@
-"""Several real Redis servers that belong together: a master with replica and Sentinels, and a cluster."""
+"""Several real Redis servers: master, replica and Sentinels; a cluster."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Replicated:
             _forget_users(port)
 
     def fail_over(self) -> bool:
-        """Ask for a promotion; False when the Sentinel has not heard of the replica lately and takes none."""
+        """Ask for a promotion; False if the Sentinel has not found the replica."""
         with redis.Redis(port=self.sentinels[0], protocol=2) as client:
             try:
                 client.execute_command("SENTINEL", "FAILOVER", SERVICE)
@@ -81,7 +81,7 @@ class Replicated:
 
 
 def _start(stack: ExitStack, folder: Path, *settings: str, port: int = 0) -> Server:
-    # A master waits for more replicas by default, and for late ones when it stops in good order: seconds each.
+    # By default a master waits for more replicas, and at a clean stop for late ones: seconds each.
     at_once = ("--repl-diskless-sync-delay", "0", *settings)
     server = start_redis(folder, port=port, extra_args=at_once)
     stack.callback(server.kill)
@@ -159,7 +159,7 @@ class Cluster:
     masters: list[Server]
     replica: Server
     spare: Server | None = None
-    """A master without slots, which clients are not told of."""
+    """A master without slots, which clients do not know of."""
 
     @property
     def url(self) -> str:
