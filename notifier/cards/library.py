@@ -17,7 +17,7 @@ from typing_extensions import override
 from notifier.cards.arabic import arabic_autoescape, is_arabic, isolate_values
 from notifier.cards.escaping import autoescape
 from notifier.config import Config, assets
-from notifier.errors import CardError, TemplateError
+from notifier.errors import CardError, ConfigError, TemplateError
 from notifier.events.digest import DIGEST_CARD
 from notifier.templating import Template
 
@@ -149,6 +149,25 @@ def load_cards(*folders: Path) -> CardLibrary:
         if name not in templates:
             raise CardError(f"{folders[-1]}: holds no {name}.json, which {use} need")
     return CardLibrary(templates)
+
+
+def existing_folders(config: Config) -> tuple[Path, ...]:
+    """Return the card folders; raises ConfigError if the configured one is missing."""
+    folders = card_folders(config)
+    if not _is_folder(folders[-1]):
+        raise ConfigError(
+            f"cards.directory: there is no folder {folders[-1]}; correct the setting"
+        )
+    return folders
+
+
+def configured_cards(config: Config) -> CardLibrary:
+    """Compile the configured templates; raises ConfigError, as a start does."""
+    folders = existing_folders(config)
+    try:
+        return load_cards(*folders)
+    except CardError as exc:
+        raise ConfigError(str(exc)) from None
 
 
 def _is_folder(path: Path) -> bool:

@@ -40,7 +40,7 @@ _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 @app.command("list")
 def list_cards(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the templates and the event types that use each."""
-    from notifier.cli.card_folder import configured_cards
+    from notifier.cards.library import configured_cards
 
     loaded = settings(config)
     used: dict[str, list[str]] = {name: [] for name in configured_cards(loaded).templates}
@@ -88,11 +88,11 @@ def check(
         CHECKED_CARD_BYTES,
         SEAL,
         CardFiles,
+        existing_folders,
         layered,
         load_cards,
         write_seal,
     )
-    from notifier.cli.card_folder import existing_folders
 
     if directory is not None and not directory.is_dir():
         raise typer.BadParameter(
@@ -219,17 +219,16 @@ def preview(
     It shows every language, light and dark, phone and desktop.
     """
     from notifier.cards.gallery import gallery_page, render_samples
-    from notifier.cli.card_folder import (
-        blaming_configuration,
-        configured_cards,
-        existing_folders,
-    )
+    from notifier.cards.library import configured_cards, existing_folders
+    from notifier.errors import CardError
 
     loaded = settings(config)
     cards = configured_cards(loaded)
-    with blaming_configuration():
-        base, *own = existing_folders(loaded)
+    base, *own = existing_folders(loaded)
+    try:
         shown = list(render_samples(own[0] if own else base, loaded, cards, base=base))
+    except CardError as exc:
+        raise ConfigError(str(exc)) from None
     write_text(out, gallery_page(shown))
     text = f"{len(shown)} cards rendered; open {out}"
     print_result({"file": str(out), "cards": len(shown)}, text, as_json=as_json)
@@ -262,8 +261,7 @@ def render(
     With --data the file holds the data of the template, as in Microsoft's designer. With --event it holds an event, and
     the template gets the same data as in a delivery.
     """
-    from notifier.cards.library import CardLibrary, compile_card, layered
-    from notifier.cli.card_folder import existing_folders
+    from notifier.cards.library import CardLibrary, compile_card, existing_folders, layered
     from notifier.errors import CardError, EventError, TemplateError
     from notifier.events.routing import UnroutableError
     from notifier.ops.publishing import preview_cards

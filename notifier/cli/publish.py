@@ -271,7 +271,7 @@ def _previewed(
     Raises:
         ConfigError: The configured cards cannot be used.
     """
-    from notifier.cli.card_folder import configured_cards
+    from notifier.cards.library import configured_cards
     from notifier.cli.output import json_text
     from notifier.ops import publishing
 

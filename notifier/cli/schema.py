@@ -89,7 +89,7 @@ def _of_type(event_type: str, config: Config) -> JsonValue:
 
 def _fields(config: Config) -> Fields:
     from notifier.cards.fields import read_fields
-    from notifier.cli.card_folder import existing_folders
+    from notifier.cards.library import existing_folders
 
     try:
         return read_fields(*existing_folders(config))

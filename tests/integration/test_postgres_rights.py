@@ -11,7 +11,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from notifier.ops.doctor.postgres_inspection import inspect
+from notifier.ops.doctor.postgres import inspect
 from notifier.sandbox.servers import Server
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.commands import notifier
