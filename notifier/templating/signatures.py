@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from notifier.errors import TemplateError
@@ -45,161 +46,78 @@ REFUSED = {
 """Functions that a card may not use, and why."""
 
 _TABLE = """
-abs N 1 N
-+ NS 2+ NS
-addDays S 2-4 S,N,S,S
-addHours S 2-4 S,N,S,S
-addMinutes S 2-4 S,N,S,S
-addSeconds S 2-4 S,N,S,S
-addOrdinal S 1 N
-addProperty O 3 *,S,*
-addToTime S 3-5 S,N,S,S,S
-all B 3 *
-amount N 1 *
-any B 3 *
-&& B 1+ *
-average N 1 *
-base64 S 1 *
-base64ToBinary O 1 *
-base64ToString S 1 *
-binary O 1 *
-bool B 1 *
-ceiling N 1 N
-coalesce O 1+ *
-concat SA 1+ *
-contains B 2 *
-convertFromUTC S 2-4 S
-convertToUTC S 2-4 S
-count N 1 SA
-countWord N 1 S
-createArray A 0+ *
-dataUri S 1 *
-dataUriToBinary O 1 *
-dataUriToString S 1 *
-date S 1 S
-dateTimeDiff N 2 S
-dayOfMonth N 1 S
-dayOfWeek N 1 S
-dayOfYear N 1 S
-/ N 2+ N
-empty B 1 *
-endsWith B 2 S
-EOL S 0 *
-== B 2 *
-exists B 1 *
-flatten A 1-2 A,N
-first O 1 *
-float N 1 *
-floor N 1 N
-foreach A 3 *
-formatDateTime S 1-3 S
-formatEpoch S 1-3 N,S,S
-formatNumber S 2-3 N,N,S
-formatTicks S 1-3 N,S,S
-getProperty O 1-2 *,S
-getTimeOfDay S 1 S
-> B 2 *
->= B 2 *
-if O 3 *
-ignore B 1 B
-indexOf N 2 SA,*
-indicesAndValues A 1 *
-int N 1 *
-intersection A 1+ A
-isArray B 1 *
-isBoolean B 1 *
-isDate B 1 *
-isDateRange B 1 *
-isDateTime B 1 *
-isDefinite B 1 *
-isDuration B 1 *
-isFloat B 1 *
-isInteger B 1 *
-isMatch B 2 S
-isObject B 1 *
-isPresent B 1 *
-isString B 1 *
-isTime B 1 *
-isTimeRange B 1 *
-join S 2-3 A,S,S
-json O 1 S
-jsonStringify S 1 *
-last O 1 *
-lastIndexOf N 2 SA,*
-length N 1 S
-< B 2 *
-<= B 2 *
-max N 1+ *
-merge O 1+ *
-min N 1+ *
-% N 2 N
-money S 1-2 *,*
-month N 1 S
-* N 2+ N
-! B 1 *
-!= B 2 *
-|| B 1+ *
-^ N 2+ N
-range A 2 N
-removeProperty O 2 *,S
-replace S 3 S
-replaceIgnoreCase S 3 S
-resolve S 1 *
-reverse SA 1 SA
-round N 1-2 N
-select A 3 *
-sentenceCase S 1-2 S
-setProperty O 3 *,S,*
-skip A 2 A,N
-sortBy A 1-2 A,S
-sortByDescending A 1-2 A,S
-split A 1-2 S
-sqrt N 1 N
-startOfDay S 1-3 S
-startOfHour S 1-3 S
-startOfMonth S 1-3 S
-startsWith B 2 S
-string S 1-2 *,S
-stringOrValue O 1 S
-subArray A 2-3 A,N,N
-substring S 2-3 S,N,N
-- N 2+ N
-subtractFromTime S 3-5 S,N,S,S,S
-sum N 1 A
-take SA 2 SA,N
-ticks N 1 S
-ticksToDays N 1 N
-ticksToHours N 1 N
-ticksToMinutes N 1 N
-titleCase S 1-2 S
-toLower S 1-2 S
-toUpper S 1-2 S
-trim S 1 S
-union A 1+ A
-unique A 1 A
-uriComponent S 1 *
-uriComponentToString S 1 *
-uriHost S 1 *
-uriPath S 1 *
-uriPathAndQuery S 1 *
-uriPort N 1 *
-uriQuery S 1 *
-uriScheme S 1 *
-where A 3 *
-year N 1 S
+N 1 N: abs ceiling floor sqrt ticksToDays ticksToHours ticksToMinutes
+NS 2+ NS: +
+S 2-4 S,N,S,S: addDays addHours addMinutes addSeconds
+S 1 N: addOrdinal
+O 3 *,S,*: addProperty setProperty
+S 3-5 S,N,S,S,S: addToTime subtractFromTime
+B 3 *: all any
+N 1 *: amount average float int uriPort
+B 1+ *: && ||
+S 1 *: base64 base64ToString dataUri dataUriToString jsonStringify resolve uriComponent
+  uriComponentToString uriHost uriPath uriPathAndQuery uriQuery uriScheme
+O 1 *: base64ToBinary binary dataUriToBinary first last
+B 1 *: bool empty exists isArray isBoolean isDate isDateRange isDateTime isDefinite isDuration
+  isFloat isInteger isObject isPresent isString isTime isTimeRange !
+O 1+ *: coalesce merge
+SA 1+ *: concat
+B 2 *: contains == > >= < <= !=
+S 2-4 S: convertFromUTC convertToUTC
+N 1 SA: count
+N 1 S: countWord dayOfMonth dayOfWeek dayOfYear length month ticks year
+A 0+ *: createArray
+S 1 S: date getTimeOfDay trim
+N 2 S: dateTimeDiff
+N 2+ N: / * ^ -
+B 2 S: endsWith isMatch startsWith
+S 0 *: EOL
+A 1-2 A,N: flatten
+A 3 *: foreach select where
+S 1-3 S: formatDateTime startOfDay startOfHour startOfMonth
+S 1-3 N,S,S: formatEpoch formatTicks
+S 2-3 N,N,S: formatNumber
+O 1-2 *,S: getProperty
+O 3 *: if
+B 1 B: ignore
+N 2 SA,*: indexOf lastIndexOf
+A 1 *: indicesAndValues
+A 1+ A: intersection union
+S 2-3 A,S,S: join
+O 1 S: json stringOrValue
+N 1+ *: max min
+N 2 N: %
+S 1-2 *,*: money
+A 2 N: range
+O 2 *,S: removeProperty
+S 3 S: replace replaceIgnoreCase
+SA 1 SA: reverse
+N 1-2 N: round
+S 1-2 S: sentenceCase titleCase toLower toUpper
+A 2 A,N: skip
+A 1-2 A,S: sortBy sortByDescending
+A 1-2 S: split
+S 1-2 *,S: string
+A 2-3 A,N,N: subArray
+S 2-3 S,N,N: substring
+N 1 A: sum
+SA 2 SA,N: take
+A 1 A: unique
 """
+"""Kind of the result, number and kinds of the arguments: the functions."""
 
 
-def _read(line: str) -> tuple[str, Signature]:
-    name, gives, count, wants = line.split()
-    least, _, most = count.partition("-")
-    bounds = (
-        (int(count[:-1]), _ANY) if count.endswith("+") else (int(least), int(most or least))
-    )
-    return name, Signature(gives, *bounds, tuple(wants.split(",")))
+def _read(table: str) -> Iterator[tuple[str, Signature]]:
+    for line in table.replace("\n  ", " ").strip().splitlines():
+        shape, _, names = line.partition(": ")
+        gives, count, wants = shape.split()
+        least, _, most = count.rstrip("+").partition("-")
+        largest = _ANY if count.endswith("+") else int(most or least)
+        signature = Signature(gives, int(least), largest, tuple(wants.split(",")))
+        yield from ((name, signature) for name in names.split())
 
 
-SIGNATURES = dict(_read(line) for line in _TABLE.strip().splitlines())
+SIGNATURES = dict(_read(_TABLE))
 
 
 def check_call(call: Call) -> None:

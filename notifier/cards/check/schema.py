@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic import JsonValue
 
@@ -59,28 +59,6 @@ class Fault(NamedTuple):
 
 
 _TEXT_STAND_IN: JsonValue = {"type": "TextBlock", "text": ""}
-_STAND_INS: dict[str, JsonValue] = {
-    "TextBlock": _TEXT_STAND_IN,
-    "RichTextBlock": {"type": "RichTextBlock", "inlines": []},
-    "TextRun": {"type": "TextRun", "text": ""},
-    "Image": {"type": "Image", "url": ""},
-    "ImageSet": {"type": "ImageSet", "images": []},
-    "Container": {"type": "Container", "items": []},
-    "ColumnSet": {"type": "ColumnSet"},
-    "Column": {"type": "Column"},
-    "FactSet": {"type": "FactSet", "facts": []},
-    "ActionSet": {"type": "ActionSet", "actions": []},
-    "Table": {"type": "Table"},
-    "TableRow": {"type": "TableRow"},
-    "TableCell": {"type": "TableCell", "items": []},
-    "Media": {"type": "Media", "sources": []},
-    "Action.OpenUrl": {"type": "Action.OpenUrl", "url": ""},
-    "Action.ShowCard": {"type": "Action.ShowCard"},
-    "Action.ToggleVisibility": {"type": "Action.ToggleVisibility", "targetElements": []},
-    "AdaptiveCard": {"type": "AdaptiveCard"},
-    "BackgroundImage": {"type": "BackgroundImage", "url": ""},
-}
-"""The least element of each kind: a parent is checked with these in place of its children, so that each fault is found once."""
 
 
 _NARROWER = frozenset(
@@ -216,6 +194,24 @@ def _validated() -> frozenset[str]:
     return frozenset(name for name, wanted in definitions.items() if "properties" in wanted)
 
 
+@lru_cache(maxsize=1)
+def _stand_ins() -> dict[str, JsonValue]:
+    """Return the least element of each kind.
+
+    A parent is checked with these in place of its children, so that each fault is found once.
+    """
+    found: dict[str, JsonValue] = {"TextRun": {"type": "TextRun", "text": ""}}
+    definitions = cast("dict[str, dict[str, Any]]", _schema()["definitions"])
+    for kind in (SHOWN | {"BackgroundImage"}) - found.keys():
+        required = definitions[kind].get("required", ())
+        members = {name: definitions[kind]["properties"][name]["type"] for name in required}
+        empty: dict[str, JsonValue] = {
+            name: [] if of == "array" else "" for name, of in members.items()
+        }
+        found[kind] = {"type": kind, **empty}
+    return found
+
+
 def _stand_in(value: JsonValue, key: str) -> JsonValue:
     if isinstance(value, list):
         return [_stand_in(item, key) for item in value]
@@ -224,13 +220,13 @@ def _stand_in(value: JsonValue, key: str) -> JsonValue:
     kind = value.get("type")
     if kind is None and key not in _LISTS_OF_ELEMENTS:
         return {name: _without_text(name, item) for name, item in value.items()}
-    if isinstance(kind, str) and kind in _STAND_INS:
-        return _STAND_INS[kind]
+    if isinstance(kind, str) and kind in _stand_ins():
+        return _stand_ins()[kind]
     if key == "inlines":
-        return _STAND_INS["TextRun"]
+        return _stand_ins()["TextRun"]
     if key in ("actions", "selectAction") or (isinstance(kind, str) and kind.startswith("Action.")):  # fmt: skip
-        return _STAND_INS["Action.OpenUrl"]
-    return _STAND_INS["Image"] if key == "images" else _TEXT_STAND_IN
+        return _stand_ins()["Action.OpenUrl"]
+    return _stand_ins()["Image"] if key == "images" else _TEXT_STAND_IN
 
 
 def _without_text(key: str, value: JsonValue) -> JsonValue:
