@@ -66,8 +66,8 @@ class Consumer(Streams):
         for stream in streams:
             reply = await self.run(
                 _ENSURE_GROUP,
-                [stream, keys.floor(stream, self.group)],
-                [self.group, self.consumer, _GIVEN_UP_MS],
+                [stream, keys.floor(stream, self.group_name)],
+                [self.group_name, self.consumer, _GIVEN_UP_MS],
             )
             if isinstance(reply, bytes):
                 raise refusal(self._url, reply)
@@ -116,7 +116,7 @@ class Consumer(Streams):
             try:
                 with self._watched(patience_ms / 1000), a_read_that_waits():
                     reply = await self.client.xreadgroup(
-                        self.group,
+                        self.group_name,
                         self.consumer,
                         dict.fromkeys(streams, ">"),
                         count=count,
@@ -188,7 +188,7 @@ class Consumer(Streams):
         """
         latest_ms = self._clock.latest_ms(stream, time.monotonic())
         argv = [
-            self.group, self.consumer, idle_ms, count, _ROOM_BYTES, largest_bytes, ALONE, seen, latest_ms, *free,
+            self.group_name, self.consumer, idle_ms, count, _ROOM_BYTES, largest_bytes, ALONE, seen, latest_ms, *free,
         ]  # fmt: skip
         try:
             now_ms, reply, ahead = await self.run(_CLAIM, [stream], argv)
@@ -224,7 +224,7 @@ class Consumer(Streams):
                     await self._count(entry, entry.deliveries - 1)
 
     async def _count(self, entry: Entry, deliveries: int) -> bool:
-        argv = [self.group, self.consumer, entry.id, deliveries]
+        argv = [self.group_name, self.consumer, entry.id, deliveries]
         return bool(await self.run(_COUNT_DELIVERY, [entry.stream], argv))
 
     async def require_room(self, stream: str) -> None:
@@ -251,7 +251,7 @@ class Consumer(Streams):
         await self._set_idle(stream, entry_ids, 1)
 
     async def _set_idle(self, stream: str, entry_ids: Sequence[str], idle_ms: int) -> int:
-        argv = [self.group, self.consumer, idle_ms, ALONE, *entry_ids]
+        argv = [self.group_name, self.consumer, idle_ms, ALONE, *entry_ids]
         return int(await self.run(_LEASE, [stream], argv))
 
     async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
@@ -266,7 +266,7 @@ class Consumer(Streams):
         """
         if not moves:
             return []
-        keys_, argv = pack(self.group, moves)
+        keys_, argv = pack(self.group_name, moves)
         return self.refused_keys.results(moves, await self.run(_HOP, keys_, argv))
 
     async def appear(self, stream: str) -> None:
@@ -282,15 +282,15 @@ class Consumer(Streams):
 
     async def _name_consumer(self, stream: str) -> None:
         # Nothing is pending behind the latest id, and asking for it makes the consumer known.
-        await self.client.xreadgroup(self.group, self.consumer, {stream: _LATEST_ID})
+        await self.client.xreadgroup(self.group_name, self.consumer, {stream: _LATEST_ID})
 
     async def leave(self, stream: str) -> None:
         """Remove this consumer, unless something of it is pending."""
-        await self.run(_REMOVE_CONSUMERS, [stream], [self.group, self.consumer, _GIVEN_UP_MS])
+        await self.run(_REMOVE_CONSUMERS, [stream], [self.group_name, self.consumer, _GIVEN_UP_MS])
 
     async def forget_consumers(self, stream: str, *, idle_seconds: float) -> int:
         """Remove consumers silent for `idle_seconds` that have nothing pending."""
-        argv = [self.group, "", int(idle_seconds * 1000)]
+        argv = [self.group_name, "", int(idle_seconds * 1000)]
         return int(await self.run(_REMOVE_CONSUMERS, [stream], argv))
 
     @override

@@ -59,7 +59,7 @@ class RateLimits:
         Raises:
             StreamError: Redis is away, or another program keeps something else under this key, which log and /readyz name too.
         """
-        key = keys.rate(channel, self._streams.group)
+        key = keys.rate(channel, self._streams.group_name)
         argv = [count, seconds_each * 1000, burst, distance_seconds * 1000]
         refused = self._streams.refused_keys
         try:
@@ -73,12 +73,12 @@ class RateLimits:
 
     async def spent(self, channel: str) -> float:
         """Return the seconds until all of a channel's burst is free again."""
-        key = keys.rate(channel, self._streams.group)
+        key = keys.rate(channel, self._streams.group_name)
         return int(await self._streams.run(_SPENT, [key], [])) / 1000
 
     async def pause(self, channel: str, seconds: float) -> None:
         """Pause a channel in every process; never shortens a longer pause."""
-        key, client = keys.pause(channel, self._streams.group), self._streams.client
+        key, client = keys.pause(channel, self._streams.group_name), self._streams.client
         pause_ms = max(1, int(seconds * 1000))
         async with self._streams.errors():
             if await client.pttl(key) < pause_ms:
@@ -89,7 +89,7 @@ class RateLimits:
         async with self._streams.errors():
             pipeline = self._streams.client.pipeline(transaction=False)
             for channel in channels:
-                pipeline.pttl(keys.pause(channel, self._streams.group))
+                pipeline.pttl(keys.pause(channel, self._streams.group_name))
             return [max(0, int(left)) / 1000 for left in await pipeline.execute()]
 
     async def note_failing(self, stream: str, channel: str, failing: Failing | None) -> None:

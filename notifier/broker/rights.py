@@ -80,7 +80,7 @@ async def missing_rights(streams: Streams, event_streams: Sequence[str]) -> Righ
         # While the key itself is refused, nothing can be said of a command.
         patterns = [
             word
-            for word, key in _keys(event_streams, streams.group)
+            for word, key in _keys(event_streams, streams.group_name)
             if await _refused(client, key, "XLEN", key)
         ]
         if patterns and await _refused(client, never, "XLEN", never):

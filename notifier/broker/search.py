@@ -69,7 +69,7 @@ class StreamSearch(Streams):
     async def read_up_to(self, stream: str) -> str | None:
         """Return the last entry that the group has read, None without a group."""
         for group in await self.groups(stream):
-            if group["name"].decode() == self.group:
+            if group["name"].decode() == self.group_name:
                 return str(group["last-delivered-id"].decode())
         return None
 
@@ -78,7 +78,7 @@ class StreamSearch(Streams):
         async with self.errors():
             try:
                 reply: Any = await self.client.xpending_range(
-                    stream, self.group, min=entry_id, max=entry_id, count=1
+                    stream, self.group_name, min=entry_id, max=entry_id, count=1
                 )
             except ResponseError as exc:
                 if not str(exc).startswith("NOGROUP"):

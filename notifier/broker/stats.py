@@ -85,11 +85,11 @@ class StreamStatsReader(Streams):
 
     async def actions(self) -> StreamStats:
         """Look at the actions that wait for Postgres; raises StreamError."""
-        [state] = await self._look([accepted_stream(self.group)], [_DELETED])
+        [state] = await self._look([accepted_stream(self.group_name)], [_DELETED])
         return state
 
     async def _look(self, keys: Sequence[str], kinds: Sequence[str]) -> list[StreamStats]:
-        rows = await self.run(_STATS, keys, [self.group, _COUNTED_AT_MOST, *kinds])
+        rows = await self.run(_STATS, keys, [self.group_name, _COUNTED_AT_MOST, *kinds])
         return [_state(row) for row in rows]
 
 

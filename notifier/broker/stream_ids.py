@@ -50,7 +50,7 @@ class IdFault(NamedTuple):
 
 async def read_ids(streams: Streams, stream: str) -> StreamIds | None:
     """Look at an event stream; None when there is none; raises StreamError."""
-    reply = await streams.run(_STREAM_IDS, [stream], [streams.group])
+    reply = await streams.run(_STREAM_IDS, [stream], [streams.group_name])
     if reply is None:
         return None
     now_ms, last, groups, read = reply
@@ -62,7 +62,7 @@ async def read_ids(streams: Streams, stream: str) -> StreamIds | None:
             OtherGroup(name.decode(errors="replace"), id_number(oldest) if oldest else None, int(pending))
             for name, oldest, pending in groups
         ),
-        streams.group,
+        streams.group_name,
         id_number(read) if read else None,
     )  # fmt: skip
 

@@ -42,7 +42,7 @@ class Streams:
 
     def __init__(self, client: Client, options: RedisOptions) -> None:
         self.client = client
-        self.group = options.group
+        self.group_name = options.group
         self.refused_keys = RefusedKeys(options.url)
         self._url = options.url
         self._lease_seconds = options.lease_seconds
@@ -116,7 +116,7 @@ class Streams:
     async def floor(self, stream: str) -> Floor:
         """Return what the group has acknowledged of an event stream."""
         async with self.errors():
-            text: Any = await self.client.get(keys.floor(stream, self.group))
+            text: Any = await self.client.get(keys.floor(stream, self.group_name))
         return Floor.parse(text)
 
     async def groups(self, stream: str) -> list[dict[str, Any]]:
@@ -132,7 +132,7 @@ class Streams:
     async def is_alone_in(self, stream: str) -> bool:
         """Tell whether this group reads a stream and no other does."""
         names = [group["name"].decode() for group in await self.groups(stream)]
-        return names == [self.group]
+        return names == [self.group_name]
 
     async def add(self, stream: str, fields: Mapping[str, str]) -> str:
         """Add an entry as a producer does; returns its id.
@@ -181,7 +181,7 @@ class Streams:
             StreamError: Redis is away, or refuses one of them, which is where it was; asking again is safe.
         """
         in_flight_ms = int(self._lease_seconds * 1000)
-        keys_, argv = pack_waiting(self.group, source, moves, in_flight_ms=in_flight_ms)
+        keys_, argv = pack_waiting(self.group_name, source, moves, in_flight_ms=in_flight_ms)
         results = await self.run(_MOVE, keys_, argv)
         for result in results:
             if isinstance(result, bytes):
