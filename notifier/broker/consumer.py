@@ -286,7 +286,9 @@ class Consumer(Streams):
 
     async def leave(self, stream: str) -> None:
         """Remove this consumer, unless something of it is pending."""
-        await self.run(_REMOVE_CONSUMERS, [stream], [self.group_name, self.consumer, _GIVEN_UP_MS])
+        await self.run(
+            _REMOVE_CONSUMERS, [stream], [self.group_name, self.consumer, _GIVEN_UP_MS]
+        )
 
     async def forget_consumers(self, stream: str, *, idle_seconds: float) -> int:
         """Remove consumers silent for `idle_seconds` that have nothing pending."""

@@ -54,100 +54,102 @@ class _Place:
     newest_first: bool = False
 
 
-class StreamSearch(Streams):
-    """Reads only."""
+async def accepted_entry(streams: Streams, stream: str, event_id: str) -> str | None:
+    """Return the entry that first had a producer's event id.
 
-    async def accepted_entry(self, stream: str, event_id: str) -> str | None:
-        """Return the entry that first had a producer's event id.
+    None if there was none within the event TTL.
+    """
+    async with streams.errors():
+        entry_id: Any = await streams.client.get(Keys(stream).seen(event_id))
+    return entry_id.decode() if entry_id else None
 
-        None if there was none within the event TTL.
-        """
-        async with self.errors():
-            entry_id: Any = await self.client.get(Keys(stream).seen(event_id))
-        return entry_id.decode() if entry_id else None
 
-    async def read_up_to(self, stream: str) -> str | None:
-        """Return the last entry that the group has read, None without a group."""
-        for group in await self.groups(stream):
-            if group["name"].decode() == self.group_name:
-                return str(group["last-delivered-id"].decode())
-        return None
+async def read_up_to(streams: Streams, stream: str) -> str | None:
+    """Return the last entry that the group has read, None without a group."""
+    for group in await streams.groups(stream):
+        if group["name"].decode() == streams.group_name:
+            return str(group["last-delivered-id"].decode())
+    return None
 
-    async def in_flight(self, stream: str, entry_id: str) -> PendingEntry | None:
-        """Return which consumer has an entry in flight, None when none has."""
-        async with self.errors():
-            try:
-                reply: Any = await self.client.xpending_range(
-                    stream, self.group_name, min=entry_id, max=entry_id, count=1
-                )
-            except ResponseError as exc:
-                if not str(exc).startswith("NOGROUP"):
-                    raise
-                return None
-        if not reply:
+
+async def in_flight(streams: Streams, stream: str, entry_id: str) -> PendingEntry | None:
+    """Return which consumer has an entry in flight, None when none has."""
+    async with streams.errors():
+        try:
+            reply: Any = await streams.client.xpending_range(
+                stream, streams.group_name, min=entry_id, max=entry_id, count=1
+            )
+        except ResponseError as exc:
+            if not str(exc).startswith("NOGROUP"):
+                raise
             return None
-        [pending] = reply
-        return PendingEntry(
-            pending["consumer"].decode(),
-            pending["time_since_delivered"] / 1000,
-            int(pending["times_delivered"]),
-        )
+    if not reply:
+        return None
+    [pending] = reply
+    return PendingEntry(
+        pending["consumer"].decode(),
+        pending["time_since_delivered"] / 1000,
+        int(pending["times_delivered"]),
+    )
 
-    async def search(
-        self,
-        stream: str,
-        wanted: Callable[[Fields], bool],
-        *,
-        since_ms: int | None,
-        at_most: int,
-        page: int,
-        limit: int,
-    ) -> SearchResult:
-        """Search a short stream whole, a long one at both ends and `since_ms`.
 
-        Args:
-            stream: Where to look.
-            wanted: Tells by an entry's fields whether it is looked for.
-            since_ms: Milliseconds since 1970 before which nothing wanted can have been added; None = unknown.
-            at_most: Entries to look at from each of these places.
-            page: Entries to read at once.
-            limit: Wanted entries to return at most.
-        """
-        length = await self.length(stream)
-        places = [_Place("-", counted=True)]
-        if length > at_most:
-            places.insert(0, _Place("+", counted=True, newest_first=True))
-            if since_ms is not None:
-                places.append(_Place(f"{since_ms}-0"))
-        found: dict[str, SearchHit] = {}
-        looked = 0
-        for place in places:
-            async for number, entry_id, fields in self._entries(stream, place, at_most, page):
-                looked += 1
-                if entry_id not in found and wanted(fields):
-                    position = length - number + 1 if place.newest_first else number
-                    found[entry_id] = SearchHit(
-                        entry_id, fields, position if place.counted else None
-                    )
-                    if len(found) >= limit:
-                        break
-        hits = sorted(found.values(), key=lambda entry: id_number(entry.id))
-        return SearchResult(tuple(hits), length, min(looked, length), more=len(found) >= limit)
+async def search_stream(
+    streams: Streams,
+    stream: str,
+    wanted: Callable[[Fields], bool],
+    *,
+    since_ms: int | None,
+    at_most: int,
+    page: int,
+    limit: int,
+) -> SearchResult:
+    """Search a short stream whole, a long one at both ends and `since_ms`.
 
-    async def _entries(
-        self, stream: str, place: _Place, at_most: int, page: int
-    ) -> AsyncIterator[tuple[int, str, Fields]]:
-        """Yield entries with their number, counted from where the place begins."""
-        start, number = place.start, 0
-        while number < at_most:
-            count = min(page, at_most - number)
-            if place.newest_first:
-                entries = await self.newest(stream, before=start, count=count)
-            else:
-                entries = await self.between(stream, start, "+", count=count)
-            for entry_id, fields in entries:
-                number += 1
-                yield number, entry_id, fields
-            if len(entries) < count:
-                return
-            start = f"({entries[-1][0]}"
+    Args:
+        streams: The connection.
+        stream: Where to look.
+        wanted: Tells by an entry's fields whether it is looked for.
+        since_ms: Milliseconds since 1970 before which nothing wanted can have been added; None = unknown.
+        at_most: Entries to look at from each of these places.
+        page: Entries to read at once.
+        limit: Wanted entries to return at most.
+    """
+    length = await streams.length(stream)
+    places = [_Place("-", counted=True)]
+    if length > at_most:
+        places.insert(0, _Place("+", counted=True, newest_first=True))
+        if since_ms is not None:
+            places.append(_Place(f"{since_ms}-0"))
+    found: dict[str, SearchHit] = {}
+    looked = 0
+    for place in places:
+        async for number, entry_id, fields in _entries(streams, stream, place, at_most, page):
+            looked += 1
+            if entry_id not in found and wanted(fields):
+                position = length - number + 1 if place.newest_first else number
+                found[entry_id] = SearchHit(
+                    entry_id, fields, position if place.counted else None
+                )
+                if len(found) >= limit:
+                    break
+    hits = sorted(found.values(), key=lambda entry: id_number(entry.id))
+    return SearchResult(tuple(hits), length, min(looked, length), more=len(found) >= limit)
+
+
+async def _entries(
+    streams: Streams, stream: str, place: _Place, at_most: int, page: int
+) -> AsyncIterator[tuple[int, str, Fields]]:
+    """Yield entries with their number, counted from where the place begins."""
+    start, number = place.start, 0
+    while number < at_most:
+        count = min(page, at_most - number)
+        if place.newest_first:
+            entries = await streams.newest(stream, before=start, count=count)
+        else:
+            entries = await streams.between(stream, start, "+", count=count)
+        for entry_id, fields in entries:
+            number += 1
+            yield number, entry_id, fields
+        if len(entries) < count:
+            return
+        start = f"({entries[-1][0]}"

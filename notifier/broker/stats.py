@@ -67,30 +67,34 @@ class EventStreamStats:
     """By channel and urgency."""
 
 
-class StreamStatsReader(Streams):
-    """Looks at streams without touching them."""
+async def event_stream_stats(
+    streams: Streams, stream: str, channels: Sequence[str]
+) -> EventStreamStats:
+    """Count an event stream and the lanes of these channels; raises StreamError."""
+    keys = Keys(stream)
+    labels = [(channel, urgency) for channel in channels for urgency in URGENCIES]
+    lanes = [keys.lane(channel, urgent=urgency == "urgent") for channel, urgency in labels]
+    events, outcomes, dead, *rest = await _count(
+        streams,
+        [stream, keys.outcomes, keys.dead, *lanes],
+        [_KEPT, _DELETED, _NO_GROUP, *[_DELETED] * len(lanes)],
+    )
+    return EventStreamStats(
+        stream, events, outcomes, dead, dict(zip(labels, rest, strict=True))
+    )
 
-    async def overview(self, stream: str, channels: Sequence[str]) -> EventStreamStats:
-        """Look at an event stream and the lanes of these channels."""
-        keys = Keys(stream)
-        labels = [(channel, urgency) for channel in channels for urgency in URGENCIES]
-        lanes = [keys.lane(channel, urgent=urgency == "urgent") for channel, urgency in labels]
-        events, outcomes, dead, *rest = await self._look(
-            [stream, keys.outcomes, keys.dead, *lanes],
-            [_KEPT, _DELETED, _NO_GROUP, *[_DELETED] * len(lanes)],
-        )
-        return EventStreamStats(
-            stream, events, outcomes, dead, dict(zip(labels, rest, strict=True))
-        )
 
-    async def actions(self) -> StreamStats:
-        """Look at the actions that wait for Postgres; raises StreamError."""
-        [state] = await self._look([accepted_stream(self.group_name)], [_DELETED])
-        return state
+async def action_stats(streams: Streams) -> StreamStats:
+    """Count the actions that wait for Postgres; raises StreamError."""
+    [stats] = await _count(streams, [accepted_stream(streams.group_name)], [_DELETED])
+    return stats
 
-    async def _look(self, keys: Sequence[str], kinds: Sequence[str]) -> list[StreamStats]:
-        rows = await self.run(_STATS, keys, [self.group_name, _COUNTED_AT_MOST, *kinds])
-        return [_state(row) for row in rows]
+
+async def _count(
+    streams: Streams, keys: Sequence[str], kinds: Sequence[str]
+) -> list[StreamStats]:
+    argv = [streams.group_name, _COUNTED_AT_MOST, *kinds]
+    return [_state(row) for row in await streams.run(_STATS, keys, argv)]
 
 
 def _state(row: Sequence[int]) -> StreamStats:

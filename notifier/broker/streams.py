@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import NoPermissionError, ResponseError
 
 from notifier.broker import keys
-from notifier.broker.client import Client, RedisOptions, redis_errors
+from notifier.broker.client import Client, RedisOptions, close, connect, redis_errors
 from notifier.broker.entries import (
     LARGEST_BYTES,
     LAST_ID,
@@ -218,3 +218,13 @@ class Streams:
         minid = f"{oldest_wanted[0]}-{oldest_wanted[1]}"
         async with self.errors():
             return int(await self.client.xtrim(stream, minid=minid, approximate=False))
+
+
+@asynccontextmanager
+async def open_streams(options: RedisOptions) -> AsyncIterator[Streams]:
+    """Connect as long as the body runs; raises ConfigError for a missing TLS file."""
+    client = connect(options)
+    try:
+        yield Streams(client, options)
+    finally:
+        await close(client)

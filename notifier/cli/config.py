@@ -16,7 +16,7 @@ from notifier.errors import ConfigError, NotifierError, SecretsError
 from notifier.telemetry.findings import Finding, Level
 
 if TYPE_CHECKING:
-    from notifier.broker.consumer import Consumer
+    from notifier.broker.streams import Streams
     from notifier.daemon.snapshot import Snapshot
 
 app = typer.Typer(help="Check the settings and show those in force.", no_args_is_help=True)
@@ -63,7 +63,7 @@ def _checked(file: Path | None) -> Snapshot:
     return snapshot
 
 
-async def _connect_to_nothing(group: Consumer) -> None: ...
+async def _connect_to_nothing(streams: Streams) -> None: ...
 
 
 def _warnings(snapshot: Snapshot) -> list[Finding]:

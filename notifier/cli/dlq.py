@@ -41,7 +41,7 @@ from notifier.dead_letters.model import Reason
 from notifier.errors import ExitCode, NotifierError, UnreachableError
 
 if TYPE_CHECKING:
-    from notifier.broker.consumer import Consumer
+    from notifier.broker.streams import Streams
     from notifier.config import Config
     from notifier.dead_letters.listing import DeadLetter, Filter
     from notifier.dead_letters.replay import DeadLetterService
@@ -95,11 +95,11 @@ def list_letters(
     loaded = settings(config)
     wanted = _filter(reason, channel, event_type, since, until)
 
-    async def read(group: Consumer) -> list[DeadLetter]:
-        found = await newest_dead_letters(group, loaded.streams, wanted, limit=limit)
+    async def read(streams: Streams) -> list[DeadLetter]:
+        found = await newest_dead_letters(streams, loaded.streams, wanted, limit=limit)
         if not found:
-            await _require_known_channel(group, loaded, channel)
-        return await with_events(group, found) if as_json else found
+            await _require_known_channel(streams, loaded, channel)
+        return await with_events(streams, found) if as_json else found
 
     found = with_redis(loaded, read)
     if as_json:
@@ -137,7 +137,7 @@ def show(
     loaded = settings(config)
     letter = with_redis(
         loaded,
-        lambda group: find_dead_letter(group, loaded.streams, letter_id),
+        lambda streams: find_dead_letter(streams, loaded.streams, letter_id),
     )
     if raw:
         typer.echo(printable(letter.raw))
@@ -333,20 +333,20 @@ def _each(
 
     catalogue = Catalogue(config.routes, config.channels)
 
-    async def run(group: Consumer) -> None:
+    async def run(streams: Streams) -> None:
         audit = DeadLetterAudit(
             config.database.url, connect_timeout_seconds=config.database.connect_timeout_seconds
         )
         replayer = Replayer(catalogue, _masking(config), config.intake.max_event_bytes)
-        service = DeadLetterService(group, audit, replayer)
-        most = len(ids or ()) or await count_dead_letters(group, config.streams)
+        service = DeadLetterService(streams, audit, replayer)
+        most = len(ids or ()) or await count_dead_letters(streams, config.streams)
         console = Console(stderr=True)
         try:
             with Progress(
                 console=console, transient=True, disable=not console.is_terminal
             ) as progress:
                 bar = progress.add_task("dead letters", total=most)
-                chosen = chosen_dead_letters(group, config.streams, ids or (), wanted)
+                chosen = chosen_dead_letters(streams, config.streams, ids or (), wanted)
                 async for letter in chosen:
                     try:
                         printer.add(letter.id, await work(service, letter))
@@ -358,7 +358,7 @@ def _each(
                     if rate:
                         await asyncio.sleep(1 / rate)
             if not printer.counts:
-                await _require_known_channel(group, config, wanted.channel)
+                await _require_known_channel(streams, config, wanted.channel)
         finally:
             await audit.close()
 
@@ -368,7 +368,7 @@ def _each(
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _require_known_channel(group: Consumer, config: Config, name: str | None) -> None:
+async def _require_known_channel(streams: Streams, config: Config, name: str | None) -> None:
     """Refuse a channel that settings, lanes and dead letters do not know.
 
     A removed channel stays usable. This reads all dead letters, so ask only if none was found.
@@ -382,9 +382,9 @@ async def _require_known_channel(group: Consumer, config: Config, name: str | No
 
     if name is None or name in config.channels:
         return
-    removed = await removed_channels(group, config.streams, config.channels)
+    removed = await removed_channels(streams, config.streams, config.channels)
     if name in removed or await newest_dead_letters(
-        group, config.streams, Filter(channel=name), limit=1
+        streams, config.streams, Filter(channel=name), limit=1
     ):
         return
     known = ", ".join(sorted({*config.channels, *removed}))

@@ -25,8 +25,8 @@ from notifier.cli.output import confirm, print_json, print_result, print_table
 from notifier.errors import ExitCode
 
 if TYPE_CHECKING:
-    from notifier.broker.consumer import Consumer
     from notifier.broker.hop import MoveResult
+    from notifier.broker.streams import Streams
 
 app = typer.Typer(
     help="List the lanes of channels, and drain those of a removed channel.",
@@ -41,10 +41,10 @@ def list_lanes(config: ConfigOption = None, as_json: JsonOption = False) -> None
 
     loaded = settings(config)
 
-    async def run(group: Consumer) -> list[dict[str, str | int | bool]]:
+    async def run(streams: Streams) -> list[dict[str, str | int | bool]]:
         found: list[dict[str, str | int | bool]] = []
         for stream in loaded.streams:
-            waiting = await lanes_waiting(group, stream)
+            waiting = await lanes_waiting(streams, stream)
             for channel in sorted({*waiting, *loaded.channels}):
                 urgent, normal = waiting.get(channel, (0, 0))
                 found.append(
@@ -106,16 +106,16 @@ def drain(
         confirm(f"Make dead letters of all that waits for {channel}?", yes=yes)
     detail = f"channel {channel} is not in the configuration; taken out of its lane by {by or getpass.getuser()}: {why}"
 
-    async def run(group: Consumer) -> Counter[MoveResult]:
+    async def run(streams: Streams) -> Counter[MoveResult]:
         counts: Counter[MoveResult] = Counter()
         lanes = [
             Keys(stream).lane(channel, urgent=urgent)
             for stream in loaded.streams
             for urgent in (True, False)
         ]
-        waiting = sum([await group.length(lane) for lane in lanes])
+        waiting = sum([await streams.length(lane) for lane in lanes])
         if not waiting:
-            removed = await removed_channels(group, loaded.streams, loaded.channels)
+            removed = await removed_channels(streams, loaded.streams, loaded.channels)
             if channel not in removed:
                 raise typer.BadParameter(
                     f"unknown channel {channel}; removed channels that still have lanes: {', '.join(sorted(removed)) or 'none'}",
@@ -124,7 +124,7 @@ def drain(
         if dry_run:
             return Counter({MoveResult.MOVED: waiting})
         for stream in loaded.streams:
-            counts += await drain(group, stream, channel, detail)
+            counts += await drain(streams, stream, channel, detail)
         return counts
 
     counts = with_redis(loaded, run)

@@ -30,7 +30,7 @@ import typer
 from notifier.errors import NotifierError
 
 if TYPE_CHECKING:
-    from notifier.broker.consumer import Consumer
+    from notifier.broker.streams import Streams
     from notifier.config import Config
     from notifier.config.secrets import Secrets
 
@@ -183,19 +183,15 @@ def found_secrets(config: Config) -> Secrets:
     return load_secrets(config, secret_sources(os.environ, vault))
 
 
-def with_redis(config: Config, work: Callable[[Consumer], Awaitable[Result]]) -> Result:
+def with_redis(config: Config, work: Callable[[Streams], Awaitable[Result]]) -> Result:
     """Run `work` with a connection that is closed afterwards."""
     import asyncio
 
-    from notifier.broker.client import close, connect
-    from notifier.broker.consumer import Consumer
+    from notifier.broker.streams import open_streams
 
     async def connected() -> Result:
-        client = connect(config.redis)
-        try:
-            return await work(Consumer(client, config.redis, f"cli.{os.getpid()}"))
-        finally:
-            await close(client)
+        async with open_streams(config.redis) as streams:
+            return await work(streams)
 
     return asyncio.run(connected())
 

@@ -24,7 +24,7 @@ from notifier.errors import EventError, NotifierError
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from notifier.broker.consumer import Consumer
+    from notifier.broker.streams import Streams
     from notifier.config import Config
     from notifier.events.producer_signature import ProducerKey
     from notifier.ops.publishing import AcceptedEvent, Members
@@ -139,7 +139,9 @@ def publish(
         document["events"], text = _previewed(loaded, good, faults)
     else:
         ids = (
-            with_redis(loaded, lambda group: _publish(group, chosen, good, key)) if good else []
+            with_redis(loaded, lambda streams: _publish(streams, chosen, good, key))
+            if good
+            else []
         )
         document["events"] = [
             {"place": each.place, "event_id": each.event.id, "entry_id": entry_id}
@@ -244,7 +246,7 @@ def _trace(given: str | None) -> dict[str, JsonValue]:
 
 
 async def _publish(
-    group: Consumer, stream: str, events: Sequence[AcceptedEvent], key: ProducerKey | None
+    streams: Streams, stream: str, events: Sequence[AcceptedEvent], key: ProducerKey | None
 ) -> list[str]:
     from rich.console import Console
     from rich.progress import Progress
@@ -257,7 +259,7 @@ async def _publish(
         console=console, disable=len(events) < 20 or not console.is_terminal
     ) as progress:
         bar = progress.add_task("publishing", total=len(events))
-        async for entry_id in publishing.publish(group, stream, events, key):
+        async for entry_id in publishing.publish(streams, stream, events, key):
             ids.append(entry_id)
             progress.advance(bar)
     return ids

@@ -28,7 +28,7 @@ from notifier.cli.output import print_result, printable
 from notifier.cli.times import period
 
 if TYPE_CHECKING:
-    from notifier.broker.consumer import Consumer
+    from notifier.broker.streams import Streams
 
 
 def replay_events(
@@ -81,13 +81,13 @@ def replay_events(
     replayed: list[dict[str, str]] = []
     count = left_alone = 0
 
-    async def run(group: Consumer) -> None:
+    async def run(streams: Streams) -> None:
         nonlocal count, left_alone
         audit = DeadLetterAudit(
             loaded.database.url, connect_timeout_seconds=loaded.database.connect_timeout_seconds
         )
         range_replay = RangeReplay(
-            group, audit, loaded, lambda: signers(loaded, found_secrets(loaded)), force=force
+            streams, audit, loaded, lambda: signers(loaded, found_secrets(loaded)), force=force
         )
         try:
             async for batch in range_replay.batches(wanted):

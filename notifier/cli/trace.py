@@ -65,22 +65,19 @@ def trace(
 
 
 async def _find(config: Config, wanted: str, limit: int, *, cards: bool) -> TraceResult:
-    from notifier.broker.client import close, connect
+    from notifier.broker.streams import open_streams
     from notifier.ops.trace.search import TraceSearch
     from notifier.store.database import Database
 
-    client = connect(config.redis)
-    try:
+    async with open_streams(config.redis) as streams:
         database = Database(
             config.database.url,
             config.database.connect_timeout_seconds,
             _STATEMENT_SECONDS,
             name="notifier trace",
         )
-        search = TraceSearch(client, config.redis, database.connection)
+        search = TraceSearch(streams, database.connection)
         return await search.find(config, wanted, limit=limit, cards=cards)
-    finally:
-        await close(client)
 
 
 def _show(found: TraceResult, *, cards: bool) -> None:

@@ -123,9 +123,7 @@ def read_streams(dependencies: Dependencies, channels: Channels) -> list[str]:
 def accepted_actions(dependencies: Dependencies) -> Actions:
     """Return the actions in Redis, kept for longer than a link works."""
     config = dependencies.config
-    return Actions(
-        dependencies.client, config.redis, remember_seconds=remember_actions_seconds(config)
-    )
+    return Actions(dependencies.group, remember_seconds=remember_actions_seconds(config))
 
 
 def remember_actions_seconds(config: Config) -> float:

@@ -9,7 +9,11 @@ from functools import partial
 
 import structlog
 
-from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
+from notifier.broker.stats import (
+    EventStreamStats,
+    StreamStats,
+    event_stream_stats,
+)
 from notifier.config import Config
 from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
@@ -50,7 +54,6 @@ class Gauges:
         self._dependencies = dependencies
         self._channels = channels
         self._due = Every(_REDIS_INTERVAL_SECONDS, time.monotonic)
-        self._stats = StreamStatsReader(dependencies.client, dependencies.config.redis)
         self._components: set[str] = set()
         self._warnings: set[str] = set()
         self._unacknowledged = (
@@ -108,7 +111,8 @@ class Gauges:
             async with asyncio.timeout(_OBSERVE_TIMEOUT_SECONDS):
                 channels = tuple(config.channels)
                 found = [
-                    await self._stats.overview(stream, channels) for stream in config.streams
+                    await event_stream_stats(self._dependencies.group, stream, channels)
+                    for stream in config.streams
                 ]
         except (UnreachableError, TimeoutError) as exc:
             log.warning("streams_not_observed", reason=str(exc) or "timed out")

@@ -67,12 +67,10 @@ async def open_admin_listener(
         ConsoleDependencies(
             instance=dependencies.instance,
             readiness=checks.readiness,
-            group=dependencies.group,
+            streams=dependencies.group,
             store=ConsoleRepository(partial(dependencies.pool.connection, _CONSOLE_SECONDS)),
             finder=TraceSearch(
-                dependencies.client,
-                config.redis,
-                partial(dependencies.pool.connection, _TRACE_SECONDS),
+                dependencies.group, partial(dependencies.pool.connection, _TRACE_SECONDS)
             ),
             config=lambda: dependencies.config,
             masking=lambda: dependencies.snapshot.masking,

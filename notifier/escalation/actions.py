@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from notifier.broker.client import Client, redis_errors
 from notifier.broker.keys import accepted_stream, action_key, callback_key
 from notifier.broker.scripts import Script
-from notifier.config.models import RedisSettings
+from notifier.broker.streams import Streams
 from notifier.events.action import ACKNOWLEDGE, ESCALATE, REQUESTS, Action, Matter, read_action
 
+_ACCEPT = Script.read(__package__, "accept")
 _KEPT_REQUESTS = 100_000
 _CALLBACK_SECONDS = 900
 """Longer than a callback's timestamp may differ from now, to both sides."""
@@ -20,15 +20,11 @@ _CALLBACK_SECONDS = 900
 class Actions:
     """Redis decides who was first: it is there when Postgres is not."""
 
-    def __init__(
-        self, client: Client, settings: RedisSettings, *, remember_seconds: float
-    ) -> None:
-        """Remember who took a notification for `remember_seconds`, which must outlast the links to it."""
-        self._client = client
-        self._url = settings.url
-        self._accepted = accepted_stream(settings.group)
+    def __init__(self, streams: Streams, *, remember_seconds: float) -> None:
+        """Remember who acted for `remember_seconds`, which must outlast the links."""
+        self._streams = streams
+        self._accepted = accepted_stream(streams.group_name)
         self._remember_seconds = int(remember_seconds)
-        self._accept = Script.read(__package__, "accept")
 
     def use(self, *, remember_seconds: float) -> None:
         """Remember from now on for another time."""
@@ -58,29 +54,28 @@ class Actions:
         counts = [self._remember_seconds, once, marked, len(flat)]
         argv = [*map(str, counts), *flat, str(_KEPT_REQUESTS), *asked]
         keys = [self._accepted, REQUESTS, *map(action_key, matter.keys)]
-        async with redis_errors(self._client, self._url):
-            reply: Any = await self._accept.run(self._client, keys, argv)
+        reply = await self._streams.run(_ACCEPT, keys, argv)
         return _action(dict(zip(reply[::2], reply[1::2], strict=True)))
 
     async def actions_on(self, keys: Sequence[str]) -> dict[str, Action]:
         """Return the first action by id of a notification or key of an event, if there was one. Raises StreamError."""
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline = self._streams.client.pipeline(transaction=False)
         for key in keys:
             pipeline.hgetall(action_key(key))
-        async with redis_errors(self._client, self._url):
+        async with self._streams.errors():
             found: Any = await pipeline.execute()
         actions = zip(keys, map(_action, found), strict=True)
         return {key: action for key, action in actions if action is not None}
 
     async def callback_seen(self, digest: str) -> bool:
         """Tell whether a callback, by the digest of its body, was done before. Raises StreamError."""
-        async with redis_errors(self._client, self._url):
-            return bool(await self._client.exists(callback_key(digest)))
+        async with self._streams.errors():
+            return bool(await self._streams.client.exists(callback_key(digest)))
 
     async def remember_callback(self, digest: str) -> None:
         """Note that a callback was done, for longer than its timestamp is valid. Raises StreamError."""
-        async with redis_errors(self._client, self._url):
-            await self._client.set(callback_key(digest), "1", ex=_CALLBACK_SECONDS)
+        async with self._streams.errors():
+            await self._streams.client.set(callback_key(digest), "1", ex=_CALLBACK_SECONDS)
 
 
 def _action(fields: Mapping[bytes, bytes]) -> Action | None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from msgspec import structs
 from pydantic import JsonValue
 
-from notifier.broker.consumer import Consumer
+from notifier.broker.streams import Streams
 from notifier.cards.fields import Fields, read_fields, shown_fields, unused_fields
 from notifier.cards.library import CardFiles, CardLibrary, card_folders
 from notifier.cards.preview import Preview
@@ -105,7 +105,7 @@ def warnings(
 
 
 async def publish(
-    group: Consumer,
+    streams: Streams,
     stream: str,
     accepted: Iterable[AcceptedEvent],
     key: ProducerKey | None,
@@ -116,7 +116,7 @@ async def publish(
         StreamError: Redis is away or refuses.
     """
     for each in accepted:
-        yield await group.add(stream, signed(key, {"event": to_exact_json(each.members)}))
+        yield await streams.add(stream, signed(key, {"event": to_exact_json(each.members)}))
 
 
 def signing_key(env: Mapping[str, str]) -> ProducerKey | None:

@@ -20,8 +20,7 @@ from pathlib import Path
 import aiohttp
 import typer
 
-from notifier.broker.client import connect
-from notifier.broker.consumer import Consumer
+from notifier.broker.streams import Streams, open_streams
 from notifier.config import assets, load_config
 from notifier.errors import SandboxError, StreamError
 from notifier.sandbox.environment import (
@@ -190,12 +189,10 @@ async def _until_ready(daemon: asyncio.subprocess.Process, admin_url: str) -> No
 
 async def _publish_samples(redis_url: str, teams: LocalTeams, options: _Options) -> None:
     settings = load_config(None, {"REDIS_URL": redis_url}).redis
-    client = connect(settings)
-    group = Consumer(client, settings, "sandbox")
     live = not options.as_json and sys.stdout.isatty()
-    try:
+    async with open_streams(settings) as streams:
         for number, event in enumerate(sample_events(), start=1):
-            await publish_sample(group, event)
+            await publish_sample(streams, event)
             if live:
                 typer.echo(
                     f"\r{number} events published, {teams.received} cards received ", nl=False
@@ -207,16 +204,14 @@ async def _publish_samples(redis_url: str, teams: LocalTeams, options: _Options)
                 )
                 return
             await asyncio.sleep(1 / options.rate)
-    finally:
-        await client.aclose()
 
 
-async def publish_sample(group: Consumer, event: str) -> None:
+async def publish_sample(streams: Streams, event: str) -> None:
     """Publish an event; try again while Redis refuses it."""
     said = False
     while True:
         try:
-            await group.add("teams:events", {"event": event})
+            await streams.add("teams:events", {"event": event})
         except StreamError as exc:
             if not said:
                 typer.echo(f"sample events wait: {exc}", err=True)

@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from notifier.broker.keys import ACCEPTED, action_key
+from notifier.broker.streams import Streams
 from notifier.config import Config
 from notifier.errors import StreamError
 from notifier.escalation.actions import Actions
@@ -20,7 +21,7 @@ REQUEST = {"id": "event:retry_task"}
 
 @pytest.fixture
 def actions(client: Redis, config: Config) -> Actions:
-    return Actions(client, config.redis, remember_seconds=1000)
+    return Actions(Streams(client, config.redis), remember_seconds=1000)
 
 
 def matter(of: str, *others: str, event: str | None = EVENT) -> Matter:

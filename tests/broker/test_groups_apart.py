@@ -89,7 +89,7 @@ async def test_each_group_records_its_own_actions(
     client: Redis, settings: dict[str, RedisSettings]
 ):
     for number, (name, each) in enumerate(settings.items()):
-        actions = Actions(client, each, remember_seconds=60)
+        actions = Actions(Streams(client, each), remember_seconds=60)
         await actions.accept(Action(f"{ID[:-1]}{number}", "acknowledge", name, "", Via.PAGE, datetime.now(UTC)), None)  # fmt: skip
 
     assert await recorded(client, settings["staging"]) == ["staging"]

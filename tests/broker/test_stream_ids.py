@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move
-from notifier.broker.stats import StreamStatsReader
+from notifier.broker.stats import event_stream_stats
 from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.broker.streams import Streams
 from notifier.config import Config
@@ -62,9 +62,7 @@ async def test_an_id_far_ahead_is_named_and_its_cure_brings_the_stream_back(
     told = datetime.fromisoformat(decode(fields[b"notification"]).event_time)
     assert abs((datetime.now(UTC) - told).total_seconds()) < 60
     # Nothing waits; looking and trimming work all the same.
-    assert (
-        await StreamStatsReader(client, config.redis).overview(STREAM, ["sre"])
-    ).events.waiting == 0
+    assert (await event_stream_stats(group, STREAM, ["sre"])).events.waiting == 0
     await group.trim(STREAM, older_than_ms=5)
 
     await client.delete(STREAM)

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from notifier.broker.client import close, connect
-from notifier.broker.stats import StreamStats, StreamStatsReader
+from notifier.broker.stats import StreamStats, event_stream_stats
+from notifier.broker.streams import Streams
 from notifier.config import load_config
 from tests.support.daemons import Daemons
 
@@ -23,10 +24,10 @@ async def look(redis_url: str) -> AsyncIterator[Look]:
     """Look at the event stream, the outcomes and the lanes of two channels."""
     settings = load_config(None, {"REDIS_URL": redis_url}).redis
     client = connect(settings)
-    lookout = StreamStatsReader(client, settings)
+    streams = Streams(client, settings)
 
     async def states() -> list[StreamStats]:
-        found = await lookout.overview(STREAM, ["sre", "pmo"])
+        found = await event_stream_stats(streams, STREAM, ["sre", "pmo"])
         return [found.events, found.outcomes, *found.lanes.values()]
 
     yield states

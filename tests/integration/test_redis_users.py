@@ -17,6 +17,7 @@ from notifier.broker.client import close, connect
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
+from notifier.broker.streams import Streams
 from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.escalation.actions import Actions
@@ -193,7 +194,7 @@ async def test_an_operator_may_drain_the_lanes_of_a_removed_channel(
 async def take_twice(url: str) -> list[str | None]:
     settings = load_config(None, {"REDIS_URL": url}).redis
     client = connect(settings)
-    actions = Actions(client, settings, remember_seconds=60)
+    actions = Actions(Streams(client, settings), remember_seconds=60)
     try:
         firsts = []
         for who in ("Sara", "Omar"):

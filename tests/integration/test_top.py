@@ -18,7 +18,8 @@ import redis
 
 from notifier.broker.client import close, connect
 from notifier.broker.keys import Keys
-from notifier.broker.stats import StreamStatsReader
+from notifier.broker.stats import event_stream_stats
+from notifier.broker.streams import Streams
 from notifier.config import load_config
 from tests.support.commands import notifier
 from tests.support.terminal import terminal
@@ -89,10 +90,10 @@ async def test_a_look_costs_redis_the_same_however_much_waits(redis_url: str, wa
     try:
         with redis.Redis.from_url(redis_url) as admin:
             fill(admin, SRE, waiting)
-            lookout = StreamStatsReader(client, settings)
-            await lookout.overview("teams:events", CHANNELS)
+            streams = Streams(client, settings)
+            await event_stream_stats(streams, "teams:events", CHANNELS)
             admin.config_resetstat()
-            overview = await lookout.overview("teams:events", CHANNELS)
+            overview = await event_stream_stats(streams, "teams:events", CHANNELS)
             commands: dict[str, Any] = admin.info("commandstats")
     finally:
         await close(client)

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from notifier.broker.client import close, connect
+from notifier.broker.streams import Streams
 from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.escalation.actions import Actions
@@ -133,7 +134,7 @@ def test_a_redis_that_cannot_be_used_says_why_and_what_to_do(
 async def test_what_people_do_fails_for_the_reason_that_commands_give():
     settings = load_config(None, {"REDIS_URL": "redis://:topsecret@127.0.0.1:1/0"}).redis
     client = connect(settings)
-    actions = Actions(client, settings, remember_seconds=1)
+    actions = Actions(Streams(client, settings), remember_seconds=1)
 
     with pytest.raises(StreamError) as raised:
         await actions.actions_on(["n-1"])

@@ -12,6 +12,7 @@ from typing import Any
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.keys import ACCEPTED
+from notifier.broker.streams import Streams
 from notifier.cards.renderer import CardRenderer
 from notifier.cli import main
 from notifier.dead_letters.audit import DeadLetterAudit
@@ -90,9 +91,10 @@ def patch() -> None:
     group.claim = crashing(
         Consumer.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"
     )
-    group.move = crashing(Consumer.move, lambda *_: "replay revive")
-    group.add_once = crashing(Consumer.add_once, lambda *_, **__: "replay add")
-    group.add_all = crashing(Consumer.add_all, lambda *_: "escalation publish")
+    streams: Any = Streams
+    streams.move = crashing(Streams.move, lambda *_: "replay revive")
+    streams.add_once = crashing(Streams.add_once, lambda *_, **__: "replay add")
+    streams.add_all = crashing(Streams.add_all, lambda *_: "escalation publish")
     noted: Any = DeadLetterAudit
     noted.note = crashing(DeadLetterAudit.note, lambda *_, **__: "replay note")
     sender: Any = WebhookSender

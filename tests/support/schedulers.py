@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from notifier.broker.client import connect
+from notifier.broker.streams import Streams
 from notifier.config import Config, load_config
 from notifier.errors import StreamError
 from notifier.escalation.actions import Actions
@@ -129,7 +130,7 @@ async def world(redis_url: str, database_url: str) -> AsyncIterator[World]:
     try:
         yield World(
             config,
-            Actions(client, config.redis, remember_seconds=1000),
+            Actions(Streams(client, config.redis), remember_seconds=1000),
             connections,
             database_url,
         )

@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from notifier.broker.client import Client, close, connect
 from notifier.broker.errors import stream_error
-from notifier.broker.streams import Streams
+from notifier.broker.streams import Streams, open_streams
 from notifier.cards.library import card_folders, layered
 from notifier.config import Config
 from notifier.config.secrets import (
@@ -73,7 +72,7 @@ _FIRST_ANSWER_SECONDS = 7.0
 """Less than a check may take, so that dependent checks can say why they were skipped."""
 
 Answer = TypeVar("Answer")
-OnRedis = Callable[[Client, Config], Awaitable[Sequence[Finding]]]
+OnRedis = Callable[[Streams, Config], Awaitable[Sequence[Finding]]]
 OnSecrets = Callable[[Secrets], Sequence[Finding] | Awaitable[Sequence[Finding]]]
 
 
@@ -178,7 +177,7 @@ class SharedAnswers:
     async def redis_server(self) -> Sequence[Finding]:
         """Check the server; raises StreamError if it is away."""
         await self._redis.answer()
-        return await self._connected(lambda client, config: check_redis(client, config.redis))
+        return await self._connected(check_redis)
 
     def on_redis(self, name: str, check: OnRedis) -> Check:
         """Return a check of something in Redis, which is skipped if Redis is away."""
@@ -239,15 +238,12 @@ class SharedAnswers:
         return secrets
 
     async def _connected(self, check: OnRedis) -> Sequence[Finding]:
-        client = connect(self._config.redis)
-        try:
-            return await check(client, self._config)
-        finally:
-            await close(client)
+        async with open_streams(self._config.redis) as streams:
+            return await check(streams, self._config)
 
 
-async def _ping(client: Client, config: Config) -> Sequence[Finding]:
-    await Streams(client, config.redis).ping()
+async def _ping(streams: Streams, _: Config) -> Sequence[Finding]:
+    await streams.ping()
     return []
 
 

@@ -6,12 +6,10 @@ import re
 import time
 from collections.abc import Sequence
 
-from notifier.broker.client import Client
 from notifier.broker.rights import Rights, missing_rights
 from notifier.broker.server import ServerInfo, read_servers
 from notifier.broker.streams import Streams
 from notifier.config import Config, mask_url
-from notifier.config.models import RedisSettings
 from notifier.ops.doctor.checks import clock_findings
 from notifier.telemetry.findings import Finding, fault, ok, warning
 
@@ -22,12 +20,12 @@ OLDEST_VERSION = (6, 2)
 _TIGHT, _NEARLY_FULL = 0.8, 0.95
 
 
-async def check_redis(client: Client, settings: RedisSettings) -> list[Finding]:
+async def check_redis(streams: Streams, config: Config) -> list[Finding]:
     """Check the server, or every master of a cluster; raises StreamError."""
-    servers = await read_servers(Streams(client, settings), ask_config=True, now=time.time)
+    servers = await read_servers(streams, ask_config=True, now=time.time)
     found = [finding for server in servers for finding in settings_findings(server)]
     found += [finding for server in servers for finding in load_findings(server)]
-    return [_summary(settings, servers), *found]
+    return [_summary(config.redis.url, servers), *found]
 
 
 def settings_findings(server: ServerInfo) -> list[Finding]:
@@ -91,9 +89,9 @@ def load_findings(server: ServerInfo) -> list[Finding]:
     return found
 
 
-async def check_redis_rights(client: Client, config: Config) -> list[Finding]:
+async def check_redis_rights(streams: Streams, config: Config) -> list[Finding]:
     """Return the findings about this user's rights; raises StreamError."""
-    return rights_findings(await missing_rights(Streams(client, config.redis), config.streams))
+    return rights_findings(await missing_rights(streams, config.streams))
 
 
 def rights_findings(rights: Rights) -> list[Finding]:
@@ -106,7 +104,7 @@ def rights_findings(rights: Rights) -> list[Finding]:
     return [fault(RIGHTS, what, fix)]
 
 
-def _summary(settings: RedisSettings, servers: Sequence[ServerInfo]) -> Finding:
+def _summary(url: str, servers: Sequence[ServerInfo]) -> Finding:
     versions = sorted({server.version for server in servers if server.version})
     version = f", version {', '.join(versions)}" if versions else ""
     nodes = f", {len(servers)} masters" if len(servers) > 1 else ""
@@ -114,7 +112,7 @@ def _summary(settings: RedisSettings, servers: Sequence[ServerInfo]) -> Finding:
     limit = sum(server.max_bytes or 0 for server in servers)
     of = f" of {_mib(limit)}" if limit else ""
     memory = f", {_mib(used)}{of} used" if used else ""
-    return ok(NAME, f"answers at {mask_url(settings.url)}{version}{nodes}{memory}")
+    return ok(NAME, f"answers at {mask_url(url)}{version}{nodes}{memory}")
 
 
 def _doubt(server: ServerInfo, message: str, fix: str) -> Finding:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from notifier.broker.client import Client
 from notifier.broker.rate_limit import Failing, RateLimits
-from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
+from notifier.broker.stats import EventStreamStats, StreamStats, event_stream_stats
 from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.broker.streams import Streams
 from notifier.config import Config
@@ -24,19 +23,18 @@ _OLD_SECONDS = 300.0
 _START = "start a process with this stage: systemctl start notifier, or notifier run"
 
 
-async def check_stages(client: Client, config: Config) -> list[Finding]:
+async def check_stages(streams: Streams, config: Config) -> list[Finding]:
     """Check readers and backlogs of every event stream; raises StreamError."""
-    lookout = StreamStatsReader(client, config.redis)
     found = []
     failing: dict[str, Failing] = {}
     for stream in config.streams:
-        overview = await lookout.overview(stream, tuple(config.channels))
+        overview = await event_stream_stats(streams, stream, tuple(config.channels))
         found += stage_findings(overview)
-        ids = await read_ids(lookout, stream)
+        ids = await read_ids(streams, stream)
         if ids is not None:
             faults = judge_ids(ids, retention_seconds=config.intake.retention_seconds)
             found += [warning(NAME, each.what, each.fix) for each in faults]
-        failing |= await RateLimits(lookout).failing(stream)
+        failing |= await RateLimits(streams).failing(stream)
     return [*found, *failing_findings(failing, tuple(config.channels))]
 
 
@@ -49,9 +47,8 @@ def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) ->
     ]
 
 
-async def check_lanes(client: Client, config: Config) -> list[Finding]:
+async def check_lanes(streams: Streams, config: Config) -> list[Finding]:
     """Check the lanes of removed channels; raises StreamError."""
-    streams = Streams(client, config.redis)
     found = []
     for stream in config.streams:
         waiting = {

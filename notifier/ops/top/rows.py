@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from notifier.broker.client import Client
 from notifier.broker.rate_limit import RateLimits
-from notifier.broker.stats import EventStreamStats, StreamStats, StreamStatsReader
+from notifier.broker.stats import (
+    EventStreamStats,
+    StreamStats,
+    action_stats,
+    event_stream_stats,
+)
+from notifier.broker.streams import Streams
 from notifier.config import Config
 from notifier.telemetry.durations import duration
 
@@ -29,8 +34,8 @@ class Snapshot:
 class SnapshotReader:
     """Reads with one command for each event stream, and for each pause."""
 
-    def __init__(self, client: Client, config: Config, *, clock: Callable[[], float]) -> None:
-        self._stats = StreamStatsReader(client, config.redis)
+    def __init__(self, streams: Streams, config: Config, *, clock: Callable[[], float]) -> None:
+        self._streams = streams
         self._config = config
         self._clock = clock
 
@@ -38,10 +43,13 @@ class SnapshotReader:
         """Return the snapshot of this moment; raises StreamError."""
         channels = tuple(self._config.channels)
         overviews = await asyncio.gather(
-            *(self._stats.overview(stream, channels) for stream in self._config.streams)
+            *(
+                event_stream_stats(self._streams, stream, channels)
+                for stream in self._config.streams
+            )
         )
-        actions = await self._stats.actions()
-        pauses = await RateLimits(self._stats).pauses(channels)
+        actions = await action_stats(self._streams)
+        pauses = await RateLimits(self._streams).pauses(channels)
         return Snapshot(
             self._clock(), tuple(overviews), actions, dict(zip(channels, pauses, strict=True))
         )

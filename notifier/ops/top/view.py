@@ -18,8 +18,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from notifier.broker.client import close, connect
 from notifier.broker.errors import stream_error
+from notifier.broker.streams import open_streams
 from notifier.config import Config, mask_url
 from notifier.errors import StreamError
 from notifier.ops.top.rows import (
@@ -41,25 +41,21 @@ _BETWEEN_SNAPSHOTS_SECONDS = 1.0
 
 async def read_twice(config: Config) -> tuple[Snapshot, Snapshot]:
     """Return the present snapshot and an earlier one; raises StreamError."""
-    client = connect(config.redis)
-    try:
-        reader = SnapshotReader(client, config, clock=time.monotonic)
+    async with open_streams(config.redis) as streams:
+        reader = SnapshotReader(streams, config, clock=time.monotonic)
         before = await read_in_time(reader, config)
         await asyncio.sleep(_BETWEEN_SNAPSHOTS_SECONDS)
         return await read_in_time(reader, config), before
-    finally:
-        await close(client)
 
 
 async def show_live(config: Config, console: Console, interval: float) -> None:
     """Show the rows again every `interval` seconds, until q or Ctrl-C."""
-    client = connect(config.redis)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    reader = SnapshotReader(client, config, clock=time.monotonic)
     now: Snapshot | None = None
     before: Snapshot | None = None
-    try:
+    async with open_streams(config.redis) as streams:
+        reader = SnapshotReader(streams, config, clock=time.monotonic)
         with quit_key(stop), Live(console=console, screen=True, auto_refresh=False) as live:
             while not stop.is_set():
                 problem = ""
@@ -72,8 +68,6 @@ async def show_live(config: Config, console: Console, interval: float) -> None:
                 title = f"{heading(config)}  every {interval:g} s, q ends"
                 live.update(render(rows, actions, heading=title, problem=problem), refresh=True)
                 await sleep_unless_stopped(stop, interval)
-    finally:
-        await close(client)
 
 
 async def _read_unless(

@@ -7,11 +7,9 @@ import uuid
 from collections.abc import Coroutine
 from dataclasses import replace
 
-from notifier.broker.client import Client
 from notifier.broker.errors import stream_error
-from notifier.broker.search import StreamSearch
+from notifier.broker.streams import Streams
 from notifier.config import Config
-from notifier.config.models import RedisSettings
 from notifier.errors import ExitCode, NotifierError, StoreError, StreamError
 from notifier.escalation.actions import Actions
 from notifier.ops.trace.models import Searched, TraceResult
@@ -35,9 +33,9 @@ class IdError(NotifierError):
 class TraceSearch:
     """Finds the timelines of an id; safe to use from many tasks."""
 
-    def __init__(self, client: Client, redis: RedisSettings, connect: Connect) -> None:
-        self._streams = StreamSearch(client, redis)
-        self._actions = Actions(client, redis, remember_seconds=0)
+    def __init__(self, streams: Streams, connect: Connect) -> None:
+        self._streams = streams
+        self._actions = Actions(streams, remember_seconds=0)
         self._store = TraceRepository(connect)
 
     async def find(

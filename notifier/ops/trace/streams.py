@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from notifier.broker.entries import Fields, id_number
 from notifier.broker.keys import Keys
 from notifier.broker.rate_limit import RateLimits
-from notifier.broker.search import SearchHit, SearchResult, StreamSearch
+from notifier.broker.search import (
+    SearchHit,
+    SearchResult,
+    accepted_entry,
+    in_flight,
+    read_up_to,
+    search_stream,
+)
+from notifier.broker.streams import Streams
 from notifier.config import Config
 from notifier.errors import EventError
 from notifier.events.entry import parse_entry
@@ -52,10 +60,10 @@ class Search:
         }
 
 
-async def look_up(search: Search, streams: StreamSearch) -> None:
+async def look_up(search: Search, streams: Streams) -> None:
     """Look an event or entry id up directly; raises StreamError."""
     for stream in search.config.streams:
-        entry_ids = {await streams.accepted_entry(stream, search.text)}
+        entry_ids = {await accepted_entry(streams, stream, search.text)}
         if _ENTRY_ID.fullmatch(search.text):
             entry_ids.add(search.text)
         for entry_id in entry_ids - {None}:
@@ -65,7 +73,7 @@ async def look_up(search: Search, streams: StreamSearch) -> None:
 
 
 async def search_streams(
-    search: Search, streams: StreamSearch, entries: Iterable[tuple[str, str]]
+    search: Search, streams: Streams, entries: Iterable[tuple[str, str]]
 ) -> None:
     """Search all streams.
 
@@ -91,7 +99,7 @@ async def search_streams(
 @dataclass(frozen=True, slots=True)
 class _StreamSearcher:
     search: Search
-    streams: StreamSearch
+    streams: Streams
     stream: str
     since_ms: int | None
     query: Query
@@ -123,7 +131,7 @@ class _StreamSearcher:
         self._note(f"{len(results)} lanes of {self.stream}", results)
 
     async def _waiting(self, lane: str, hit: SearchHit, length: int, channel: str) -> Waiting:
-        pending = await self.streams.in_flight(lane, hit.id)
+        pending = await in_flight(self.streams, lane, hit.id)
         return Waiting(
             lane,
             entry_time(hit.id),
@@ -172,7 +180,8 @@ class _StreamSearcher:
         self._note(f"dead letters, {key}", [found])
 
     async def _search(self, stream: str, wanted: Callable[[Fields], bool]) -> SearchResult:
-        found = await self.streams.search(
+        found = await search_stream(
+            self.streams,
             stream,
             wanted,
             since_ms=self.since_ms,
@@ -198,7 +207,7 @@ class _StreamSearcher:
 
 
 async def _note_published(
-    search: Search, streams: StreamSearch, stream: str, entry_id: str, fields: Fields
+    search: Search, streams: Streams, stream: str, entry_id: str, fields: Fields
 ) -> None:
     if (stream, entry_id) in search.published:
         return
@@ -209,10 +218,10 @@ async def _note_published(
         )
     except EventError as exc:
         fault = str(exc)
-    accepted = await streams.accepted_entry(stream, event.id) if event else None
-    read_up_to = await streams.read_up_to(stream)
-    pending = await streams.in_flight(stream, entry_id)
-    if read_up_to is None or id_number(entry_id) > id_number(read_up_to):
+    accepted = await accepted_entry(streams, stream, event.id) if event else None
+    last_read = await read_up_to(streams, stream)
+    pending = await in_flight(streams, stream, entry_id)
+    if last_read is None or id_number(entry_id) > id_number(last_read):
         intake = Intake.UNREAD
     elif pending is not None:
         intake = Intake.IN_FLIGHT

@@ -100,7 +100,7 @@ class DeadLetterActions:
             database.url, connect_timeout_seconds=database.connect_timeout_seconds
         )
         service = DeadLetterService(
-            self._dependencies.group, audit, replayer_of(self._dependencies)
+            self._dependencies.streams, audit, replayer_of(self._dependencies)
         )
         results: list[Done] = []
         try:

@@ -113,7 +113,7 @@ class DeadLetterPages:
             problem = str(exc)
         else:
             page = dead_letter_page(
-                self._dependencies.group,
+                self._dependencies.streams,
                 config.streams,
                 query.filter,
                 after=query.after,
@@ -177,7 +177,7 @@ class DeadLetterPages:
 
     async def _find(self, ref: DeadLetterRef) -> DeadLetter | None:
         try:
-            return await find_dead_letter(self._dependencies.group, [ref.stream], ref.id)
+            return await find_dead_letter(self._dependencies.streams, [ref.stream], ref.id)
         except NoSuchDeadLetterError:
             return None
 
@@ -206,7 +206,7 @@ class DeadLetterPages:
         after = None
         while True:
             page = await dead_letter_page(
-                self._dependencies.group,
+                self._dependencies.streams,
                 self._dependencies.config().streams,
                 wanted,
                 after=after,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from notifier.broker.rate_limit import RateLimits
-from notifier.broker.stats import URGENCIES, Backlog, StreamStatsReader
+from notifier.broker.stats import URGENCIES, Backlog, event_stream_stats
 from notifier.config import Config
 from notifier.config.models import RateLimitSettings
 from notifier.telemetry.durations import duration
@@ -229,10 +229,9 @@ class OverviewPage:
 
 
 async def _read_streams(dependencies: ConsoleDependencies) -> StreamsNow:
-    config, group = dependencies.config(), dependencies.group
-    channels, reader = tuple(config.channels), StreamStatsReader(group.client, config.redis)
-    limits = RateLimits(group)
-    found = [await reader.overview(stream, channels) for stream in config.streams]
+    config, streams = dependencies.config(), dependencies.streams
+    channels, limits = tuple(config.channels), RateLimits(streams)
+    found = [await event_stream_stats(streams, stream, channels) for stream in config.streams]
     lanes = {
         (channel, urgency == "urgent"): _sum(
             [each.lanes[(channel, urgency)].backlog for each in found]

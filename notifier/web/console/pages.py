@@ -11,7 +11,7 @@ from typing import TypeVar
 from aiohttp import web
 from markupsafe import Markup
 
-from notifier.broker.consumer import Consumer
+from notifier.broker.streams import Streams
 from notifier.cards.redact_links import without_links
 from notifier.config import Config
 from notifier.errors import NotifierError
@@ -47,7 +47,7 @@ class ConsoleDependencies:
 
     instance: str
     readiness: Callable[[], Awaitable[Readiness]]
-    group: Consumer
+    streams: Streams
     store: ConsoleRepository
     finder: TraceSearch
     config: Callable[[], Config]
