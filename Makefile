@@ -33,7 +33,7 @@ test-slow: $(VENV)/.dev ## Run the long tests: chaos, fuzz, the reference engine
 unit: $(VENV)/.dev ## Run the tests without any server
 	$(BIN)/python -m pytest -m "not server" tests/unit tests/broker $(ARGS)
 
-check: lint types imports cards bandit audit ## Check style, types, layers, cards and security
+check: lint types imports words cards bandit audit ## Check style, types, layers, words, cards and security
 
 lint: $(VENV)/.dev ## Check style and format
 	$(BIN)/ruff check .
@@ -45,7 +45,7 @@ types: $(VENV)/.dev ## Check types
 imports: $(VENV)/.dev ## Check that imports point down the layers
 	$(BIN)/lint-imports
 
-words: $(VENV)/.dev ## Check that documents, messages and comments use plain words (ARGS=notifier/web lists those of a folder)
+words: $(VENV)/.dev ## Check that documents, messages and comments use plain words (ARGS=notifier/web)
 	$(BIN)/python .ci/words.py $(ARGS)
 
 cards: $(VENV)/.dev ## Check the card templates with all samples and worst data

@@ -152,7 +152,11 @@ def load_cards(*folders: Path) -> CardLibrary:
 
 
 def existing_folders(config: Config) -> tuple[Path, ...]:
-    """Return the card folders; raises ConfigError if the configured one is missing."""
+    """Return the card folders.
+
+    Raises:
+        ConfigError: The configured folder is missing.
+    """
     folders = card_folders(config)
     if not _is_folder(folders[-1]):
         raise ConfigError(
