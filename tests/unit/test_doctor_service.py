@@ -48,40 +48,40 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_a_unit_that_fits_is_fine_and_a_shell_without_its_credentials_is_told(
+async def test_a_unit_that_fits_is_ok_and_a_shell_without_its_credentials_is_reported(
     installed: Path,
 ):
     folders = [installed / "units"]
     found = await check_service(config(), {"CREDENTIALS_DIRECTORY": "/x"}, folders=folders)
     assert levels(found) == ["ok"]
 
-    [told] = [
+    [finding] = [
         each
         for each in await check_service(config(), {}, folders=folders)
         if "this shell" in each.message
     ]
-    assert f"-p LoadCredential=teams:{installed}/credentials" in told.fix
-    assert told.fix.endswith(
+    assert f"-p LoadCredential=teams:{installed}/credentials" in finding.fix
+    assert finding.fix.endswith(
         f"{installed}/bin/notifier doctor --config {installed}/config.toml"
     )
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
-async def test_what_systemd_says_against_a_unit_is_told(installed: Path):
+async def test_what_systemd_says_against_a_unit_is_reported(installed: Path):
     with (installed / "units" / "notifier.service").open("a") as unit:
         unit.write("PrivateTemp=yes\n")
     env = {"CREDENTIALS_DIRECTORY": "/x"}
-    [told] = await check_service(config(), env, folders=[installed / "units"])
+    [finding] = await check_service(config(), env, folders=[installed / "units"])
 
-    assert "PrivateTemp" in told.message
-    assert "systemctl daemon-reload" in told.fix
+    assert "PrivateTemp" in finding.message
+    assert "systemctl daemon-reload" in finding.fix
 
 
 async def test_without_a_unit_nothing_is_said_against_it(tmp_path: Path):
     assert levels(await check_service(config(), {}, folders=[tmp_path])) == ["ok"]
 
 
-def test_a_unit_whose_files_are_gone_or_that_is_too_impatient_is_told(installed: Path):
+def test_a_unit_whose_files_are_gone_or_that_is_too_impatient_is_reported(installed: Path):
     (installed / "credentials").rmdir()
     drop_in = installed / "units" / "notifier.service.d"
     drop_in.mkdir()
@@ -120,14 +120,14 @@ def test_a_service_that_is_off_because_instances_work_is_no_fault():
     )
 
 
-def test_a_service_that_stopped_or_was_restarted_is_told():
+def test_a_service_that_stopped_or_was_restarted_is_reported():
     assert service_findings("n", {"ActiveState": "active", "UnitFileState": "enabled", "NRestarts": "0"}) == []  # fmt: skip
     failed = {"ActiveState": "failed", "Result": "watchdog", "UnitFileState": "disabled", "NRestarts": "3"}  # fmt: skip
     assert levels(service_findings("n", failed)) == ["fault", "warning", "warning"]
     assert "watchdog" in service_findings("n", failed)[0].message
 
 
-async def test_files_with_secrets_that_others_may_read_are_told(installed: Path):
+async def test_files_with_secrets_that_others_may_read_are_reported(installed: Path):
     folders = [installed / "units"]
     (installed / "credentials").chmod(0o755)
     (installed / "credentials" / "webhook_sre").touch(0o640)

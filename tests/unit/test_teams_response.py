@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.events.outcome import Attempt
+from notifier.teams.hints import hint
 from notifier.teams.response import (
     MAX_PAUSE_SECONDS,
     fault,
@@ -136,3 +137,10 @@ def test_any_attempt_waits_for_a_bounded_time(attempt: int, factor: float, asked
     wait = retry_delay(attempt, asked=asked, factor=factor, max_seconds=30, jitter=1)
 
     assert 1 <= wait <= max(30, asked or 0)
+
+
+@pytest.mark.parametrize(
+    "status", [200, 202, 301, 400, 401, 403, 404, 408, 410, 413, 418, 429, 500, 502, 503, None]
+)
+def test_every_answer_has_a_hint(status: int | None):
+    assert len(hint(status)) > 20
