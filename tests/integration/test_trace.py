@@ -1,4 +1,4 @@
-"""notifier trace: an operator finds the way of an event by any of its ids, whatever is away."""
+"""notifier trace finds an event by any of its ids, whatever is away."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_clocks_that_differ_are_told_with_their_direction(ahead: float, level: s
         (ServerInfo("", 90.0), "fault", "90 s ahead"),
     ],
 )
-def test_redis_that_is_in_trouble_is_reported(server: ServerInfo, level: str | None, words: str):
+def test_redis_in_trouble_is_reported(server: ServerInfo, level: str | None, words: str):
     found = load_findings(server)
 
     assert levels(found) == ([level] if level else [])
@@ -162,7 +162,7 @@ def test_streams_at_rest_are_fine():
         ({"dead": replace(QUIET, length=4, oldest_seconds=90_000)}, "warning", "4 in teams:events, the oldest from 1 d 1 h ago"),
     ],
 )  # fmt: skip
-def test_what_waits_too_long_is_reported(streams: dict[str, StreamStats], level: str, words: str):
+def test_long_waits_are_reported(streams: dict[str, StreamStats], level: str, words: str):
     [finding] = [
         each for each in stage_findings(overview(**streams)) if each.level is not Level.OK
     ]

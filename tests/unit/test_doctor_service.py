@@ -1,4 +1,4 @@
-"""What `notifier doctor` says of the service: its units, its state, and the files it uses."""
+"""The findings of `notifier doctor` about units, services and files."""
 
 from __future__ import annotations
 
