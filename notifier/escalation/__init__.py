@@ -1,1 +1,1 @@
-"""What people do about a notification, and what follows if nobody does anything."""
+"""Acknowledge notifications, and escalate those that nobody acknowledged."""

@@ -1,4 +1,4 @@
--- Settles an event by what one person does on one of its cards: the first one wins. What follows happens in the same step, so an accepted action
+-- Settles an event by what one person does on one of its cards: the first one wins. All that follows happens in the same step, so an accepted action
 -- can be neither lost nor doubled: its entry for Postgres and, where the claims workers are asked, their request.
 -- To escalate an event settles nothing: it is done once, and the first other action overwrites it.
 -- Everything that could be refused is tried before the first write: types by reading, the rights to write by commands that change nothing.

@@ -1,4 +1,4 @@
-"""Accept actions from pages and callbacks: the first one on any card of an event wins."""
+"""Accept actions from pages and callbacks: the first on an event wins."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FirstAction:
-    """Who settled or escalated an event, with which action, when, and on the card of which channel."""
+    """The first action that settled or escalated an event."""
 
     who: str
     action: str
     at: str
     """RFC 3339."""
     channel: str = ""
-    """Empty: it cannot be said now."""
+    """The channel of its card; empty: unknown while Postgres is away."""
     to: str = ""
     """The channel that it was escalated to."""
 
@@ -38,48 +38,56 @@ class Situation:
     facts_away: bool
     """Postgres did not answer: whether the notification is recorded is unknown."""
     first: FirstAction | None
-    """Who settled the event."""
+    """The action that settled the event."""
     matter: Matter
     escalated: FirstAction | None = None
-    """Who escalated it by hand, whether or not it was settled since."""
+    """The escalation by hand, whether or not the event was settled since."""
 
     @property
     def escalated_before(self) -> FirstAction | None:
-        """Return who escalated the event, unless it may be escalated from here once more."""
+        """Return the escalation by hand, unless this card may escalate again."""
         return None if self.matter.is_escalation else self.escalated
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The action settled or escalated the event, now or when the same person asked before."""
+    """The action settled or escalated the event, now or in an earlier request."""
 
     first: FirstAction
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyActed:
-    """Somebody was first."""
+    """Another action was first."""
 
     first: FirstAction
 
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
-    """The request needs facts that cannot be read now; nothing was changed."""
+    """The request needs facts that Postgres cannot give now; nothing changed."""
 
 
 Result = Accepted | AlreadyActed | NotNow
 
 
 class ActionService:
-    """Redis decides who was first; Postgres is asked for what it knows, and may be away."""
+    """Redis decides which action is first; Postgres adds facts, if it answers."""
 
     def __init__(self, facts: FactsRepository, actions: Actions) -> None:
         self._facts = facts
         self._actions = actions
 
     async def situation(self, notification_id: str, event_key: str | None = None) -> Situation:
-        """Return what is known; `event_key` is what the link says, for when Postgres cannot be asked. Raises StreamError."""
+        """Return what is known about a notification.
+
+        Args:
+            notification_id: The notification.
+            event_key: Key of its event by the link, for when Postgres is away.
+
+        Raises:
+            StreamError: Redis is away.
+        """
         facts, away = None, False
         try:
             facts = await self._facts.facts(notification_id)
@@ -99,7 +107,11 @@ class ActionService:
         return Situation(facts, away, first, matter, escalated)
 
     async def act(self, action: Action, situation: Situation) -> Result:
-        """Do an action, once for all cards of its event. Raises StreamError; asking again is safe then."""
+        """Do an action, once for all cards of its event.
+
+        Raises:
+            StreamError: Redis is away; asking again is safe.
+        """
         if situation.first is not None:
             return _second(action, situation.first)
         facts, request = situation.facts, None

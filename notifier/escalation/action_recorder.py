@@ -1,4 +1,4 @@
-"""Brings accepted actions from Redis into Postgres, and sets off what follows from them."""
+"""Record accepted actions in Postgres, then announce or escalate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from notifier.escalation.internal_events import acknowledged_event
 from notifier.escalation.policy import ACKNOWLEDGED_TYPE
 from notifier.escalation.repository import EscalationRepository, RowError
 from notifier.escalation.rows import PendingAction, RecordedEvent
-from notifier.escalation.scheduler import EscalationScheduler, Publish
+from notifier.escalation.scheduler import EscalationScheduler, FailedRows, Publish
 from notifier.events.action import ESCALATE, WORDS, Action, is_recordable, read_action
 from notifier.pipeline.stage import Every, still_there
 from notifier.telemetry import metrics
@@ -29,13 +29,12 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 100
 _APPLY_SECONDS = 2.0
-_FIRST_LEFT_SECONDS, _LONGEST_LEFT_SECONDS = 5.0, 3600.0
-_MOST_LEFT = 1000
+_FIRST_LEFT_SECONDS = 5.0
 _MOST_TRIES = 3
 
 
 class ActionRecorder:
-    """Reads accepted actions; a row that is not recorded yet gets its action as soon as it is."""
+    """Records accepted actions; a later row gets its action when it is there."""
 
     def __init__(
         self,
@@ -60,15 +59,16 @@ class ActionRecorder:
         self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
         self._apply = Every(_APPLY_SECONDS, time.monotonic)
         self._in_flight: list[Entry] = []
-        self._looked_at_unreadable = False
-        self._left: dict[str, tuple[float, float]] = {}
-        """Actions that failed: until when they are left, and for how long that is."""
+        self._unreadable_is_read = False
+        self._failed = FailedRows(_FIRST_LEFT_SECONDS)
         self._stream = accepted_stream(redis_settings.group)
         self._unreadable = unreadable_stream(redis_settings.group)
         self._read_from = [self._stream]
 
     async def step(self) -> int:
-        """Record one batch of actions and apply what can be; returns how many were recorded.
+        """Record one batch of actions and apply those whose row is there.
+
+        Returns how many were recorded.
 
         Raises:
             StreamError: Redis is away.
@@ -88,14 +88,17 @@ class ActionRecorder:
             self._in_flight = []
         if self._apply.due() or count:
             await self.apply_waiting()
-        if not self._looked_at_unreadable:
+        if not self._unreadable_is_read:
             # Last: while Redis refuses that key, what can be read is recorded all the same.
             await self._put_back()
-            self._looked_at_unreadable = True
+            self._unreadable_is_read = True
         return count
 
     async def _accepted(self, entries: Sequence[Entry]) -> list[Move]:
-        """Write actions down; returns how they leave their stream. One at fault is kept aside, the others are written down."""
+        """Record actions; returns how they leave their stream.
+
+        An action that Postgres refuses goes to the unreadable stream; the others are recorded.
+        """
         try:
             found = [_action(entry) for entry in entries]
             await self._repository.accept([action for action in found if action is not None])
@@ -118,44 +121,33 @@ class ActionRecorder:
             ]
 
     async def apply_waiting(self) -> None:
-        """Apply every action whose row is there; one that fails for a reason of its own is left for seconds, at last for an hour.
+        """Apply every action whose row is there.
+
+        One that fails for a reason of its own is left for seconds, at last for an hour.
 
         Raises:
             StoreError: Postgres is away.
             StreamError: Redis is away.
         """
-        now = time.monotonic()
-        self._left = {
-            key: (until, wait)
-            for key, (until, wait) in self._left.items()
-            if until + wait > now
-        }
         for _ in range(_BATCH):
             try:
                 if not await self._apply_next():
                     return
             except RowError as exc:
-                _, before = self._left.get(exc.row_id, (0.0, _FIRST_LEFT_SECONDS / 4))
-                wait = min(before * 4, _LONGEST_LEFT_SECONDS)
-                self._left[exc.row_id] = now + wait, wait
-                if len(self._left) > _MOST_LEFT:
-                    del self._left[next(iter(self._left))]
                 log_unforeseen(
                     "action_left",
                     exc.__cause__ or exc,
                     notification_id=exc.row_id,
-                    seconds=wait,
+                    seconds=self._failed.leave(exc.row_id),
                     fix="it is tried again then; correct its row in teams_actions or teams_notifications",
                 )
 
     async def _apply_next(self) -> bool:
         """Apply one action; returns whether there was one."""
-        now = time.monotonic()
-        without = [row_id for row_id, (until, _) in self._left.items() if until > now]
-        async with self._repository.pending_action(without=without) as held:
-            if held is None:
+        async with self._repository.pending_action(without=self._failed.left) as found:
+            if found is None:
                 return False
-            pending, event, transaction = held
+            pending, event, transaction = found
             action = pending.action
             if not await transaction.apply(action, event):
                 return True
@@ -185,7 +177,11 @@ class ActionRecorder:
         await self._publish(event.stream, [entry])
 
     async def _put_back(self) -> None:
-        """Accept again what another version could not read and this one can. Raises StreamError."""
+        """Accept actions that another version could not read.
+
+        Raises:
+            StreamError: Redis is away.
+        """
         start = "-"
         while page := await self._group.between(self._unreadable, start, "+", count=_BATCH):
             for entry_id, fields in page:
@@ -211,14 +207,17 @@ class ActionRecorder:
         return still_there(entries)
 
     async def _streams(self) -> list[str]:
-        """Return where this group's actions are: also where an earlier version of it puts them, if it is the only group there."""
+        """Return the streams of this group's actions.
+
+        An earlier version puts them into the common stream; it is read if no other group does.
+        """
         if self._stream == ACCEPTED or not await self._group.is_alone_in(ACCEPTED):
             return [self._stream]
         return [self._stream, ACCEPTED]
 
 
 def _move(entry: Entry, action: Action | None, unreadable: str) -> Move:
-    """Return where an entry goes once its action is written down; what could not be read is kept."""
+    """Return where an entry goes; unreadable ones are kept."""
     if action is not None and action.action in WORDS:
         return Move(entry.stream, entry.id)
     log.error(

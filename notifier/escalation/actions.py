@@ -1,4 +1,4 @@
-"""Actions of people: who took which notification, what waits for Postgres, and the requests to the claims workers."""
+"""Keep the actions of people in Redis, until Postgres has them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _CALLBACK_SECONDS = 900
 
 
 class Actions:
-    """Redis decides who was first: it is there when Postgres is not."""
+    """The first action on each event, and requests to the claims workers.
+
+    Redis decides which action is first, since deliveries need it anyway.
+    """
 
     def __init__(self, streams: Streams, *, remember_seconds: float) -> None:
         """Remember who acted for `remember_seconds`, which must outlast the links."""
@@ -33,9 +36,11 @@ class Actions:
     async def accept(
         self, action: Action, request: Mapping[str, str] | None, matter: Matter | None = None
     ) -> Action | None:
-        """Settle an event by an action on one of its notifications, and ask the claims workers if there is a `request`, in one step.
+        """Settle an event by an action on one of its notifications.
 
-        The notifications are looked at beside the event: an earlier version knows no events.
+        A `request` to the claims workers is added in the same step.
+
+        Earlier versions know no events, so the notifications are checked too.
 
         Returns:
             None when it is settled now, else the action that was first.
@@ -58,7 +63,11 @@ class Actions:
         return _action(dict(zip(reply[::2], reply[1::2], strict=True)))
 
     async def actions_on(self, keys: Sequence[str]) -> dict[str, Action]:
-        """Return the first action by id of a notification or key of an event, if there was one. Raises StreamError."""
+        """Return the first action by notification id or event key.
+
+        Raises:
+            StreamError: Redis is away.
+        """
         pipeline = self._streams.client.pipeline(transaction=False)
         for key in keys:
             pipeline.hgetall(action_key(key))
@@ -68,12 +77,16 @@ class Actions:
         return {key: action for key, action in actions if action is not None}
 
     async def callback_seen(self, digest: str) -> bool:
-        """Tell whether a callback, by the digest of its body, was done before. Raises StreamError."""
+        """Tell whether a callback with this digest was done. Raises StreamError."""
         async with self._streams.errors():
             return bool(await self._streams.client.exists(callback_key(digest)))
 
     async def remember_callback(self, digest: str) -> None:
-        """Note that a callback was done, for longer than its timestamp is valid. Raises StreamError."""
+        """Note a callback for longer than its timestamp is valid.
+
+        Raises:
+            StreamError: Redis is away.
+        """
         async with self._streams.errors():
             await self._streams.client.set(callback_key(digest), "1", ex=_CALLBACK_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Make the events that notifier itself publishes: an escalation, an acknowledgement."""
+"""Make the events that notifier publishes: escalations, acknowledgements."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def escalation_event(
     by: str | None,
     informed: Sequence[str],
 ) -> dict[str, str]:
-    """Return the entry that sends a card about an unacknowledged event to the step's channel.
+    """Return the entry that escalates an event to the step's channel.
 
     Args:
         event: An event with at least one notification.
         step: The step, with its time.
         notification_id: Notification to name on the card; empty if it was escalated by hand.
-        by: Who escalated by hand.
+        by: The person who escalated by hand.
         informed: Titles of the channels that had a card before.
     """
     first = event.notifications[0]
@@ -59,7 +59,10 @@ def escalation_event(
 def acknowledged_event(
     event: RecordedEvent, pending: PendingAction, *, at: datetime
 ) -> dict[str, str]:
-    """Return the entry that tells all channels of an event who acknowledged it; it has no note, which may name a patient."""
+    """Return the entry that announces an action to all channels of an event.
+
+    It has no note, which may name a patient.
+    """
     action, of = pending.action, next(iter(event.notifications), pending)
     data: dict[str, JsonValue] = {
         "event_type": of.event_type,

@@ -1,4 +1,4 @@
-"""Who has not acknowledged, and what follows: decides the next step of an escalation."""
+"""Decide the next step of an escalation. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACKNOWLEDGED_TYPE = "notifier.acknowledged"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A channel that was told."""
+    """A channel to which an event was escalated."""
 
     number: int
     channel: str
@@ -26,13 +26,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An event that waits for an answer."""
+    """An event that waits to be acknowledged."""
 
     priority: Priority
     since: datetime
-    """When its first card ended up in a channel, or failed to."""
+    """When its first notification was delivered or failed."""
     channels: tuple[str, ...]
-    """Who had its card from the beginning."""
+    """Those that got the event from the beginning."""
     steps: tuple[Step, ...]
     acknowledged: bool
 
@@ -51,7 +51,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Escalate:
-    """Tell this channel now."""
+    """Escalate to this channel now."""
 
     step: int
     channel: str
@@ -72,7 +72,7 @@ class BusinessHours:
         self._end = time.fromisoformat(settings.end)
 
     def opening_after_day_of(self, moment: datetime) -> datetime:
-        """Return when the first business day after the local day of `moment` begins."""
+        """Return when the next business day after that of `moment` begins."""
         return self._opening(moment.astimezone(self._zone).date() + timedelta(days=1))
 
     def next_open(self, moment: datetime) -> datetime:
@@ -125,20 +125,20 @@ class Matrix:
         )
 
     def decide(self, case: Case, now: datetime) -> Decision:
-        """Say what follows now; the same case at the same time always gives the same."""
+        """Return the next step, which depends on the case and the time alone."""
         rule = self.rules.get(case.priority)
         if case.acknowledged or rule is None or self.forgets(case.since, now):
             return Finished()
-        told = len(case.steps)
+        done = len(case.steps)
         chain = chain_of(rule, case.channels)
-        if told >= len(chain):
+        if done >= len(chain):
             return Finished()
         due = self._due(rule, case.steps[-1].at if case.steps else case.since)
         if rule.next_business_day and due <= now:
             due = self.hours.next_open(now)
         if now < due:
             return Wait(due)
-        return Escalate(_next_number(case.steps), chain[told], self._due(rule, now))
+        return Escalate(_next_number(case.steps), chain[done], self._due(rule, now))
 
     @property
     def rules_and_hours(
@@ -152,7 +152,10 @@ class Matrix:
         return now - since > self.forget_after
 
     def first_checks(self, since: datetime) -> list[FirstCheck]:
-        """Return when to look at rows that wait since then or later; a priority that never escalates is left out."""
+        """Return when to check rows that wait since then or later.
+
+        Priorities that never escalate are left out.
+        """
         return [
             FirstCheck(priority, at=self.hours.opening_after_day_of(since))
             if rule.next_business_day
@@ -162,9 +165,9 @@ class Matrix:
         ]
 
     def by_hand(self, case: Case) -> tuple[int, str]:
-        """Return the number and the channel of the step that a person asks for now.
+        """Return number and channel of the step that a person asks for.
 
-        It is the next of the chain; after the end of the chain its last is told again. A priority without a chain uses
+        It is the next of the chain; after its end the last channel is used again. A priority without a chain uses
         that of CRITICAL.
         """
         rule = self.rules.get(case.priority)
@@ -180,10 +183,10 @@ class Matrix:
 
 
 def chain_of(rule: EscalationRule, channels: Sequence[str]) -> tuple[str, ...]:
-    """Return whom to tell, in order.
+    """Return the channels to escalate to, in order.
 
-    Channels at the head of the chain that had the card from the beginning are passed over; the last of the chain is
-    always told.
+    Channels at the head of the chain that got the event from the beginning are passed over; the last of the chain
+    always gets it.
     """
     chain = rule.chain
     while len(chain) > 1 and chain[0] in channels:

@@ -1,4 +1,7 @@
-"""Accepted actions and escalations in Postgres: each unit of work is one transaction under the lock of its event."""
+"""Read and write actions and escalations in Postgres.
+
+Each unit of work is one transaction under the lock of its event.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ _MOST_COUNTED = 1_000
 
 
 class RowError(NotifierError):
-    """One row cannot be worked on, for a reason of its own: its cause. Others can."""
+    """One row fails for a reason of its own, its cause; others may work."""
 
     def __init__(self, row_id: str) -> None:
         super().__init__(f"row {row_id} cannot be worked on")
@@ -57,7 +60,12 @@ class EscalationRepository:
         self._connection = connection
 
     async def accept(self, actions: Sequence[Action]) -> None:
-        """Write accepted actions down; safe to repeat. Raises StoreError, or OutcomeError if one of them is refused."""
+        """Record accepted actions; safe to repeat.
+
+        Raises:
+            StoreError: Postgres is away.
+            OutcomeError: It refuses one of them.
+        """
         async with self._connection.transaction() as connection:
             await _accept(connection, actions)
 
@@ -65,7 +73,9 @@ class EscalationRepository:
     async def pending_action(
         self, *, without: Collection[str] = ()
     ) -> AsyncIterator[tuple[PendingAction, RecordedEvent, Transaction] | None]:
-        """Lock one action that is to be applied, and its event, until the body ends; None: there is none but `without`.
+        """Lock an action to apply, and its event, until the body ends.
+
+        Gives None if there is none except those of `without`.
 
         Raises:
             StoreError: Postgres is away.
@@ -88,7 +98,7 @@ class EscalationRepository:
 
     @asynccontextmanager
     async def due(self, limit: int) -> AsyncIterator[tuple[list[DueRow], Transaction]]:
-        """Lock rows that the scheduler is to check, until the body ends; urgent ones first.
+        """Lock due rows until the body ends, urgent ones first.
 
         Rows that another process has locked are passed over.
 
@@ -118,7 +128,9 @@ class EscalationRepository:
     async def plan_again(
         self, check: FirstCheck, page: PlanPage, limit: int
     ) -> PlanPage | None:
-        """Have rows checked now that would be checked later than `check` says; None: there are no more pages.
+        """Make rows due that would be checked later than `check` says.
+
+        Returns the next page; None: this was the last.
 
         Raises:
             StoreError: Postgres is away.
@@ -132,7 +144,7 @@ class EscalationRepository:
 
 
 class Transaction:
-    """What may be done inside a transaction of the repository."""
+    """One unit of work: commits or is undone as a whole."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
@@ -140,18 +152,21 @@ class Transaction:
         """The server's time, which decides."""
 
     async def lock(self, events: Sequence[tuple[str, str]]) -> list[RecordedEvent]:
-        """Lock events by stream and id, and read them; those that another process works on are left out."""
+        """Lock and read events by stream and id.
+
+        Events that another process works on are left out.
+        """
         # Waiting here while holding their rows could be a deadlock with a process that holds an event.
         locked = await self._connection.fetch_values(_QUERIES["try_lock_events"], _keys(events))
         held = [event for event, got in zip(events, locked, strict=True) if got]
         return await _events(self._connection, held)
 
     async def accept(self, actions: Sequence[Action]) -> None:
-        """Write actions down that Redis has accepted; safe to repeat."""
+        """Record actions that Redis has accepted; safe to repeat."""
         await _accept(self._connection, actions)
 
     async def apply(self, action: Action, event: RecordedEvent) -> bool:
-        """Write the action into its row; False: the row was acknowledged by another action before."""
+        """Write an action into its row; False: another action was first."""
         data = {"via": str(action.via)} | ({"note": action.note} if action.note else {})
         values = action.fields() | {
             "data": json.dumps(data, ensure_ascii=False),
@@ -165,7 +180,7 @@ class Transaction:
         return first
 
     async def add_steps(self, steps: Sequence[NewStep]) -> set[str]:
-        """Write steps down; returns the ids of the escalations that are new."""
+        """Record steps; returns the ids of the escalations that are new."""
         if not steps:
             return set()
         values = [
@@ -203,7 +218,7 @@ class FactsRepository:
         self._connect = connect
 
     async def facts(self, notification_id: str) -> NotificationFacts | None:
-        """Return the facts; None: the notification is not recorded (yet). Raises StoreError, in time."""
+        """Return the facts; None: not recorded (yet). Raises StoreError."""
         async with self._connect() as connection:
             return await connection.fetch_one(
                 NotificationFacts, _QUERIES["facts"], {"id": notification_id}
@@ -213,7 +228,9 @@ class FactsRepository:
 async def unacknowledged_critical(
     connect: Connect, *, within_seconds: float
 ) -> list[Unacknowledged]:
-    """Return the channels with unacknowledged critical notifications of the last `within_seconds`, at most 1,000 of them counted.
+    """Return the channels with unacknowledged critical notifications.
+
+    Counts at most 1,000 of the last `within_seconds`.
 
     Raises:
         StoreError: Postgres is away, or its schema is older.
@@ -235,7 +252,10 @@ async def _transaction(connection: Connection) -> Transaction:
 
 
 async def _event_of(connection: Connection, pending: PendingAction) -> RecordedEvent:
-    """Lock and read the event of a notification; of an escalation the event that it escalates."""
+    """Lock and read the event that a notification is about.
+
+    For an escalation that is the escalated event.
+    """
     found = await connection.fetch_one(
         _EventKey, _QUERIES["event_of"], {"id": pending.notification_id}
     ) or _EventKey(pending.stream, pending.event_id)

@@ -1,4 +1,4 @@
-"""Rows of the audit trail as escalation and the action pages read them; patient data are masked."""
+"""Rows of the audit trail as escalation reads them, patient data masked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Member:
 
     @property
     def acknowledged(self) -> bool:
-        """Tell whether somebody acknowledged it; escalating it by hand passes it on."""
+        """Tell whether it was acknowledged; an escalation by hand does not count."""
         return self.acknowledged_at is not None and self.action_taken != ESCALATE
 
 
@@ -56,7 +56,7 @@ class EventNotification(_Member):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventStep(_Member):
-    """A step of an event's escalation; its id is that of the notification that it made."""
+    """A step of an escalation; its id is that of its notification."""
 
     number: int
     at: datetime
@@ -88,7 +88,7 @@ class RecordedEvent:
 
     @property
     def member_ids(self) -> list[str]:
-        """Return the ids of its notifications, recorded or not, and of its escalations."""
+        """Return the ids of all its notifications, recorded or not."""
         channels = self.notifications[0].channels
         first = [notification_id(self.stream, self.event_id, name) for name in channels]
         return [*first, *(each.id for each in self.steps)]
@@ -176,7 +176,7 @@ class PendingAction:
 
 @dataclass(frozen=True, slots=True)
 class NotificationFacts:
-    """What an action page shows of a notification."""
+    """The facts about a notification that an action page shows."""
 
     id: str
     event_id: str
@@ -187,7 +187,7 @@ class NotificationFacts:
     sent_at: datetime
     lang: str
     acknowledged_by: str | None
-    """Who acknowledged the event, or had the workers do something about it, in whichever channel."""
+    """The person who acted on the event first, in any channel."""
     acknowledged_at: datetime | None
     action_taken: str | None
     summary: str | None
@@ -197,12 +197,12 @@ class NotificationFacts:
     channels: Sequence[str] = ()
     """Those that got the event from the beginning."""
     is_escalation: bool = False
-    """The notification escalates the event that all other facts are of."""
+    """The notification escalates the event of all other facts."""
     escalation_ids: Sequence[str] = ()
     acknowledged_in: str | None = None
     """The channel of the card that was acted on."""
     escalated_by: str | None = None
-    """Who escalated it by hand last."""
+    """The person who escalated it by hand last."""
     escalated_at: datetime | None = None
     escalated_to: str | None = None
 

@@ -1,8 +1,9 @@
-"""Escalate events that nobody acknowledged; safe in many processes and over restarts."""
+"""Escalate unacknowledged events; safe in many processes at once."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -37,7 +38,7 @@ _PLANNED_AT_ONCE = 2_000
 _LEAST_PAUSE_SECONDS = 0.5
 """Rows that become due meanwhile share a batch."""
 _FIRST_LEFT_SECONDS, _LONGEST_LEFT_SECONDS = 15.0, 3600.0
-_MOST_LEFT = 1000
+_MOST_FAILED = 1000
 _PUT_OFF = timedelta(hours=1)
 _CLOCKS_AGREE = timedelta(minutes=1)
 _ON_ITS_WAY = timedelta(seconds=30)
@@ -48,6 +49,36 @@ Publish = Callable[[str, Sequence[Mapping[str, str]]], Awaitable[object]]
 
 Checks = dict[str, datetime | None]
 """When rows are checked next, by id; None: never again."""
+
+
+class FailedRows:
+    """Rows that failed: each is left four times longer, at most an hour."""
+
+    def __init__(self, first_seconds: float) -> None:
+        self._first_seconds = first_seconds
+        self._left: dict[str, tuple[float, float]] = {}
+        """Until when, by the monotonic clock, and for how many seconds."""
+
+    def leave(self, row_id: str) -> float:
+        """Leave a row; returns for how many seconds."""
+        now = time.monotonic()
+        self._left = {
+            key: (until, seconds)
+            for key, (until, seconds) in self._left.items()
+            if until + seconds > now
+        }
+        _, before = self._left.get(row_id, (0.0, self._first_seconds / 4))
+        seconds = min(before * 4, _LONGEST_LEFT_SECONDS)
+        self._left[row_id] = now + seconds, seconds
+        if len(self._left) > _MOST_FAILED:
+            del self._left[next(iter(self._left))]
+        return seconds
+
+    @property
+    def left(self) -> list[str]:
+        """Return the rows that are left now."""
+        now = time.monotonic()
+        return [row_id for row_id, (until, _) in self._left.items() if until > now]
 
 
 class EscalationScheduler:
@@ -78,8 +109,7 @@ class EscalationScheduler:
         self._has_checked = False
         self._plan: list[tuple[FirstCheck, PlanPage]] = []
         self._planned: object = None
-        self._left: dict[str, float] = {}
-        """Rows that failed, and for how many seconds they were left the last time."""
+        self._failed = FailedRows(_FIRST_LEFT_SECONDS)
 
     async def step(self) -> None:
         """Check a batch of rows that are due, then wait, unless more are due.
@@ -96,14 +126,14 @@ class EscalationScheduler:
         self._has_checked = True
 
     async def _pause_seconds(self, matrix: Matrix) -> float:
-        """Return how long to wait: until the next row is due, but no longer than settings say."""
+        """Return the seconds until the next row is due, or those of settings."""
         following = await self._repository.seconds_to_next() if matrix.enabled else None
         if following is None:
             return matrix.poll_seconds
         return min(matrix.poll_seconds, max(_LEAST_PAUSE_SECONDS, following))
 
     async def check_due(self) -> bool:
-        """Check the rows that are due, up to a batch; returns whether more may be due.
+        """Check a batch of due rows; returns whether more may be due.
 
         A row that fails is logged and left for seconds, at last for an hour; the others go on.
 
@@ -131,7 +161,7 @@ class EscalationScheduler:
         except Exception as exc:
             if not locked:
                 raise
-            seconds = self._wait_after_failure(locked[0])
+            seconds = self._failed.leave(locked[0])
             log_unforeseen(
                 "escalation_row_left",
                 exc,
@@ -141,14 +171,6 @@ class EscalationScheduler:
             )
             await self._repository.put_off(locked[0], seconds)
             return True
-
-    def _wait_after_failure(self, row_id: str) -> float:
-        """Return for how many seconds a row is left: four times as long as the last time."""
-        before = self._left.pop(row_id, _FIRST_LEFT_SECONDS / 4)
-        self._left[row_id] = seconds = min(before * 4, _LONGEST_LEFT_SECONDS)
-        if len(self._left) > _MOST_LEFT:
-            del self._left[next(iter(self._left))]
-        return seconds
 
     async def _check(self, limit: int, locked: list[str]) -> bool:
         async with self._repository.due(limit) as (rows, transaction):
@@ -214,7 +236,10 @@ class EscalationScheduler:
         return matrix.decide(case, now)
 
     async def _plan_again(self, matrix: Matrix) -> bool:
-        """Check rows earlier for which other rules held when they were planned; returns whether there is more to do."""
+        """Check rows earlier that were planned under other rules.
+
+        Returns whether there is more to do.
+        """
         if self._planned != matrix.rules_and_hours:
             self._planned = matrix.rules_and_hours
             checks = matrix.first_checks(await self._repository.now())
@@ -229,7 +254,12 @@ class EscalationScheduler:
     async def escalate_by_hand(
         self, transaction: Transaction, event: RecordedEvent, notification_id: str, who: str
     ) -> None:
-        """Escalate to the next channel now because a person wants it. Raises StoreError or StreamError."""
+        """Escalate to the next channel because a person asks for it.
+
+        Raises:
+            StoreError: Postgres is away.
+            StreamError: Redis is away.
+        """
         if not event.notifications:
             return
         number, channel = self._matrix().by_hand(event.case)
@@ -293,7 +323,7 @@ def _missing(event: RecordedEvent, known: Mapping[str, Action]) -> list[Action]:
 
 
 def _next_checks(event: RecordedEvent, rows: Sequence[DueRow], at: datetime) -> Checks:
-    """Return when to check the rows of one event next: one of them drives it on."""
+    """Return when to check an event's rows next: one of them drives it."""
     checks: Checks = {row.id: None for row in rows}
     driver = next((row for row in rows if not row.is_escalation), None)
     if driver is None and not any(

@@ -1,4 +1,6 @@
-"""Copy the audit trail into a file and back, as the user of database.url and without the programs of Postgres.
+"""Copy the audit trail into a file and back.
+
+This needs the user of database.url only, and no programs of Postgres.
 
 The file is a ZIP archive: a manifest, and for each table what `COPY … TO STDOUT` gives.
 """
@@ -48,7 +50,9 @@ class _Manifest(BaseModel):
 
 
 def back_up(database: Database, path: Path) -> dict[str, int]:
-    """Write all tables, as they are at one moment, into a new file that only its owner reads; returns rows by table.
+    """Write all tables, as they are at one moment, to a new file.
+
+    Only its owner can read it. Returns rows by table.
 
     Raises:
         BackupError: The file is there already or cannot be written.
@@ -60,10 +64,12 @@ def back_up(database: Database, path: Path) -> dict[str, int]:
 
 
 def restore(database: Database, path: Path) -> dict[str, int]:
-    """Fill a database that has no rows from a file, all of them or none, and bring its schema up; returns rows by table.
+    """Fill a database without rows from a file, and bring its schema up.
+
+    All rows are restored or none. Returns rows by table.
 
     Raises:
-        BackupError: The file is no backup, is damaged, or was made by a newer version; or the database has rows.
+        BackupError: The file is not a backup, is damaged, or was made by a newer version; or the database has rows.
         StoreError: Postgres is away or refuses.
     """
     try:
@@ -82,7 +88,7 @@ def restore(database: Database, path: Path) -> dict[str, int]:
         EOFError,
         ValueError,
     ):
-        raise BackupError(f"{path}: is no backup of notifier, or is damaged") from None
+        raise BackupError(f"{path}: is not a backup of notifier, or is damaged") from None
 
 
 async def _back_up(database: Database, archive: zipfile.ZipFile) -> dict[str, int]:
@@ -137,7 +143,7 @@ async def _fill(
 
 
 def _require_plain(archive: zipfile.ZipFile) -> None:
-    """Raise BadZipFile for an encrypted file, which zipfile itself only meets when it reads."""
+    """Raise BadZipFile for an encrypted file before anything is read."""
     if any(info.flag_bits & _ENCRYPTED for info in archive.infolist()):
         raise zipfile.BadZipFile
 
@@ -167,7 +173,11 @@ async def _require_empty(connection: Connection, database: Database) -> None:
 async def _copy_in(
     connection: Connection, table: str, of: _Table, archive: zipfile.ZipFile
 ) -> None:
-    """Add a table's rows; raises ValueError if the archive is damaged, which zipfile notices at the end of a file only."""
+    """Add a table's rows.
+
+    Raises:
+        ValueError: The archive is damaged.
+    """
     with archive.open(f"{table}.copy") as file:
         pieces = iter(lambda: file.read(_CHUNK_BYTES), b"")
         try:

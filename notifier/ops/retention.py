@@ -1,4 +1,4 @@
-"""Delete audit rows that need not be kept any longer, by the clock of Postgres."""
+"""Delete old audit rows, by the clock of Postgres."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def count_old(
 
 
 def prune(database: Database, retention: Retention, *, now: Callable[[], datetime]) -> int:
-    """Delete old rows batch by batch, each in a transaction of its own; returns how many.
+    """Delete old rows in batches; returns how many.
 
     Args:
         database: To be opened for writing; one batch is one statement.
@@ -81,7 +81,7 @@ async def _limits(
     retention: Retention,
     now: Callable[[], datetime],
 ) -> dict[str, object]:
-    """Return the parameters of the queries; raises StoreError if the clocks differ."""
+    """Return the queries' parameters; raises StoreError if clocks differ."""
     clock: datetime = await connection.fetch_value(_QUERIES["clock"])
     ours = now()
     if abs(clock - ours) > _MOST_APART:

@@ -22,7 +22,7 @@ _QUERIES = load_queries(__package__, "queries.sql")
 
 @dataclass(frozen=True, slots=True)
 class FirstCheck:
-    """When the scheduler checks new rows of one priority: after a time, or at a moment."""
+    """When new rows of one priority are checked: after a time, or at a moment."""
 
     priority: Priority
     after_seconds: float | None = None
@@ -35,7 +35,7 @@ class FirstCheck:
 
 
 class AuditTrail:
-    """One connection, opened again after a loss; not for use by two tasks at once."""
+    """Writes outcomes over one connection; not for two tasks at once."""
 
     def __init__(self, database: Database) -> None:
         self._connection = KeptConnection(database)
@@ -45,7 +45,12 @@ class AuditTrail:
         await self._connection.close()
 
     async def check_schema(self) -> None:
-        """Raise SchemaError if a migration that this version needs is not applied; StoreError if Postgres is away."""
+        """Check that all migrations that this version needs are applied.
+
+        Raises:
+            SchemaError: One is missing.
+            StoreError: Postgres is away.
+        """
         async with self._connection.use() as connection:
             missing = await missing_migrations(connection)
         if missing:
@@ -61,7 +66,7 @@ class AuditTrail:
         arrived: Sequence[float],
         checks: Sequence[FirstCheck],
     ) -> None:
-        """Write a batch of outcomes in one transaction; safe to repeat and in any order.
+        """Write a batch of outcomes in one transaction; safe to repeat.
 
         Args:
             outcomes: Each is a JSON text.

@@ -58,7 +58,7 @@ _SESSION = (
     b"SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET standard_conforming_strings = on;"
     b"SET default_transaction_isolation = 'read committed'; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '5min';"
 )
-"""What the queries rely on, whatever a role or database says. SET, since a PgBouncer refuses or drops options of the start."""
+"""Settings that the queries rely on. SET, since a PgBouncer refuses or drops startup options."""
 _NEVER_ENDS_IDLE = {140_000: b"SET idle_session_timeout = 0;", 170_000: b"SET transaction_timeout = 0;"}  # fmt: skip
 """By the version that has it."""
 
@@ -99,7 +99,11 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Connect for as long as the body runs; raises StoreError for whatever fails at Postgres, also in the body."""
+        """Connect for as long as the body runs.
+
+        Raises:
+            StoreError: Postgres is away or refuses, also in the body.
+        """
         try:
             connection = await Connection.open(self)
             try:
@@ -128,12 +132,12 @@ class Database:
 
     @property
     def host_seconds(self) -> int:
-        """Return the driver's own limit, which holds for each host and not for looking up its name."""
+        """Return the driver's limit for each host, without its name lookup."""
         return max(1, int(self.connect_seconds))
 
 
 class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
-    """Closes itself if an answer takes longer than the limit, or if the waiting task is cancelled.
+    """Closes itself if an answer is late or the waiting task is cancelled.
 
     psycopg has no limit, and would ask a server that hangs to end the statement, and wait for that.
     """
@@ -142,7 +146,11 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     @classmethod
     async def open(cls, database: Database) -> Self:
-        """Return a connection in autocommit mode; raises psycopg.Error, also when it takes too long."""
+        """Return a connection in autocommit mode.
+
+        Raises:
+            psycopg.Error: Postgres is away or refuses, or takes too long.
+        """
         limit = database.connect_seconds * (database.hosts + 1)
         connection: Self | None = None
         announce_wait(limit)
@@ -170,7 +178,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     async def fetch(
         self, model: type[T], query: bytes, values: Values | None = None
     ) -> list[T]:
-        """Return the rows of a query, each as a model whose fields are named as the columns."""
+        """Return the rows as models whose fields are named as the columns."""
         async with self.cursor(row_factory=class_row(model)) as cursor:
             return await (await cursor.execute(query, values)).fetchall()
 
@@ -181,7 +189,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
         return next(iter(await self.fetch(model, query, values)), None)
 
     async def fetch_values(self, query: bytes, values: Values | None = None) -> list[Any]:
-        """Return the first column of every row; none for a statement that returns no rows."""
+        """Return the first column of every row; empty without a result."""
         async with self.cursor(row_factory=scalar_row) as cursor:
             await cursor.execute(query, values)
             return await cursor.fetchall() if cursor.description else []
@@ -202,7 +210,10 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
             yield
 
     async def clock_ahead(self, now: Callable[[], float]) -> float:
-        """Return how many seconds the server's clock is ahead of ours, which `now` gives as Unix seconds."""
+        """Return how many seconds the server's clock is ahead of ours.
+
+        `now` gives ours in Unix seconds.
+        """
         before = now()
         clock: float = await self.fetch_value(_CLOCK)
         return clock - (before + now()) / 2
@@ -223,7 +234,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
             announce_wait(0)
 
     async def _cancel(self, gen: PQGen[T]) -> T:
-        """Ask the server to end what takes too long, and return its answer; raises psycopg.Error.
+        """Ask the server to end a late statement, and return its answer.
 
         A commit that waits for a synchronous replica succeeds then: Postgres itself has no limit for it.
         """
@@ -239,12 +250,15 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
 
 def answer_limit(statement_seconds: float) -> float:
-    """Return how many seconds to wait for the answer to a statement, which Postgres itself should have ended before."""
+    """Return how long to wait for an answer, in seconds.
+
+    Postgres itself should have ended the statement before.
+    """
     return statement_seconds + min(statement_seconds, _MOST_EXTRA_SECONDS)
 
 
 def session_settings(info: psycopg.ConnectionInfo, database: Database) -> bytes:
-    """Return the statements that set what the queries rely on; raises UnfitEncoding."""
+    """Return the statements that begin a session; raises UnfitEncoding."""
     encoding = info.parameter_status("server_encoding") or "UTF8"
     if encoding != "UTF8":
         raise UnfitEncoding(encoding)
@@ -263,9 +277,9 @@ def statement_timeout(seconds: float) -> bytes:
 
 
 def load_queries(package: str, file: str) -> dict[str, bytes]:
-    """Return the queries of a .sql file beside its module, by their `-- name:` line.
+    """Return the queries of a .sql file by their `-- name:` line.
 
-    They are bytes, so that no query is built from strings. `{notification_row}` stands for the columns of a NotificationRow.
+    They are bytes, so that no query is built from strings. `{notification_row}` is replaced by the columns of a NotificationRow.
     """
     text = files(package).joinpath(file).read_bytes()
     text = text.replace(b"{notification_row}", NOTIFICATION_ROW)
@@ -279,7 +293,10 @@ def json_parameter(encoded: bytes) -> Jsonb:
 
 
 class _TimeLoader(Loader):
-    """Reads a time that Python cannot hold (infinity, years before 1 and after 9999) as the nearest that it can calculate with."""
+    """Reads a time outside of Python's range as the nearest that is safe.
+
+    Such are infinity, and years before 1 and after 9999.
+    """
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
         super().__init__(oid, context)
@@ -298,7 +315,7 @@ class _TimeLoader(Loader):
 
 
 class KeptConnection:
-    """One connection that is opened again after a loss; not for use by two tasks at once."""
+    """A connection that is opened again after a loss; not for two tasks."""
 
     def __init__(self, database: Database) -> None:
         self.shown = database.shown

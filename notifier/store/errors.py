@@ -29,7 +29,7 @@ DriverError = psycopg.Error
 """Whatever the driver raises."""
 
 BAD_ROW = (psycopg.DataError, psycopg.IntegrityError, ValueError)
-"""What reading or writing one row may raise although Postgres works."""
+"""Errors of one row while Postgres works."""
 
 REFUSALS = (
     psycopg.DataError,
@@ -69,7 +69,7 @@ _REASONS = (
         phrases="no encryption"),
     Reason("does not let this user into the database", "as its owner or a superuser: GRANT CONNECT ON DATABASE <name> TO <user>",
         phrases="permission denied for database"),
-    Reason("is no Postgres: something else answers there", "correct the port in database.url",
+    Reason("is not Postgres: something else answers there", "correct the port in database.url",
         phrases="invalid response to SSL negotiation|expected authentication request"),
     Reason("is a PgBouncer that reaches no Postgres", "see its log, and that the server behind it is up",
         phrases="query_wait_timeout|login has been failing|cannot connect to server"),
@@ -115,7 +115,7 @@ _REASONS = (
 
 
 def reason(exc: BaseException) -> Reason:
-    """Return why, from what the driver raised; of an unknown error only the class."""
+    """Return the reason of an error; for an unknown one only its class."""
     if isinstance(exc, UnfitEncoding):
         return Reason(
             f"has a database of the encoding {exc.encoding}, which cannot hold every text",
@@ -135,6 +135,6 @@ def reason(exc: BaseException) -> Reason:
 
 
 def store_error(url: str, exc: BaseException) -> StoreError:
-    """Return the error to raise for a failure at this address, which is masked."""
+    """Return the error to raise for a failure at this address."""
     why = reason(exc)
     return why.error(f"Postgres at {mask_url(url)} {why.what}; {why.fix}")

@@ -1,4 +1,7 @@
-"""Bring the schema up or down with yoyo, each migration whole or not at all, and say where it stands."""
+"""Migrate the schema up or down with yoyo, and read its status.
+
+Each migration is applied as a whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,7 @@ def migrate_down(
     statement_seconds: float = _STATEMENT_SECONDS,
     others_seconds: float = _OTHERS_SECONDS,
 ) -> list[str]:
-    """Roll back the latest `steps` migrations; returns their ids. Otherwise as migrate_up."""
+    """Roll back the latest `steps` migrations, as migrate_up applies them."""
     with migrating(
         url, statement_seconds=statement_seconds, others_seconds=others_seconds
     ) as schema:
@@ -137,7 +140,7 @@ def ensure_database(url: str, name: str, *, connect_seconds: float) -> None:
 
     Args:
         url: Another database of the same server.
-        name: What it is called.
+        name: The name of the database.
         connect_seconds: Longest wait for the server.
     """
     try:
@@ -151,7 +154,11 @@ def ensure_database(url: str, name: str, *, connect_seconds: float) -> None:
 
 @contextmanager
 def migrating(url: str, *, statement_seconds: float, others_seconds: float) -> Iterator[Schema]:
-    """Connect, and be the only process that changes the schema until the body ends. Raises StoreError, also for the body."""
+    """Lock the schema against other processes until the body ends.
+
+    Raises:
+        StoreError: Postgres is away or refuses, also in the body.
+    """
     try:
         database = Database(url, _CONNECT_SECONDS, _QUESTION_SECONDS, Access.WRITE, _NAME)
         with _Blocking.open(database) as connection:
@@ -164,7 +171,7 @@ def migrating(url: str, *, statement_seconds: float, others_seconds: float) -> I
 
 
 class _Blocking(psycopg.Connection[tuple[Any, ...]]):
-    """Closes itself if an answer takes longer than the limit; yoyo needs a connection that blocks."""
+    """Closes itself if an answer is late; yoyo needs a blocking connection."""
 
     _answer_seconds = _QUESTION_SECONDS
 
@@ -207,7 +214,7 @@ class _Blocking(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Schema:
-    """The schema of a database, over one connection that also holds the lock: both end with this process."""
+    """The schema of a database, over the connection that holds its lock."""
 
     def __init__(self, connection: _Blocking, url: str) -> None:
         self._connection = connection
@@ -215,7 +222,7 @@ class Schema:
         self._yoyo = _backend(connection)
 
     def lock(self, others_seconds: float) -> None:
-        """Wait until no other process changes the schema; raises StoreError when one does so for longer."""
+        """Wait until no other process migrates; raises StoreError if one does."""
         with suppress(psycopg.Error):  # not in every version, nor on every system
             # A long statement of a process that was killed ends, and its lock with it.
             self._connection.execute(b"SET client_connection_check_interval = '2s'")
@@ -232,7 +239,12 @@ class Schema:
             self._connection.execute(_QUERIES["break_old_lock"])
 
     def apply(self, names: Collection[str]) -> list[str]:
-        """Apply those that are missing, in their order; returns their ids. Raises StoreError or psycopg.Error."""
+        """Apply missing migrations in order; returns their ids.
+
+        Raises:
+            StoreError: A right is missing.
+            psycopg.Error: Postgres is away or refuses.
+        """
         migrations = self._migrations()
         if any(name not in self._applied() for name in names):
             self._require_rights()
@@ -242,7 +254,10 @@ class Schema:
         return [migration.id for migration in wanted]
 
     def roll_back(self, steps: int) -> list[str]:
-        """Take back the latest that this version knows; returns their ids. Raises StoreError or psycopg.Error."""
+        """Roll back the latest known migrations; returns their ids.
+
+        Raises as `apply`.
+        """
         if not self._applied():
             return []
         self._require_rights()
@@ -252,7 +267,9 @@ class Schema:
         return [migration.id for migration in wanted]
 
     def _run(self, migration: Migration, direction: str) -> None:
-        """Run a migration and note that it was: in one transaction, unless its file says that it cannot be.
+        """Run a migration and note it in one transaction.
+
+        A file may say that it cannot run in a transaction.
 
         Such a file begins by removing what an interrupted run of it left. (yoyo's own way notes it in a second transaction.)
         """
@@ -297,7 +314,7 @@ def _backend(connection: _Blocking) -> DatabaseBackend:
     from yoyo.migrations import default_migration_table
 
     class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no types
-        """Works over a connection that is there, whose lock takes the place of yoyo's: a row that a killed process leaves."""
+        """Uses our connection and its lock, not yoyo's row that a killed process leaves."""
 
         @override
         def connect(self, dburi: object) -> Any:
@@ -313,7 +330,7 @@ def _backend(connection: _Blocking) -> DatabaseBackend:
 
 
 async def lacking_right(connection: Connection) -> str | None:
-    """Return why this user cannot change the schema, and what grants it; None: it can."""
+    """Return why this user cannot change the schema, and the fix; or None."""
     cursor = await connection.execute(_QUERIES["rights"], {"tables": list(TABLES)})
     return _lacking(await cursor.fetchone())
 

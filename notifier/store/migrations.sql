@@ -7,7 +7,7 @@ SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid 
     AND granted AND (classid::bigint << 32) + objid::bigint = 7236271640235118;
 
 -- name: rights
--- Who we are, where tables would go, whether that is allowed, and who owns those of ours that are there and not ours.
+-- The user, the schema of new tables, whether it may make them, and the owner of existing tables if it is another.
 SELECT quote_ident(current_user), quote_ident(current_schema()), coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
     current_setting('search_path'), (
         SELECT min(quote_ident(pg_get_userbyid(relowner))) FROM pg_class

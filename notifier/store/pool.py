@@ -26,7 +26,7 @@ logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 
 class Pool:
-    """Lends connections to as many tasks as want one; opens none before it is asked.
+    """Lends connections to any number of tasks; opens none before that.
 
     psycopg_pool connects in the background and does not say why that fails. So a connection that cannot be opened ends
     the wait of all who want one, with the reason, rather than when their time is over.
@@ -67,7 +67,7 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self, seconds: float) -> AsyncIterator[Connection]:
-        """Lend a connection to the body, for at most `seconds` including the wait for it.
+        """Lend a connection for at most `seconds`, with the wait for it.
 
         Raises:
             StoreError: Postgres is away or refuses, also in the body, or it took longer.

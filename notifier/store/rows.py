@@ -41,7 +41,7 @@ class NotificationRow:
 
     @property
     def summary(self) -> str | None:
-        """Return the card in one sentence; None for a member of a digest, whose card speaks of many."""
+        """Return the card in one sentence; None for a member of a digest."""
         return self.card_text if self.digest_id is None else None
 
     @property
@@ -61,7 +61,7 @@ NOTIFICATION_ROW = ", ".join(
     f"{_COMPUTED.get(each.name, f'n.{each.name}')} AS {each.name}"
     for each in fields(NotificationRow)
 ).encode()
-"""What a query selects from `teams_notifications n` for a NotificationRow."""
+"""The columns of a NotificationRow, from `teams_notifications n`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class EscalationRow:
-    """A channel that got an event because nobody had acknowledged it, or by hand."""
+    """A channel to which an event was escalated, by the scheduler or by hand."""
 
     stream: str
     event_id: str

@@ -26,7 +26,10 @@ ORDER BY attnum
 
 
 async def columns_of(connection: Connection, table: str) -> tuple[str, ...]:
-    """Return a table's columns in order, without those that Postgres computes; none: there is no such table."""
+    """Return a table's columns in order; empty: the table is missing.
+
+    Columns that Postgres computes are left out.
+    """
     return tuple(await connection.fetch_values(_COLUMNS, {"table": table}))
 
 
@@ -49,7 +52,7 @@ async def analyze(connection: Connection, table: str) -> None:
 async def copy_out(
     connection: Connection, table: str, columns: Sequence[str], write: Callable[[bytes], object]
 ) -> int:
-    """Give what `COPY … TO STDOUT` gives to `write`, in pieces; returns how many rows that is."""
+    """Write `COPY … TO STDOUT` in pieces; returns how many rows that is."""
     async with connection.cursor() as cursor:
         async with cursor.copy(_copy("COPY {} ({}) TO STDOUT", table, columns)) as copy:
             async for data in copy:

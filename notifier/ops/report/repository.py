@@ -26,7 +26,7 @@ _QUERIES = load_queries(__package__, "reports.sql")
 class _Grouped(Protocol):
     @property
     def grouped_by(self) -> str:
-        """What the row is about: all, or one event type, channel, priority or slot."""
+        """The group of a row: all, event_type, channel, priority or slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def read_figures(
 
     Args:
         database: Where the audit trail is.
-        period: What is reported.
+        period: The period of the report.
         known_types: Event types that are named; the rest is "(others)".
         made_at: Now.
 
@@ -162,7 +162,7 @@ def _trend(
     latencies: Sequence[_Latencies],
     acknowledgements: Sequence[_Acknowledgements],
 ) -> tuple[Slot, ...]:
-    """Join the slots of three queries; those in which nothing ended are there too."""
+    """Join the slots of three queries, also those without notifications."""
     ended = {row.slot: (row.total, row.delivered) for row in _of(counts, "slot")}
     p95 = {row.slot: row.percentiles[1] for row in _of(latencies, "slot")}
     average = {row.slot: row.average for row in _of(acknowledgements, "slot")}
