@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from notifier.html import own_file, page_templates, source_hash
 from notifier.web.http.clients import Clients
 from notifier.web.http.forms import is_forged, read_form
-from notifier.web.http.headers import ADMIN_HEADERS, page_headers
+from notifier.web.http.headers import ADMIN_HEADERS, html_response, page_headers
 from notifier.web.http.limits import RequestLimit
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -187,12 +187,10 @@ class _LoginPages:
         return response
 
     def _page(self, request: web.Request, status: int, problem: str = "") -> web.Response:
-        text = _TEMPLATES.get_template("login.html").render(
+        html = _TEMPLATES.get_template("login.html").render(
             style=_STYLE, action=f"{LOGIN}?next={quote(_way_back(request))}", problem=problem
         )
-        return web.Response(
-            text=text, status=status, content_type="text/html", headers=_PAGE_HEADERS
-        )
+        return html_response(html, status=status, headers=_PAGE_HEADERS)
 
 
 async def _typed_token(request: web.Request) -> str:

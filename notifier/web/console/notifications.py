@@ -28,7 +28,7 @@ from notifier.web.console.queries import (
     QueryError,
     shown_of,
 )
-from notifier.web.http.headers import SAFE_HEADERS
+from notifier.web.http.headers import SAFE_HEADERS, html_response
 
 PER_PAGE = 50
 
@@ -138,13 +138,7 @@ class CardPage:
         html = self._template.render(
             self._values, text=text, lang=lang, source=None if card is None else json_data(card)
         )
-        return web.Response(
-            text=html,
-            content_type="text/html",
-            charset="utf-8",
-            status=status,
-            headers=self._headers,
-        )
+        return html_response(html, status=status, headers=self._headers)
 
 
 def _uuid(text: str) -> str | None:

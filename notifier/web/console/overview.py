@@ -55,8 +55,8 @@ class LaneRow:
     normal: Backlog
     state: State
     sent_lately: int | None
-    limit: str
-    free: str
+    free: int
+    """Posts that may start at once now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ def lane_rows(
     none = Backlog(0, 0.0)
     rows = []
     for channel, settings in config.channels.items():
-        spent = streams.spent.get(channel, 0.0)
+        free = _free(config.rate_limit, streams.spent.get(channel, 0.0))
         state = _state(
             channels.get(channel, ChannelState("missing")),
             paused=streams.pauses.get(channel, 0.0),
-            full=_free(config.rate_limit, spent) == 0,
+            full=free == 0,
         )
         rows.append(
             LaneRow(
@@ -121,7 +121,7 @@ def lane_rows(
                 streams.lanes.get((channel, False), none),
                 state,
                 None if sent is None else sent.get(channel, 0),
-                *_limit_words(config.rate_limit, spent),
+                free,
             )
         )
     return tuple(rows)
@@ -149,20 +149,10 @@ def _state(channel: ChannelState, *, paused: float, full: bool) -> State:
 
 
 def _free(limit: RateLimitSettings, spent_seconds: float) -> int:
-    """Return how many posts may start at once now."""
     if not limit.requests:
         return limit.burst
     each = limit.period_seconds / limit.requests
     return max(0, min(limit.burst, math.floor(limit.burst - spent_seconds / each + 1e-9)))
-
-
-def _limit_words(limit: RateLimitSettings, spent_seconds: float) -> tuple[str, str]:
-    if not limit.requests:
-        return "no limit", "–"
-    return (
-        f"{limit.requests} in {limit.period_seconds:g} s",
-        f"{_free(limit, spent_seconds)} of {limit.burst}",
-    )
 
 
 def chosen_refresh(text: str) -> int | None:
@@ -209,6 +199,7 @@ class OverviewPage:
             health=health_summary(readiness),
             streams=streams,
             lanes=lanes,
+            limit=dependencies.config().rate_limit,
             critical=critical,
             delivers=any(each.breaker != "unused" for each in readiness.channels.values()),
         )

@@ -25,7 +25,7 @@ from notifier.telemetry.health import Readiness
 from notifier.web.admin.access import CONSOLE, OPERATOR
 from notifier.web.console import labels
 from notifier.web.console.repository import ConsoleRepository
-from notifier.web.http.headers import ADMIN_HEADERS, page_headers
+from notifier.web.http.headers import ADMIN_HEADERS, html_response, page_headers
 
 _SERVER_SECONDS = 4.0
 _STYLE = own_file(__package__, "console.css")
@@ -123,13 +123,7 @@ class Pages:
             since=lambda moment: duration((now - moment).total_seconds()),
             now=now,
         )
-        return web.Response(
-            text=html,
-            content_type="text/html",
-            charset="utf-8",
-            status=status,
-            headers=_HEADERS,
-        )
+        return html_response(html, status=status, headers=_HEADERS)
 
     def message(
         self, request: web.Request, title: str, text: str, *, status: int

@@ -1,4 +1,4 @@
-"""The headers of every answer, and of pages for people."""
+"""The headers of answers, and answers with a page."""
 
 from __future__ import annotations
 
@@ -58,3 +58,12 @@ def always_add(
         response.force_close()
 
     return prepare
+
+
+def html_response(
+    html: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return an answer with a page."""
+    return web.Response(
+        text=html, status=status, content_type="text/html", charset="utf-8", headers=headers
+    )

@@ -27,11 +27,10 @@ from notifier.events.signing import (
 from notifier.telemetry.logs import log_unforeseen
 from notifier.web.http.clients import Clients
 from notifier.web.http.forms import is_forged, read_form
-from notifier.web.http.headers import always_add, page_headers
+from notifier.web.http.headers import always_add, html_response, page_headers
 from notifier.web.http.limits import RequestLimit
 from notifier.web.public.pages import (
     STYLE_HASH,
-    Form,
     View,
     acted_before_page,
     action_page,
@@ -120,11 +119,12 @@ class _ActionPages:
         if first is None and claim.action == ESCALATE:
             first = situation.escalated_before
         if first is not None:
-            return _page(acted_before_page(view, first, tried=False))
+            return html_response(acted_before_page(view, first, tried=False))
         if claim.action in WORK and situation.facts is None:
-            return _page(message_page("not_now", view.lang), 503)
-        form = Form(self._dependencies.clients().user(request))
-        return _page(action_page(view, claim.action, form, escalated=situation.escalated))
+            return html_response(message_page("not_now", view.lang), status=503)
+        user, escalated = self._dependencies.clients().user(request), situation.escalated
+        page = action_page(view, claim.action, user=user, note=None, escalated=escalated)
+        return html_response(page)
 
     async def act(self, request: web.Request) -> web.Response:
         """Do the action once."""
@@ -144,19 +144,19 @@ class _ActionPages:
         note = clean_note(form.get("note", ""))
         situation, view = await self._situation(request, claim)
         if not who and situation.first is None:
-            entered = Form(user, note, name_missing=True)
-            page = action_page(view, claim.action, entered, escalated=situation.escalated)
-            return _page(page, 422)
+            escalated = situation.escalated
+            page = action_page(view, claim.action, user=user, note=note, escalated=escalated)
+            return html_response(page, status=422)
         via = Via.SIGN_ON if user else Via.PAGE
         now = self._dependencies.now()
         action = Action(claim.notification_id, claim.action, who, note, via, now)
         match await self._dependencies.actions.act(action, situation):
             case Accepted(first):
-                return _page(recorded_page(view, first))
+                return html_response(recorded_page(view, first))
             case AlreadyActed(first):
-                return _page(acted_before_page(view, first, tried=True), 409)
+                return html_response(acted_before_page(view, first, tried=True), status=409)
             case NotNow():
-                return _page(message_page("not_now", view.lang), 503)
+                return html_response(message_page("not_now", view.lang), status=503)
 
     def _claim(self, request: web.Request) -> ActionClaim | web.Response:
         secrets, token = self._dependencies.secrets(), request.match_info["token"]
@@ -196,8 +196,4 @@ def _language(request: web.Request) -> str:
 
 
 def _message(request: web.Request, message: str, status: int) -> web.Response:
-    return _page(message_page(message, _language(request)), status)
-
-
-def _page(html: str, status: int = 200) -> web.Response:
-    return web.Response(text=html, status=status, content_type="text/html", charset="utf-8")
+    return html_response(message_page(message, _language(request)), status=status)

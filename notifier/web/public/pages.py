@@ -21,16 +21,6 @@ _TEMPLATES.globals |= {"style": _STYLE, "moment_of": datetime.fromisoformat}
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """The form of an action, with its entries so far."""
-
-    user: str | None = None
-    """The name from single sign-on; None: it must be typed."""
-    note: str = ""
-    name_missing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """A notification on a page: its facts, language, time zone and titles."""
 
@@ -54,19 +44,31 @@ class View:
         )
 
 
-def action_page(view: View, action: str, form: Form, *, escalated: FirstAction | None) -> str:
+def action_page(
+    view: View,
+    action: str,
+    *,
+    user: str | None,
+    note: str | None,
+    escalated: FirstAction | None,
+) -> str:
     """Return the page with the facts and the form of one action.
 
-    If somebody escalated the event by hand, the page says so.
+    Args:
+        view: The notification.
+        action: The action.
+        user: The name from single sign-on; None: it must be typed.
+        note: The note of a form without a name; None: no form was sent.
+        escalated: The escalation by hand, if there was one.
     """
-    words = words_of(view.lang)
+    words, name_missing = words_of(view.lang), note is not None
     return view.render(
         "action.html",
-        f"{words['error']}: {words[action]}" if form.name_missing else words[action],
+        f"{words['error']}: {words[action]}" if name_missing else words[action],
         action=action,
-        user=form.user,
-        note=form.note,
-        name_missing=form.name_missing,
+        user=user,
+        note=note or "",
+        name_missing=name_missing,
         escalated=escalated,
         max_who=MAX_WHO,
         max_note=MAX_NOTE,
