@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 
 from notifier.events.letter_shapes import SEPARATORS, each_folded, folded, squeezed
@@ -109,6 +109,14 @@ class Identifiers:
             width <= widest and (places is None or start + before in places)
             for before, width in gaps
         )
+
+
+def may_contain(texts: Iterable[str], values: Collection[str]) -> bool:
+    """Tell quickly whether texts may contain one of the values; a no is certain."""
+    shortened = [squeezed(value).removeprefix("+") for value in values]
+    if len(shortened) > _FEW_VALUES or any(len(each) > PIECE for each in shortened):
+        return True
+    return _may_hold(texts, shortened, squeezed)
 
 
 class _Search:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from notifier.events.identifiers import SHORTEST, Identifiers
+from notifier.events.identifiers import SHORTEST, Identifiers, may_contain
 from notifier.events.numerals import SentNumber
 
 _SHOWN_CHARACTERS = 3
@@ -63,6 +63,8 @@ def mask_event_data(data: Mapping[str, JsonValue], masking: Masking) -> dict[str
     texts: list[str] = []
     numbers: set[float] | None = None if all(map(_NOT_IN_NUMBERS.search, found)) else set()
     _gather(masked, texts, numbers)
+    if not numbers and not may_contain(texts, found):
+        return masked
     identifiers = Identifiers(found)
     masks = identifiers.replacements(texts, mask_value)
     hidden = {

@@ -96,12 +96,19 @@ class WebhookSender:
         self._idle.clear()
         try:
             # A post that waits for a connection has not begun, so it shows nothing about the channel.
-            async with self._of_channel, self._of_all:
-                if begin is not None:
-                    await begin()
-                return await self._posted(
-                    body, headers, message_id=message_id, now=now, number=number
-                )
+            await self._of_channel.acquire()
+            try:
+                await self._of_all.acquire()
+                try:
+                    if begin is not None:
+                        await begin()
+                    return await self._posted(
+                        body, headers, message_id=message_id, now=now, number=number
+                    )
+                finally:
+                    self._of_all.release()
+            finally:
+                self._of_channel.release()
         finally:
             self._posting -= 1
             if not self._posting:
