@@ -111,9 +111,7 @@ async def test_every_page_is_readable_labelled_and_fits(
     assert direction == ("rtl" if lang == "ar" else "ltr")
 
 
-async def test_keyboard_alone_is_enough_and_the_focus_goes_to_what_is_wrong(
-    page: Page, site: Site
-):
+async def test_keyboard_alone_is_enough_and_the_focus_goes_to_the_fault(page: Page, site: Site):
     await page.goto(site.link())
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.id") == "who"
@@ -137,7 +135,7 @@ async def test_keyboard_alone_is_enough_and_the_focus_goes_to_what_is_wrong(
     assert site.memory.first[ID].who == "Sara"
 
 
-async def test_it_works_without_scripts_and_never_submits_itself(page: Page, site: Site):
+async def test_it_works_without_scripts_and_never_submits_alone(page: Page, site: Site):
     assert page.context.browser is not None
     context = await page.context.browser.new_context(java_script_enabled=False)
     plain = await context.new_page()

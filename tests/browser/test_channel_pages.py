@@ -104,7 +104,7 @@ async def test_line_ends_and_arabic_dates_are_as_in_teams(teams: LocalTeams, pag
     assert "نوفمبر" in shown[0]
 
 
-async def test_what_teams_would_not_show_is_said(teams: LocalTeams, page: Page):
+async def test_a_card_that_teams_would_not_show_names_its_faults(teams: LocalTeams, page: Page):
     unknown = {"type": "Hologram", "text": "x"}
     await send(teams, {"type": "AdaptiveCard", "version": "1.6", "body": [unknown]})
     await send(teams, sample_card("nphies.claim.rejected"))

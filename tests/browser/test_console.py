@@ -85,7 +85,7 @@ async def test_operator_finds_a_dead_letter_replays_it_with_a_reason_and_sees_it
     assert "400" in text
 
 
-async def test_discarding_wants_a_reason_and_keeps_the_letter_in_the_record(
+async def test_discarding_needs_a_reason_and_keeps_the_dead_letter_in_the_record(
     page: Page, console: Console
 ):
     await refused(console)

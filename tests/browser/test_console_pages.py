@@ -24,7 +24,7 @@ from tests.support.state import actions, letters, xadd
 pytestmark = MARKS
 
 
-async def test_card_is_drawn_and_nobody_can_act_with_what_the_page_holds(
+async def test_card_is_rendered_and_its_page_holds_nothing_to_act_with(
     page: Page, console: Console
 ):
     [row, *_] = await delivered(console, type="nphies.claim.rejected", claim_id="CLM-1", rejection_code="INV-001", rejection_reason=HOSTILE, stakeholders="pmo")  # fmt: skip
@@ -59,7 +59,7 @@ async def test_card_is_drawn_and_nobody_can_act_with_what_the_page_holds(
     assert "sandbox allow-scripts" in headers["content-security-policy"]
 
 
-async def test_search_by_claim_id_shows_the_whole_way(page: Page, console: Console):
+async def test_search_by_claim_id_shows_the_timeline(page: Page, console: Console):
     await delivered(console, type="nphies.claim.rejected", claim_id="CLM-77", stakeholders="pmo", correlation_id="corr-77")  # fmt: skip
     await page.goto(console.url)
     await page.get_by_role("link", name="Search").click()
@@ -78,7 +78,7 @@ async def test_search_by_claim_id_shows_the_whole_way(page: Page, console: Conso
     assert await faults_of(page, "search-nothing") == []
 
 
-async def test_critical_events_show_who_is_told_next(page: Page, console: Console):
+async def test_critical_events_show_the_next_channel(page: Page, console: Console):
     await delivered(console, type="nphies.api.error", error_type="api", stakeholders="nphies_integration")  # fmt: skip
     await page.goto(f"{console.url}/critical")
     text = await page.locator(".case").inner_text()
@@ -112,9 +112,7 @@ async def test_half_of_the_console_works_while_the_other_server_is_away(
     assert len(letters(console.daemons)) == 1
 
 
-async def test_without_redis_the_console_shows_what_postgres_knows(
-    page: Page, console: Console
-):
+async def test_without_redis_the_console_shows_the_audit_trail(page: Page, console: Console):
     await delivered(console, type="backup.failed", service="db", stakeholders="sre")
     with redis.Redis.from_url(console.daemons.redis_url) as client:
         client.config_set("maxclients", 1)
@@ -141,7 +139,7 @@ async def test_refreshing_is_asked_for_and_can_be_stopped(page: Page, console: C
     assert await page.locator("meta[http-equiv=refresh]").count() == 0
 
 
-async def test_overview_says_what_holds_a_channel_back(page: Page, daemons: Daemons):
+async def test_overview_says_why_a_channel_waits(page: Page, daemons: Daemons):
     await daemons.start(
         TEAMS_WEBHOOK_PMO="placeholder", TEAMS_RATE_LIMIT_REQUESTS="60", TEAMS_BREAKER__FAILURES="2", TEAMS_RETRY_FACTOR="1",
     )  # fmt: skip

@@ -111,7 +111,7 @@ async def test_the_check_itself_finds_bad_cards(page: Page, gallery: str):
         assert what in found
 
 
-async def test_the_filters_choose_what_is_shown(page: Page, gallery: str):
+async def test_the_filters_choose_the_cards(page: Page, gallery: str):
     await opened(page, gallery)
     everything = await page.locator(".frame").count()
     assert everything == len(shown()) * 4

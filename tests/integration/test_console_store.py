@@ -1,4 +1,4 @@
-"""What the console reads from Postgres: events by their whole family, pages without gaps, and never for long."""
+"""The console reads whole families of events, and pages without gaps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.escalation import START, STREAM, answer, record
 
 
 def escalate(database_url: str, event_id: str, of: str, step: int, channel: str) -> str:
-    """Put down that `channel` was told, with the row of its card."""
+    """Record an escalation to `channel`, with the row of its card."""
     [row_id] = record(database_url, f"escalation:{of}:{step}", channel, event_type="notifier.escalation", at=START + timedelta(minutes=5))  # fmt: skip
     with psycopg.connect(database_url) as connection:
         connection.execute(

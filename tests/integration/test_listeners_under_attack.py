@@ -1,4 +1,4 @@
-"""Attacks on a listener: malformed, slow and many requests harm nobody, and no secret is logged."""
+"""Attacks on a listener: they harm nobody, and no secret is logged."""
 
 from __future__ import annotations
 

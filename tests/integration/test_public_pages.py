@@ -1,4 +1,4 @@
-"""A person acts from a card: the link opens a page, its form acts, and the first one wins."""
+"""Act from a card: the link opens a page, and the first form wins."""
 
 from __future__ import annotations
 

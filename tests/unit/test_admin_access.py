@@ -1,4 +1,4 @@
-"""Who gets to the console on the admin listener, and what everybody gets."""
+"""Access to the console on the admin listener, and the open probes."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ async def test_monitoring_may_call_a_network_listener_by_any_name(started: Start
         )
 
 
-async def test_proxy_vouches_for_a_name_and_without_it_nobody_is_let_in(
+async def test_a_proxy_gives_the_name_and_without_it_the_console_is_closed(
     started: Start, world: World
 ):
     world.token = None
@@ -291,9 +291,7 @@ def test_settings_that_protect_nothing_are_refused(env: dict[str, str], fault: s
         load_config(None, env)
 
 
-async def test_who_asks_for_metrics_without_end_gets_the_last_ones(
-    started: Start, world: World
-):
+async def test_too_many_requests_for_metrics_get_the_last_ones(started: Start, world: World):
     async with started() as client:
         assert [await status(client, "/metrics") for _ in range(60)] == [200] * 60
 

@@ -1,4 +1,4 @@
-"""What a callback may say, and who may say it."""
+"""The callback: its requests, its signature and its answers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def request(**changed: Any) -> dict[str, Any]:
 
 
 def message(text: str, **changed: Any) -> dict[str, Any]:
-    """As Teams sends it (learn.microsoft.com, Create Outgoing Webhooks), with seven digits of a second."""
+    """Return a message of Teams (learn.microsoft.com, Create Outgoing Webhooks)."""
     return {
         "type": "message", "id": "1485983408511", "timestamp": "2026-11-24T09:59:58.5110000Z", "serviceUrl": "https://smba.example/",
         "channelId": "msteams", "from": {"id": "29:1XJKJMvc5GBtc2JwZq0oj8tHZmzrQgFmB39ATiQWA85gQtHieVkKilBZ9XHoq9j7", "name": "عبدالله الحربي"},
@@ -93,7 +93,7 @@ def test_signature_of_microsofts_documentation_form_is_the_hmac_of_the_raw_bytes
         assert not signed([KEY], body, authorization, hexed)
 
 
-async def test_flow_acknowledges_once_and_hears_who_was_first(
+async def test_flow_acknowledges_once_and_gets_the_first_name(
     client: TestClient[Any, Any], memory: Memory
 ):
     status, answer = await send(client, request())
@@ -108,7 +108,7 @@ async def test_flow_acknowledges_once_and_hears_who_was_first(
     )
 
 
-async def test_a_callback_hears_of_the_first_on_another_card_of_the_event(
+async def test_a_callback_gets_the_first_name_from_another_card_of_the_event(
     client: TestClient[Any, Any], memory: Memory
 ):
     other = replace(FACTS, id="b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a08", channel="devops")
@@ -198,7 +198,7 @@ async def test_request_that_could_not_be_done_may_be_sent_again(
         (request(notification_id="b5c9c5d4-52a6-5c0c-a1f4-000000000000"), 404, "no such notification"),
     ],
 )  # fmt: skip
-async def test_bad_requests_are_told_what_is_wrong(
+async def test_bad_requests_get_the_reason(
     client: TestClient[Any, Any], members: Any, status: int, words: str
 ):
     got, answer = await send(client, members)
@@ -247,7 +247,7 @@ async def test_message_that_is_no_command_gets_help(
     assert memory.first == {}
 
 
-async def test_second_message_hears_who_was_first_and_markup_is_text(
+async def test_second_message_gets_the_first_name_and_markup_is_text(
     client: TestClient[Any, Any],
 ):
     await send(client, request(who="<b>Sara</b>"))

@@ -1,4 +1,4 @@
-"""What the pages of the console show, worked out without I/O."""
+"""The decisions behind the pages of the console, without I/O."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def row(state: ChannelState, streams: StreamsNow = QUIET, **sent: int):
         (ChannelState("configured"), replace(QUIET, spent={"sre": 9.0}), "Ready"),
     ],
 )
-def test_state_of_a_channel_says_what_holds_it_back(
+def test_state_of_a_channel_says_why_it_waits(
     state: ChannelState, streams: StreamsNow, word: str
 ):
     assert row(state, streams).state.word == word
@@ -123,7 +123,7 @@ def unacknowledged(*steps: tuple[int, str, datetime], **changes: object) -> Unac
         ([(1, "devops", NOW + timedelta(minutes=5))], 6, "sre", 10),
     ],
 )
-def test_critical_event_names_who_is_told_next(
+def test_critical_event_names_the_next_channel(
     steps: list[tuple[int, str, datetime]], minutes: int, channel: str, due: int | None
 ):
     matrix = Matrix.of(CONFIG.escalation, CONFIG.business_hours)
@@ -161,7 +161,7 @@ def test_critical_event_at_the_end_of_its_chain_or_answered_has_no_next():
         ({"after": "x teams:events"}, "Dead letter"),
     ],
 )
-def test_filter_of_dead_letters_names_what_is_wrong(query: dict[str, str], field: str):
+def test_filter_of_dead_letters_names_the_wrong_field(query: dict[str, str], field: str):
     with pytest.raises(QueryError, match=field):
         DeadLetterQuery.read(query, ["teams:events"])
 
@@ -176,7 +176,7 @@ def test_filter_of_dead_letters_takes_times_as_utc():
 
 
 @pytest.mark.parametrize("query", [{"priority": "x"}, {"status": "x"}, {"period": "x"}, {"before": "x y"}, {"before": "2026-11-24T10:00 1"}])  # fmt: skip
-def test_filter_of_notifications_names_what_is_wrong(query: dict[str, str]):
+def test_filter_of_notifications_names_the_wrong_field(query: dict[str, str]):
     with pytest.raises(QueryError):
         NotificationQuery.read(query, NOW)
 

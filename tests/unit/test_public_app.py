@@ -158,7 +158,7 @@ async def test_a_form_of_another_site_changes_nothing(
 async def test_an_older_browser_acts_by_its_origin(
     client: TestClient[Any, Any], started: Start, memory: Memory
 ):
-    """Without Sec-Fetch-Site; our pages give no referrer, so the Origin may be null."""
+    """Our pages give no referrer, so its Origin may be null."""
     assert (await post(client, link(), {"Origin": "null"}, who="Sara"))[0] == 200
     own = {"Origin": f"http://127.0.0.1:{client.port}"}
     assert (await post(client, link_to(OTHER, "escalate"), own, who="Sara"))[0] == 409

@@ -1,4 +1,4 @@
-"""The report's arithmetic: steps of time, targets at their bounds, words, and drawings."""
+"""The arithmetic of the report: steps, targets, numbers and charts."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_whoever_must_wait_is_known_without_counting():
         ("not an address", "not an address"),
     ],
 )
-def test_limits_count_by_what_one_client_has(address: str, key: str):
+def test_limits_count_by_client(address: str, key: str):
     request = make_mocked_request("GET", "/").clone(remote=address)
 
     assert Clients([], "").limit_key(request) == key
@@ -162,7 +162,7 @@ def test_user_header_is_believed_from_proxies_only_and_never_twice(
     assert Clients(PROXIES, "X-User").user(request) == user
 
 
-def test_names_and_notes_are_freed_of_what_cannot_be_stored_or_misleads():
+def test_names_and_notes_lose_characters_that_cannot_be_stored_or_mislead():
     assert clean_line(" Sa\x00ra\u202e \n al\ud800-Harbi ", 100) == "Sara al-Harbi"
     assert clean_line("عبدالله  الحربي", 100) == "عبدالله الحربي"
     assert clean_note("a\r\nb\x07\ud83d\n") == "a\nb"
