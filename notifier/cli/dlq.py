@@ -184,7 +184,7 @@ def replay(
     wanted = _filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     if edit is not None and len(ids or ()) != 1:
-        raise typer.BadParameter("goes with one ID", param_hint="--edit")
+        raise typer.BadParameter("needs exactly one ID", param_hint="--edit")
     edited = None if edit is None else read_event(edit)
     loaded = settings(config)
     require_channel(loaded, to, "--to")

@@ -124,7 +124,7 @@ def print_table(
 
 
 def _too_narrow(columns: Sequence[str], rows: Sequence[Row], width: int) -> bool:
-    """Tell whether words would be broken into pieces that nobody can read."""
+    """Tell whether words would be broken into unreadable pieces."""
     words = (
         max((cell_len(word) for text in texts for word in text.split()), default=0)
         for texts in zip(columns, *rows, strict=True)

@@ -101,7 +101,7 @@ def publish(
     """Publish events from options, a file, or JSON lines on standard input.
 
     With TEAMS_PRODUCER_KEY=name:key in the environment they are signed. Bad events are reported with their place and exit
-    code 1; good ones are published all the same. Warnings name events that would become dead letters, and data that no
+    code 1; good ones are still published. Warnings name events that would become dead letters, and data that no
     card shows.
     """
     from notifier.cli.output import print_result, warn
@@ -219,7 +219,7 @@ def _refuse_members(options: Mapping[str, object]) -> None:
 def _chosen_stream(streams: Sequence[str], stream: str | None, *, force: bool) -> str:
     if stream is not None and stream not in streams and not force:
         raise typer.BadParameter(
-            f"{stream} is none of the streams that the daemon reads: {', '.join(streams)}; --force publishes there all the same",
+            f"{stream} is not a stream that the daemon reads: {', '.join(streams)}; --force publishes there",
             param_hint="--stream",
         )
     return stream or streams[0]
@@ -228,7 +228,7 @@ def _chosen_stream(streams: Sequence[str], stream: str | None, *, force: bool) -
 def _trace(given: str | None) -> dict[str, JsonValue]:
     """Return the trace to continue.
 
-    An invalid one in the environment is ignored, as the specification wants.
+    An invalid one in the environment is ignored, as the specification requires.
     """
     from notifier.events.trace_context import clean_tracestate, parse_traceparent
 

@@ -119,9 +119,15 @@ def _target(
     """
     formats = [ReportFormat(each) for each in output if each in list(ReportFormat)]
     for each in output:
-        if each not in list(ReportFormat):
-            hint_at(f"--output {each}", f"--file {each}")
-            file = Path(each)
+        if each in list(ReportFormat):
+            continue
+        if not {".", "/"} & {*each}:
+            raise typer.BadParameter(
+                f"{each} is not a format: {', '.join(ReportFormat)}; to write a file give --file",
+                param_hint="--output",
+            )
+        hint_at(f"--output {each}", f"--file {each}")
+        file = Path(each)
     if form is not None:
         hint_at("--format", "--output (-o)")
         formats.append(form)

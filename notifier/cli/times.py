@@ -21,7 +21,7 @@ def moment(text: str, now: datetime) -> datetime:
         now: The time from which "ago" counts.
 
     Raises:
-        typer.BadParameter: It is none.
+        typer.BadParameter: It is not a time.
     """
     words = text.strip()
     ago = re.fullmatch(r"(\d{1,9})([smhdw])", words)

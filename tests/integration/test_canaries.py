@@ -253,7 +253,7 @@ async def test_delivered_retried_and_dead_events_show_no_patient_anywhere(daemon
         *(f"dlq show {letter}" for letter in ids),
         "replay --since 2020-01-01 --dry-run --force",
         "dlq replay --all --dry-run",
-        "trace corr-1 --card --format json",
+        "trace corr-1 --card --json",
         f"trace {ids[-1]}",
     )
     written = await places(daemons)

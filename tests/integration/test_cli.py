@@ -163,7 +163,7 @@ def test_config_check_warns_of_a_webhook_that_was_copied_badly():
 
 @pytest.mark.parametrize("form", ["whsec", "hex"])
 def test_new_key_is_accepted_and_listed_by_its_id_only(form: str):
-    made = notifier("keys", "new", "--format", form)
+    made = notifier("keys", "new", "--encoding", form)
     key = made.stdout.strip()
     listed = notifier(
         "keys", "list", TEAMS_HMAC_SECRET_KEY=key,

@@ -214,7 +214,7 @@ def test_publish_to_a_stream_that_nobody_reads_is_refused_unless_forced(redis_ur
     done = notifier(*given, REDIS_URL=redis_url)
 
     assert done.returncode == 2
-    assert "typo:events is none of the streams" in done.stderr
+    assert "typo:events is not a stream that the daemon reads" in done.stderr
     assert "teams:events" in done.stderr
     assert entries(redis_url, "typo:events") == []
     assert notifier(*given, "--force", REDIS_URL=redis_url).returncode == 0

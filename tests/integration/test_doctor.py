@@ -58,7 +58,7 @@ def examine(redis_url: str, database_url: str, webhook_receiver: Any) -> Examine
             "TEAMS_ADMIN__BIND": "127.0.0.1:0",
             **{f"TEAMS_WEBHOOK_{name.upper()}": webhook_receiver.url(name) for name in CHANNELS},
         }  # fmt: skip
-        done = notifier("doctor", "--format", "json", **(given | env))
+        done = notifier("doctor", "--json", **(given | env))
         return Examination(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -94,7 +94,7 @@ async def test_a_daemon_that_is_down_is_missed_although_nothing_waits(
     stages = examine().of("stages")
 
     assert [(level, what) for level, what, _ in stages] == [
-        ("warning", f"nobody works as {stage} of teams:events")
+        ("warning", f"no process runs the stage {stage} of teams:events")
         for stage in ("intake", "delivery", "recorder")
     ]
     assert all("systemctl start notifier" in fix for _, _, fix in stages)
@@ -260,9 +260,10 @@ def test_what_waits_where_nobody_looks_is_found(examine: Examined, redis_url: st
     done = examine()
 
     stages = done.of("stages")
-    assert ("fault", "nobody has ever worked as intake of teams:events, 1 entry waits") in [
-        each[:2] for each in stages
-    ]
+    assert (
+        "fault",
+        "no process has ever run the stage intake of teams:events, 1 entry waits",
+    ) in [each[:2] for each in stages]
     assert any("systemctl start notifier" in fix for _, _, fix in stages)
     [(level, what, fix)] = done.of("old lanes")
     assert (level, what[:33]) == ("warning", "1 notification waits in teams:eve")
@@ -273,7 +274,7 @@ def test_what_waits_where_nobody_looks_is_found(examine: Examined, redis_url: st
 
 
 def test_settings_that_cannot_be_read_are_findings_too():
-    done = notifier("doctor", "--format", "json", TEAMS_MAX_RETRIES="many")
+    done = notifier("doctor", "--json", TEAMS_MAX_RETRIES="many")
 
     assert done.returncode == 1
     [finding] = json.loads(done.stdout)["findings"]

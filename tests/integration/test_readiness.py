@@ -54,7 +54,7 @@ async def test_everything_that_works_is_said_to_work(daemons: Daemons):
     assert [*state["warnings"]] == ["webhooks"]
     assert "pmo (placeholder)" in state["warnings"]["webhooks"]
     done = notifier(
-        "doctor", "--format", "json",
+        "doctor", "--json",
         REDIS_URL=daemons.redis_url, DATABASE_URL=daemons.database_url,
         TEAMS_ADMIN__BIND=urlsplit(daemons.admin_urls[0]).netloc,
     )  # fmt: skip

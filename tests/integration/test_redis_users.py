@@ -81,14 +81,14 @@ async def test_pipeline_and_commands_run_with_the_rights_of_the_documents(
         await until(lambda: [row["status"] for row in rows(database_url)] == ["delivered"] * 4)
         await until(lambda: not left_over(server.url))
         assert listed() == 0
-        found = command(daemons, "trace", "e1", "--format", "json", **operator)
+        found = command(daemons, "trace", "e1", "--json", **operator)
         assert '"delivered"' in found
         assert "could not be asked" not in command(daemons, "trace", "e1", **operator)
         async with aiohttp.ClientSession() as session:
             for path in ("", "/dead-letters", "/dead-letters/letter?id=1-1&stream=teams:events", "/search?q=e1"):  # fmt: skip
                 async with session.get(f"{daemons.admin_urls[0]}/console{path}") as answer:
                     assert "cannot be asked" not in await answer.text(), path
-        assert '"waiting": 0' in command(daemons, "top", "--format", "json", **operator)
+        assert '"waiting": 0' in command(daemons, "top", "--json", **operator)
         process.terminate()
         assert await process.wait() == 0
     finally:

@@ -75,7 +75,7 @@ def report(trail: Trail, *arguments: str, code: int = 0) -> subprocess.Completed
 
 
 def record(trail: Trail, *arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(report(trail, "--format", "json", *arguments).stdout)
+    found: dict[str, Any] = json.loads(report(trail, "--json", *arguments).stdout)
     return found
 
 
@@ -132,7 +132,7 @@ def test_counts_of_the_period_are_by_channel_priority_type_and_reason(trail: Tra
 def test_a_type_that_a_producer_made_up_is_not_named(trail: Trail):
     trail.add(event_type="claim.of.10987650")
 
-    shown = report(trail).stdout + report(trail, "--format", "html").stdout
+    shown = report(trail).stdout + report(trail, "-o", "html").stdout
 
     assert "(others)" in shown
     assert "10987650" not in shown
@@ -182,7 +182,7 @@ def test_every_format_is_written_to_a_file_whole(trail: Trail, tmp_path: Path):
     trail.add(9, priority="CRITICAL", taken_after=60)
     for form in ("table", "json", "html"):
         file = tmp_path / f"report.{form}"
-        assert report(trail, "--format", form, "--output", str(file)).stdout == ""
+        assert report(trail, "-o", form, "--file", str(file)).stdout == ""
         text = file.read_text()
         assert "P95 webhook latency" in text
         assert "Patient-Name" not in text
@@ -206,6 +206,7 @@ def test_an_empty_audit_trail_is_a_report_too(trail: Trail):
         (["--since", "1h", "--until", "60m"], "before --until 60m"),
         (["--since", "2000-01-01"], "5 years"),
         (["--format", "pdf"], "pdf"),
+        (["-o", "pdf"], "pdf is not a format"),
     ],
 )
 def test_wrong_use_is_exit_2_and_says_the_expected_form(arguments: list[str], said: str):
@@ -261,7 +262,7 @@ async def test_deliveries_and_dead_letters_of_a_daemon_are_in_the_report(daemons
     await until(lambda: len(rows(daemons.database_url)) == 2)
     await until(lambda: not left_over(daemons.redis_url))
 
-    done = notifier("report", "--since", "1h", "--format", "json", DATABASE_URL=daemons.database_url)  # fmt: skip
+    done = notifier("report", "--since", "1h", "--json", DATABASE_URL=daemons.database_url)  # fmt: skip
 
     found = json.loads(done.stdout)
     assert found["notifications"] == {"total": 2, "delivered": 1, "dead_lettered": 1, "retried": 0, "delivery_rate": 0.5}  # fmt: skip

@@ -117,7 +117,7 @@ async def test_another_terminal_speaks_to_the_sandbox(
 
     async def traced() -> bool:
         done = await asyncio.to_thread(
-            in_another_terminal, str(file), "notifier trace CLM-45678 --format json"
+            in_another_terminal, str(file), "notifier trace CLM-45678 --json"
         )
         return done.returncode == 0 and '"state": "delivered"' in done.stdout
 
@@ -128,9 +128,7 @@ async def test_another_terminal_speaks_to_the_sandbox(
     )
     assert published.returncode == 0, published.stderr
     await until(traced, 30)
-    looked = await asyncio.to_thread(
-        in_another_terminal, str(file), "notifier doctor --format json"
-    )
+    looked = await asyncio.to_thread(in_another_terminal, str(file), "notifier doctor --json")
     found = json.loads(looked.stdout)
     assert (looked.returncode, found["faults"]) == (0, 0), looked.stdout
     assert "sandbox on" in looked.stdout

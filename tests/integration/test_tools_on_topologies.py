@@ -44,7 +44,7 @@ async def test_operators_see_streams_lanes_and_dead_letters(
         printed(daemons, "publish", "a.b", "--stakeholders", "sre", "--id", "refused")
         await until(lambda: len(rows(database_url)) == 1)
 
-        findings = json.loads(printed(daemons, "doctor", "--format", "json", exits=(0, 1)))
+        findings = json.loads(printed(daemons, "doctor", "--json", exits=(0, 1)))
         of_redis = ("redis", "redis rights", "stages", "dead letters", "old lanes")
         wrong = [
             each
@@ -54,7 +54,7 @@ async def test_operators_see_streams_lanes_and_dead_letters(
         assert wrong == []
         assert {each["check"] for each in findings["findings"]} >= set(of_redis)
 
-        seen = json.loads(printed(daemons, "top", "--format", "json"))
+        seen = json.loads(printed(daemons, "top", "--json"))
         [stream] = seen["streams"]
         assert stream["dead_letters"] == 1
 

@@ -66,7 +66,7 @@ def test_once_says_what_waits_where_while_postgres_is_away(redis_url: str):
 def test_json_is_for_programs(redis_url: str):
     with redis.Redis.from_url(redis_url) as client:
         fill(client, SRE, 7)
-    done = notifier("top", "--format", "json", REDIS_URL=redis_url)
+    done = notifier("top", "--json", REDIS_URL=redis_url)
 
     [stream] = json.loads(done.stdout)["streams"]
     assert stream["stream"] == "teams:events"

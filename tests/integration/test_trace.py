@@ -265,7 +265,7 @@ async def test_it_finds_what_waits_on_a_cluster(shards: Cluster, database_url: s
     with shards.client() as client:
         entry_id = client.xadd("teams:events", CLAIM)  # type: ignore[arg-type]
     done = notifier(
-        "trace", "CLM-77", "--format", "json", REDIS_URL=shards.url, DATABASE_URL=database_url
+        "trace", "CLM-77", "--json", REDIS_URL=shards.url, DATABASE_URL=database_url
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

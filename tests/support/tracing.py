@@ -20,7 +20,7 @@ CLAIM = {
 
 def trace(daemons: Daemons, *arguments: str, status: int = 0, **env: str) -> dict[str, Any]:
     done = notifier(
-        "trace", *arguments, "--format", "json",
+        "trace", *arguments, "--json",
         **({"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url} | env),
     )  # fmt: skip
     assert done.returncode == status, done.stdout + done.stderr

@@ -148,17 +148,17 @@ def test_streams_at_rest_are_fine():
 @pytest.mark.parametrize(
     ("streams", "level", "words"),
     [
-        ({"events": replace(QUIET, group=False)}, "warning", "nobody has ever worked as intake"),
+        ({"events": replace(QUIET, group=False)}, "warning", "no process has ever run the stage intake"),
         ({"events": replace(QUIET, group=False, waiting=3)}, "fault", "3 entries wait"),
-        ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=70, silent_seconds=65)}, "fault", "nobody works as recorder"),
-        ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=70, silent_seconds=None)}, "fault", "nobody works as recorder"),
+        ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=70, silent_seconds=65)}, "fault", "no process runs the stage recorder"),
+        ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=70, silent_seconds=None)}, "fault", "no process runs the stage recorder"),
         ({"outcomes": replace(QUIET, waiting=9, oldest_seconds=600, silent_seconds=1)}, "warning", "recorder of teams:events is behind"),
-        ({"events": replace(QUIET, consumers=0, silent_seconds=None)}, "warning", "nobody works as intake"),
-        ({"events": replace(QUIET, silent_seconds=60)}, "warning", "nobody works as intake"),
-        ({"outcomes": replace(QUIET, waiting=1, oldest_seconds=3, silent_seconds=None)}, "fault", "nobody works as recorder of teams:events, 1 entry waits"),
-        ({"lane": replace(QUIET, consumers=0, silent_seconds=None)}, "warning", "nobody works as delivery of teams:events"),
+        ({"events": replace(QUIET, consumers=0, silent_seconds=None)}, "warning", "no process runs the stage intake"),
+        ({"events": replace(QUIET, silent_seconds=60)}, "warning", "no process runs the stage intake"),
+        ({"outcomes": replace(QUIET, waiting=1, oldest_seconds=3, silent_seconds=None)}, "fault", "no process runs the stage recorder of teams:events, 1 entry waits"),
+        ({"lane": replace(QUIET, consumers=0, silent_seconds=None)}, "warning", "no process runs the stage delivery of teams:events"),
         ({"lane": replace(QUIET, waiting=2, oldest_seconds=7300, silent_seconds=7)}, "warning", "2 urgent notifications wait for sre"),
-        ({"lane": replace(QUIET, group=False)}, "warning", "nobody has ever worked as delivery"),
+        ({"lane": replace(QUIET, group=False)}, "warning", "no process has ever run the stage delivery"),
         ({"dead": replace(QUIET, length=4, oldest_seconds=90_000)}, "warning", "4 in teams:events, the oldest from 1 d 1 h ago"),
     ],
 )  # fmt: skip
@@ -180,10 +180,10 @@ def test_routes_and_channels_that_lead_nowhere_are_named(tmp_path: Path):
 
     what = [each.message for each in check_routes(load_config(path, {}), CARDS)]
 
-    assert [each.partition(" leads")[0] for each in what if "unroutable" in each] == [
+    assert [each.partition(" has no channel")[0] for each in what if "unroutable" in each] == [
         "claims.*"
     ]
-    assert any("nothing leads to the channel billing" in each for each in what)
+    assert any("no route has the channel billing" in each for each in what)
     assert levels(check_routes(config(), CARDS)) == ["ok"]
 
 

@@ -132,7 +132,7 @@ def test_a_line_that_was_written_in_part_is_completed_before_the_next(kind: str)
 
 def test_a_command_works_without_standard_error():
     done = subprocess.run(
-        ["/bin/sh", "-c", f"exec {sys.executable} -m notifier config show --format json 2>&-"],
+        ["/bin/sh", "-c", f"exec {sys.executable} -m notifier config show --json 2>&-"],
         stdout=subprocess.PIPE,
         check=True,
         timeout=60,

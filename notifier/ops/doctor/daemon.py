@@ -76,16 +76,14 @@ def differences(state: object, secrets: Secrets | None) -> list[Finding]:
 
 
 def _by_cause(reasons: Mapping[str, object]) -> list[str]:
-    """Name each cause once, with the components that it concerns."""
-    parts: dict[str, list[str]] = {}
-    for part, why in reasons.items():
-        parts.setdefault(str(why), []).append(part)
-    return [f"{_parts(names)}: {why}" for why, names in parts.items()]
-
-
-def _parts(names: list[str]) -> str:
-    """Name the first of those that have one cause, and count the others."""
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    """Name each cause once, with its first component and the number of others."""
+    components: dict[str, list[str]] = {}
+    for component, why in reasons.items():
+        components.setdefault(str(why), []).append(component)
+    return [
+        f"{first}{f' and {len(others)} more' if others else ''}: {why}"
+        for why, (first, *others) in components.items()
+    ]
 
 
 def _listed(ids: list[str]) -> str:
@@ -98,7 +96,7 @@ def ready_findings(address: str, state: object) -> list[Finding]:
         return [
             fault(NAME, f"{address} does not answer as a daemon of this version", "restart it")
         ]
-    failing = _by_cause({part: why for part, why in state["parts"].items() if why != "ok"})
+    failing = _by_cause({name: why for name, why in state["parts"].items() if why != "ok"})
     warnings = _by_cause(state.get("warnings", {}))
     if state.get("status") != "ready":
         return [

@@ -65,7 +65,7 @@ def check_routes(config: Config, cards: Collection[str]) -> list[Finding]:
     found += [
         warning(
             ROUTES,
-            f"{name} leads to no channel: without stakeholders of its own such an event becomes a dead letter (unroutable)",
+            f"{name} has no channel: an event without its own stakeholders becomes a dead letter (unroutable)",
             f'name some under [routes]: "{name}" = {{ stakeholders = ["sre"], … }}',
         )
         for name in nowhere
@@ -75,7 +75,7 @@ def check_routes(config: Config, cards: Collection[str]) -> list[Finding]:
     found += [
         warning(
             ROUTES,
-            f"nothing leads to the channel {channel} but events that name it",
+            f"no route has the channel {channel}: only events that name it go there",
             "name it in a route, or take it out of [channels]",
         )
         for channel in config.channels
@@ -128,7 +128,7 @@ def check_escalation(config: Config, secrets: Secrets) -> list[Finding]:
         judged = warning if state is State.PLACEHOLDER else fault
         found.append(judged(ESCALATION, what, fix))
     if not config.public.url or secrets.keys is None:
-        what = "nobody can acknowledge (cards have no action links), so everything escalates to the end of its chain"
+        what = "cards have no action links, so nobody can acknowledge and each chain runs to its end"
         fix = "set public.url, public.bind and TEAMS_HMAC_SECRET_KEY; or escalation.enabled = false"
         found.append(warning(ESCALATION, what, fix))
     return found or [ok(ESCALATION, f"{len(chains)} priorities have a chain")]

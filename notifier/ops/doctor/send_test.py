@@ -67,7 +67,7 @@ async def send_test(
 
 
 def test_card(title: str, sender_name: str, now: datetime) -> JsonValue:
-    """Return a card that nobody can take for an alert."""
+    """Return a card that cannot be mistaken for an alert."""
     return {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

@@ -18,7 +18,7 @@ NAME = "stages"
 LANES = "old lanes"
 DEAD = "dead letters"
 _SILENT_SECONDS = 60.0
-"""Longer than the longest redis.block_seconds, after which a stage asks again, and than the daemon takes between showing itself."""
+"""Longer than the longest redis.block_seconds, and than a consumer is inactive while it has no work."""
 _OLD_SECONDS = 300.0
 _START = "start a process with this stage: systemctl start notifier, or notifier run"
 
@@ -83,7 +83,7 @@ def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> li
     found = [
         warning(
             LANES,
-            f"{'1 notification waits' if count == 1 else f'{count} notifications wait'} in {stream} for {channel}, a removed channel: nobody delivers them",
+            f"{'1 notification waits' if count == 1 else f'{count} notifications wait'} in {stream} for {channel}, a removed channel: no daemon delivers them",
             f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
         )
         for channel, count in sorted(waiting.items())
@@ -95,11 +95,15 @@ def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> li
 def _stage(stage: str, stream: str, state: StreamStats) -> list[Finding]:
     waiting = _waiting(state.waiting)
     if not state.group:
-        return [_nobody(stage, stream, state.waiting)]
+        return [_never_run(stage, stream, state.waiting)]
     if _unseen([state]):
         since = f", the oldest for {duration(state.oldest_seconds)}" if state.waiting else ""
         judged = fault if state.waiting else warning
-        return [judged(NAME, f"nobody works as {stage} of {stream}{waiting}{since}", _START)]
+        return [
+            judged(
+                NAME, f"no process runs the stage {stage} of {stream}{waiting}{since}", _START
+            )
+        ]
     if state.oldest_seconds >= _OLD_SECONDS:
         what = f"{stage} of {stream} is behind{waiting}, the oldest for {duration(state.oldest_seconds)}"
         return [
@@ -110,21 +114,23 @@ def _stage(stage: str, stream: str, state: StreamStats) -> list[Finding]:
 
 def _delivery(overview: EventStreamStats) -> list[Finding]:
     # That a lane is not read says nothing of the stage: its channel may have asked for a pause, or its breaker may be open.
-    # Whoever serves lanes shows itself in them all the same.
+    # A process that serves lanes is still active in them.
     waiting = sum(lane.waiting for lane in overview.lanes.values())
     if not any(lane.group for lane in overview.lanes.values()):
-        return [_nobody("delivery", overview.stream, waiting)]
+        return [_never_run("delivery", overview.stream, waiting)]
     if _unseen(list(overview.lanes.values())):
         judged = fault if waiting else warning
-        what = f"nobody works as delivery of {overview.stream}{_waiting(waiting)}"
+        what = f"no process runs the stage delivery of {overview.stream}{_waiting(waiting)}"
         return [judged(NAME, what, _START)]
     return [ok(NAME, f"delivery of {overview.stream}{_waiting(waiting) or ', nothing waits'}")]
 
 
-def _nobody(stage: str, stream: str, waiting: int) -> Finding:
+def _never_run(stage: str, stream: str, waiting: int) -> Finding:
     judged = fault if waiting else warning
     return judged(
-        NAME, f"nobody has ever worked as {stage} of {stream}{_waiting(waiting)}", _START
+        NAME,
+        f"no process has ever run the stage {stage} of {stream}{_waiting(waiting)}",
+        _START,
     )
 
 

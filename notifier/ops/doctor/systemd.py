@@ -74,7 +74,7 @@ def read_unit(path: Path, text: str) -> UnitFile:
     said: dict[str, list[str]] = {}
     for key, equals, value in lines:
         if equals and not key.startswith(("#", ";")):
-            # An empty assignment takes back what was said before.
+            # An empty assignment clears the earlier ones.
             said[key] = [*said.get(key, []), value] if value else []
     credentials = [value.partition(":") for value in said.get("LoadCredential", [])]
     files = said.get("EnvironmentFile", [])

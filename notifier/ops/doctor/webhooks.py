@@ -114,7 +114,7 @@ async def check_webhooks(config: Config, secrets: Secrets) -> list[Finding]:
         for channel, url in secrets.webhooks.items()
     }
     if not endpoints:
-        return [ok(NAME, "there are none to reach")]
+        return [ok(NAME, "no webhook is set")]
     distinct = sorted(set(endpoints.values()))
     reasons = await asyncio.gather(
         *(unreachable_reason(each, config.http, seconds=_REACH_SECONDS) for each in distinct)
@@ -133,7 +133,7 @@ async def check_webhooks(config: Config, secrets: Secrets) -> list[Finding]:
 
 
 def retired_findings(endpoints: Mapping[str, Endpoint]) -> list[Finding]:
-    """Return which channels are on hosts that Microsoft takes away."""
+    """Return channels on hosts that Microsoft retires."""
     found = []
     for suffix, why in _RETIRED.items():
         channels = [name for name, each in endpoints.items() if each.host.endswith(suffix)]
