@@ -13,7 +13,7 @@ from notifier.templating.escape import ANY_VALUE, Escape, Omit
 from notifier.templating.values import DROP, UNDEFINED, Value, to_json, to_text
 
 GAP = "—"
-"""Shown where a template finds no value."""
+"""Shown for an expression without value."""
 
 _UNSEEN = re.compile(
     "[\u200b\u200e\u200f\u061c\u202a-\u202e\u2060\u2066-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
@@ -82,7 +82,7 @@ _CONTENTS = {
 }  # fmt: skip
 """The contents of an element; without contents it is not shown."""
 _PAINTED = ("backgroundImage", "minHeight")
-"""Members for which an empty container is shown all the same."""
+"""Members with which even an empty container is shown."""
 _LISTS = frozenset({"body", "items", *(key for _, key in _CONTENTS)})
 """Whole lists that a template takes from the data."""
 _ADDRESS_MEMBERS = frozenset({"url", "iconUrl", "backgroundImage", "poster"})
@@ -125,7 +125,7 @@ def _escape_unusual(text: str) -> str:
         return text
     text = _paragraphs(visible(text))
     if text[:1] == "\\":
-        # After emphasis of the template phones take it for an escape.
+        # After emphasis of the template, phones read it as an escape.
         text = f"{_WORD_JOINER}\\{_WORD_JOINER}{text[1:]}"
     return _MARKDOWN.sub(lambda found: _ESCAPES[found[0]], text)
 
@@ -216,15 +216,15 @@ def _balanced(text: str) -> bool:
 
 
 def _without_links(text: str) -> str:
-    """Leave of each link whose destination must not be one its text alone."""
+    """Replace each link with a forbidden destination by its text."""
     if _NO_LINK not in text:
         return text
-    # Brackets within brackets within brackets stay, for no pattern finds where they began.
+    # Deeper brackets stay, since no pattern finds where they began.
     return _NO_DESTINATION.sub("]", _UNLINKED.sub(r"\1", text)).replace(_NO_LINK, GAP)
 
 
 def _markdown_at(before: str, after: str, expression: str) -> Escape:
-    """Return how a value is made harmless within a text of Markdown."""
+    """Return the escape of a value within a text of Markdown."""
     destination = _DESTINATION.search(before)
     if destination is not None:
         return _DESTINATION_PART if destination[1] else _LINK_DESTINATION

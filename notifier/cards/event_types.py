@@ -22,7 +22,7 @@ _TYPES: dict[str, dict[str, JsonValue]] = {
     "date": {"type": ["string", "null"], "examples": ["2026-11-24"]},
     "datetime": {"type": ["string", "null"], "examples": ["2026-11-24T10:15:00Z"]},
 }
-"""How the types of fields.toml may be sent; any value is taken, and shown as text."""
+"""JSON Schema of each type of fields.toml; the daemon accepts any value and shows it as text."""
 
 
 def type_schema(event_type: str, config: Config, fields: Fields) -> dict[str, JsonValue] | None:

@@ -29,7 +29,7 @@ class UnusedField(NamedTuple):
 
     name: str
     meant: str
-    """The known member or event field with a similar name; empty if there is none."""
+    """The known member or event field with a similar name; empty if unknown."""
 
 
 def read_fields(*folders: Path) -> Fields:

@@ -21,7 +21,7 @@ KEPT_CHARACTERS = 160
 """Characters that a shortened text keeps at least."""
 
 _NOTE_BYTES = 700
-"""Room for the note that says what was left out."""
+"""Room for the note about what is left out."""
 
 _QUOTES = 2
 _COMMA = 1
@@ -32,10 +32,10 @@ _BOLD = re.compile(r"(?<!\\)\*\*")
 _ISOLATES, _END_OF_ISOLATE = re.compile("[\u2066-\u2068]"), "\u2069"
 
 _LEAST_CUT = 60
-"""Characters that each round of cutting takes at least: more than the note adds."""
+"""Characters that each cut removes at least: more than the note adds."""
 
 _LONG_RUN = 8
-"""Like elements from which on a run of them is a list of the data, not the paragraphs of a card."""
+"""Elements of one kind in a row that are a list of the data, not the paragraphs of a card."""
 
 _LIST_MEMBERS = (
     "facts", "items", "body", "columns", "rows", "cells", "inlines", "images", "choices", "actions",
@@ -65,7 +65,7 @@ class _Long:
 
 
 _Place = tuple[int, int]
-"""Identity of a list that something is in, and the index there."""
+"""Identity of a list around an entry, and the index there."""
 
 
 def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
@@ -183,7 +183,7 @@ def _kind(item: JsonValue) -> str:
 def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> JsonValue:
     words = f"و{count} أخرى" if arabic else f"and {count} more"
     text = f"[{words}]({more_link})" if more_link else words
-    # Without an id: phones show nothing of a card in which two elements have the same.
+    # Without an id: phones show nothing of a card with two equal ids.
     block: JsonValue = {"type": "TextBlock", "text": text, "wrap": True, "isSubtle": True}
     match key:
         case "facts":

@@ -147,7 +147,7 @@ def load_cards(*folders: Path) -> CardLibrary:
             raise CardError(f"{path}: {exc}") from None
     for name, use in ((FALLBACK_CARD, "events without a route"), (DIGEST_CARD, "bursts")):
         if name not in templates:
-            raise CardError(f"{folders[-1]}: holds no {name}.json, which {use} need")
+            raise CardError(f"{folders[-1]}: has no {name}.json, which {use} need; add it")
     return CardLibrary(templates)
 
 

@@ -32,7 +32,7 @@ _MORE_LINKS = ("view_claim", "logs", "dashboard", "flower", "acknowledge")
 
 
 class CardLinks:
-    """Makes the links of a notification; pure but for what `action_link` does."""
+    """Makes the links of a notification; pure, except for `action_link`."""
 
     def __init__(self, settings: LinkSettings, action_link: ActionLink | None) -> None:
         """Take None for `action_link` if there is no public URL."""
@@ -122,7 +122,7 @@ def _pages(notification: Notification, links: LinkSettings) -> dict[str, JsonVal
         found["runbook"] = runbook
     elif links.runbooks:
         found["runbook"] = f"{links.runbooks}/{quote(notification.event_type, safe='')}"
-    # A link made of a long value would cost the card, for it cannot be shortened.
+    # A card with a longer link could not be shortened.
     return {name: url for name, url in found.items() if len(str(url)) <= MAX_ADDRESS}
 
 

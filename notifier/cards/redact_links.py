@@ -12,7 +12,7 @@ _MARKDOWN_LINK = re2.compile(
     r"!?\[((?:\\.|[^\\\[\]]|\[[^\[\]]*\])*)\]\([^()\s]*(?:\s[^()]*)?\)"
 )
 _SIGN = r"(?:[A-Za-z0-9_-]|\\_|%5F)"
-"""Of a token; Markdown writes an underscore in other ways too."""
+"""A character of a token; Markdown writes an underscore in other ways too."""
 _SIGNED = re2.compile(
     rf"(?:https?://[^\s\"'<>()]*)?/a/(?:{_SIGN}|[.%])+(?:\?(?:{_SIGN}|[.%=&])*)?"
 )

@@ -46,13 +46,13 @@ class Card(NamedTuple):
     gaps: tuple[str, ...]
     """The expressions that had no value and show a dash."""
     more_link: str | None
-    """The page with what a shortened card leaves out."""
+    """The page with everything that a shortened card leaves out."""
     unused: tuple[UnusedField, ...] = ()
     """The members of the data that it does not show."""
 
 
 class CardRenderer:
-    """Renders notifications; pure but for what `action_link` does."""
+    """Renders notifications; pure, except for `action_link`."""
 
     def __init__(
         self, cards: CardLibrary, config: Config, action_link: ActionLink | None

@@ -44,7 +44,7 @@ def starter_files(
 
 
 def route_line(name: str, event_type: str, stakeholders: Sequence[str]) -> str:
-    """Return what sends events of a type to a card, as TOML."""
+    """Return the route from an event type to a card, as TOML."""
     channels = ", ".join(f'"{channel}"' for channel in stakeholders)
     return f'"{event_type}" = {{ priority = "INFO", stakeholders = [{channels}], card = "{name}" }}'
 
@@ -102,7 +102,7 @@ def _text(value: JsonValue) -> str:
 
 
 def with_fields(there: str, new: str) -> str:
-    """Add tables to the text of a fields.toml; existing ones stay."""
+    """Add tables to the text of a fields.toml; existing tables stay."""
     tables = [f"[{table}" for table in f"\n{new}".split("\n[")[1:]]
     headings = {line.strip() for line in there.splitlines()}
     missing = [table for table in tables if table.partition("\n")[0] not in headings]

@@ -50,7 +50,7 @@ Node = Constant | Name | Member | Index | Call
 
 
 def weight_of(node: Node) -> int:
-    """Estimate an expression's steps, without those functions count."""
+    """Estimate the steps of an expression, without those of its functions."""
     match node:
         case Call(_, arguments):
             return 3 + sum(map(weight_of, arguments))

@@ -21,7 +21,7 @@ from notifier.templating.values import (
 Evaluate = Callable[[Scope], Value]
 
 MAX_BLOCKS = 12
-"""Blocks within each other before a part becomes a function of its own: Python takes 20."""
+"""Nested blocks up to which a part stays in the same function: Python allows 20."""
 
 _KNOWN: dict[str, object] = {
     "follow": follow,
@@ -49,10 +49,10 @@ class FunctionSource:
         self._paths: dict[tuple[Step, ...], str] = {}
         self._temps = 0
         self._done: list[dict[object, str]] = [{}]
-        """By block that is open: the atoms of what was worked out in it."""
+        """For each open block: the atoms of results computed in it."""
         self.blocks = 0
         self.may_raise_count = 0
-        """How many statements so far may raise."""
+        """The number of statements so far that may raise."""
 
     def add(self, statement: str) -> None:
         """Add a statement."""
@@ -60,7 +60,7 @@ class FunctionSource:
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
-        """Add what is written meanwhile as a block, such as of `if x`."""
+        """Add statements of the `with` body as a block, such as `if x`."""
         self.add(f"{head}:")
         self.blocks += 1
         self._done.append({})
@@ -85,22 +85,22 @@ class FunctionSource:
         return True
 
     def new_name(self) -> str:
-        """Return a name that is still free."""
+        """Return an unused name."""
         self._temps += 1
         return f"t{self._temps}"
 
     def variable(self, atom: str) -> str:
-        """Return a name for an atom: a literal cannot be asked for its identity."""
+        """Return a name for an atom: a literal cannot be compared with `is`."""
         return atom if atom.isidentifier() and atom not in _LITERALS else self.assign(atom)
 
     def assign(self, expression: str) -> str:
-        """Give the value of an expression a name; returns that."""
+        """Assign the value of an expression to a new name, and return it."""
         name = self.new_name()
         self.add(f"{name} = {expression}")
         return name
 
     def constant(self, value: object) -> str:
-        """Return the atom for a value that is known at load."""
+        """Return the atom of a value known at load."""
         if type(value) in _WRITTEN_OUT:
             return repr(value)
         for name, known in self._globals.items():
@@ -111,7 +111,7 @@ class FunctionSource:
         return name
 
     def call(self, function: Callable[..., object], *atoms: str) -> str:
-        """Call what may raise; returns the atom of its result."""
+        """Call a function that may raise; returns the atom of its result."""
         self.may_raise_count += 1
         return self.assign(f"{self.constant(function)}({', '.join(atoms)})")
 
@@ -140,7 +140,7 @@ class FunctionSource:
             f" return {result}",
         ]
         code = compile("\n".join(lines), "<card template>", "exec")
-        # Nothing of a template is in the source but its literals, written by repr.
+        # The source contains nothing of a template except literals, written by repr.
         exec(code, self._globals)  # noqa: S102 # nosec B102
         return cast("Evaluate", self._globals["expand"])
 

@@ -230,7 +230,7 @@ def _empty(call: Call, context: ExpressionContext, source: FunctionSource) -> st
         value = write_node(node, _inside(context), source)
         other = f"{source.constant(is_empty)}(scope, {value})"
         numbers = source.constant(_NUMBERS)
-        # Asked by name, for a literal has no identity to ask for.
+        # By name, since a literal cannot be compared with `is`.
         value = source.variable(value)
         source.add(
             f"{result} = not {value} if type({value}) is str else "
@@ -292,7 +292,7 @@ def _is_number(node: Node) -> bool:
 
 
 def _numeric(atom: str) -> str:
-    """As is_number."""
+    """Return the condition of is_number for an atom."""
     return f"(type({atom}) is int or type({atom}) is float and {atom} == {atom})"
 
 

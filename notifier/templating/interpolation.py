@@ -23,7 +23,7 @@ from notifier.templating.values import (
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Literal text, or an expression and what it looks like."""
+    """Literal text, or an expression and its text."""
 
     literal: Value
     write: Callable[[], str] | None = None
@@ -125,7 +125,7 @@ def write_interpolated(
 
 
 def _literal(piece: Piece) -> str:
-    """Return the text of a piece as far as the template writes it."""
+    """Return the literal text of a piece, or the mark of a value."""
     nothing = piece.literal is None or piece.literal is UNDEFINED
     return ANY_VALUE if piece.write is not None or nothing else to_text(piece.literal)
 
@@ -162,7 +162,7 @@ def _weighing(change: Callable[[Value], Value]) -> Callable[[Scope, Value], Valu
             if len(value) > LONG:
                 scope.count(len(value) // 20)
         elif isinstance(value, list | dict):
-            # Writing it as JSON, or each text in it, takes about twice as long as to count it.
+            # Writing it as JSON takes about twice as long as counting it.
             scope.weigh_all(value, 2)
         changed = change(value)
         if isinstance(changed, str) and len(changed) > LONG:

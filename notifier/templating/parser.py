@@ -120,7 +120,7 @@ class _Parser:
         kind, sign = self._tokens[self._at]
         self._at += 1
         if kind == "number":
-            # Past 16 digits only a double's are left, and Python refuses to read thousands.
+            # More than 16 digits exceed a double, and Python refuses to read thousands.
             exact = "." not in sign and len(sign) <= 16 and int(sign) <= 2**53
             return Constant(int(sign) if exact else float(sign)), None
         if kind == "string":
@@ -199,7 +199,7 @@ class _Parser:
         kind, sign = self._tokens[self._at]
         found = "its end" if kind == "end" else repr(sign)
         return TemplateError(
-            f"expression ${{{self._text[:80]}}} is not complete or has {found} where it does not belong"
+            f"expression ${{{self._text[:80]}}} is not complete, or {found} is in the wrong place"
         )
 
 
@@ -220,7 +220,7 @@ KEY = "|".join(
         ),
     )
 )
-"""A name or a string, and a colon; a string is read in linear time, as STRING is."""
+"""A name or a string, and a colon; a string takes linear time, as with STRING."""
 _KEY = re.compile(KEY)
 _MAX_OBJECTS = 20
 _ESCAPED = re.compile(r"\\([`$])")
@@ -283,7 +283,7 @@ def parse_text(text: str) -> list[Node]:
 
 
 def _template_end(text: str, start: int) -> int | None:
-    """Return where the `${…}` that starts here ends, None when it is none."""
+    """Return the end of the `${…}` that starts here, None if it has none."""
     if not text.startswith("${", start):
         return None
     at = start + 2

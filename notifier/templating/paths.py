@@ -65,7 +65,7 @@ def compile_index(index: Evaluate, shown: str) -> Evaluate:
 
 
 def static_path(path: str, start: Evaluate | None, context: ExpressionContext) -> Evaluate:
-    """Compile a path known at load, from `start` or from the data."""
+    """Compile a path known at load; it begins at `start` or in the data."""
     steps = steps_of(path)
     first = steps[0][0]
     find: Evaluate
@@ -166,7 +166,7 @@ def indexed(owner: Evaluate, index: Evaluate) -> Evaluate:
 
 
 _Names = frozenset[str] | None
-"""The names that lambdas around an expression bind, in lower case; None: what begins at one is not left out."""
+"""The names that lambdas around an expression bind, in lower case; None: paths from such names count too."""
 
 
 def paths_named(node: Node) -> set[str]:

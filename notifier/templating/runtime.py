@@ -57,7 +57,7 @@ def _counted(name: str, function: Callable[..., Value]) -> Callable[..., Value]:
     def apply(scope: Scope, *values: Value) -> Value:
         scope.count(steps)
         for value in values:
-            # By their very types: most values are neither long nor lists, and there are many calls.
+            # The exact types come first: calls are many, and most values are short.
             kind = type(value)
             if kind is str:
                 if len(value) > LONG:  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ _RESULT_ON_ERROR: dict[str, Value] = {
     "lastIndexOf": -1,
     **dict.fromkeys(timex.CHECKS, False),
 }
-"""The result of the reference if these fail."""
+"""The result that the reference gives if the function fails."""
 
 COUNTED_FUNCTIONS = {name: _counted(name, function) for name, function in FUNCTIONS.items()}
 
@@ -162,7 +162,7 @@ def over_list(name: str, values: Evaluate, body: Evaluate, *, weight: int) -> Ev
     def over(scope: Scope) -> Value:
         found = values(scope)
         if makes and (is_nothing(found) or found in (False, 0, "")):
-            raise EvaluationError(f"{name}: there is nothing to go through")
+            raise EvaluationError(f"{name}: has no list to go through")
         try:
             items = as_list(found)
         except EvaluationError as exc:

@@ -10,7 +10,7 @@ from notifier.errors import TemplateError
 from notifier.templating.values import UNDEFINED, Value, member
 
 MAX_STEPS = 120_000
-"""Bits of work in one expansion, each a third of a microsecond or so: an element or a call takes a few, a card some hundreds."""
+"""Steps of work in one expansion, about 0.3 µs each: an element or a call takes a few, a card some hundreds."""
 
 LONG = 100
 """Characters from which a text counts as work."""
@@ -19,14 +19,14 @@ FEW = 16
 """Items up to which a list or object does not count as work."""
 
 VERSION: dict[str, Value] = {"major": 2, "minor": 3, "patch": 1, "suffix": ""}
-"""The version of Microsoft's templating library whose behaviour this is, as $_acTemplateVersion."""
+"""The version of Microsoft's templating library that this follows, as $_acTemplateVersion."""
 
 
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 
 
 class DataName(str):
-    """A name without value that the data gave: not for a log."""
+    """A name without value that comes from the data: not for a log."""
 
     __slots__ = ()
 
@@ -45,11 +45,11 @@ class Scope:
     """Whether `missing` also gives the value where the reference throws."""
     steps: list[int]
     folds: dict[int, tuple[object, dict[str, str]]]
-    """Names in lower case and as they are, of objects in which one was not found as written; with the object, which must stay."""
+    """By id of a large object: the object, which must stay alive, and its names in lower case and as they are."""
     local: tuple[Value, ...] = ()
 
     def count(self, steps: int) -> None:
-        """Count work; raises TemplateError past the bound."""
+        """Count work; raises TemplateError if it takes too many steps."""
         self.steps[0] += steps
         if self.steps[0] > MAX_STEPS:
             raise TemplateError(
@@ -129,7 +129,7 @@ class Scope:
 
 
 Step = tuple[str, int | None]
-"""A part of a path, and the index it is when the value is a list."""
+"""A part of a path, and its index if the value is a list."""
 
 _SEPARATORS = re.compile(r"[.\[\]]+")
 _MOST_DIGITS = 20
@@ -139,7 +139,7 @@ _INTEGER = re.compile(r"\s*([+-]?[0-9]+)")
 def parse_int(text: str) -> int | None:
     """Return the whole number that a text starts with (parseInt), if any."""
     match = _INTEGER.match(text)
-    # No list has as many items, and Python refuses to read thousands of digits.
+    # No list is that long, and Python refuses to read thousands of digits.
     return None if match is None else int(match[1][:_MOST_DIGITS])
 
 
@@ -182,7 +182,7 @@ def look_up(scope: Scope, steps: tuple[Step, ...], names: tuple[str, ...]) -> Va
 
 
 def special_name(name: str) -> Callable[[Scope], Value] | None:
-    """Return how $root, $data, $index or $host (in any case) is found."""
+    """Return the reader of $root, $data, $index or $host, in any case."""
     return _SPECIAL.get(name.lower())
 
 

@@ -132,7 +132,7 @@ def check_call(call: Call) -> None:
     signature = SIGNATURES.get(name)
     if signature is None:
         raise TemplateError(
-            f"there is no function {name}; see docs/reference/template-language.md for those there are"
+            f"there is no function {name}; docs/reference/template-language.md lists all functions"
         )
     count = len(call.arguments)
     if not signature.least <= count <= signature.most:

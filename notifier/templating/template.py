@@ -1,4 +1,4 @@
-"""A card template: compiled once, expanded with data as often as needed."""
+"""Compile a card template once, and expand it with data many times."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ class Template:
         self._may_read: set[str] = set()
         self._autoescape = autoescape
         self._weight = 0
-        """Of the expressions written so far, in steps."""
+        """Work of the expressions written so far, in steps."""
         try:
             source = FunctionSource()
             self._expand = source.function(self._write(card, "$", 0, None, source).atom(source))
         except RecursionError:
-            raise TemplateError("an expression is too long a chain; split it") from None
+            raise TemplateError("an expression is a chain that is too long; split it") from None
         self._firsts = frozenset(path.partition(".")[0].lower() for path in self._may_read)
         self._looks_up = any(first.startswith("$") for first in self._firsts)
-        """Whether it goes through the data by another way than members of known names."""
+        """Whether it reads the data in another way than by members of known names."""
 
     @property
     def paths(self) -> frozenset[str]:
@@ -80,7 +80,7 @@ class Template:
         return self._looks_up or name in self._firsts
 
     def members_read(self, name: str) -> frozenset[str] | None:
-        """Return the members of it that are read, in lower case; None: all."""
+        """Return the members of this member that it reads; None means all."""
         members: set[str] = set()
         for path in self._may_read:
             first, *rest = path.lower().removeprefix("$root.").removeprefix("$data.").split(".")
@@ -130,7 +130,7 @@ class Template:
         escape: Escape | None,
         source: FunctionSource,
     ) -> CompiledNode:
-        """Add the statements that expand a node; returns what it becomes."""
+        """Add the statements that expand a node; returns the compiled node."""
         self._weight += 1
         if depth > MAX_DEPTH:
             raise TemplateError(
@@ -276,7 +276,7 @@ class Template:
         nodes = self._nodes(text, path)
         if len(nodes) == 1 and not isinstance(nodes[0], Constant):
             [node] = nodes
-            # The reference concatenates in its own way, part by part, also where concat is written out.
+            # The reference joins part by part, also for an explicit concat.
             if not (isinstance(node, Call) and node.function == "concat"):
                 return write_single(
                     self._piece(node, path, source), path, escape, source, shown=shown

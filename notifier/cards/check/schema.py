@@ -55,7 +55,7 @@ class Fault(NamedTuple):
     message: str
     fix: str = ""
     warning: bool = False
-    """Whether Teams takes the card all the same."""
+    """Whether Teams shows the card anyway."""
 
 
 _TEXT_STAND_IN: JsonValue = {"type": "TextBlock", "text": ""}
@@ -283,7 +283,7 @@ def _readable(kind: str, error: ValidationError) -> Fault:
         return Fault(path, message, _did_you_mean(unknown[0], known), warning=True)
     message = str(error.message)
     short = message if len(message) <= 200 else f"{message[:200]}…"
-    # Of a word that it does not know, every client takes the default instead.
+    # Every client uses the default instead of an unknown word.
     word = isinstance(error.instance, str) and error.validator in ("enum", "anyOf", "pattern")
     return Fault(path, short, "see adaptivecards.io/explorer", word)
 

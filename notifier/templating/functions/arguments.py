@@ -1,4 +1,4 @@
-"""What functions demand of their arguments."""
+"""Check the arguments of functions, and the size of their results."""
 
 from __future__ import annotations
 

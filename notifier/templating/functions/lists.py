@@ -101,7 +101,7 @@ def as_list(value: Value) -> list[Value]:
     if isinstance(value, dict):
         return [{"key": key, "value": value[key]} for key in keys_of(value)]
     if value is None:
-        raise AbortError("goes through nothing")
+        raise AbortError("has no list to go through")
     raise EvaluationError("wants a list or an object")
 
 
@@ -138,7 +138,7 @@ def _sorted(values: Value, name: Value, *, descending: bool) -> Value:
     else:
         key = name if isinstance(name, str) else ""
         if any(is_nothing(item) for item in found) and len(found) > 1:
-            raise AbortError("sorts by a member of nothing")
+            raise AbortError("sorts items that are null by a member")
 
         def compare(left: Value, right: Value) -> int:
             one = left.get(key, UNDEFINED) if isinstance(left, dict) else UNDEFINED
@@ -157,7 +157,7 @@ def _set_property(container: Value, name: Value, value: Value) -> Value:
 
 def _add_property(container: Value, name: Value, value: Value) -> Value:
     if isinstance(container, dict) and _key(name) in container:
-        raise EvaluationError("adds a member that there is already")
+        raise EvaluationError("adds a member that exists already")
     return _set_property(container, name, value)
 
 

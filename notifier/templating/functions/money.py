@@ -24,7 +24,7 @@ _DIGITS = {
     0x66B: ".",
     **dict.fromkeys((0x200E, 0x200F, 0x061C, 0x2066, 0x2067, 0x2068, 0x2069)),
 }
-"""Digits and separators of Arabic and others as ASCII has them; marks of direction are left out."""
+"""Digits and separators of Arabic and other scripts → ASCII; marks of direction are left out."""
 _USUAL = re.compile(r"([0-9]{1,15})(?:\.([0-9]{0,2}))?")
 _GROUPED = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3})?(?:\.[0-9]*)?")
 _EUROPEAN = re.compile(r"[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),[0-9]{1,2}")
@@ -37,11 +37,11 @@ _DECIMALS = {
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }  # fmt: skip
-"""Decimals of currencies that have not two (ISO 4217)."""
+"""Decimals of currencies with another number than two (ISO 4217)."""
 
 
 def _exact(value: Value) -> Decimal | None:
-    """Return the amount that a number or text means, None where it means none."""
+    """Return the amount that a number or text means, None if it is not one."""
     if type(value) is int:
         return Decimal(value)
     if is_number(value):
@@ -89,7 +89,7 @@ def _money(value: Value, currency: Value = "") -> Value:
     if usual is not None:
         whole, part = usual.groups("")
         if len(part) <= places:
-            # Nothing to round, as for most amounts: that takes half the time.
+            # Most amounts need no rounding, which would double the time.
             return f"{int(whole):,}.{part:0<{places}}" if places else f"{int(whole):,}"
     found = _exact(value)
     if found is None or (found and found.adjusted() >= _MOST_DIGITS):

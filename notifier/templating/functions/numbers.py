@@ -50,7 +50,7 @@ def add(*values: Value) -> Value:
         elif (is_number(result) and value is UNDEFINED) or (
             is_number(value) and result is UNDEFINED
         ):
-            raise EvaluationError("cannot add a number and nothing")
+            raise EvaluationError("cannot add a number and a value that is missing")
         else:
             result = bounded(
                 "".join("" if part is UNDEFINED else to_text(part) for part in (result, value))

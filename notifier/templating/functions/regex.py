@@ -47,7 +47,7 @@ def _reason(exc: Exception) -> str:
 
 
 def _translated(pattern: str) -> str:
-    """Write what RE2 spells otherwise than ECMAScript."""
+    """Rewrite the signs that RE2 spells in another way than ECMAScript."""
     return pattern.replace("(?<", "(?P<").replace(r"\/", "/").replace(r"\-", "\\x2d")
 
 

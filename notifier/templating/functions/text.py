@@ -27,7 +27,7 @@ from notifier.templating.values import (
 )
 
 SPACES = " \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-"""What ECMAScript's trim removes."""
+"""Characters that ECMAScript's trim removes."""
 
 _WORD = re.compile(rf"[A-Za-z0-9_][^{SPACES}]*")
 _LOCALE = re.compile(
@@ -99,7 +99,7 @@ def _replace(subject: Value, old: Value, new: Value) -> Value:
     if not old:
         raise EvaluationError("replaces an empty text")
     if subject.count(old) * len(new) > 400_000:
-        raise EvaluationError("makes too long a text")
+        raise EvaluationError("makes a text that is too long")
     return bounded(subject.replace(old, new))
 
 
@@ -175,7 +175,7 @@ def _count_words(value: Value) -> Value:
 
 def _is_match(subject: Value, pattern: Value) -> Value:
     wanted = given_text(pattern)
-    # Given bytes, RE2 need not say at which character it matched, which takes longer than to match.
+    # With bytes, RE2 need not find the character of the match, which takes longer than the match.
     found = compile_pattern(wanted).search(text(subject).encode())  # type: ignore[call-overload]
     return found is not None
 

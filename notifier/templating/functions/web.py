@@ -84,7 +84,7 @@ def _base64(value: Value) -> Value:
 def _uri_component_to_string(value: Value) -> Value:
     text = given_text(value)
     if _BAD_ESCAPE.search(text):
-        raise EvaluationError("has a % that starts no escape")
+        raise EvaluationError("has a % that does not start an escape")
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
