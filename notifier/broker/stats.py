@@ -70,7 +70,7 @@ class EventStreamStats:
 async def event_stream_stats(
     streams: Streams, stream: str, channels: Sequence[str]
 ) -> EventStreamStats:
-    """Count an event stream and the lanes of these channels; raises StreamError."""
+    """Count an event stream and these channels' lanes; raises StreamError."""
     keys = Keys(stream)
     labels = [(channel, urgency) for channel in channels for urgency in URGENCIES]
     lanes = [keys.lane(channel, urgent=urgency == "urgent") for channel, urgency in labels]

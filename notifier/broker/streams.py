@@ -222,7 +222,7 @@ class Streams:
 
 @asynccontextmanager
 async def open_streams(options: RedisOptions) -> AsyncIterator[Streams]:
-    """Connect as long as the body runs; raises ConfigError for a missing TLS file."""
+    """Connect while the body runs; raises ConfigError without a TLS file."""
     client = connect(options)
     try:
         yield Streams(client, options)

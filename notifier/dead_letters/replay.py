@@ -38,9 +38,7 @@ class Replayer:
 
     def targets(
         self,
-        stream: str,
-        fields: Mapping[str, str],
-        event_text: str,
+        dead_letter: DeadLetter,
         edited: Mapping[str, JsonValue] | None = None,
         to: str | None = None,
     ) -> list[Target]:
@@ -52,17 +50,17 @@ class Replayer:
             EventError: It is still not an event, or its channel is gone; the message says what to do.
             UnroutableError: It still goes nowhere.
         """
-        keys = Keys(stream)
+        keys, fields = Keys(dead_letter.stream), dead_letter.fields
         if edited is None and fields.get("stage") == RECORDER:
             if to is not None:
                 raise EventError(
                     "channel",
                     "stays as it is: the card was posted, only its record is missing; replay it without --to",
                 )
-            return [(keys.outcomes, {"outcome": event_text})]
+            return [(keys.outcomes, {"outcome": dead_letter.raw})]
         if edited is None and fields.get("stage") == "delivery":
             try:
-                notification = decode(event_text.encode())
+                notification = decode(dead_letter.raw.encode())
             except ValueError:
                 raise EventError("event", "is not a notification; discard it") from None
             return [_lane(keys, self._redirected(_with_history(notification, fields), to))]
@@ -71,7 +69,7 @@ class Replayer:
                 "signature",
                 "is missing or wrong; let its producer publish it again, or vouch for it: replay with --edit",
             )
-        event = self._event(stream, fields, event_text, edited)
+        event = self._event(dead_letter, edited)
         if to is not None:
             event = replace(event, stakeholders=(to,))
         routed = self.catalogue.route(event, mask_event_data(event.data, self.masking))
@@ -100,18 +98,12 @@ class Replayer:
             tried_before=0,
         )
 
-    def _event(
-        self,
-        stream: str,
-        fields: Mapping[str, str],
-        event_text: str,
-        edited: Mapping[str, JsonValue] | None,
-    ) -> Event:
-        entry_id = fields.get("source_id") or "0-0"
+    def _event(self, dead_letter: DeadLetter, edited: Mapping[str, JsonValue] | None) -> Event:
+        stream, entry_id = dead_letter.stream, dead_letter.fields.get("source_id") or "0-0"
         if edited is not None:
             return to_event(stream, entry_id, edited)
         try:
-            kept: Any = exact_json(event_text)
+            kept: Any = exact_json(dead_letter.raw)
         except ValueError:
             raise EventError("event", "is not JSON; replay it with --edit") from None
         if isinstance(kept, dict) and isinstance(kept.get("event"), dict):
@@ -231,9 +223,7 @@ class DeadLetterService:
     async def _targets(
         self, dead_letter: DeadLetter, edited: Mapping[str, JsonValue] | None, to: str | None
     ) -> list[Target]:
-        targets = self.replayer.targets(
-            dead_letter.stream, dead_letter.fields, dead_letter.raw, edited, to
-        )
+        targets = self.replayer.targets(dead_letter, edited, to)
         if to is not None:
             ids = [notification.id for notification in _notifications(targets)]
             if await self.log.delivered(ids, since=datetime(1970, 1, 1, tzinfo=UTC)):

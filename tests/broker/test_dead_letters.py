@@ -112,7 +112,7 @@ async def test_replayed_letter_is_in_its_lane_once_with_how_it_ended_before(
     client: Redis, group: Consumer, replayer: Replayer, refuse: Refuse
 ):
     letter = await refuse()
-    targets = replayer.targets(STREAM, letter.fields, letter.raw)
+    targets = replayer.targets(letter)
 
     assert await taken_out(group, letter, targets)
     assert not await taken_out(group, letter, targets)
@@ -125,7 +125,7 @@ async def test_letter_that_two_people_replay_at_once_is_replayed_once(
     client: Redis, broker: Broker, replayer: Replayer, refuse: Refuse
 ):
     letter = await refuse()
-    targets = replayer.targets(STREAM, letter.fields, letter.raw)
+    targets = replayer.targets(letter)
 
     done = await asyncio.gather(
         *(taken_out(broker.group(who), letter, targets) for who in ("a", "b", "c"))
@@ -143,7 +143,7 @@ async def test_replayed_letter_is_delivered_under_its_own_id_and_counts_its_atte
     webhook_receiver: WebhookReceiver,
 ):
     letter = await refuse()
-    await taken_out(group, letter, replayer.targets(STREAM, letter.fields, letter.raw))
+    await taken_out(group, letter, replayer.targets(letter))
     async with stages.lane(webhook_receiver.url("sre"), group=group) as lane:
         await lane.step()
 
@@ -161,7 +161,7 @@ async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels
     [letter] = [each async for each in every_dead_letter(group, [STREAM], Filter())]
 
     edited = {"type": "a.b", "id": "n1", "stakeholders": ["sre", "pmo"], "priority": "HIGH"}
-    targets = replayer.targets(STREAM, letter.fields, letter.raw, edited)
+    targets = replayer.targets(letter, edited)
     assert await taken_out(group, letter, targets)
 
     assert (
@@ -173,9 +173,10 @@ async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels
 def test_an_event_that_only_notifier_publishes_is_not_replayed_unread(replayer: Replayer):
     fields = {"type": "notifier.escalation", "stakeholders": "sre", "signature": "notifier:0"}
     raw = raw_fields({name.encode(): text.encode() for name, text in fields.items()})
-    letter = {"reason": "invalid_event", "stage": "intake", "source_id": "1-1"}
+    kept = {"reason": "invalid_event", "stage": "intake", "source_id": "1-1"}
+    letter = DeadLetter("1-1", STREAM, kept, raw)
 
     with pytest.raises(EventError, match="signature"):
-        replayer.targets(STREAM, letter, raw)
+        replayer.targets(letter)
     edited = {"type": "notifier.escalation", "stakeholders": ["sre"]}
-    assert len(replayer.targets(STREAM, letter, raw, edited)) == 1
+    assert len(replayer.targets(letter, edited)) == 1

@@ -19,6 +19,7 @@ from notifier.cards.library import load_cards
 from notifier.cards.renderer import CardRenderer
 from notifier.config import Config, assets, load_config
 from notifier.config.load import masked
+from notifier.dead_letters.listing import DeadLetter
 from notifier.dead_letters.model import Reason
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import (
@@ -164,7 +165,7 @@ def _names_patient(fields: dict[bytes, bytes]) -> bool:
 
 def _replayed(replayer: Replayer, letter: dict[str, str]) -> None:
     try:
-        replayer.targets(STREAM, letter, letter["event"])
+        replayer.targets(DeadLetter("1-1", STREAM, letter, letter["event"]))
     except NotifierError as exc:
         assert PATIENT not in str(exc)  # noqa: PT017 - the error is expected, its text is not
 

@@ -255,7 +255,7 @@ def replayer_of(dependencies: ConsoleDependencies) -> Replayer:
 def _destinations(replayer: Replayer, found: DeadLetter) -> tuple[tuple[str, ...], str]:
     """Return the streams that a replay adds to, or why it cannot be replayed."""
     try:
-        targets = replayer.targets(found.stream, found.fields, found.raw)
+        targets = replayer.targets(found)
     except NotifierError as exc:
         return (), str(exc)
     return tuple(stream for stream, _ in targets), ""
