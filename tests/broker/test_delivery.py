@@ -85,6 +85,7 @@ async def test_refused_notification_leaves_its_lane_with_a_dead_letter_and_an_ou
         "sre",
     )
     assert (letter["source_stream"], letter["source_id"]) == (NORMAL, entry_id)
+    assert json.loads(letter["event"])["data"] == {"claim_id": "CLM-0"}
     assert [outcome["status"] for outcome in await stages.outcomes()] == ["dead_lettered"]
     assert await left(client) == 0
 

@@ -79,21 +79,6 @@ async def test_of_a_digest_whose_card_fails_only_the_one_at_fault_ends(
     assert await client.xlen(NORMAL) == 0
 
 
-@pytest.mark.parametrize(
-    "header",
-    ["Thu, 13 Aug 99999999999 15:37:13 GMT", "9" * 400, "Thu, 01 Jan 0001 00:00:00 +2359"],
-)
-async def test_a_wait_that_no_calendar_holds_is_no_reason_to_fail(
-    stages: Stages, webhook_receiver: WebhookReceiver, url: str, header: str
-):
-    webhook_receiver.answer(429, headers={"Retry-After": header}, times=1)
-    await stages.put(ONE)
-    async with stages.lane(url) as lane:
-        await lane.step()
-
-    assert [each["reason"] for each in await stages.dead_letters()] == ["retries_exhausted"]
-
-
 async def test_one_that_fails_after_its_post_is_not_posted_again(
     client: Redis,
     stages: Stages,

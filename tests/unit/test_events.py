@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from pydantic import ValidationError
 
 from notifier.errors import EventError
 from notifier.events.entry import Event, EventEntry, Priority, parse_entry
-from notifier.events.notification import decode, encode
-from notifier.events.routing import Catalogue
 from notifier.events.times import ahead_of
 
 ENTRY_ID = "1769854500000-3"
@@ -258,26 +255,6 @@ def test_a_time_over_five_minutes_ahead_is_noticed(minutes: int, warned: bool):
 def test_time_that_is_beyond_the_calendar_in_utc_is_refused_by_name(time: str):
     with pytest.raises(EventError, match=r"^time: "):
         parse({"type": "a.b", "time": time})
-
-
-def test_a_number_beyond_a_double_is_shown_as_the_producer_wrote_it():
-    event = parse_entry(
-        "teams:events",
-        "1-1",
-        {b"type": b"a.b", b"data": b'{"amount": 1e400, "loss": [-2.5E999], "rate": 0.15}'},
-        max_bytes=1000,
-    )
-    [notification] = (
-        Catalogue({}, ["sre"])
-        .route(replace(event, stakeholders=("sre",)), dict(event.data))
-        .notifications
-    )
-
-    assert decode(encode(notification)).data == {
-        "amount": "1e400",
-        "loss": ["-2.5E999"],
-        "rate": 0.15,
-    }
 
 
 _NUMBERS = (

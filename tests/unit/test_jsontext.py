@@ -51,3 +51,17 @@ def test_a_nul_is_replaced_and_what_only_looks_like_one_is_not(values: list[obje
 
     for written in (to_json_bytes(values), json.dumps(values).encode()):
         assert json.loads(without_nul(written)) == [replaced(value) for value in values]
+
+
+EARLIER = (
+    b' {"id":"n1","channel":"sre","stakeholders":["sre"],"priority":"LOW","card":"generic","stream":"s","entry_id":"1-0","event_id":"e",'
+    b'"event_type":"a.b","correlation_id":"c","event_time":"t","lang":"en","source":null,"traceparent":null,"data":{"n":1.10},'
+    b'"tried_before":2,"endings":[{"dead_at":"t","reason":"rejected","detail":"d","more":1}],"of_later_versions":true}'
+)
+
+
+def test_a_notification_of_another_version_is_read():
+    read = decode(EARLIER)
+
+    assert (read.tried_before, read.endings[0].reason, read.tracestate) == (2, "rejected", None)
+    assert b'{"n":1.10}' in encode(read)

@@ -5,10 +5,13 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifier.config import assets, load_config
 from notifier.config.models import Route
 from notifier.events.entry import Event, Priority
+from notifier.events.notification import notification_id
 from notifier.events.routing import Catalogue, UnroutableError
 
 CHANNELS = ("sre", "devops", "pmo")
@@ -120,7 +123,18 @@ def test_notification_id_is_the_same_for_a_replay_and_differs_by_channel_and_eve
 
     assert first == again
     assert len({*first, *other}) == 4
-    assert {uuid.UUID(item).version for item in first} == {5}
+
+
+TEXTS = st.text(st.characters(codec="utf-8"))
+
+
+@given(stream=TEXTS, event_id=TEXTS, channel=TEXTS)
+def test_notification_id_is_the_uuid_of_its_name(stream: str, event_id: str, channel: str):
+    namespace = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11")
+
+    made = notification_id(stream, event_id, channel)
+
+    assert made == str(uuid.uuid5(namespace, f"{stream}\x1f{event_id}\x1f{channel}"))
 
 
 def test_every_row_of_the_shipped_routes_has_channels_and_is_found_by_its_aliases():
