@@ -150,7 +150,7 @@ def _log_stray(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> 
 async def _start(launch: Launch) -> None:
     async with AsyncExitStack() as stack:
         dependencies = await _connect(launch, stack)
-        config, stages = dependencies.config, dependencies.stages
+        config = dependencies.config
         components = await build_components(dependencies, stack)
         channels, systemd = components.channels, SystemdNotifier(os.environ)
         serving = list(components.serving)
@@ -181,16 +181,20 @@ async def _start(launch: Launch) -> None:
         ]
         if systemd.watches:
             serving.append(Loop("watchdog", lambda: systemd.watch(dependencies.health)))
-        log.info(
-            "daemon_started",
-            instance=launch.instance,
-            stages=sorted(stages),
-            redis=mask_url(config.redis.url),
-        )
-        if config.stop_fault:
-            log.warning("stop_cuts_posts", reason=config.stop_fault)
+        _log_start(dependencies)
         await _serve(dependencies, components, serving, systemd)
         log.info("daemon_stopped", instance=launch.instance)
+
+
+def _log_start(dependencies: Dependencies) -> None:
+    log.info(
+        "daemon_started",
+        instance=dependencies.instance,
+        stages=sorted(dependencies.stages),
+        redis=mask_url(dependencies.config.redis.url),
+    )
+    if fault := dependencies.config.stop_fault:
+        log.warning("stop_cuts_posts", reason=fault)
 
 
 async def _connect(launch: Launch, stack: AsyncExitStack) -> Dependencies:

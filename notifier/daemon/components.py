@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,42 +69,51 @@ async def build_components(dependencies: Dependencies, stack: AsyncExitStack) ->
     Raises:
         SchemaError: The database is older than the code.
     """
-    intakes: list[Intake] = []
-    recorders: list[Recorder] = []
-    working: list[Loop] = []
-    batchers: dict[str, HopBatcher] = {}
-    if "intake" in dependencies.stages:
-        for stream in dependencies.config.streams:
-            intakes.append(intake := _intake(dependencies, stream))
-            working.append(dependencies.stage_loop(f"intake {stream}", intake.step))
-    if "delivery" in dependencies.stages:
-        batchers = {
-            stream: HopBatcher(dependencies.group) for stream in dependencies.config.streams
-        }
+    streams, stages = dependencies.config.streams, dependencies.stages
+    intakes = {
+        stream: _intake(dependencies, stream) for stream in streams if "intake" in stages
+    }
+    working = [
+        dependencies.stage_loop(f"intake {stream}", intake.step)
+        for stream, intake in intakes.items()
+    ]
+    batchers = {
+        stream: HopBatcher(dependencies.group) for stream in streams if "delivery" in stages
+    }
     channels = Channels(dependencies, batchers)
     stack.push_async_callback(channels.close)
     serving = [Loop(f"outcomes {stream}", each.run) for stream, each in batchers.items()]
     if batchers:
         serving.append(Loop("pauses", channels.follow_pauses))
-    if "recorder" in dependencies.stages:
-        # Deliveries do not need Postgres; a process that only records does.
-        required = dependencies.stages == {"recorder"}
-        for stream in dependencies.config.streams:
-            # One connection for each recorder: transactions of two would undo each other.
-            store = AuditTrail(dependencies.database)
-            stack.push_async_callback(store.close)
-            if not recorders:
-                await _require_schema(store)
-            recorders.append(recorder := _recorder(dependencies, stream, store))
-            working.append(
-                dependencies.stage_loop(f"recorder {stream}", recorder.step, required=required)
-            )
+    recorders: dict[str, Recorder] = {}
+    if "recorder" in stages:
+        recorders = await _recorders(dependencies, stack)
         scheduler, actions = _escalation(dependencies, stack)
+        steps: dict[str, Callable[[], Awaitable[object]]] = {
+            f"recorder {stream}": recorder.step for stream, recorder in recorders.items()
+        }
+        steps |= {"recorder actions": actions.step, "escalation": scheduler.step}
+        # Deliveries do not need Postgres; a process that only records does.
+        required = stages == {"recorder"}
         working += [
-            dependencies.stage_loop("recorder actions", actions.step, required=required),
-            dependencies.stage_loop("escalation", scheduler.step, required=required),
+            dependencies.stage_loop(name, step, required=required)
+            for name, step in steps.items()
         ]
-    return Components(channels, intakes, recorders, working, serving)
+    return Components(
+        channels, list(intakes.values()), list(recorders.values()), working, serving
+    )
+
+
+async def _recorders(dependencies: Dependencies, stack: AsyncExitStack) -> dict[str, Recorder]:
+    recorders: dict[str, Recorder] = {}
+    for stream in dependencies.config.streams:
+        # One connection for each recorder: transactions of two would undo each other.
+        store = AuditTrail(dependencies.database)
+        stack.push_async_callback(store.close)
+        if not recorders:
+            await _require_schema(store)
+        recorders[stream] = _recorder(dependencies, stream, store)
+    return recorders
 
 
 def read_streams(dependencies: Dependencies, channels: Channels) -> list[str]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from notifier.config.secrets import Secrets
 from notifier.daemon.channels import Channels
 from notifier.daemon.components import (
     accepted_actions,
@@ -94,59 +95,59 @@ async def open_public_listener(
     Returns the loop that bounds its connections, and what to call with a new snapshot.
     The callback answers while there is a token for it.
     """
-    config = dependencies.config
+    public = dependencies.config.public
     actions = accepted_actions(dependencies)
     facts = FactsRepository(partial(dependencies.pool.connection, _FACTS_SECONDS))
     service = ActionService(facts, actions)
-    limit = RequestLimit(config.public.posts_per_minute, time.monotonic)
+    limit = RequestLimit(public.posts_per_minute, time.monotonic)
+    clients, now = partial(_clients, dependencies), dependencies.clock.now
 
     def use(new: Snapshot) -> None:
         limit.use(new.config.public.posts_per_minute)
         actions.use(remember_seconds=remember_actions_seconds(new.config))
 
-    def clients() -> Clients:
-        public = dependencies.config.public
-        return Clients(public.trusted_proxies, public.user_header)
-
-    def https() -> bool:
-        return dependencies.config.public.url.startswith("https://")
-
-    def link_keys() -> Sequence[str]:
-        keys = dependencies.secrets.keys
-        return keys.texts if keys else ()
-
-    def callback_keys() -> Sequence[bytes]:
-        tokens = dependencies.secrets.callback_tokens
-        return [base64.b64decode(token.get_secret_value()) for token in tokens]
-
     app = create_public_app(
         PublicDependencies(
-            secrets=link_keys,
+            secrets=lambda: _link_keys(dependencies.secrets),
             actions=service,
             clients=clients,
             limit=limit,
             titles=lambda: channel_titles(dependencies.config),
             zone=lambda: ZoneInfo(dependencies.config.business_hours.time_zone),
-            https=https,
-            now=dependencies.clock.now,
+            https=lambda: _is_https(dependencies),
+            now=now,
             hosts=lambda: {urlsplit(dependencies.config.public.url).hostname or ""},
         )
     )
-    add_callback(
-        app,
-        CallbackDependencies(
-            callback_keys, service, actions, clients, limit, dependencies.clock.now
-        ),
-    )
+    tokens = partial(_callback_tokens, dependencies)
+    add_callback(app, CallbackDependencies(tokens, service, actions, clients, limit, now))
     bound = await listen(
         app,
-        config.public.bind,
+        public.bind,
         "public.bind",
         stack,
-        headers=lambda: public_headers(https=https()),
+        headers=lambda: public_headers(https=_is_https(dependencies)),
         shared=True,
     )
     return Loop("public listener", bound), use
+
+
+def _is_https(dependencies: Dependencies) -> bool:
+    return dependencies.config.public.url.startswith("https://")
+
+
+def _clients(dependencies: Dependencies) -> Clients:
+    public = dependencies.config.public
+    return Clients(public.trusted_proxies, public.user_header)
+
+
+def _link_keys(secrets: Secrets) -> Sequence[str]:
+    return secrets.keys.texts if secrets.keys else ()
+
+
+def _callback_tokens(dependencies: Dependencies) -> Sequence[bytes]:
+    tokens = dependencies.secrets.callback_tokens
+    return [base64.b64decode(token.get_secret_value()) for token in tokens]
 
 
 def _admin_access(dependencies: Dependencies) -> AdminAccess:

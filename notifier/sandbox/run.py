@@ -129,24 +129,28 @@ async def _run(
         await _until_ready(daemon, addresses.admin_url)
         _announce(addresses, shell_file, options.as_json)
         publishing = asyncio.create_task(_publish_samples(addresses.redis_url, teams, options))
-        ended = asyncio.create_task(daemon.wait())
-        stopped = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait(
-                {ended, stopped, publishing}, return_when=asyncio.FIRST_COMPLETED
-            )
-            if publishing.done() and not ended.done() and not stopped.done():
-                publishing.result()
-                await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (publishing, stopped):
-                task.cancel()
-            await asyncio.gather(publishing, stopped, return_exceptions=True)
-        if ended.done():
-            raise SandboxError(
-                f"the daemon ended with exit code {daemon.returncode}; its log is above"
-            )
+        await _until_stopped(daemon, stop, publishing)
     return 0
+
+
+async def _until_stopped(
+    daemon: asyncio.subprocess.Process, stop: asyncio.Event, publishing: asyncio.Task[None]
+) -> None:
+    """Wait for `stop`; raises SandboxError if the daemon ends before."""
+    ended, stopped = asyncio.create_task(daemon.wait()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({ended, stopped, publishing}, return_when=asyncio.FIRST_COMPLETED)
+        if publishing.done() and not ended.done() and not stopped.done():
+            publishing.result()
+            await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (publishing, stopped):
+            task.cancel()
+        await asyncio.gather(publishing, stopped, return_exceptions=True)
+    if ended.done():
+        raise SandboxError(
+            f"the daemon ended with exit code {daemon.returncode}; its log is above"
+        )
 
 
 async def _start_daemon(env: Mapping[str, str]) -> asyncio.subprocess.Process:
