@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 
 from notifier.broker.leases import Leases
@@ -24,8 +23,7 @@ async def run(_: Leases) -> None:
 Leases.run = run  # type: ignore[method-assign]
 
 if __name__ == "__main__":
-    import notifier.daemon
+    from notifier.daemon import app
 
-    assert notifier.daemon
-    sys.modules["notifier.daemon.app"]._LAST_SECONDS = _LAST_SECONDS  # type: ignore[attr-defined]
+    app._LAST_SECONDS = _LAST_SECONDS
     main()

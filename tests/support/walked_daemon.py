@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +24,7 @@ from typing_extensions import override
 from notifier.broker.entries import ALONE
 from notifier.broker.keys import ACCEPTED, Keys
 from notifier.config import load_config
+from notifier.daemon import app, periodic
 from notifier.daemon.links import LinkClock
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import InternalError
@@ -37,8 +37,7 @@ from tests.support.receiver import WebhookReceiver
 from tests.support.stages import ONE
 from tests.support.walking import CHANNELS, Walk
 
-daemon_run = sys.modules["notifier.daemon.app"]
-periodic = sys.modules["notifier.daemon.periodic"]
+daemon_run: Any = app
 STREAM = "teams:events"
 KEYS = Keys(STREAM)
 STAGES = frozenset({"intake", "delivery", "recorder"})
