@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import psycopg
 from psycopg import sql
 from psycopg.abc import PQGen
+from psycopg.rows import class_row, scalar_row
 from typing_extensions import override
 
 from notifier.config import assets, mask_url
@@ -24,6 +25,7 @@ from notifier.store.database import (
     Access,
     Connection,
     Database,
+    Values,
     answer_limit,
     load_queries,
     session_settings,
@@ -48,7 +50,8 @@ _QUESTION_SECONDS = 10.0
 """For what takes no time: a daemon that starts waits until a server that hangs is given up here."""
 _OTHERS_SECONDS = 60.0
 """How long to wait for another process that migrates."""
-_LOOK_SECONDS = 0.5
+_RETRY_SECONDS = 0.5
+_OF_TABLES = {"tables": list(TABLES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,38 @@ class MigrationStatus:
 class _Applied:
     migration_id: str
     applied_at_utc: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Rights:
+    user_name: str
+    schema: str | None
+    may_create: bool
+    search_path: str
+    other_owner: str | None
+    """Another role that owns some of the tables."""
+
+    @property
+    def lacking(self) -> str | None:
+        """Return what this user may not do to the schema, and the fix; or None."""
+        user, schema = self.user_name, self.schema
+        if schema is None:
+            return (
+                f"has no schema that {user} may use: search_path is {self.search_path};"
+                f" as a superuser, in this database: CREATE SCHEMA {user} AUTHORIZATION {user}"
+                f" (or GRANT USAGE, CREATE ON SCHEMA public TO {user})"
+            )
+        if not self.may_create:
+            return (
+                f"does not let {user} make tables in the schema {schema};"
+                f" as its owner or a superuser, in this database: GRANT CREATE ON SCHEMA {schema} TO {user}"
+            )
+        if (owner := self.other_owner) is not None:
+            return (
+                f"does not let {user} change the tables: they belong to {owner};"
+                f" run this as {owner} (database.url), or as a superuser: GRANT {owner} TO {user}"
+            )
+        return None
 
 
 def required_migrations() -> list[str]:
@@ -194,6 +229,10 @@ class _Blocking(psycopg.Connection[tuple[Any, ...]]):
         self._answer_seconds = answer_limit(statement_seconds)
         self.execute(statement_timeout(statement_seconds))
 
+    def fetch(self, model: type[T], query: bytes, values: Values | None = None) -> list[T]:
+        """Return the rows as models whose fields are named as the columns."""
+        return self.cursor(row_factory=class_row(model)).execute(query, values).fetchall()
+
     @override
     def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
         return super().wait(self._bounded(gen), *args, **options)
@@ -234,7 +273,7 @@ class Schema:
                     f"Postgres at {mask_url(self._url)} is being migrated by another process (pg_stat_activity: pid {holder});"
                     " wait for it, and try again"
                 )
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_RETRY_SECONDS)
         if self._value("has_old_lock"):
             self._connection.execute(_QUERIES["break_old_lock"])
 
@@ -293,18 +332,18 @@ class Schema:
     def _applied(self) -> set[str]:
         if not self._value("noted"):
             return set()
-        rows = self._connection.execute(_QUERIES["applied"]).fetchall()
-        return {str(name) for name, _ in rows}
+        rows = self._connection.fetch(_Applied, _QUERIES["applied"])
+        return {each.migration_id for each in rows}
 
     def _require_rights(self) -> None:
-        row = self._connection.execute(_QUERIES["rights"], {"tables": list(TABLES)}).fetchone()
-        lacking = _lacking(row)
-        if lacking:
+        [rights] = self._connection.fetch(_Rights, _QUERIES["rights"], _OF_TABLES)
+        if lacking := rights.lacking:
             raise StoreError(f"Postgres at {mask_url(self._url)} {lacking}")
 
     def _value(self, query: str) -> object:
-        row = self._connection.execute(_QUERIES[query]).fetchone()
-        return row[0] if row else None
+        return (
+            self._connection.cursor(row_factory=scalar_row).execute(_QUERIES[query]).fetchone()
+        )
 
 
 def _backend(connection: _Blocking) -> DatabaseBackend:
@@ -331,27 +370,5 @@ def _backend(connection: _Blocking) -> DatabaseBackend:
 
 async def lacking_right(connection: Connection) -> str | None:
     """Return why this user cannot change the schema, and the fix; or None."""
-    cursor = await connection.execute(_QUERIES["rights"], {"tables": list(TABLES)})
-    return _lacking(await cursor.fetchone())
-
-
-def _lacking(rights: Sequence[Any] | None) -> str | None:
-    assert rights is not None  # noqa: S101 - such a query has one row
-    user, schema, may_create, path, owner = rights
-    if schema is None:
-        return (
-            f"has no schema that {user} may use: search_path is {path};"
-            f" as a superuser, in this database: CREATE SCHEMA {user} AUTHORIZATION {user}"
-            f" (or GRANT USAGE, CREATE ON SCHEMA public TO {user})"
-        )
-    if not may_create:
-        return (
-            f"does not let {user} make tables in the schema {schema};"
-            f" as its owner or a superuser, in this database: GRANT CREATE ON SCHEMA {schema} TO {user}"
-        )
-    if owner is not None:
-        return (
-            f"does not let {user} change the tables: they belong to {owner};"
-            f" run this as {owner} (database.url), or as a superuser: GRANT {owner} TO {user}"
-        )
-    return None
+    [rights] = await connection.fetch(_Rights, _QUERIES["rights"], _OF_TABLES)
+    return rights.lacking

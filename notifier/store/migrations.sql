@@ -8,11 +8,11 @@ SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid 
 
 -- name: rights
 -- The user, the schema of new tables, whether it may make them, and the owner of existing tables if it is another.
-SELECT quote_ident(current_user), quote_ident(current_schema()), coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
-    current_setting('search_path'), (
+SELECT quote_ident(current_user) AS user_name, quote_ident(current_schema()) AS schema,
+    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create, current_setting('search_path') AS search_path, (
         SELECT min(quote_ident(pg_get_userbyid(relowner))) FROM pg_class
         WHERE oid = ANY(ARRAY(SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS name)::oid[]) AND NOT pg_has_role(relowner, 'USAGE')
-    );
+    ) AS other_owner;
 
 -- name: noted
 SELECT to_regclass('_yoyo_migration') IS NOT NULL;

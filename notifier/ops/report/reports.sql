@@ -19,7 +19,7 @@ GROUP BY GROUPING SETS ((event_type), (channel), (priority), (slot), ())
 ORDER BY 1, 3, 4 DESC, 2;
 
 -- name: dead_letters
-SELECT 'dead_letter' AS kind, coalesce(dead_letter_reason, 'not recorded') AS name, count(*)
+SELECT 'dead_letter' AS grouped_by, coalesce(dead_letter_reason, 'not recorded') AS name, count(*) AS total
 FROM teams_notifications
 WHERE sent_at >= %(since)s AND sent_at < %(until)s AND status = 'dead_lettered'
 GROUP BY 2 ORDER BY 3 DESC, 2;
@@ -40,7 +40,7 @@ WITH posts AS (
 )
 SELECT
     CASE WHEN grouping(channel) = 0 THEN 'channel' WHEN grouping(slot) = 0 THEN 'slot' ELSE 'all' END AS grouped_by,
-    coalesce(channel, '') AS name, slot, count(*) AS posts,
+    coalesce(channel, '') AS name, slot, count(*) AS total,
     percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY duration_seconds) AS percentiles
 FROM posts
 GROUP BY GROUPING SETS ((channel), (slot), ())
@@ -54,7 +54,7 @@ WITH acknowledged AS (
     FROM teams_notifications
     WHERE sent_at >= %(since)s AND sent_at < %(until)s AND isfinite(acknowledged_at)
 )
-SELECT CASE WHEN grouping(slot) = 1 THEN 'priority' ELSE 'slot' END AS grouped_by, priority, slot, count(*) AS acknowledged, avg(seconds) AS average,
+SELECT CASE WHEN grouping(slot) = 1 THEN 'priority' ELSE 'slot' END AS grouped_by, priority AS name, slot, count(*) AS total, avg(seconds) AS average,
     percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) AS percentiles,
     ARRAY[
         count(*) FILTER (WHERE seconds <= 60), count(*) FILTER (WHERE seconds <= 300), count(*) FILTER (WHERE seconds <= 900),
@@ -70,7 +70,7 @@ SELECT count(*) AS count, extract(epoch FROM now() - min(sent_at) FILTER (WHERE 
 FROM teams_notifications_unacknowledged_critical;
 
 -- name: people
-SELECT 'action' AS kind, action AS name, count(*) FROM teams_actions WHERE at >= %(since)s AND at < %(until)s GROUP BY action
+SELECT 'action' AS grouped_by, action AS name, count(*) AS total FROM teams_actions WHERE at >= %(since)s AND at < %(until)s GROUP BY action
 UNION ALL
 SELECT 'escalation', cause, count(*) FROM teams_escalations WHERE at >= %(since)s AND at < %(until)s GROUP BY cause
 UNION ALL

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
 
 from notifier.errors import StatementTimeoutError, StoreError
 from notifier.ops.report.figures import (
@@ -23,50 +22,20 @@ from notifier.store.database import Database, load_queries
 _QUERIES = load_queries(__package__, "reports.sql")
 
 
-class _Grouped(Protocol):
-    @property
-    def grouped_by(self) -> str:
-        """The group of a row: all, event_type, channel, priority or slot."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One group of notifications; each query fills its own fields."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
     grouped_by: str
+    """What `name` is: an event type, channel, priority …; of a slot and of all it is empty."""
     name: str
-    slot: datetime | None
+    slot: datetime | None = None
     total: int
-    delivered: int
-    retried: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Latencies:
-    grouped_by: str
-    name: str
-    slot: datetime | None
-    posts: int
-    percentiles: list[float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Acknowledgements:
-    grouped_by: str
-    priority: str
-    slot: datetime | None
-    acknowledged: int
-    average: float
-    percentiles: list[float]
-    within: list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    kind: str
-    name: str
-    count: int
-
-
-_Row = TypeVar("_Row", bound=_Grouped)
+    delivered: int = 0
+    retried: int = 0
+    average: float = 0.0
+    percentiles: Sequence[float] = ()
+    within: Sequence[int] = ()
 
 
 def read_figures(
@@ -100,16 +69,13 @@ async def _read(
         "known_types": list(known_types),
     }  # fmt: skip
     async with database.connection() as connection, connection.snapshot():
-        counts = await connection.fetch(_Counts, _QUERIES["counts"], values)
-        dead_letters = await connection.fetch(_Named, _QUERIES["dead_letters"], values)
-        latencies = await connection.fetch(_Latencies, _QUERIES["latency"], values)
-        acknowledgements = await connection.fetch(
-            _Acknowledgements, _QUERIES["acknowledgements"], values
-        )
+        counts, dead_letters, latencies, acknowledged, people = [
+            await connection.fetch(_Row, _QUERIES[query], values)
+            for query in ("counts", "dead_letters", "latency", "acknowledgements", "people")
+        ]
         unacknowledged = await connection.fetch_one(
             Unacknowledged, _QUERIES["unacknowledged_critical"]
         )
-        people = await connection.fetch(_Named, _QUERIES["people"], values)
     return Figures(
         period=period,
         made_at=made_at,
@@ -121,51 +87,46 @@ async def _read(
         latency=next(iter(_latencies(latencies, "all")), None),
         latency_by_channel=_latencies(latencies, "channel"),
         acknowledged=tuple(
-            Acknowledged(each.priority, each.acknowledged, each.average, each.percentiles[0], each.percentiles[1], tuple(each.within))
-            for each in _of(acknowledgements, "priority")
+            Acknowledged(row.name, row.total, row.average, row.percentiles[0], row.percentiles[1], tuple(row.within))
+            for row in _of(acknowledged, "priority")
         ),
         unacknowledged=unacknowledged or Unacknowledged(0, None),
         actions=_numbers(people, "action"),
         escalations=_numbers(people, "escalation"),
         dead_letter_actions=_numbers(people, "dead letter"),
-        trend=_trend(period, counts, latencies, acknowledgements),
+        trend=_trend(period, counts, latencies, acknowledged),
     )  # fmt: skip
 
 
 def _of(rows: Sequence[_Row], grouped_by: str) -> list[_Row]:
-    return [row for row in rows if row.grouped_by == grouped_by]
+    return [row for row in rows if row.grouped_by == grouped_by and row.total]
 
 
-def _counts(rows: Sequence[_Counts], grouped_by: str) -> tuple[Count, ...]:
+def _counts(rows: Sequence[_Row], grouped_by: str) -> tuple[Count, ...]:
+    found = _of(rows, grouped_by)
+    return tuple(Count(row.name, row.total, row.delivered, row.retried) for row in found)
+
+
+def _latencies(rows: Sequence[_Row], grouped_by: str) -> tuple[Latency, ...]:
     return tuple(
-        Count(row.name, row.total, row.delivered, row.retried)
-        for row in _of(rows, grouped_by)
-        if row.total
+        Latency(row.name, row.total, *row.percentiles) for row in _of(rows, grouped_by)
     )
 
 
-def _latencies(rows: Sequence[_Latencies], grouped_by: str) -> tuple[Latency, ...]:
-    return tuple(
-        Latency(row.name, row.posts, *row.percentiles)
-        for row in _of(rows, grouped_by)
-        if row.posts
-    )
-
-
-def _numbers(rows: Sequence[_Named], kind: str) -> tuple[tuple[str, int], ...]:
-    return tuple((row.name, row.count) for row in rows if row.kind == kind)
+def _numbers(rows: Sequence[_Row], kind: str) -> tuple[tuple[str, int], ...]:
+    return tuple((row.name, row.total) for row in _of(rows, kind))
 
 
 def _trend(
     period: Period,
-    counts: Sequence[_Counts],
-    latencies: Sequence[_Latencies],
-    acknowledgements: Sequence[_Acknowledgements],
+    counts: Sequence[_Row],
+    latencies: Sequence[_Row],
+    acknowledged: Sequence[_Row],
 ) -> tuple[Slot, ...]:
     """Join the slots of three queries, also those without notifications."""
     ended = {row.slot: (row.total, row.delivered) for row in _of(counts, "slot")}
     p95 = {row.slot: row.percentiles[1] for row in _of(latencies, "slot")}
-    average = {row.slot: row.average for row in _of(acknowledgements, "slot")}
+    average = {row.slot: row.average for row in _of(acknowledged, "slot")}
     return tuple(
         Slot(start, *ended.get(start, (0, 0)), p95.get(start), average.get(start))
         for start in period.starts()
