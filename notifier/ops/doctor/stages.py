@@ -60,20 +60,17 @@ async def check_lanes(streams: Streams, config: Config) -> list[Finding]:
 
 def stage_findings(overview: EventStreamStats) -> list[Finding]:
     """Judge one event stream."""
+    # A lane may rest because of a pause or a breaker: what waits there says nothing of the stage.
     found = [
-        *_stage("intake", overview.stream, overview.events),
-        *_delivery(overview),
-        *_stage("recorder", overview.stream, overview.outcomes),
+        _stage("intake", overview.stream, [overview.events], may_rest=False),
+        _stage("delivery", overview.stream, list(overview.lanes.values()), may_rest=True),
+        _stage("recorder", overview.stream, [overview.outcomes], may_rest=False),
     ]
     for (channel, urgency), lane in overview.lanes.items():
         if lane.oldest_seconds >= _OLD_SECONDS:
-            many = (
-                f"1 {urgency} notification waits"
-                if lane.waiting == 1
-                else f"{lane.waiting} {urgency} notifications wait"
-            )
-            what = f"{many} for {channel} in {overview.stream}, the oldest for {duration(lane.oldest_seconds)}"
-            fix = f"see what holds the channel back: notifier top; its webhook: notifier doctor --send-test {channel}"
+            waiting = _waiting(lane.waiting, f"{urgency} notification")
+            what = f"{waiting} for {channel} in {overview.stream}, the oldest for {duration(lane.oldest_seconds)}"
+            fix = f"see why the channel is held back: notifier top; its webhook: notifier doctor --send-test {channel}"
             found.append(warning(NAME, what, fix))
     return [*found, _dead(overview)]
 
@@ -83,72 +80,43 @@ def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> li
     found = [
         warning(
             LANES,
-            f"{'1 notification waits' if count == 1 else f'{count} notifications wait'} in {stream} for {channel}, a removed channel: no daemon delivers them",
+            f"{_waiting(count, 'notification')} in {stream} for {channel}, a removed channel: no daemon delivers them",
             f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
         )
         for channel, count in sorted(waiting.items())
         if count and channel not in config.channels
     ]
-    return found or [ok(LANES, f"none of channels that were taken away in {stream}")]
+    return found or [ok(LANES, f"none of removed channels in {stream}")]
 
 
-def _stage(stage: str, stream: str, state: StreamStats) -> list[Finding]:
-    waiting = _waiting(state.waiting)
-    if not state.group:
-        return [_never_run(stage, stream, state.waiting)]
-    if _unseen([state]):
-        since = f", the oldest for {duration(state.oldest_seconds)}" if state.waiting else ""
-        judged = fault if state.waiting else warning
-        return [
-            judged(
-                NAME, f"no process runs the stage {stage} of {stream}{waiting}{since}", _START
-            )
-        ]
-    if state.oldest_seconds >= _OLD_SECONDS:
-        what = f"{stage} of {stream} is behind{waiting}, the oldest for {duration(state.oldest_seconds)}"
-        return [
-            warning(NAME, what, "see /readyz and the log of the daemon for what holds it up")
-        ]
-    return [ok(NAME, f"{stage} of {stream}{waiting or ', nothing waits'}")]
+def _stage(
+    stage: str, stream: str, states: Sequence[StreamStats], *, may_rest: bool
+) -> Finding:
+    count = sum(state.waiting for state in states)
+    oldest = max((state.oldest_seconds for state in states), default=0.0)
+    waiting = f", {_waiting(count, 'entry')}" if count else ""
+    since = f", the oldest for {duration(oldest)}" if count else ""
+    judged = fault if count else warning
+    if not any(state.group for state in states):
+        what = f"no process has ever run the stage {stage} of {stream}{waiting}"
+        return judged(NAME, what, _START)
+    if all(_is_silent(state) for state in states):
+        what = f"no process runs the stage {stage} of {stream}{waiting}{since}"
+        return judged(NAME, what, _START)
+    if oldest >= _OLD_SECONDS and not may_rest:
+        what = f"{stage} of {stream} is behind{waiting}{since}"
+        return warning(NAME, what, "see /readyz and the log of the daemon for the cause")
+    return ok(NAME, f"{stage} of {stream}{waiting or ', nothing waits'}")
 
 
-def _delivery(overview: EventStreamStats) -> list[Finding]:
-    # That a lane is not read says nothing of the stage: its channel may have asked for a pause, or its breaker may be open.
-    # A process that serves lanes is still active in them.
-    waiting = sum(lane.waiting for lane in overview.lanes.values())
-    if not any(lane.group for lane in overview.lanes.values()):
-        return [_never_run("delivery", overview.stream, waiting)]
-    if _unseen(list(overview.lanes.values())):
-        judged = fault if waiting else warning
-        what = f"no process runs the stage delivery of {overview.stream}{_waiting(waiting)}"
-        return [judged(NAME, what, _START)]
-    return [ok(NAME, f"delivery of {overview.stream}{_waiting(waiting) or ', nothing waits'}")]
+def _is_silent(state: StreamStats) -> bool:
+    """Tell whether no consumer was active lately; they are with and without work."""
+    return state.silent_seconds is None or state.silent_seconds >= _SILENT_SECONDS
 
 
-def _never_run(stage: str, stream: str, waiting: int) -> Finding:
-    judged = fault if waiting else warning
-    return judged(
-        NAME,
-        f"no process has ever run the stage {stage} of {stream}{_waiting(waiting)}",
-        _START,
-    )
-
-
-def _unseen(states: Sequence[StreamStats]) -> bool:
-    """Tell whether no consumer of these streams was active lately.
-
-    Consumers show themselves with and without work.
-    """
-    return all(
-        state.silent_seconds is None or state.silent_seconds >= _SILENT_SECONDS
-        for state in states
-    )
-
-
-def _waiting(count: int) -> str:
-    if not count:
-        return ""
-    return ", 1 entry waits" if count == 1 else f", {count} entries wait"
+def _waiting(count: int, noun: str) -> str:
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"1 {noun} waits" if count == 1 else f"{count} {many} wait"
 
 
 def _dead(overview: EventStreamStats) -> Finding:
