@@ -112,7 +112,7 @@ class Identifiers:
 
 
 def may_contain(texts: Iterable[str], values: Collection[str]) -> bool:
-    """Tell quickly whether texts may contain one of the values; a no is certain."""
+    """Tell quickly whether texts may contain a value; a no is certain."""
     shortened = [squeezed(value).removeprefix("+") for value in values]
     if len(shortened) > _FEW_VALUES or any(len(each) > PIECE for each in shortened):
         return True

@@ -224,7 +224,9 @@ class Intake:
         if is_own(event):
             forged = self._own_fault(entry, event, fields)
             if forged:
-                return self._bury(entry, Reason.UNSIGNED, forged, raw_fields(fields), event)
+                body = raw_fields(fields)
+                buried = self._bury(entry, Reason.UNSIGNED, forged, body, _known(event))
+                return buried._replace(event=event)
             event = unpacked(event, believed=self._signers.own is not None)
         if self._spans is None:
             return self._routed(entry, event)
@@ -247,9 +249,9 @@ class Intake:
         try:
             routed = self._catalogue.route(event, data)
         except UnroutableError as exc:
-            return self._bury(
-                entry, Reason.UNROUTABLE, str(exc), _event_json(event, data), event, span
-            )
+            body = _event_json(event, data)
+            buried = self._bury(entry, Reason.UNROUTABLE, str(exc), body, _known(event))
+            return buried._replace(event=event, span=span)
         targets: list[tuple[str, Mapping[str, str | bytes]]] = [
             (
                 self._keys.lane(item.channel, urgent=item.priority.urgent),
@@ -262,35 +264,23 @@ class Intake:
             dead = Reason.UNKNOWN_CHANNEL
             detail = f"stakeholders: no channel {', '.join(routed.unknown_channels)}; add it to [channels] or correct the event"
             body = _event_json(event, data, stakeholders=routed.unknown_channels)
-            targets.append((self._keys.dead, self._letter(entry, dead, detail, body, event)))
+            dead_letter = self._dead_letter(entry, dead, detail, body, _known(event))
+            targets.append((self._keys.dead, dead_letter))
         move = Move(
             self._stream,
             entry.id,
             tuple(targets),
             delete=False,
-            # Without an id of its producer's an event has its entry's, which cannot come twice.
+            # An event without an id of its producer has that of its entry, which cannot come twice.
             mark=self._keys.seen(event.id) if event.id != entry.id else None,
             mark_seconds=self._settings.event_ttl_seconds,
         )
         return Decision(move, event, dead, notifications=routed.notifications, span=span)
 
-    def _bury(
-        self,
-        entry: Entry,
-        reason: Reason,
-        detail: str,
-        body: str,
-        event: Event | None = None,
-        span: Span | None = None,
-    ) -> Decision:
-        letter = self._letter(entry, reason, detail, body, event)
-        move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
-        return Decision(move, event, reason, detail, span=span)
-
     def _bury_unread(
         self, entry: Entry, reason: Reason, detail: str, fields: Mapping[bytes, bytes]
     ) -> Decision:
-        """Bury an entry that did not become an event, with what can be read of it."""
+        """Bury an entry that did not become an event, with its legible fields."""
         known = legible(fields)
         signer = self._signers.signer(fields)
         if signer is not None:
@@ -298,26 +288,18 @@ class Intake:
         size = entry.withheld_bytes or size_bytes(fields)
         whole = not entry.withheld_bytes and size <= self._largest_bytes
         body = raw_fields(fields) if whole else shortened_fields(fields, size)
-        letter = self._letter(entry, reason, detail, body, None, known)
-        move = Move(self._stream, entry.id, ((self._keys.dead, letter),), delete=False)
+        return self._bury(entry, reason, detail, body, known)
+
+    def _bury(
+        self, entry: Entry, reason: Reason, detail: str, body: str, known: Mapping[str, str]
+    ) -> Decision:
+        dead_letter = self._dead_letter(entry, reason, detail, body, known)
+        move = Move(self._stream, entry.id, ((self._keys.dead, dead_letter),), delete=False)
         return Decision(move, None, reason, detail)
 
-    def _letter(
-        self,
-        entry: Entry,
-        reason: Reason,
-        detail: str,
-        body: str,
-        event: Event | None,
-        read: Mapping[str, str] | None = None,
+    def _dead_letter(
+        self, entry: Entry, reason: Reason, detail: str, body: str, known: Mapping[str, str]
     ) -> dict[str, str | bytes]:
-        known = dict(read or {})
-        if event is not None:
-            known = {
-                "event_type": event.type,
-                "event_id": event.id,
-                "correlation_id": event.correlation_id,
-            }
         return of_entry(
             "intake",
             reason,
@@ -327,6 +309,14 @@ class Intake:
             at=self._now(),
             known=known,
         )
+
+
+def _known(event: Event) -> dict[str, str]:
+    return {
+        "event_type": event.type,
+        "event_id": event.id,
+        "correlation_id": event.correlation_id,
+    }
 
 
 def _event_json(

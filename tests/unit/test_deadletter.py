@@ -1,4 +1,4 @@
-"""A dead letter shows the sound fields of an entry that is no event."""
+"""A dead letter shows the sound fields of an entry that is not an event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which notifications share a card, and what it stands for."""
+"""Notifications that share a card, and the digest that represents them."""
 
 from __future__ import annotations
 

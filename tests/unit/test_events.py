@@ -291,7 +291,7 @@ def test_what_is_json_is_decided_as_python_does(inner: str):
     text = f'{{"a": {inner}}}'
     try:
         value = json.loads(text, parse_float=_finite, parse_constant=_no_constant)
-        # Half of a surrogate pair is no Unicode.
+        # Half of a surrogate pair is not Unicode.
         json.dumps(value, ensure_ascii=False).encode()
         wanted = repr(value)
     except ValueError:

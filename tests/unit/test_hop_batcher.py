@@ -1,4 +1,4 @@
-"""What waits to be hopped is hopped, whatever ends the loop that does it."""
+"""Waiting moves are hopped, whatever ends the loop that hops them."""
 
 from __future__ import annotations
 

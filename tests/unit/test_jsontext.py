@@ -1,4 +1,4 @@
-"""JSON written in C says what the standard library's says, whatever an event brings."""
+"""JSON written in C equals that of the standard library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed entries: what is signed, whose signature counts, and what is refused."""
+"""Signed entries: the signed bytes, valid signers, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries take turns: so many at a time, in order, and a failure is noticed."""
+"""A pool runs a limited number of works, in order, and reports failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.pipeline.worker_pool import WorkerPool
 
 
 class Yard:
-    """Works that begin and end when told."""
+    """Works that begin and end on command."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
