@@ -1,1 +1,1 @@
-"""What operators ask: is everything as it must be, where is an event, what happened, what waits."""
+"""Answers to operators: doctor, trace, report, top, retention, backup."""

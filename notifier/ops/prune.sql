@@ -2,7 +2,7 @@
 SELECT clock_timestamp();
 
 -- name: count
--- What was sent is the sending machine's time, which may be wrong; since when a row waits is agreed by three clocks. Older rows have the first only.
+-- sent_at is the sending machine's time, which may be wrong; three clocks agree on waiting_since. Older rows have only sent_at.
 SELECT
     count(*) FILTER (WHERE priority <> 'CRITICAL' AND greatest(sent_at, waiting_since) < %(before)s) AS ordinary,
     count(*) FILTER (WHERE priority = 'CRITICAL' AND greatest(sent_at, waiting_since) < %(critical_before)s) AS critical

@@ -1,4 +1,4 @@
-"""What intake decides about an entry, and what the log says of it."""
+"""The decision of intake about an entry, and its line in the log."""
 
 from __future__ import annotations
 

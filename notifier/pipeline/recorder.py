@@ -1,4 +1,4 @@
-"""Third stage: outcomes go into Postgres in batches, then leave their stream."""
+"""Third stage: write outcomes into Postgres in batches, then remove them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LATEST_SECONDS = 4e9
 
 _BYTES_IN_FLIGHT = 8 * 2**20
 _OUTCOME_BYTES = 16_000
-"""What one has at first; most have less."""
+"""Attempts that one has at first; most have fewer."""
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,10 @@ class Recorder:
         now: Callable[[], datetime],
         spans: Spans | None = None,
     ) -> None:
-        """`checks` says when the escalation scheduler checks rows that wait since then or later."""
+        """Take the dependencies.
+
+        `checks` returns when the escalation scheduler checks rows that wait since a time.
+        """
         self._group = group
         self._keys = Keys(stream)
         self._store = store
@@ -101,7 +104,7 @@ class Recorder:
         self._settings = settings
 
     async def step(self) -> int:
-        """Record one batch; a batch that Postgres could not take stays in flight for the next step.
+        """Record one batch; a batch that Postgres refuses stays in flight.
 
         One that ran into the statement timeout is tried in halves: a whole one would run into it every time. From then on
         batches grow again step by step.
@@ -144,7 +147,7 @@ class Recorder:
         return len(entries)
 
     def _batch(self) -> list[Entry]:
-        """Return what goes into the next transaction: one that goes alone, or those before the first that does."""
+        """Return the next transaction: one outcome alone, or those before it."""
         entries = self._in_flight[: self._most]
         alone = [each.deliveries >= ALONE for each in entries]
         return entries[: max(1, alone.index(True))] if any(alone) else entries
@@ -239,7 +242,7 @@ def _refusal(entry: Entry, exc: Exception) -> tuple[Reason, str]:
 
 
 def _arrived(entry: Entry) -> float:
-    """Return when Redis took an outcome, in Unix seconds: its ids are milliseconds since 1970, and a number."""
+    """Return when Redis got an outcome, in Unix seconds, from its entry id."""
     return min(int(entry.id.partition("-")[0]) / 1000, _LATEST_SECONDS)
 
 

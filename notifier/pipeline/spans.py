@@ -1,4 +1,4 @@
-"""The spans of the three stages: what each is called and what it says, never an event's data or a webhook's path.
+"""The spans of the three stages, without event data or webhook paths.
 
 Attributes follow OpenTelemetry's conventions for messaging and HTTP; url.full is left out, for a webhook's URL is its key.
 """
@@ -23,7 +23,7 @@ from notifier.telemetry.tracing import Kind, Span, Spans, Value
 
 
 def intake_span(spans: Spans, event: Event) -> Span:
-    """Begin the span of an event's intake; it continues the producer's trace, or begins one."""
+    """Begin the span of an intake; it continues the producer's trace, if any."""
     attributes: dict[str, Value] = {
         **_messaging("intake", event.stream, event.entry_id, event.correlation_id),
         "notifier.event.id": event.id,
@@ -35,7 +35,7 @@ def intake_span(spans: Spans, event: Event) -> Span:
 
 
 class DeliverySpan:
-    """The span of a card's delivery, from its first attempt until its outcome is kept.
+    """The span of a delivery, until its outcome is kept.
 
     A digest that joins several traces begins one of its own, with a link to each.
     """
@@ -71,7 +71,7 @@ class DeliverySpan:
         return self._span.traceparent
 
     def seen(self, result: DeliveryResult) -> DeliveryResult:
-        """Note the result; return it with the place in the trace from which recording goes on."""
+        """Note the result; return it with the trace from which recording goes on."""
         self._result = result
         return replace(result, traceparent="" if self._digest else self.traceparent)
 
@@ -101,7 +101,7 @@ class DeliverySpan:
 def delivery_span(
     spans: Spans | None, batch: Sequence[tuple[Entry, Notification]]
 ) -> AbstractContextManager[DeliverySpan | None]:
-    """Begin the span of a delivery where spans are made; one that fails unforeseen withholds no card."""
+    """Begin the span of a delivery, if spans are made; an error costs no card."""
     if spans is None:
         return nullcontext()
     try:
@@ -143,7 +143,10 @@ def end_post_span(span: Span, attempt: Attempt) -> None:
 
 
 def record_spans(spans: Spans, entries: Sequence[Entry], *, began_ns: int) -> None:
-    """Make a span of each outcome that was recorded, in its own trace; `began_ns` is when the batch began."""
+    """Make a span of each recorded outcome, in its own trace.
+
+    `began_ns` is when the batch began.
+    """
     for entry in entries:
         parent = (entry.fields or {}).get(b"traceparent", b"").decode(errors="replace")
         if not parent:

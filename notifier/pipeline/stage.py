@@ -1,4 +1,4 @@
-"""What every stage does around its work: step after step, through outages, until told to stop."""
+"""The loop around every stage: step after step, through outages."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ _LONGEST_TRIAL_SECONDS = 1.0
 _LARGE_BYTES = 32 * 2**10
 """Of a notification: between decoding such ones, other tasks run."""
 MOST_UNFORESEEN = 10
-"""After so many failures in a row that are no server's a loop gives up, and the process ends: some 25 seconds."""
+"""After so many failures in a row, some 25 seconds, the loop and the process end.
+
+Failures of a server do not count.
+"""
 
 Waiting = tuple[Entry, Notification]
 """A lane's entry and its notification."""
 
 
 def raise_if_cancelled() -> None:
-    """Raise CancelledError if this task is to end, though something below has swallowed that.
+    """Raise CancelledError if this task must end but the error was swallowed.
 
     Before Python 3.12 asyncio.wait_for() may: it returns what came at the same moment.
     """
@@ -79,7 +82,7 @@ async def run_steps(
     stop: asyncio.Event,
     health: Health,
 ) -> None:
-    """Call `step` until `stop`; while a server is away, wait with growing pauses and say so once.
+    """Call `step` until `stop`, with growing pauses while a server is away.
 
     Raises:
         InternalError: A step has failed unforeseen MOST_UNFORESEEN times in a row.
@@ -120,7 +123,10 @@ async def run_steps(
 
 
 def still_there(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries without those that vanished while they were in a dead process's hand, which are lost: the log says so."""
+    """Return the entries without lost ones, which the log names.
+
+    They vanished while they were in flight in a dead process.
+    """
     found = [entry for entry in entries if entry.fields is not None]
     if len(found) < len(entries):
         log.error(
@@ -134,7 +140,7 @@ def still_there(entries: Sequence[Entry]) -> list[Entry]:
 async def decoded(
     entries: Sequence[Entry], unreadable: Callable[[Entry], None]
 ) -> list[Waiting]:
-    """Return a lane's entries with their notifications; call `unreadable` for each other one."""
+    """Return a lane's entries with notifications; report unreadable ones."""
     found: list[Waiting] = []
     for entry in entries:
         text = (entry.fields or {}).get(b"notification", b"")
@@ -148,12 +154,18 @@ async def decoded(
 
 
 def in_order(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries in their order, but those that go alone behind the others, the likeliest to kill the process last."""
+    """Return the entries in order, those that go alone last.
+
+    The likeliest to kill the process is the very last.
+    """
     return sorted(entries, key=lambda each: each.deliveries if each.deliveries >= ALONE else 0)
 
 
 class BatchSizer:
-    """How many entries to read at once, by the size of those read lately, so that they probably have `most_bytes` at most."""
+    """Choose how many entries to read at once, by the size of recent ones.
+
+    Together they probably have at most `most_bytes`.
+    """
 
     def __init__(self, *, most_bytes: int, entry_bytes: float) -> None:
         self._most_bytes = most_bytes
@@ -167,7 +179,7 @@ class BatchSizer:
         """Look at what was read."""
         sizes = [size_bytes(entry.fields) for entry in entries if entry.fields]
         if sizes:
-            # A large one is believed at once, that there are none any more only by and by.
+            # A large entry raises the estimate at once; small ones lower it gradually.
             self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
 
 
@@ -202,7 +214,10 @@ class ClaimedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Works on one entry that processes may have died of, so that the next death counts for it alone."""
+    """Try one entry alone that processes may have died of.
+
+    The next death then counts for it alone.
+    """
 
     group: Consumer
     entry: Entry
@@ -210,7 +225,7 @@ class Alone:
     """Waits until Redis is back; None: whoever does the work waits."""
 
     async def do(self, work: Callable[[], Awaitable[Result]]) -> Result:
-        """Do this work; if the process dies of it, one death more is noted beside the entry.
+        """Do this work; if the process dies, one death is noted beside the entry.
 
         Raises:
             StreamError: Redis is away, and this is not to wait for it.

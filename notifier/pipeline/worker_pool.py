@@ -1,4 +1,4 @@
-"""Runs deliveries: so many at a time, in their order, and whoever started them learns of a failure."""
+"""Run a limited number of deliveries at a time, in their order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Work = Callable[[], Coroutine[None, None, None]]
 
 
 class WorkerPool:
-    """At most `limit` works at a time. A worker goes on to the next work: a task for each would cost more than it does."""
+    """At most `limit` works at a time.
+
+    A worker goes on to the next work: a task for each would cost more.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -27,13 +30,15 @@ class WorkerPool:
         """No more are in flight than somebody waits for, or one has failed."""
 
     def start(self, work: Work, let_go: Callable[[], None] = lambda: None) -> None:
-        """Do this work when it is its turn; `let_go` is called if it fails."""
+        """Do this work when a worker is free; `let_go` is called if it fails."""
         self.in_flight += 1
         self._waiting.append((work, let_go))
         self._staff()
 
     async def until_at_most(self, most: int, *, seconds: float | None = None) -> bool:
-        """Wait until no more works are in flight, however long or for so many seconds; tell whether it is so.
+        """Wait until at most `most` works are in flight; return whether they are.
+
+        It waits without end, or for so many seconds.
 
         Raises what a work raised; of several that failed each call raises one.
         """
@@ -79,5 +84,5 @@ class WorkerPool:
 
     def _left(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        # What was started after this one saw that nothing waits has nobody yet.
+        # A work that was started meanwhile has no worker yet.
         self._staff()

@@ -353,7 +353,7 @@ def _backend(connection: _Blocking) -> DatabaseBackend:
     from yoyo.migrations import default_migration_table
 
     class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no types
-        """Uses our connection and its lock, not yoyo's row that a killed process leaves."""
+        """A backend with our connection and its lock, not a row as lock."""
 
         @override
         def connect(self, dburi: object) -> Any:

@@ -1,4 +1,7 @@
-"""Collects finished notifications and hops them together: whatever ended during one hop goes with the next."""
+"""Collect finished notifications and hop them together.
+
+All that end during one hop go with the next.
+"""
 
 from __future__ import annotations
 
@@ -60,12 +63,14 @@ class HopBatcher:
         self._filled = asyncio.Event()
 
     async def hop(self, moves: Sequence[Move], report: Report | None = None) -> None:
-        """Hop entries in one step; return when it has happened, however long Redis is away or refuses one.
+        """Hop entries in one step; return when it has happened.
 
-        What fails for another reason is raised here, and only here: the moves of others hop without it.
+        It waits however long Redis is away or refuses a key.
+
+        Another error is raised here, and only here: the moves of others hop without it.
 
         Args:
-            moves: What to hop.
+            moves: The moves to hop.
             report: Called with the result of each, beside the reports of others, so that all log lines are one write.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -119,7 +124,7 @@ class HopBatcher:
             try:
                 return await self._group.hop(moves)
             except StreamError as exc:
-                # What was posted must not be posted again: keep the results until Redis is back.
+                # A posted card must not be posted again: keep the results until Redis is back.
                 log.warning("hop_waiting", notifications=len(moves), reason=str(exc))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT_SECONDS)

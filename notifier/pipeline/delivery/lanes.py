@@ -1,4 +1,4 @@
-"""Second stage: render each notification's card, post it with retries, and hop its outcome."""
+"""Second stage: render each notification, post it, hop its outcome."""
 
 from __future__ import annotations
 
@@ -106,7 +106,10 @@ class ChannelDelivery:
         self._claim = Every(dependencies.redis.lease_seconds / 3, time.monotonic)
 
     def use(self, dependencies: DeliveryDependencies, sender: WebhookSender | None) -> None:
-        """Go on with other settings, cards and webhook; what is in flight takes them with its next attempt."""
+        """Use other settings, cards and webhook.
+
+        Notifications in flight use them from their next attempt on.
+        """
         self._workers.limit = dependencies.delivery.in_flight
         self._dependencies = dependencies
         self._renderer = _renderer(dependencies)
@@ -123,9 +126,11 @@ class ChannelDelivery:
         return self._limiter.channel
 
     async def step(self) -> int:
-        """If the channel takes posts and has room within a second, read one batch and start delivering it.
+        """Read one batch and start its delivery, if the channel has room.
 
-        A step is short, however long a channel is away, so that a loop that hangs can be told from one that waits.
+        It waits a second at most for room.
+
+        A step is short, however long a channel is away, so that a loop that hangs is not mistaken for one that waits.
         """
         try:
             if not await self._limiter.opens_soon():
@@ -161,7 +166,10 @@ class ChannelDelivery:
         self._workers.start(work, partial(self._let_go, entries))
 
     def _let_go(self, entries: Sequence[Entry]) -> None:
-        """Renew these leases no longer: whoever comes once they have run out tries again, and buries what fails each time."""
+        """Renew these leases no longer.
+
+        After they end, another process tries again, and dead-letters what fails each time.
+        """
         for entry in entries:
             self._dependencies.leases.drop(entry.stream, entry.id)
 
@@ -174,9 +182,11 @@ class ChannelDelivery:
         self._workers.abandon()
 
     async def deliver(self, batch: Sequence[Waiting]) -> None:
-        """Deliver what shares one card and hop its outcomes together; on stop, and when one was claimed, leave them to others.
+        """Deliver the notifications of one card and hop their outcomes together.
 
-        What fails unforeseen is the end of one notification: each of several is then delivered by itself.
+        On stop, and if one was claimed, all are left to other processes.
+
+        After an unexpected error each of several notifications is delivered alone.
         """
         try:
             await self._deliver(batch)
@@ -192,7 +202,7 @@ class ChannelDelivery:
             mine = [each for each in batch if await self._still_ours(each[0])]
         if not mine:
             return
-        # The worker stays until the hop: no more than `in_flight` posts can ever have to be repeated.
+        # The worker stays until the hop: at most `in_flight` posts may need a repeat.
         if self._dependencies.spans is None:
             await self._hop_outcomes(mine, await self._result(mine, None))
             return
@@ -201,7 +211,10 @@ class ChannelDelivery:
             await self._hop_outcomes(mine, result if span is None else span.seen(result))
 
     def _surely_ours(self, batch: Sequence[Waiting]) -> bool:
-        """Tell whether it is known without Redis that nobody has claimed any of these, or ended it: who had it first may live."""
+        """Return whether nobody has claimed or ended any of these, without Redis.
+
+        Their first process may still live.
+        """
         leases = self._dependencies.leases
         for entry, _ in batch:
             if entry.deliveries != 1 or not leases.surely_ours(entry.stream, entry.id):
@@ -209,7 +222,11 @@ class ChannelDelivery:
         return True
 
     async def _still_ours(self, entry: Entry) -> bool:
-        """Tell whether nobody has claimed an entry; without Redis wait, for nobody knows. Raises StoppedError."""
+        """Return whether nobody has claimed an entry; wait while Redis is away.
+
+        Raises:
+            StoppedError: The daemon stops.
+        """
         leases = self._dependencies.leases
         while True:
             try:
@@ -246,7 +263,7 @@ class ChannelDelivery:
             await self._bury(entry, Reason.INTERNAL_ERROR, why)
 
     async def _read(self, room: int) -> list[Entry]:
-        """Read up to `room` urgent entries if there are any, else what comes first."""
+        """Read up to `room` urgent entries if there are any, else the first ones."""
         group, urgent = self._dependencies.group, self.lanes[0]
         # One read takes as many of each lane. Where there is no hurry, or urgent ones were left, the normal lane has to wait.
         if self._limiter.limited or not self._limiter.breaker.closed or self._urgent_left:
@@ -275,7 +292,10 @@ class ChannelDelivery:
         )
 
     async def _batches(self, entries: Sequence[Entry]) -> list[list[Waiting]]:
-        """Return what is posted together; what was claimed goes alone, for it may have been posted already."""
+        """Return the groups that are posted together.
+
+        A claimed entry goes alone, since it may have been posted already.
+        """
         waiting = await decoded(
             entries, lambda entry: self._start([entry], partial(self._bury_unreadable, entry))
         )
@@ -287,7 +307,7 @@ class ChannelDelivery:
         return [*([each] for each in alone), *groups]
 
     async def _room(self) -> int:
-        """Wait until a batch is worth reading, a second at most; returns how many entries to read of each lane, or 0."""
+        """Wait up to a second for a batch; return how many entries to read."""
         if not self._limiter.breaker.closed or self._limiter.crowded:
             capacity = 1
         elif self._limiter.limited:
@@ -299,7 +319,10 @@ class ChannelDelivery:
         return max(1, capacity - self._workers.in_flight)
 
     async def _claim_left(self, room: int) -> list[Entry]:
-        """Claim what a dead process left: as much as may be posted at once, so that it goes before what is newer; urgent first."""
+        """Claim the entries of a dead process, urgent ones first.
+
+        It claims as many as may be posted at once, so that they go before newer ones.
+        """
         urgent, normal = self.lanes
         room = max(room, self._dependencies.delivery.in_flight - self._workers.in_flight)
         entries = await self._claimed(urgent, room)

@@ -1,4 +1,4 @@
-"""What all posts to one channel share in this process: rate limit, pause and breaker."""
+"""Rate limit, pause and breaker of all posts to one channel."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ChannelLimiter:
         self._streams = streams
         self._failing: Failing | None = None
         self._noted: float | None = None
-        """When Redis was last told how the channel is."""
+        """When Redis last got the state of the channel."""
         self._limit = rate_limit
         self._stop = stop
         self._clock = clock
@@ -83,7 +83,7 @@ class ChannelLimiter:
         return max(0.0, self._paused_until - self._clock())
 
     def paused_for(self, seconds: float) -> None:
-        """Leave the channel alone for this long; a shorter pause never ends a longer one."""
+        """Pause the channel; a shorter pause never ends a longer one."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
     async def pause_everywhere(self, seconds: float) -> None:
@@ -93,11 +93,11 @@ class ChannelLimiter:
         try:
             await self._limits.pause(self.channel, seconds)
         except StreamError as exc:
-            # The pause holds here; the other processes will be told by the receiver themselves.
+            # The pause holds here; the receiver informs the other processes itself.
             log.warning("channel_pause_not_shared", channel=self.channel, reason=str(exc))
 
     async def works(self) -> None:
-        """Note an answer that shows that the channel works, whatever it was before."""
+        """Note an answer of a working channel, whatever its state was."""
         self.breaker.succeeded()
         failing, self._failing = self._failing, None
         if failing is not None:
@@ -106,7 +106,7 @@ class ChannelLimiter:
             await self._note(None)
 
     async def fails(self, error: str, status: int | None, *, at: datetime) -> None:
-        """Note a post that shows that the channel fails; the breaker has been told."""
+        """Note a post that shows a failing channel; the breaker knows already."""
         open_until = self.breaker.open_until
         wait = None if open_until is None else timedelta(seconds=open_until - self._clock())
         before = self._failing
@@ -135,19 +135,27 @@ class ChannelLimiter:
                 await self._limits.note_failing(stream, self.channel, failing)
 
     async def opens_soon(self) -> bool:
-        """Wait for a second at most; tell whether posts may start. Raises StoppedError."""
+        """Wait up to a second; return whether posts may start.
+
+        Raises:
+            StoppedError: The daemon stops.
+        """
         wait = self._closed_for()
         if wait > 0:
             await self._sleep(min(wait, _LOOK_AGAIN_SECONDS))
         return self._closed_for() <= 0
 
     async def wait_until_open(self) -> None:
-        """Return when there is no pause and the breaker may let someone through; raises StoppedError."""
+        """Return when there is no pause and the breaker allows a post.
+
+        Raises:
+            StoppedError: The daemon stops.
+        """
         while not await self.opens_soon():
             pass
 
     def _closed_for(self) -> float:
-        """Return the seconds until a post may start; what a probe finds out is looked at every second."""
+        """Return the seconds until a post may start, a second during a probe."""
         open_until = self.breaker.open_until
         if open_until is None:
             return self.pause_left_seconds
@@ -155,7 +163,11 @@ class ChannelLimiter:
         return max(self.pause_left_seconds, open_until - self._clock(), probing)
 
     async def admit(self) -> bool:
-        """Wait for leave to post; True for the probe of an open breaker. Raises StoppedError."""
+        """Wait until a post is allowed; True for the probe of an open breaker.
+
+        Raises:
+            StoppedError: The daemon stops.
+        """
         while True:
             if self._clock() < self._paused_until or not self.breaker.closed:
                 await self.wait_until_open()
@@ -168,7 +180,11 @@ class ChannelLimiter:
                     await self._sleep(_LOOK_AGAIN_SECONDS)
 
     async def reserve(self) -> None:
-        """Wait for the rate limit that all processes share, and for a pause that began since; raises StoppedError."""
+        """Wait for the rate limit of all processes, and for a newer pause.
+
+        Raises:
+            StoppedError: The daemon stops.
+        """
         while True:
             while self._clock() < self._paused_until:
                 await self._sleep(self.pause_left_seconds)

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class _NoWebhookError(Exception):
-    """The channel has no webhook, or it was taken away while a notification was being retried."""
+    """The channel has no webhook, or lost it during a retry."""
 
 
 class Poster:
@@ -79,7 +79,9 @@ class Poster:
         still_ours: Callable[[], Awaitable[bool]],
         alone: Alone | None = None,
     ) -> DeliveryResult:
-        """Post until accepted, refused or out of retries; the probe of an open breaker tries until it knows.
+        """Post until the card is accepted, refused or out of retries.
+
+        The probe of an open breaker tries until it has an answer.
 
         `alone` makes an attempt whose death would count for the notification.
 
@@ -120,7 +122,7 @@ class Poster:
         return rendered.failed(Reason.NOT_CONFIGURED, detail, attempts)
 
     async def _again(self, posting: _Posting, *, probe: bool) -> None:
-        """Go on after a first attempt that failed; most posts need none of this, so it is made only here."""
+        """Continue after a failed first attempt; most posts need none of this."""
         first = True
 
         async def next_attempt() -> bool:
@@ -258,7 +260,7 @@ class _Posting:
         )
 
     async def _begin(self) -> None:
-        """Look once more before a post begins: the wait for a connection may have been long."""
+        """Check once more before a post: the wait for a connection may be long."""
         poster = self._poster
         poster.limiter.go_on()
         if not await self._still_ours():

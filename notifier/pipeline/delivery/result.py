@@ -1,4 +1,4 @@
-"""What a card came to: its outcome, its dead letter if it was refused, and its line in the log."""
+"""The result of a card: outcome, dead letter if refused, line in the log."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _DELIVERED, _DEAD_LETTERED = Status.DELIVERED.value, Status.DEAD_LETTERED.value
 
 
 class DeliveryResult(msgspec.Struct, frozen=True):
-    """What a card came to, for one or more notifications."""
+    """The result of a card, for one or more notifications."""
 
     template: str | None = None
     body: bytes | None = None
-    """What is posted, if the card could be rendered."""
+    """The bytes to post, if the card could be rendered."""
     reason: Reason | None = None
     """Why each of them becomes a dead letter; None: the card was accepted, or is not posted yet."""
     detail: str | None = None
@@ -56,7 +56,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
         return replace(self, reason=reason, detail=detail, attempts=attempts)
 
     def posted(self, attempts: tuple[Attempt, ...]) -> DeliveryResult:
-        """Return the same with its attempts, and with the reason if the last one was not accepted."""
+        """Return the same with its attempts, and with a failure's reason."""
         last = attempts[-1]
         if last.accepted:
             return replace(self, attempts=attempts)
@@ -75,7 +75,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
         host: str | None,
         at: datetime,
     ) -> Move:
-        """Return the hop that ends a notification: its outcome and, if refused, its dead letter."""
+        """Return the hop that ends a notification: outcome and any dead letter."""
         record = outcome_of(
             notification,
             self.attempts,
