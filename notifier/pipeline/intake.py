@@ -1,4 +1,4 @@
-"""First stage: each event becomes one notification per channel, or a dead letter that says why not."""
+"""First stage: turn each event into notifications or a dead letter."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ from notifier.telemetry.tracing import Span, Spans
 log = structlog.get_logger(__name__)
 
 _BYTES_IN_FLIGHT = 8 * 2**20
-"""Of notifications on their way into lanes, and aimed at for one read; an event stands once for each of its channels."""
+"""Most notifications on their way into lanes, and the aim of one read.
+
+An event counts once for each of its channels.
+"""
 _LARGEST_KEPT = 4
 """Times intake.max_event_bytes: what a dead letter keeps whole."""
 
@@ -132,11 +135,14 @@ class Intake:
 
     @property
     def _largest_bytes(self) -> int:
-        """Return the size up to which a dead letter keeps an entry that is too large, for a replay under another limit."""
+        """Return the most bytes of a large entry that a dead letter keeps.
+
+        Such an entry can be replayed under another limit.
+        """
         return _LARGEST_KEPT * self._settings.max_event_bytes
 
     async def _work(self) -> None:
-        """Decide and hop what was read, in its order; what a failing hop leaves is hopped first the next time."""
+        """Decide and hop entries in order; entries of a failed hop go first."""
         while self._batch or self._entries:
             if not self._batch and self._entries[0].goes_alone(self._redis.max_deliveries):
                 await self._try_alone(self._entries[0])
@@ -196,7 +202,7 @@ class Intake:
             metrics.EVENTS_BY(self._stream, word).inc(count)
 
     def decide(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
-        """Say where an entry goes; no I/O and no exception, whatever the entry holds."""
+        """Decide where an entry goes, without I/O and without exceptions."""
         try:
             return self._decided(entry, fields)
         except Exception as exc:

@@ -110,7 +110,7 @@ def _stage(
 
 
 def _is_silent(state: StreamStats) -> bool:
-    """Tell whether no consumer was active lately; they are with and without work."""
+    """Return whether no consumer was active lately, with or without work."""
     return state.silent_seconds is None or state.silent_seconds >= _SILENT_SECONDS
 
 

@@ -27,7 +27,7 @@ class _Row:
     """One group of notifications; each query fills its own fields."""
 
     grouped_by: str
-    """What `name` is: an event type, channel, priority …; of a slot and of all it is empty."""
+    """Kind of `name`: event type, channel, priority …; empty for slots and totals."""
     name: str
     slot: datetime | None = None
     total: int
