@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import pytest
 
-from notifier.ops.report.charts import charts_of, round_up
 from notifier.ops.report.figures import (
     Acknowledged,
     Count,
@@ -19,7 +18,7 @@ from notifier.ops.report.figures import (
     Unacknowledged,
     percent,
 )
-from notifier.ops.report.page import report_page
+from notifier.ops.report.page import charts_of, report_page, round_up
 from notifier.ops.report.success import success_metrics
 from tests.support.report_figures import END, figures
 
