@@ -42,7 +42,7 @@ from notifier.web.public.words import preferred_language
 MAX_BODY_BYTES = 16_384
 _LOOK_WEIGHT = 0.1
 """A look at a page counts this much beside a form: both ask Postgres."""
-_MESSAGES = {408: "large", 413: "large", 429: "many", 403: "foreign", 410: "expired"}
+_MESSAGES = {403: "foreign", 408: "large", 413: "large", 429: "many"}
 """The message of a page by status; of others `missing`."""
 
 _HEADERS = page_headers(style_src=STYLE_HASH)
@@ -97,6 +97,9 @@ async def _messages(
         for name in {"Allow", "Retry-After"} & exc.headers.keys():
             response.headers[name] = exc.headers[name]
         return response
+    except TokenError as exc:
+        message, status = ("expired", 410) if exc.expired else ("invalid", 404)
+        return _message(request, message, status)
     except UnreachableError:
         return _message(request, "away", 503)
     except Exception as exc:
@@ -111,8 +114,6 @@ class _ActionPages:
     async def show(self, request: web.Request) -> web.Response:
         """Show the notification and the form."""
         claim = self._claim(request)
-        if isinstance(claim, web.Response):
-            return claim
         self._limit(f"look {_link(request)}", weight=_LOOK_WEIGHT)
         situation, view = await self._situation(request, claim)
         first = situation.first
@@ -132,8 +133,6 @@ class _ActionPages:
         self._limit(f"address {clients.limit_key(request)}")
         self._limit(f"link {_link(request)}")
         claim = self._claim(request)
-        if isinstance(claim, web.Response):
-            return claim
         user = clients.user(request)
         # Without Sec-Fetch-Site, null may be any site's page: enough for a typed name only.
         null_is_ours = user is None or "Sec-Fetch-Site" in request.headers
@@ -158,18 +157,14 @@ class _ActionPages:
             case NotNow():
                 return html_response(message_page("not_now", view.lang), status=503)
 
-    def _claim(self, request: web.Request) -> ActionClaim | web.Response:
+    def _claim(self, request: web.Request) -> ActionClaim:
         secrets, token = self._dependencies.secrets(), request.match_info["token"]
         now = int(self._dependencies.now().timestamp())
-        try:
-            claim = verify_action_token(secrets, token, now=now)
-            mark = request.query.get(EVENT_PARAMETER)
-            if mark is None:
-                return claim
-            return replace(claim, event_key=verify_event_mark(secrets, token, mark))
-        except TokenError as exc:
-            message, status = ("expired", 410) if exc.expired else ("invalid", 404)
-            return _message(request, message, status)
+        claim = verify_action_token(secrets, token, now=now)
+        mark = request.query.get(EVENT_PARAMETER)
+        if mark is None:
+            return claim
+        return replace(claim, event_key=verify_event_mark(secrets, token, mark))
 
     def _limit(self, key: str, *, weight: float = 1.0) -> None:
         wait = self._dependencies.limit.wait_seconds(key, weight=weight)
