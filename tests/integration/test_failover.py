@@ -20,6 +20,7 @@ from notifier.config import load_config
 from notifier.errors import StreamError
 from tests.support.commands import command
 from tests.support.daemons import Daemons, running
+from tests.support.reading import open_consumer
 from tests.support.state import left_over, rows, xadd
 from tests.support.topologies import (
     SERVICE,
@@ -115,13 +116,10 @@ async def test_no_sentinel_or_no_such_master_is_a_clear_error(
     sentinels: Replicated, database_url: str
 ):
     wrong = sentinels.url.replace(f"/{SERVICE}", "/another").replace("//", "//u:topsecret@")
-    settings = load_config(None, {"REDIS_URL": wrong}).redis
-    client = connect(settings)
+    async with open_consumer(wrong) as group:
+        with pytest.raises(StreamError, match="no Sentinel answers that knows") as caught:
+            await group.length("teams:events")
 
-    with pytest.raises(StreamError, match="no Sentinel answers that knows") as caught:
-        await Consumer(client, settings, "one").length("teams:events")
-
-    await close(client)
     assert "topsecret" not in str(caught.value)
 
 
@@ -134,13 +132,11 @@ async def test_a_login_that_the_sentinels_refuse_is_said_to_be_the_fault(
             admin = stack.enter_context(redis.Redis(port=port, protocol=2))
             admin.execute_command("ACL", "SETUSER", "default", "resetpass", ">right")
             stack.callback(admin.execute_command, "ACL", "SETUSER", "default", "nopass")
-        settings = load_config(None, {"REDIS_URL": sentinels.url + login}).redis
-        client = connect(settings)
-        with pytest.raises(
-            StreamError, match=r"a Sentinel refuses the login.*sentinel_password"
-        ):
-            await Consumer(client, settings, "one").length("teams:events")
-        await close(client)
+        async with open_consumer(sentinels.url + login) as group:
+            with pytest.raises(
+                StreamError, match=r"a Sentinel refuses the login.*sentinel_password"
+            ):
+                await group.length("teams:events")
 
 
 async def test_commands_reach_the_master_through_the_sentinels(

@@ -12,7 +12,6 @@ import pytest
 import redis
 import redis.asyncio
 
-from notifier.broker.client import close, connect
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.pool import SHARED
@@ -21,6 +20,7 @@ from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
 from tests.support.daemons import running
+from tests.support.reading import open_consumer
 from tests.support.state import rows
 from tests.support.waiting import until
 
@@ -35,10 +35,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 async def group(server: Server) -> AsyncIterator[Consumer]:
-    settings = load_config(None, {"REDIS_URL": server.url}).redis
-    client = connect(settings)
-    yield Consumer(client, settings, "one")
-    await close(client)
+    async with open_consumer(server.url) as made:
+        yield made
 
 
 def clients(admin: redis.Redis) -> int:

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from notifier.broker.client import close, connect
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
-from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
+from tests.support.reading import open_consumer
 
 DOCS = (Path(__file__).parents[2] / "docs" / "how-to" / "redis.md").read_text()
 [LINE] = re.findall(r"^ACL SETUSER notifier .*xreadgroup.*$", DOCS, flags=re.MULTILINE)
@@ -64,12 +63,8 @@ def admin(server: Server) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 async def group(server: Server, admin: redis.Redis):
-    settings = load_config(
-        None, {"REDIS_URL": server.url.replace("//", "//notifier:PASSWORD@")}
-    ).redis
-    client = connect(settings)
-    yield Consumer(client, settings, "one")
-    await close(client)
+    async with open_consumer(server.url.replace("//", "//notifier:PASSWORD@")) as made:
+        yield made
 
 
 def move(source: str, entry_id: str, targets: tuple[str, ...]) -> Move:

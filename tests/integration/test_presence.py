@@ -8,11 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from notifier.broker.client import close, connect
 from notifier.broker.stats import StreamStats, event_stream_stats
-from notifier.broker.streams import Streams
-from notifier.config import load_config
 from tests.support.daemons import Daemons
+from tests.support.reading import open_consumer
 
 STREAM = "teams:events"
 
@@ -22,16 +20,13 @@ Look = Callable[[], Awaitable[list[StreamStats]]]
 @pytest.fixture
 async def look(redis_url: str) -> AsyncIterator[Look]:
     """Look at the event stream, the outcomes and the lanes of two channels."""
-    settings = load_config(None, {"REDIS_URL": redis_url}).redis
-    client = connect(settings)
-    streams = Streams(client, settings)
+    async with open_consumer(redis_url) as streams:
 
-    async def states() -> list[StreamStats]:
-        found = await event_stream_stats(streams, STREAM, ["sre", "pmo"])
-        return [found.events, found.outcomes, *found.lanes.values()]
+        async def states() -> list[StreamStats]:
+            found = await event_stream_stats(streams, STREAM, ["sre", "pmo"])
+            return [found.events, found.outcomes, *found.lanes.values()]
 
-    yield states
-    await close(client)
+        yield states
 
 
 async def once(look: Look, wanted: Callable[[StreamStats], bool]) -> list[StreamStats]:

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from notifier.broker.client import close, connect
-from notifier.broker.consumer import Consumer
+from notifier.broker.streams import open_streams
 from notifier.config import load_config
 from notifier.errors import ConfigError, StreamError
 from tests.support.daemons import Daemons
@@ -88,11 +87,8 @@ def authority(tmp_path: Path) -> Authority:
 
 async def length(env: dict[str, str]) -> int:
     settings = load_config(None, {"TEAMS_REDIS__CONNECT_TIMEOUT_SECONDS": "3"} | env).redis
-    client = connect(settings)
-    try:
-        return await Consumer(client, settings, "one").length("teams:events")
-    finally:
-        await close(client)
+    async with open_streams(settings) as streams:
+        return await streams.length("teams:events")
 
 
 def port_of(url: str) -> int:

@@ -14,7 +14,6 @@ import pytest
 import redis
 
 from notifier.broker.client import close, connect
-from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.streams import Streams
@@ -25,6 +24,7 @@ from notifier.events.action import Action, Via
 from notifier.sandbox.servers import Server, start_redis
 from tests.support.commands import command
 from tests.support.daemons import Daemons
+from tests.support.reading import open_consumer
 from tests.support.state import left_over, rows
 from tests.support.topologies import Cluster, Replicated, event
 from tests.support.waiting import until
@@ -146,10 +146,8 @@ def test_a_user_cannot_do_what_is_anothers(server: Server, name: str, words: tup
 
 
 async def test_making_a_lost_group_again_has_its_rights(server: Server):
-    settings = load_config(None, {"REDIS_URL": as_user(server, "notifier")}).redis
-    client = connect(settings)
-    group = Consumer(client, settings, "one")
-    with redis.Redis.from_url(server.url) as admin:
+    async with open_consumer(as_user(server, "notifier")) as group:
+        admin = redis.Redis.from_url(server.url)
         for number in (5, 6):
             admin.xadd("teams:events", dict(event(number)), id=f"{number}-1")  # type: ignore[arg-type]
         await group.ensure(["teams:events"])
@@ -163,7 +161,7 @@ async def test_making_a_lost_group_again_has_its_rights(server: Server):
         await group.ensure(["teams:events"])
 
         assert admin.xpending("teams:events", "notifier")["pending"] == 1
-    await close(client)
+        admin.close()
 
 
 async def test_an_operator_may_drain_the_lanes_of_a_removed_channel(

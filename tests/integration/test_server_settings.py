@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from notifier.broker.client import close, connect
 from notifier.broker.server import ServerInfo, read_servers
-from notifier.broker.streams import Streams
-from notifier.config import load_config
 from notifier.ops.doctor.redis import settings_findings
 from notifier.sandbox.servers import Server, start_redis
+from tests.support.reading import open_consumer
 from tests.support.topologies import Cluster
 
 
@@ -28,14 +26,8 @@ def careless(tmp_path: Path) -> Iterator[Server]:
 
 
 async def ask(url: str, *, ask_config: bool = True) -> list[ServerInfo]:
-    settings = load_config(None, {"REDIS_URL": url}).redis
-    client = connect(settings)
-    try:
-        return await read_servers(
-            Streams(client, settings), ask_config=ask_config, now=time.time
-        )
-    finally:
-        await close(client)
+    async with open_consumer(url) as streams:
+        return await read_servers(streams, ask_config=ask_config, now=time.time)
 
 
 async def test_a_redis_set_up_as_a_cache_is_told_apart_from_a_safe_one(

@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 import redis
 
-from notifier.broker.client import close, connect
 from notifier.broker.keys import Keys
 from notifier.broker.stats import event_stream_stats
-from notifier.broker.streams import Streams
 from notifier.config import load_config
 from tests.support.commands import notifier
+from tests.support.reading import open_consumer
 from tests.support.terminal import terminal
 
 KEYS = Keys("teams:events")
@@ -85,18 +84,13 @@ def test_redis_away_is_exit_4_without_a_password():
 
 @pytest.mark.parametrize("waiting", [0, 3_000])
 async def test_a_look_costs_redis_the_same_however_much_waits(redis_url: str, waiting: int):
-    settings = load_config(None, {"REDIS_URL": redis_url}).redis
-    client = connect(settings)
-    try:
+    async with open_consumer(redis_url) as streams:
         with redis.Redis.from_url(redis_url) as admin:
             fill(admin, SRE, waiting)
-            streams = Streams(client, settings)
             await event_stream_stats(streams, "teams:events", CHANNELS)
             admin.config_resetstat()
             overview = await event_stream_stats(streams, "teams:events", CHANNELS)
             commands: dict[str, Any] = admin.info("commandstats")
-    finally:
-        await close(client)
 
     assert overview.lanes["sre", "normal"].waiting == waiting
     assert commands["cmdstat_evalsha"]["calls"] == 1

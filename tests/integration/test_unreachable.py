@@ -11,13 +11,11 @@ import psycopg
 import pytest
 import redis
 
-from notifier.broker.client import close, connect
-from notifier.broker.streams import Streams
-from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.escalation.actions import Actions
 from notifier.sandbox.servers import Server
 from tests.support.commands import notifier
+from tests.support.reading import open_consumer
 
 UNKNOWN = "no-such-host.invalid"
 
@@ -132,14 +130,10 @@ def test_a_redis_that_cannot_be_used_says_why_and_what_to_do(
 
 
 async def test_what_people_do_fails_for_the_reason_that_commands_give():
-    settings = load_config(None, {"REDIS_URL": "redis://:topsecret@127.0.0.1:1/0"}).redis
-    client = connect(settings)
-    actions = Actions(Streams(client, settings), remember_seconds=1)
+    async with open_consumer("redis://:topsecret@127.0.0.1:1/0") as streams:
+        with pytest.raises(StreamError) as raised:
+            await Actions(streams, remember_seconds=1).actions_on(["n-1"])
 
-    with pytest.raises(StreamError) as raised:
-        await actions.actions_on(["n-1"])
-
-    await close(client)
     assert str(raised.value) == (
         "Redis at redis://:***@127.0.0.1:1/0 refuses connections; check redis.url and that the server is up"
     )

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 
+from notifier.broker.client import close, connect
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
+from notifier.config import load_config
 
 SOURCE, TARGET = "{s}:in", "{s}:out"
 Joined = Callable[[str], Awaitable[Consumer]]
+
+
+@asynccontextmanager
+async def open_consumer(url: str, **environment: str) -> AsyncIterator[Consumer]:
+    """Connect a consumer to a server while the body runs."""
+    settings = load_config(None, {"REDIS_URL": url} | environment).redis
+    client = connect(settings)
+    try:
+        yield Consumer(client, settings, "one")
+    finally:
+        await close(client)
 
 
 async def read(group: Consumer, count: int = 10) -> list[str]:
