@@ -66,8 +66,7 @@ def list_cards(config: ConfigOption = None, as_json: JsonOption = False) -> None
 @app.command()
 def check(
     directory: Annotated[
-        Path | None,
-        typer.Argument(help="Folder; default: the configured one.", show_default=False),
+        Path | None, typer.Argument(help="Folder; default: the configured one.")
     ] = None,
     config: ConfigOption = None,
     seal: Annotated[
@@ -136,22 +135,16 @@ def new_card(
     ],
     event_type: Annotated[
         str | None,
-        typer.Option(
-            "--type",
-            help="Event type of its sample and route; default: name.",
-            show_default=False,
-        ),
+        typer.Option("--type", help="Event type of its sample and route; default: name."),
     ] = None,
     field: Annotated[
         list[str] | None,
         typer.Option(
-            help="Data field; repeat it. The first is the heading. Default: subject, details.",
-            show_default=False,
+            help="Data field; repeat it. The first is the heading. Default: subject, details."
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder; default: the configured one.", show_default=False),
+        Path | None, typer.Option(help="Folder; default: the configured one.")
     ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -241,17 +234,11 @@ def render(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(
-            help="JSON file with the data to expand it with; - for standard input.",
-            show_default=False,
-        ),
+        typer.Option(help="JSON file with the data to expand it with; - for standard input."),
     ] = None,
     event: Annotated[
         Path | None,
-        typer.Option(
-            help="JSON file with a whole event instead; - for standard input.",
-            show_default=False,
-        ),
+        typer.Option(help="JSON file with a whole event instead; - for standard input."),
     ] = None,
     config: ConfigOption = None,
     as_json: AlwaysJsonOption = False,

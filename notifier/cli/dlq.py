@@ -66,13 +66,10 @@ def _dead_letter_id(text: str) -> str:
 
 ReasonOption = Annotated[
     Reason | None,
-    typer.Option(
-        metavar="REASON", help=f"Only this reason: {', '.join(Reason)}.", show_default=False
-    ),
+    typer.Option(metavar="REASON", help=f"Only this reason: {', '.join(Reason)}."),
 ]
 IdsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[ID]...", parser=_dead_letter_id, show_default=False),
+    list[str] | None, typer.Argument(metavar="[ID]...", parser=_dead_letter_id)
 ]
 
 
@@ -160,15 +157,13 @@ def replay(
     edit: Annotated[
         Path | None,
         typer.Option(
-            help="JSON file with the event to replay in place of the one ID given; - for standard input.",
-            show_default=False,
+            help="JSON file with the event to replay in place of the one ID given; - for standard input."
         ),
     ] = None,
     to: Annotated[
         str | None,
         typer.Option(
-            help="Channel to send them to in place of their own; if it already had the event, the dead letter stays.",
-            show_default=False,
+            help="Channel to send them to in place of their own; if it already had the event, the dead letter stays."
         ),
     ] = None,
     by: ByOption = None,

@@ -34,7 +34,6 @@ def doctor(
             "--send-test",
             metavar="CHANNEL",
             help="Only post one card, marked as a test, to this channel and show the response of Teams.",
-            show_default=False,
         ),
     ] = None,
 ) -> None:

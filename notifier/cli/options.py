@@ -95,7 +95,6 @@ ConfigOption = Annotated[
         callback=_config_of,
         metavar="FILE",
         help="TOML file laid over the shipped config.toml.",
-        show_default=False,
     ),
 ]
 JsonOption = Annotated[
@@ -112,7 +111,6 @@ OutputOption = Annotated[
         is_eager=True,
         callback=_keep_output,
         help="table for people, the default; json for programs.",
-        show_default=False,
     ),
 ]
 """Added to each command that has a JsonOption."""
@@ -129,35 +127,22 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what wou
 RateOption = Annotated[
     float, typer.Option(min=0, help="How many a second at most; 0 = no limit.")
 ]
-ByOption = Annotated[
-    str | None,
-    typer.Option(help="Name for the record; default: the user.", show_default=False),
-]
-WhyOption = Annotated[
-    str | None, typer.Option(help="Reason for the record.", show_default=False)
-]
+ByOption = Annotated[str | None, typer.Option(help="Name for the record; default: the user.")]
+WhyOption = Annotated[str | None, typer.Option(help="Reason for the record.")]
 RequiredWhyOption = Annotated[str, typer.Option(help="Reason for the record.")]
-ChannelOption = Annotated[
-    str | None, typer.Option(help="Only this channel.", show_default=False)
-]
+ChannelOption = Annotated[str | None, typer.Option(help="Only this channel.")]
 SinceOption = Annotated[
     str | None,
     typer.Option(
         metavar=TIME,
         help="Only those that died at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
-        show_default=False,
     ),
 ]
 UntilOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar=TIME, help="Only those that died before this time.", show_default=False
-    ),
+    str | None, typer.Option(metavar=TIME, help="Only those that died before this time.")
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
-TypeOption = Annotated[
-    str | None, typer.Option("--type", help="Only this event type.", show_default=False)
-]
+TypeOption = Annotated[str | None, typer.Option("--type", help="Only this event type.")]
 
 
 def settings(config: Path | None) -> Config:

@@ -32,46 +32,27 @@ if TYPE_CHECKING:
 
 def publish(
     event_type: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[TYPE]", help="Event type; or give --file.", show_default=False
-        ),
+        str | None, typer.Argument(metavar="[TYPE]", help="Event type; or give --file.")
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="JSON object with the data.", show_default=False)
-    ] = None,
+    data: Annotated[str | None, typer.Option(help="JSON object with the data.")] = None,
     field: Annotated[
-        list[str] | None,
-        typer.Option(help="One data member as name=value; repeat it.", show_default=False),
+        list[str] | None, typer.Option(help="One data member as name=value; repeat it.")
     ] = None,
-    event_id: Annotated[
-        str | None, typer.Option("--id", help="Identity of the event.", show_default=False)
-    ] = None,
+    event_id: Annotated[str | None, typer.Option("--id", help="Identity of the event.")] = None,
     correlation_id: Annotated[
-        str | None,
-        typer.Option(help="Identity of what the event is about.", show_default=False),
+        str | None, typer.Option(help="Identity of what the event is about.")
     ] = None,
     priority: Annotated[
-        str | None,
-        typer.Option(help="CRITICAL, HIGH, MEDIUM, LOW or INFO.", show_default=False),
+        str | None, typer.Option(help="CRITICAL, HIGH, MEDIUM, LOW or INFO.")
     ] = None,
-    stakeholders: Annotated[
-        str | None, typer.Option(help="Comma list of channels.", show_default=False)
-    ] = None,
-    lang: Annotated[
-        str | None, typer.Option(help="Language of the card: en or ar.", show_default=False)
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="System that publishes the event.", show_default=False)
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option(help="When it happened (RFC 3339).", show_default=False)
-    ] = None,
+    stakeholders: Annotated[str | None, typer.Option(help="Comma list of channels.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Language of the card: en or ar.")] = None,
+    source: Annotated[str | None, typer.Option(help="System that publishes the event.")] = None,
+    time: Annotated[str | None, typer.Option(help="When it happened (RFC 3339).")] = None,
     traceparent: Annotated[
         str | None,
         typer.Option(
-            help="Place in your trace (W3C Trace Context); default: TRACEPARENT and TRACESTATE of the environment.",
-            show_default=False,
+            help="Place in your trace (W3C Trace Context); default: TRACEPARENT and TRACESTATE of the environment."
         ),
     ] = None,
     file: Annotated[
@@ -80,12 +61,10 @@ def publish(
             "--file",
             "-f",
             help="JSON file with an event or an array of events; JSON lines; - for standard input.",
-            show_default=False,
         ),
     ] = None,
     stream: Annotated[
-        str | None,
-        typer.Option(help="Event stream; default: the first configured.", show_default=False),
+        str | None, typer.Option(help="Event stream; default: the first configured.")
     ] = None,
     force: Annotated[
         bool,

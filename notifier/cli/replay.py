@@ -40,12 +40,7 @@ def replay_events(
         ),
     ],
     until: Annotated[
-        str | None,
-        typer.Option(
-            metavar=TIME,
-            help="Events added before this time.",
-            show_default=False,
-        ),
+        str | None, typer.Option(metavar=TIME, help="Events added before this time.")
     ] = None,
     config: ConfigOption = None,
     event_type: TypeOption = None,

@@ -45,8 +45,7 @@ def report(
         ),
     ] = "24h",
     until: Annotated[
-        str,
-        typer.Option(metavar=TIME, help="End, written in the same way."),
+        str, typer.Option(metavar=TIME, help="End, written in the same way.")
     ] = "now",
     output: Annotated[
         list[str] | None,
@@ -55,16 +54,13 @@ def report(
             "-o",
             metavar="[table|json|html]",
             help="table for the terminal, the default; json for programs; html for a browser.",
-            show_default=False,
         ),
     ] = None,
     form: Annotated[ReportFormat | None, typer.Option("--format", hidden=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Short for --output json.")] = False,
     file: Annotated[
         Path | None,
-        typer.Option(
-            "--file", "-f", help="File to write instead of standard output.", show_default=False
-        ),
+        typer.Option("--file", "-f", help="File to write instead of standard output."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 1 when a target is missed.")

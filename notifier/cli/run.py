@@ -16,8 +16,7 @@ def run(
     instance: Annotated[
         str | None,
         typer.Option(
-            help="Name of this process in logs and consumer names. Default: host name.",
-            show_default=False,
+            help="Name of this process in logs and consumer names. Default: host name."
         ),
     ] = None,
     stages: Annotated[

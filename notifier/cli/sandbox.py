@@ -17,14 +17,12 @@ def sandbox(
             min=0,
             max=65535,
             help="Port of the local Teams; 0 = any free one. Default: 8765, or the next one that is free.",
-            show_default=False,
         ),
     ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Keep the data of Redis and Postgres here; default: a temporary folder.",
-            show_default=False,
+            help="Keep the data of Redis and Postgres here; default: a temporary folder."
         ),
     ] = None,
     events: Annotated[

@@ -38,17 +38,12 @@ def schema(
     event_type: Annotated[
         str | None,
         typer.Option(
-            "--type",
-            help="JSON Schema of one event type, with the data that its card shows.",
-            show_default=False,
+            "--type", help="JSON Schema of one event type, with the data that its card shows."
         ),
     ] = None,
     write: Annotated[
         Path | None,
-        typer.Option(
-            help="Write both, and the page of event types, into this folder instead.",
-            show_default=False,
-        ),
+        typer.Option(help="Write both, and the page of event types, into this folder instead."),
     ] = None,
     config: ConfigOption = None,
     as_json: AlwaysJsonOption = False,

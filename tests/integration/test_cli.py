@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
-from notifier.config import assets
 from tests.support.card_folder import one_card
 from tests.support.commands import notifier
 
@@ -19,14 +17,6 @@ def test_wrong_usage_is_exit_2_and_bad_configuration_3():
     assert done.returncode == 3
     assert "TEAMS_MAX_RETRIES" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_server_that_is_away_is_exit_4_with_advice():
-    done = notifier("dlq", "list", REDIS_URL="redis://:topsecret@127.0.0.1:1/0")
-
-    assert done.returncode == 4
-    assert "check redis.url" in done.stderr
-    assert "topsecret" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -55,27 +45,6 @@ def test_unknown_stage_is_wrong_usage():
         assert done.returncode == 2
         assert "recorder" in done.stderr
         assert "dispatch" in done.stderr or stages == ","
-
-
-def test_cards_that_the_daemon_cannot_use_are_bad_configuration(tmp_path: Path):
-    shutil.copytree(assets.cards_dir(), tmp_path / "broken")
-    (tmp_path / "broken" / "generic.json").write_text('{"type": "AdaptiveCard", "body": [')
-    (tmp_path / "route.toml").write_text(
-        '[routes."a.b"]\nstakeholders = ["sre"]\ncard = "none"'
-    )
-    given = {
-        "broken": {"TEAMS_CARDS__DIRECTORY": str(tmp_path / "broken")},
-        "absent": {"TEAMS_CARDS__DIRECTORY": str(tmp_path / "absent")},
-        "route": {"NOTIFIER_CONFIG": str(tmp_path / "route.toml")},
-    }
-
-    shown = {name: notifier("run", **env) for name, env in given.items()}
-
-    assert {done.returncode for done in shown.values()} == {3}
-    assert "generic.json: is not readable JSON" in shown["broken"].stderr
-    assert f"there is no folder {tmp_path / 'absent'}" in shown["absent"].stderr
-    assert "there is no none.json" in shown["route"].stderr
-    assert "Traceback" not in str(shown)
 
 
 @pytest.mark.parametrize(

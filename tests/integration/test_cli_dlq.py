@@ -95,17 +95,6 @@ def test_a_channel_that_was_removed_may_be_asked_for(
     assert shown in done.stdout
 
 
-@pytest.mark.parametrize("command", ["show", "replay", "discard --why x"])
-@pytest.mark.parametrize(
-    "wrong", ["nope", "+", "(1-1", "1", "99999999999999999999-0", "1-1-1", "١-١"]
-)
-def test_what_cannot_be_an_id_is_refused_by_name(redis_url: str, command: str, wrong: str):
-    done = notifier("dlq", *command.split(), wrong, REDIS_URL=redis_url)
-
-    assert done.returncode == 2, done.stderr
-    assert wrong in done.stderr
-
-
 def test_a_pipe_gets_one_line_for_each_dead_letter_with_whole_ids(redis_url: str):
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         letter = {"reason": "rejected", "channel": "sre", "correlation_id": "c" * 90}

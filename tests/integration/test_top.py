@@ -71,7 +71,7 @@ def test_json_is_for_programs(redis_url: str):
     assert stream["stream"] == "teams:events"
     assert stream["delivery"]["waiting"] == 7
     [sre] = [row for row in stream["channels"] if row["channel"] == "sre"]
-    assert sre["normal"]["waiting"] == 7
+    assert (sre["normal"]["waiting"], sre["normal"]["in_hand"]) == (7, 0)
 
 
 def test_redis_away_is_exit_4_without_a_password():

@@ -83,6 +83,14 @@ def test_the_configuration_may_be_named_before_or_after_the_command(tmp_path: Pa
     assert retries(*show, NOTIFIER_CONFIG=str(files["two"])) == 2
 
 
+@pytest.mark.parametrize(
+    "wrong", ["nope", "+", "(1-1", "1", "99999999999999999999-0", "1-1-1", "١-١"]
+)
+def test_text_that_cannot_be_an_id_is_refused_by_name(wrong: str):
+    for command in (("show",), ("replay",), ("discard", "--why", "x")):
+        assert wrong in said("dlq", *command, "--", wrong, code=2)[1]
+
+
 def test_json_moves_no_cursor_and_turns_no_text_round(capsys: pytest.CaptureFixture[str]):
     value = {"id": "a\x9b31m\x85\x7f\u202eb", "name": "سارة"}
 
