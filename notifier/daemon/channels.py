@@ -12,6 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from notifier.broker.rate_limit import RateLimits
+from notifier.clock import utc_now
 from notifier.config.models import HttpSettings
 from notifier.config.secrets import State
 from notifier.daemon.dependencies import Dependencies
@@ -19,7 +20,6 @@ from notifier.daemon.loops import Loop, Loops
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
 from notifier.events.signing import KeySet
-from notifier.events.times import utc_now
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryDependencies
 from notifier.pipeline.delivery.limiter import ChannelLimiter

@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from notifier.broker.keys import Keys, accepted_stream
+from notifier.clock import utc_now
 from notifier.config import Config
 from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
@@ -23,7 +24,6 @@ from notifier.escalation.policy import Matrix
 from notifier.escalation.repository import EscalationRepository
 from notifier.escalation.scheduler import EscalationScheduler
 from notifier.events.producer_signature import sign_own
-from notifier.events.times import utc_now
 from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.intake import Intake

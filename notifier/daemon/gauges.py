@@ -14,6 +14,7 @@ from notifier.broker.stats import (
     StreamStats,
     event_stream_stats,
 )
+from notifier.clock import Every
 from notifier.config import Config
 from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
@@ -21,7 +22,6 @@ from notifier.dead_letters.model import Reason
 from notifier.errors import StoreError, UnreachableError
 from notifier.escalation.repository import unacknowledged_critical
 from notifier.escalation.rows import Unacknowledged
-from notifier.pipeline.stage import Every
 from notifier.store.database import Connect
 from notifier.telemetry import metrics
 

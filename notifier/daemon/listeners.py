@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from notifier.clock import utc_now
 from notifier.config.secrets import Secrets
 from notifier.daemon.channels import Channels
 from notifier.daemon.components import (
@@ -26,7 +27,6 @@ from notifier.daemon.readiness import ReadinessChecks
 from notifier.daemon.snapshot import Snapshot
 from notifier.escalation.acknowledge import ActionService
 from notifier.escalation.repository import FactsRepository
-from notifier.events.times import utc_now
 from notifier.ops.trace.search import TraceSearch
 from notifier.web.admin.access import AdminAccess
 from notifier.web.admin.app import create_admin_app

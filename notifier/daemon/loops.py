@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from notifier.clock import raise_if_cancelled
 from notifier.errors import InternalError, UnreachableError
 from notifier.pipeline.stage import (
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
     MOST_UNFORESEEN,
-    raise_if_cancelled,
     unless_stray,
 )
 from notifier.telemetry.health import Health

@@ -13,6 +13,7 @@ from notifier.broker.entries import Entry
 from notifier.broker.hop import Move
 from notifier.broker.keys import ACCEPTED, accepted_stream, unreadable_stream
 from notifier.broker.leases import Leases
+from notifier.clock import Every
 from notifier.config.models import RedisSettings
 from notifier.errors import OutcomeError, UnreachableError
 from notifier.escalation.internal_events import acknowledged_event
@@ -21,7 +22,7 @@ from notifier.escalation.repository import EscalationRepository, RowError
 from notifier.escalation.rows import PendingAction, RecordedEvent
 from notifier.escalation.scheduler import EscalationScheduler, FailedRows, Publish
 from notifier.events.action import ESCALATE, WORDS, Action, is_recordable, read_action
-from notifier.pipeline.stage import Every, still_there
+from notifier.pipeline.stage import still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
 

@@ -10,6 +10,7 @@ from typing import assert_never
 
 import structlog
 
+from notifier.clock import sleep_unless_stopped
 from notifier.errors import UnreachableError
 from notifier.escalation.actions import Actions
 from notifier.escalation.internal_events import escalation_event
@@ -28,7 +29,6 @@ from notifier.escalation.rows import DueRow, NewStep, PlanPage, RecordedEvent
 from notifier.events.action import ESCALATE, Action, is_recordable
 from notifier.events.notification import notification_id
 from notifier.pipeline.audit_trail import FirstCheck
-from notifier.pipeline.stage import sleep_unless_stopped
 from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""Times of events: what a stream entry's id says, and which lie ahead."""
+"""Times of events: of the id of an entry, and times in the future."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from datetime import UTC, datetime, timedelta
 _MOST_AHEAD = timedelta(minutes=5)
 _FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_TIME = datetime(9999, 12, 30, tzinfo=UTC)
-
-
-def utc_now() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
 
 
 def ahead_of(time: datetime, now: datetime) -> timedelta | None:

@@ -16,6 +16,7 @@ from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
+from notifier.clock import Every
 from notifier.config.models import IntakeSettings, RedisSettings
 from notifier.dead_letters.model import (
     Reason,
@@ -35,7 +36,7 @@ from notifier.events.routing import Catalogue, UnroutableError
 from notifier.events.times import entry_time
 from notifier.pipeline.decision import Decision, report
 from notifier.pipeline.spans import intake_span
-from notifier.pipeline.stage import BatchSizer, Every, in_order, still_there
+from notifier.pipeline.stage import BatchSizer, in_order, still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Span, Spans

@@ -16,19 +16,13 @@ from notifier.broker.entries import ALONE, Entry
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
+from notifier.clock import Every
 from notifier.config.models import RecorderSettings, RedisSettings
 from notifier.dead_letters.model import RECORDER, Reason, of_entry, poison_detail
 from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
 from notifier.pipeline.audit_trail import FirstCheck
 from notifier.pipeline.spans import record_spans
-from notifier.pipeline.stage import (
-    Alone,
-    BatchSizer,
-    ClaimedError,
-    Every,
-    in_order,
-    still_there,
-)
+from notifier.pipeline.stage import Alone, BatchSizer, ClaimedError, in_order, still_there
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Spans

@@ -12,6 +12,7 @@ import structlog
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import ALONE, Entry
+from notifier.clock import raise_if_cancelled, sleep_unless_stopped
 from notifier.errors import InternalError, StreamError, UnreachableError
 from notifier.events.entry import size_bytes
 from notifier.events.notification import Notification, decode
@@ -39,16 +40,6 @@ Waiting = tuple[Entry, Notification]
 """A lane's entry and its notification."""
 
 
-def raise_if_cancelled() -> None:
-    """Raise CancelledError if this task must end but the error was swallowed.
-
-    Before Python 3.12 asyncio.wait_for() may: it returns what came at the same moment.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
 async def unless_stray(work: Awaitable[Result]) -> Result:
     """Return what the work returns.
 
@@ -60,19 +51,6 @@ async def unless_stray(work: Awaitable[Result]) -> Result:
     except asyncio.CancelledError as exc:
         raise_if_cancelled()
         raise InternalError("was cancelled, which nobody asked for") from exc
-
-
-async def sleep_unless_stopped(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait; returns True at once when `stop` is or becomes set."""
-    raise_if_cancelled()
-    if stop.is_set() or seconds <= 0:
-        return stop.is_set()
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 async def run_steps(
@@ -181,31 +159,6 @@ class BatchSizer:
         if sizes:
             # A large entry raises the estimate at once; small ones lower it gradually.
             self._entry_bytes = max(1.0, *sizes, self._entry_bytes / 2)
-
-
-class Every:
-    """True once per interval; `clock` gives monotonic seconds."""
-
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._next = 0.0
-
-    def due(self) -> bool:
-        """Tell whether the interval has passed since this last said so."""
-        now = self._clock()
-        if now < self._next:
-            return False
-        self._next = now + self._seconds
-        return True
-
-    def again(self) -> None:
-        """Be due at once: there may be more."""
-        self._next = 0.0
-
-    def later(self) -> None:
-        """Be due when the interval has passed from now on, whatever was asked for."""
-        self._next = self._clock() + self._seconds
 
 
 class ClaimedError(Exception):

@@ -15,11 +15,11 @@ import trustme
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from notifier.clock import utc_now
 from notifier.config import load_config
 from notifier.config.models import HttpSettings
 from notifier.events.outcome import Attempt
 from notifier.events.signing import KeySet
-from notifier.events.times import utc_now
 from notifier.teams.sender import WebhookSender
 from tests.support.receiver import WebhookReceiver
 

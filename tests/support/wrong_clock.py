@@ -7,13 +7,13 @@ import sys
 import time
 from datetime import datetime, timedelta
 
+from notifier import clock
 from notifier.cli import main
-from notifier.events import times as eventtimes
 
 
 def patch(ahead: float) -> None:
     """Move the clock that all modules read."""
-    right, right_now = time.time, eventtimes.utc_now
+    right, right_now = time.time, clock.utc_now
 
     def utc_now() -> datetime:
         return right_now() + timedelta(seconds=ahead)

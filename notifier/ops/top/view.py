@@ -20,6 +20,7 @@ from rich.text import Text
 
 from notifier.broker.errors import stream_error
 from notifier.broker.streams import open_streams
+from notifier.clock import sleep_unless_stopped
 from notifier.config import Config, mask_url
 from notifier.errors import StreamError
 from notifier.ops.top.rows import (
@@ -31,7 +32,6 @@ from notifier.ops.top.rows import (
     actions_flow,
     rows_of,
 )
-from notifier.pipeline.stage import sleep_unless_stopped
 from notifier.telemetry.durations import duration
 
 _NONE = "·"

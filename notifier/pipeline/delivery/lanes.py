@@ -18,6 +18,7 @@ from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
 from notifier.cards.renderer import CardRenderer
+from notifier.clock import Every
 from notifier.config.models import DeliverySettings, RedisSettings, RetrySettings
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.errors import StreamError
@@ -33,7 +34,6 @@ from notifier.pipeline.stage import (
     LOOK_AGAIN_SECONDS,
     Alone,
     ClaimedError,
-    Every,
     Waiting,
     decoded,
     in_order,

@@ -11,9 +11,9 @@ import structlog
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.rate_limit import Failing, RateLimits
+from notifier.clock import sleep_unless_stopped
 from notifier.config.models import BreakerSettings, RateLimitSettings
 from notifier.errors import StreamError
-from notifier.pipeline.stage import sleep_unless_stopped
 from notifier.teams.breaker import Admission, Breaker
 from notifier.teams.hints import hint
 from notifier.telemetry import metrics
