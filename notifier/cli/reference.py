@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,12 @@ def _command(name: str, command: Any) -> Iterator[str]:
     yield f"\n## notifier {name}\n"
     yield _paragraphs(command.help)
     if arguments or options:
-        yield "\n| option | |"
-        yield "|---|---|"
+        yield ""
     for each in arguments:
-        yield _row(f"`{_argument(each)}`", each)
+        yield _item(f"`{_argument(each)}`", each)
     for each in options:
         spellings = ", ".join(f"`{word}`" for word in sorted(each.opts, key=len, reverse=True))
-        yield _row(f"{spellings} {_value(command, each)}".strip(), each)
+        yield _item(f"{spellings} {_value(command, each)}".strip(), each)
 
 
 def _common(command: Any, option: Any) -> bool:
@@ -102,7 +102,8 @@ def _value(command: Any, option: Any) -> str:
     return f"`{_VALUES.get(shown, shown)}`"
 
 
-def _row(name: str, param: Any) -> str:
+def _item(name: str, param: Any) -> str:
+    """Return an argument or option as an item of a list."""
     words = [" ".join((param.help or "").split())]
     if param.required:
         words.append("Required.")
@@ -111,8 +112,14 @@ def _row(name: str, param: Any) -> str:
         words.append(f"Default: {default}.")
     if getattr(param, "envvar", None):
         words.append(f"Environment: `{param.envvar}`.")
-    cells = (name, " ".join(word for word in words if word))
-    return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |"
+    about = " ".join(word for word in words if word)
+    return textwrap.fill(
+        f"- {name}: {about}" if about else f"- {name}",
+        160,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _paragraphs(text: str | None) -> str:

@@ -28,7 +28,7 @@ def test_the_page_of_event_types_is_what_routes_and_fields_say():
     page = types_page(load_config(None, {}), read_fields(assets.cards_dir()))
 
     assert (DOCS / "event-types.md").read_text() == page, "run: make schema"
-    assert "| payer | string |" in page
+    assert "- `payer` (string): " in page
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
