@@ -74,7 +74,7 @@ IdsArgument = Annotated[
 
 
 @app.command("list")
-def list_letters(
+def list_dead_letters(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     limit: Annotated[

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from msgspec import structs
 from pydantic import JsonValue
 
-from notifier.broker.streams import Streams
 from notifier.cards.fields import Fields, read_fields, shown_fields, unused_fields
 from notifier.cards.library import CardFiles, CardLibrary, card_folders
 from notifier.cards.preview import Preview
@@ -32,6 +32,9 @@ from notifier.events.producer_signature import (
 from notifier.events.routing import Catalogue, UnroutableError
 from notifier.events.times import ahead_of
 from notifier.telemetry.durations import duration
+
+if TYPE_CHECKING:
+    from notifier.broker.streams import Streams
 
 _ENV = "TEAMS_PRODUCER_KEY"
 
