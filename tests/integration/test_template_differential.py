@@ -71,23 +71,8 @@ NAMES = st.sampled_from([
     "$root.s", "$data.n", "$index", "PEOPLE[0].AGE",
 ])  # fmt: skip
 LITERALS = st.sampled_from(
-    [
-        "0",
-        "1",
-        "2",
-        "10",
-        "2.5",
-        "'a'",
-        "'Claim'",
-        "''",
-        "true",
-        "false",
-        "null",
-        "'it\\'s'",
-        "[1, 2]",
-        "{}",
-    ]
-)
+    ["0", "1", "2", "10", "2.5", "'a'", "'Claim'", "''", "true", "false", "null", "'it\\'s'", "[1, 2]", "{}"]
+)  # fmt: skip
 ONE = st.sampled_from([
     "toUpper", "toLower", "length", "trim", "exists", "empty", "string", "int", "float", "bool", "abs", "floor", "ceiling",
     "first", "last", "count", "reverse", "isString", "isArray", "isObject", "isInteger", "isFloat", "isBoolean", "not", "sum",
