@@ -13,7 +13,7 @@ def utc_now() -> datetime:
 
 
 def raise_if_cancelled() -> None:
-    """Raise CancelledError if this task was cancelled, and a library swallowed that.
+    """Raise CancelledError if this task must end and a library hid that.
 
     Before Python 3.12 asyncio.wait_for() may: it returns what came at the same moment.
     """
