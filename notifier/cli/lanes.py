@@ -76,8 +76,8 @@ def list_lanes(config: ConfigOption = None, as_json: JsonOption = False) -> None
     )
 
 
-@app.command()
-def drain(
+@app.command("drain")
+def drain_channel(
     channel: Annotated[str, typer.Argument()],
     why: RequiredWhyOption,
     config: ConfigOption = None,

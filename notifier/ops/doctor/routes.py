@@ -16,6 +16,10 @@ from notifier.telemetry.findings import Finding, Level, count, fault, fault_of, 
 
 CARDS = "cards"
 _FIX_CARDS = "fix it, then: notifier cards check"
+ROUTES = "routes"
+CHANNELS = "channels"
+ESCALATION = "escalation"
+_OWN = "notifier."
 
 
 async def check_cards(config: Config) -> list[Finding]:
@@ -44,12 +48,6 @@ def _cards(config: Config) -> list[Finding]:
         what = f"{folder} holds no cards, so the shipped ones are used"
         findings.append(warning(CARDS, what, "correct cards.directory, or: notifier cards new"))
     return [*findings, ok(CARDS, f"{len(cards.templates)} cards can be rendered")]
-
-
-ROUTES = "routes"
-CHANNELS = "channels"
-ESCALATION = "escalation"
-_OWN = "notifier."
 
 
 def check_routes(config: Config, cards: Collection[str]) -> list[Finding]:

@@ -20,6 +20,7 @@ _CREDENTIALS = ("teams_", "webhook_")
 _PRODUCERS = {"TEAMS_PRODUCER_KEY", "TEAMS_EVENTS_STREAM"}
 """Commands and the examples of producers read these, the daemon does not."""
 _VAULTS = {"vault_token", "vault_secret_id"}
+VAULT = "vault"
 
 
 def name_findings(
@@ -105,9 +106,6 @@ def credentials_in(folder: str | None) -> list[str]:
 def _correction(name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, known, 1, cutoff=0.8)
     return f"write {near[0]}" if near else "correct the name"
-
-
-VAULT = "vault"
 
 
 def vault_findings(vault: VaultSource) -> list[Finding]:

@@ -25,6 +25,12 @@ FOLDERS = tuple(
 _UNITS_OF_TIME = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _CONFIG = re.compile(r" --config[ =]\S+")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+NAME = "service"
+_COMMAND_SECONDS = 8.0
+_MANAGED = Path("/run/systemd/system")
+"""There when systemd runs this machine (sd_booted(3))."""
+_WAITS_FOR_POSTGRES = 2
+"""A step may wait for a connect and two statements, so the watchdog must wait longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +101,6 @@ def _seconds(values: Sequence[str]) -> float | None:
     match = _TIME.fullmatch(values[-1]) if values else None
     unit = _UNITS_OF_TIME.get(match[2]) if match else None
     return None if match is None or unit is None else float(match[1]) * unit
-
-
-NAME = "service"
-_COMMAND_SECONDS = 8.0
-_MANAGED = Path("/run/systemd/system")
-"""There when systemd runs this machine (sd_booted(3))."""
-_WAITS_FOR_POSTGRES = 2
-"""A step may wait for a connect and two statements, so the watchdog must wait longer."""
 
 
 async def check_service(

@@ -17,6 +17,12 @@ from notifier.config.webhook_url import forbidden_address, is_loopback, parse, u
 from notifier.telemetry.findings import Finding, fault, ok, warning
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+NAME = "webhooks"
+_REACH_SECONDS = 6.0
+_RETIRED = {
+    ".logic.azure.com": "URLs on logic.azure.com were announced to end on 30 November 2025",
+    ".webhook.office.com": "Office 365 connectors are retired",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,14 +103,6 @@ async def _connected(
         writer.transport.abort()
         return None
     raise failed or OSError("no address")
-
-
-NAME = "webhooks"
-_REACH_SECONDS = 6.0
-_RETIRED = {
-    ".logic.azure.com": "URLs on logic.azure.com were announced to end on 30 November 2025",
-    ".webhook.office.com": "Office 365 connectors are retired",
-}
 
 
 async def check_webhooks(config: Config, secrets: Secrets) -> list[Finding]:

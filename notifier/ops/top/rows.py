@@ -17,6 +17,8 @@ from notifier.broker.streams import Streams
 from notifier.config import Config
 from notifier.telemetry.durations import duration
 
+_HELD_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -53,9 +55,6 @@ class SnapshotReader:
         return Snapshot(
             self._clock(), tuple(overviews), actions, dict(zip(channels, pauses, strict=True))
         )
-
-
-_HELD_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
