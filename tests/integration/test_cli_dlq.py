@@ -40,6 +40,10 @@ def test_dlq_list_is_an_array_and_show_masks_patient_data(redis_url: str):
     for text in (shown.stdout, json.dumps(listed)):
         assert "KLMN" not in text
         assert "RSTU" not in text
+    fields = json.loads(shown.stdout)["event"]["fields"]
+    assert fields["data"] == {"bytes": 29, "fault": "is not JSON from character 30 on"}
+    unmasked = notifier("dlq", "show", letter_id, "--raw", REDIS_URL=redis_url)
+    assert json.loads(unmasked.stdout) == json.loads(raw)
     assert "invalid_event" in notifier("dlq", "list", REDIS_URL=redis_url).stdout
     assert notifier("dlq", "show", "1-1", REDIS_URL=redis_url).returncode == 1
 
