@@ -22,8 +22,8 @@ def is_forged(
 ) -> bool:
     """Tell whether a form may come from another site's page.
 
-    Browsers say so in Sec-Fetch-Site, older ones (Safari before 16.4) in Origin alone.
-    A form with neither header is taken for a forged one.
+    Browsers say so in Sec-Fetch-Site, or in Origin alone: Safari before 16.4, and all
+    browsers without https. A form with neither header counts as forged.
 
     Args:
         request: The form.
