@@ -51,7 +51,7 @@ def test_cards_render_names_the_file_at_fault(tmp_path: Path):
         assert (done.returncode, f"{tmp_path / name}: " in done.stderr) == (1, True)
 
 
-def test_cards_of_a_folder_that_is_not_there_are_not_called_broken(tmp_path: Path):
+def test_cards_of_a_missing_folder_are_not_called_broken(tmp_path: Path):
     (tmp_path / "file").touch()
     absent = str(tmp_path / "absent")
 
@@ -114,7 +114,7 @@ def test_cards_preview_names_the_sample_at_fault(tmp_path: Path, sample: str, sa
     assert f"{broken}: $: {said}" in checked.stderr
 
 
-def test_an_event_that_sound_cards_cannot_render_is_at_fault_itself(tmp_path: Path):
+def test_an_event_that_sound_cards_cannot_render_is_at_fault(tmp_path: Path):
     settings = tmp_path / "route.toml"
     settings.write_text('[routes."x.y"]\nstakeholders = ["sre"]\ncard = "none"')
     lines = '{"type": "x.y"}\n{"type": "a.b", "stakeholders": "sre"}\n'
@@ -146,7 +146,7 @@ def test_cards_check_names_file_path_and_fix_of_a_bad_card(
     assert "other.json: $.actions[0].type: Action.Submit" in done.stderr
 
 
-def test_own_cards_lie_over_the_shipped_ones(tmp_path: Path):
+def test_own_cards_replace_shipped_ones(tmp_path: Path):
     card = (
         (assets.cards_dir() / "claim_rejected.json")
         .read_text()

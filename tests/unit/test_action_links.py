@@ -73,7 +73,7 @@ def test_a_link_that_would_cost_the_card_is_left_out() -> None:
     )  # type: ignore[operator]
 
 
-def test_who_took_what_offers_no_action() -> None:
+def test_the_card_of_an_acknowledgement_offers_no_action() -> None:
     told = notification("notifier.acknowledged", taken_by="Sara")
     assert links(told) == {}
     assert RENDERER.acknowledge_link(told) is None

@@ -51,7 +51,7 @@ def test_an_amount_without_a_currency_has_two_decimals() -> None:
 
 
 @given(st.decimals(-(10**12), 10**12, places=2))
-def test_what_money_writes_amount_reads(value: Decimal) -> None:
+def test_amount_reads_the_text_of_money(value: Decimal) -> None:
     assert shown("amount(money(a))", a=str(value)) == float(value)
 
 

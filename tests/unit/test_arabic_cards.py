@@ -57,7 +57,7 @@ def test_it_is_marked_as_arabic_from_right_to_left(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ARABIC, ids=lambda path: path.stem)
-def test_it_reads_what_the_english_one_reads_and_links_where_it_links(path: Path) -> None:
+def test_it_reads_and_links_the_same_as_the_english_card(path: Path) -> None:
     assert Template(load(path)).paths == Template(load(english(path))).paths
     assert list(values(load(path), {"url"})) == list(values(load(english(path)), {"url"}))
     assert list(values(load(path), {"$when"})) == list(values(load(english(path)), {"$when"}))

@@ -84,7 +84,7 @@ TABLE = {
         (lambda card: card.update(actions=[{**OPEN, "url": "javascript:x"}]), "$.actions[0].url", "https"),
     ],
 )  # fmt: skip
-def test_what_teams_would_not_show_is_a_fault_with_file_place_and_fix(
+def test_a_part_that_teams_would_not_show_is_a_fault_with_file_place_and_fix(
     folder: Path, alter: Any, where: str, what: str
 ) -> None:
     change(folder, alter)
@@ -111,7 +111,7 @@ def test_what_teams_would_not_show_is_a_fault_with_file_place_and_fix(
         (add({"type": "Container", "items": [{**TEXT, "text": "x", "id": "row"}] * 2}), "].id", "phones"),
     ],
 )  # fmt: skip
-def test_what_teams_takes_is_a_warning_at_most(
+def test_a_part_that_teams_shows_is_a_warning_at_most(
     folder: Path, alter: Any, where: str, what: str
 ) -> None:
     change(folder, alter)
@@ -122,7 +122,7 @@ def test_what_teams_takes_is_a_warning_at_most(
     refuse_broken(folder, CONFIG)
 
 
-def test_an_element_that_says_what_to_show_instead_is_taken(folder: Path) -> None:
+def test_an_element_with_a_fallback_passes(folder: Path) -> None:
     change(folder, add({"type": "Hologram", "fallback": {**TEXT, "text": "x"}}))
     assert lines(folder) == []
 
@@ -252,9 +252,7 @@ def test_an_amount_that_is_read_up_to_its_comma_is_a_fault(
 
 
 @pytest.mark.parametrize("name", ["amount", "Unit_Price", "totals", "copay"])
-def test_an_amount_that_no_field_or_sample_documents_is_tried_too(
-    folder: Path, name: str
-) -> None:
+def test_an_undocumented_amount_is_tried_too(folder: Path, name: str) -> None:
     change(
         folder, add({**TEXT, "text": f"${{if(exists(data.{name}), float(data.{name}), '')}}"})
     )
@@ -269,7 +267,7 @@ def test_broken_json_is_named(folder: Path) -> None:
 
 @pytest.mark.parametrize("content", ["[1]", "1", "[" * 50_000, ""])
 @pytest.mark.parametrize("name", ["broken.json", "samples/broken.json"])
-def test_a_file_that_is_anything_is_a_fault_and_no_crash(
+def test_a_file_with_any_content_is_a_fault_and_never_a_crash(
     folder: Path, name: str, content: str
 ) -> None:
     (folder / name).write_text(content)
@@ -279,7 +277,7 @@ def test_a_file_that_is_anything_is_a_fault_and_no_crash(
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "nul\0byte"])
-def test_a_folder_that_cannot_be_is_no_crash(name: str) -> None:
+def test_an_impossible_folder_is_refused_without_a_crash(name: str) -> None:
     assert sealed(Path(name)) is None
     with pytest.raises(CardError, match="there is no folder"):
         load_cards(Path(name))
@@ -334,7 +332,9 @@ def test_cards_of_a_sealed_folder_are_those_that_were_sealed() -> None:
 @pytest.mark.parametrize(
     "text", ["claim_approved = 5", "[claim_approved]\nclaim_id = []", "x = ["]
 )
-def test_fields_that_are_anything_are_a_fault_and_no_crash(folder: Path, text: str) -> None:
+def test_any_content_of_fields_toml_is_a_fault_and_never_a_crash(
+    folder: Path, text: str
+) -> None:
     (folder / "fields.toml").write_text(text, "utf-8")
 
     assert [

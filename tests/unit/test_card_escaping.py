@@ -161,7 +161,7 @@ def test_a_value_with_a_blank_is_encoded_within_an_address() -> None:
     ],
 )
 @pytest.mark.parametrize("text", ["[Ticket](${x})", 'See [**T**](<${x}>), [a](${x} "b") now'])
-def test_a_value_that_is_the_destination_of_a_link_stays_an_address(
+def test_a_value_as_the_destination_of_a_link_stays_an_address(
     text: str, address: str, shown: str
 ) -> None:
     assert rendered(text, address)["text"] == text.replace("${x}", shown)
@@ -170,7 +170,7 @@ def test_a_value_that_is_the_destination_of_a_link_stays_an_address(
 @pytest.mark.parametrize(
     "address", ["javascript:alert(1)", "", None, 5, "//evil.example", "data:text/html,x"]
 )
-def test_a_link_without_a_destination_that_may_be_one_is_its_text(address: object) -> None:
+def test_a_link_with_a_forbidden_destination_becomes_its_text(address: object) -> None:
     card = Template(
         {"type": "TextBlock", "text": "See [the ${y} ticket](${x}) now"}, autoescape
     )
@@ -180,7 +180,7 @@ def test_a_link_without_a_destination_that_may_be_one_is_its_text(address: objec
 
 
 @pytest.mark.parametrize("subject", ["[[INC-1]] down", "[[[a]]", "x](y) [z", "\\"])
-def test_no_text_of_a_link_makes_one_of_a_destination_that_must_not_be_one(
+def test_the_text_of_a_link_cannot_restore_a_forbidden_destination(
     subject: str,
 ) -> None:
     card = Template(
@@ -212,7 +212,7 @@ def test_the_text_of_a_link_cannot_end_it(subject: str) -> None:
     st.text(" ,.:;(+%!?@[]#=|'\"$}^-/~*_<\\&1aé\n", max_size=8),
     st.sampled_from(["", "a", ", a", " by "]),
 )
-def test_what_is_quickly_found_harmless_would_stay_as_it_is(end: str, begin: str) -> None:
+def test_the_quick_test_passes_only_text_that_stays_the_same(end: str, begin: str) -> None:
     for escape in (escaping.MARKDOWN, escaping._JOINED):
         assert escape.text is not None
         assert escape.is_harmless is not None
@@ -320,7 +320,7 @@ def html_of(texts: list[str], how: str = "teams") -> list[str]:
         st.text(alphabet="*_[]()<>`~#-+1. \\ab!&;=|:\n\t", min_size=1, max_size=30), min_size=80
     )
 )
-def test_the_desktop_makes_no_markup_of_it_and_shows_it_as_it_was_sent(
+def test_the_desktop_shows_the_text_as_it_was_sent_without_markup(
     texts: list[str],
 ) -> None:
     escaped = [escape_markdown(text) for text in texts]
@@ -339,7 +339,7 @@ def test_a_line_end_of_the_template_is_a_space_as_on_the_desktop() -> None:
 @example("1) ")
 @example("12.5")
 @example("12.\u00a0a")
-def test_the_quick_look_lets_nothing_through_that_the_long_one_escapes(text: str):
+def test_the_quick_test_passes_nothing_that_would_be_escaped(text: str):
     quick = escape_markdown(text)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -348,7 +348,7 @@ def test_the_quick_look_lets_nothing_through_that_the_long_one_escapes(text: str
         assert quick == escape_markdown(text)
 
 
-def test_whatever_is_taken_out_for_being_unseen_is_not_printable():
+def test_removed_characters_are_not_printable():
     unseen = [sign for sign in map(chr, range(0x110000)) if escaping._UNSEEN.match(sign)]
 
     assert len(unseen) > len(BIDI)

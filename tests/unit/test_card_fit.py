@@ -90,7 +90,7 @@ def test_a_cut_leaves_no_half_of_an_escape_or_of_a_date() -> None:
     assert text.count("{{") == text.count("}}")
 
 
-def test_a_cut_leaves_no_half_of_a_link_and_closes_what_is_bold() -> None:
+def test_a_cut_leaves_no_half_of_a_link_and_closes_bold_text() -> None:
     link = f"{'x' * 300} [Ticket](https://tickets.example/{'y' * 9000})"
     text = fitted(card(text_block(link)), 2000)["body"][0]["text"]
     assert "](" not in text
@@ -117,7 +117,7 @@ def test_an_arabic_card_says_it_in_arabic() -> None:
     assert "أخرى" in result["body"][0]["facts"][-1]["value"]
 
 
-def test_what_cannot_be_shrunk_comes_back_too_large_and_whole() -> None:
+def test_a_card_that_cannot_be_shortened_comes_back_whole() -> None:
     full = card({"type": "Image", "url": "https://x/" + "y" * 40_000, "altText": "a"})
     assert fitted(full) == full
 

@@ -40,7 +40,7 @@ def expanded(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_only_what_teams_refuses_is_a_fault(path: Path) -> None:
+def test_only_parts_that_teams_refuses_are_faults(path: Path) -> None:
     card = expanded(path)
 
     faults = [

@@ -58,7 +58,7 @@ def test_a_value_is_found_as_people_write_it(value: str, text: str, shown: str) 
     assert hidden([value], text) == shown
 
 
-def test_what_overlaps_is_hidden_whole() -> None:
+def test_overlapping_values_are_hidden_as_one() -> None:
     assert hidden(["12345", "34567", "1234567"], "x1234567x 12345 34567") == "x#x # #"
     assert hidden(["abcde", "defgh"], "abcdefgh") == "#"
 
@@ -88,7 +88,7 @@ def test_a_disguise_changes_nothing_of_what_is_found(
     assert hidden_places == {at for begin, end in plainly for at in range(begin, end)}
 
 
-def test_a_long_value_is_found_also_where_a_piece_of_it_stands() -> None:
+def test_a_piece_of_a_long_value_is_found_too() -> None:
     address = "King Fahd Road, Al Olaya District, Riyadh 12213, Saudi Arabia"
 
     assert hidden([address], f"at {address.upper()}.") == "at #."

@@ -61,7 +61,7 @@ def test_work_is_bounded_in_a_delivery_too() -> None:
         max_leaves=8,
     ),
 )
-def test_no_text_and_no_data_bring_it_down(text: str, data: Any) -> None:
+def test_any_text_and_data_expand_or_are_refused(text: str, data: Any) -> None:
     try:
         template = Template({"$when": text, "t": text, "l": [text, {"$data": text, "u": text}]})
     except TemplateError:

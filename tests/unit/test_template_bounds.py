@@ -86,13 +86,13 @@ BEYOND_AN_EVENT = [
 
 
 @pytest.mark.parametrize("expression", BEYOND_AN_EVENT)
-def test_each_call_counts_what_it_goes_through(expression: str) -> None:
+def test_each_call_counts_the_items_that_it_reads(expression: str) -> None:
     with pytest.raises(TemplateError, match="steps"):
         Template(f"${{{expression}}}").expand(EVENT)
 
 
 @pytest.mark.parametrize("name", ["missing", "NAME5", "name11999"])
-def test_a_name_is_looked_for_in_a_large_object_once_however_often_it_is_asked_for(
+def test_a_large_object_is_searched_for_a_name_once(
     name: str,
 ) -> None:
     class Counted(str):

@@ -19,9 +19,7 @@ _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).filter(
 
 
 @given(key=_NAMES, text=_TEXTS, value=st.text(st.characters(codec="utf-8"), max_size=20))
-def test_whatever_signs_a_template_holds_come_out_as_they_are(
-    key: str, text: str, value: str
-) -> None:
+def test_any_signs_of_a_template_come_out_unchanged(key: str, text: str, value: str) -> None:
     template = Template({key: f"{text}${{x}}{text}${{concat('{text}', x)}}", "same": text})
     shown = f"{text}{value}{text}{text}{value}"
     assert template.expand({"x": value}) == {key: shown} | {"same": text}
@@ -50,7 +48,7 @@ def test_elements_may_be_nested_deeper_than_pythons_blocks() -> None:
     assert Template(card).expand({"n": 1, "s": "deep"}) is None
 
 
-def test_a_long_chain_of_alternatives_is_no_deeper_than_one() -> None:
+def test_a_long_chain_of_alternatives_is_not_deeper_than_one() -> None:
     chain = " || ".join(f"n == {number}" for number in range(60))
     template = Template(f"${{if({chain}, 'listed', 'not')}}")
     assert [template.expand({"n": number}) for number in (0, 59, 60)] == [
@@ -123,9 +121,9 @@ def _outcome(text: str, data: JsonValue) -> str:
         ("${concat('getProperty(', data.x)}", False),
     ],
 )
-def test_a_template_tells_what_it_does_not_read(text: str, may: bool) -> None:
+def test_a_template_knows_the_members_that_it_does_not_read(text: str, may: bool) -> None:
     assert Template({"text": text}).may_read("facts") is may
 
 
-def test_what_elements_repeat_over_is_read() -> None:
+def test_the_list_that_elements_repeat_over_is_read() -> None:
     assert Template([{"$data": "${facts}", "text": "${title}"}]).may_read("facts")

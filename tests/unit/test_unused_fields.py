@@ -44,7 +44,9 @@ def unused(event_type: str, **data: Any) -> list[tuple[str, str]]:
         ("nphies.claim.rejected", {f"n{number}": 1 for number in range(9_000)}, None),
     ],
 )  # fmt: skip
-def test_what_a_card_does_not_show_is_named(event_type: str, data: Any, found: Any) -> None:
+def test_members_that_a_card_does_not_show_are_named(
+    event_type: str, data: Any, found: Any
+) -> None:
     names = unused(event_type, **data)
     assert len(names) <= 20
     if found is not None:
@@ -71,7 +73,7 @@ def test_fields_are_known_from_the_expressions(text: str, shown: set[str] | None
 
 @given(st.dictionaries(st.text(), st.none()))
 @example({"CORRELATION": None})
-def test_any_names_are_looked_at(data: dict[str, None]) -> None:
+def test_any_names_can_be_compared(data: dict[str, None]) -> None:
     found = unused_fields(data, frozenset({"payer", "claim_id"}), ["documented"])
     of_event = {"correlation_id", "priority", "stakeholders"}
     assert {each.meant for each in found} <= {"", "payer", "claim_id", "documented", *of_event}
