@@ -88,7 +88,9 @@ def run_sandbox(
             name: channel.title for name, channel in load_config(None, {}).channels.items()
         }
         teams = LocalTeams(channels, picked)
-        addresses = Addresses(redis.url, postgres.url, "", f"http://127.0.0.1:{free_port()}")
+        teams_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        admin_url = f"http://127.0.0.1:{free_port()}"
+        addresses = Addresses(redis.url, postgres.url, teams_url, admin_url)
         return asyncio.run(
             _run(teams, listener, addresses, folder.resolve() / "env.sh", options)
         )
@@ -104,7 +106,7 @@ def _temporary_folder(stack: ExitStack) -> Path:
 async def _run(
     teams: LocalTeams,
     listener: socket.socket,
-    partly: Addresses,
+    addresses: Addresses,
     shell_file: Path,
     options: _Options,
 ) -> int:
@@ -115,9 +117,6 @@ async def _run(
     async with AsyncExitStack() as stack:
         await teams.start(listener)
         stack.push_async_callback(teams.stop)
-        addresses = Addresses(
-            partly.redis_url, partly.database_url, teams.url, partly.admin_url
-        )
         webhooks = {name: teams.webhook_url(name) for name in teams.channels}
         public = f"127.0.0.1:{free_port()}"
         env = daemon_environment(os.environ, addresses, webhooks, public)
