@@ -82,14 +82,7 @@ def test_signature_of_microsofts_documentation_form_is_the_hmac_of_the_raw_bytes
     assert signed([KEY], body, "HMAC " + base64.b64encode(digest).decode(), "")
     assert signed([b"x" * 16, KEY], body, "", digest.hex())
     assert not signed([KEY], body + b" ", "HMAC " + base64.b64encode(digest).decode(), "")
-    for authorization, hexed in (
-        ("", ""),
-        ("HMAC ", ""),
-        ("HMAC !", ""),
-        ("Bearer x", ""),
-        ("", "zz"),
-        ("", "é"),
-    ):
+    for authorization, hexed in (("", ""), ("HMAC ", ""), ("HMAC !", ""), ("Bearer x", ""), ("", "zz"), ("", "é")):  # fmt: skip
         assert not signed([KEY], body, authorization, hexed)
 
 
@@ -101,11 +94,8 @@ async def test_flow_acknowledges_once_and_gets_the_first_name(
     assert (memory.first[ID].note, memory.first[ID].via) == ("on it", "callback")
 
     status, answer = await send(client, request(id="run-2", who="Omar"))
-    assert (status, answer["status"], answer["acknowledged_by"]) == (
-        409,
-        "already_taken",
-        "Sara",
-    )
+    found = (status, answer["status"], answer["acknowledged_by"])
+    assert found == (409, "already_taken", "Sara")
 
 
 async def test_a_callback_gets_the_first_name_from_another_card_of_the_event(
@@ -124,14 +114,6 @@ async def test_a_callback_gets_the_first_name_from_another_card_of_the_event(
     _, said = await send(client, message(f"discard {other.id}"))
     assert "Sara was first in sre: retry_task" in said["text"]
     assert len(memory.requests) == 1
-
-
-async def test_hex_signature_is_as_good(client: TestClient[Any, Any]):
-    body = json.dumps(request()).encode()
-    status, _ = await send(
-        client, body, headers={"X-HMAC-Signature": hmac.digest(KEY, body, "sha256").hex()}
-    )
-    assert status == 200
 
 
 async def test_unsigned_and_wrongly_signed_change_nothing(

@@ -70,7 +70,7 @@ def trend_of(figures: Figures) -> Table:
         )
         for slot in figures.trend
     )  # fmt: skip
-    return Table(f"Trend per {step}", head, rows)
+    return Table(f"Trend per {step} ({zone.key})", head, rows)
 
 
 def _sent(figures: Figures) -> Section:
