@@ -13,7 +13,7 @@ import typer
 from notifier.cli.options import ConfigOption, JsonOption, settings, with_redis
 from notifier.cli.output import error_findings, findings_document, print_findings, print_json
 from notifier.errors import ConfigError, NotifierError, SecretsError
-from notifier.telemetry.findings import Finding, Level
+from notifier.telemetry.findings import Finding, Level, warning_of
 
 if TYPE_CHECKING:
     from notifier.broker.streams import Streams
@@ -74,7 +74,7 @@ def _warnings(snapshot: Snapshot) -> list[Finding]:
     doubts = [webhook.doubt for webhook in secrets.found.values() if webhook.doubt]
     vault = snapshot.vault.keys if snapshot.vault is not None else {}
     return [
-        *(Finding("secrets", Level.WARNING, text) for text in (*doubts, *secrets.warnings)),
+        *(warning_of("secrets", text) for text in (*doubts, *secrets.warnings)),
         *unused_names(snapshot.config, os.environ, vault),
         *(
             each

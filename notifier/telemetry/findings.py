@@ -78,6 +78,12 @@ def fault_of(
     return fault(check, message, fix) if semicolon else fault(check, text, otherwise)
 
 
+def warning_of(check: str, text: str) -> Finding:
+    """Return a text as a warning: its fix follows the last semicolon."""
+    message, semicolon, fix = text.rpartition("; ")
+    return warning(check, message, fix) if semicolon else warning(check, text, "")
+
+
 def count(findings: Sequence[Finding], level: Level) -> int:
     """Return how many findings are of this level."""
     return sum(finding.level is level for finding in findings)

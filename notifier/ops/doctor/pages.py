@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from notifier.config import Config
 from notifier.config.secrets import Secrets
-from notifier.telemetry.findings import Finding, fault, ok, warning
+from notifier.config.webhook_url import is_loopback
+from notifier.telemetry.findings import Finding, fault, ok, warning, warning_of
 
 LINKS = "links"
 PUBLIC = "action pages"
@@ -39,9 +38,11 @@ def check_public_pages(config: Config, secrets: Secrets) -> list[Finding]:
         return [ok(PUBLIC, "switched off: cards have no actions")]
     if not public.url:
         what = "public.url is empty: the pages are served, but no card links to them"
-        found.append(warning(PUBLIC, what, "set public.url to how people reach public.bind"))
+        found.append(
+            warning(PUBLIC, what, "set public.url to the address of public.bind for people")
+        )
     elif not public.url.startswith("https://"):
-        what = "public.url is not https: who reads the line can act from a card"
+        what = "public.url is not https: whoever reads the traffic can act from a card"
         found.append(warning(PUBLIC, what, "put a proxy with TLS in front, and write https://"))
     if public.url and not public.bind:
         what = "public.bind is empty here: another process has to serve the pages"
@@ -58,9 +59,7 @@ def check_public_pages(config: Config, secrets: Secrets) -> list[Finding]:
 
 def check_keys(secrets: Secrets) -> list[Finding]:
     """Return missing and weak keys."""
-    found = [
-        warning(KEYS, *_split(text)) for text in secrets.warnings
-    ]  # fmt: skip
+    found = [warning_of(KEYS, text) for text in secrets.warnings]
     if secrets.keys is None:
         what = "posts are not signed"
         fix = "needed only by receivers that verify and for action links: notifier keys new"
@@ -76,23 +75,10 @@ def check_admin(config: Config, secrets: Secrets) -> list[Finding]:
     if not admin.bind:
         what = "switched off: no probes, metrics or console"
         return [warning(ADMIN, what, "set admin.bind, such as 127.0.0.1:9464")]
-    if _loopback(admin.bind):
+    if is_loopback(admin.bind.rpartition(":")[0].strip("[]")):
         return [ok(ADMIN, f"{admin.bind}, reached from this machine only")]
     if secrets.admin_token is None and not admin.user_header:
         what = f"{admin.bind} is open to the network and nothing protects the console, so it is closed"
         fix = "set TEAMS_ADMIN_TOKEN (make one with: notifier keys new), or admin.user_header"
         return [warning(ADMIN, what, fix)]
     return [ok(ADMIN, f"{admin.bind}, the console is protected")]
-
-
-def _loopback(bind: str) -> bool:
-    host = bind.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _split(text: str) -> tuple[str, str]:
-    what, _, fix = text.rpartition("; ")
-    return what, fix
