@@ -8,7 +8,13 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from notifier.cards.escaping import MARKDOWN, TEXT_MEMBERS, as_text, autoescape, escape_markdown
+from notifier.cards.escaping import (
+    MARKDOWN,
+    TEXT_MEMBERS,
+    autoescape,
+    escape_markdown,
+    text_escape,
+)
 from notifier.templating.escape import Escape
 from notifier.templating.parser import expression_spans
 
@@ -81,4 +87,4 @@ def _escape_alone(text: str) -> str:
 
 
 _ARABIC = replace(MARKDOWN, inside_text=_within)
-_ALONE = Escape(as_text(_escape_alone, of_number=_escape_alone), text=_escape_alone)
+_ALONE = text_escape(_escape_alone, of_number=_escape_alone)

@@ -265,10 +265,8 @@ def _wrapped_escape(opening: str, closing: str) -> Escape:
         return escaped(text.strip()) or _WORD_JOINER
 
     if set(opening) & {"*", "_"}:
-        return Escape(
-            as_text(emphasised), text=emphasised, is_harmless=_PLAIN_TO_ITS_END.fullmatch
-        )
-    return Escape(as_text(escaped), text=escaped, is_harmless=_PLAIN.fullmatch)
+        return text_escape(emphasised, _PLAIN_TO_ITS_END.fullmatch)
+    return text_escape(escaped, _PLAIN.fullmatch)
 
 
 def _deep(escape: Callable[[str], str]) -> Callable[[Value], Value]:
@@ -288,12 +286,15 @@ def _deep(escape: Callable[[str], str]) -> Callable[[Value], Value]:
     return cleaned
 
 
-def as_text(
-    escape: Callable[[str], str], *, of_number: Callable[[str], str] = str
-) -> Callable[[Value], Value]:
+def text_escape(
+    escape: Callable[[str], str],
+    is_harmless: Callable[[str], object] | None = None,
+    *,
+    of_number: Callable[[str], str] = str,
+) -> Escape:
     """Escape any value as text: Teams refuses a text that is a number."""
 
-    def written(value: Value) -> Value:
+    def escape_value(value: Value) -> Value:
         if isinstance(value, str):
             return escape(value)
         if value is None or value is UNDEFINED:
@@ -302,31 +303,26 @@ def as_text(
             return escape(to_json(value))
         return of_number(to_text(value))
 
-    return written
+    return Escape(escape_value, text=escape, is_harmless=is_harmless)
 
 
 _WHOLE_ADDRESS = Escape(
     safe_address, whole_text=True, when_empty=Omit.MEMBER, inside_text=_address_at
 )
 _URL = replace(_WHOLE_ADDRESS, when_empty=Omit.ELEMENT)
-_ADDRESS_PART = Escape(as_text(_address_part), text=_address_part)
-MARKDOWN = Escape(
-    as_text(escape_markdown),
+_ADDRESS_PART = text_escape(_address_part)
+MARKDOWN = replace(
+    text_escape(escape_markdown, _PLAIN.fullmatch),
     text=_escape_unusual,
-    is_harmless=_PLAIN.fullmatch,
     inside_text=_markdown_at,
     finish=_without_links,
 )
-_MACRO = Escape(
-    as_text(_escape_but_macros), text=_escape_but_macros, is_harmless=_PLAIN.fullmatch
-)
-_JOINED = Escape(
-    as_text(_escape_joined), text=_escape_joined, is_harmless=_PLAIN_JOINED.fullmatch
-)
-_LABEL = Escape(as_text(_label), text=_label, is_harmless=_PLAIN.fullmatch)
+_MACRO = text_escape(_escape_but_macros, _PLAIN.fullmatch)
+_JOINED = text_escape(_escape_joined, _PLAIN_JOINED.fullmatch)
+_LABEL = text_escape(_label, _PLAIN.fullmatch)
 _LINK_DESTINATION = Escape(_destination, text=_destination)
-_DESTINATION_PART = Escape(as_text(_encoded), text=_encoded)
-_PLAIN_TEXT = Escape(as_text(visible), text=visible, is_harmless=str.isprintable)
+_DESTINATION_PART = text_escape(_encoded)
+_PLAIN_TEXT = text_escape(visible, str.isprintable)
 _ANY_LIST = Escape(_deep(escape_markdown), text=_escape_unusual, is_harmless=_PLAIN.fullmatch)
 _CONTENT_LIST = replace(_ANY_LIST, when_empty=Omit.ELEMENT)
 _OTHER_MEMBER = Escape(

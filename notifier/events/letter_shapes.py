@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 SEPARATORS = frozenset(" -_")
 """The space, the dash and the low line of a folded text."""
@@ -27,29 +27,18 @@ _MOST_KEPT = 2**16
 _DROPPED_ASCII = bytes(code for code in range(128) if code <= 32 or code == 127) + b"-_"
 
 
-class _Folds(dict[int, str]):
-    """The folded text of each character, computed when first used."""
+class _Computed(dict[int, str]):
+    """A text for each character, computed when first used."""
+
+    def __init__(self, compute: Callable[[str], str]) -> None:
+        super().__init__()
+        self._compute = compute
 
     def __missing__(self, code: int) -> str:
         if len(self) >= _MOST_KEPT:
             self.clear()
-        found = self[code] = _fold(chr(code))
+        found = self[code] = self._compute(chr(code))
         return found
-
-
-class _Squeezes(dict[int, str]):
-    """The folded text of each character without separators."""
-
-    def __missing__(self, code: int) -> str:
-        if len(self) >= _MOST_KEPT:
-            self.clear()
-        shown = _FOLDS[code]
-        found = self[code] = "".join(each for each in shown if each not in SEPARATORS)
-        return found
-
-
-_FOLDS = _Folds()
-_SQUEEZES = _Squeezes()
 
 
 def folded(text: str) -> str:
@@ -98,3 +87,11 @@ def _simplest(character: str) -> str:
     if plain == character:
         return character
     return "".join(each if each == character else _fold(each) for each in plain)
+
+
+def _squeeze(character: str) -> str:
+    return "".join(each for each in _FOLDS[ord(character)] if each not in SEPARATORS)
+
+
+_FOLDS = _Computed(_fold)
+_SQUEEZES = _Computed(_squeeze)

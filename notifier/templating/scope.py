@@ -109,16 +109,9 @@ class Scope:
     def at(self, data: Value, index: Value) -> Scope:
         """Return this scope with other data."""
         return Scope(
-            self.root,
-            data,
-            index,
-            self.host,
-            self.missing,
-            self.lenient,
-            self.steps,
-            self.folds,
+            self.root, data, index, self.host, self.missing, self.lenient, self.steps, self.folds,
             self.local,
-        )
+        )  # fmt: skip
 
     def with_local(self, value: Value) -> Scope:
         """Return this scope with one more name of a lambda bound."""
