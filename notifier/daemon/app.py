@@ -216,7 +216,6 @@ async def _connect(launch: Launch, stack: AsyncExitStack) -> Dependencies:
         instance=launch.instance,
         stages=launch.stages,
         current=CurrentSnapshot(launch.snapshot),
-        client=client,
         group=group,
         leases=Leases(group, lease_seconds=settings.lease_seconds),
         health=health,

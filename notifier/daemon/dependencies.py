@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from notifier.broker.client import Client
 from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
 from notifier.config import Config
@@ -35,7 +34,6 @@ class Dependencies:
     instance: str
     stages: frozenset[str]
     current: CurrentSnapshot
-    client: Client
     group: Consumer
     leases: Leases
     health: Health

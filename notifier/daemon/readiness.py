@@ -50,7 +50,7 @@ class ReadinessChecks:
                 self._check_clocks()
         dependencies, health = self._dependencies, self._dependencies.health
         warnings = {**health.degraded, **_missing_webhooks(dependencies)}
-        if few := few_connections(dependencies.client):
+        if few := few_connections(dependencies.group.client):
             warnings = {"redis connections": few, **warnings}
         if self._postgres.state is ServerState.FAULT:
             warnings = {"postgres": self._postgres.detail, **warnings}
