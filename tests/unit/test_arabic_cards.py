@@ -90,6 +90,7 @@ def test_a_card_without_an_arabic_version_is_rendered_in_english() -> None:
         ("[الرابط](https://a.example/${x})", "[الرابط](https://a.example/2026-00451-7)"),
         ("في {{DATE(${t},SHORT)}}", "في {{DATE(2026-11-24T10:15:00Z,SHORT)}}"),
         ("\\${x} ثم ${x}", "${x} ثم \u20682026-00451-7\u2069"),
+        ("\\\\${x} ثم ${x}", "\\${x} ثم \u20682026-00451-7\u2069"),
     ],
 )
 def test_a_value_within_arabic_text_is_isolated(text: str, shown: str) -> None:
