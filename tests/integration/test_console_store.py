@@ -14,7 +14,7 @@ from notifier.store.pool import Pool
 from notifier.store.rows import NotificationRow
 from notifier.web.console.repository import ConsoleRepository, Wanted
 from tests.support.databases import reading
-from tests.support.escalation import START, STREAM, answer, record
+from tests.support.escalation import START, STREAM, acknowledge, record
 
 
 def escalate(database_url: str, event_id: str, of: str, step: int, channel: str) -> str:
@@ -52,11 +52,11 @@ async def test_an_event_and_its_escalations_are_one_case(
     assert older.acknowledged_by is None
 
 
-async def test_an_answer_anywhere_in_the_family_takes_the_event(
+async def test_an_acknowledgement_anywhere_is_of_the_event(
     database_url: str, store: ConsoleRepository
 ):
     first, _ = record(database_url, "e1", "sre devops")
-    answer(database_url, escalate(database_url, "e1", first, 1, "pmo"))
+    acknowledge(database_url, escalate(database_url, "e1", first, 1, "pmo"))
 
     [event] = await store.unacknowledged()
 
@@ -64,9 +64,11 @@ async def test_an_answer_anywhere_in_the_family_takes_the_event(
     assert set(event.channels) == {"sre", "devops"}
 
 
-async def test_passing_it_on_by_hand_is_no_answer(database_url: str, store: ConsoleRepository):
+async def test_escalating_by_hand_does_not_acknowledge(
+    database_url: str, store: ConsoleRepository
+):
     first, _ = record(database_url, "e1", "sre devops")
-    answer(database_url, first, "escalate")
+    acknowledge(database_url, first, "escalate")
 
     [event] = await store.unacknowledged()
 

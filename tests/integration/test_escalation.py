@@ -13,8 +13,8 @@ from notifier.errors import StreamError
 from notifier.events.action import Action, Via
 from notifier.events.notification import notification_id
 from notifier.store.database import load_queries
-from tests.support.escalation import STREAM, age, answer
-from tests.support.schedulers import VIEW, recorded, seconds_to_look, waiting, world
+from tests.support.escalation import STREAM, acknowledge, age
+from tests.support.schedulers import VIEW, recorded, seconds_to_check, waiting, world
 from tests.support.state import rows
 
 
@@ -44,7 +44,7 @@ async def test_each_channel_of_the_chain_is_told_in_its_time(redis_url: str, dat
 
 
 @pytest.mark.parametrize("who", ["lead", "sibling", "escalation"])
-async def test_an_answer_to_any_of_it_stops_the_chain(
+async def test_an_acknowledgement_of_any_card_stops_the_chain(
     redis_url: str, database_url: str, who: str
 ):
     ids = dict(
@@ -56,31 +56,29 @@ async def test_an_answer_to_any_of_it_stops_the_chain(
         [ids["escalation"]] = waiting(
             database_url, event_id, channel, event_type="notifier.escalation"
         )
-        answer(database_url, ids[who])
+        acknowledge(database_url, ids[who])
 
         assert await w.minutes(30) == []
         assert await w.minutes(600) == []
 
 
-async def test_escalating_by_hand_is_no_answer_the_chain_goes_on(
-    redis_url: str, database_url: str
-):
+async def test_escalating_by_hand_does_not_acknowledge(redis_url: str, database_url: str):
     [lead] = waiting(database_url, "e1", "pmo")
     async with world(redis_url, database_url) as w:
         [(event_id, channel)] = await w.minutes(6)
         waiting(database_url, event_id, channel, event_type="notifier.escalation")
-        answer(database_url, lead, "escalate")
+        acknowledge(database_url, lead, "escalate")
 
         assert [channel for _, channel in await w.minutes(6)] == ["devops"]
 
 
-async def test_an_escalation_that_arrives_after_the_answer_is_answered_too(
+async def test_an_escalation_that_arrives_after_the_acknowledgement_is_acknowledged_too(
     redis_url: str, database_url: str
 ):
     [lead] = waiting(database_url, "e1", "pmo")
     async with world(redis_url, database_url) as w:
         [(event_id, channel)] = await w.minutes(6)
-        answer(database_url, lead)
+        acknowledge(database_url, lead)
         waiting(database_url, event_id, channel, event_type="notifier.escalation")
         await w.minutes(1)
 
@@ -88,7 +86,7 @@ async def test_an_escalation_that_arrives_after_the_answer_is_answered_too(
     assert rows(database_url, VIEW) == []
 
 
-async def test_an_answer_that_postgres_does_not_know_yet_holds_the_chain(
+async def test_an_acknowledgement_that_postgres_does_not_know_yet_holds_the_chain(
     redis_url: str, database_url: str
 ):
     [lead] = waiting(database_url, "e1", "pmo")
@@ -97,11 +95,11 @@ async def test_an_answer_that_postgres_does_not_know_yet_holds_the_chain(
             Action(lead, "acknowledge", "Sara", "", Via.PAGE, datetime.now(UTC)), None
         )
         assert await w.minutes(60) == []
-        answer(database_url, lead)
+        acknowledge(database_url, lead)
         assert await w.minutes(60) == []
 
 
-async def test_many_schedulers_take_each_step_once(redis_url: str, database_url: str):
+async def test_many_schedulers_add_each_step_once(redis_url: str, database_url: str):
     for number in range(30):
         waiting(database_url, f"e{number}", "pmo compliance security_eng")
     async with world(redis_url, database_url) as w:
@@ -122,7 +120,7 @@ async def test_an_escalation_whose_step_is_not_written_down_belongs_to_its_event
     lead = notification_id(STREAM, "e1", "pmo")
     if original_is_recorded:
         waiting(database_url, "e1", "pmo")
-        answer(database_url, lead)
+        acknowledge(database_url, lead)
     # Its process died between publishing and commit.
     waiting(database_url, f"escalation:{lead}:1", "devops", event_type="notifier.escalation")
     async with world(redis_url, database_url) as w:
@@ -132,7 +130,7 @@ async def test_an_escalation_whose_step_is_not_written_down_belongs_to_its_event
     assert (rows(database_url, VIEW) == []) is original_is_recorded
 
 
-async def test_redis_away_delays_a_step_and_a_broken_answer_repeats_it_under_the_same_id(
+async def test_redis_away_delays_a_step_and_a_broken_reply_repeats_it_under_the_same_id(
     redis_url: str, database_url: str
 ):
     [lead] = waiting(database_url, "e1", "pmo")
@@ -198,7 +196,7 @@ async def test_a_critical_event_goes_before_all_others_that_became_due_earlier(
         assert len(w.published) == 151
 
 
-async def test_a_new_event_is_looked_at_once_for_all_its_channels_and_when_it_is_due(
+async def test_a_new_event_is_checked_once_for_all_its_channels_and_when_it_is_due(
     database_url: str,
 ):
     both = await recorded(
@@ -210,20 +208,20 @@ async def test_a_new_event_is_looked_at_once_for_all_its_channels_and_when_it_is
         {"event_id": "i1", "channel": "sre", "priority": "INFO"},
         {"event_id": "escalation:x:1", "channel": "sre", "event_type": "notifier.escalation"},
     )
-    looks = {name: seconds_to_look(row) for name, row in both.items()}
-    opening = looks.pop("l1 sre")
-    told = looks.pop("escalation:x:1 sre")
+    checks = {name: seconds_to_check(row) for name, row in both.items()}
+    opening = checks.pop("l1 sre")
+    escalated = checks.pop("escalation:x:1 sre")
 
-    assert sorted([looks.pop("e1 sre"), looks.pop("e1 pmo")], key=str) == [300, None]
-    assert looks == {"m1 sre": 7200, "i1 sre": None}
+    assert sorted([checks.pop("e1 sre"), checks.pop("e1 pmo")], key=str) == [300, None]
+    assert checks == {"m1 sre": 7200, "i1 sre": None}
     assert opening is not None
     assert opening > 0
-    # Its event may have been answered meanwhile.
-    assert told is not None
-    assert told < 60
+    # Its event may have been acknowledged meanwhile.
+    assert escalated is not None
+    assert escalated < 60
 
     later = await recorded(database_url, {"event_id": "e1", "channel": "devops"})
-    assert seconds_to_look(later["e1 devops"]) is None
+    assert seconds_to_check(later["e1 devops"]) is None
 
 
 @pytest.mark.parametrize("days", [-30, 30])
@@ -268,7 +266,7 @@ async def test_shorter_times_hold_for_events_that_wait_already(
         database_url,
         *({"event_id": f"m{n}", "channel": "sre", "priority": "MEDIUM"} for n in range(3)),
     )
-    assert {seconds_to_look(row) for row in found.values()} == {7200}
+    assert {seconds_to_check(row) for row in found.values()} == {7200}
     age(database_url, 30)
     async with world(redis_url, database_url) as w:
         shorter = w.config.escalation.MEDIUM.model_copy(update={"after_seconds": 600})
@@ -319,7 +317,7 @@ def put_off_seconds(database_url: str) -> float:
     return float(rows(database_url, query)[0]["seconds"])
 
 
-async def test_of_all_rows_that_the_version_before_has_looked_at_one_drives_the_event(
+async def test_of_all_rows_that_the_version_before_checks_one_drives_the_event(
     redis_url: str, database_url: str
 ):
     waiting(database_url, "e1", "pmo compliance security_eng")

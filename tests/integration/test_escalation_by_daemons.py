@@ -14,7 +14,7 @@ from notifier.escalation.repository import EscalationRepository
 from notifier.events.action import Action, Via
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.daemons import Daemons
-from tests.support.escalation import answer, record
+from tests.support.escalation import acknowledge, record
 from tests.support.readiness import readiness
 from tests.support.schedulers import VIEW, waiting, world
 from tests.support.state import rows, xadd
@@ -172,12 +172,12 @@ async def test_what_was_escalated_by_hand_can_be_acknowledged_on_the_same_card_o
 
 
 @pytest.mark.parametrize("by_hand", [True, False])
-async def test_an_answered_escalation_leaves_no_card_of_its_event_unanswered(
+async def test_an_acknowledged_escalation_acknowledges_its_event(
     redis_url: str, database_url: str, by_hand: bool
 ):
     [lead, _] = record(database_url, "e1", "pmo compliance")
     if by_hand:
-        answer(database_url, lead, "escalate")
+        acknowledge(database_url, lead, "escalate")
     else:  # its channel takes no posts, so it is not recorded yet
         with psycopg.connect(database_url) as connection:
             connection.execute("DELETE FROM teams_notifications WHERE id = %s", (lead,))
@@ -207,7 +207,7 @@ async def test_an_acknowledgement_whose_entry_was_dropped_is_brought_to_postgres
         await w.actions.accept(
             Action(lead, "acknowledge", "Sara", "", Via.PAGE, datetime.now(UTC)), None
         )
-        answer(database_url, lead, "escalate")
+        acknowledge(database_url, lead, "escalate")
 
         assert await w.minutes(6) == []
 

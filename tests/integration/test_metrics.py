@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from notifier.dead_letters.model import Reason
 from tests.support.daemons import Daemons
-from tests.support.escalation import answer, record
+from tests.support.escalation import acknowledge, record
 from tests.support.service import Service
 from tests.support.state import left_over, rows, xadd
 from tests.support.waiting import until
@@ -103,9 +103,9 @@ async def test_metrics_count_critical_events_that_nobody_took_in_any_channel(dae
     record(daemons.database_url, "high", "sre", priority="HIGH", at=now)
     record(daemons.database_url, "forgotten", "pmo", at=now - timedelta(days=8))
     [taken, _] = record(daemons.database_url, "taken", "sre cloudops", at=now)
-    answer(daemons.database_url, taken)
+    acknowledge(daemons.database_url, taken)
     [passed_on, _] = record(daemons.database_url, "passed on", "sre cloudops", at=now)
-    answer(daemons.database_url, passed_on, "escalate")
+    acknowledge(daemons.database_url, passed_on, "escalate")
     await daemons.start(**NO_ESCALATION)
 
     samples = await scrape(daemons.admin_urls[0])
@@ -124,7 +124,7 @@ async def test_the_count_follows_the_view_of_the_checklist(daemons: Daemons):
     now = datetime.now(UTC)
     record(daemons.database_url, "open", "sre devops", at=now)
     [taken, *_] = record(daemons.database_url, "taken", "sre cloudops", at=now)
-    answer(daemons.database_url, taken)
+    acknowledge(daemons.database_url, taken)
     await daemons.start(**NO_ESCALATION)
 
     samples = await scrape(daemons.admin_urls[0])

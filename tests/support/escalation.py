@@ -36,7 +36,7 @@ def record(
     return ids
 
 
-def answer(database_url: str, row_id: str, action: str = "acknowledge") -> None:
+def acknowledge(database_url: str, row_id: str, action: str = "acknowledge") -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute(
             "UPDATE teams_notifications SET acknowledged_by = 'Sara', acknowledged_at = now(), action_taken = %s WHERE id = %s",

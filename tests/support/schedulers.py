@@ -77,7 +77,7 @@ async def recorded(
     return {row["event_id"] + " " + row["channel"]: row for row in rows(database_url)}
 
 
-def seconds_to_look(row: dict[str, Any]) -> float | None:
+def seconds_to_check(row: dict[str, Any]) -> float | None:
     at = row["escalation_check_at"]
     return at and (at - row["waiting_since"]).total_seconds()
 
