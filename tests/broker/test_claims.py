@@ -169,7 +169,7 @@ async def test_what_a_process_left_is_posted_before_all_that_is_newer(
         await stages.put(*left)
         await leave_in_flight(broker, URGENT if urgent else NORMAL, len(left))
         await stages.put(*newer)
-        lane.delivery._claim.again()
+        lane.delivery._reader._claim.again()
         while await lane.step():
             pass
 

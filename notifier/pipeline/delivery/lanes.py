@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,13 +17,13 @@ from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
 from notifier.cards.renderer import CardRenderer
-from notifier.clock import Every
 from notifier.config.models import DeliverySettings, RedisSettings, RetrySettings
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.errors import StreamError
 from notifier.events.digest import digest_of, gather, kind_of
 from notifier.events.notification import Notification
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
+from notifier.pipeline.delivery.lane_reader import LaneReader
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
 from notifier.pipeline.delivery.poster import Poster
 from notifier.pipeline.delivery.rendering import BodyRenderer
@@ -101,9 +100,7 @@ class ChannelDelivery:
             keys.lane(limiter.channel, urgent=False),
         )
         self._workers = WorkerPool(dependencies.delivery.in_flight)
-        self._gathering = False
-        self._urgent_left = False
-        self._claim = Every(dependencies.redis.lease_seconds / 3, time.monotonic)
+        self._reader = LaneReader(*self.lanes, dependencies.group, limiter, dependencies.redis)
 
     def use(self, dependencies: DeliveryDependencies, sender: WebhookSender | None) -> None:
         """Use other settings, cards and webhook.
@@ -141,13 +138,10 @@ class ChannelDelivery:
         if not room:
             return 0
         since = time.monotonic()
-        entries: list[Entry] = []
-        if self._claim.due():
-            entries = await self._claim_left(room)
-        if not entries:
-            entries = await self._read(room)
-            with suppress(StreamError):  # what has been read is delivered all the same
-                entries += await self._read_ahead(entries)
+        settings = self._dependencies.delivery
+        entries = await self._reader.read(
+            room, claimable=settings.in_flight - self._workers.in_flight, settings=settings
+        )
         held = [
             entry
             for entry in in_order(still_there(entries))
@@ -262,35 +256,6 @@ class ChannelDelivery:
             why = log_unforeseen("outcome_failed", exc, **identity(notification))
             await self._bury(entry, Reason.INTERNAL_ERROR, why)
 
-    async def _read(self, room: int) -> list[Entry]:
-        """Read up to `room` urgent entries if there are any, else the first ones."""
-        group, urgent = self._dependencies.group, self.lanes[0]
-        # One read takes as many of each lane. Where there is no hurry, or urgent ones were left, the normal lane has to wait.
-        if self._limiter.limited or not self._limiter.breaker.closed or self._urgent_left:
-            entries = await group.read([urgent], count=room, block_seconds=0)
-            self._urgent_left = len(entries) == room
-            if entries:
-                return entries
-        entries = await group.read(
-            self.lanes, count=room, block_seconds=self._dependencies.redis.block_seconds
-        )
-        self._urgent_left = sum(entry.stream == urgent for entry in entries) == room
-        return entries
-
-    async def _read_ahead(self, entries: Sequence[Entry]) -> list[Entry]:
-        """In a burst, read as many more of the normal lane as may share a card."""
-        settings, lane = self._dependencies.delivery, self.lanes[1]
-        normal = sum(entry.stream == lane for entry in entries)
-        self._gathering = (
-            bool(settings.digest_threshold and normal and self._limiter.limited)
-            and await self._dependencies.group.length(lane) > settings.digest_threshold
-        )
-        if not self._gathering or normal >= settings.digest_size:
-            return []
-        return await self._dependencies.group.read(
-            [lane], count=settings.digest_size - normal, block_seconds=0
-        )
-
     async def _batches(self, entries: Sequence[Entry]) -> list[list[Waiting]]:
         """Return the groups that are posted together.
 
@@ -299,7 +264,7 @@ class ChannelDelivery:
         waiting = await decoded(
             entries, lambda entry: self._start([entry], partial(self._bury_unreadable, entry))
         )
-        if not self._gathering:
+        if not self._reader.gathering:
             return [[each] for each in waiting]
         alone = [each for each in waiting if each[0].deliveries > 1 or each[1].priority.urgent]
         rest = [each for each in waiting if each not in alone]
@@ -317,28 +282,6 @@ class ChannelDelivery:
         if not await self._workers.until_at_most(capacity // 2, seconds=LOOK_AGAIN_SECONDS):
             return 0
         return max(1, capacity - self._workers.in_flight)
-
-    async def _claim_left(self, room: int) -> list[Entry]:
-        """Claim the entries of a dead process, urgent ones first.
-
-        It claims as many as may be posted at once, so that they go before newer ones.
-        """
-        urgent, normal = self.lanes
-        room = max(room, self._dependencies.delivery.in_flight - self._workers.in_flight)
-        entries = await self._claimed(urgent, room)
-        if not entries and self._limiter.limited:
-            entries = await self._dependencies.group.read([urgent], count=1, block_seconds=0)
-            if entries:
-                self._claim.again()
-        return entries or await self._claimed(normal, room)
-
-    async def _claimed(self, lane: str, room: int) -> list[Entry]:
-        entries = await self._dependencies.group.claim(
-            lane, idle_seconds=self._dependencies.redis.lease_seconds, count=room
-        )
-        if entries:
-            self._claim.again()
-        return entries
 
     async def _result(
         self, batch: Sequence[Waiting], span: DeliverySpan | None
