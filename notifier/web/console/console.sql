@@ -26,8 +26,8 @@ ORDER BY started_at, attempt
 LIMIT 100;
 
 -- name: siblings
-SELECT id, channel, status, acknowledged_by
-FROM teams_notifications WHERE event_id = %(event_id)s AND stream = %(stream)s AND id <> %(id)s::uuid
+SELECT {notification_row}
+FROM teams_notifications n WHERE event_id = %(event_id)s AND stream = %(stream)s AND id <> %(id)s::uuid
 ORDER BY channel
 LIMIT 50;
 

@@ -29,22 +29,13 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Sibling:
-    """The same event in another channel."""
-
-    id: str
-    channel: str
-    status: str
-    acknowledged_by: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class WholeNotification:
     """One notification with all that is known of it."""
 
     notification: NotificationRow
     attempts: list[AttemptRow]
-    siblings: list[Sibling]
+    siblings: list[NotificationRow]
+    """The same event in other channels."""
     steps: list[EscalationRow]
 
 
@@ -124,7 +115,7 @@ class ConsoleRepository:
             return WholeNotification(
                 row,
                 await connection.fetch(AttemptRow, _QUERIES["attempts"], key),
-                await connection.fetch(Sibling, _QUERIES["siblings"], of_event),
+                await connection.fetch(NotificationRow, _QUERIES["siblings"], of_event),
                 await connection.fetch(EscalationRow, _QUERIES["steps"], of_event),
             )
 
