@@ -169,7 +169,7 @@ def _forgotten(evidence: Evidence) -> set[str]:
 
 
 def _forgotten_steps(evidence: Evidence, following: set[Pair]) -> set[Pair]:
-    """Return the escalations without a trace that a killed Redis may have lost.
+    """Return the escalations without a trace that a killed Redis may lose.
 
     Nobody publishes them again.
     """

@@ -153,7 +153,7 @@ class World:
                     )
 
     async def notice_stalls(self) -> None:
-        """Note when this process itself, and its network, stopped; until cancelled."""
+        """Note when this process and its network stopped; until cancelled."""
         while True:
             before = time()
             await asyncio.sleep(_TICK_SECONDS)

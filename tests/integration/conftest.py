@@ -38,6 +38,6 @@ def shared_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repli
 
 @pytest.fixture
 def sentinels(shared_sentinels: Replicated) -> Iterator[Replicated]:
-    """An empty Redis behind three Sentinels, for tests that promote and end none of it."""
+    """An empty Redis behind three Sentinels, for tests that promote none."""
     yield shared_sentinels
     shared_sentinels.empty()

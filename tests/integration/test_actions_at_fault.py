@@ -1,4 +1,4 @@
-"""An action that Postgres refuses, or whose row is at fault, leaves the actions of other people alone."""
+"""An action that Postgres refuses leaves other people's actions alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ END $$
 
 
 async def recorded(redis_url: str, database_url: str) -> None:
-    """Take three notifications, each by somebody else, and bring that into Postgres."""
+    """Acknowledge three notifications by three people, into Postgres."""
     config = load_config(
         None,
         {

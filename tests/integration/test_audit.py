@@ -1,4 +1,4 @@
-"""make audit: a vulnerability fails it, a service that cannot be asked is said loudly and does not."""
+"""make audit fails for a vulnerability, not for an unreachable service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`notifier backup` and `notifier restore` as the role that the documents create, with nothing of Postgres' programs."""
+"""`notifier backup` and `restore` as the role of the documents."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FILL = [
 
 @pytest.fixture
 def databases(postgres_server: Server) -> Iterator[tuple[str, str]]:
-    """Two databases made as docs/how-to/install.md does, by the role that it makes."""
+    """Two databases made by the documents' commands, with their role."""
     role, names = f"keeper_{uuid4().hex}", [f"kept_{uuid4().hex}" for _ in range(2)]
     with psycopg.connect(postgres_server.url, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {role} LOGIN".encode())
@@ -107,7 +107,7 @@ def test_a_database_with_rows_and_a_file_that_is_there_stay_as_they_are(
 
 
 def spoilt(whole: bytes) -> list[bytes]:
-    """The file with some bytes of its rows lost, and with a row that Postgres refuses."""
+    """The file with some bytes lost, and with a row that Postgres refuses."""
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     parts["teams_notifications.copy"] = b"not\ta\trow\n" + parts["teams_notifications.copy"]

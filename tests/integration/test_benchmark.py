@@ -1,4 +1,4 @@
-"""The benchmark itself works: a small run with the contenders that need no extra."""
+"""The benchmark works: a small run with contenders that need no extra."""
 
 from __future__ import annotations
 

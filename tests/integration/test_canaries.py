@@ -1,4 +1,4 @@
-"""Patient data and secrets are planted on every way through the daemon, and looked for at every place it writes to."""
+"""Planted patient data and secrets appear in no place that we write."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ SECRETS = (SECRET, TOKEN, URL_SIGNATURE, REDIS_PASSWORD, POSTGRES_PASSWORD)
 
 
 def squeezed(text: str) -> str:
-    """Return text as a reader would join it, so that no way of writing a value hides it."""
+    """Return text as a reader would join it, however a value is written."""
     return re.sub(r"[\s_+\-]+", "", text).lower()
 
 
 def as_number(digits: str) -> re.Pattern[str]:
-    """Return a pattern of these digits as the beginning of a number, however they are grouped.
+    """Return a pattern of a number that begins with these digits.
 
     They must not follow a digit: the fractions of a second and of a measurement hold any seven digits some day.
     """
@@ -60,14 +60,14 @@ NUMBERS["date_of_birth"] = as_number("197103")
 
 
 def in_base64(value: str) -> list[str]:
-    """Return the ways in which base64 of a text can hold a value, by where it begins."""
+    """Return the ways in which base64 of a text can hold a value."""
     return [
         base64.b64encode(b"x" * before + value.encode()).decode()[4:-4] for before in range(3)
     ]
 
 
 def leaks(places: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return (place, canary) of what can be read; the last three characters of a value may be shown."""
+    """Return (place, canary) of readable ones; three characters may be shown."""
     wanted = {name: squeezed(value)[:-3] for name, value in PATIENT.items()}
     wanted |= {secret[:12]: squeezed(secret) for secret in SECRETS}
     found: list[tuple[str, str]] = []
@@ -81,7 +81,7 @@ def leaks(places: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def patient_event(**fields: str) -> dict[str, str]:
-    """Return an entry with the patient at the top, nested, in a list, and inside free text in several ways."""
+    """Return an entry with the patient at the top, nested, and in free text."""
     told = " / ".join([*PATIENT.values(), *(value.upper() for value in PATIENT.values())])
     told += " / 1098 765 432 / 2345-678-901 / PAT 7351904Q / Zubaydah  Qanariyya"
     data = {
@@ -122,7 +122,7 @@ async def places(daemons: Daemons) -> dict[str, str]:
 
 
 async def console_pages(url: str) -> dict[str, str]:
-    """Return every page of the console that links lead to, and the first cards."""
+    """Return every page of the console that has a link, and first cards."""
     found: dict[str, str] = {}
     waiting = ["/console"]
     async with aiohttp.ClientSession() as session:
@@ -138,7 +138,7 @@ async def console_pages(url: str) -> dict[str, str]:
 
 
 def redis_streams(redis_url: str) -> dict[str, str]:
-    """Return what stands in Redis but for the event stream and the letters of what never became an event."""
+    """Return the contents of Redis, without the event stream and raw events."""
     found: dict[str, str] = {}
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         for key in client.scan_iter("*"):
@@ -180,7 +180,7 @@ def assert_masked(found: Mapping[str, str]) -> None:
 
 
 def around(text: str, value: str) -> str:
-    """Return where a value stands, for whoever has to find the leak."""
+    """Return where a value occurs, for whoever must find the leak."""
     read, canary = squeezed(text), squeezed(value)[:-3]
     at = read.find(canary)
     return read[max(0, at - 200) : at + 60]

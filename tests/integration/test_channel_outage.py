@@ -1,4 +1,4 @@
-"""A channel is down while events come for it: others do not notice, and its backlog drains urgent first, in order, at its rate."""
+"""While one channel is down, others work; then its backlog drains."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def priority_of(number: int) -> Priority:
 
 
 def publish(daemons: Daemons) -> None:
-    """Publish events of every urgency, each for the channel that is down and for one that is up."""
+    """Publish events of every urgency for the failing and the working channel."""
     with redis.Redis.from_url(daemons.redis_url) as client:
         pipeline = client.pipeline(transaction=False)
         for number in range(COUNT):
@@ -67,7 +67,7 @@ def ids(requests: list[Received]) -> list[str]:
 
 
 async def outage(daemons: Daemons, **env: str) -> None:
-    """Let everything come while one channel is down, and wait until the other has had all of it."""
+    """Publish while one channel is down; wait until the other has had all."""
     daemons.receiver.answer(503, channel=DOWN)
     await daemons.start(**SETTINGS | env)
     publish(daemons)

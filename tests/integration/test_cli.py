@@ -1,4 +1,4 @@
-"""The command line as a user starts it: usage, exit codes, files, settings and keys."""
+"""The commands as a user starts them: usage, exit codes, files, keys."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_a_terminal_shows_ids_whole(redis_url: str, width: int):
 
 
 def known_to_redis(url: str) -> None:
-    """Redis as daemons left it: a channel of old, and an event for one that never was."""
+    """Redis with lanes of a removed channel and an event for an unknown one."""
     keys = Keys("teams:events")
     with redis.Redis.from_url(url) as client:
         client.hset(keys.channels, "night", "1")

@@ -1,4 +1,4 @@
-"""Every window of the three stages, hit by a real SIGKILL: nothing is lost, one row each, and only POST to hop repeats.
+"""A real SIGKILL in every window of the stages loses nothing.
 
 docs/explanation/reliability.md shows the matrix.
 """
@@ -31,16 +31,16 @@ STEPS = [
 ]  # fmt: skip
 WINDOWS = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
 REPEATED = {"after delivery post", "before delivery hop"}
-"""What was posted and not hopped yet comes twice; with one post at a time that is one."""
+"""A card that was posted and not hopped comes twice: one, one at a time."""
 EVENTS = 8
 LEASE = {"TEAMS_REDIS__LEASE_SECONDS": "1", "TEAMS_DELIVERY__IN_FLIGHT": "1"}
 CRASHING = "tests.support.crashing"
 RECORDING = {"escalation": "recorder", "action": "recorder"}
-"""Which stage does what is no stage of its own."""
+"""The stage of each window's step."""
 
 
 async def crash(daemons: Daemons, window: str, **env: str) -> None:
-    """Run the other stages, and the window's stage until it has killed itself there; then start it again."""
+    """Run until the window's stage has killed itself, then start it again."""
     stage = window.split()[1]
     others = ",".join(name for name in ("intake", "delivery", "recorder") if name != stage)
     await daemons.start("--stages", others, **LEASE, **env)
@@ -84,7 +84,7 @@ def publish(daemons: Daemons, count: int = EVENTS, stakeholders: str = "sre") ->
 async def settled(
     daemons: Daemons, status: str = "delivered", channels: tuple[str, ...] = ("sre",)
 ) -> int:
-    """Wait for the end; every event has one row per channel. Returns how many posts were repeated."""
+    """Wait until every event has its rows; return the number of repeats."""
     expected = {(f"e{number}", channel) for number in range(EVENTS) for channel in channels}
     await until(lambda: len(rows(daemons.database_url)) >= len(expected), 60)
     await until(lambda: not left_over(daemons.redis_url))
@@ -205,12 +205,12 @@ async def test_a_digest_is_hopped_whole_or_not_at_all(daemons: Daemons, window: 
     if window in {"before delivery read", "after delivery hop"}:
         assert posts == [str(digest) for digest in digests]
     elif window == "after delivery read":
-        # What had been read is posted alone, the rest as a digest again.
+        # Notifications that had been read are posted alone, the rest as a digest again.
         alone = [row for row in found if row["digest_id"] is None]
         assert alone
         assert len(posts) == len(set(posts)) == len(alone) + len(digests - {None})
     else:
-        # What was taken over is posted alone: it may have been in a digest that is out already.
+        # A claimed notification is posted alone: it may have been in a digest already.
         assert digests == {None}
         assert len(posts) == EVENTS + (1 if window in REPEATED else 0)
 
@@ -314,7 +314,7 @@ async def test_each_action_is_done_once_though_its_process_is_killed_in_every_wi
 
 
 def without_listener(pages: dict[str, str]) -> dict[str, str]:
-    """Return the settings of a process that puts links on cards and answers none."""
+    """Return the settings of a process that only renders links on cards."""
     return {name: value for name, value in pages.items() if not name.endswith("BIND")}
 
 

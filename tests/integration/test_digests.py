@@ -1,4 +1,4 @@
-"""A burst on a rate-limited channel: one card stands for many, each keeps its own row."""
+"""A burst on a rate-limited channel: one card for many, a row for each."""
 
 from __future__ import annotations
 

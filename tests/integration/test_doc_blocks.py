@@ -1,4 +1,4 @@
-"""Every block of the documents is run as it stands there, page by page, or says why not."""
+"""Every block of the documents is run as written, or says why not."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ TRACED = {
 
 
 class Page:
-    """A page's servers, daemon and folder; its blocks follow one another in it."""
+    """A page's servers, daemon and folder, for its blocks in their order."""
 
     def __init__(self, daemons: Daemons, folder: Path) -> None:
         self.daemons = daemons
@@ -142,7 +142,7 @@ class Page:
 
 @pytest.fixture
 def no_restored_copy(postgres_server: Server, tmp_path: Path) -> Iterator[None]:
-    """The servers that the page on restoring makes go away, also when a block of it fails."""
+    """Remove the servers of the page on restoring, also after a failure."""
     yield
     for socket in tmp_path.glob("work/**/redis.sock"):
         with redis.Redis(unix_socket_path=str(socket)) as client, suppress(redis.RedisError):

@@ -1,4 +1,4 @@
-"""`notifier doctor` as an operator runs it, with each failing condition made real."""
+"""`notifier doctor` as an operator runs it, with real failures."""
 
 from __future__ import annotations
 

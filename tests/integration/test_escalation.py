@@ -1,4 +1,4 @@
-"""What nobody answers goes on to the next channel, once, until somebody answers."""
+"""Unacknowledged events escalate once per step, until acknowledged."""
 
 from __future__ import annotations
 

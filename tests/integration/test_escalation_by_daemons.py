@@ -1,4 +1,4 @@
-"""Escalation as whole daemons do it: cards, pages, answers, clocks and kills."""
+"""Escalation by whole daemons: cards, pages, clocks and kills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example worker does each request of the stream once, whatever happens to it."""
+"""The example worker does each request once, whatever happens to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example Celery worker publishes at its five points, on a real Redis, in a form notifier accepts."""
+"""The example Celery worker publishes valid events on a real Redis."""
 
 from __future__ import annotations
 

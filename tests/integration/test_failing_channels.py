@@ -1,4 +1,4 @@
-"""A channel whose webhook fails: log, trace and doctor say so until it works again."""
+"""A failing webhook is in log, trace and doctor until it works again."""
 
 from __future__ import annotations
 

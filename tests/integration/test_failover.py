@@ -1,4 +1,4 @@
-"""Redis fails over while daemons run: a promoted replica, a cluster that loses a master, a group that is gone."""
+"""Redis fails over while daemons run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def own_sentinels(tmp_path: Path) -> Iterator[Replicated]:
 
 
 class Producer:
-    """Publishes one event after the other through the Sentinels, each until Redis has taken it."""
+    """Publishes events one by one through the Sentinels until confirmed."""
 
     def __init__(self, servers: Replicated) -> None:
         self._master: redis.Redis = Sentinel(
@@ -93,7 +93,7 @@ async def test_after_a_promotion_the_daemon_goes_on_and_delivers_what_the_new_ma
             own_sentinels.master.kill()
         else:
             await until(own_sentinels.fail_over, 60)
-        # Until it is told, a master that lives takes entries that the promoted one never sees.
+        # A demoted master takes entries until it knows; the promoted one never sees them.
         await until(own_sentinels.promoted, 100)
         # The next one in the list may have been under way to the old master just then.
         await producer.another(1)

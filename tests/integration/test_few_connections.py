@@ -1,4 +1,4 @@
-"""A Redis that gives few connections: hops go on, reads take turns, and the cause is named."""
+"""A Redis with few connections: hops continue, and the cause is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make install` and `make uninstall` into a folder, with a small wheel that stands for the program."""
+"""`make install` and `make uninstall` into a folder, with a small wheel."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def wheel(folder: Path, version: str) -> Path:
 
 
 class Machine:
-    """A folder that stands for the root of a machine."""
+    """A folder in place of the root of a machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -80,7 +80,7 @@ class Machine:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One installation, which takes seconds; tests get copies, since nothing in it names its folder."""
+    """One installation, which takes seconds; tests get copies of it."""
     machine = Machine(tmp_path_factory.mktemp("installed"))
     machine.install("1.0.0")
     return machine.folder
@@ -176,7 +176,7 @@ def test_a_prefix_that_is_not_a_folder_of_its_own_is_refused(machine: Machine, p
 
 
 def stub_spans(folder: Path) -> str:
-    """Make the package of the extra `otel`, and return the folder in which pip finds it."""
+    """Make the package of the extra `otel`; return the folder for pip."""
     info = "stub_spans-1.0.dist-info"
     with zipfile.ZipFile(folder / "stub_spans-1.0-py3-none-any.whl", "w") as archive:
         archive.writestr("stub_spans.py", "")
@@ -236,7 +236,7 @@ def test_uninstall_keeps_settings_and_secrets_unless_they_are_to_go_too(machine:
 
 def test_the_command_reads_the_settings_of_the_service_as_systemd_does(machine: Machine):
     command = machine.root / "usr" / "local" / "bin" / "notifier"
-    # On a machine these are where they belong; here they stand in a folder.
+    # On a machine these are in their places; here they are in a folder.
     text = command.read_text()
     text = text.replace("/etc/notifier", str(machine.etc))
     stub = machine.folder / "program"

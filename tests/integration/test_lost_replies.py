@@ -1,4 +1,4 @@
-"""What was read and whose reply was lost on its way is read again at once, not after a lease."""
+"""Entries whose reply was lost are read again at once, not after a lease."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrating while another does, after one that was killed, and as a user who may not."""
+"""Migrate beside another, after a kill, and as a user without rights."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_no_migration_holds_up_the_writers_behind_a_lock_that_lasts(
 
 @pytest.fixture
 def guest(postgres_server: Server, empty_database_url: str) -> Iterator[str]:
-    """The empty database as a role that owns nothing, as Postgres 15 and newer let nobody make tables."""
+    """The empty database as a role that owns nothing, as in Postgres 15."""
     name = empty_database_url.rpartition("/")[2]
     with psycopg.connect(postgres_server.url, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE guest_{name} LOGIN".encode())

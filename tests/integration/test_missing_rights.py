@@ -1,4 +1,4 @@
-"""A Redis user that lacks a right, as after an upgrade: nothing is acknowledged that is nowhere, and the right is named."""
+"""A Redis user that lacks a right: nothing is lost, the right is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The address of Redis moves to another server, while the old one lives on as its replica: managed services do so."""
+"""The address of Redis moves, and the old server lives on as a replica."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def proxy(servers: tuple[Server, Server]) -> AsyncIterator[Proxy]:
 
 
 def fail_over(proxy: Proxy, old: Server, new: Server) -> None:
-    """Make the replica the master; connections to the old one stay as they are."""
+    """Make the replica the master; connections to the old one remain."""
     with redis.Redis.from_url(new.url) as client:
         client.execute_command("REPLICAOF", "NO", "ONE")
     with redis.Redis.from_url(old.url) as client:

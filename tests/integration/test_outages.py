@@ -1,4 +1,4 @@
-"""A server goes away while the daemon runs: it waits, says so, and goes on."""
+"""A server goes away: the daemon waits, reports it, and continues."""
 
 from __future__ import annotations
 

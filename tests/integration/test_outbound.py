@@ -1,4 +1,4 @@
-"""What a post meets on the network: none of it leads elsewhere, takes for ever, or shows the webhook URL."""
+"""Posts on a bad network: none leads elsewhere or shows the URL."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def peer(answer: Peer, tls: ssl.SSLContext | None = None) -> AsyncIterator
 
 
 def says(*pieces: bytes, endless: bytes = b"", pause: float = 0.0) -> Peer:
-    """Answer with `pieces`, then with `endless` again and again."""
+    """Answer with `pieces`, then with the rest again and again."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -78,7 +78,7 @@ def says(*pieces: bytes, endless: bytes = b"", pause: float = 0.0) -> Peer:
 
 
 class Resolver:
-    """A DNS that answers as told, then as told next."""
+    """A DNS that answers first one way, then another."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = list(addresses)

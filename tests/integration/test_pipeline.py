@@ -1,4 +1,4 @@
-"""The way of an event through the real daemon: Redis in, a POST out, a row in Postgres."""
+"""An event through the real daemon: Redis in, a POST out, a row."""
 
 from __future__ import annotations
 

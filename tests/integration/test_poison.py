@@ -1,4 +1,4 @@
-"""Of what is in flight together, only what processes die of is buried for it."""
+"""Of entries in flight together only the deadly one becomes poison."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS = {
 
 
 async def lives(daemons: Daemons, step: str) -> bool:
-    """Start a daemon that dies of the killer in this step; return whether it outlives everything else there is to do."""
+    """Start a daemon that dies of the killer; return if it did all the rest."""
     process = await daemons.start(
         ready=False,
         program="tests.support.crashing",

@@ -1,4 +1,4 @@
-"""Pages, probes and metrics share a few connections to Postgres, and hear at once why there is none."""
+"""Pages and metrics share few connections to Postgres."""
 
 from __future__ import annotations
 

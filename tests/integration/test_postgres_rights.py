@@ -1,4 +1,4 @@
-"""The rights of the documents are those that daemon and commands need and doctor asks for."""
+"""The documented rights are those that daemon, commands, doctor need."""
 
 from __future__ import annotations
 

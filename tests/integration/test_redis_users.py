@@ -1,4 +1,4 @@
-"""The users of docs/how-to/redis.md have the rights that their work needs, and no others."""
+"""The documented Redis users have the rights they need, and no others."""
 
 from __future__ import annotations
 

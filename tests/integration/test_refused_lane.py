@@ -1,4 +1,4 @@
-"""A key of notifier's that another program took: its channel waits and is named, everything else goes on."""
+"""A key that another program uses: its channel waits, others go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A time range of the event stream is replayed, page by page: what was not delivered, unless forced."""
+"""A time range is replayed: undelivered events, unless forced."""
 
 from __future__ import annotations
 

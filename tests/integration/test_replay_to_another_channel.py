@@ -1,4 +1,4 @@
-"""Dead letters of channels that are no more, or never were, go to another one."""
+"""Dead letters of removed or unknown channels go to another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def night(tmp_path: Path) -> dict[str, str]:
-    """Settings with a channel more than the shipped ones, which nobody can be posted to."""
+    """Settings with one channel more, which has no webhook."""
     settings = tmp_path / "night.toml"
     settings.write_text('[channels]\nnight = { title = "Night" }\n')
     return {"NOTIFIER_CONFIG": str(settings)}

@@ -1,4 +1,4 @@
-"""The slot with everything of an event stream moves to another master while daemons and producers work."""
+"""The slot of an event stream moves while daemons and producers work."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def move(
 
 
 class Producer:
-    """Publishes one event after the other, each with the same id again until Redis has taken it."""
+    """Publishes events one by one, each until Redis has confirmed it."""
 
     def __init__(self, shards: Cluster) -> None:
         self._client = shards.client()
@@ -75,7 +75,7 @@ class Producer:
 
 
 async def renewed(moving: Resharding) -> None:
-    """Return when every lease of the lane was renewed often enough while it stands on the target."""
+    """Return when every lease of the lane was renewed often enough."""
     idle: dict[str, int] = {}
     renewals: Counter[str] = Counter()
 
@@ -111,7 +111,7 @@ async def test_slot_moves_while_events_are_published_and_delivered(
         moving.begin()
         moving.move(LANES)
         webhook_receiver.release()
-        # What was posted cannot hop while its keys stand on two masters.
+        # A posted card cannot hop while its keys are on two masters.
         await until(lambda: "hop_waiting" in daemons.log(), 60)
         while (state := await readiness(daemons))["status"] == 200:
             await asyncio.sleep(0.05)
@@ -143,7 +143,7 @@ async def test_slot_moves_while_events_are_published_and_delivered(
 
 
 def left_over(moving: Resharding) -> dict[str, int]:
-    """Count what stands in the streams of the target, and what is pending on the event stream."""
+    """Count entries in the target's streams, and pending events."""
     client = moving.target
     counts = {key: int(client.xlen(key)) for key in (*LANES, KEYS.outcomes, KEYS.dead)}
     counts["pending"] = int(client.xpending(STREAM, "notifier")["pending"])

@@ -1,4 +1,4 @@
-"""Every query of the earlier integration's checklist runs as it was written there."""
+"""Every query of the earlier integration's checklist runs as written."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ async def test_outcomes_of_one_notification_end_in_the_same_row_in_any_order(
     for batch in [given] if together else [[each] for each in given]:
         await record(database_url, *batch)
 
-    # What was delivered stays delivered, whatever a forced replay came to.
+    # A delivered notification stays delivered, whatever a forced replay brings.
     assert answers(database_url, "SELECT status, sent_at FROM teams_notifications") == [
         ("delivered", NOW + timedelta(minutes=1))
     ]

@@ -1,4 +1,4 @@
-"""With signatures required, only what a known producer or the daemon itself has signed becomes a card."""
+"""With signatures required, only signed entries become cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No legal event keeps the event loop, and so all other channels and leases, longer than a moment."""
+"""No legal event keeps the event loop for longer than a moment."""
 
 from __future__ import annotations
 

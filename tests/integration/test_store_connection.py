@@ -1,4 +1,4 @@
-"""What a connection does when Postgres vanishes, hangs, becomes a replica, or has habits of its own."""
+"""A connection when Postgres vanishes, hangs, or becomes a replica."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A primary and its replica change places: what writes goes to the one that takes writes, and a replica alone is named."""
+"""A primary and its replica change places: writers follow the primary."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pair:
         return f"postgresql://notifier@{hosts}/notifier"
 
     def switch(self) -> None:
-        """Make the replica the primary, and the old primary a replica at its old address."""
+        """Make the replica the primary, and the old primary its replica."""
         old, new = self.servers
         old.stop()
         with psycopg.connect(new.url, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Rows whose times no calendar of Python has: whoever reads them goes on, and shows the others too."""
+"""Rows whose times Python has not: readers go on and show the others."""
 
 from __future__ import annotations
 

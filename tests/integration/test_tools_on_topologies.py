@@ -1,4 +1,4 @@
-"""What operators look with works where Redis is a cluster, or is found through Sentinels."""
+"""Operators' commands work with a Redis cluster and with Sentinels."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_once_says_what_waits_where_while_postgres_is_away(redis_url: str):
         client.xgroup_create("teams:events", "notifier", id="0")
         client.xreadgroup("notifier", "one", {"teams:events": ">"})
 
-    # Not a terminal, so it prints once by itself.
+    # Not a terminal, so it prints once.
     done = notifier("top", REDIS_URL=redis_url, DATABASE_URL=NO_POSTGRES, COLUMNS="80")
 
     assert done.returncode == 0, done.stderr
@@ -102,7 +102,7 @@ async def test_a_look_costs_redis_the_same_however_much_waits(redis_url: str, wa
 
 @contextmanager
 def on_a_terminal(*arguments: str, **env: str) -> Iterator[tuple[Popen[bytes], int]]:
-    """Run a command with a terminal of 80 columns and 24 lines; yields the process and the terminal's other end."""
+    """Run a command at a terminal of 80 by 24; yield process and terminal."""
     ours, theirs = terminal()
     given = {"PATH": os.environ["PATH"], "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
     process = Popen(

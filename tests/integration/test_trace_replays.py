@@ -75,7 +75,7 @@ async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Dae
 
 
 def replayed_as(daemons: Daemons, event: dict[str, Any]) -> str:
-    """Replay the one dead letter as this event; returns the letter's id."""
+    """Replay the one dead letter as this event; return the dead letter's id."""
     with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
         [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
     env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}

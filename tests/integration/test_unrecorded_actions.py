@@ -1,4 +1,4 @@
-"""A person acts on a notification that Postgres does not know yet, or that it cannot be asked about."""
+"""Act on a notification that Postgres does not know yet."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_a_notification_that_is_not_recorded_yet_is_acknowledged_and_its_r
     found = links_on(request.body)
     [retry] = [found[title] for title in found if re.search("retry", title, re.IGNORECASE)]
 
-    # What a worker would have to know is not there yet.
+    # The data that a worker would need are not there yet.
     assert (await post(retry, who="Sara"))[0] == 503
     assert requests(daemons.redis_url) == []
     status, html = await post(found["Acknowledge"], who="Sara")

@@ -1,4 +1,4 @@
-"""What docs/how-to/upgrade.md promises: restarts one after another, older versions on newer schemas, restored copies."""
+"""The promises of docs/how-to/upgrade.md and back-up.md."""
 
 from __future__ import annotations
 

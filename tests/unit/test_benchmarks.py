@@ -1,4 +1,4 @@
-"""What the benchmark computes and writes, from results that are made up."""
+"""The benchmark's figures and page, from invented results."""
 
 from __future__ import annotations
 

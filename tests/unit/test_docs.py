@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def commands_in(block: Block) -> list[list[str]]:
-    """Return the words of each notifier command of a block, comments and continued lines joined."""
+    """Return the words of each notifier command of a block."""
     lines = block.text.replace("\\\n", " ").splitlines()
     found = [
         re.search(r"^\s*(?:sudo )?notifier( [a-z].*)", line.split("#")[0]) for line in lines

@@ -1,4 +1,4 @@
-"""Who is told next, when, and when nobody is told any more."""
+"""The next channel of an escalation, its time, and its end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def case(
 
 
 def told(case_: Case, until: datetime, matrix: Matrix = MATRIX) -> list[tuple[int, str]]:
-    """Run the scheduler on a fake clock; returns (minutes after the event, channel) of each step."""
+    """Run the scheduler on a fake clock; return (minutes, channel) of steps."""
     now, found = case_.since, []
     while now <= until:
         decision = matrix.decide(case_, now)
@@ -175,7 +175,7 @@ def test_every_chain_ends_each_channel_is_told_once_and_looking_twice_changes_no
 def test_whenever_it_is_looked_at_no_step_comes_early(
     priority: Priority, channels: list[str], since: datetime, minutes: list[int]
 ):
-    """The scheduler may look late and at any time; steps never come before the rule says."""
+    """The scheduler may run late; steps never come before their time."""
     rule, now, steps = MATRIX.rules.get(priority), since, ()
     for wait in minutes:
         now += timedelta(minutes=wait)

@@ -1,4 +1,4 @@
-"""A Redis that keeps a command waiting is told in the same words everywhere."""
+"""A Redis that keeps a command waiting is reported in the same words."""
 
 from __future__ import annotations
 

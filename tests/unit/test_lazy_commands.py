@@ -1,4 +1,4 @@
-"""Commands are imported when they are called, and the list of all of them says the same as they do."""
+"""Commands are imported when called, and their list agrees with them."""
 
 from __future__ import annotations
 

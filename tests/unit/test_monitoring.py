@@ -1,4 +1,4 @@
-"""Rules, dashboard and example settings: they parse, ask for what the daemon has, and each alert is tried."""
+"""Rules, dashboard and example settings are valid; alerts are tried."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FOREIGN = {
     "process_resident_memory_bytes": {"job"},
     "process_cpu_seconds_total": {"job"},
 }
-"""What Prometheus, Alertmanager, `make cov` and the client library have, with the labels that may be asked for."""
+"""Metrics of all sources, with the labels that queries may use."""
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None,
@@ -87,7 +87,7 @@ def filled_in(query: str) -> str:
 
 @functools.cache
 def known_series() -> dict[str, set[str]]:
-    """Return each series' labels: of the daemon's metrics, of recorded rules, and of others."""
+    """Return the labels of each series: metrics, recorded rules, others."""
     known = {name: set(labels) for name, labels in FOREIGN.items()}
     for collector in dict.fromkeys(metrics.REGISTRY._collector_to_names):
         labels = set(getattr(collector, "_labelnames", ()))

@@ -1,4 +1,4 @@
-"""The rights that doctor and the daemon try are those that the scripts need."""
+"""The rights that doctor and daemon try are those of the scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests notice of long steps is true."""
+"""The tests' measurement of long steps is right."""
 
 from __future__ import annotations
 

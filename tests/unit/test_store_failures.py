@@ -1,4 +1,4 @@
-"""What PgBouncer refuses is told as such: Postgres behind it is up, and nothing in its own log says a word."""
+"""A refusal of PgBouncer is reported as such: Postgres behind it is up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which webhook URLs and addresses are taken: tricks do not pass the allow-list."""
+"""The allow-list of webhook URLs and addresses resists tricks."""
 
 from __future__ import annotations
 
