@@ -325,7 +325,7 @@ def command(daemons: Daemons, program: str, *arguments: str, **env: str) -> int:
 
 
 REPLAY_WINDOWS = [
-    "before replay note", "after replay note", "before replay revive", "after replay revive",
+    "before replay note", "after replay note", "before replay move", "after replay move",
 ]  # fmt: skip
 
 
@@ -338,7 +338,7 @@ async def test_a_killed_replay_of_a_dead_letter_is_done_once_when_repeated(
     replay = ("dlq", "replay", letter_id, "--by", "ops")
 
     assert command(daemons, CRASHING, *replay, CRASH_AT=window) == -signal.SIGKILL
-    was_done = window == "after replay revive"
+    was_done = window == "after replay move"
     assert (letters(daemons) == []) is was_done
     assert command(daemons, "notifier", *replay) == (1 if was_done else 0)
 
@@ -352,7 +352,7 @@ async def test_a_killed_replay_of_a_dead_letter_is_done_once_when_repeated(
     ]
 
 
-@pytest.mark.parametrize("window", ["before replay revive", "after replay revive"])
+@pytest.mark.parametrize("window", ["before replay move", "after replay move"])
 async def test_a_replay_of_a_refused_digest_that_is_killed_half_way_is_ended_by_repeating_it(
     daemons: Daemons, window: str
 ):

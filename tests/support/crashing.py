@@ -1,6 +1,8 @@
-"""`notifier` that kills itself (SIGKILL) before or after the first call of one step, named by CRASH_AT, or after CRASH_SKIP calls more.
+"""`notifier` that kills itself (SIGKILL) around one step.
 
-Or while it parses, renders, posts or records what holds the text CRASH_OF, in the step that CRASH_AT names.
+CRASH_AT names the step, CRASH_SKIP how many calls of it to skip.
+
+Or it dies while it parses, renders, posts or records what holds the text CRASH_OF, in the step that CRASH_AT names.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ def stage_of_streams(names: list[str]) -> str:
 
 
 def crashing(step: Step, name: Callable[..., str]) -> Step:
-    """Return the step with a crash before it, or after it has really done something."""
+    """Return the step with a crash before it, or after it has done something."""
 
     left = int(os.environ.get("CRASH_SKIP", "0"))
 
@@ -63,7 +65,7 @@ def crashing(step: Step, name: Callable[..., str]) -> Step:
 
 
 def committing(step: Step, what: str) -> Step:
-    """Return what ends with the commit of a transaction, with a crash after it if `what` was done in it."""
+    """Return a transaction with a crash after its commit if `what` was done."""
 
     async def stepped(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = await step(self, *args, **kwargs)
@@ -92,7 +94,7 @@ def patch() -> None:
         Consumer.claim, lambda stream, **_: f"{stage_of_streams([stream])} claim"
     )
     streams: Any = Streams
-    streams.move = crashing(Streams.move, lambda *_: "replay revive")
+    streams.move = crashing(Streams.move, lambda *_: "replay move")
     streams.add_once = crashing(Streams.add_once, lambda *_, **__: "replay add")
     streams.add_all = crashing(Streams.add_all, lambda *_: "escalation publish")
     noted: Any = DeadLetterAudit
@@ -105,7 +107,7 @@ def patch() -> None:
 
 
 def patch_what_people_do() -> None:
-    """Put in the crashes of actions and of what follows when there are none; checks that find nothing are no steps."""
+    """Put in crashes of actions and escalations; empty checks do not count."""
     work: Any = Transaction
     work.add_steps = crashing(
         Transaction.add_steps, lambda steps: "escalation take" if steps else ""
@@ -127,7 +129,7 @@ def patch_what_people_do() -> None:
 
 
 def crashing_of(step: Any, name: str) -> Any:
-    """Return the step with a crash when what it is given holds the text CRASH_OF."""
+    """Return the step with a crash if its arguments hold the text CRASH_OF."""
     text = os.environ.get("CRASH_OF", "")
 
     def stepped(*args: Any, **kwargs: Any) -> Any:

@@ -51,7 +51,7 @@ def request(**changed: Any) -> dict[str, Any]:
 
 
 def message(text: str, **changed: Any) -> dict[str, Any]:
-    """Return a message of Teams (learn.microsoft.com, Create Outgoing Webhooks)."""
+    """Return a message of Teams, as its documentation shows it."""
     return {
         "type": "message", "id": "1485983408511", "timestamp": "2026-11-24T09:59:58.5110000Z", "serviceUrl": "https://smba.example/",
         "channelId": "msteams", "from": {"id": "29:1XJKJMvc5GBtc2JwZq0oj8tHZmzrQgFmB39ATiQWA85gQtHieVkKilBZ9XHoq9j7", "name": "عبدالله الحربي"},
