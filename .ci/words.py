@@ -20,7 +20,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("*.md", "config.toml", "cards/fields.toml")
-CODE = ("notifier/*.py", "notifier/*.sql", "notifier/*.lua", "migrations/*.sql", "packaging/*", "systemd/*", "Makefile", "examples/*.py", "benchmarks/*.py", "monitoring/*.py", "monitoring/*.yml", "docs/*.py", ".ci/*.py", "tests/support/*.py", "tests/chaos/*.py")  # fmt: skip
+CODE = (
+    "notifier/*.py",
+    "notifier/*.sql",
+    "notifier/*.lua",
+    "migrations/*.sql",
+    "packaging/*",
+    "systemd/*",
+    "Makefile",
+    "examples/*.py",
+    "benchmarks/*.py",
+    "monitoring/*.py",
+    "monitoring/*.yml",
+    "docs/*.py",
+    ".ci/*.py",
+    "tests/support/*.py",
+    "tests/chaos/*.py",
+)
 NO_PROSE = (".json", ".png", ".svg", ".cjs", ".html", ".css", ".txt")
 LONGEST_PROSE_LINE = 170
 LONGEST_FIRST_LINE = 72

@@ -15,7 +15,7 @@ from notifier.pipeline.delivery.limiter import ChannelLimiter
 
 
 class LaneReader:
-    """Reads new entries of both lanes, and claims those of processes that died."""
+    """Read new entries of both lanes, and claim those of dead processes."""
 
     def __init__(
         self,
@@ -38,7 +38,9 @@ class LaneReader:
     async def read(
         self, room: int, *, claimable: int, settings: DeliverySettings
     ) -> list[Entry]:
-        """Claim up to `claimable` entries if some are due, else read up to `room` of each lane.
+        """Claim due entries up to `claimable`, or else read new ones.
+
+        It reads up to `room` entries of each lane.
 
         Raises:
             StreamError: Redis is away.
