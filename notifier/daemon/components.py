@@ -24,10 +24,9 @@ from notifier.escalation.policy import Matrix
 from notifier.escalation.repository import EscalationRepository
 from notifier.escalation.scheduler import EscalationScheduler
 from notifier.events.producer_signature import sign_own
-from notifier.pipeline.audit_trail import AuditTrail
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.intake import Intake
-from notifier.pipeline.recorder import Recorder
+from notifier.pipeline.recorder import AuditTrail, Recorder
 from notifier.store.database import KeptConnection
 
 _SCHEMA_SECONDS = 10.0

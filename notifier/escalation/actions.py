@@ -11,7 +11,7 @@ from notifier.broker.scripts import Script
 from notifier.broker.streams import Streams
 from notifier.events.action import ACKNOWLEDGE, ESCALATE, REQUESTS, Action, Matter, read_action
 
-_ACCEPT = Script.read(__package__, "accept")
+_ACCEPT = Script.read(__package__, "acknowledge")
 _KEPT_REQUESTS = 100_000
 _CALLBACK_SECONDS = 900
 """Longer than a callback's timestamp may differ from now, to both sides."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from notifier.config.escalation import BusinessHoursSettings, EscalationRule, EscalationSettings
 from notifier.events.entry import Priority
-from notifier.pipeline.audit_trail import FirstCheck
+from notifier.pipeline.recorder import FirstCheck
 
 ESCALATION_TYPE = "notifier.escalation"
 ACKNOWLEDGED_TYPE = "notifier.acknowledged"

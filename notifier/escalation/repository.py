@@ -25,7 +25,7 @@ from notifier.escalation.rows import (
 )
 from notifier.events.action import ESCALATE, WORDS, Action
 from notifier.events.json import to_json_bytes
-from notifier.pipeline.audit_trail import FirstCheck
+from notifier.pipeline.recorder import FirstCheck
 from notifier.store.database import (
     Connect,
     Connection,

@@ -28,7 +28,7 @@ from notifier.escalation.repository import EscalationRepository, Transaction
 from notifier.escalation.rows import DueRow, NewStep, PlanPage, RecordedEvent
 from notifier.events.action import ESCALATE, Action, is_recordable
 from notifier.events.notification import notification_id
-from notifier.pipeline.audit_trail import FirstCheck
+from notifier.pipeline.recorder import FirstCheck
 from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)

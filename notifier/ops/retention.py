@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from notifier.errors import StoreError
 from notifier.store.database import Connection, Database, load_queries
 
-_QUERIES = load_queries(__package__, "prune.sql")
+_QUERIES = load_queries(__package__, "retention.sql")
 _BATCH = 5_000
 _MOST_APART = timedelta(minutes=1)
 """If two clocks differ by more, nobody knows which of them is right."""

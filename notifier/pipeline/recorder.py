@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
 
 import structlog
 
@@ -19,10 +19,13 @@ from notifier.broker.leases import Leases
 from notifier.clock import Every
 from notifier.config.models import RecorderSettings, RedisSettings
 from notifier.dead_letters.model import RECORDER, Reason, of_entry, poison_detail
-from notifier.errors import OutcomeError, StatementTimeoutError, UnreachableError
-from notifier.pipeline.audit_trail import FirstCheck
+from notifier.errors import OutcomeError, SchemaError, StatementTimeoutError, UnreachableError
+from notifier.events.entry import Priority
+from notifier.events.json import to_json_bytes, without_nul
 from notifier.pipeline.spans import record_spans
 from notifier.pipeline.stage import Alone, BatchSizer, ClaimedError, in_order, still_there
+from notifier.store.database import Database, KeptConnection, json_parameter, load_queries
+from notifier.store.migrations import missing_migrations
 from notifier.telemetry import metrics
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Spans
@@ -37,11 +40,48 @@ _BYTES_IN_FLIGHT = 8 * 2**20
 _OUTCOME_BYTES = 16_000
 """Attempts that one has at first; most have fewer."""
 
+_QUERIES = load_queries(__package__, "recorder.sql")
+
 log = structlog.get_logger(__name__)
 
 
-class OutcomeStore(Protocol):
-    """What the recorder needs of Postgres."""
+@dataclass(frozen=True, slots=True)
+class FirstCheck:
+    """When new rows of one priority are checked: after a time, or at a moment."""
+
+    priority: Priority
+    after_seconds: float | None = None
+    at: datetime | None = None
+
+    def fields(self) -> dict[str, str | float | None]:
+        """Return it as JSON."""
+        at = self.at.isoformat() if self.at else None
+        return {"priority": self.priority.value, "after_seconds": self.after_seconds, "at": at}
+
+
+class AuditTrail:
+    """Writes outcomes over one connection; not for two tasks at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._connection = KeptConnection(database)
+
+    async def close(self) -> None:
+        """Close the connection; safe to repeat."""
+        await self._connection.close()
+
+    async def check_schema(self) -> None:
+        """Check that all migrations that this version needs are applied.
+
+        Raises:
+            SchemaError: One is missing.
+            StoreError: Postgres is away.
+        """
+        async with self._connection.use() as connection:
+            missing = await missing_migrations(connection)
+        if missing:
+            raise SchemaError(
+                f"the database at {self._connection.shown} lacks {', '.join(missing)}; run: notifier migrate up"
+            )
 
     async def record(
         self,
@@ -51,10 +91,27 @@ class OutcomeStore(Protocol):
         arrived: Sequence[float],
         checks: Sequence[FirstCheck],
     ) -> None:
-        """Write all in one transaction, idempotently.
+        """Write a batch of outcomes in one transaction; safe to repeat.
 
-        Raises StoreError (away; StatementTimeoutError: too slow for so many) or OutcomeError (refused).
+        Args:
+            outcomes: Each is a JSON text.
+            store_cards: Whether the cards are kept.
+            arrived: When Redis took each outcome, in Unix seconds.
+            checks: When the escalation scheduler checks new rows.
+
+        Raises:
+            StoreError: Postgres is away; try the same batch again.
+            OutcomeError: Postgres refuses the data of one of them, or all of them together are too much for it.
         """
+        array = without_nul(b"[" + b",".join(outcomes) + b"]")
+        parameters = {
+            "outcomes": json_parameter(array),
+            "store_cards": store_cards,
+            "arrived": list(arrived),
+            "checks": json_parameter(to_json_bytes([check.fields() for check in checks])),
+        }
+        async with self._connection.use() as connection:
+            await connection.run(_QUERIES["record"], parameters)
 
 
 class Recorder:
@@ -65,7 +122,7 @@ class Recorder:
         group: Consumer,
         stream: str,
         *,
-        store: OutcomeStore,
+        store: AuditTrail,
         leases: Leases,
         settings: RecorderSettings,
         redis_settings: RedisSettings,

@@ -245,7 +245,7 @@ def test_a_short_period_of_a_long_trail_is_read_by_the_index(trail: Trail):
         values = {
             "since": START + timedelta(days=2), "until": START + timedelta(days=3), "slot": "hour", "time_zone": "UTC", "known_types": ["a.b"],
         }  # fmt: skip
-        queries = load_queries("notifier.ops.report", "reports.sql")
+        queries = load_queries("notifier.ops.report", "report.sql")
         for name in ("counts", "dead_letters", "latency", "acknowledgements"):
             plan = connection.execute(b"EXPLAIN " + queries[name], values).fetchall()
             text = "\n".join(row[0] for row in plan)

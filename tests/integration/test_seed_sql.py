@@ -13,7 +13,7 @@ import pytest
 
 from notifier.dead_letters.audit import DeadLetterAudit
 from notifier.errors import OutcomeError, SchemaError
-from notifier.pipeline.audit_trail import AuditTrail
+from notifier.pipeline.recorder import AuditTrail
 from notifier.store.migrations import migrate_down, migrate_up, status
 from tests.support.databases import writing
 

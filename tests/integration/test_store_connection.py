@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from notifier.errors import EncodingError, StatementTimeoutError, StoreError
-from notifier.pipeline.audit_trail import AuditTrail
+from notifier.pipeline.recorder import AuditTrail
 from notifier.pipeline.stage import run_steps
 from notifier.sandbox.servers import Server
 from notifier.store import migrations

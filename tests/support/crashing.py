@@ -23,7 +23,7 @@ from notifier.escalation.actions import Actions
 from notifier.escalation.repository import EscalationRepository, Transaction
 from notifier.escalation.scheduler import EscalationScheduler
 from notifier.pipeline import intake
-from notifier.pipeline.audit_trail import AuditTrail
+from notifier.pipeline.recorder import AuditTrail
 from notifier.teams.sender import WebhookSender
 
 Step = Callable[..., Awaitable[Any]]

@@ -19,7 +19,7 @@ from notifier.escalation.policy import Matrix
 from notifier.escalation.repository import EscalationRepository
 from notifier.escalation.scheduler import EscalationScheduler
 from notifier.events.notification import notification_id
-from notifier.pipeline.audit_trail import AuditTrail
+from notifier.pipeline.recorder import AuditTrail
 from notifier.store.database import KeptConnection
 from tests.support.databases import kept, writing
 from tests.support.escalation import STREAM, age, record

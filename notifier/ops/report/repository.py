@@ -19,7 +19,7 @@ from notifier.ops.report.figures import (
 )
 from notifier.store.database import Database, load_queries
 
-_QUERIES = load_queries(__package__, "reports.sql")
+_QUERIES = load_queries(__package__, "report.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

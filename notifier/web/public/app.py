@@ -37,7 +37,7 @@ from notifier.web.public.pages import (
     message_page,
     recorded_page,
 )
-from notifier.web.public.words import preferred_language
+from notifier.web.public.translations import preferred_language
 
 MAX_BODY_BYTES = 16_384
 _LOOK_WEIGHT = 0.1

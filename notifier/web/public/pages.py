@@ -11,7 +11,7 @@ from notifier.escalation.acknowledge import FirstAction
 from notifier.escalation.rows import NotificationFacts
 from notifier.events.action import ESCALATE, MAX_NOTE, MAX_WHO
 from notifier.html import own_file, page_templates, source_hash
-from notifier.web.public.words import words_of
+from notifier.web.public.translations import words_of
 
 _STYLE = own_file(__package__, "action.css")
 STYLE_HASH = source_hash(_STYLE)
