@@ -7,11 +7,10 @@ from notifier.config.secrets.load import (
     Secrets,
     State,
     load_secrets,
-    secret_sources,
     signers,
     survey_secrets,
 )
-from notifier.config.secrets.sources import SecretSource, VanishedSecrets
+from notifier.config.secrets.sources import SecretSource, VanishedSecrets, secret_sources
 from notifier.config.secrets.vault import VaultSource, open_vault
 
 __all__ = [

@@ -7,7 +7,6 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import SecretStr
@@ -20,8 +19,6 @@ from notifier.config.secrets.sources import (
     HMAC_KEY,
     PREVIOUS_HMAC_KEYS,
     PRODUCER_KEYS,
-    CredentialSource,
-    EnvironmentSource,
     SecretName,
     SecretSource,
     find_secret,
@@ -82,15 +79,6 @@ class Secrets:
     def webhook_faults(self) -> dict[str, str]:
         """Return the faults of webhooks that are set, by channel."""
         return {name: each.fault for name, each in self.found.items() if each.fault}
-
-
-def secret_sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
-    """Return the sources in their order: credentials, Vault, environment."""
-    folder = env.get("CREDENTIALS_DIRECTORY")
-    found: list[SecretSource] = [CredentialSource(Path(folder))] if folder else []
-    if vault is not None:
-        found.append(vault)
-    return [*found, EnvironmentSource(env)]
 
 
 def load_secrets(config: Config, sources: Sequence[SecretSource]) -> Secrets:

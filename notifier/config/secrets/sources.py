@@ -80,6 +80,15 @@ class SecretSource(Protocol):
         """Return the place of the secret, for people."""
 
 
+def secret_sources(env: Mapping[str, str], vault: SecretSource | None) -> list[SecretSource]:
+    """Return the sources in their order: credentials, Vault, environment."""
+    folder = env.get("CREDENTIALS_DIRECTORY")
+    found: list[SecretSource] = [CredentialSource(Path(folder))] if folder else []
+    if vault is not None:
+        found.append(vault)
+    return [*found, EnvironmentSource(env)]
+
+
 def find_secret(name: SecretName, sources: Sequence[SecretSource]) -> tuple[str, str | None]:
     """Return the place and value of a secret, from the first source with it."""
     for source in sources:
