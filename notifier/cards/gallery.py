@@ -10,13 +10,7 @@ from pydantic import JsonValue
 
 from notifier.cards.check.schema import worded_faults
 from notifier.cards.html import script_texts
-from notifier.cards.library import CardLibrary, layered
-from notifier.cards.preview import Preview, example_link
-from notifier.config import Config
-from notifier.errors import CardError, NotifierError
-from notifier.events.json import to_json_bytes
-from notifier.events.notification import Notification
-from notifier.html import (
+from notifier.cards.html.pages import (
     content_policy,
     json_data,
     own_file,
@@ -24,6 +18,12 @@ from notifier.html import (
     page_templates,
     source_hash,
 )
+from notifier.cards.library import CardLibrary, layered
+from notifier.cards.preview import Preview, example_link
+from notifier.config import Config
+from notifier.errors import CardError, NotifierError
+from notifier.events.json import to_json_bytes
+from notifier.events.notification import Notification
 from notifier.teams.envelope import counted_size
 
 _TEMPLATES = page_templates(__package__)

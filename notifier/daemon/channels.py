@@ -12,7 +12,6 @@ import structlog
 from pydantic import SecretStr
 
 from notifier.broker.rate_limit import RateLimits
-from notifier.clock import utc_now
 from notifier.config.models import HttpSettings
 from notifier.config.secrets import State
 from notifier.daemon.dependencies import Dependencies
@@ -25,6 +24,7 @@ from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryDependenci
 from notifier.pipeline.delivery.limiter import ChannelLimiter
 from notifier.pipeline.stage import run_steps
 from notifier.teams.sender import WebhookSender
+from notifier.telemetry.clock import utc_now
 from notifier.telemetry.logs import log_unforeseen
 
 _PAUSE_POLL_SECONDS = 1.0

@@ -11,7 +11,6 @@ from datetime import datetime
 import structlog
 
 from notifier.broker.keys import Keys, accepted_stream
-from notifier.clock import utc_now
 from notifier.config import Config
 from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
@@ -28,6 +27,7 @@ from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.intake import Intake
 from notifier.pipeline.recorder import AuditTrail, Recorder
 from notifier.store.database import KeptConnection
+from notifier.telemetry.clock import utc_now
 
 _SCHEMA_SECONDS = 10.0
 """Deliveries begin after this at the latest."""

@@ -14,7 +14,6 @@ from notifier.broker.stats import (
     StreamStats,
     event_stream_stats,
 )
-from notifier.clock import Every
 from notifier.config import Config
 from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
@@ -24,6 +23,7 @@ from notifier.escalation.repository import unacknowledged_critical
 from notifier.escalation.rows import Unacknowledged
 from notifier.store.database import Connect
 from notifier.telemetry import metrics
+from notifier.telemetry.clock import Every
 
 _REDIS_INTERVAL_SECONDS = 2.0
 _POSTGRES_INTERVAL_SECONDS = 15.0

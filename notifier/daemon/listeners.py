@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from notifier.clock import utc_now
 from notifier.config.secrets import Secrets
 from notifier.daemon.channels import Channels
 from notifier.daemon.components import (
@@ -28,6 +27,7 @@ from notifier.daemon.snapshot import Snapshot
 from notifier.escalation.acknowledge import ActionService
 from notifier.escalation.repository import FactsRepository
 from notifier.ops.trace.search import TraceSearch
+from notifier.telemetry.clock import utc_now
 from notifier.web.admin.access import AdminAccess
 from notifier.web.admin.app import create_admin_app
 from notifier.web.console.pages import ConsoleDependencies

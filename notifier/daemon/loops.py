@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from notifier.clock import raise_if_cancelled
 from notifier.errors import InternalError, UnreachableError
 from notifier.pipeline.stage import (
     FIRST_WAIT_SECONDS,
@@ -21,6 +20,7 @@ from notifier.pipeline.stage import (
     MOST_UNFORESEEN,
     unless_stray,
 )
+from notifier.telemetry.clock import raise_if_cancelled
 from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
 

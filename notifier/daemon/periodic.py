@@ -14,7 +14,6 @@ from notifier.broker.keys import Keys
 from notifier.broker.rights import missing_rights
 from notifier.broker.server import clock_ahead, read_servers
 from notifier.broker.stream_ids import judge_ids, read_ids
-from notifier.clock import Every
 from notifier.daemon.channels import Channels
 from notifier.daemon.components import read_streams
 from notifier.daemon.dependencies import Dependencies
@@ -22,6 +21,7 @@ from notifier.dead_letters.abandoned_lanes import lanes_waiting
 from notifier.errors import UnreachableError
 from notifier.ops.doctor.redis import settings_findings
 from notifier.telemetry import metrics
+from notifier.telemetry.clock import Every
 
 _HOUSEKEEPING_SECONDS = 60.0
 _PRESENCE_SECONDS = 20.0

@@ -11,13 +11,13 @@ import structlog
 
 from notifier.broker.client import few_connections
 from notifier.broker.server import clock_ahead
-from notifier.clock import Every
 from notifier.config.secrets import State
 from notifier.daemon.channels import Channels
 from notifier.daemon.dependencies import Dependencies
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
 from notifier.store.migrations import missing_migrations
+from notifier.telemetry.clock import Every
 from notifier.telemetry.durations import duration
 from notifier.telemetry.health import ChannelState, Readiness, SecretsState, Server, ServerState
 

@@ -13,7 +13,6 @@ from notifier.broker.entries import Entry
 from notifier.broker.hop import Move
 from notifier.broker.keys import ACCEPTED, accepted_stream, unreadable_stream
 from notifier.broker.leases import Leases
-from notifier.clock import Every
 from notifier.config.models import RedisSettings
 from notifier.errors import OutcomeError, UnreachableError
 from notifier.escalation.internal_events import acknowledged_event
@@ -24,6 +23,7 @@ from notifier.escalation.scheduler import EscalationScheduler, FailedRows, Publi
 from notifier.events.action import ESCALATE, WORDS, Action, is_recordable, read_action
 from notifier.pipeline.stage import still_there
 from notifier.telemetry import metrics
+from notifier.telemetry.clock import Every
 from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)

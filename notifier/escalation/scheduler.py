@@ -10,7 +10,6 @@ from typing import assert_never
 
 import structlog
 
-from notifier.clock import sleep_unless_stopped
 from notifier.errors import UnreachableError
 from notifier.escalation.actions import Actions
 from notifier.escalation.internal_events import escalation_event
@@ -29,6 +28,7 @@ from notifier.escalation.rows import DueRow, NewStep, PlanPage, RecordedEvent
 from notifier.events.action import ESCALATE, Action, is_recordable
 from notifier.events.notification import notification_id
 from notifier.pipeline.recorder import FirstCheck
+from notifier.telemetry.clock import sleep_unless_stopped
 from notifier.telemetry.logs import log_unforeseen
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,6 @@ from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
-from notifier.clock import Every
 from notifier.config.models import IntakeSettings, RedisSettings
 from notifier.dead_letters.model import (
     Reason,
@@ -38,6 +37,7 @@ from notifier.pipeline.decision import Decision, report
 from notifier.pipeline.spans import intake_span
 from notifier.pipeline.stage import BatchSizer, in_order, still_there
 from notifier.telemetry import metrics
+from notifier.telemetry.clock import Every
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Span, Spans
 

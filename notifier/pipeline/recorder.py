@@ -16,7 +16,6 @@ from notifier.broker.entries import ALONE, Entry
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
-from notifier.clock import Every
 from notifier.config.models import RecorderSettings, RedisSettings
 from notifier.dead_letters.model import RECORDER, Reason, of_entry, poison_detail
 from notifier.errors import OutcomeError, SchemaError, StatementTimeoutError, UnreachableError
@@ -27,6 +26,7 @@ from notifier.pipeline.stage import Alone, BatchSizer, ClaimedError, in_order, s
 from notifier.store.database import Database, KeptConnection, json_parameter, load_queries
 from notifier.store.migrations import missing_migrations
 from notifier.telemetry import metrics
+from notifier.telemetry.clock import Every
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Spans
 

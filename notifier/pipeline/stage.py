@@ -12,10 +12,10 @@ import structlog
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import ALONE, Entry
-from notifier.clock import raise_if_cancelled, sleep_unless_stopped
 from notifier.errors import InternalError, StreamError, UnreachableError
 from notifier.events.entry import size_bytes
 from notifier.events.notification import Notification, decode
+from notifier.telemetry.clock import raise_if_cancelled, sleep_unless_stopped
 from notifier.telemetry.health import Health, on_wait
 from notifier.telemetry.logs import log_unforeseen
 

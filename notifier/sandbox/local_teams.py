@@ -18,8 +18,8 @@ from pydantic import JsonValue
 
 from notifier.cards import html as renderer
 from notifier.cards.check.schema import worded_faults
+from notifier.cards.html.pages import content_policy, page_templates
 from notifier.errors import ExitCode, SandboxError
-from notifier.html import content_policy, page_templates
 from notifier.teams.envelope import counted_size
 
 MAX_CARD_BYTES = 28_672

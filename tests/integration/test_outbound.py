@@ -15,12 +15,12 @@ import trustme
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from notifier.clock import utc_now
 from notifier.config import load_config
 from notifier.config.models import HttpSettings
 from notifier.events.outcome import Attempt
 from notifier.events.signing import KeySet
 from notifier.teams.sender import WebhookSender
+from notifier.telemetry.clock import utc_now
 from tests.support.receiver import WebhookReceiver
 
 KEYS = KeySet(SecretStr("0f1e2d3c4b5a69788796a5b4c3d2e1f0"))

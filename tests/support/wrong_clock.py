@@ -7,8 +7,8 @@ import sys
 import time
 from datetime import datetime, timedelta
 
-from notifier import clock
 from notifier.cli import main
+from notifier.telemetry import clock
 
 
 def patch(ahead: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from notifier.html import content_policy, own_file, page_templates, source_hash
+from notifier.cards.html.pages import content_policy, own_file, page_templates, source_hash
 from notifier.ops.report import success
 from notifier.ops.report.figures import Figures, Slot, seconds, step_label
 from notifier.ops.report.success import success_metrics

@@ -20,7 +20,6 @@ from rich.text import Text
 
 from notifier.broker.errors import stream_error
 from notifier.broker.streams import open_streams
-from notifier.clock import sleep_unless_stopped
 from notifier.config import Config, mask_url
 from notifier.errors import StreamError
 from notifier.ops.top.rows import (
@@ -32,6 +31,7 @@ from notifier.ops.top.rows import (
     actions_flow,
     rows_of,
 )
+from notifier.telemetry.clock import sleep_unless_stopped
 from notifier.telemetry.durations import duration
 
 _NONE = "·"

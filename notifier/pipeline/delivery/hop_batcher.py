@@ -12,9 +12,9 @@ import structlog
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import HopResult, Move
-from notifier.clock import raise_if_cancelled
 from notifier.errors import StreamError
 from notifier.pipeline.stage import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
+from notifier.telemetry.clock import raise_if_cancelled
 from notifier.telemetry.logs import lines_together, log_unforeseen
 
 log = structlog.get_logger(__name__)

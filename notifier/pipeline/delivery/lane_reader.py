@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.clock import Every
 from notifier.config.models import DeliverySettings, RedisSettings
 from notifier.errors import StreamError
 from notifier.pipeline.delivery.limiter import ChannelLimiter
+from notifier.telemetry.clock import Every
 
 
 class LaneReader:

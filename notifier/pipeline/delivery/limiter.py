@@ -11,12 +11,12 @@ import structlog
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.rate_limit import Failing, RateLimits
-from notifier.clock import sleep_unless_stopped
 from notifier.config.models import BreakerSettings, RateLimitSettings
 from notifier.errors import StreamError
 from notifier.teams.breaker import Admission, Breaker
 from notifier.teams.hints import hint
 from notifier.telemetry import metrics
+from notifier.telemetry.clock import sleep_unless_stopped
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from pydantic import SecretStr
 
-from notifier.html import own_file, page_templates, source_hash
+from notifier.cards.html.pages import own_file, page_templates, source_hash
 from notifier.web.http.clients import Clients
 from notifier.web.http.forms import is_forged, read_form
 from notifier.web.http.headers import ADMIN_HEADERS, html_response, page_headers

@@ -10,8 +10,7 @@ from aiohttp import web
 from pydantic import JsonValue
 
 from notifier.cards.html import script_texts
-from notifier.cards.redact_links import without_links
-from notifier.html import (
+from notifier.cards.html.pages import (
     content_policy,
     json_data,
     own_file,
@@ -19,6 +18,7 @@ from notifier.html import (
     page_templates,
     source_hash,
 )
+from notifier.cards.redact_links import without_links
 from notifier.store.rows import NotificationRow
 from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from
 from notifier.web.console.queries import (

@@ -12,13 +12,13 @@ from aiohttp import web
 from markupsafe import Markup
 
 from notifier.broker.streams import Streams
+from notifier.cards.html.pages import own_file, page_templates, source_hash
 from notifier.cards.redact_links import without_links
 from notifier.config import Config
 from notifier.errors import NotifierError
 from notifier.events.json import to_indented_json
 from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
-from notifier.html import own_file, page_templates, source_hash
 from notifier.ops.trace.search import TraceSearch
 from notifier.telemetry.durations import duration
 from notifier.telemetry.health import Readiness

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from notifier.html import content_policy
+from notifier.cards.html.pages import content_policy
 
 SAFE_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": content_policy(frame_ancestors="'none'"),

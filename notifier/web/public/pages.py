@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from notifier.cards.html.pages import own_file, page_templates, source_hash
 from notifier.escalation.acknowledge import FirstAction
 from notifier.escalation.rows import NotificationFacts
 from notifier.events.action import ESCALATE, MAX_NOTE, MAX_WHO
-from notifier.html import own_file, page_templates, source_hash
 from notifier.web.public.translations import words_of
 
 _STYLE = own_file(__package__, "action.css")
