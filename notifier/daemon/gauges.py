@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import structlog
 
@@ -59,7 +58,7 @@ class Gauges:
         self._unacknowledged = (
             UnacknowledgedGauge(
                 lambda: dependencies.config,
-                partial(dependencies.pool.connection, _OBSERVE_TIMEOUT_SECONDS),
+                dependencies.pool.share(1, seconds=_OBSERVE_TIMEOUT_SECONDS),
             )
             if "recorder" in dependencies.stages
             else None

@@ -69,9 +69,9 @@ async def open_admin_listener(
             instance=dependencies.instance,
             readiness=checks.readiness,
             streams=dependencies.group,
-            store=ConsoleRepository(partial(dependencies.pool.connection, _CONSOLE_SECONDS)),
+            store=ConsoleRepository(dependencies.pool.share(3, seconds=_CONSOLE_SECONDS)),
             finder=TraceSearch(
-                dependencies.group, partial(dependencies.pool.connection, _TRACE_SECONDS)
+                dependencies.group, dependencies.pool.share(2, seconds=_TRACE_SECONDS)
             ),
             config=lambda: dependencies.config,
             masking=lambda: dependencies.snapshot.masking,
@@ -97,7 +97,7 @@ async def open_public_listener(
     """
     public = dependencies.config.public
     actions = accepted_actions(dependencies)
-    facts = FactsRepository(partial(dependencies.pool.connection, _FACTS_SECONDS))
+    facts = FactsRepository(dependencies.pool.share(4, seconds=_FACTS_SECONDS))
     service = ActionService(facts, actions)
     limit = RequestLimit(public.posts_per_minute, time.monotonic)
     clients, now = partial(_clients, dependencies), dependencies.clock.now
