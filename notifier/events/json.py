@@ -185,6 +185,12 @@ def more_values_than(value: JsonValue, limit: int) -> bool:
     return count + len(waiting) > limit + 1
 
 
+def _whole_number(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError("a whole number has too many digits")
+    return int(text)
+
+
 def _refuse_constant(_: str) -> Never:
     raise NoSuchNumberError(
         "it knows no NaN and no Infinity; send null or leave the member out"
@@ -228,7 +234,11 @@ def _writable(value: object) -> object:
 
 
 _READER = msgspec.json.Decoder(float_hook=SentNumber)
-_EXACT_READER = json.JSONDecoder(parse_float=sent_number, parse_constant=_refuse_constant)
+_MOST_DIGITS = 4300
+"""Longest whole number that the readers of models take, with its sign: what this one takes goes through them later."""
+_EXACT_READER = json.JSONDecoder(
+    parse_float=sent_number, parse_int=_whole_number, parse_constant=_refuse_constant
+)
 _WRITER = msgspec.json.Encoder(enc_hook=_as_raw)
 _INDENTED = (
     orjson.OPT_INDENT_2

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from notifier.events.json import to_json_bytes, without_nul
+from notifier.errors import EventError
+from notifier.events.json import json_object, to_json_bytes, without_nul
 from notifier.events.notification import decode, encode
 from tests.support.stages import ONE
 
@@ -51,6 +53,18 @@ def test_a_nul_is_replaced_and_what_only_looks_like_one_is_not(values: list[obje
 
     for written in (to_json_bytes(values), json.dumps(values).encode()):
         assert json.loads(without_nul(written)) == [replaced(value) for value in values]
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("digits", [4299, 4300, 4301])
+def test_a_number_that_an_event_may_hold_can_be_read_from_its_lane(sign: str, digits: int):
+    text = f'{{"x": {sign}{"9" * digits}}}'
+    try:
+        data = json_object("data", text)
+    except EventError:
+        return
+
+    assert decode(encode(replace(ONE, data=data))).data == data
 
 
 EARLIER = (
