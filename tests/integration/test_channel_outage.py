@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import redis
@@ -141,6 +142,9 @@ async def test_backlog_of_a_channel_is_gathered_into_digests_once_its_urgent_one
     gathered = [row for row in found if row["digest_id"]]
     assert not any(Priority(row["priority"]).urgent for row in gathered)
     assert len(gathered) > COUNT / 4
+    for request in posts(daemons, DOWN, 202):
+        if size := digests[request.headers["webhook-id"]]:
+            assert f"📚 {size} × " in json.dumps(json.loads(request.body), ensure_ascii=False)
     came = [each for each in ids(posts(daemons, DOWN, 202)) if each not in tried]
     number = numbers(DOWN)
     urgent = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -231,23 +230,3 @@ async def test_an_escalation_by_hand_whose_entry_was_dropped_is_brought_to_postg
         "Omar",
         "escalate",
     )
-
-
-async def test_a_killed_daemon_s_escalations_are_taken_up_by_the_next(
-    daemons: Daemons, tmp_path: Path
-):
-    path = tmp_path / "mine.toml"
-    path.write_text(FAST)
-    first = await daemons.start("--config", str(path))
-    event(daemons, id=str(uuid.uuid4()))
-    await until(lambda: len(rows(daemons.database_url)) == 1)
-    first.kill()
-    await first.wait()
-
-    await daemons.start("--config", str(path))
-    requests = await daemons.receiver.wait_for(3)
-    assert [request.path for request in requests[-3:]] == [
-        "/sre",
-        "/nphies_integration",
-        "/devops",
-    ]

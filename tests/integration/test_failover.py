@@ -139,14 +139,6 @@ async def test_a_login_that_the_sentinels_refuse_is_said_to_be_the_fault(
                 await group.length("teams:events")
 
 
-async def test_commands_reach_the_master_through_the_sentinels(
-    sentinels: Replicated, database_url: str, webhook_receiver: Any, tmp_path: Path
-):
-    async with running(sentinels.url, database_url, webhook_receiver, tmp_path) as daemons:
-        await daemons.start()
-        await publish_fail_and_replay(daemons, "teams:events")
-
-
 async def publish_fail_and_replay(daemons: Daemons, stream: str, **env: str) -> None:
     daemons.receiver.answer(400, times=1)
     before = len(rows(daemons.database_url))

@@ -88,22 +88,6 @@ async def test_postgres_that_goes_away_does_not_stop_deliveries_and_nothing_is_p
         server.stop()
 
 
-async def test_long_outage_of_a_channel_dead_letters_only_what_was_in_flight(daemons: Daemons):
-    daemons.receiver.answer(503)
-    await daemons.start(
-        TEAMS_MAX_RETRIES="1", TEAMS_MAX_RETRY_DELAY="0.05", TEAMS_DELIVERY__IN_FLIGHT="2", TEAMS_BREAKER__FAILURES="3",
-        TEAMS_BREAKER__OPEN_SECONDS="0.3",
-    )  # fmt: skip
-    for number in range(60):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
-    await daemons.receiver.wait_for(12)
-    daemons.receiver.recover()
-
-    await until(lambda: len(rows(daemons.database_url)) == 60, 60)
-    dead = [row for row in rows(daemons.database_url) if row["status"] == "dead_lettered"]
-    assert 1 <= len(dead) <= 4
-
-
 async def test_full_redis_is_seen_while_deliveries_empty_it_and_nothing_is_lost(
     daemons: Daemons,
 ):

@@ -108,22 +108,6 @@ async def test_bad_entries_are_dead_lettered_with_a_reason_while_good_ones_go_th
     await until(lambda: not left_over(daemons.redis_url))
 
 
-async def test_transient_failure_is_retried_and_its_attempts_are_recorded(daemons: Daemons):
-    daemons.receiver.answer(500, times=1)
-    await daemons.start(TEAMS_RETRY_FACTOR="1")
-
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
-    await until(lambda: len(rows(daemons.database_url)) == 1)
-
-    [row] = rows(daemons.database_url)
-    assert (row["status"], row["status_code"], row["retry_count"]) == ("delivered", 202, 1)
-    attempts = rows(
-        daemons.database_url,
-        "SELECT attempt, status_code FROM teams_notification_attempts ORDER BY 1",
-    )
-    assert [(a["attempt"], a["status_code"]) for a in attempts] == [(1, 500), (2, 202)]
-
-
 async def test_retry_after_keeps_the_channel_quiet_but_not_its_neighbours(daemons: Daemons):
     daemons.receiver.answer(429, headers={"Retry-After": "2"}, times=1)
     await daemons.start()
@@ -202,15 +186,6 @@ async def test_old_schema_stops_the_daemon_and_names_the_command(
 
     assert await process.wait() == 5
     assert "notifier migrate" in daemons.log()
-
-
-async def test_postgres_away_at_start_does_not_stop_deliveries(daemons: Daemons):
-    await daemons.start(ready=False, DATABASE_URL="postgresql://notifier@127.0.0.1:1/none")
-
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
-
-    await daemons.receiver.wait_for(1)
-    await until(lambda: left_over(daemons.redis_url) == {KEYS.outcomes: 1})
 
 
 async def test_event_with_far_too_long_lists_and_texts_is_delivered_shortened(daemons: Daemons):

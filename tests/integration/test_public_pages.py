@@ -8,7 +8,6 @@ import hmac
 import json
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,21 +15,17 @@ import redis
 
 from notifier.config import load_config
 from notifier.events.notification import event_key
-from notifier.sandbox.servers import start_postgres
-from notifier.store.migrations import migrate_up
 from tests.support.action_pages import (
     FAILED_TASK,
     acknowledged,
     get,
     links,
     links_on,
-    links_with,
     post,
     public,
     requests,
 )
 from tests.support.daemons import Daemons
-from tests.support.ports import quiet_port
 from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
@@ -161,27 +156,6 @@ async def test_a_request_that_redis_refuses_can_be_made_again(daemons: Daemons):
     assert [request["requested_by"] for request in requests(daemons.redis_url)] == ["Omar"]
 
 
-async def test_an_action_in_flight_in_a_killed_process_reaches_postgres(
-    daemons: Daemons, open_folder: Path
-):
-    lease = {"TEAMS_REDIS__LEASE_SECONDS": "1"}
-    with start_postgres(open_folder, port=quiet_port()) as server:
-        await asyncio.to_thread(migrate_up, server.url)
-        found = await links_with(daemons, server.url, **lease)
-    assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
-
-    def in_flight() -> bool:
-        with redis.Redis.from_url(daemons.redis_url) as client:
-            summary: Any = client.xpending("{teams:actions}:accepted", "notifier")
-            return bool(summary["pending"])
-
-    await until(in_flight)
-    daemons.processes[0].kill()
-    with start_postgres(open_folder, port=server.port) as again:
-        await daemons.start("--stages", "recorder", DATABASE_URL=again.url, **lease)
-        await until(lambda: [row["acknowledged_by"] for row in rows(again.url)] == ["Sara"])
-
-
 ENTRY = {"action": "acknowledge", "who": "x", "note": "", "via": "page", "at": "2026-11-24T10:15:00+00:00"}  # fmt: skip
 
 
@@ -223,16 +197,6 @@ async def test_an_acknowledgement_of_a_later_version_is_recorded(daemons: Daemon
 
     await until(lambda: acknowledged(daemons) is not None)
     assert rows(daemons.database_url)[0]["action_data"] == {"via": "watch"}
-
-
-async def test_an_entry_that_another_version_could_not_read_is_recorded_after_a_start(
-    daemons: Daemons,
-):
-    await links(daemons, type="backup.failed", service="postgres")
-    add(daemons, "unreadable", {})
-    await daemons.start("--stages", "recorder")
-
-    await until(lambda: acknowledged(daemons) is not None)
 
 
 async def test_three_people_in_three_channels_make_one_request_and_see_the_first(

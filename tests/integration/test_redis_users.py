@@ -210,10 +210,6 @@ async def take_twice(url: str) -> list[str | None]:
     return firsts
 
 
-async def test_actions_of_people_have_their_rights(server: Server):
-    assert await take_twice(as_user(server, "notifier")) == [None, "Sara"]
-
-
 @pytest.mark.parametrize("right", ["hset", "expire", "hgetall", "xadd", "xlen"])
 async def test_nothing_is_taken_or_asked_for_while_a_right_is_missing(
     server: Server, right: str

@@ -30,20 +30,6 @@ async def ask(url: str, *, ask_config: bool = True) -> list[ServerInfo]:
         return await read_servers(streams, ask_config=ask_config, now=time.time)
 
 
-async def test_a_redis_set_up_as_a_cache_is_told_apart_from_a_safe_one(
-    careless: Server, redis_url: str
-):
-    [cache] = await ask(careless.url)
-    [safe] = await ask(redis_url)
-
-    assert [finding.message.split()[0] for finding in settings_findings(cache)] == [
-        "maxmemory-policy",
-        "appendonly",
-    ]
-    assert settings_findings(safe) == []
-    assert safe.appendfsync in ("everysec", "always")
-
-
 async def test_a_user_of_few_rights_is_told_so_and_leaves_no_trace_of_config(careless: Server):
     with redis.Redis.from_url(careless.url) as client:
         client.execute_command("ACL", "SETUSER", "few", "on", ">pw", "+ping")

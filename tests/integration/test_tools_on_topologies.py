@@ -79,5 +79,7 @@ async def test_operators_see_streams_lanes_and_dead_letters(
 
         printed(daemons, "dlq", "replay", letter["id"])
         await until(lambda: [row["status"] for row in rows(database_url)] == ["delivered"])
+        again = printed(daemons, "replay", "--since", "2020-01-01T00:00", "--dry-run")
+        assert "0 would be replayed" in again
     finally:
         await daemons.stop()

@@ -77,8 +77,8 @@ def actions(daemons: Daemons) -> list[dict[str, Any]]:
     return rows(daemons.database_url, "SELECT * FROM teams_dead_letter_actions ORDER BY at")
 
 
-def lane_length(daemons: Daemons, *, urgent: bool = False) -> int:
-    return int(_redis(daemons.redis_url).xlen(KEYS.lane("sre", urgent=urgent)))
+def lane_length(daemons: Daemons) -> int:
+    return int(_redis(daemons.redis_url).xlen(KEYS.lane("sre", urgent=False)))
 
 
 def entries(redis_url: str, stream: str = "teams:events") -> list[dict[str, Any]]:
