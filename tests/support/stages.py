@@ -31,7 +31,7 @@ from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryDependencies
 from notifier.pipeline.delivery.limiter import ChannelLimiter
 from notifier.pipeline.intake import Intake
-from notifier.pipeline.recorder import OutcomeStore, Recorder
+from notifier.pipeline.recorder import AuditTrail, Recorder
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry.health import Health
 from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT
@@ -148,7 +148,7 @@ class Stages:
             await sender.close()
 
     def recorder(
-        self, store: OutcomeStore, group: Consumer | None = None, **settings: object
+        self, store: AuditTrail, group: Consumer | None = None, **settings: object
     ) -> Recorder:
         group = group or self.broker.group("one")
         return Recorder(
