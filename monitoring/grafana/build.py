@@ -125,7 +125,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel("Breaker", "Open: the channel has failed several times in a row and is probed.",
                   ((f"max by (channel) (teams_channel_breaker_open{{{_CHANNEL}}})", "{{channel}}"),), kind="state-timeline", width=12,
                   steps=((None, GOOD), (1, BAD)), names=(("0", "closed", GOOD), ("1", "open", BAD))),
-            Panel("Paused", "For how long Teams still asks to be left alone (Retry-After).",
+            Panel("Paused", "For how long Teams still refuses posts (Retry-After).",
                   ((f"max by (channel) (teams_channel_paused_seconds{{{_CHANNEL}}})", "{{channel}}"),), "s", width=12),
         ),
     ),

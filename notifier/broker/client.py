@@ -156,7 +156,7 @@ def connect(options: RedisOptions) -> Client:
             "protocol": 2,
             "socket_timeout": options.connect_timeout_seconds,
             "socket_connect_timeout": options.connect_timeout_seconds,
-            # One that is away is passed over at once: the next one knows the same.
+            # One that is away is skipped at once: the next one knows the same.
             "retry": Retry(NoBackoff(), 0),
             **tls,
         },

@@ -257,7 +257,7 @@ class Consumer(Streams):
     async def hop(self, moves: Sequence[Move]) -> list[HopResult]:
         """Move entries of one event stream, each all or nothing; repeatable.
 
-        If Redis refuses one, such as for a lane whose key holds another type, it is REFUSED and delays no other. Nothing of it has
+        If Redis refuses one, such as for a lane whose key holds another type, it is REFUSED and does not delay the others. Nothing of it has
         happened: keep it in flight and try it again later, or `put_back` it. Log and /readyz name the key (`refused_keys`).
 
         Raises:

@@ -85,7 +85,7 @@ class RateLimits:
                 await client.set(key, "1", px=pause_ms)
 
     async def pauses(self, channels: Sequence[str]) -> list[float]:
-        """Return for each channel how many seconds it is to be left alone."""
+        """Return for each channel for how many seconds nothing may be posted."""
         async with self._streams.errors():
             pipeline = self._streams.client.pipeline(transaction=False)
             for channel in channels:

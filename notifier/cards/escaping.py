@@ -115,7 +115,7 @@ def escape_markdown(text: str) -> str:
     """Return text that Teams shows as it is, on the desktop and on phones.
 
     Markdown, mentions, bare addresses and date macros are broken by a word joiner, which nobody sees; `*` and `_` by a
-    backslash, since every client takes it there. A line end becomes an empty line: the desktop ignores a single one.
+    backslash, since every client understands it there. A line end becomes an empty line: the desktop ignores a single one.
     """
     return text if _PLAIN.fullmatch(text) else _escape_unusual(text)
 
@@ -190,7 +190,7 @@ def _address_part(text: str) -> str:
 
 
 def _address_at(before: str, _after: str, _expression: str) -> Escape:
-    """Return the escape of a value within an address: blanks are encoded."""
+    """Return the escape of a value within an address: spaces are encoded."""
     return _ADDRESS_PART if "://" in before else _WHOLE_ADDRESS
 
 
@@ -254,7 +254,7 @@ def _escape_joined(text: str) -> str:
 def _wrapped_escape(opening: str, closing: str) -> Escape:
     """Return the escape of a value that the template emphasises or isolates.
 
-    Both end with their paragraph (CommonMark; Unicode TR9), and emphasis has no blank and not nothing at its ends.
+    Both end with their paragraph (CommonMark; Unicode TR9), and emphasis neither begins nor ends with a space, and is not empty.
     """
     parting = f"{closing}\n\n{opening}"
 

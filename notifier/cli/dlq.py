@@ -171,10 +171,10 @@ def replay(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put dead letters back to work, by ID or by filter, oldest first.
+    """Replay dead letters, by ID or by filter, oldest first.
 
-    A notification goes into its channel's lane again under its own id, so that its row and its links stay; an entry that
-    never became an event is read again. Replaying twice does nothing. Who, when and why goes into Postgres.
+    A notification goes into its channel's lane again under its own id, so that its row and its links stay valid. An entry
+    that never became an event is read again. Replaying twice does nothing. Postgres keeps who did it, when and why.
     """
     wanted = _filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
@@ -257,13 +257,13 @@ class _Printer:
         if self._as_json:
             self._results.append({"id": letter_id, **each._asdict()})
         if failed or not (self._as_json or self._quiet):
-            stays = "stays: " if failed else ""
-            typer.echo(printable(f"{letter_id}: {stays}{each.detail}"), err=failed)
+            fault = f"not {self._verb}: " if failed else ""
+            typer.echo(printable(f"{letter_id}: {fault}{each.detail}"), err=failed)
 
     def total(self) -> None:
         done, failed, gone = (self.counts[each] for each in (self._verb, "failed", "gone"))
         parts = [f"{done} {'would be ' if self._dry_run else ''}{self._verb}"]
-        parts += [f"{failed} stay{'s' if failed == 1 else ''}"] if failed else []
+        parts += [f"{failed} not"] if failed else []
         parts += [f"{gone} gone meanwhile"] if gone else []
         counts = {self._verb: done, "failed": failed, "gone": gone}
         print_result(
@@ -384,6 +384,6 @@ async def _require_known_channel(streams: Streams, config: Config, name: str | N
         return
     known = ", ".join(sorted({*config.channels, *removed}))
     raise typer.BadParameter(
-        f"unknown channel {name}, and no dead letter names it; known are {known}",
+        f"unknown channel {name}, and no dead letter names it; known channels: {known}",
         param_hint="--channel",
     )

@@ -45,10 +45,10 @@ def new(
     print_result({"id": key_id(key), "key": key}, key, as_json=as_json)
     typer.echo(
         f"""
-Key id {key_id(key)}. Nobody but the daemon, and receivers that check signatures, may know the key.
+Key id {key_id(key)}. Only the daemon and receivers that check signatures may know the key.
 
 First key     set TEAMS_HMAC_SECRET_KEY (or the credential teams_hmac_secret_key, or hmac_secret in Vault) to it.
-Rotation      move the present key to TEAMS_HMAC_SECRET_KEY_PREVIOUS (hmac_secret_previous in Vault), put this one in its
+Rotation      move the current key to TEAMS_HMAC_SECRET_KEY_PREVIOUS (hmac_secret_previous in Vault), put this one in its
               place, and reload each daemon (kill -HUP; systemctl reload; with systemd credentials systemctl restart). Take
               the old one out once public.link_ttl_seconds have passed and every receiver knows the new one.
 """,

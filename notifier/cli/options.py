@@ -83,7 +83,9 @@ def _keep_format(ctx: typer.Context, given: OutputFormat | None) -> OutputFormat
 
 def hint_at(old: str, new: str) -> None:
     """Say on standard error that the next version drops a spelling."""
-    typer.echo(f"notifier: {old} is {new} now; the next version drops {old}", err=True)
+    typer.echo(
+        f"notifier: {old} is deprecated; use {new}: the next version drops {old}", err=True
+    )
 
 
 ConfigOption = Annotated[

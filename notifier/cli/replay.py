@@ -48,7 +48,8 @@ def replay_events(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Also what was delivered, which is posted once more, or discarded."
+            "--force",
+            help="Replay also notifications that were delivered or discarded; a delivered one is posted once more.",
         ),
     ] = False,
     dry_run: DryRunOption = False,
@@ -60,8 +61,8 @@ def replay_events(
 ) -> None:
     """Route the events of a period again, and deliver those that were not.
 
-    Left alone are notifications that wait to be read, delivered or recorded, dead letters (notifier dlq replay), and
-    discarded ones. Events are kept in their stream for intake.retention_seconds, however they ended.
+    It leaves alone notifications that wait to be read, delivered or recorded, discarded ones, and dead letters (see
+    notifier dlq replay). Events are kept in their stream for intake.retention_seconds, however they ended.
     """
     from notifier.config.secrets import signers
     from notifier.dead_letters.audit import DeadLetterAudit

@@ -24,7 +24,7 @@ _PATTERNS = {
     NAME: 'must begin with a lower-case letter and contain only a-z, 0-9 and _, such as "sre" or "claims_team"',
     CLOCK: 'must be a time of day in four digits, such as "08:00"',
     HEADER: 'must be the name of a header, such as "X-Forwarded-User", or empty',
-    STREAM: 'must be a name without blanks and braces, such as "teams:events"',
+    STREAM: 'must be a name without spaces and braces, such as "teams:events"',
 }
 _EXAMPLES: dict[str, JsonValue] = {
     "stakeholders": ["sre", "devops"],

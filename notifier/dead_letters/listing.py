@@ -240,7 +240,7 @@ class _Scan(NamedTuple):
     complete: bool
     """Whether it came to the end."""
     last: str
-    """The last entry that was looked at; empty when there was none."""
+    """The last entry that was read; empty when there was none."""
     dead_letters: list[DeadLetter]
 
 

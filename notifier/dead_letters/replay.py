@@ -30,7 +30,7 @@ _KEPT_ENDINGS = 10
 
 @dataclass(frozen=True, slots=True)
 class Replayer:
-    """Turns dead letters back into work."""
+    """Finds the lane or stream that a replayed dead letter goes to."""
 
     catalogue: Catalogue
     masking: Masking
@@ -67,7 +67,7 @@ class Replayer:
         if edited is None and fields.get("reason") == Reason.UNSIGNED:
             raise EventError(
                 "signature",
-                "is missing or wrong; let its producer publish it again, or vouch for it: replay with --edit",
+                "is missing or wrong; let its producer publish it again, or check it yourself, then replay it with --edit",
             )
         event = self._event(dead_letter, edited)
         if to is not None:
@@ -76,7 +76,7 @@ class Replayer:
         if routed.unknown_channels:
             raise EventError(
                 "stakeholders",
-                f"name no channel: {', '.join(routed.unknown_channels)}; add it to [channels] or replay with --edit",
+                f"unknown channel {', '.join(routed.unknown_channels)}; add it to [channels] or replay with --edit",
             )
         return [_lane(keys, _with_history(each, fields)) for each in routed.notifications]
 
@@ -114,7 +114,7 @@ class Replayer:
             if is_own(event):
                 raise EventError(
                     "signature",
-                    "was not looked at, and only notifier itself publishes such events; vouch for it: replay with --edit",
+                    "was not checked, and only notifier itself publishes such events; check it yourself, then replay it with --edit",
                 )
             return event
         raise EventError("event", "is not the event of an entry; replay it with --edit")
@@ -182,7 +182,7 @@ class DeadLetterService:
         edited: Mapping[str, JsonValue] | None = None,
         to: str | None = None,
     ) -> Replayed:
-        """Put a dead letter back to work.
+        """Replay a dead letter.
 
         `edited` replaces the event, `to` its channels.
 

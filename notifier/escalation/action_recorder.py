@@ -224,7 +224,7 @@ def _move(entry: Entry, action: Action | None, unreadable: str) -> Move:
     log.error(
         "action_unreadable",
         entry_id=entry.id,
-        fix=f"a later version wrote it, or somebody else: a version that knows it takes it from {'teams_actions' if action else unreadable}",
+        fix=f"a later version or another program wrote it: a version that knows it reads it from {'teams_actions' if action else unreadable}",
     )
     kept = () if action else ((unreadable, _texts(entry.fields or {})),)
     return Move(entry.stream, entry.id, kept)

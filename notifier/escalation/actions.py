@@ -30,7 +30,7 @@ class Actions:
         self._remember_seconds = int(remember_seconds)
 
     def use(self, *, remember_seconds: float) -> None:
-        """Remember from now on for another time."""
+        """Change how long actions are remembered."""
         self._remember_seconds = int(remember_seconds)
 
     async def accept(

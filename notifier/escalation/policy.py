@@ -185,7 +185,7 @@ class Matrix:
 def chain_of(rule: EscalationRule, channels: Sequence[str]) -> tuple[str, ...]:
     """Return the channels to escalate to, in order.
 
-    Channels at the head of the chain that got the event from the beginning are passed over; the last of the chain
+    Channels at the head of the chain that got the event from the beginning are skipped; the last of the chain
     always gets it.
     """
     chain = rule.chain

@@ -100,7 +100,7 @@ class EscalationRepository:
     async def due(self, limit: int) -> AsyncIterator[tuple[list[DueRow], Transaction]]:
         """Lock due rows until the body ends, urgent ones first.
 
-        Rows that another process has locked are passed over.
+        Rows that another process has locked are skipped.
 
         Raises:
             StoreError: Postgres is away.

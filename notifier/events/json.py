@@ -123,7 +123,7 @@ def to_json_bytes(value: object) -> bytes:
 def to_indented_json(value: object) -> str:
     """Return JSON for people, with numbers as they were sent.
 
-    It indents by two blanks, and writes values that JSON lacks as text.
+    It indents by two spaces, and writes values that JSON lacks as text.
     """
     try:
         return orjson.dumps(value, _or_text, _INDENTED).decode()

@@ -15,7 +15,7 @@ _TRACEPARENT = re.compile(
 _SAMPLED, _RANDOM = 0x01, 0x02
 _STATE_MEMBERS = 32
 _STATE_LENGTH = 512
-"""The specification wants at least so many characters to be passed on; more are not taken."""
+"""The specification requires that at least this many characters are passed on; the rest is dropped."""
 _STATE_MEMBER = re.compile(
     r"[a-z0-9][a-z0-9_*/@-]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 )

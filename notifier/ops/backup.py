@@ -190,7 +190,7 @@ async def _copy_in(
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file that has its name only once it is whole; raises BackupError."""
+    """Yield a file that gets its name once complete; raises BackupError."""
     if path.exists():
         raise BackupError(f"{path}: is there already; name another file")
     partly = path.with_name(f".{path.name}.{os.getpid()}")

@@ -263,4 +263,4 @@ def _why_lost(catalogue: Catalogue, event: Event) -> str | None:
 
 
 def _no_channel(unknown: Iterable[str], channels: Iterable[str]) -> str:
-    return f"no channel {', '.join(unknown)}; channels are {', '.join(channels)}"
+    return f"unknown channel {', '.join(unknown)}; channels are {', '.join(channels)}"

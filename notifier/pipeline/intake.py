@@ -269,7 +269,7 @@ class Intake:
         dead = None
         if routed.unknown_channels:
             dead = Reason.UNKNOWN_CHANNEL
-            detail = f"stakeholders: no channel {', '.join(routed.unknown_channels)}; add it to [channels] or correct the event"
+            detail = f"stakeholders: unknown channel {', '.join(routed.unknown_channels)}; add it to [channels] or correct the event"
             body = _event_json(event, data, stakeholders=routed.unknown_channels)
             dead_letter = self._dead_letter(entry, dead, detail, body, _known(event))
             targets.append((self._keys.dead, dead_letter))

@@ -319,7 +319,7 @@ class Schema:
             note(migration)
             return
         with self._yoyo.transaction():
-            # Whoever waits for a table's lock holds up everyone who comes after.
+            # Whoever waits for a table's lock delays everyone who comes after.
             self._yoyo.execute("SET LOCAL lock_timeout = '10s'")
             migration.process_steps(self._yoyo, direction)
             note(migration)

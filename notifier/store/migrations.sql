@@ -1,5 +1,5 @@
 -- name: lock
--- Of the session: it ends with the process that holds it. Asked for again and again, since a statement that waits would hold up CREATE INDEX CONCURRENTLY.
+-- Of the session: it ends with the process that holds it. Asked for again and again, since a statement that waits would delay CREATE INDEX CONCURRENTLY.
 SELECT pg_try_advisory_lock(7236271640235118);
 
 -- name: holder

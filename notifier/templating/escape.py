@@ -34,7 +34,7 @@ class Escape:
     text: Callable[[str], str] | None = None
     """Does the same as `value` for a text, if the result is always a text; most values are texts."""
     is_harmless: Callable[[str], object] | None = None
-    """Tells quickly, in C, that `text` would not change a text; may say no for one that it would not change."""
+    """Returns true only if `text` would not change a text; quick, since it runs in C."""
     when_empty: Omit = Omit.NOTHING
     """The part that is not shown if the member is empty or dropped."""
     inside_text: Callable[[str, str, str], Escape] | None = None

@@ -155,10 +155,10 @@ def test_dlq_says_how_many_it_dealt_with_and_nothing_else(redis_url: str, databa
     discarded = notifier("dlq", "discard", "--all", "--why", "a test", **env)
     none = notifier("dlq", "discard", "--all", "--why", "a test", **env)
 
-    assert dry.stdout.splitlines()[-1] == "2 would be replayed, 1 stays"
-    assert replayed.stdout.splitlines()[-1] == "2 replayed, 1 stays"
+    assert dry.stdout.splitlines()[-1] == "2 would be replayed, 1 not"
+    assert replayed.stdout.splitlines()[-1] == "2 replayed, 1 not"
     assert [line.partition(": ")[2] for line in replayed.stderr.splitlines()] == [
-        "stays: event: is not JSON; replay it with --edit"
+        "not replayed: event: is not JSON; replay it with --edit"
     ]
     assert replayed.returncode == 1
     assert discarded.stdout.splitlines()[-1] == "1 discarded"

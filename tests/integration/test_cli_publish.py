@@ -120,7 +120,7 @@ def test_publish_warns_of_what_cannot_arrive(redis_url: str):
     many = notifier("publish", "--file", "-", stdin=lines, REDIS_URL=redis_url)
 
     assert "warning: event: type: nphies.clam.rejected has no route" in typo.stderr
-    assert "warning: event: stakeholders: no channel foo; channels are " in channel.stderr
+    assert "warning: event: stakeholders: unknown channel foo; channels are " in channel.stderr
     assert "sre" in channel.stderr
     assert sound.stderr == ""
     assert "warning: line 1 and 29 more: type: c.d has no route" in many.stderr

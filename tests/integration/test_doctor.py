@@ -210,7 +210,7 @@ def test_servers_that_never_answer_end_in_findings_and_keep_nothing_else_from_be
 
     assert {"redis", "postgres", "vault"} <= set(done.faults())
     for level, what, _ in done.of("stages") + done.of("channels"):
-        assert (level, what[:14]) == ("warning", "not looked at:")
+        assert (level, what[:12]) == ("warning", "not checked:")
     assert done.of("cards")[0][0] == done.of("routes")[0][0] == "ok"
     assert "topsecret" not in done.printed
 

@@ -91,7 +91,7 @@ async def test_bad_entries_are_dead_lettered_with_a_reason_while_good_ones_go_th
         ({"type": "nphies.claim.approved", "notes": "x" * 5_000_000}, "the limit is 262144"),
         ({"type": "made.up"}, "made.up has no route"),
         ({b"type": b"\xff\xfe\x00"}, "is not UTF-8"),
-        ({"type": "a.b", "stakeholders": "sre,nobody"}, "no channel nobody"),
+        ({"type": "a.b", "stakeholders": "sre,nobody"}, "unknown channel nobody"),
     ]
     for fields, _ in bad:
         xadd(daemons.redis_url, fields)

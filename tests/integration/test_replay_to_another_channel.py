@@ -33,7 +33,7 @@ async def test_the_letter_of_a_channel_that_was_removed_stays_and_may_go_to_anot
 
     gone = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "0")
     assert gone.returncode == 1
-    assert gone.stderr.count("stays: channel: night is not in the configuration") == 2
+    assert gone.stderr.count("not replayed: channel: night is not in the configuration") == 2
     assert "--to CHANNEL" in gone.stderr
     assert len(letters(daemons)) == 2
     assert actions(daemons) == []
@@ -45,7 +45,9 @@ async def test_the_letter_of_a_channel_that_was_removed_stays_and_may_go_to_anot
         dlq, daemons, "replay", "--all", "--rate", "0", "--to", "sre"
     )
     assert moved.returncode == 1
-    assert f"{by_event['e1']}: stays: channel: has had this event already" in moved.stderr
+    assert (
+        f"{by_event['e1']}: not replayed: channel: has had this event already" in moved.stderr
+    )
     await until(lambda: len(rows(daemons.database_url)) == 4)
     assert [fields["event_id"] for _, fields in letters(daemons)] == ["e1"]
     assert [request.path for request in daemons.receiver.requests] == ["/sre", "/sre"]
@@ -64,7 +66,7 @@ async def test_an_event_for_an_unknown_channel_may_go_to_another(daemons: Daemon
     await until(lambda: len(letters(daemons)) == 1)
 
     assert (
-        "no channel: nobody"
+        "unknown channel nobody"
         in (await asyncio.to_thread(dlq, daemons, "replay", "--all")).stderr
     )
     moved = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--to", "pmo")

@@ -248,4 +248,4 @@ async def _ping(streams: Streams, _: Config) -> Sequence[Finding]:
 
 
 def _skipped(name: str, why: str) -> Finding:
-    return warning(name, f"not looked at: {why}", "fix that first")
+    return warning(name, f"not checked: {why}", "fix that first")

@@ -53,7 +53,9 @@ def _look(
         for setting, path in needed.items()
         if path and not Path(path).is_file()
     ]
-    return found or [ok(NAME, f"{len(secret)} places with secrets, closed to others")]
+    return found or [
+        ok(NAME, f"{len(secret)} files and folders with secrets, none readable by others")
+    ]
 
 
 def _open_to_others(path: Path) -> list[Finding]:
@@ -72,7 +74,7 @@ def _open_to_others(path: Path) -> list[Finding]:
     if not mode & _OTHERS:
         return []
     return [
-        warning(NAME, f"{path} is open to everybody on this machine ({mode:04o})", f"chmod o-rwx {path}")
+        warning(NAME, f"every user of this machine can read {path} ({mode:04o})", f"chmod o-rwx {path}")
     ]  # fmt: skip
 
 

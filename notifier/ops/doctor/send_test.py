@@ -36,7 +36,7 @@ async def send_test(
     """
     if channel not in config.channels:
         raise ConfigError(
-            f"--send-test: no channel {channel}; channels are {', '.join(config.channels)}"
+            f"--send-test: unknown channel {channel}; channels are {', '.join(config.channels)}"
         )
     webhook = secrets.found[channel]
     if webhook.fault:

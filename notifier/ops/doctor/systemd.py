@@ -158,7 +158,7 @@ def _credentials_missing_here(unit: UnitFile, env: Mapping[str, str]) -> list[Fi
         return []
     options = [f"-p LoadCredential={name}:{path}" for name, path in unit.credentials]
     options += [f"-p EnvironmentFile={path}" for path, _ in unit.environment_files]
-    what = f"the service has credentials that this shell has not, so secrets may be said to be missing that {unit.path.name} has"
+    what = f"this shell lacks the credentials of {unit.path.name}, so doctor may report secrets as missing that the service has"
     fix = f"systemd-run --pipe --wait -p DynamicUser=yes {' '.join(options)} {unit.program or 'notifier'} doctor{unit.config_option}"
     return [warning(NAME, what, fix)]
 

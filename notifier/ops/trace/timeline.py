@@ -338,7 +338,7 @@ def _ending(timeline: Timeline) -> list[Step]:
     else:
         steps = [Step(ended.at, "dead letter", ended.error or "")]
     if ended.recorded_at is None:
-        waits = "it waits for the recorder: Postgres has not got it yet"
+        waits = "it waits for the recorder: it is not in Postgres yet"
         return [*steps, Step(None, "not recorded", waits)]
     return [*steps, Step(ended.recorded_at, "recorded", "in teams_notifications")]
 

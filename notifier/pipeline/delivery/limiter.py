@@ -79,7 +79,7 @@ class ChannelLimiter:
 
     @property
     def pause_left_seconds(self) -> float:
-        """Return for how long the channel is still to be left alone."""
+        """Return for how many seconds nothing may be posted yet."""
         return max(0.0, self._paused_until - self._clock())
 
     def paused_for(self, seconds: float) -> None:

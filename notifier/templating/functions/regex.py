@@ -47,7 +47,7 @@ def _reason(exc: Exception) -> str:
 
 
 def _translated(pattern: str) -> str:
-    """Rewrite the signs that RE2 spells in another way than ECMAScript."""
+    """Rewrite syntax that RE2 writes differently from ECMAScript."""
     return pattern.replace("(?<", "(?P<").replace(r"\/", "/").replace(r"\-", "\\x2d")
 
 

@@ -60,7 +60,7 @@ class DeadLetterActions:
         self._lock = asyncio.Lock()
 
     async def replay(self, request: web.Request) -> web.Response:
-        """Put dead letters back to work."""
+        """Replay dead letters."""
         return await self._act(request, "replay")
 
     async def discard(self, request: web.Request) -> web.Response:

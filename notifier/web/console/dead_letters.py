@@ -61,7 +61,7 @@ def died_at(dead_letter: DeadLetter) -> datetime:
 
 
 def attempts_of(dead_letter: DeadLetter) -> int:
-    """Return the number of attempts in all of its lives; 0 if unreadable."""
+    """Return the attempts, also those before replays; 0 if unreadable."""
     names = ("attempts", "attempts_before")
     return sum(_count(dead_letter.fields.get(name, "")) for name in names)
 
