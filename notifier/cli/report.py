@@ -152,7 +152,7 @@ def _text(figures: Figures, form: ReportFormat) -> str:
         _print_tables(figures, console)
         return console.export_text()
     if form is ReportFormat.JSON:
-        from notifier.ops.report.record import report_record
+        from notifier.ops.report.as_json import report_record
 
         return json_text(report_record(figures)) + "\n"
     from notifier.ops.report.page import report_page

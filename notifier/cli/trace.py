@@ -161,7 +161,7 @@ def _time(at: datetime | None) -> str:
 
 
 def _after(seconds: float) -> str:
-    from notifier.telemetry.durations import duration
+    from notifier.telemetry.clock import duration
 
     return f"{seconds:.3f} s" if seconds < 60 else duration(seconds)
 

@@ -17,8 +17,7 @@ from notifier.daemon.dependencies import Dependencies
 from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
 from notifier.store.migrations import missing_migrations
-from notifier.telemetry.clock import Every
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import Every, duration
 from notifier.telemetry.health import ChannelState, Readiness, SecretsState, Server, ServerState
 
 _LEAST_INTERVAL_SECONDS = 2.0

@@ -16,7 +16,7 @@ from notifier.daemon.dependencies import CurrentSnapshot
 from notifier.daemon.gauges import start_series
 from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.errors import NotifierError, place_of
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration
 from notifier.telemetry.health import Health
 
 Result = TypeVar("Result")

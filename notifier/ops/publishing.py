@@ -31,7 +31,7 @@ from notifier.events.producer_signature import (
 )
 from notifier.events.routing import Catalogue, UnroutableError
 from notifier.events.times import ahead_of
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration
 
 if TYPE_CHECKING:
     from notifier.broker.streams import Streams

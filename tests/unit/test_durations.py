@@ -1,6 +1,6 @@
 import pytest
 
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.events.outcome import Attempt
-from notifier.teams.hints import hint
 from notifier.teams.response import (
     MAX_PAUSE_SECONDS,
     fault,
+    hint,
     is_transient,
     retry_after,
     retry_delay,

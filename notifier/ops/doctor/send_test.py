@@ -12,7 +12,7 @@ from notifier.config import Config
 from notifier.config.secrets import Secrets, State
 from notifier.errors import ConfigError
 from notifier.teams.envelope import build_body
-from notifier.teams.hints import hint
+from notifier.teams.response import hint
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry.clock import utc_now
 from notifier.telemetry.findings import Finding, Level, fault

@@ -10,8 +10,8 @@ from notifier.broker.stream_ids import judge_ids, read_ids
 from notifier.broker.streams import Streams
 from notifier.config import Config
 from notifier.dead_letters.abandoned_lanes import lanes_waiting
-from notifier.teams.hints import hint
-from notifier.telemetry.durations import duration
+from notifier.teams.response import hint
+from notifier.telemetry.clock import duration
 from notifier.telemetry.findings import Finding, fault, ok, warning
 
 NAME = "stages"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration
 
 WITHIN_SECONDS = (60, 300, 900, 1800, 3600, 14_400)
 """Bounds of the distribution of acknowledgement times."""

@@ -15,7 +15,7 @@ from notifier.broker.stats import (
 )
 from notifier.broker.streams import Streams
 from notifier.config import Config
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration
 
 _HELD_SECONDS = 60.0
 

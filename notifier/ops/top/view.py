@@ -31,8 +31,7 @@ from notifier.ops.top.rows import (
     actions_flow,
     rows_of,
 )
-from notifier.telemetry.clock import sleep_unless_stopped
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration, sleep_unless_stopped
 
 _NONE = "·"
 _READ_SECONDS = 5.0

@@ -17,7 +17,7 @@ from notifier.ops.trace.repository import Recorded, TraceRepository
 from notifier.ops.trace.streams import Search, look_up, search_streams
 from notifier.ops.trace.timeline import events_of_dead_letters, identities, timelines
 from notifier.store.database import Connect
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration
 
 _LONGEST_ID = 250
 _REDIS_SECONDS = 20.0

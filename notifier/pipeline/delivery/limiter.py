@@ -14,7 +14,7 @@ from notifier.broker.rate_limit import Failing, RateLimits
 from notifier.config.models import BreakerSettings, RateLimitSettings
 from notifier.errors import StreamError
 from notifier.teams.breaker import Admission, Breaker
-from notifier.teams.hints import hint
+from notifier.teams.response import hint
 from notifier.telemetry import metrics
 from notifier.telemetry.clock import sleep_unless_stopped
 

@@ -13,7 +13,7 @@ from notifier.broker.rate_limit import RateLimits
 from notifier.broker.stats import URGENCIES, Backlog, event_stream_stats
 from notifier.config import Config
 from notifier.config.models import RateLimitSettings
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration
 from notifier.telemetry.health import ChannelState, Readiness, ServerState
 from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from
 

@@ -20,7 +20,7 @@ from notifier.events.json import to_indented_json
 from notifier.events.masking import Masking
 from notifier.events.routing import Catalogue
 from notifier.ops.trace.search import TraceSearch
-from notifier.telemetry.durations import duration
+from notifier.telemetry.clock import duration
 from notifier.telemetry.health import Readiness
 from notifier.web.admin.access import CONSOLE, OPERATOR
 from notifier.web.console import labels
