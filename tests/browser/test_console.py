@@ -18,7 +18,6 @@ from tests.support.console import (
     refused,
     something_of_everything,
 )
-from tests.support.state import actions, letters, rows
 from tests.support.waiting import until
 
 pytestmark = MARKS
@@ -67,16 +66,16 @@ async def test_operator_finds_a_dead_letter_replays_it_with_a_reason_and_sees_it
     await page.get_by_role("checkbox").check()
     await page.get_by_role("button", name="Replay selected…").click()
     await page.get_by_role("heading", name="Replay 1 dead letter?").wait_for()
-    assert len(letters(console.daemons)) == 1
+    assert len(console.daemons.dead_entries()) == 1
 
     await page.get_by_label("Your name").fill("Sara")
     await page.get_by_label("Why").fill("the flow is on again")
     await page.get_by_role("button", name="Replay 1 dead letter").click()
     await page.get_by_role("heading", name="Replayed 1 of 1").wait_for()
 
-    await until(lambda: rows(console.daemons.database_url)[0]["status"] == "delivered")
-    assert letters(console.daemons) == []
-    [record] = actions(console.daemons)
+    await until(lambda: console.daemons.rows()[0]["status"] == "delivered")
+    assert console.daemons.dead_entries() == []
+    [record] = console.daemons.dead_letter_actions()
     assert (record["action"], record["who"], record["why"]) == ("replay", "Sara", "the flow is on again")  # fmt: skip
     await page.get_by_role("link", name="Notifications").click()
     await page.get_by_role("row").filter(has_text="Delivered").get_by_role("link").click()
@@ -97,15 +96,15 @@ async def test_discarding_needs_a_reason_and_keeps_the_dead_letter_in_the_record
     await page.get_by_label("Why").fill("  ")
     await page.get_by_role("button", name="Discard 1 dead letter").click()
     await page.get_by_role("alert").wait_for()
-    assert len(letters(console.daemons)) == 1
+    assert len(console.daemons.dead_entries()) == 1
     assert await page.get_by_label("Your name").input_value() == "Sara"
 
     await page.get_by_label("Why").fill("a test event")
     await page.get_by_role("button", name="Discard 1 dead letter").click()
     await page.get_by_role("heading", name="Discarded 1 of 1").wait_for()
 
-    assert letters(console.daemons) == []
-    [record] = actions(console.daemons)
+    assert console.daemons.dead_entries() == []
+    [record] = console.daemons.dead_letter_actions()
     assert (record["action"], record["who"], record["why"]) == ("discard", "Sara", "a test event")  # fmt: skip
     assert record["letter"]["reason"] == "rejected"
     assert "PAT-12345" not in json.dumps(record, default=str)
@@ -124,7 +123,7 @@ async def test_all_that_match_a_filter_are_replayed_and_no_others(page: Page, co
     await page.get_by_role("button", name="Replay 3 dead letters").click()
     await page.get_by_role("heading", name="Replayed 3 of 3").wait_for()
 
-    left = [fields["event_type"] for _, fields in letters(console.daemons)]
+    left = [fields["event_type"] for _, fields in console.daemons.dead_entries()]
     assert left == ["celery.task.failed", "backup.failed"]
 
 
@@ -135,13 +134,13 @@ async def test_a_second_click_and_a_reload_change_nothing(page: Page, console: C
     await page.get_by_label("Your name").fill("Sara")
     await page.get_by_role("button", name="Replay 1 dead letter").dblclick()
     await page.get_by_role("heading", name=re.compile("Replayed . of 1")).wait_for()
-    await until(lambda: rows(console.daemons.database_url)[0]["status"] == "delivered")
+    await until(lambda: console.daemons.rows()[0]["status"] == "delivered")
     await page.reload()
     await page.get_by_text("1 was replayed or discarded before.").wait_for()
 
     assert "by Sara" in await page.locator("main").inner_text()
     assert len(console.daemons.receiver.requests) == 2
-    [record] = actions(console.daemons)
+    [record] = console.daemons.dead_letter_actions()
     assert record["who"] == "Sara"
 
 
@@ -191,9 +190,7 @@ async def test_it_works_without_scripts(page: Page, console: Console):
     await plain.get_by_label("Your name").fill("Sara")
     await plain.get_by_role("button", name="Replay 1 dead letter").click()
     await plain.get_by_role("heading", name="Replayed 1 of 1").wait_for()
-    await plain.goto(
-        f"{console.url}/notifications/{rows(console.daemons.database_url)[0]['id']}"
-    )
+    await plain.goto(f"{console.url}/notifications/{console.daemons.rows()[0]['id']}")
     await plain.frame_locator("iframe").get_by_text("Backup failed").wait_for()
     await context.close()
 

@@ -19,7 +19,6 @@ from tests.support.console import (
     refused,
 )
 from tests.support.daemons import Daemons
-from tests.support.state import actions, letters, xadd
 
 pytestmark = MARKS
 
@@ -109,7 +108,7 @@ async def test_half_of_the_console_works_while_the_other_server_is_away(
     await page.get_by_label("Why").fill("a test event")
     await page.get_by_role("button", name="Discard 1 dead letter").click()
     await page.get_by_text("1 could not be done now.").wait_for()
-    assert len(letters(console.daemons)) == 1
+    assert len(console.daemons.dead_entries()) == 1
 
 
 async def test_without_redis_the_console_shows_the_audit_trail(page: Page, console: Console):
@@ -144,13 +143,13 @@ async def test_overview_says_why_a_channel_waits(page: Page, daemons: Daemons):
         TEAMS_WEBHOOK_PMO="placeholder", TEAMS_RATE_LIMIT_REQUESTS="60", TEAMS_BREAKER__FAILURES="2", TEAMS_RETRY_FACTOR="1",
     )  # fmt: skip
     daemons.receiver.answer(429, headers={"Retry-After": "300"}, times=1)
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "priority": "HIGH"})
+    daemons.publish(priority="HIGH")
     await daemons.receiver.wait_for(1)
     daemons.receiver.answer(404, times=1)
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "devops"})
+    daemons.publish(stakeholders="devops")
     await daemons.receiver.wait_for(2)
     daemons.receiver.answer(500)
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "cloudops"})
+    daemons.publish(stakeholders="cloudops")
     await daemons.receiver.wait_for(4)
 
     expected = {"PMO": "No webhook", "SRE": "Paused", "DevOps": "Misconfigured", "CloudOps": "Failing", "Compliance Office": "Ready"}  # fmt: skip
@@ -197,5 +196,5 @@ async def test_name_comes_from_single_sign_on_and_cannot_be_typed(page: Page, da
     await page.get_by_role("button", name="Replay 1 dead letter").click()
     await page.get_by_role("heading", name="Replayed 1 of 1").wait_for()
 
-    [record] = actions(daemons)
+    [record] = daemons.dead_letter_actions()
     assert record["who"] == "sara@example.com"

@@ -16,8 +16,6 @@ from notifier.broker.keys import Keys
 from notifier.sandbox.servers import Server, start_redis
 from tests.support.commands import command, dlq
 from tests.support.daemons import Daemons
-from tests.support.readiness import readiness, until_state
-from tests.support.state import dead, left_over, rows, xadd
 from tests.support.waiting import until
 
 KEYS = Keys("teams:events")
@@ -37,7 +35,7 @@ async def fill(daemons: Daemons, settings: Path) -> None:
     intake = await daemons.start("--stages", "intake", NOTIFIER_CONFIG=str(settings))
     for number, priority in enumerate(("HIGH", "INFO", "INFO")):
         event = {"type": "a.b", "stakeholders": "night", "id": f"e{number}", "note": "kept"}
-        xadd(daemons.redis_url, event | {"priority": priority})
+        daemons.add(event | {"priority": priority})
     with redis.Redis.from_url(daemons.redis_url) as client:
         await until(lambda: client.xlen(URGENT) + client.xlen(NORMAL) == 3)
     intake.terminate()
@@ -55,7 +53,7 @@ async def test_lanes_of_a_removed_channel_are_warned_of_drained_and_sent_elsewhe
     process = await daemons.start()
     daemons.admin_urls.pop(0)
 
-    state = await until_state(daemons, lambda state: "lanes" in state["warnings"])
+    state = await daemons.until_state(lambda state: "lanes" in state["warnings"])
     assert state["status"] == 200
     assert "3 notifications wait in teams:events for night" in state["warnings"]["lanes"]
     assert "lanes_without_channel" in daemons.log()
@@ -64,26 +62,26 @@ async def test_lanes_of_a_removed_channel_are_warned_of_drained_and_sent_elsewhe
     assert (lane["urgent"], lane["normal"], lane["delivered"]) == (1, 2, False)
     words = ("lanes", "drain", "night", "--why", "it is gone", "--by", "ops")
     assert "3 would become" in await run(daemons, *words, "--dry-run")
-    assert rows(daemons.database_url) == []
+    assert daemons.rows() == []
 
     assert "3 are dead letters now" in await run(daemons, *words)
 
-    letters = dead(daemons.redis_url)
+    letters = daemons.dead_letters()
     assert [letter["event_id"] for letter in letters] == ["e0", "e1", "e2"]
     assert {letter["reason"] for letter in letters} == {"unknown_channel"}
     assert all("by ops: it is gone" in letter["detail"] for letter in letters)
-    await until(lambda: len(rows(daemons.database_url)) == 3)
-    assert {row["status"] for row in rows(daemons.database_url)} == {"dead_lettered"}
+    await until(lambda: len(daemons.rows()) == 3)
+    assert {row["status"] for row in daemons.rows()} == {"dead_lettered"}
     assert "0 are dead letters now" in await run(daemons, *words)
     process.send_signal(signal.SIGHUP)
-    await until_state(daemons, lambda state: "lanes" not in state["warnings"])
+    await daemons.until_state(lambda state: "lanes" not in state["warnings"])
 
     moved = await asyncio.to_thread(
         dlq, daemons, "replay", "--channel", "night", "--to", "sre", "--rate", "0"
     )
     assert moved.returncode == 0, moved.stderr
-    await until(lambda: len(rows(daemons.database_url)) == 6)
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: len(daemons.rows()) == 6)
+    await until(lambda: not daemons.left_over())
     assert [request.path for request in daemons.receiver.requests] == ["/sre"] * 3
     assert all(b"kept" in request.body for request in daemons.receiver.requests)
 
@@ -92,20 +90,20 @@ async def test_a_channel_that_a_reload_takes_away_is_warned_of_at_once(
     daemons: Daemons, settings: Path
 ):
     process = await daemons.start("--stages", "intake,recorder", NOTIFIER_CONFIG=str(settings))
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "night", "id": "e0"})
+    daemons.publish(stakeholders="night", id="e0")
     with redis.Redis.from_url(daemons.redis_url) as client:
         await until(lambda: client.xlen(NORMAL) == 1)
-    assert "lanes" not in (await readiness(daemons))["warnings"]
+    assert "lanes" not in (await daemons.readiness())["warnings"]
     settings.write_text("")
 
     process.send_signal(signal.SIGHUP)
 
-    state = await until_state(daemons, lambda state: "lanes" in state["warnings"])
+    state = await daemons.until_state(lambda state: "lanes" in state["warnings"])
     assert "notifier lanes drain night" in state["warnings"]["lanes"]
 
 
 async def test_a_channel_of_the_configuration_is_not_drained(daemons: Daemons):
-    xadd(daemons.redis_url, {"type": "a.b"})
+    daemons.add({"type": "a.b"})
 
     done = await asyncio.to_thread(drain_sre, daemons)
 
@@ -131,7 +129,7 @@ async def test_a_redis_set_up_as_a_cache_is_warned_of(
     daemons = Daemons(cache.url, database_url, webhook_receiver, tmp_path)
     try:
         await daemons.start()
-        state = await until_state(daemons, lambda state: "redis settings" in state["warnings"])
+        state = await daemons.until_state(lambda state: "redis settings" in state["warnings"])
     finally:
         await daemons.stop()
 
@@ -150,8 +148,8 @@ async def test_many_dead_letters_are_warned_of(daemons: Daemons):
     enough, many = daemons.admin_urls
 
     daemons.admin_urls = [many]
-    state = await until_state(daemons, lambda state: "dead letters" in state["warnings"])
+    state = await daemons.until_state(lambda state: "dead letters" in state["warnings"])
     assert "notifier dlq list" in state["warnings"]["dead letters"]
     assert state["status"] == 200
     daemons.admin_urls = [enough]
-    assert "dead letters" not in (await readiness(daemons))["warnings"]
+    assert "dead letters" not in (await daemons.readiness())["warnings"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import aiohttp
 
 from tests.support.daemons import Daemons
-from tests.support.state import letters, xadd
 from tests.support.waiting import until
 
 TOKEN = "f1e2d3c4b5a69788796a5b4c3d2e1f00"
@@ -32,9 +31,9 @@ async def test_console_wants_the_token_and_probes_do_not(daemons: Daemons):
 
 async def test_console_names_the_reason_as_the_commands_and_alerts_do(daemons: Daemons):
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "a b", "claim_id": "CLM-88"})
-    await until(lambda: len(letters(daemons)) == 1)
-    [(letter_id, _)] = letters(daemons)
+    daemons.add({"type": "a b", "claim_id": "CLM-88"})
+    await until(lambda: len(daemons.dead_entries()) == 1)
+    [(letter_id, _)] = daemons.dead_entries()
     console = f"{daemons.admin_urls[0]}/console"
     query = f"id={letter_id}&stream=teams%3Aevents"
     async with aiohttp.ClientSession() as session:

@@ -21,7 +21,6 @@ from tests.support.action_pages import get, links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import SECRET, Daemons
 from tests.support.otlp import Collector
-from tests.support.state import dead, rows, xadd
 from tests.support.waiting import until
 
 PATIENT = {
@@ -226,23 +225,23 @@ async def test_delivered_retried_and_dead_events_show_no_patient_anywhere(daemon
     daemons.receiver.answer(503, times=1)
     await daemons.start(**with_signature(daemons), TEAMS_RETRY__FACTOR="1", **public())
     for event_type in ("nphies.claim.rejected", "nphies.api.error", "celery.task.failed"):
-        xadd(daemons.redis_url, patient_event(type=event_type, stakeholders="sre"))
-    await until(lambda: len(rows(daemons.database_url)) == 3, 60)
-    assert sum(row["retry_count"] for row in rows(daemons.database_url)) == 1
+        daemons.add(patient_event(type=event_type, stakeholders="sre"))
+    await until(lambda: len(daemons.rows()) == 3, 60)
+    assert sum(row["retry_count"] for row in daemons.rows()) == 1
     daemons.receiver.answer(400)
-    xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="devops"))
-    xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="nowhere"))
-    xadd(daemons.redis_url, patient_event(type="not.routed"))
+    daemons.add(patient_event(type="a.b", stakeholders="devops"))
+    daemons.add(patient_event(type="a.b", stakeholders="nowhere"))
+    daemons.add(patient_event(type="not.routed"))
     raw = patient_event()
-    xadd(daemons.redis_url, raw)
-    xadd(daemons.redis_url, {"event": '{"type": "a.b", "data": ' + raw["data"]})
-    xadd(daemons.redis_url, {"type": "a.b", "data": raw["data"][:-5]})
-    xadd(daemons.redis_url, {"type": "a.b", "priority": "x", **PATIENT, "notes": raw["data"]})
+    daemons.add(raw)
+    daemons.add({"event": '{"type": "a.b", "data": ' + raw["data"]})
+    daemons.add({"type": "a.b", "data": raw["data"][:-5]})
+    daemons.add({"type": "a.b", "priority": "x", **PATIENT, "notes": raw["data"]})
     latin = f'{{"patient_id": "{PATIENT["patient_id"]}", "notes": "Mällös'
     with redis.Redis.from_url(daemons.redis_url) as client:
         client.xadd("teams:events", {"type": "a.b", "data": latin.encode("latin-1")})
-    await until(lambda: len(dead(daemons.redis_url)) == 8, 60)
-    await until(lambda: len(rows(daemons.database_url)) == 4, 60)
+    await until(lambda: len(daemons.dead_letters()) == 8, 60)
+    await until(lambda: len(daemons.rows()) == 4, 60)
 
     with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
         ids = [letter for letter, _ in client.xrange("{teams:events}:dead")]
@@ -282,11 +281,11 @@ async def test_spans_show_no_patient_and_no_path_of_a_webhook(daemons: Daemons):
         OTEL_BSP_SCHEDULE_DELAY="100",
     )
     for event_type in ("nphies.claim.rejected", "celery.task.failed"):
-        xadd(daemons.redis_url, patient_event(type=event_type, stakeholders="sre"))
-    await until(lambda: len(rows(daemons.database_url)) == 2, 60)
+        daemons.add(patient_event(type=event_type, stakeholders="sre"))
+    await until(lambda: len(daemons.rows()) == 2, 60)
     daemons.receiver.answer(400)
-    xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="sre,nowhere"))
-    xadd(daemons.redis_url, patient_event(type="not.routed"))
+    daemons.add(patient_event(type="a.b", stakeholders="sre,nowhere"))
+    daemons.add(patient_event(type="not.routed"))
     await until(lambda: len([s for s in collector.spans if s.name == "record"]) == 3, 60)
     await until(lambda: len([s for s in collector.spans if s.name == "intake"]) == 4, 60)
     await collector.stop()
@@ -301,7 +300,7 @@ async def test_digests_show_no_patient(daemons: Daemons):
     settings = {"TEAMS_DELIVERY__DIGEST_THRESHOLD": "1", "TEAMS_DELIVERY__DIGEST_SIZE": "10"}
     await daemons.start("--stages", "intake")
     for _ in range(20):
-        xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="sre"))
+        daemons.add(patient_event(type="a.b", stakeholders="sre"))
     with redis.Redis.from_url(daemons.redis_url) as client:
         await until(
             lambda: client.xlen("{teams:events}:normal:sre") == 20 or _lane(client) == 20
@@ -309,8 +308,8 @@ async def test_digests_show_no_patient(daemons: Daemons):
     await daemons.start(
         "--stages", "delivery,recorder", **settings, TEAMS_RATE_LIMIT_REQUESTS="1000"
     )
-    await until(lambda: len(rows(daemons.database_url)) == 20, 60)
-    assert any(row["digest_id"] for row in rows(daemons.database_url))
+    await until(lambda: len(daemons.rows()) == 20, 60)
+    assert any(row["digest_id"] for row in daemons.rows())
 
     assert_masked(await places(daemons) | redis_streams(daemons.redis_url))
 
@@ -335,9 +334,9 @@ async def test_pages_callbacks_and_what_follows_from_them_show_no_patient_and_no
         ),
     )
     for _ in range(2):
-        xadd(daemons.redis_url, patient_event(type="nphies.api.error", stakeholders="sre"))
+        daemons.add(patient_event(type="nphies.api.error", stakeholders="sre"))
     requests = await daemons.receiver.wait_for(2)
-    await until(lambda: len(rows(daemons.database_url)) == 2)
+    await until(lambda: len(daemons.rows()) == 2)
     first, second = (links_on(request.body) for request in requests[:2])
     acknowledge = first["Acknowledge"]
     base = acknowledge.rpartition("/a/")[0]
@@ -351,7 +350,7 @@ async def test_pages_callbacks_and_what_follows_from_them_show_no_patient_and_no
     }
     body = json.dumps(
         {"id": "1", "timestamp": datetime.now(UTC).isoformat(), "who": "Sara", "action": "acknowledge",
-         "notification_id": str(rows(daemons.database_url)[0]["id"])}
+         "notification_id": str(daemons.rows()[0]["id"])}
     ).encode()  # fmt: skip
     signature = hmac.digest(base64.b64decode(TOKEN), body, "sha256")
     for name, sent in (("callback", signature), ("forged", b"x" * 32)):
@@ -362,7 +361,7 @@ async def test_pages_callbacks_and_what_follows_from_them_show_no_patient_and_no
         ):
             found[name] = str(answer.headers) + await answer.text()
     await daemons.receiver.wait_for(4)
-    await until(lambda: any(row["acknowledged_at"] for row in rows(daemons.database_url)))
+    await until(lambda: any(row["acknowledged_at"] for row in daemons.rows()))
     paths = [request.path for request in daemons.receiver.requests]
     assert len(paths) > len([path for path in paths if path == "/sre"])
 
@@ -373,7 +372,7 @@ async def test_passwords_of_servers_that_are_away_stay_unsaid(daemons: Daemons):
     lost_redis = f"redis://someone:{REDIS_PASSWORD}@127.0.0.1:1/0"
     lost_postgres = f"postgresql://someone:{POSTGRES_PASSWORD}@127.0.0.1:1/notifier"
     await daemons.start(ready=False, DATABASE_URL=lost_postgres, **with_signature(daemons))
-    xadd(daemons.redis_url, patient_event(type="a.b", stakeholders="sre"))
+    daemons.add(patient_event(type="a.b", stakeholders="sre"))
     await daemons.receiver.wait_for(1)
     await until(lambda: "database_away" in daemons.log())
     async with (

@@ -12,7 +12,6 @@ from notifier.events.entry import Priority
 from notifier.events.notification import notification_id
 from tests.support.daemons import Daemons
 from tests.support.receiver import Received
-from tests.support.state import dead, left_over, rows
 from tests.support.waiting import until
 
 STREAM = "teams:events"
@@ -77,7 +76,7 @@ async def outage(daemons: Daemons, **env: str) -> None:
 
 
 def done(daemons: Daemons, channel: str) -> int:
-    return sum(row["channel"] == channel for row in rows(daemons.database_url))
+    return sum(row["channel"] == channel for row in daemons.rows())
 
 
 def waiting(daemons: Daemons) -> int:
@@ -87,15 +86,15 @@ def waiting(daemons: Daemons) -> int:
 
 async def over(daemons: Daemons) -> None:
     daemons.receiver.recover()
-    await until(lambda: len(rows(daemons.database_url)) == 2 * COUNT, 90)
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: len(daemons.rows()) == 2 * COUNT, 90)
+    await until(lambda: not daemons.left_over())
 
 
 async def test_backlog_of_a_channel_drains_urgent_first_in_order_at_the_rate_limit(
     daemons: Daemons,
 ):
     await outage(daemons, TEAMS_DELIVERY__DIGEST_THRESHOLD="0")
-    before = {row["event_id"] for row in rows(daemons.database_url) if row["channel"] == UP}
+    before = {row["event_id"] for row in daemons.rows() if row["channel"] == UP}
     failed = posts(daemons, DOWN, 503)
     tried = set(ids(failed))
     assert posts(daemons, DOWN, 202) == []
@@ -107,7 +106,7 @@ async def test_backlog_of_a_channel_drains_urgent_first_in_order_at_the_rate_lim
 
     assert before
     came = posts(daemons, DOWN, 202)
-    lost = {letter["event_id"] for letter in dead(daemons.redis_url)}
+    lost = {letter["event_id"] for letter in daemons.dead_letters()}
     assert len(lost) <= len(tried)
     assert len(set(ids(came))) == len(came) == COUNT - len(lost)
     number = numbers(DOWN)
@@ -132,7 +131,7 @@ async def test_backlog_of_a_channel_is_gathered_into_digests_once_its_urgent_one
 
     await over(daemons)
 
-    found = [row for row in rows(daemons.database_url) if row["channel"] == DOWN]
+    found = [row for row in daemons.rows() if row["channel"] == DOWN]
     assert Counter(row["event_id"] for row in found) == Counter(
         f"e{number}" for number in range(COUNT)
     )

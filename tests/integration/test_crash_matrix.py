@@ -18,10 +18,8 @@ import redis
 from notifier.broker.keys import Keys
 from tests.support.action_pages import links_on, post, public, requests
 from tests.support.daemons import Daemons
-from tests.support.digests import SETTINGS as DIGESTING
 from tests.support.processes import Process, run
-from tests.support.refused import refused
-from tests.support.state import actions, dead, lane_length, left_over, letters, rows, xadd
+from tests.support.publishing import DIGESTING, refused
 from tests.support.waiting import until
 
 STEPS = [
@@ -75,10 +73,7 @@ async def died(process: Process) -> None:
 
 def publish(daemons: Daemons, count: int = EVENTS, stakeholders: str = "sre") -> None:
     for number in range(count):
-        xadd(
-            daemons.redis_url,
-            {"type": "a.b", "stakeholders": stakeholders, "id": f"e{number}"},
-        )
+        daemons.publish(stakeholders=stakeholders, id=f"e{number}")
 
 
 async def settled(
@@ -86,10 +81,10 @@ async def settled(
 ) -> int:
     """Wait until every event has its rows; return the number of repeats."""
     expected = {(f"e{number}", channel) for number in range(EVENTS) for channel in channels}
-    await until(lambda: len(rows(daemons.database_url)) >= len(expected), 60)
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: len(daemons.rows()) >= len(expected), 60)
+    await until(lambda: not daemons.left_over())
 
-    found = rows(daemons.database_url)
+    found = daemons.rows()
     assert Counter((row["event_id"], row["channel"]) for row in found) == Counter(expected)
     assert {row["status"] for row in found} == {status}
     posts = Counter(request.headers["webhook-id"] for request in daemons.receiver.requests)
@@ -106,7 +101,7 @@ async def test_a_process_killed_in_this_window_loses_and_repeats_nothing_else(
     await crash(daemons, window)
 
     assert await settled(daemons) == (1 if window in REPEATED else 0)
-    assert dead(daemons.redis_url) == []
+    assert daemons.dead_letters() == []
 
 
 @pytest.mark.parametrize(
@@ -153,22 +148,22 @@ async def test_a_refused_notification_leaves_one_dead_letter(daemons: Daemons, w
     await crash(daemons, window)
 
     assert await settled(daemons, "dead_lettered") == (1 if window in REPEATED else 0)
-    found = Counter(letter["event_id"] for letter in dead(daemons.redis_url))
+    found = Counter(letter["event_id"] for letter in daemons.dead_letters())
     assert found == Counter(f"e{number}" for number in range(EVENTS))
 
 
 @pytest.mark.parametrize("window", ["before intake hop", "after intake hop"])
 async def test_what_is_no_event_leaves_one_dead_letter(daemons: Daemons, window: str):
     for number in range(EVENTS):
-        xadd(daemons.redis_url, {"stakeholders": "sre", "id": f"e{number}"})
+        daemons.add({"stakeholders": "sre", "id": f"e{number}"})
 
     await crash(daemons, window)
 
-    await until(lambda: len(dead(daemons.redis_url)) >= EVENTS)
-    await until(lambda: not left_over(daemons.redis_url))
-    sources = [letter["source_id"] for letter in dead(daemons.redis_url)]
+    await until(lambda: len(daemons.dead_letters()) >= EVENTS)
+    await until(lambda: not daemons.left_over())
+    sources = [letter["source_id"] for letter in daemons.dead_letters()]
     assert len(sources) == len(set(sources)) == EVENTS
-    assert rows(daemons.database_url) == []
+    assert daemons.rows() == []
 
 
 async def test_killed_between_two_attempts_it_is_tried_again(daemons: Daemons):
@@ -191,13 +186,13 @@ async def test_killed_between_two_attempts_it_is_tried_again(daemons: Daemons):
 async def test_a_digest_is_hopped_whole_or_not_at_all(daemons: Daemons, window: str):
     await daemons.start("--stages", "intake,recorder", **LEASE, **DIGESTING)
     publish(daemons)
-    await until(lambda: lane_length(daemons) == EVENTS)
+    await until(lambda: daemons.lane_length() == EVENTS)
     await killed(daemons, window, **DIGESTING)
     await daemons.start("--stages", "delivery", **LEASE, **DIGESTING)
 
-    await until(lambda: len(rows(daemons.database_url)) == EVENTS, 60)
-    await until(lambda: not left_over(daemons.redis_url))
-    found = rows(daemons.database_url)
+    await until(lambda: len(daemons.rows()) == EVENTS, 60)
+    await until(lambda: not daemons.left_over())
+    found = daemons.rows()
     assert {row["event_id"] for row in found} == {f"e{number}" for number in range(EVENTS)}
     assert {row["status"] for row in found} == {"delivered"}
     digests = {row["digest_id"] for row in found}
@@ -221,18 +216,18 @@ async def test_digests_are_recorded_once_though_their_recorder_is_killed_in_ever
     await daemons.start("--stages", "intake", **LEASE, **DIGESTING)
     windows = [window for window in WINDOWS if "recorder" in window]
     for number in range(EVENTS * len(windows)):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
-    await until(lambda: lane_length(daemons) == EVENTS * len(windows))
+        daemons.publish(id=f"e{number}")
+    await until(lambda: daemons.lane_length() == EVENTS * len(windows))
     await daemons.start("--stages", "delivery", **LEASE, **DIGESTING)
 
     for window in windows:
         await killed(daemons, window, TEAMS_RECORDER__BATCH="2")
     await daemons.start("--stages", "recorder", **LEASE)
 
-    await until(lambda: len(rows(daemons.database_url)) == EVENTS * len(windows), 60)
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: len(daemons.rows()) == EVENTS * len(windows), 60)
+    await until(lambda: not daemons.left_over())
     posts = Counter(request.headers["webhook-id"] for request in daemons.receiver.requests)
-    assert posts == Counter({str(row["digest_id"]) for row in rows(daemons.database_url)})
+    assert posts == Counter({str(row["digest_id"]) for row in daemons.rows()})
 
 
 ESCALATION_WINDOWS = [
@@ -254,20 +249,20 @@ async def test_each_step_is_told_once_though_its_scheduler_is_killed_in_every_wi
     await daemons.start("--stages", "intake,delivery", "--config", str(path), **LEASE)
     for number, window in enumerate(ESCALATION_WINDOWS):
         event = {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"}
-        xadd(daemons.redis_url, event | {"priority": "CRITICAL"})
+        daemons.add(event | {"priority": "CRITICAL"})
         await killed(daemons, window, "--config", str(path))
     await daemons.start("--stages", "recorder", "--config", str(path), **LEASE)
 
     count = len(ESCALATION_WINDOWS)
-    await until(lambda: len(rows(daemons.database_url)) >= 3 * count, 60)
-    await until(lambda: not left_over(daemons.redis_url))
-    found = rows(daemons.database_url)
+    await until(lambda: len(daemons.rows()) >= 3 * count, 60)
+    await until(lambda: not daemons.left_over())
+    found = daemons.rows()
     told = {"sre": count, "nphies_integration": count, "devops": count}
     assert Counter(row["channel"] for row in found) == told
     assert Counter(each.path for each in daemons.receiver.requests) == {
         f"/{channel}": times for channel, times in told.items()
     }
-    steps = rows(daemons.database_url, "SELECT event_id, step FROM teams_escalations")
+    steps = daemons.rows("SELECT event_id, step FROM teams_escalations")
     assert Counter((row["event_id"], row["step"]) for row in steps) == Counter(
         (f"e{number}", step) for number in range(count) for step in (1, 2)
     )
@@ -285,8 +280,7 @@ async def test_each_action_is_done_once_though_its_process_is_killed_in_every_wi
     await daemons.start("--stages", "intake,delivery", **LEASE, **without_listener(pages))
     for number in range(len(ACTION_WINDOWS)):
         failed = {"type": "celery.task.failed", "stakeholders": "sre", "id": f"e{number}"}
-        xadd(
-            daemons.redis_url,
+        daemons.add(
             failed | {"task_id": f"t{number}", "retry_count": "3", "max_retries": "3"},
         )
     cards = await daemons.receiver.wait_for(len(ACTION_WINDOWS))
@@ -306,7 +300,7 @@ async def test_each_action_is_done_once_though_its_process_is_killed_in_every_wi
     assert set(again) == {200, 409}
 
     def takers() -> Counter[str]:
-        return Counter(row["acknowledged_by"] for row in rows(daemons.database_url))
+        return Counter(row["acknowledged_by"] for row in daemons.rows())
 
     await until(lambda: takers() == {"Omar": again.count(200), "Sara": again.count(409)})
     asked = [request["notification_id"] for request in requests(daemons.redis_url)]
@@ -334,20 +328,20 @@ async def test_a_killed_replay_of_a_dead_letter_is_done_once_when_repeated(
     daemons: Daemons, window: str
 ):
     await refused(daemons)
-    [(letter_id, _)] = letters(daemons)
+    [(letter_id, _)] = daemons.dead_entries()
     replay = ("dlq", "replay", letter_id, "--by", "ops")
 
     assert command(daemons, CRASHING, *replay, CRASH_AT=window) == -signal.SIGKILL
     was_done = window == "after replay move"
-    assert (letters(daemons) == []) is was_done
+    assert (daemons.dead_entries() == []) is was_done
     assert command(daemons, "notifier", *replay) == (1 if was_done else 0)
 
-    await until(lambda: rows(daemons.database_url)[0]["status"] == "delivered")
-    await until(lambda: not left_over(daemons.redis_url))
-    assert len(rows(daemons.database_url)) == 1
+    await until(lambda: daemons.rows()[0]["status"] == "delivered")
+    await until(lambda: not daemons.left_over())
+    assert len(daemons.rows()) == 1
     assert len(daemons.receiver.requests) == 2
-    assert letters(daemons) == []
-    assert [(record["action"], record["who"]) for record in actions(daemons)] == [
+    assert daemons.dead_entries() == []
+    assert [(record["action"], record["who"]) for record in daemons.dead_letter_actions()] == [
         ("replay", "ops")
     ]
 
@@ -359,26 +353,26 @@ async def test_a_replay_of_a_refused_digest_that_is_killed_half_way_is_ended_by_
     daemons.receiver.answer(400)
     await daemons.start("--stages", "intake", **LEASE)
     publish(daemons)
-    await until(lambda: lane_length(daemons) == EVENTS)
+    await until(lambda: daemons.lane_length() == EVENTS)
     await daemons.start("--stages", "delivery,recorder", **LEASE, **DIGESTING)
-    await until(lambda: len(rows(daemons.database_url)) == EVENTS, 60)
-    [digest_id] = {row["digest_id"] for row in rows(daemons.database_url)}
+    await until(lambda: len(daemons.rows()) == EVENTS, 60)
+    [digest_id] = {row["digest_id"] for row in daemons.rows()}
     assert digest_id is not None
-    assert len(letters(daemons)) == EVENTS
+    assert len(daemons.dead_entries()) == EVENTS
     daemons.receiver.recover()
     replay = ("dlq", "replay", "--all", "--by", "ops", "--rate", "0")
 
     crash_at = {"CRASH_AT": window, "CRASH_SKIP": "3"}
     assert command(daemons, CRASHING, *replay, **crash_at) == -signal.SIGKILL
     done = 3 if window.startswith("before") else 4
-    assert len(letters(daemons)) == EVENTS - done
+    assert len(daemons.dead_entries()) == EVENTS - done
     assert command(daemons, "notifier", *replay) == 0
 
-    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
-    await until(lambda: not left_over(daemons.redis_url))
-    assert len(rows(daemons.database_url)) == EVENTS
-    assert letters(daemons) == []
-    assert len(actions(daemons)) == EVENTS
+    await until(lambda: {row["status"] for row in daemons.rows()} == {"delivered"})
+    await until(lambda: not daemons.left_over())
+    assert len(daemons.rows()) == EVENTS
+    assert daemons.dead_entries() == []
+    assert len(daemons.dead_letter_actions()) == EVENTS
     delivered = Counter(
         each.headers["webhook-id"] for each in daemons.receiver.requests if each.status == 202
     )
@@ -392,14 +386,14 @@ async def test_a_killed_replay_of_a_time_range_goes_on_when_repeated(
     # Without delivery: what the first replay has added still waits in its lane.
     intake = await daemons.start("--stages", "intake", **LEASE)
     publish(daemons)
-    await until(lambda: lane_length(daemons) == EVENTS)
+    await until(lambda: daemons.lane_length() == EVENTS)
     intake.terminate()
     assert await intake.wait() == 0
     empty_lanes(daemons)
     replay = ("replay", "--since", "2020-01-01", "--rate", "0")
 
     assert command(daemons, CRASHING, *replay, CRASH_AT=window) == -signal.SIGKILL
-    assert lane_length(daemons) == (1 if window.startswith("after") else 0)
+    assert daemons.lane_length() == (1 if window.startswith("after") else 0)
     assert command(daemons, "notifier", *replay) == 0
 
     await daemons.start(**LEASE)

@@ -23,7 +23,6 @@ from notifier.sandbox.servers import Server, postgres_program, redis_server_prog
 from tests.support.daemons import Daemons
 from tests.support.docblocks import PAGES, ROOT, Block, blocks
 from tests.support.program import program
-from tests.support.state import dead, rows
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
@@ -159,11 +158,11 @@ async def given(page: Page, name: str) -> None:
     (page.work / "event.json").write_text('{"type": "a.b", "stakeholders": ["sre"]}')
     with redis.Redis.from_url(page.daemons.redis_url) as client:
         client.xadd("teams:events", TRACED, id=f"{NUMBERED}-0")
-        await until(lambda: len(rows(page.daemons.database_url)) == 3)
+        await until(lambda: len(page.daemons.rows()) == 3)
         page.daemons.receiver.answer(400, times=1)
         client.xadd("teams:events", {"type": "a.b", "stakeholders": "sre"})
         client.xadd("teams:events", {"claim_id": "an entry without a type"})
-        await until(lambda: len(dead(page.daemons.redis_url)) == 2)
+        await until(lambda: len(page.daemons.dead_letters()) == 2)
         letters = {fields[b"reason"]: fields for _, fields in client.xrange(DEAD)}
         client.delete(DEAD)
         waiting = json.loads(letters[b"rejected"][b"event"])

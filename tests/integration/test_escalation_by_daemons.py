@@ -14,9 +14,8 @@ from notifier.events.action import Action, Via
 from tests.support.action_pages import get, links_on, post, public
 from tests.support.daemons import Daemons
 from tests.support.escalation import acknowledge, record
-from tests.support.readiness import readiness
 from tests.support.schedulers import VIEW, waiting, world
-from tests.support.state import rows, xadd
+from tests.support.state import rows
 from tests.support.waiting import until
 
 FAST = """
@@ -35,8 +34,7 @@ async def start(daemons: Daemons, tmp_path: Path, text: str = FAST, **env: str) 
 
 
 def event(daemons: Daemons, **fields: str) -> None:
-    xadd(
-        daemons.redis_url,
+    daemons.add(
         {
             "type": "a.b",
             "priority": "CRITICAL",
@@ -64,13 +62,13 @@ async def test_escalation_card_acknowledges_the_original_and_nothing_is_left_ope
     assert "Sara" in (await get(original))[1]
 
     def all_answered() -> bool:
-        found = rows(daemons.database_url)
+        found = daemons.rows()
         return len(found) == len(daemons.receiver.requests) and all(
             row["acknowledged_by"] == "Sara" for row in found
         )
 
     await until(all_answered)
-    assert rows(daemons.database_url, VIEW) == []
+    assert daemons.rows(VIEW) == []
 
 
 @pytest.mark.parametrize("days", [-30, 30])
@@ -87,12 +85,12 @@ async def test_on_a_machine_whose_clock_is_wrong_events_escalate_in_time_and_rea
 
     requests = await daemons.receiver.wait_for(3)
     assert [request.path for request in requests] == ["/sre", "/nphies_integration", "/devops"]
-    state = await readiness(daemons)
+    state = await daemons.readiness()
     assert state["status"] == 200
     assert "clock" in state["warnings"]
     # Its id says when it was added, by Redis' clock.
-    await until(lambda: len(rows(daemons.database_url)) == 3)
-    happened = min(row["event_time"] for row in rows(daemons.database_url))
+    await until(lambda: len(daemons.rows()) == 3)
+    happened = min(row["event_time"] for row in daemons.rows())
     assert abs(happened.timestamp() - time.time()) < 600
 
 
@@ -104,7 +102,7 @@ async def test_escalating_by_hand_tells_the_next_channel_at_once_and_it_can_ackn
     event(daemons, type="system.redis.connection_lost", service="redis")
     [request] = await daemons.receiver.wait_for(1)
     found = links_on(request.body)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
 
     assert (await post(found["Escalate"], who="Omar"))[0] == 200
     requests = await daemons.receiver.wait_for(3)
@@ -117,14 +115,14 @@ async def test_escalating_by_hand_tells_the_next_channel_at_once_and_it_can_ackn
     def by_channel() -> dict[str, tuple[str, str]]:
         return {
             row["channel"]: (row["acknowledged_by"], row["action_taken"])
-            for row in rows(daemons.database_url)
+            for row in daemons.rows()
             if row["priority"] == "CRITICAL"
         }
 
     expected = {"sre": ("Omar", "escalate"), "nphies_integration": ("Sara", "acknowledge")}
     await until(lambda: by_channel() == expected)
-    assert rows(daemons.database_url, VIEW) == []
-    [step] = rows(daemons.database_url, "SELECT * FROM teams_escalations")
+    assert daemons.rows(VIEW) == []
+    [step] = daemons.rows("SELECT * FROM teams_escalations")
     assert (step["cause"], step["who"], step["step"]) == ("by_hand", "Omar", 1)
 
 
@@ -136,9 +134,9 @@ async def test_what_was_escalated_by_hand_can_be_acknowledged_on_the_same_card_o
     event(daemons, type="system.redis.connection_lost", service="redis")
     [request] = await daemons.receiver.wait_for(1)
     found = links_on(request.body)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
     assert (await post(found["Escalate"], who="Omar", note="not ours"))[0] == 200
-    await until(lambda: len(rows(daemons.database_url)) == 2)
+    await until(lambda: len(daemons.rows()) == 2)
 
     status, html = await get(found["Acknowledge"])
     assert (status, "Omar" in html, "NPHIES Integration" in html, "<form" in html) == (
@@ -154,20 +152,16 @@ async def test_what_was_escalated_by_hand_can_be_acknowledged_on_the_same_card_o
     def settled() -> list[tuple[str, str]]:
         return sorted(
             (row["acknowledged_by"], row["action_taken"])
-            for row in rows(daemons.database_url)
+            for row in daemons.rows()
             if row["acknowledged_by"]
         )
 
     await until(lambda: settled() == [("Sara", "acknowledge")] * 2)
-    [data] = [
-        row["action_data"] for row in rows(daemons.database_url) if row["channel"] == "sre"
-    ]
+    [data] = [row["action_data"] for row in daemons.rows() if row["channel"] == "sre"]
     assert data["note"] == "ours after all"
     assert (data["escalated"]["who"], data["escalated"]["note"]) == ("Omar", "not ours")
-    assert rows(daemons.database_url, VIEW) == []
-    assert [
-        row["step"] for row in rows(daemons.database_url, "SELECT * FROM teams_escalations")
-    ] == [1]
+    assert daemons.rows(VIEW) == []
+    assert [row["step"] for row in daemons.rows("SELECT * FROM teams_escalations")] == [1]
 
 
 @pytest.mark.parametrize("by_hand", [True, False])

@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
-from tests.support.state import xadd
 from tests.support.waiting import until
 
 BREAKER = {
@@ -49,7 +48,7 @@ async def test_a_failing_channel_is_seen_everywhere_until_it_works(
     daemons.receiver.answer(status, channel="sre")
     await daemons.start(**BREAKER)
     for number in range(4):
-        xadd(daemons.redis_url, {"type": "a.b", "id": f"e{number}", "stakeholders": "sre"})
+        daemons.publish(id=f"e{number}")
     await until(lambda: lines(daemons, "channel_failing"))
 
     [line] = lines(daemons, "channel_failing")
@@ -58,14 +57,14 @@ async def test_a_failing_channel_is_seen_everywhere_until_it_works(
     assert "sre" in what
     assert f"HTTP {status}" in what
     if status == 500:
-        xadd(daemons.redis_url, {"type": "a.b", "id": "late", "stakeholders": "sre"})
+        daemons.publish(id="late")
         await until(lambda: waiting_journey(daemons, "late"))
         journey = waiting_journey(daemons, "late")
         assert journey["waiting"]["channel"].startswith("sre failing since")
         assert "next try" in journey["waiting"]["channel"]
 
     daemons.receiver.recover()
-    xadd(daemons.redis_url, {"type": "a.b", "id": "last", "stakeholders": "sre"})
+    daemons.publish(id="last")
     await until(lambda: lines(daemons, "channel_recovered"))
     await until(lambda: failing(daemons) == [])
 
@@ -73,7 +72,7 @@ async def test_a_failing_channel_is_seen_everywhere_until_it_works(
 async def test_a_pause_that_the_webhook_asked_for_is_traced(daemons: Daemons):
     daemons.receiver.answer(429, channel="sre", headers={"Retry-After": "60"})
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "id": "e0", "stakeholders": "sre"})
+    daemons.publish(id="e0")
     await until(lambda: lines(daemons, "channel_paused"))
 
     await until(lambda: waiting_journey(daemons, "e0"))

@@ -21,7 +21,7 @@ from notifier.errors import StreamError
 from tests.support.commands import command
 from tests.support.daemons import Daemons, running
 from tests.support.reading import open_consumer
-from tests.support.state import left_over, rows, xadd
+from tests.support.state import left_over, rows
 from tests.support.topologies import (
     SERVICE,
     Cluster,
@@ -141,16 +141,16 @@ async def test_a_login_that_the_sentinels_refuse_is_said_to_be_the_fault(
 
 async def publish_fail_and_replay(daemons: Daemons, stream: str, **env: str) -> None:
     daemons.receiver.answer(400, times=1)
-    before = len(rows(daemons.database_url))
+    before = len(daemons.rows())
     command(daemons, "publish", "a.b", "--stakeholders", "sre", "--stream", stream, **env)
-    await until(lambda: len(rows(daemons.database_url)) == before + 1)
-    assert [row["status"] for row in rows(daemons.database_url)].count("dead_lettered") == 1
+    await until(lambda: len(daemons.rows()) == before + 1)
+    assert [row["status"] for row in daemons.rows()].count("dead_lettered") == 1
 
     listed = command(daemons, "dlq", "list", "--json", **env)
     assert f'"stream": "{stream}"' in listed
     command(daemons, "dlq", "replay", "--all", "--why", "test", **env)
 
-    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
+    await until(lambda: {row["status"] for row in daemons.rows()} == {"delivered"})
     assert "0 would be replayed" in command(
         daemons, "replay", "--since", "2020-01-01T00:00", "--dry-run", **env
     )
@@ -215,9 +215,9 @@ async def test_group_that_is_destroyed_posts_nothing_again_that_was_acknowledged
 ):
     await daemons.start()
     for number in range(20):
-        xadd(daemons.redis_url, event(number))
-    await until(lambda: len(rows(daemons.database_url)) == 20)
-    await until(lambda: not left_over(daemons.redis_url))
+        daemons.publish(id=f"e{number}")
+    await until(lambda: len(daemons.rows()) == 20)
+    await until(lambda: not daemons.left_over())
 
     with redis.Redis.from_url(daemons.redis_url) as client:
         # The marks live a day and the stream three: without them only the floor tells what was read.
@@ -227,21 +227,21 @@ async def test_group_that_is_destroyed_posts_nothing_again_that_was_acknowledged
         pipeline.xadd("teams:events", event("new"))  # type: ignore[arg-type]
         pipeline.execute()
 
-    await until(lambda: len(rows(daemons.database_url)) == 21)
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: len(daemons.rows()) == 21)
+    await until(lambda: not daemons.left_over())
     assert len(daemons.receiver.requests) == 21
 
 
 async def test_redis_that_is_emptied_while_the_daemon_runs_is_used_on(daemons: Daemons):
     await daemons.start()
-    xadd(daemons.redis_url, event(1))
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.publish(id="e1")
+    await until(lambda: len(daemons.rows()) == 1)
 
     with redis.Redis.from_url(daemons.redis_url) as client:
         client.flushall()
-    xadd(daemons.redis_url, event(2))
+    daemons.publish(id="e2")
 
-    await until(lambda: len(rows(daemons.database_url)) == 2)
+    await until(lambda: len(daemons.rows()) == 2)
 
 
 async def test_an_entry_that_must_not_be_there_twice_is_not_repeated_for_want_of_an_answer(

@@ -12,7 +12,7 @@ import redis
 from notifier.sandbox.servers import Server
 from tests.support.daemons import Daemons
 from tests.support.frozen import frozen
-from tests.support.state import KEYS, rows, xadd
+from tests.support.state import KEYS
 from tests.support.waiting import until
 
 WATCHDOG_SECONDS = 4
@@ -39,34 +39,31 @@ async def test_deliveries_and_keep_alives_go_on_and_rows_come_afterwards(
             TEAMS_DATABASE__STATEMENT_TIMEOUT_SECONDS="0.5", TEAMS_DATABASE__CONNECT_TIMEOUT_SECONDS="1",
             TEAMS_ESCALATION__POLL_SECONDS="0.5",
         )  # fmt: skip
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
-        await until(lambda: len(rows(daemons.database_url)) == 1)
+        daemons.publish(id="before")
+        await until(lambda: len(daemons.rows()) == 1)
 
         with frozen(postgres_server):
             for number in range(5):
-                xadd(
-                    daemons.redis_url,
-                    {"type": "a.b", "stakeholders": "sre", "id": f"meanwhile{number}"},
-                )
+                daemons.publish(id=f"meanwhile{number}")
             await daemons.receiver.wait_for(6)
             alive = 0
             # Four for each watchdog: by the last of these a loop that hung would have been found.
             await until(lambda: beaten(6), 30)
             assert "does not answer in time" in daemons.log()
 
-        await until(lambda: len(rows(daemons.database_url)) == 6)
+        await until(lambda: len(daemons.rows()) == 6)
     assert "loops_hang" not in daemons.log()
 
 
 async def test_a_daemon_that_starts_while_postgres_hangs_delivers(
     daemons: Daemons, postgres_server: Server
 ):
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
+    daemons.publish(id="before")
     with frozen(postgres_server):
         await daemons.start(ready=False, TEAMS_DATABASE__CONNECT_TIMEOUT_SECONDS="1")
         await daemons.receiver.wait_for(1)
 
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
 
 
 async def test_a_daemon_is_ended_in_time_while_postgres_hangs(
@@ -81,10 +78,10 @@ async def test_a_daemon_is_ended_in_time_while_postgres_hangs(
             summary: Any = client.xpending(KEYS.outcomes, "notifier")
             return bool(summary["pending"])
 
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.publish(id="before")
+    await until(lambda: len(daemons.rows()) == 1)
     with frozen(postgres_server):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "meanwhile"})
+        daemons.publish(id="meanwhile")
         await until(recording)
 
         daemon.terminate()

@@ -11,7 +11,6 @@ import redis
 
 from tests.support.daemons import Daemons
 from tests.support.processes import Process
-from tests.support.state import dead, left_over, xadd
 from tests.support.waiting import until
 
 STREAM = "teams:events"
@@ -49,14 +48,14 @@ async def test_entries_that_fill_the_memory_are_buried_and_the_others_delivered(
     process = await daemons.start()
 
     add_huge(client, *sizes_mb)
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
-    await until(lambda: len(dead(daemons.redis_url)) == len(sizes_mb), 60)
+    daemons.publish()
+    await until(lambda: len(daemons.dead_letters()) == len(sizes_mb), 60)
     await until(lambda: len(daemons.receiver.requests) == 1, 60)
-    await until(lambda: not left_over(daemons.redis_url), 60)
+    await until(lambda: not daemons.left_over(), 60)
 
     assert process.returncode is None
     assert most_memory_mb(process) < MOST_MB
-    letters = dead(daemons.redis_url)
+    letters = daemons.dead_letters()
     assert {letter["reason"] for letter in letters} == {"invalid_event"}
     assert [json.loads(letter["event"])["shortened"]["bytes"] // MB for letter in letters] == (
         sizes_mb
@@ -68,7 +67,7 @@ async def test_entry_of_half_a_million_fields_is_buried(daemons: Daemons, client
 
     fields = [word for number in range(MB // 2) for word in (f"{number:x}", "")]
     client.execute_command("XADD", STREAM, "*", *fields)
-    await until(lambda: len(dead(daemons.redis_url)) == 1, 60)
+    await until(lambda: len(daemons.dead_letters()) == 1, 60)
 
     assert process.returncode is None
     assert most_memory_mb(process) < MOST_MB
@@ -83,7 +82,7 @@ async def test_entry_of_which_a_process_died_is_claimed_without_its_content(
     client.xclaim(STREAM, "notifier", "gone", 0, [entry_id], idle=10**9, justid=True)
 
     process = await daemons.start()
-    await until(lambda: len(dead(daemons.redis_url)) == 1, 60)
+    await until(lambda: len(daemons.dead_letters()) == 1, 60)
 
     assert most_memory_mb(process) < MOST_MB
 
@@ -97,8 +96,8 @@ async def test_entries_of_line_ends_alone_are_buried_and_the_others_delivered(
         for _ in range(4):
             pipeline.xadd(STREAM, {"type": "a.b", "claim_id": b"\r\n" * (MB // 2 - 100)})
         pipeline.execute()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    daemons.publish()
     await until(lambda: len(daemons.receiver.requests) == 1, 20)
 
     assert process.returncode is None
-    assert [letter["reason"] for letter in dead(daemons.redis_url)] == ["invalid_event"] * 4
+    assert [letter["reason"] for letter in daemons.dead_letters()] == ["invalid_event"] * 4

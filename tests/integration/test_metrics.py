@@ -12,7 +12,6 @@ from notifier.dead_letters.model import Reason
 from tests.support.daemons import Daemons
 from tests.support.escalation import acknowledge, record
 from tests.support.service import Service
-from tests.support.state import left_over, rows, xadd
 from tests.support.waiting import until
 
 
@@ -34,11 +33,11 @@ def value(samples: dict, name: str, **labels: str) -> float | None:
 async def test_metrics_count_what_was_routed_delivered_recorded_and_buried(daemons: Daemons):
     await daemons.start()
     daemons.receiver.answer(500, times=1)
-    xadd(daemons.redis_url, {"type": "backup.failed", "service": "db", "stakeholders": "sre"})
-    xadd(daemons.redis_url, {"type": "made.up", "stakeholders": "pmo"})
-    xadd(daemons.redis_url, {"type": "no.route"})
-    await until(lambda: len(rows(daemons.database_url)) == 2)
-    await until(lambda: not left_over(daemons.redis_url))
+    daemons.publish(type="backup.failed", service="db")
+    daemons.publish(type="made.up", stakeholders="pmo")
+    daemons.add({"type": "no.route"})
+    await until(lambda: len(daemons.rows()) == 2)
+    await until(lambda: not daemons.left_over())
 
     samples = await scrape(daemons.admin_urls[0])
 
@@ -66,14 +65,12 @@ async def test_metrics_count_what_was_routed_delivered_recorded_and_buried(daemo
 
 async def test_metrics_show_how_much_waits_and_for_how_long(daemons: Daemons):
     for number in range(30):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "priority": "HIGH", "n": str(number)})  # fmt: skip
+        daemons.publish(priority="HIGH", n=str(number))
     await daemons.start("--stages", "recorder")
 
     before = await scrape(daemons.admin_urls[0])
     await daemons.start("--stages", "intake")
-    await until(
-        lambda: left_over(daemons.redis_url).get("{teams:events}:lane:sre:urgent") == 30
-    )
+    await until(lambda: daemons.left_over().get("{teams:events}:lane:sre:urgent") == 30)
     after = await scrape(daemons.admin_urls[1])
 
     intake = {"stream": "teams:events", "stage": "intake", "channel": "", "urgency": ""}
@@ -131,7 +128,7 @@ async def test_the_count_follows_the_view_of_the_checklist(daemons: Daemons):
 
     counted = sum(number for (name, _), number in samples.items() if name == UNANSWERED)
     view = "SELECT COUNT(*) AS n FROM teams_notifications_unacknowledged_critical"
-    assert counted == rows(daemons.database_url, view)[0]["n"] == 2
+    assert counted == daemons.rows(view)[0]["n"] == 2
 
 
 async def test_without_postgres_metrics_are_served_and_claim_nothing_about_it(

@@ -13,7 +13,6 @@ from notifier.sandbox.servers import start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from tests.support.daemons import Daemons
 from tests.support.ports import quiet_port
-from tests.support.readiness import readiness, until_ready
 from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
@@ -33,7 +32,7 @@ async def test_redis_that_is_killed_and_restarted_loses_nothing(
             )
         server.kill()
         await until(lambda: "stage_waiting" in daemons.log())
-        assert (await readiness(daemons))["status"] == 503
+        assert (await daemons.readiness())["status"] == 503
 
         server = start_redis(
             open_folder, port=server.port, extra_args=["--appendfsync", "always"]
@@ -53,7 +52,7 @@ async def test_an_event_that_somebody_trimmed_away_while_it_was_in_hand_is_said(
 ):
     with redis.Redis.from_url(daemons.redis_url) as client:
         client.xgroup_create("teams:events", "notifier", "0", mkstream=True)
-        lost = xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        lost = daemons.publish()
         client.xreadgroup("notifier", "dead", {"teams:events": ">"})
         client.xtrim("teams:events", maxlen=0, approximate=False)
 
@@ -99,27 +98,24 @@ async def test_full_redis_is_seen_while_deliveries_empty_it_and_nothing_is_lost(
     with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
         try:
             for number in range(20):
-                xadd(
-                    daemons.redis_url,
-                    {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"},
-                )
+                daemons.publish(id=f"e{number}")
             await until(lambda: client.xlen(SRE_NORMAL) == 20)
             client.config_set("maxmemory-policy", "noeviction")
             client.config_set("maxmemory", client.info("memory")["used_memory"] - 200_000)
 
             await until(lambda: "is full" in daemons.log())
-            state = await readiness(daemons)
+            state = await daemons.readiness()
             assert state["status"] == 503
             assert "is full" in state["parts"]["intake teams:events"]
             daemons.receiver.recover()
-            await until(lambda: len(rows(daemons.database_url)) == 20, 60)
+            await until(lambda: len(daemons.rows()) == 20, 60)
             assert client.xlen(SRE_NORMAL) == 0
         finally:
             client.config_set("maxmemory", 0)
-        await until_ready(daemons)
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "after"})
-        await until(lambda: len(rows(daemons.database_url)) == 21)
-    assert {row["status"] for row in rows(daemons.database_url)} <= {
+        await daemons.all_ready()
+        daemons.publish(id="after")
+        await until(lambda: len(daemons.rows()) == 21)
+    assert {row["status"] for row in daemons.rows()} <= {
         "delivered",
         "dead_lettered",
     }
@@ -130,11 +126,11 @@ async def test_a_lost_answer_repeats_the_card_under_its_id(daemons: Daemons):
     await daemons.start(
         TEAMS_CONNECTION_TIMEOUT="1", TEAMS_MAX_RETRIES="3", TEAMS_MAX_RETRY_DELAY="0.1"
     )
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
-    await until(lambda: rows(daemons.database_url))
+    daemons.publish()
+    await until(lambda: daemons.rows())
 
     posts = daemons.receiver.requests
-    [row] = rows(daemons.database_url)
+    [row] = daemons.rows()
 
     assert (row["status"], row["retry_count"]) == ("delivered", 2)
     assert [post.headers["webhook-id"] for post in posts] == [str(row["id"])] * 3

@@ -15,26 +15,25 @@ from standardwebhooks import Webhook
 from notifier.broker.keys import Keys
 from notifier.teams.envelope import counted_size
 from tests.support.daemons import SECRET, Daemons
-from tests.support.state import KEYS, dead, left_over, rows, xadd
+from tests.support.state import KEYS
 from tests.support.waiting import until
 
 
 async def test_claim_event_reaches_three_channels_and_leaves_three_rows(daemons: Daemons):
     await daemons.start()
 
-    xadd(
-        daemons.redis_url,
+    daemons.add(
         {
             "type": "nphies.claim.rejected",
             "claim_id": "CLM-1",
             "rejection_code": "INV-001",
             "patient_id": "PAT-12345",
             "correlation_id": "corr-1",
-        },
+        }
     )
-    await until(lambda: len(rows(daemons.database_url)) == 3)
+    await until(lambda: len(daemons.rows()) == 3)
 
-    found = rows(daemons.database_url)
+    found = daemons.rows()
     assert [row["channel"] for row in found] == ["compliance", "nphies_integration", "pmo"]
     assert {
         (row["status"], row["status_code"], row["priority"], row["retry_count"])
@@ -44,7 +43,7 @@ async def test_claim_event_reaches_three_channels_and_leaves_three_rows(daemons:
     assert sorted(r.path for r in daemons.receiver.requests) == sorted(
         f"/{c}" for c in ("compliance", "nphies_integration", "pmo")
     )
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: not daemons.left_over())
     everything = (
         json.dumps(found, default=str)
         + "".join(r.body.decode() for r in daemons.receiver.requests)
@@ -57,15 +56,7 @@ async def test_claim_event_reaches_three_channels_and_leaves_three_rows(daemons:
 async def test_post_is_a_workflow_message_signed_both_ways(daemons: Daemons):
     await daemons.start()
 
-    xadd(
-        daemons.redis_url,
-        {
-            "type": "backup.failed",
-            "service": "postgres",
-            "stakeholders": "sre",
-            "correlation_id": "corr-9",
-        },
-    )
+    daemons.publish(type="backup.failed", service="postgres", correlation_id="corr-9")
     [request] = await daemons.receiver.wait_for(1)
 
     message = json.loads(request.body)
@@ -94,30 +85,30 @@ async def test_bad_entries_are_dead_lettered_with_a_reason_while_good_ones_go_th
         ({"type": "a.b", "stakeholders": "sre,nobody"}, "unknown channel nobody"),
     ]
     for fields, _ in bad:
-        xadd(daemons.redis_url, fields)
-        xadd(daemons.redis_url, {"type": "made.up", "stakeholders": "pmo"})
+        daemons.add(fields)
+        daemons.publish(type="made.up", stakeholders="pmo")
     await daemons.start()
 
-    await until(lambda: len(rows(daemons.database_url)) == len(bad) + 1)
-    letters = dead(daemons.redis_url)
+    await until(lambda: len(daemons.rows()) == len(bad) + 1)
+    letters = daemons.dead_letters()
     assert len(letters) == len(bad)
     for letter, (_, words) in zip(letters, bad, strict=True):
         assert words in letter["detail"]
     # So large an entry does not pass through the daemon: its dead letter says what it was, and it stays in its stream.
     assert json.loads(letters[2]["event"])["shortened"]["bytes"] > 5_000_000
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: not daemons.left_over())
 
 
 async def test_retry_after_keeps_the_channel_quiet_but_not_its_neighbours(daemons: Daemons):
     daemons.receiver.answer(429, headers={"Retry-After": "2"}, times=1)
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    daemons.publish()
     [throttled] = await daemons.receiver.wait_for(1)
     await until(lambda: "channel_paused" in daemons.log())
 
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "pmo"})
-    await until(lambda: len(rows(daemons.database_url)) == 3)
+    daemons.publish()
+    daemons.publish(stakeholders="pmo")
+    await until(lambda: len(daemons.rows()) == 3)
 
     order = [request.path for request in daemons.receiver.requests]
     assert order == ["/sre", "/pmo", "/sre", "/sre"]
@@ -127,7 +118,7 @@ async def test_retry_after_keeps_the_channel_quiet_but_not_its_neighbours(daemon
 async def test_retry_after_holds_back_what_is_in_hand_too(daemons: Daemons):
     daemons.receiver.answer(429, headers={"Retry-After": "2"}, times=1)
     for _ in range(4):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        daemons.publish()
 
     # Each has its place under the rate limit before the first is answered.
     await daemons.start(TEAMS_RATE_LIMIT_REQUESTS="150", TEAMS_RATE_LIMIT__BURST="1")
@@ -144,10 +135,10 @@ async def test_channel_without_webhook_is_a_dead_letter_that_says_which_variable
 ):
     await daemons.start(TEAMS_WEBHOOK_SRE="placeholder")
 
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
-    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    daemons.publish()
+    await until(lambda: len(daemons.dead_letters()) == 1)
 
-    [letter] = dead(daemons.redis_url)
+    [letter] = daemons.dead_letters()
     assert letter["reason"] == "not_configured"
     assert "TEAMS_WEBHOOK_SRE" in letter["detail"]
 
@@ -155,27 +146,24 @@ async def test_channel_without_webhook_is_a_dead_letter_that_says_which_variable
 async def test_sigterm_finishes_what_is_in_flight_and_exits_0(daemons: Daemons):
     daemons.receiver.answer(202, delay=1)
     process = await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    daemons.publish()
     await daemons.receiver.wait_for(1)
 
     process.send_signal(signal.SIGTERM)
 
     assert await process.wait() == 0
     assert len(daemons.receiver.requests) == 1
-    assert (
-        left_over(daemons.redis_url) == {KEYS.outcomes: 1}
-        or len(rows(daemons.database_url)) == 1
-    )
+    assert daemons.left_over() == {KEYS.outcomes: 1} or len(daemons.rows()) == 1
 
 
 async def test_stages_in_processes_of_their_own_share_the_work(daemons: Daemons):
     for stages in ("intake", "delivery", "delivery", "recorder"):
         await daemons.start("--stages", stages)
     for number in range(200):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"e{number}"})
+        daemons.publish(stakeholders="sre,pmo", id=f"e{number}")
 
-    await until(lambda: len(rows(daemons.database_url)) == 400, 60)
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: len(daemons.rows()) == 400, 60)
+    await until(lambda: not daemons.left_over())
     assert len(daemons.receiver.requests) == 400
 
 
@@ -192,15 +180,9 @@ async def test_event_with_far_too_long_lists_and_texts_is_delivered_shortened(da
     await daemons.start()
 
     services = [{"description": f"Service {n} " + "x" * 60, "amount": n} for n in range(800)]
-    xadd(
-        daemons.redis_url,
-        {
-            "type": "custom.large",
-            "stakeholders": "sre",
-            "data": json.dumps(
-                {f"field_{n}": "long " * 400 for n in range(30)} | {"s": services}
-            ),
-        },
+    daemons.publish(
+        type="custom.large",
+        data=json.dumps({f"field_{n}": "long " * 400 for n in range(30)} | {"s": services}),
     )
     [request] = await daemons.receiver.wait_for(1)
 
@@ -225,7 +207,7 @@ async def test_several_event_streams_at_once_have_every_row(daemons: Daemons, tm
         pipeline.execute()
     await daemons.receiver.wait_for(200)
 
-    await until(lambda: len(rows(daemons.database_url)) == 200)
+    await until(lambda: len(daemons.rows()) == 200)
     with redis.Redis.from_url(daemons.redis_url) as client:
         await until(lambda: not any(client.xlen(Keys(name).outcomes) for name in streams))
     assert "OutOfOrderTransactionNesting" not in daemons.log()

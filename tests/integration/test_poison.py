@@ -8,7 +8,6 @@ import signal
 import pytest
 
 from tests.support.daemons import Daemons
-from tests.support.state import dead, left_over, rows, xadd
 from tests.support.waiting import until
 
 KILLER = "deadly"
@@ -32,7 +31,7 @@ async def lives(daemons: Daemons, step: str) -> bool:
     )
     async with asyncio.timeout(60):
         while process.returncode is None:
-            if len(dead(daemons.redis_url)) == 1 and not left_over(daemons.redis_url):
+            if len(daemons.dead_letters()) == 1 and not daemons.left_over():
                 return True
             await asyncio.sleep(0.05)
     assert process.returncode == -signal.SIGKILL
@@ -52,18 +51,16 @@ async def test_of_32_read_together_only_the_one_that_kills_becomes_poison(
             "id": f"e{number}",
             "note": text,
         }
-        xadd(daemons.redis_url, event)
+        daemons.add(event)
 
     deaths = 0
     while not await lives(daemons, step):
         deaths += 1
         assert deaths < 10
 
-    [letter] = dead(daemons.redis_url)
+    [letter] = daemons.dead_letters()
     assert letter["reason"] == "poison"
     assert KILLER in letter["event"]
-    delivered = {
-        row["event_id"] for row in rows(daemons.database_url) if row["status"] == "delivered"
-    }
-    await until(lambda: len(rows(daemons.database_url)) >= MANY)
+    delivered = {row["event_id"] for row in daemons.rows() if row["status"] == "delivered"}
+    await until(lambda: len(daemons.rows()) >= MANY)
     assert delivered == {f"e{number}" for number in range(MANY + 1)} - {"e5"}

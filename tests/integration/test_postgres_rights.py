@@ -18,7 +18,6 @@ from tests.support.commands import notifier
 from tests.support.daemons import Daemons
 from tests.support.databases import reading
 from tests.support.docblocks import ROOT, blocks
-from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
 FOR_DAEMON, FOR_COMMANDS = (
@@ -57,14 +56,14 @@ async def test_a_daemon_works_with_the_rights_of_the_documents(
     own = daemons.database_url.replace("//notifier@", f"//{least}@")
     assert (await inspect(reading(own), now=time.time)).daemon_lacks == ()
     await daemons.start("--config", str(settings), **public({"DATABASE_URL": own}))
-    xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "x", "priority": "CRITICAL"})  # fmt: skip
+    daemons.publish(type="backup.failed", service="x", priority="CRITICAL")
 
     [request, *_] = await daemons.receiver.wait_for(2)
-    await until(lambda: len(rows(daemons.database_url)) == 2)
+    await until(lambda: len(daemons.rows()) == 2)
     url = links_on(request.body)["Acknowledge"]
     assert (await get(url))[0] == 200
     assert (await post(url, who="Sara"))[0] == 200
-    await until(lambda: {row["acknowledged_by"] for row in rows(daemons.database_url)} == {"Sara"})  # fmt: skip
+    await until(lambda: {row["acknowledged_by"] for row in daemons.rows()} == {"Sara"})  # fmt: skip
 
     status, page = await get(f"{daemons.admin_urls[0]}/readyz")
     assert status == 200, page
@@ -80,7 +79,7 @@ async def test_commands_work_with_the_rights_of_the_documents(
     own = daemons.database_url.replace("//notifier@", f"//{least}@")
     assert (await inspect(reading(own), now=time.time)).commands_lack == ()
     env = daemons.environment() | {"DATABASE_URL": own}
-    xadd(daemons.redis_url, {"type": "a.b"})
+    daemons.add({"type": "a.b"})
 
     for command in (
         ["prune"], ["report"], ["trace", "C1"], ["migrate", "status"], ["backup", str(tmp_path / "x.backup")],

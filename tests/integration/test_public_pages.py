@@ -26,7 +26,6 @@ from tests.support.action_pages import (
     requests,
 )
 from tests.support.daemons import Daemons
-from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
 
@@ -63,7 +62,7 @@ async def test_opening_the_link_changes_nothing_and_the_form_acknowledges_once(
     assert "Sara" in (await get(url))[1]
 
     await until(lambda: acknowledged(daemons) is not None)
-    [row] = rows(daemons.database_url)
+    [row] = daemons.rows()
     assert (row["acknowledged_by"], row["action_taken"], row["action_data"]) == (
         "<b>Sara</b>",
         "acknowledge",
@@ -89,7 +88,7 @@ async def test_a_flow_acknowledges_by_callback(daemons: Daemons):
     found = await links(
         daemons, env={"TEAMS_OUTGOING_WEBHOOK_TOKEN": token}, type="backup.failed", service="x"
     )
-    [row] = rows(daemons.database_url)
+    [row] = daemons.rows()
     body = json.dumps(
         {"id": "1", "timestamp": datetime.now(UTC).isoformat(), "notification_id": str(row["id"]), "action": "acknowledge", "who": "Sara"}
     ).encode()  # fmt: skip
@@ -102,7 +101,7 @@ async def test_a_flow_acknowledges_by_callback(daemons: Daemons):
                 assert answer.status == status
                 assert answer.content_type == "application/json"
     await until(lambda: acknowledged(daemons) is not None)
-    assert rows(daemons.database_url)[0]["action_data"] == {"via": "callback"}
+    assert daemons.rows()[0]["action_data"] == {"via": "callback"}
     assert token not in daemons.log()
 
 
@@ -124,7 +123,7 @@ async def test_many_people_at_once_have_one_winner_and_all_see_the_same_name(dae
     winner = request["requested_by"]
     assert all(f">{winner}<" in html for _, html in answers)
     await until(lambda: acknowledged(daemons) is not None)
-    assert rows(daemons.database_url)[0]["acknowledged_by"] == winner
+    assert daemons.rows()[0]["acknowledged_by"] == winner
 
 
 async def test_retry_goes_to_the_claims_workers_with_subject_and_name(daemons: Daemons):
@@ -132,7 +131,7 @@ async def test_retry_goes_to_the_claims_workers_with_subject_and_name(daemons: D
     for _ in range(2):
         assert (await post(found["Retry task"], who="Sara", note="again please"))[0] == 200
 
-    [row] = rows(daemons.database_url)
+    [row] = daemons.rows()
     [request] = requests(daemons.redis_url)
     assert json.loads(request.pop("subject")) == {"task_name": "submit", "task_id": "t-1"}
     assert request.pop("requested_at")
@@ -161,7 +160,7 @@ ENTRY = {"action": "acknowledge", "who": "x", "note": "", "via": "page", "at": "
 
 def add(daemons: Daemons, stream: str, entry: dict[str, Any]) -> None:
     """Add an entry to a stream of actions, as another version or program may."""
-    recorded = str(rows(daemons.database_url)[0]["id"])
+    recorded = str(daemons.rows()[0]["id"])
     with redis.Redis.from_url(daemons.redis_url) as client:
         client.xadd(
             f"{{teams:actions}}:{stream}", {"notification_id": recorded, **ENTRY, **entry}
@@ -183,11 +182,11 @@ async def test_entries_that_are_not_actions_do_not_hold_up_those_of_people(daemo
     assert (await post(found["Acknowledge"], who="Sara"))[0] == 200
 
     await until(lambda: acknowledged(daemons) is not None)
-    assert rows(daemons.database_url)[0]["acknowledged_by"] == "Sara"
+    assert daemons.rows()[0]["acknowledged_by"] == "Sara"
     assert "action_unreadable" in daemons.log()
     with redis.Redis.from_url(daemons.redis_url) as client:
         assert client.xlen("{teams:actions}:unreadable") == 4
-    written = rows(daemons.database_url, "SELECT action FROM teams_actions ORDER BY action")
+    written = daemons.rows("SELECT action FROM teams_actions ORDER BY action")
     assert [row["action"] for row in written] == ["acknowledge", "pay"]
 
 
@@ -196,16 +195,16 @@ async def test_an_acknowledgement_of_a_later_version_is_recorded(daemons: Daemon
     add(daemons, "accepted", {"via": "watch", "device": "7"})
 
     await until(lambda: acknowledged(daemons) is not None)
-    assert rows(daemons.database_url)[0]["action_data"] == {"via": "watch"}
+    assert daemons.rows()[0]["action_data"] == {"via": "watch"}
 
 
 async def test_three_people_in_three_channels_make_one_request_and_see_the_first(
     daemons: Daemons,
 ):
     await daemons.start(**public())
-    xadd(daemons.redis_url, {**FAILED_TASK, "stakeholders": "sre,devops,cloudops"})
+    daemons.add({**FAILED_TASK, "stakeholders": "sre,devops,cloudops"})
     cards = await daemons.receiver.wait_for(3)
-    await until(lambda: len(rows(daemons.database_url)) == 3)
+    await until(lambda: len(daemons.rows()) == 3)
     found = {card.path: links_on(card.body) for card in cards}
     wanted = {"/sre": "Retry", "/devops": "Discard", "/cloudops": "Retry"}
     urls = [
@@ -226,7 +225,7 @@ async def test_three_people_in_three_channels_make_one_request_and_see_the_first
     def by_channel() -> dict[str, Any]:
         return {
             row["channel"]: row["acknowledged_by"]
-            for row in rows(daemons.database_url)
+            for row in daemons.rows()
             if row["event_type"] == "celery.task.failed"
         }
 
@@ -251,7 +250,7 @@ async def test_name_comes_from_the_sign_on_proxy(daemons: Daemons):
     status, html = await post(url, signed_in, who="Mallory")
     assert status == 200
     await until(lambda: acknowledged(daemons) is not None)
-    [row] = rows(daemons.database_url)
+    [row] = daemons.rows()
     assert row["acknowledged_by"] == "sara@example.sa"
     assert row["action_data"] == {"via": "sign_on"}
 
@@ -261,9 +260,9 @@ async def test_an_acknowledgement_is_announced_in_every_channel_of_the_event(dae
     await daemons.start(**public({"TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": shipped}))
     for priority, service in (("LOW", "db-6"), ("CRITICAL", "db-7")):
         fields = {"type": "backup.failed", "stakeholders": "sre,devops", "service": service}
-        xadd(daemons.redis_url, fields | {"priority": priority})
+        daemons.add(fields | {"priority": priority})
     cards = await daemons.receiver.wait_for(4)
-    await until(lambda: len(rows(daemons.database_url)) == 4)
+    await until(lambda: len(daemons.rows()) == 4)
     for card in cards:
         if card.path == "/sre":
             await post(links_on(card.body)["Acknowledge"], who="Sara", note="patient Ahmad")
@@ -274,5 +273,5 @@ async def test_an_acknowledgement_is_announced_in_every_channel_of_the_event(dae
         body = card.body.decode()
         assert ("Sara" in body, "db-7" in body, "Ahmad" in body) == (True, True, False)
         assert links_on(card.body) == {}
-    await until(lambda: len(rows(daemons.database_url)) == 6)
+    await until(lambda: len(daemons.rows()) == 6)
     assert len(daemons.receiver.requests) == 6

@@ -17,7 +17,6 @@ from notifier.store.migrations import migrate_down, migrate_up
 from tests.support.commands import notifier
 from tests.support.daemons import SECRET, Daemons
 from tests.support.proxy import Proxy
-from tests.support.readiness import readiness, until_state
 from tests.support.state import xadd
 
 
@@ -32,7 +31,7 @@ def postgres_works(state: Any) -> bool:
 async def test_everything_that_works_is_said_to_work(daemons: Daemons):
     await daemons.start(TEAMS_WEBHOOK_PMO="placeholder")
 
-    state = await readiness(daemons)
+    state = await daemons.readiness()
 
     assert state["status"] == 200
     assert state["redis"] == {"state": "ok", "detail": ""}
@@ -67,7 +66,7 @@ async def test_everything_that_works_is_said_to_work(daemons: Daemons):
 async def test_process_that_does_not_deliver_needs_no_webhooks(daemons: Daemons):
     await daemons.start("--stages", "intake,recorder", TEAMS_WEBHOOK_PMO="placeholder")
 
-    assert (await readiness(daemons))["warnings"] == {}
+    assert (await daemons.readiness())["warnings"] == {}
 
 
 @pytest.mark.parametrize("name", ["/readyz", "/healthz"])
@@ -97,8 +96,8 @@ async def test_process_that_delivers_is_ready_without_postgres_and_one_that_only
         xadd(redis_url, {"type": "a.b", "stakeholders": "sre"})
 
         for each, status in ((daemons, 200), (recording, 503)):
-            await until_state(each, lambda state: "Postgres" in state["parts"]["escalation"])
-            state = await until_state(each, postgres_fails)
+            await each.until_state(lambda state: "Postgres" in state["parts"]["escalation"])
+            state = await each.until_state(postgres_fails)
             assert state["status"] == status
             assert "check database.url" in state["warnings"]["postgres"]
             assert state["redis"]["state"] == "ok"
@@ -112,12 +111,12 @@ async def test_schema_that_went_back_is_named_with_its_fix(daemons: Daemons, dat
     await daemons.start()
     [gone] = await asyncio.to_thread(migrate_down, database_url)
 
-    state = await until_state(daemons, postgres_fails)
+    state = await daemons.until_state(postgres_fails)
 
     assert state["postgres"]["missing_migrations"] == [gone]
     assert "notifier migrate up" in state["postgres"]["detail"]
     await asyncio.to_thread(migrate_up, database_url)
-    state = await until_state(daemons, postgres_works)
+    state = await daemons.until_state(postgres_works)
     assert "postgres" not in state["warnings"]
 
 
@@ -128,10 +127,10 @@ async def test_postgres_that_hangs_delays_the_answer_but_does_not_withhold_it(
     with psycopg.connect(database_url) as blocker:
         blocker.execute("LOCK TABLE _yoyo_migration IN ACCESS EXCLUSIVE MODE")
 
-        state = await until_state(daemons, postgres_fails)
+        state = await daemons.until_state(postgres_fails)
 
         assert state["status"] == 200
-    await until_state(daemons, postgres_works)
+    await daemons.until_state(postgres_works)
 
 
 async def test_postgres_that_no_longer_answers_at_all_is_said_in_time(
@@ -143,21 +142,21 @@ async def test_postgres_that_no_longer_answers_at_all_is_said_in_time(
         await daemons.start(
             DATABASE_URL=database_url.replace(f":{parts.port}/", f":{way.port}/")
         )
-        await until_state(daemons, postgres_works)
+        await daemons.until_state(postgres_works)
         way.open.clear()
 
         async with asyncio.timeout(60):
             while True:
                 # Each answer comes long before the driver alone gives up, after 13 s.
                 async with asyncio.timeout(9):
-                    state = await readiness(daemons)
+                    state = await daemons.readiness()
                 if postgres_fails(state):
                     break
                 await asyncio.sleep(0.2)
 
         assert state["status"] == 200
         way.open.set()
-        await until_state(daemons, postgres_works)
+        await daemons.until_state(postgres_works)
 
 
 async def test_webhook_that_is_gone_is_a_warning_at_its_channel_and_the_others_go_on(
@@ -165,23 +164,23 @@ async def test_webhook_that_is_gone_is_a_warning_at_its_channel_and_the_others_g
 ):
     daemons.receiver.answer(404, times=1)
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    daemons.publish()
 
-    state = await until_state(
-        daemons, lambda state: "HTTP 404" in state["channels"]["sre"]["detail"]
+    state = await daemons.until_state(
+        lambda state: "HTTP 404" in state["channels"]["sre"]["detail"]
     )
 
     assert state["status"] == 200
     assert "check the Teams workflow" in state["warnings"]["channel sre"]
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    daemons.publish()
     await daemons.receiver.wait_for(2)
-    await until_state(daemons, lambda state: state["warnings"] == {})
+    await daemons.until_state(lambda state: state["warnings"] == {})
 
 
 async def test_process_without_recorder_needs_no_postgres(daemons: Daemons):
     await daemons.start("--stages", "delivery", DATABASE_URL="postgresql://127.0.0.1:1/none")
 
-    assert (await readiness(daemons))["postgres"]["state"] == "unused"
+    assert (await daemons.readiness())["postgres"]["state"] == "unused"
 
 
 async def test_daemon_is_ready_before_the_first_wait_of_its_loops_is_over(daemons: Daemons):
@@ -191,6 +190,6 @@ async def test_daemon_is_ready_before_the_first_wait_of_its_loops_is_over(daemon
             TEAMS_REDIS__BLOCK_SECONDS="30", TEAMS_ESCALATION__POLL_SECONDS="30", TEAMS_REDIS__LEASE_SECONDS="300"
         )  # fmt: skip
 
-    state = await readiness(daemons)
+    state = await daemons.readiness()
 
     assert set(state["parts"].values()) == {"ok"}

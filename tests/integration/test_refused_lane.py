@@ -9,8 +9,6 @@ import redis
 
 from notifier.broker.keys import Keys
 from tests.support.daemons import Daemons
-from tests.support.readiness import readiness
-from tests.support.state import dead, left_over, rows, xadd
 from tests.support.waiting import until
 
 LANE = Keys("teams:events").lane("sre", urgent=False)
@@ -29,22 +27,20 @@ async def test_a_lane_of_another_type_is_named_and_its_event_is_delivered_once_i
                 "stakeholders": channels,
                 "priority": "LOW",
             }
-            xadd(daemons.redis_url, event)
+            daemons.add(event)
 
-        await until(
-            lambda: {row["event_id"] for row in rows(daemons.database_url)} == {"e0", "e2"}
-        )
-        found = await readiness(daemons)
+        await until(lambda: {row["event_id"] for row in daemons.rows()} == {"e0", "e2"})
+        found = await daemons.readiness()
         assert found["status"] == 200
         assert LANE in " ".join(found["warnings"])
         assert client.xpending("teams:events", "notifier")["pending"] == 1
 
         client.delete(LANE)
-        await until(lambda: len(rows(daemons.database_url)) == 4)
+        await until(lambda: len(daemons.rows()) == 4)
         assert client.xpending("teams:events", "notifier")["pending"] == 0
 
     async with asyncio.timeout(60):
-        while LANE in json.dumps(await readiness(daemons)):
+        while LANE in json.dumps(await daemons.readiness()):
             await asyncio.sleep(0.05)
 
 
@@ -58,15 +54,15 @@ async def test_cards_posted_while_outcomes_are_refused_are_recorded_later_and_po
         client.set(outcomes, "x")
         for number in range(3):
             event = {"type": "a.b", "id": f"e{number}", "stakeholders": "sre,pmo"}
-            xadd(daemons.redis_url, event)
+            daemons.add(event)
         await until(lambda: len(daemons.receiver.requests) == 6)
         async with asyncio.timeout(60):
-            while f"key {outcomes}" not in (await readiness(daemons))["warnings"]:
+            while f"key {outcomes}" not in (await daemons.readiness())["warnings"]:
                 await asyncio.sleep(0.05)
 
         client.delete(outcomes)
-        await until(lambda: len(rows(daemons.database_url)) == 6)
+        await until(lambda: len(daemons.rows()) == 6)
 
-    await until(lambda: not left_over(daemons.redis_url))
+    await until(lambda: not daemons.left_over())
     assert len(daemons.receiver.requests) == 6
-    assert dead(daemons.redis_url) == []
+    assert daemons.dead_letters() == []

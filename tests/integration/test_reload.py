@@ -14,9 +14,7 @@ import redis
 from notifier.broker.keys import Keys
 from notifier.config import assets
 from tests.support.daemons import Daemons
-from tests.support.readiness import readiness, until_state
 from tests.support.service import Service, paths
-from tests.support.state import dead, rows, xadd
 from tests.support.waiting import until
 
 
@@ -24,7 +22,7 @@ async def test_new_route_is_used_by_the_next_event(service: Service, daemons: Da
     await service.start()
 
     line = await service.reload('[routes]\n"made.up" = { stakeholders = ["pmo"] }\n')
-    xadd(daemons.redis_url, {"type": "made.up"})
+    daemons.add({"type": "made.up"})
 
     await daemons.receiver.wait_for(1)
     assert paths(daemons) == ["/pmo"]
@@ -35,18 +33,18 @@ async def test_new_route_is_used_by_the_next_event(service: Service, daemons: Da
 async def test_masking_and_limits_follow_a_reload(service: Service, daemons: Daemons):
     daemons.receiver.answer(500)
     await service.start("[retry]\nmax_retries = 0\n")
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "nickname": "canary-123"})
-    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    daemons.publish(nickname="canary-123")
+    await until(lambda: len(daemons.dead_letters()) == 1)
     assert b"canary-123" in daemons.receiver.requests[0].body
 
     await service.reload(
         '[retry]\nmax_retries = 1\nmax_delay_seconds = 0.05\n[masking]\nfields = ["nickname"]\n'
         "[breaker]\nfailures = 100\n[delivery]\nin_flight = 3\n"
     )
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "nickname": "canary-123"})
-    await until(lambda: len(dead(daemons.redis_url)) == 2)
+    daemons.publish(nickname="canary-123")
+    await until(lambda: len(daemons.dead_letters()) == 2)
 
-    assert [letter["attempts"] for letter in dead(daemons.redis_url)] == ["1", "2"]
+    assert [letter["attempts"] for letter in daemons.dead_letters()] == ["1", "2"]
     assert all(b"canary-123" not in sent.body for sent in daemons.receiver.requests[1:])
 
 
@@ -66,9 +64,9 @@ async def test_broken_reload_is_refused_whole_with_every_fault_and_the_old_one_d
     refused = await service.reload(
         f'{settings}[routes]\n"made.up" = {{ stakeholders = ["pmo"] }}\n', refused=True
     )
-    xadd(daemons.redis_url, {"type": "made.up"})
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
-    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    daemons.add({"type": "made.up"})
+    daemons.publish()
+    await until(lambda: len(daemons.dead_letters()) == 1)
     await daemons.receiver.wait_for(1)
 
     assert any("generic.json" in fault for fault in refused["faults"])
@@ -76,14 +74,14 @@ async def test_broken_reload_is_refused_whole_with_every_fault_and_the_old_one_d
         "TEAMS_WEBHOOK_SRE has host evil.example" in fault for fault in refused["faults"]
     )
     assert paths(daemons) == ["/sre"]
-    state = await readiness(daemons)
+    state = await daemons.readiness()
     assert state["status"] == 200
     assert "evil.example" in state["warnings"]["configuration"]
 
     (cards / "generic.json").write_text(card)
     (service.credentials / "teams_webhook_sre").unlink()
     await service.reload()
-    assert (await readiness(daemons))["warnings"] == {}
+    assert (await daemons.readiness())["warnings"] == {}
     assert "canary" not in daemons.log()
 
 
@@ -110,18 +108,16 @@ async def test_new_webhook_is_posted_to_and_what_is_in_flight_finishes_where_it_
 ):
     daemons.receiver.answer(202, delay=2, times=1)
     await service.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
+    daemons.publish(id="before")
     await daemons.receiver.wait_for(1)
 
     service.credential("teams_webhook_sre", daemons.receiver.url("elsewhere"))
     line = await service.reload()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "after"})
-    await until(lambda: len(rows(daemons.database_url)) == 2)
+    daemons.publish(id="after")
+    await until(lambda: len(daemons.rows()) == 2)
 
     assert paths(daemons) == ["/sre", "/elsewhere"]
-    assert {(row["status"], row["retry_count"]) for row in rows(daemons.database_url)} == {
-        ("delivered", 0)
-    }
+    assert {(row["status"], row["retry_count"]) for row in daemons.rows()} == {("delivered", 0)}
     assert line["webhooks_changed"] == ["sre"]
     assert "elsewhere" not in json.dumps(line)
 
@@ -131,15 +127,15 @@ async def test_mended_webhook_helps_what_is_being_tried_already(
 ):
     service.credential("teams_webhook_sre", "http://127.0.0.1:9/dead")
     await service.start("[retry]\nmax_retries = 20\nmax_delay_seconds = 2\n")
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    daemons.publish()
     await until(lambda: service.lines("attempt_failed"))
 
     service.credential("teams_webhook_sre", daemons.receiver.url("mended"))
     await service.reload()
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
 
     assert paths(daemons) == ["/mended"]
-    assert rows(daemons.database_url)[0]["status"] == "delivered"
+    assert daemons.rows()[0]["status"] == "delivered"
 
 
 async def test_webhook_that_is_taken_away_ends_the_retries_with_a_dead_letter(
@@ -147,14 +143,14 @@ async def test_webhook_that_is_taken_away_ends_the_retries_with_a_dead_letter(
 ):
     service.credential("teams_webhook_sre", "http://127.0.0.1:9/dead")
     await service.start("[breaker]\nfailures = 1\nopen_seconds = 0.2\n")
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    daemons.publish()
     await until(lambda: service.lines("attempt_failed"))
 
     service.credential("teams_webhook_sre", "placeholder")
     await service.reload()
-    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    await until(lambda: len(daemons.dead_letters()) == 1)
 
-    assert dead(daemons.redis_url)[0]["reason"] == "not_configured"
+    assert daemons.dead_letters()[0]["reason"] == "not_configured"
 
 
 async def test_channel_comes_goes_with_its_backlog_kept_and_comes_again(
@@ -167,31 +163,31 @@ async def test_channel_comes_goes_with_its_backlog_kept_and_comes_again(
     service.credential("teams_webhook_billing", daemons.receiver.url("billing"))
 
     line = await service.reload(limits + with_billing)
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing", "id": "first"})
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.publish(stakeholders="billing", id="first")
+    await until(lambda: len(daemons.rows()) == 1)
     assert line["channels_added"] == ["billing"]
 
     daemons.receiver.answer(503)
     for number in range(5):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing", "id": f"e{number}"})
+        daemons.publish(stakeholders="billing", id=f"e{number}")
     await daemons.receiver.wait_for(2)
     with redis.Redis.from_url(daemons.redis_url) as client:
         await until(lambda: client.xlen(lane) == 5)
         line = await service.reload(limits)
         assert line["channels_removed"] == ["billing"]
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing", "id": "late"})
-        await until(lambda: len(dead(daemons.redis_url)) == 1)
-        assert dead(daemons.redis_url)[0]["reason"] == "unknown_channel"
+        daemons.publish(stakeholders="billing", id="late")
+        await until(lambda: len(daemons.dead_letters()) == 1)
+        assert daemons.dead_letters()[0]["reason"] == "unknown_channel"
         assert client.xlen(lane) == 5
-        await until_state(
-            daemons, lambda state: "delivery teams:events billing" not in state["parts"]
+        await daemons.until_state(
+            lambda state: "delivery teams:events billing" not in state["parts"]
         )
 
         daemons.receiver.recover()
         await service.reload(limits + with_billing)
-        await until(lambda: len(rows(daemons.database_url)) == 6, 60)
+        await until(lambda: len(daemons.rows()) == 6, 60)
 
-        assert {row["status"] for row in rows(daemons.database_url)} == {"delivered"}
+        assert {row["status"] for row in daemons.rows()} == {"delivered"}
         await until(lambda: client.xlen(lane) == 0)
     service.process.send_signal(signal.SIGTERM)
     assert await service.process.wait() == 0
@@ -204,7 +200,7 @@ async def test_stop_finishes_the_posts_of_a_channel_that_was_just_removed(
     daemons.receiver.answer(202, delay=1, channel="billing")
     service.credential("teams_webhook_billing", daemons.receiver.url("billing"))
     await service.start('[channels]\nbilling = { title = "Billing" }\n')
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "billing"})
+    daemons.publish(stakeholders="billing")
     await daemons.receiver.wait_for(1)
 
     await service.reload("")
@@ -225,7 +221,7 @@ async def test_what_needs_a_restart_is_named_and_everything_else_is_taken(
         'streams = ["teams:events", "teams:more"]\n[redis]\nlease_seconds = 20\n'
         '[public]\nlink_ttl_seconds = 60\n[routes]\n"made.up" = { stakeholders = ["pmo"] }\n'
     )
-    xadd(daemons.redis_url, {"type": "made.up"})
+    daemons.add({"type": "made.up"})
 
     await daemons.receiver.wait_for(1)
     assert line["restart_needed"] == ["streams", "redis"]
@@ -238,12 +234,12 @@ async def test_many_reloads_under_load_lose_and_repeat_nothing(
     daemons.receiver.answer(202, delay=0.05)
     await service.start()
     for number in range(200):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"e{number}"})
+        daemons.publish(stakeholders="sre,pmo", id=f"e{number}")
         if number % 25 == 0:
             service.credential("teams_webhook_sre", daemons.receiver.url(f"sre{number}"))
             await service.reload(f"[delivery]\nin_flight = {2 + number % 5}\n")
-    await until(lambda: len(rows(daemons.database_url)) == 400, 60)
+    await until(lambda: len(daemons.rows()) == 400, 60)
 
-    assert {row["status"] for row in rows(daemons.database_url)} == {"delivered"}
+    assert {row["status"] for row in daemons.rows()} == {"delivered"}
     assert len(daemons.receiver.requests) == 400
-    assert dead(daemons.redis_url) == []
+    assert daemons.dead_letters() == []

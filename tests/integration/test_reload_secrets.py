@@ -14,9 +14,7 @@ from notifier.events.signing import key_id
 from tests.support.action_pages import actions
 from tests.support.daemons import SECRET, Daemons
 from tests.support.ports import quiet_port
-from tests.support.readiness import readiness, until_state
 from tests.support.service import Service, paths
-from tests.support.state import letters, rows, xadd
 from tests.support.vault_server import ROOT_TOKEN, running_vault
 from tests.support.waiting import until
 
@@ -25,9 +23,9 @@ NEW_KEY = "9a8b7c6d5e4f30219a8b7c6d5e4f3021"
 
 async def card_link(daemons: Daemons, number: int) -> tuple[str, Any]:
     """Publish an event; returns the acknowledge link on its card and the post."""
-    xadd(daemons.redis_url, {"type": "backup.failed", "service": "x", "stakeholders": "sre"})
+    daemons.publish(type="backup.failed", service="x")
     requests = await daemons.receiver.wait_for(number)
-    await until(lambda: len(rows(daemons.database_url)) == number)
+    await until(lambda: len(daemons.rows()) == number)
     card = json.loads(requests[number - 1].body)["attachments"][0]["content"]
     [url] = [action["url"] for action in actions(card) if action["title"] == "Acknowledge"]
     return url, requests[number - 1]
@@ -98,24 +96,24 @@ async def test_vault_is_followed_and_its_outage_is_survived(service: Service, da
             VAULT_TOKEN=ROOT_TOKEN,
             TEAMS_WEBHOOK_SRE="placeholder",
         )
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        daemons.publish()
         await daemons.receiver.wait_for(1)
 
         vault.secrets["secret/teams/webhooks"] = {"sre": url("two") + "?sig=canary"}
         await until(lambda: service.lines("reloaded"))
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        daemons.publish()
         await daemons.receiver.wait_for(2)
 
         vault.secrets["secret/teams/webhooks"] = {"pmo": url("pmo") + "?sig=canary"}
         await until(lambda: service.lines("secrets_vanished"))
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+        daemons.publish()
         await daemons.receiver.wait_for(3)
-        shown = (await readiness(daemons))["warnings"]["secrets_vanished"]
+        shown = (await daemons.readiness())["warnings"]["secrets_vanished"]
         assert "Vault secret/teams/webhooks key sre" in shown
 
         vault.secrets["secret/teams/webhooks"] = {"sre": "https://evil.example/?sig=canary"}
         await until(lambda: service.lines("reload_refused"))
-        assert "evil.example" in (await readiness(daemons))["warnings"]["secrets"]
+        assert "evil.example" in (await daemons.readiness())["warnings"]["secrets"]
         vault.secrets["secret/teams/webhooks"] = {"sre": url("two") + "?sig=canary"}
 
         vault.sealed = True
@@ -123,16 +121,16 @@ async def test_vault_is_followed_and_its_outage_is_survived(service: Service, da
         await service.reload(
             '[routes]\n"made.up" = { stakeholders = ["sre"] }\n[vault]\nrefresh_seconds = 1\n'
         )
-        xadd(daemons.redis_url, {"type": "made.up"})
+        daemons.add({"type": "made.up"})
         await daemons.receiver.wait_for(4)
-        state = await readiness(daemons)
+        state = await daemons.readiness()
         assert state["status"] == 200
         assert "sealed" in state["warnings"]["vault"]
 
         vault.sealed = False
-        await until_state(daemons, lambda state: not state["warnings"])
+        await daemons.until_state(lambda state: not state["warnings"])
     assert paths(daemons) == ["/one", "/two", "/two", "/two"]
-    everything = daemons.log() + json.dumps(rows(daemons.database_url), default=str)
+    everything = daemons.log() + json.dumps(daemons.rows(), default=str)
     assert "canary" not in everything
 
 
@@ -148,12 +146,12 @@ async def test_vault_away_at_start_is_an_exit_with_the_reason(daemons: Daemons):
 
 async def test_an_unusable_webhook_stops_no_other_channel(service: Service, daemons: Daemons):
     await service.start(TEAMS_WEBHOOK_PMO="https://evil.example/?sig=canary")
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "pmo,sre"})
+    daemons.publish(stakeholders="pmo,sre")
     await daemons.receiver.wait_for(1)
-    await until(lambda: letters(daemons))
+    await until(lambda: daemons.dead_entries())
 
-    state = await readiness(daemons)
+    state = await daemons.readiness()
     assert (state["status"], state["channels"]["pmo"]["webhook"]) == (200, "unusable")
-    assert [letter["channel"] for _, letter in letters(daemons)] == ["pmo"]
+    assert [letter["channel"] for _, letter in daemons.dead_entries()] == ["pmo"]
     assert [line["channel"] for line in service.lines("channel_webhook_unusable")] == ["pmo"]
     assert "canary" not in daemons.log()

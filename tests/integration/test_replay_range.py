@@ -13,8 +13,7 @@ from notifier.broker.keys import Keys
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
 from tests.support.processes import run
-from tests.support.refused import refused
-from tests.support.state import actions, rows, xadd
+from tests.support.publishing import refused
 from tests.support.waiting import until
 
 
@@ -30,8 +29,8 @@ def replay(daemons: Daemons, *arguments: str) -> subprocess.CompletedProcess[str
 async def test_a_time_range_is_replayed_where_it_was_not_delivered(daemons: Daemons):
     await daemons.start()
     for number in range(4):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
-    await until(lambda: len(rows(daemons.database_url)) == 4)
+        daemons.publish(id=f"e{number}")
+    await until(lambda: len(daemons.rows()) == 4)
     with psycopg.connect(daemons.database_url) as connection:
         connection.execute("DELETE FROM teams_notifications WHERE event_id IN ('e1', 'e2')")
 
@@ -44,9 +43,9 @@ async def test_a_time_range_is_replayed_where_it_was_not_delivered(daemons: Daem
     )
     assert done.returncode == 0, done.stderr
     assert "2 replayed, 2 left alone" in done.stdout
-    await until(lambda: len(rows(daemons.database_url)) == 4)
+    await until(lambda: len(daemons.rows()) == 4)
     assert len(daemons.receiver.requests) == 6
-    assert {(record["who"], record["event_id"]) for record in actions(daemons)} == {
+    assert {(record["who"], record["event_id"]) for record in daemons.dead_letter_actions()} == {
         ("ops", "e1"), ("ops", "e2"),
     }  # fmt: skip
 
@@ -58,17 +57,17 @@ async def test_a_time_range_is_replayed_where_it_was_not_delivered(daemons: Daem
 
 async def test_what_intake_has_not_read_yet_is_left_to_it(daemons: Daemons):
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "e0"})
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.publish(id="e0")
+    await until(lambda: len(daemons.rows()) == 1)
     await daemons.stop()
     for number in range(1, 4):
-        xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
+        daemons.publish(id=f"e{number}")
 
     done = replay(daemons, "--since", "1h")
 
     assert "0 replayed" in done.stdout, done.stderr
     await daemons.start()
-    await until(lambda: len(rows(daemons.database_url)) == 4)
+    await until(lambda: len(daemons.rows()) == 4)
     assert len(daemons.receiver.requests) == 4
 
 
@@ -110,7 +109,7 @@ async def test_a_range_of_several_passes_puts_each_notification_into_its_lane_on
         ids = {json.loads(f[b"notification"])["event_id"] for _, f in client.xrange(lanes[0])}
         assert len(ids) == 3_000
     assert "would be replayed" in dry.stdout
-    assert len(actions(daemons)) == 3_000
+    assert len(daemons.dead_letter_actions()) == 3_000
 
 
 async def test_what_was_discarded_comes_again_only_by_force(daemons: Daemons):
@@ -134,9 +133,9 @@ async def test_dead_letters_are_left_to_their_own_command(daemons: Daemons):
 async def test_an_id_from_a_producer_moves_no_cursor_and_turns_no_line(daemons: Daemons):
     await daemons.start()
     event_id = "left\u202eright\u009b2J"
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": event_id})
-    await until(lambda: len(rows(daemons.database_url)) == 1)
-    assert rows(daemons.database_url)[0]["event_id"] == event_id
+    daemons.publish(id=event_id)
+    await until(lambda: len(daemons.rows()) == 1)
+    assert daemons.rows()[0]["event_id"] == event_id
 
     told = replay(daemons, "--since", "1h", "--force", "--dry-run").stdout
 

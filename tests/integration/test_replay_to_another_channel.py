@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.commands import dlq
 from tests.support.daemons import Daemons
-from tests.support.state import actions, letters, rows, xadd
 from tests.support.waiting import until
 
 
@@ -25,18 +24,18 @@ async def test_the_letter_of_a_channel_that_was_removed_stays_and_may_go_to_anot
     daemons: Daemons, night: dict[str, str]
 ):
     await daemons.start(**night)
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "night", "id": "e0"})
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "night,sre", "id": "e1"})
-    await until(lambda: len(letters(daemons)) == 2)
-    await until(lambda: len(rows(daemons.database_url)) == 3)
-    by_event = {fields["event_id"]: letter_id for letter_id, fields in letters(daemons)}
+    daemons.publish(stakeholders="night", id="e0")
+    daemons.publish(stakeholders="night,sre", id="e1")
+    await until(lambda: len(daemons.dead_entries()) == 2)
+    await until(lambda: len(daemons.rows()) == 3)
+    by_event = {fields["event_id"]: letter_id for letter_id, fields in daemons.dead_entries()}
 
     gone = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--rate", "0")
     assert gone.returncode == 1
     assert gone.stderr.count("not replayed: channel: night is not in the configuration") == 2
     assert "--to CHANNEL" in gone.stderr
-    assert len(letters(daemons)) == 2
-    assert actions(daemons) == []
+    assert len(daemons.dead_entries()) == 2
+    assert daemons.dead_letter_actions() == []
     unknown = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--to", "nobody")
     assert unknown.returncode == 2
     assert "unknown channel nobody" in unknown.stderr
@@ -48,12 +47,10 @@ async def test_the_letter_of_a_channel_that_was_removed_stays_and_may_go_to_anot
     assert (
         f"{by_event['e1']}: not replayed: channel: has had this event already" in moved.stderr
     )
-    await until(lambda: len(rows(daemons.database_url)) == 4)
-    assert [fields["event_id"] for _, fields in letters(daemons)] == ["e1"]
+    await until(lambda: len(daemons.rows()) == 4)
+    assert [fields["event_id"] for _, fields in daemons.dead_entries()] == ["e1"]
     assert [request.path for request in daemons.receiver.requests] == ["/sre", "/sre"]
-    found = {
-        (row["event_id"], row["channel"]): row["status"] for row in rows(daemons.database_url)
-    }
+    found = {(row["event_id"], row["channel"]): row["status"] for row in daemons.rows()}
     assert found == {
         ("e0", "night"): "dead_lettered", ("e0", "sre"): "delivered",
         ("e1", "night"): "dead_lettered", ("e1", "sre"): "delivered",
@@ -62,8 +59,8 @@ async def test_the_letter_of_a_channel_that_was_removed_stays_and_may_go_to_anot
 
 async def test_an_event_for_an_unknown_channel_may_go_to_another(daemons: Daemons):
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "nobody", "id": "e0"})
-    await until(lambda: len(letters(daemons)) == 1)
+    daemons.publish(stakeholders="nobody", id="e0")
+    await until(lambda: len(daemons.dead_entries()) == 1)
 
     assert (
         "unknown channel nobody"
@@ -72,6 +69,6 @@ async def test_an_event_for_an_unknown_channel_may_go_to_another(daemons: Daemon
     moved = await asyncio.to_thread(dlq, daemons, "replay", "--all", "--to", "pmo")
 
     assert moved.returncode == 0, moved.stderr
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
     assert [request.path for request in daemons.receiver.requests] == ["/pmo"]
-    assert letters(daemons) == []
+    assert daemons.dead_entries() == []

@@ -15,7 +15,7 @@ from notifier.store.database import load_queries
 from notifier.store.migrations import migrate_down
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
-from tests.support.state import left_over, rows, xadd
+from tests.support.state import rows
 from tests.support.waiting import until
 
 SINCE, UNTIL = "2026-11-20", "2026-11-23"
@@ -255,12 +255,12 @@ def test_a_short_period_of_a_long_trail_is_read_by_the_index(trail: Trail):
 
 async def test_deliveries_and_dead_letters_of_a_daemon_are_in_the_report(daemons: Daemons):
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre"})
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.publish(type="backup.failed")
+    await until(lambda: len(daemons.rows()) == 1)
     daemons.receiver.answer(400, times=1)
-    xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "n": "2"})
-    await until(lambda: len(rows(daemons.database_url)) == 2)
-    await until(lambda: not left_over(daemons.redis_url))
+    daemons.publish(type="backup.failed", n="2")
+    await until(lambda: len(daemons.rows()) == 2)
+    await until(lambda: not daemons.left_over())
 
     done = notifier("report", "--since", "1h", "--json", DATABASE_URL=daemons.database_url)  # fmt: skip
 

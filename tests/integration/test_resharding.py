@@ -18,7 +18,6 @@ from notifier.broker.scripts import Script
 from notifier.config import load_config
 from notifier.errors import StreamError
 from tests.support.daemons import running
-from tests.support.readiness import readiness
 from tests.support.resharding import Resharding, resharding
 from tests.support.state import rows
 from tests.support.topologies import Cluster, cluster, event
@@ -113,7 +112,7 @@ async def test_slot_moves_while_events_are_published_and_delivered(
         webhook_receiver.release()
         # A posted card cannot hop while its keys are on two masters.
         await until(lambda: "hop_waiting" in daemons.log(), 60)
-        while (state := await readiness(daemons))["status"] == 200:
+        while (state := await daemons.readiness())["status"] == 200:
             await asyncio.sleep(0.05)
         assert "moves the slot of these keys" in str(state)
         await renewed(moving)

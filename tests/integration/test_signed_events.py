@@ -14,7 +14,6 @@ from tests.support.action_pages import links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
 from tests.support.redis_cli import redis_cli
-from tests.support.state import dead, rows, xadd
 from tests.support.waiting import until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "publish-events.md"
@@ -49,12 +48,12 @@ async def test_shell_of_the_guide_and_the_command_line_are_taken_and_others_are_
         ["/bin/sh", "-ec", script.replace("redis-cli", cli)],
         check=True, timeout=30, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
-    await until(lambda: len(rows(daemons.database_url)) == 3)
+    await until(lambda: len(daemons.rows()) == 3)
 
     env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
     arguments = ("publish", "a.b", "--stakeholders", "sre")
     assert notifier(*arguments, **env, TEAMS_PRODUCER_KEY=f"claims:{KEY}").returncode == 0
-    await until(lambda: len(rows(daemons.database_url)) == 4)
+    await until(lambda: len(daemons.rows()) == 4)
     refused = notifier(*arguments, **env, TEAMS_PRODUCER_KEY="claims:short")
     assert refused.returncode != 0
     assert "TEAMS_PRODUCER_KEY" in refused.stderr
@@ -62,9 +61,9 @@ async def test_shell_of_the_guide_and_the_command_line_are_taken_and_others_are_
 
     assert notifier(*arguments, **env).returncode == 0
     signed = sign("claims", KEY.encode(), {"type": "a.b", "stakeholders": "sre"})
-    xadd(daemons.redis_url, signed | {"stakeholders": "devops"})
-    await until(lambda: len(dead(daemons.redis_url)) == 2)
-    assert {letter["reason"] for letter in dead(daemons.redis_url)} == {"unsigned"}
+    daemons.add(signed | {"stakeholders": "devops"})
+    await until(lambda: len(daemons.dead_letters()) == 2)
+    assert {letter["reason"] for letter in daemons.dead_letters()} == {"unsigned"}
     assert len(daemons.receiver.requests) == 4
 
     again = notifier("dlq", "replay", "--all", **env)
@@ -72,7 +71,7 @@ async def test_shell_of_the_guide_and_the_command_line_are_taken_and_others_are_
     keys = {**REQUIRED, "TEAMS_HMAC_SECRET_KEY": "k3y-of-the-daemon-0123456789"}
     history = notifier("replay", "--since", "2020-01-01", "--force", "--dry-run", **env | keys)
     assert history.stdout.startswith("4 would be replayed") or "\n4 would be" in history.stdout
-    assert len(dead(daemons.redis_url)) == 2
+    assert len(daemons.dead_letters()) == 2
 
 
 async def test_what_the_daemon_publishes_itself_still_passes(daemons: Daemons):
@@ -86,9 +85,9 @@ async def test_what_the_daemon_publishes_itself_still_passes(daemons: Daemons):
         ),
     )
     fields = {"type": "nphies.claim.rejected", "stakeholders": "sre", "claim_id": "x"}
-    xadd(daemons.redis_url, sign("claims", KEY.encode(), fields))
+    daemons.add(sign("claims", KEY.encode(), fields))
     [request] = await daemons.receiver.wait_for(1)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
     found = links_on(request.body)
     await post(found["Escalate"], who="Lina")
     await daemons.receiver.wait_for(2)
@@ -96,10 +95,10 @@ async def test_what_the_daemon_publishes_itself_still_passes(daemons: Daemons):
     await until(
         lambda: (
             {"notifier.escalation", "notifier.acknowledged"}
-            <= {row["event_type"] for row in rows(daemons.database_url)}
+            <= {row["event_type"] for row in daemons.rows()}
         )
     )
-    assert dead(daemons.redis_url) == []
+    assert daemons.dead_letters() == []
     with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
         own = [f for _, f in client.xrange("teams:events") if f.get("source") == "notifier"]
     assert own
@@ -120,13 +119,11 @@ async def test_a_forged_escalation_is_no_card_and_its_id_keeps_no_real_one_out(
 ):
     await daemons.start(**public())
     lead = "b5c9c5d4-52a6-5c0c-a1f4-1a4f28d41a07"
-    xadd(daemons.redis_url, {"type": "notifier.escalation", "stakeholders": "sre", "data": f'{{"answer_id":"{lead}"}}'})  # fmt: skip
-    xadd(
-        daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"escalation:{lead}:1"}
-    )
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
+    daemons.publish(type="notifier.escalation", data=f'{{"answer_id":"{lead}"}}')
+    daemons.publish(id=f"escalation:{lead}:1")
+    daemons.publish()
 
-    await until(lambda: len(rows(daemons.database_url)) == 1)
-    assert [letter["reason"] for letter in dead(daemons.redis_url)] == ["unsigned"] * 2
+    await until(lambda: len(daemons.rows()) == 1)
+    assert [letter["reason"] for letter in daemons.dead_letters()] == ["unsigned"] * 2
     with redis.Redis.from_url(daemons.redis_url) as client:
         assert list(client.scan_iter("*:seen:escalation:*")) == []

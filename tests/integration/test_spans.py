@@ -15,10 +15,8 @@ import pytest
 from notifier.events.trace_context import parse_traceparent
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
-from tests.support.digests import SETTINGS
 from tests.support.otlp import Collector
-from tests.support.readiness import readiness
-from tests.support.state import lane_length, rows, xadd
+from tests.support.publishing import DIGESTING
 from tests.support.tracing import SPAN, TRACE, TRACED
 from tests.support.waiting import until
 
@@ -54,7 +52,7 @@ async def test_producer_stages_posts_and_row_are_one_trace(
 ):
     daemons.receiver.answer(503, times=1)
     await daemons.start(**traced(collector, TEAMS_RETRY__FACTOR="1"))
-    entry_id = xadd(daemons.redis_url, TRACED)
+    entry_id = daemons.add(TRACED)
     await until(lambda: len(collector.named("record")) == 1)
 
     [intake], [deliver], [record] = map(collector.named, ("intake", "deliver", "record"))
@@ -75,9 +73,7 @@ async def test_producer_stages_posts_and_row_are_one_trace(
     assert [post.attributes["http.response.status_code"] for post in posts] == [503, 202]
     assert [post.attributes.get("http.request.resend_count") for post in posts] == [None, 1]
     assert [post.error for post in posts] == ["503", None]
-    assert deliver.attributes["notifier.notification.id"] == str(
-        rows(daemons.database_url)[0]["id"]
-    )
+    assert deliver.attributes["notifier.notification.id"] == str(daemons.rows()[0]["id"])
     assert (deliver.attributes["notifier.result"], deliver.error) == ("delivered", None)
     assert deliver.end_ns - deliver.start_ns > posts[1].start_ns - posts[0].start_ns
     assert deliver.resource["service.name"] == "notifier"
@@ -87,8 +83,8 @@ async def test_producer_stages_posts_and_row_are_one_trace(
 
 async def test_an_event_without_a_trace_begins_one(daemons: Daemons, collector: Collector):
     await daemons.start(**traced(collector, OTEL_SERVICE_NAME="claims-notifier"))
-    xadd(daemons.redis_url, {"type": "a.b", "id": "e1", "stakeholders": "sre"})
-    xadd(daemons.redis_url, {"type": "a.b", "id": "e2", "stakeholders": "sre"})
+    daemons.publish(id="e1")
+    daemons.publish(id="e2")
     await until(lambda: len(collector.named("record")) == 2)
 
     roots = collector.named("intake")
@@ -98,7 +94,7 @@ async def test_an_event_without_a_trace_begins_one(daemons: Daemons, collector: 
     assert roots[0].resource["service.name"] == "claims-notifier"
     assert {
         (parse_traceparent(row["traceparent"]) or pytest.fail("not a traceparent")).trace_id
-        for row in rows(daemons.database_url)
+        for row in daemons.rows()
     } == {span.trace_id for span in roots}
 
 
@@ -106,9 +102,9 @@ async def test_what_the_producer_does_not_sample_is_not_exported_but_goes_on(
     daemons: Daemons, collector: Collector
 ):
     await daemons.start(**traced(collector))
-    xadd(daemons.redis_url, TRACED | {"traceparent": f"00-{TRACE}-{SPAN}-00"})
+    daemons.add(TRACED | {"traceparent": f"00-{TRACE}-{SPAN}-00"})
     [request] = await daemons.receiver.wait_for(1)
-    xadd(daemons.redis_url, TRACED | {"id": "e2", "traceparent": f"00-{'b' * 32}-{SPAN}-01"})
+    daemons.add(TRACED | {"id": "e2", "traceparent": f"00-{'b' * 32}-{SPAN}-01"})
     await until(lambda: len(collector.named("record")) == 1)
 
     context = parse_traceparent(request.headers["traceparent"])
@@ -120,9 +116,9 @@ async def test_what_the_producer_does_not_sample_is_not_exported_but_goes_on(
 async def test_dead_letters_and_duplicates_say_so(daemons: Daemons, collector: Collector):
     daemons.receiver.answer(400)
     await daemons.start(**traced(collector))
-    xadd(daemons.redis_url, TRACED)
-    xadd(daemons.redis_url, TRACED)
-    xadd(daemons.redis_url, {"type": "no.route"})
+    daemons.add(TRACED)
+    daemons.add(TRACED)
+    daemons.add({"type": "no.route"})
     await until(lambda: len(collector.named("intake")) == 3)
     await until(lambda: len(collector.named("deliver")) == 1)
 
@@ -141,12 +137,9 @@ async def test_a_digest_links_the_traces_that_it_joins(daemons: Daemons, collect
     await daemons.start("--stages", "intake", **traced(collector))
     traces = [f"{number:032x}" for number in range(1, 21)]
     for number, each in enumerate(traces):
-        xadd(
-            daemons.redis_url,
-            {"type": "a.b", "id": f"e{number}", "stakeholders": "sre", "traceparent": f"00-{each}-{SPAN}-01"},
-        )  # fmt: skip
-    await until(lambda: lane_length(daemons) == 20)
-    await daemons.start("--stages", "delivery,recorder", **SETTINGS, **traced(collector))
+        daemons.publish(id=f"e{number}", traceparent=f"00-{each}-{SPAN}-01")
+    await until(lambda: daemons.lane_length() == 20)
+    await daemons.start("--stages", "delivery,recorder", **DIGESTING, **traced(collector))
     await until(lambda: len(collector.named("record")) == 20, 60)
 
     digests = [span for span in collector.named("deliver") if span.links]
@@ -164,21 +157,21 @@ async def test_a_collector_that_is_away_stops_no_card_and_is_seen(
 ):
     collector.status = 400
     process = await daemons.start(**traced(collector))
-    xadd(daemons.redis_url, TRACED)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.add(TRACED)
+    await until(lambda: len(daemons.rows()) == 1)
     await until(lambda: "spans_lost" in daemons.log())
 
-    ready = await readiness(daemons)
+    ready = await daemons.readiness()
     assert ready["status"] == 200
     assert "does not accept spans" in ready["warnings"]["tracing"]
     assert await metric(daemons, 'teams_trace_spans_total{result="lost"}') >= 1
     assert daemons.log().count("spans_lost") == 1
     collector.status = 200
-    xadd(daemons.redis_url, TRACED | {"id": "e2"})
+    daemons.add(TRACED | {"id": "e2"})
     await until(lambda: "spans_exported_again" in daemons.log())
     await collector.stop()
-    xadd(daemons.redis_url, TRACED | {"id": "e3"})
-    await until(lambda: len(rows(daemons.database_url)) == 3)
+    daemons.add(TRACED | {"id": "e3"})
+    await until(lambda: len(daemons.rows()) == 3)
     process.terminate()
     assert await process.wait() == 0
     assert "Traceback" not in daemons.log()
@@ -189,11 +182,11 @@ async def test_a_collector_that_hangs_holds_up_neither_cards_nor_the_end(
 ):
     collector.hangs = True
     process = await daemons.start(**traced(collector, OTEL_EXPORTER_OTLP_TIMEOUT="600"))
-    xadd(daemons.redis_url, TRACED)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.add(TRACED)
+    await until(lambda: len(daemons.rows()) == 1)
     await until(lambda: collector.asked == 1)
-    xadd(daemons.redis_url, TRACED | {"id": "e2"})
-    await until(lambda: len(rows(daemons.database_url)) == 2)
+    daemons.add(TRACED | {"id": "e2"})
+    await until(lambda: len(daemons.rows()) == 2)
 
     process.terminate()
 
@@ -205,8 +198,8 @@ async def test_a_collector_that_hangs_holds_up_neither_cards_nor_the_end(
 
 async def test_what_is_left_is_exported_at_the_end(daemons: Daemons, collector: Collector):
     process = await daemons.start(**traced(collector, OTEL_BSP_SCHEDULE_DELAY="600000"))
-    xadd(daemons.redis_url, TRACED)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.add(TRACED)
+    await until(lambda: len(daemons.rows()) == 1)
     assert collector.spans == []
 
     process.terminate()

@@ -14,7 +14,6 @@ from notifier.store.database import load_queries
 from tests.support.action_pages import links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
-from tests.support.state import dead, rows, xadd
 from tests.support.topologies import Cluster
 from tests.support.tracing import CLAIM, shown, trace, whats
 from tests.support.waiting import until
@@ -30,9 +29,9 @@ async def test_every_id_leads_to_the_whole_way_of_a_delivered_card(daemons: Daem
         TEAMS_PUBLIC__BIND="127.0.0.1:0",
         TEAMS_PUBLIC__URL="https://n.example",
     )
-    entry_id = xadd(daemons.redis_url, CLAIM)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
-    [row] = rows(daemons.database_url)
+    entry_id = daemons.add(CLAIM)
+    await until(lambda: len(daemons.rows()) == 1)
+    [row] = daemons.rows()
 
     for wanted in ("rejected-1", "corr-1", "CLM-77", entry_id, str(row["id"])):
         found = trace(daemons, wanted)
@@ -67,7 +66,7 @@ async def test_every_id_leads_to_the_whole_way_of_a_delivered_card(daemons: Daem
 async def test_what_waits_shows_its_place_and_then_who_has_it_in_hand(daemons: Daemons):
     await daemons.start("--stages", "intake")
     for number in (1, 2, 3):
-        xadd(daemons.redis_url, {**CLAIM, "id": f"e{number}", "claim_id": f"CLM-{number}"})
+        daemons.add({**CLAIM, "id": f"e{number}", "claim_id": f"CLM-{number}"})
     lane = Keys("teams:events").lane("sre", urgent=True)
     with redis.Redis.from_url(daemons.redis_url) as client:
         await until(lambda: client.xlen(lane) == 3)
@@ -91,8 +90,8 @@ async def test_what_waits_shows_its_place_and_then_who_has_it_in_hand(daemons: D
 async def test_an_event_of_a_time_to_come_is_named_in_log_and_trace(daemons: Daemons):
     await daemons.start()
     later = f"{datetime.now(UTC) + timedelta(hours=3):%Y-%m-%dT%H:%M:00Z}"
-    xadd(daemons.redis_url, {**CLAIM, "id": "early", "time": later})
-    await until(lambda: rows(daemons.database_url))
+    daemons.add({**CLAIM, "id": "early", "time": later})
+    await until(lambda: daemons.rows())
 
     [journey] = trace(daemons, "early")["journeys"]
 
@@ -102,7 +101,7 @@ async def test_an_event_of_a_time_to_come_is_named_in_log_and_trace(daemons: Dae
 
 async def test_without_postgres_the_outcome_that_waits_is_shown(daemons: Daemons):
     await daemons.start(ready=False, DATABASE_URL=AWAY_POSTGRES)
-    xadd(daemons.redis_url, CLAIM)
+    daemons.add(CLAIM)
     await daemons.receiver.wait_for(1)
     outcomes = Keys("teams:events").outcomes
     with redis.Redis.from_url(daemons.redis_url) as client:
@@ -120,8 +119,8 @@ async def test_without_postgres_the_outcome_that_waits_is_shown(daemons: Daemons
 
 async def test_without_redis_the_row_is_shown(daemons: Daemons):
     await daemons.start()
-    xadd(daemons.redis_url, CLAIM)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.add(CLAIM)
+    await until(lambda: len(daemons.rows()) == 1)
 
     found = trace(daemons, "corr-1", REDIS_URL=AWAY_REDIS)
 
@@ -131,11 +130,11 @@ async def test_without_redis_the_row_is_shown(daemons: Daemons):
 
 async def test_acknowledgement_says_who_and_when_and_no_note(daemons: Daemons):
     await daemons.start(**public())
-    xadd(daemons.redis_url, CLAIM)
+    daemons.add(CLAIM)
     [request] = await daemons.receiver.wait_for(1)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
     await post(links_on(request.body)["Acknowledge"], who="Sara", note="about 9876543")
-    await until(lambda: rows(daemons.database_url)[0]["acknowledged_at"])
+    await until(lambda: daemons.rows()[0]["acknowledged_at"])
 
     [journey] = trace(daemons, "CLM-77")["journeys"]
 
@@ -146,7 +145,7 @@ async def test_acknowledgement_says_who_and_when_and_no_note(daemons: Daemons):
 
 async def test_acknowledgement_is_shown_before_postgres_has_it(daemons: Daemons):
     await daemons.start(ready=False, DATABASE_URL=AWAY_POSTGRES, **public())
-    xadd(daemons.redis_url, CLAIM)
+    daemons.add(CLAIM)
     [request] = await daemons.receiver.wait_for(1)
     await post(links_on(request.body)["Acknowledge"], who="Sara")
 
@@ -161,8 +160,8 @@ async def test_escalation_is_told_from_both_sides(daemons: Daemons):
         '[escalation]\npoll_seconds = 0.1\nCRITICAL = { after_seconds = 1, chain = ["pmo"] }\n'
     )
     await daemons.start(NOTIFIER_CONFIG=str(soon))
-    xadd(daemons.redis_url, {**CLAIM, "priority": "CRITICAL"})
-    await until(lambda: len(rows(daemons.database_url)) == 2)
+    daemons.add({**CLAIM, "priority": "CRITICAL"})
+    await until(lambda: len(daemons.rows()) == 2)
 
     by_channel = {
         each["identity"]["channel"]: each for each in trace(daemons, "corr-1")["journeys"]
@@ -177,18 +176,18 @@ async def test_escalation_is_told_from_both_sides(daemons: Daemons):
 
 
 async def test_what_is_no_event_or_not_read_or_dropped_is_found_too(daemons: Daemons):
-    waiting = xadd(daemons.redis_url, CLAIM)
+    waiting = daemons.add(CLAIM)
 
     [published] = trace(daemons, "CLM-77")["published"]
 
     assert (published["intake"], published["entry_id"]) == ("unread", waiting)
     assert "no daemon with the stage intake has read it" in shown(daemons, waiting)
     await daemons.start()
-    await until(lambda: len(rows(daemons.database_url)) == 1)
-    second = xadd(daemons.redis_url, CLAIM)
-    broken = xadd(daemons.redis_url, {"type": "a b", "data": '{"claim_id": "CLM-88", '})
-    xadd(daemons.redis_url, {"type": "no.route", "id": "lost-1", "claim_id": "CLM-99"})
-    await until(lambda: len(dead(daemons.redis_url)) == 2)
+    await until(lambda: len(daemons.rows()) == 1)
+    second = daemons.add(CLAIM)
+    broken = daemons.add({"type": "a b", "data": '{"claim_id": "CLM-88", '})
+    daemons.add({"type": "no.route", "id": "lost-1", "claim_id": "CLM-99"})
+    await until(lambda: len(daemons.dead_letters()) == 2)
 
     found = trace(daemons, second)
     assert [(each["entry_id"], each["intake"]) for each in found["published"]] == [

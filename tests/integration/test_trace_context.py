@@ -12,7 +12,7 @@ from tests.support.action_pages import links_on, post, public
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
 from tests.support.receiver import Received
-from tests.support.state import dead, entries, rows, xadd
+from tests.support.state import entries
 from tests.support.tracing import SPAN, TRACE, TRACED, trace
 from tests.support.waiting import until
 
@@ -27,13 +27,13 @@ async def test_posts_log_row_and_replay_continue_the_trace(daemons: Daemons):
     daemons.receiver.answer(503, times=1)
     daemons.receiver.answer(400, times=1)
     await daemons.start(TEAMS_RETRY__FACTOR="1")
-    xadd(daemons.redis_url, TRACED)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.add(TRACED)
+    await until(lambda: len(daemons.rows()) == 1)
     with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
         [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
     env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
     assert notifier("dlq", "replay", letter_id, **env).returncode == 0
-    await until(lambda: rows(daemons.database_url)[0]["status"] == "delivered")
+    await until(lambda: daemons.rows()[0]["status"] == "delivered")
 
     contexts = [sent(request) for request in daemons.receiver.requests]
     assert [context.trace_id for context in contexts] == [TRACE] * 3
@@ -44,23 +44,23 @@ async def test_posts_log_row_and_replay_continue_the_trace(daemons: Daemons):
     traced = {line["event"] for line in lines if line.get("trace_id") == TRACE}
     assert traced >= {"event_routed", "attempt_failed", "notification_dead_lettered", "notification_delivered"}  # fmt: skip
     assert all(line["span_id"] for line in lines if "trace_id" in line)
-    assert rows(daemons.database_url)[0]["traceparent"] == TRACED["traceparent"]
+    assert daemons.rows()[0]["traceparent"] == TRACED["traceparent"]
     [journey] = trace(daemons, TRACE)["journeys"]
     assert journey["identity"]["event_id"] == "e1"
 
 
 async def test_what_is_not_valid_is_ignored_and_the_card_delivered(daemons: Daemons):
     await daemons.start()
-    xadd(daemons.redis_url, TRACED | {"traceparent": f"00-{'0' * 32}-{SPAN}-01"})
-    xadd(daemons.redis_url, {"type": "a.b", "id": "e2", "stakeholders": "sre"})
+    daemons.add(TRACED | {"traceparent": f"00-{'0' * 32}-{SPAN}-01"})
+    daemons.publish(id="e2")
 
     requests = await daemons.receiver.wait_for(2)
 
     for request in requests:
         assert "traceparent" not in request.headers
         assert "tracestate" not in request.headers
-    await until(lambda: len(rows(daemons.database_url)) == 2)
-    assert dead(daemons.redis_url) == []
+    await until(lambda: len(daemons.rows()) == 2)
+    assert daemons.dead_letters() == []
     noted = [line for line in daemons.log().splitlines() if "W3C Trace Context" in line]
     assert [json.loads(line)["level"] for line in noted] == ["debug"]
     assert json.loads(noted[0])["event_id"] == "e1"
@@ -74,7 +74,7 @@ async def test_escalation_and_acknowledgement_are_of_the_same_trace(daemons: Dae
     )
     announced = {"TEAMS_PUBLIC__ANNOUNCE_ACKNOWLEDGEMENTS": "1"}
     await daemons.start(NOTIFIER_CONFIG=str(soon), **public(announced))
-    xadd(daemons.redis_url, TRACED | {"priority": "CRITICAL"})
+    daemons.add(TRACED | {"priority": "CRITICAL"})
     await daemons.receiver.wait_for(2)
     links = links_on(daemons.receiver.requests[1].body)
 

@@ -10,7 +10,6 @@ import redis
 from notifier.broker.keys import Keys
 from tests.support.commands import notifier
 from tests.support.daemons import Daemons
-from tests.support.state import dead, rows, xadd
 from tests.support.tracing import CLAIM, shown, trace, whats
 from tests.support.waiting import until
 
@@ -18,8 +17,8 @@ from tests.support.waiting import until
 async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):
     daemons.receiver.answer(400, times=1)
     await daemons.start()
-    xadd(daemons.redis_url, CLAIM)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    daemons.add(CLAIM)
+    await until(lambda: len(daemons.rows()) == 1)
     with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
         [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
 
@@ -32,7 +31,7 @@ async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):
     assert [letter["id"] for letter in by_letter["letters"]] == [letter_id]
     env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
     notifier("dlq", "replay", letter_id, "--by", "Lina", "--why", "the flow is on again", **env)
-    await until(lambda: rows(daemons.database_url)[0]["status"] == "delivered")
+    await until(lambda: daemons.rows()[0]["status"] == "delivered")
 
     for wanted in ("CLM-77", letter_id):
         found = trace(daemons, wanted)
@@ -47,8 +46,8 @@ async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):
 
 async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Daemons):
     await daemons.start()
-    entry_id = xadd(daemons.redis_url, {"type": "a b", "claim_id": "CLM-5"})
-    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    entry_id = daemons.add({"type": "a b", "claim_id": "CLM-5"})
+    await until(lambda: len(daemons.dead_letters()) == 1)
     with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
         [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
     corrected = {"type": "nphies.claim.rejected", "data": {"claim_id": "CLM-5"}}
@@ -58,7 +57,7 @@ async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Dae
         stdin=json.dumps(corrected), **env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    await until(lambda: {row["status"] for row in rows(daemons.database_url)} == {"delivered"})
+    await until(lambda: {row["status"] for row in daemons.rows()} == {"delivered"})
 
     for wanted in (letter_id, entry_id, "CLM-5"):
         found = trace(daemons, wanted)
@@ -85,10 +84,10 @@ def replayed_as(daemons: Daemons, event: dict[str, Any]) -> str:
 
 async def test_a_letter_that_became_another_event_is_found_by_both(daemons: Daemons):
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "no.route", "id": "lost-1"})
-    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    daemons.add({"type": "no.route", "id": "lost-1"})
+    await until(lambda: len(daemons.dead_letters()) == 1)
     letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
 
     for wanted in ("lost-1", "mended-1", letter_id):
         [journey] = trace(daemons, wanted)["journeys"]
@@ -100,10 +99,10 @@ async def test_a_letter_of_another_correlation_id_is_found_by_the_event_id_that_
     daemons: Daemons,
 ):
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "no.route", "id": "lost-1", "correlation_id": "corr-9"})
-    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    daemons.add({"type": "no.route", "id": "lost-1", "correlation_id": "corr-9"})
+    await until(lambda: len(daemons.dead_letters()) == 1)
     letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
     # Later Redis keeps nothing of it any more.
     with redis.Redis.from_url(daemons.redis_url) as client:
         client.xtrim("teams:events", 0, approximate=False)
@@ -116,8 +115,8 @@ async def test_a_letter_of_another_correlation_id_is_found_by_the_event_id_that_
 
 async def test_what_a_letter_became_is_found_while_it_waits(daemons: Daemons):
     await daemons.start("--stages", "intake")
-    xadd(daemons.redis_url, {"type": "a b"})
-    await until(lambda: len(dead(daemons.redis_url)) == 1)
+    daemons.add({"type": "a b"})
+    await until(lambda: len(daemons.dead_letters()) == 1)
     letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
 
     [journey] = trace(daemons, letter_id)["journeys"]

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tests.support.daemons import Daemons
 from tests.support.processes import start
-from tests.support.readiness import until_state
-from tests.support.state import dead, rows, xadd
 from tests.support.waiting import until
 
 
@@ -21,18 +19,18 @@ async def test_a_loop_that_ends_is_named_by_readyz_while_what_is_in_flight_is_fi
     process = await daemons.start(
         program="tests.support.failing", FAIL_AS="ends", FAIL_WHEN=str(flag)
     )
-    xadd(daemons.redis_url, {"type": "a.b", "id": "e", "stakeholders": "sre"})
+    daemons.publish(id="e")
     await daemons.receiver.wait_for(1)
 
     flag.touch()
-    state = await until_state(daemons, lambda state: state["status"] == 503)
+    state = await daemons.until_state(lambda state: state["status"] == 503)
 
     assert "leases" in state["parts"]
     assert await process.wait() == 6
     assert "loop_ended" in daemons.log()
-    assert dead(daemons.redis_url) == []
+    assert daemons.dead_letters() == []
     await daemons.start()
-    await until(lambda: [row["status"] for row in rows(daemons.database_url)] == ["delivered"])
+    await until(lambda: [row["status"] for row in daemons.rows()] == ["delivered"])
     assert len(daemons.receiver.requests) == 1
 
 
@@ -60,11 +58,8 @@ async def test_a_log_that_nobody_reads_holds_up_no_card_and_no_end(daemons: Daem
             process = start("run", env=env, output=log)
         daemons.processes.append(process)
         for number in range(count):
-            xadd(
-                daemons.redis_url,
-                {"type": "a.b", "id": f"e{number}", "stakeholders": "sre,pmo"},
-            )
-        await until(lambda: len(rows(daemons.database_url)) == 2 * count)
+            daemons.publish(id=f"e{number}", stakeholders="sre,pmo")
+        await until(lambda: len(daemons.rows()) == 2 * count)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
     finally:

@@ -27,7 +27,7 @@ from tests.support.action_pages import (
 )
 from tests.support.daemons import SECRET, Daemons
 from tests.support.ports import quiet_port
-from tests.support.state import rows, xadd
+from tests.support.state import rows
 from tests.support.waiting import until
 
 
@@ -36,16 +36,7 @@ async def test_a_notification_that_is_not_recorded_yet_is_acknowledged_and_its_r
 ):
     settings = public()
     await daemons.start("--stages", "intake,delivery", **settings)
-    xadd(
-        daemons.redis_url,
-        {
-            "type": "celery.task.failed",
-            "stakeholders": "sre",
-            "task_name": "t",
-            "retry_count": "3",
-            "max_retries": "3",
-        },
-    )
+    daemons.publish(type="celery.task.failed", task_name="t", retry_count="3", max_retries="3")
     [request] = await daemons.receiver.wait_for(1)
     found = links_on(request.body)
     [retry] = [found[title] for title in found if re.search("retry", title, re.IGNORECASE)]
@@ -57,9 +48,7 @@ async def test_a_notification_that_is_not_recorded_yet_is_acknowledged_and_its_r
     assert (status, "Recorded" in html) == (200, True)
     await daemons.start("--stages", "recorder")
 
-    await until(
-        lambda: [row["acknowledged_by"] for row in rows(daemons.database_url)] == ["Sara"]
-    )
+    await until(lambda: [row["acknowledged_by"] for row in daemons.rows()] == ["Sara"])
 
 
 async def test_acknowledging_works_while_postgres_is_away_and_is_applied_when_it_is_back(
@@ -90,7 +79,7 @@ async def test_links_last_as_long_as_they_should_on_a_machine_with_a_wrong_clock
 ):
     settings = public()
     await daemons.start(program="tests.support.wrong_clock", CLOCK_AHEAD=ahead, **settings)
-    xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "x"})
+    daemons.publish(type="backup.failed", service="x")
     [request] = await daemons.receiver.wait_for(1)
     url = links_on(request.body)["Acknowledge"]
 

@@ -17,7 +17,6 @@ import redis
 from notifier.sandbox.servers import start_redis
 from tests.support.daemons import Daemons
 from tests.support.redis_cli import redis_cli
-from tests.support.state import rows, xadd
 from tests.support.waiting import until
 
 # Restarts take seconds each, more on a busy machine.
@@ -53,9 +52,9 @@ async def test_daemons_restarted_one_after_another_under_load_lose_and_repeat_no
         await daemons.start()
     stop.set()
     published = await producer
-    await until(lambda: len(rows(daemons.database_url)) >= len(published), PATIENCE_SECONDS)
+    await until(lambda: len(daemons.rows()) >= len(published), PATIENCE_SECONDS)
 
-    recorded = rows(daemons.database_url)
+    recorded = daemons.rows()
     assert Counter(row["event_id"] for row in recorded) == Counter(published)
     assert {row["status"] for row in recorded} == {"delivered"}
     ids = Counter(request.headers["webhook-id"] for request in daemons.receiver.requests)
@@ -73,29 +72,27 @@ async def test_a_daemon_works_on_a_schema_that_a_newer_version_brought_further(
         )
 
     await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre"})
-    await until(lambda: len(rows(daemons.database_url)) == 1, PATIENCE_SECONDS)
+    daemons.publish()
+    await until(lambda: len(daemons.rows()) == 1, PATIENCE_SECONDS)
 
-    assert rows(daemons.database_url)[0]["status"] == "delivered"
+    assert daemons.rows()[0]["status"] == "delivered"
 
 
 async def test_a_restored_older_redis_repeats_what_waited_then_into_the_same_rows(
     daemons: Daemons, tmp_path: Path
 ):
     first = await daemons.start()
-    xadd(daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": "before"})
-    await until(lambda: len(rows(daemons.database_url)) == 1, PATIENCE_SECONDS)
+    daemons.publish(id="before")
+    await until(lambda: len(daemons.rows()) == 1, PATIENCE_SECONDS)
     first.send_signal(signal.SIGTERM)
     await first.wait()
     for number in range(3):
-        xadd(
-            daemons.redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"waiting-{number}"}
-        )
+        daemons.publish(id=f"waiting-{number}")
     copy = tmp_path / "redis.rdb"
     fetch = f"{redis_cli()} -u {daemons.redis_url} --rdb {shlex.quote(str(copy))}"
     subprocess.run(["/bin/sh", "-c", fetch], check=True, capture_output=True, timeout=60)
     second = await daemons.start()
-    await until(lambda: len(rows(daemons.database_url)) == 4, PATIENCE_SECONDS)
+    await until(lambda: len(daemons.rows()) == 4, PATIENCE_SECONDS)
     second.send_signal(signal.SIGTERM)
     await second.wait()
 
@@ -108,7 +105,7 @@ async def test_a_restored_older_redis_repeats_what_waited_then_into_the_same_row
         await until(lambda: idle(restored.url), PATIENCE_SECONDS)
         await daemons.stop()
 
-    assert len(rows(daemons.database_url)) == 4
+    assert len(daemons.rows()) == 4
     ids = Counter(request.headers["webhook-id"] for request in posts)
     assert sorted(ids.values()) == [1, 2, 2, 2]
 

@@ -10,7 +10,7 @@ import redis
 
 from tests.support.daemons import Daemons
 from tests.support.ports import quiet_port
-from tests.support.state import rows, xadd
+from tests.support.state import rows
 from tests.support.waiting import until
 
 FAILED_TASK = {"type": "celery.task.failed", "task_name": "submit", "task_id": "t-1", "retry_count": "3", "max_retries": "3"}  # fmt: skip
@@ -21,15 +21,15 @@ async def links(
 ) -> dict[str, str]:
     """Deliver one event with action pages; return its card's links by title."""
     await daemons.start(**public(env))
-    xadd(daemons.redis_url, {"stakeholders": "sre", "correlation_id": "corr-7", **fields})
+    daemons.add({"stakeholders": "sre", "correlation_id": "corr-7", **fields})
     [request] = await daemons.receiver.wait_for(1)
-    await until(lambda: len(rows(daemons.database_url)) == 1)
+    await until(lambda: len(daemons.rows()) == 1)
     return links_on(request.body)
 
 
 async def links_with(daemons: Daemons, database_url: str, **env: str) -> dict[str, str]:
     await daemons.start(**public({"DATABASE_URL": database_url} | env))
-    xadd(daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "x"})
+    daemons.publish(type="backup.failed", service="x")
     [request] = await daemons.receiver.wait_for(1)
     await until(lambda: len(rows(database_url)) == 1)
     return links_on(request.body)
@@ -81,4 +81,4 @@ def requests(redis_url: str) -> list[dict[str, str]]:
 
 
 def acknowledged(daemons: Daemons) -> Any:
-    return rows(daemons.database_url)[0]["acknowledged_at"]
+    return daemons.rows()[0]["acknowledged_at"]

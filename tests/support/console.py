@@ -10,7 +10,6 @@ import psycopg
 from playwright.async_api import Page
 
 from tests.support.daemons import Daemons
-from tests.support.state import letters, rows, xadd
 from tests.support.waiting import until
 
 TOKEN = re.compile(r"[0-9a-f]{32}\.[0-9]\.[0-9]{9,}\.")
@@ -29,39 +28,35 @@ class Console:
     @property
     def dead_letter_address(self) -> str:
         """The page of the newest dead letter."""
-        return f"{self.url}/dead-letters/letter?id={letters(self.daemons)[-1][0]}&stream=teams:events"
+        return f"{self.url}/dead-letters/letter?id={self.daemons.dead_entries()[-1][0]}&stream=teams:events"
 
 
 async def delivered(console: Console, **fields: str) -> list[dict[str, Any]]:
     """Publish an event and return its rows once they are recorded."""
-    before = len(rows(console.daemons.database_url))
+    before = len(console.daemons.rows())
     count = len(fields.get("stakeholders", "a,b,c").split(","))
-    xadd(console.daemons.redis_url, fields)
-    await until(lambda: len(rows(console.daemons.database_url)) == before + count)
-    return rows(console.daemons.database_url)
+    console.daemons.add(fields)
+    await until(lambda: len(console.daemons.rows()) == before + count)
+    return console.daemons.rows()
 
 
 async def refused(console: Console, count: int = 1, **fields: str) -> None:
     """Let notifications end as dead letters: the workflow answers 400."""
-    before = len(letters(console.daemons))
+    before = len(console.daemons.dead_entries())
     console.daemons.receiver.answer(400, times=count)
     for _ in range(count):
-        xadd(console.daemons.redis_url, {"type": "backup.failed", "stakeholders": "sre", "service": "db", "patient_id": "PAT-12345"} | fields)  # fmt: skip
-    await until(lambda: len(letters(console.daemons)) == before + count)
-    await until(lambda: len([r for r in rows(console.daemons.database_url) if r["status"] == "dead_lettered"]) >= before + count)  # fmt: skip
+        console.daemons.add({"type": "backup.failed", "stakeholders": "sre", "service": "db", "patient_id": "PAT-12345"} | fields)  # fmt: skip
+    await until(lambda: len(console.daemons.dead_entries()) == before + count)
+    await until(lambda: len([r for r in console.daemons.rows() if r["status"] == "dead_lettered"]) >= before + count)  # fmt: skip
 
 
 async def something_of_everything(console: Console) -> None:
     await refused(console, 3)
-    xadd(
-        console.daemons.redis_url,
-        {"type": "no.route", "note": "A shift note that nobody routes. " * 8},
-    )
-    xadd(
-        console.daemons.redis_url,
+    console.daemons.add({"type": "no.route", "note": "A shift note that nobody routes. " * 8})
+    console.daemons.add(
         {"event": '{"type": "a.b", "data": {"patient_id": "PAT-12345"}', "id": "broken"},
     )
-    await until(lambda: len(letters(console.daemons)) == 5)
+    await until(lambda: len(console.daemons.dead_entries()) == 5)
     await delivered(console, type="nphies.claim.rejected", claim_id="CLM-2026-000123", rejection_code="INV-001", rejection_reason="The service is not covered.", lang="ar", patient_id="PAT-12345", payer="التعاونية", stakeholders="pmo")  # fmt: skip
     await delivered(console, type="nphies.api.error", error_type="api", http_status="503", operation="claim submission", error_message="Service unavailable", correlation_id="corr-" + "7f" * 40, stakeholders="nphies_integration,devops,sre")  # fmt: skip
     await delivered(console, type="vault.seal.detected", node="vault-2", cluster_id="c1", impact="No secret can be read.", stakeholders="security_eng,sre")  # fmt: skip
@@ -73,9 +68,9 @@ async def something_of_everything(console: Console) -> None:
 
 
 def addresses(console: Console) -> dict[str, str]:
-    found = rows(console.daemons.database_url)
+    found = console.daemons.rows()
     by_type = {row["event_type"]: row for row in found}
-    died = {fields["reason"]: entry for entry, fields in letters(console.daemons)}
+    died = {fields["reason"]: entry for entry, fields in console.daemons.dead_entries()}
     query = f"do=replay&letter={died['rejected']}+teams:events&letter={died['unroutable']}+teams:events"
     letter = f"{console.url}/dead-letters/letter?stream=teams:events&id="
     return {

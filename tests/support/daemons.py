@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from notifier.config import load_config
+from tests.support import state
 from tests.support.ports import quiet_port
 from tests.support.processes import Process, start
 
@@ -35,7 +36,6 @@ class Daemons:
         *arguments: str,
         ready: bool = True,
         program: str = "notifier",
-        from_nothing: bool = False,
         **env: str,
     ) -> Process:
         """Start one daemon; with `ready`, return when /readyz answers 200."""
@@ -48,7 +48,6 @@ class Daemons:
                 f"test{number}",
                 *arguments,
                 program=program,
-                from_nothing=from_nothing,
                 env=self._env(port) | env,
                 output=log,
             )
@@ -73,6 +72,50 @@ class Daemons:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+    def publish(self, **fields: str) -> str:
+        """Add an event for `sre` to the event stream; return its entry id."""
+        return self.add({"type": "a.b", "stakeholders": "sre"} | fields)
+
+    def add(self, fields: Mapping[Any, Any]) -> str:
+        """Add an entry to the event stream; return its id."""
+        return state.xadd(self.redis_url, dict(fields))
+
+    def rows(self, query: str = state.NOTIFICATIONS) -> list[dict[str, Any]]:
+        return state.rows(self.database_url, query)
+
+    def dead_letters(self) -> list[dict[str, str]]:
+        return state.dead(self.redis_url)
+
+    def dead_entries(self) -> list[tuple[str, dict[str, str]]]:
+        """Return id and fields of each dead letter."""
+        return state.dead_entries(self.redis_url)
+
+    def dead_letter_actions(self) -> list[dict[str, Any]]:
+        return self.rows("SELECT * FROM teams_dead_letter_actions ORDER BY at")
+
+    def lane_length(self) -> int:
+        """Count what waits for `sre` and is not urgent."""
+        return state.lane_length(self.redis_url)
+
+    def left_over(self) -> dict[str, int]:
+        """Count entries in lanes and outcomes, and pending events."""
+        return state.left_over(self.redis_url)
+
+    async def readiness(self) -> dict[str, Any]:
+        """Return what /readyz of the first process says, with its status."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.admin_urls[0]}/readyz") as answer,
+        ):
+            return {**(await answer.json()), "status": answer.status}
+
+    async def until_state(self, wanted: Callable[[Any], bool]) -> Any:
+        """Return the first answer of /readyz that is as wanted."""
+        async with asyncio.timeout(60):
+            while not wanted(found := await self.readiness()):
+                await asyncio.sleep(0.1)
+        return found
 
     def log(self) -> str:
         """Return what all daemons wrote."""

@@ -9,8 +9,8 @@ def reading(url: str) -> Database:
     return Database(url, 5, 10)
 
 
-def writing(url: str, *, connect_seconds: float = 5, statement_seconds: float = 10) -> Database:
-    return Database(url, connect_seconds, statement_seconds, Access.WRITE)
+def writing(url: str, *, statement_seconds: float = 10) -> Database:
+    return Database(url, 5, statement_seconds, Access.WRITE)
 
 
 def kept(url: str) -> KeptConnection:

@@ -20,7 +20,6 @@ def record(
     priority: str = "CRITICAL",
     event_type: str = "nphies.api.error",
     at: datetime = START,
-    due_after: timedelta = timedelta(),
 ) -> list[str]:
     """Write the rows of one event as before migration 0010, all due at once."""
     names = channels.split()
@@ -31,7 +30,7 @@ def record(
                 "INSERT INTO teams_notifications (id, stream, entry_id, event_id, correlation_id, event_type, channel, stakeholders,"
                 " priority, status, sent_at, escalation_check_at, card_payload)"
                 " VALUES (%s, %s, '1-1', %s, 'corr-1', %s, %s, %s, %s, 'delivered', %s, %s, '{\"fallbackText\": \"It failed.\"}')",
-                (row_id, STREAM, event_id, event_type, name, names, priority, at, at + due_after),
+                (row_id, STREAM, event_id, event_type, name, names, priority, at, at),
             )  # fmt: skip
     return ids
 

@@ -80,12 +80,11 @@ def start(
     stdin: IO[Any] | None = None,
     program: str = "notifier",
     folder: str | None = None,
-    from_nothing: bool = False,
 ) -> Process:
     """Start `python -m PROGRAM ARGUMENTS…` with exactly this environment."""
     errors = errors or output
     # Python reads PYTHONPATH and the like when it starts.
-    if TRUE_STARTS or from_nothing or any(name.startswith("PYTHON") for name in env):
+    if TRUE_STARTS or any(name.startswith("PYTHON") for name in env):
         started = subprocess.Popen(
             [sys.executable, "-m", program, *arguments],
             env=env, cwd=folder, stdin=stdin or subprocess.DEVNULL, stdout=output, stderr=errors,
@@ -112,7 +111,6 @@ def run(
     env: Mapping[str, str],
     stdin: str = "",
     program: str = "notifier",
-    from_nothing: bool = False,
     seconds: float = 60,
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m PROGRAM ARGUMENTS…` to its end, as subprocess.run does."""
@@ -130,7 +128,6 @@ def run(
             output=output,
             errors=errors,
             program=program,
-            from_nothing=from_nothing,
         )
         code = _ended(process, seconds)
         said = []

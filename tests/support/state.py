@@ -10,7 +10,6 @@ import redis
 from psycopg.rows import dict_row
 
 from notifier.broker.keys import Keys
-from tests.support.daemons import Daemons
 
 KEYS = Keys("teams:events")
 
@@ -44,9 +43,10 @@ def xadd(redis_url: str, fields: dict[str, Any]) -> str:
     return str(_redis(redis_url).xadd("teams:events", fields))
 
 
-def rows(
-    database_url: str, query: str = "SELECT * FROM teams_notifications ORDER BY channel"
-) -> list[dict[str, Any]]:
+NOTIFICATIONS = "SELECT * FROM teams_notifications ORDER BY channel"
+
+
+def rows(database_url: str, query: str = NOTIFICATIONS) -> list[dict[str, Any]]:
     try:
         return _postgres(database_url).execute(query.encode()).fetchall()
     except psycopg.OperationalError:
@@ -58,6 +58,10 @@ def dead(redis_url: str) -> list[dict[str, str]]:
     return [fields for _, fields in _redis(redis_url).xrange(KEYS.dead)]
 
 
+def lane_length(redis_url: str) -> int:
+    return int(_redis(redis_url).xlen(KEYS.lane("sre", urgent=False)))
+
+
 def left_over(redis_url: str) -> dict[str, int]:
     """Count entries in lanes and outcomes, and pending events."""
     client = _redis(redis_url)
@@ -66,19 +70,9 @@ def left_over(redis_url: str) -> dict[str, int]:
     return {key: count for key, count in counts.items() if count}
 
 
-DEAD = KEYS.dead
-
-
-def letters(daemons: Daemons) -> list[tuple[str, dict[str, str]]]:
-    return list(_redis(daemons.redis_url).xrange(DEAD))
-
-
-def actions(daemons: Daemons) -> list[dict[str, Any]]:
-    return rows(daemons.database_url, "SELECT * FROM teams_dead_letter_actions ORDER BY at")
-
-
-def lane_length(daemons: Daemons) -> int:
-    return int(_redis(daemons.redis_url).xlen(KEYS.lane("sre", urgent=False)))
+def dead_entries(redis_url: str) -> list[tuple[str, dict[str, str]]]:
+    """Return id and fields of each dead letter."""
+    return list(_redis(redis_url).xrange(KEYS.dead))
 
 
 def entries(redis_url: str, stream: str = "teams:events") -> list[dict[str, Any]]:

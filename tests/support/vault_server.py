@@ -116,11 +116,9 @@ def _answer(data: Any = None, auth: Any = None) -> dict[str, Any]:
 
 
 @contextmanager
-def running_vault(
-    port: int = 0, tls: ssl.SSLContext | None = None, state: FakeVault | None = None
-) -> Iterator[FakeVault]:
-    """Serve on loopback; with `state`, go on where another one stopped."""
-    vault = state or FakeVault()
+def running_vault(tls: ssl.SSLContext | None = None) -> Iterator[FakeVault]:
+    """Serve on loopback until the block ends."""
+    vault = FakeVault()
 
     class Requests(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -168,7 +166,7 @@ def running_vault(
         def handle_error(self, *_: object) -> None:
             pass
 
-    server = Server(("127.0.0.1", port), Requests)
+    server = Server(("127.0.0.1", 0), Requests)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     scheme = "https" if tls else "http"
