@@ -27,7 +27,7 @@ def backup(
 ) -> None:
     """Write the audit trail in Postgres, as it is at one moment, to a file.
 
-    Reads as the user of database.url and needs no programs of Postgres. Daemons may go on meanwhile. Streams in Redis are not in it.
+    Reads as the user of database.url and needs no programs of Postgres. Daemons may keep running. Streams in Redis are not in it.
     """
     from notifier.ops.backup import back_up
 

@@ -99,7 +99,7 @@ def drain_channel(
     loaded = settings(config)
     if channel in loaded.channels:
         raise CommandError(
-            f"{channel} is a channel of the configuration, so it is being delivered; take it out of [channels] and reload first"
+            f"{channel} is a configured channel, so its lanes are delivered; remove it from [channels] and reload first"
         )
     require_why(why)
     if not dry_run:

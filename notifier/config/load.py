@@ -51,9 +51,8 @@ def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: A file cannot be read, or a key or value is wrong; names each of them.
     """
-    shipped = merged = _read_toml(assets.config_file())
-    if path is not None:
-        merged = _merge(merged, _read_toml(path))
+    shipped = _read_toml(assets.config_file())
+    merged = _merge(shipped, {} if path is None else _read_toml(path))
     for name, keys, text in overrides(env):
         _apply(merged, name, keys, text)
     try:

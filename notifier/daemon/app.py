@@ -103,7 +103,7 @@ def run(
     unknown = stages - STAGES
     if unknown or not stages:
         raise NoSuchStageError(
-            f"--stages: {', '.join(sorted(unknown)) or 'nothing'} given; choose from {', '.join(sorted(STAGES))}"
+            f"--stages: unknown stage {', '.join(sorted(unknown)) or '(none)'}; choose from {', '.join(sorted(STAGES))}"
         )
     # A request for a reload during the start must not end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

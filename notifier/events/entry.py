@@ -349,7 +349,7 @@ def _from_event_field(texts: dict[str, str]) -> dict[str, JsonValue]:
     if extra:
         raise EventError(
             f"event.{_shown(extra[0])}",
-            f"is unknown; put it into data. Known are {', '.join(sorted(ENVELOPE))}",
+            f"is unknown; put it into data. Known fields: {', '.join(sorted(ENVELOPE))}",
         )
     return members
 

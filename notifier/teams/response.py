@@ -120,7 +120,7 @@ _HINTS = {
     429: "too many posts: more than four a second, or the flow's own limits; lower rate_limit.requests",
 }
 _ACCEPTED = (
-    "look into the channel: Teams does not say whether the flow then posted the card. If none appears within a minute, the flow's run history "
+    "look at the channel: Teams does not say whether the flow then posted the card. If none appears within a minute, the flow's run history "
     "in Power Automate says why (its owner left, the connector is throttled, the card was refused)"
 )
 _PASSING = "Teams or the network has a temporary problem: try again in a minute"

@@ -73,6 +73,11 @@ def test_any_setting_can_come_from_the_environment_and_wins_over_the_file(tmp_pa
     assert config.recorder.store_cards is False
 
 
+def test_example_in_a_fault_is_the_shipped_value_not_the_wrong_one():
+    with pytest.raises(ConfigError, match="a whole number, such as 3 "):
+        load_config(None, {"TEAMS_RETRY__MAX_RETRIES": "many"})
+
+
 @pytest.mark.parametrize(
     ("text", "env", "words"),
     [

@@ -81,7 +81,7 @@ def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:
         warning(
             SETTINGS,
             f"environment {name} is neither a setting nor a secret, and is not used",
-            f"{_correction(name, known)} (all are in docs/reference/settings.md), or take it away",
+            f"{_correction(name, known)} (all are in docs/reference/settings.md), or remove it",
         )
         for name in sorted(unknown)
     ]
