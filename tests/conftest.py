@@ -35,7 +35,6 @@ GROUPS = {
         "tests/integration/test_failover.py",
         "tests/integration/test_redis_tls.py",
         "tests/integration/test_redis_users.py",
-        "tests/integration/test_server_settings.py",
         "tests/integration/test_tools_on_topologies.py",
         "tests/integration/test_trace.py",
     ),

@@ -1,16 +1,24 @@
-"""The answer of /metrics after real work."""
+"""The answer of /metrics after real work, and while Postgres hangs."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from urllib.parse import urlsplit
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from notifier.config import Config, load_config
+from notifier.daemon.gauges import UnacknowledgedGauge
 from notifier.dead_letters.model import Reason
+from notifier.store.pool import Pool
+from notifier.telemetry import metrics
 from tests.support.daemons import Daemons
+from tests.support.databases import reading
 from tests.support.escalation import acknowledge, record
+from tests.support.proxy import Proxy
 from tests.support.service import Service
 from tests.support.waiting import until
 
@@ -220,3 +228,40 @@ async def test_a_channel_that_a_reload_took_away_has_no_gauges_any_more(
         while await gauges_of("night"):
             await asyncio.sleep(0.05)
     assert await gauges_of("sre") == gauges
+
+
+def shown_gauge() -> dict[str, float]:
+    return {
+        sample.labels["channel"]: sample.value
+        for family in text_string_to_metric_families(metrics.exposition().decode())
+        for sample in family.samples
+        if sample.name == "teams_unacknowledged_critical_notifications"
+    }
+
+
+async def test_a_postgres_that_hangs_holds_up_no_scrape_and_is_asked_again_later(
+    database_url: str,
+):
+    record(database_url, "open", "sre", at=datetime.now(UTC))
+    parts = urlsplit(database_url)
+    way = Proxy(parts.hostname or "", parts.port or 0)
+    async with way.serving():
+        url = database_url.replace(f":{parts.port}/", f":{way.port}/")
+        pool = Pool(reading(url))
+        config: Config = load_config(None, {"DATABASE_URL": url})
+        gauge = UnacknowledgedGauge(
+            lambda: config, partial(pool.connection, 3), interval_seconds=0
+        )
+        await gauge.observe()
+        assert shown_gauge()["sre"] == 1
+
+        way.open.clear()
+        async with asyncio.timeout(9):  # the driver alone takes 13 s to give up
+            await gauge.observe()
+        assert shown_gauge() == {}
+
+        way.open.set()
+        async with asyncio.timeout(60):
+            while shown_gauge().get("sre") != 1:
+                await gauge.observe()
+        await pool.close()

@@ -1,8 +1,10 @@
-"""Whoever may add an entry cannot end the daemon with a large one."""
+"""Entries that kill a process or fill its memory."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,3 +103,59 @@ async def test_entries_of_line_ends_alone_are_buried_and_the_others_delivered(
 
     assert process.returncode is None
     assert [letter["reason"] for letter in daemons.dead_letters()] == ["invalid_event"] * 4
+
+
+KILLER = "deadly"
+MANY = 31
+SETTINGS = {
+    "TEAMS_REDIS__LEASE_SECONDS": "1",
+    "TEAMS_REDIS__BLOCK_SECONDS": "0.1",
+    "TEAMS_REDIS__MAX_DELIVERIES": "3",
+    "TEAMS_RATE_LIMIT__REQUESTS": "0",
+}
+
+
+async def lives(daemons: Daemons, step: str) -> bool:
+    """Start a daemon that dies of the killer; return if it did all the rest."""
+    process = await daemons.start(
+        ready=False,
+        program="tests.support.crashing",
+        CRASH_AT=step,
+        CRASH_OF=KILLER,
+        **SETTINGS,
+    )
+    async with asyncio.timeout(60):
+        while process.returncode is None:
+            if len(daemons.dead_letters()) == 1 and not daemons.left_over():
+                return True
+            await asyncio.sleep(0.05)
+    assert process.returncode == -signal.SIGKILL
+    return False
+
+
+@pytest.mark.parametrize("step", ["parse", "render", "post", "record"])
+async def test_of_32_read_together_only_the_one_that_kills_becomes_poison(
+    daemons: Daemons, step: str
+):
+    for number in range(MANY + 1):
+        text = KILLER if number == 5 else "harmless"
+        event = {
+            "type": "a.b",
+            "stakeholders": "sre",
+            "priority": "HIGH",
+            "id": f"e{number}",
+            "note": text,
+        }
+        daemons.add(event)
+
+    deaths = 0
+    while not await lives(daemons, step):
+        deaths += 1
+        assert deaths < 10
+
+    [letter] = daemons.dead_letters()
+    assert letter["reason"] == "poison"
+    assert KILLER in letter["event"]
+    delivered = {row["event_id"] for row in daemons.rows() if row["status"] == "delivered"}
+    await until(lambda: len(daemons.rows()) >= MANY)
+    assert delivered == {f"e{number}" for number in range(MANY + 1)} - {"e5"}
