@@ -80,7 +80,7 @@ def started(world: World) -> Start:
         app = create_admin_app(
             readiness, instance="test", observe=observe, access=access, clock=lambda: world.now
         )
-        app.add_routes([web.get("/console/x", act), web.post("/console/x", act)])
+        app.add_routes([web.post("/console/x", act), web.get("/console/{rest:.*}", act)])
         async with TestClient(TestServer(app), headers=headers) as client:
             yield client
 
@@ -190,6 +190,12 @@ async def test_a_browser_is_shown_the_login_and_comes_back_to_where_it_was(start
         assert await status(client) == 200
         await client.post("/console/logout", allow_redirects=False)
         assert await status(client) == 401
+
+
+async def test_every_page_behind_the_guard_may_ask_who_opens_it(started: Start):
+    async with started() as client:
+        # The address of the form that logs out is in the browser's history.
+        assert await status(client, "/console/logout") == 200
 
 
 async def test_a_session_ends_by_time_and_with_its_token(started: Start, world: World):

@@ -38,7 +38,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 OPERATOR = web.RequestKey("operator", str)
-"""The operator's name from a proxy; empty if it must be typed. Set for every guarded page."""
+"""The operator's name from a proxy; empty if it must be typed, and for login and logout. Set for every guarded page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def guard(access: AdminAccess) -> Middleware:
             )
         if not probe and not (request.path == HOME and request.method in _SAFE_METHODS):
             _refuse(access, request)
-            if request.path not in (LOGIN, LOGOUT):
-                request[OPERATOR] = _operator(access, request)
+            anonymous = request.path in (LOGIN, LOGOUT)
+            request[OPERATOR] = "" if anonymous else _operator(access, request)
         return await handler(request)
 
     return guarded
