@@ -180,7 +180,9 @@ def new_card(
     copied = shipped_files(name)
     files = copied or starter_files(name, kind, fields, channels)
     if there := written_over(folder, list(files)):
-        raise CommandError(f"{there[0]}: is there already; choose another name, or change that")
+        raise CommandError(
+            f"{there[0]}: already exists; choose another name, or change that file"
+        )
     for file, text in files.items():
         path = folder / file
         with writing(path):

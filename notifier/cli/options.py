@@ -137,11 +137,11 @@ SinceOption = Annotated[
     str | None,
     typer.Option(
         metavar=TIME,
-        help="Only those that died at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
+        help="Only dead letters made at this time or later: 2h, today, 2026-11-24T10:00 (UTC), …+03:00.",
     ),
 ]
 UntilOption = Annotated[
-    str | None, typer.Option(metavar=TIME, help="Only those that died before this time.")
+    str | None, typer.Option(metavar=TIME, help="Only dead letters made before this time.")
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All of them.")]
 TypeOption = Annotated[str | None, typer.Option("--type", help="Only this event type.")]

@@ -28,7 +28,7 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class EventRange:
-    """Which events are meant; a None does not matter."""
+    """The filter of events; None matches any."""
 
     since: datetime | None
     until: datetime | None
@@ -183,7 +183,7 @@ class RangeReplay:
         )
 
     async def _undelivered(self, stream: str, ids: set[str]) -> set[str]:
-        """Return those that neither wait, nor died, nor were delivered."""
+        """Return those neither waiting, nor dead letters, nor delivered."""
         left = ids - await self._log.delivered(list(ids), since=self._delivered_since)
         keys = Keys(stream)
         # In the order in which a notification moves: one that moves on meanwhile is met further on.

@@ -138,7 +138,7 @@ class EventEntry(BaseModel):
     @field_validator("traceparent", mode="before")
     @classmethod
     def _valid_traceparent(cls, value: object) -> object:
-        # The specification wants it ignored: a faulty tracer must not cost an alert.
+        # The specification says to ignore it: a faulty tracer must not cost an alert.
         context = parse_traceparent(value) if isinstance(value, str) else None
         return None if context is None else context.traceparent
 

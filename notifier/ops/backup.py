@@ -55,7 +55,7 @@ def back_up(database: Database, path: Path) -> dict[str, int]:
     Only its owner can read it. Returns rows by table.
 
     Raises:
-        BackupError: The file is there already or cannot be written.
+        BackupError: The file already exists or cannot be written.
         SchemaError: There are no tables.
         StoreError: Postgres is away or refuses.
     """
@@ -192,7 +192,7 @@ async def _copy_in(
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file that gets its name once complete; raises BackupError."""
     if path.exists():
-        raise BackupError(f"{path}: is there already; name another file")
+        raise BackupError(f"{path}: already exists; name another file")
     partly = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(partly, "xb", opener=_for_its_owner) as file:

@@ -87,7 +87,7 @@ async def _limits(
     if abs(clock - ours) > _MOST_APART:
         raise StoreError(
             f"the clock of Postgres at {database.shown} says {clock:%Y-%m-%d %H:%M:%S}, this machine's {ours:%Y-%m-%d %H:%M:%S} (UTC),"
-            " so nothing was deleted; let both follow NTP, and try again"
+            " so nothing was deleted; synchronise both with NTP, and try again"
         )
     return {
         "before": clock - timedelta(days=retention.days),

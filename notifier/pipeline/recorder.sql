@@ -1,5 +1,5 @@
 -- name: record
--- Takes a JSON array of outcomes. Of several of one notification, within the batch and in the row that is there already, what was
+-- Takes a JSON array of outcomes. Of several of one notification, within the batch and in the existing row, what was
 -- delivered counts before what was not, then the latest, so recording twice or out of order ends in the same row.
 -- A row waits since the middle one of three clocks: the daemon's, Redis' when it took the outcome, and this server's. One
 -- that is wrong decides nothing. The first row of an event is checked for all of them; an escalation at once, for its acknowledgement may be there.

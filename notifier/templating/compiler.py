@@ -312,7 +312,7 @@ def _over_list(call: Call, context: ExpressionContext, source: FunctionSource) -
     name, (items_of, local, expression) = call.function, call.arguments
     if not isinstance(local, Name):
         raise TemplateError(
-            f"{name} wants a list, a name and an expression, such as {name}(items, x, x.price)"
+            f"{name} needs a list, a name and an expression, such as {name}(items, x, x.price)"
         )
     values = compile_node(items_of, context)
     body = compile_node(expression, replace(context, names=(*context.names, local.name)))
@@ -328,7 +328,7 @@ def _get_property(call: Call, context: ExpressionContext, source: FunctionSource
 def _string_or_value(call: Call, context: ExpressionContext, source: FunctionSource) -> str:
     [argument] = call.arguments
     if not isinstance(argument, Constant):
-        raise TemplateError("stringOrValue wants a literal: data are never read as a template")
+        raise TemplateError("stringOrValue needs a literal: data are never read as a template")
     nodes = parse_text(str(argument.value))
     if len(nodes) == 1 and not isinstance(nodes[0], Constant):
         return write_node(nodes[0], context, source)

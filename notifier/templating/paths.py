@@ -125,12 +125,12 @@ def property_path(parts: Sequence[Evaluate], context: ExpressionContext) -> Eval
         name = parts[-1](scope)
         if len(parts) == 1:
             if not isinstance(name, str):
-                raise EvaluationError("getProperty: wants a name")
+                raise EvaluationError("getProperty: needs a name")
             value = look_up(scope, steps_of(name), context.names)
         else:
             owner = parts[0](scope)
             if is_nothing(name):
-                raise AbortError("getProperty: wants a name")
+                raise AbortError("getProperty: needs a name")
             value = (
                 follow(scope, owner, steps_of(to_text(name))) if to_text(name) else UNDEFINED
             )

@@ -143,13 +143,13 @@ def check_call(call: Call) -> None:
             if signature.least == signature.most
             else f"{signature.least} to {signature.most}"
         )
-        raise TemplateError(f"{name} wants {wanted} arguments, not {count}: {show(call)[:80]}")
+        raise TemplateError(f"{name} needs {wanted} arguments, not {count}: {show(call)[:80]}")
     for number, argument in enumerate(call.arguments):
         wants = signature.wants[min(number, len(signature.wants) - 1)]
         given = kind_of(argument)
         if wants != "*" and "O" not in given and not set(wants) & set(given):
             raise TemplateError(
-                f"{name} wants {' or '.join(_KINDS[kind] for kind in wants)}, not {show(argument)[:80]}"
+                f"{name} needs {' or '.join(_KINDS[kind] for kind in wants)}, not {show(argument)[:80]}"
             )
 
 

@@ -174,7 +174,7 @@ def test_example_in_a_fault_is_the_shipped_value_not_the_wrong_one():
                 'routes."a.b".stakeholders: must be a list in square brackets, such as ["sre", "devops"]'
             ],
         ),
-        ('streams = ["a b"]\n', {}, ["streams[0]: must be a name without blanks"]),
+        ('streams = ["a b"]\n', {}, ["streams[0]: must be a name without spaces"]),
         ("[retry\n", {}, ["not valid TOML"]),
         (
             '[escalation]\nHIGH = { after_seconds = 60, chain = ["nobody"] }\n',

@@ -268,7 +268,7 @@ def _messages(kind: str, element: str) -> tuple[Fault, ...]:
     if kind == "TableCell":
         members.setdefault(
             "items", []
-        )  # the schema wants it, Teams and Microsoft's own samples do not
+        )  # the schema requires it, Teams and Microsoft's own samples do not
     return tuple(_readable(kind, error) for error in _validator(kind).iter_errors(members))
 
 

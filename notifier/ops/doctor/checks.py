@@ -63,7 +63,7 @@ def clock_findings(check: str, server: str, ahead_seconds: float) -> list[Findin
         return []
     which = "ahead of" if ahead_seconds > 0 else "behind"
     what = f"the clock of {server} is {away:.0f} s {which} this machine's"
-    fix = "let both follow NTP; see: timedatectl timesync-status"
+    fix = "synchronise both with NTP; see: timedatectl timesync-status"
     return [(fault if away >= _CLOCK_FAULT_SECONDS else warning)(check, what, fix)]
 
 

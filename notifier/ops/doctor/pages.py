@@ -45,8 +45,8 @@ def check_public_pages(config: Config, secrets: Secrets) -> list[Finding]:
         what = "public.url is not https: whoever reads the traffic can act from a card"
         found.append(warning(PUBLIC, what, "put a proxy with TLS in front, and write https://"))
     if public.url and not public.bind:
-        what = "public.bind is empty here: another process has to serve the pages"
-        found.append(warning(PUBLIC, what, "set public.bind, if none does"))
+        what = "public.bind is empty here: another process must serve the pages"
+        found.append(warning(PUBLIC, what, "set public.bind if no other process serves them"))
     if secrets.keys is None:
         what = "there is no key to sign links with"
         fix = "set TEAMS_HMAC_SECRET_KEY (make one with: notifier keys new)"

@@ -74,7 +74,7 @@ def check_routes(config: Config, cards: Collection[str]) -> list[Finding]:
         warning(
             ROUTES,
             f"no route has the channel {channel}: only events that name it go there",
-            "name it in a route, or take it out of [channels]",
+            "name it in a route, or remove it from [channels]",
         )
         for channel in config.channels
         if channel not in used

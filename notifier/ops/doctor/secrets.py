@@ -46,7 +46,7 @@ def name_findings(
         warning(
             SECRETS,
             f"{place} {name} belongs to no channel and is not used",
-            f"{_correction(name, right)}, add the channel under [channels], or take the secret away",
+            f"{_correction(name, right)}, add the channel under [channels], or remove the secret",
         )
         for place, found, right in places
         for name in sorted(found - right)
@@ -113,7 +113,7 @@ def vault_findings(vault: VaultSource) -> list[Finding]:
     lease = (
         f", the token is good for {vault.token_seconds:.0f} s" if vault.token_seconds else ""
     )
-    found = [ok(VAULT, f"lets us in{lease}")]
+    found = [ok(VAULT, f"accepts the login{lease}")]
     if vault.token_seconds and not vault.token_renewable:
         what = f"the token ends in {vault.token_seconds:.0f} s and cannot be renewed"
         found.append(warning(VAULT, what, "give a periodic token, or use vault.auth = approle"))

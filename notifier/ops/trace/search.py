@@ -57,9 +57,7 @@ class TraceSearch:
         """
         text = text.strip()
         if not text or len(text) > _LONGEST_ID or not text.isprintable():
-            raise IdError(
-                f"an id has 1 to {_LONGEST_ID} characters, and no control character among them"
-            )
+            raise IdError(f"an id has 1 to {_LONGEST_ID} characters, and no control characters")
         search = Search(config, text, limit, cards)
         redis_works = await self._in_redis(search, look_up(search, self._streams))
         recorded = await self._recorded(search)

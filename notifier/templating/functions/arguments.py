@@ -25,35 +25,35 @@ def text(value: Value) -> str:
         return value
     if value is UNDEFINED:
         return ""
-    raise EvaluationError("wants text")
+    raise EvaluationError("needs text")
 
 
 def given_text(value: Value) -> str:
     """Return text, which must be given."""
     if isinstance(value, str):
         return value
-    raise EvaluationError("wants text")
+    raise EvaluationError("needs text")
 
 
 def numeric(value: Value) -> float:
     """Return a number."""
     if is_number(value):
         return cast("float", value)
-    raise EvaluationError("wants a number")
+    raise EvaluationError("needs a number")
 
 
 def whole(value: Value) -> int:
     """Return a whole number."""
     if is_integer(value):
         return int(cast("float", value))
-    raise EvaluationError("wants a whole number")
+    raise EvaluationError("needs a whole number")
 
 
 def items(value: Value) -> list[Value]:
     """Return a list."""
     if isinstance(value, list):
         return value
-    raise EvaluationError("wants a list")
+    raise EvaluationError("needs a list")
 
 
 def bounded(value: str) -> str:

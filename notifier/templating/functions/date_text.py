@@ -129,11 +129,11 @@ def exact_moment(value: Value) -> datetime:
         EvaluationError: The text has another form.
     """
     if not isinstance(value, str):
-        raise EvaluationError("wants text")
+        raise EvaluationError("needs text")
     moment = read_moment(value)
     if written(moment, DEFAULT_FORMAT) != value:
         raise EvaluationError(
-            "wants a time with milliseconds, such as 2026-11-24T10:15:00.000Z"
+            "needs a time with milliseconds, such as 2026-11-24T10:15:00.000Z"
         )
     return moment
 

@@ -30,7 +30,7 @@ def _count(value: Value) -> Value:
         return len(units(value))
     if isinstance(value, list | dict | bytes):
         return len(value)
-    raise EvaluationError("wants text, a list or an object")
+    raise EvaluationError("needs text, a list or an object")
 
 
 def empty(value: Value) -> Value:
@@ -65,7 +65,7 @@ def _reverse(value: Value) -> Value:
         return joined(units(value)[::-1])
     if isinstance(value, list):
         return value[::-1]
-    raise EvaluationError("wants text or a list")
+    raise EvaluationError("needs text or a list")
 
 
 def _skip(values: Value, count: Value) -> Value:
@@ -91,7 +91,7 @@ def _indices_and_values(value: Value) -> Value:
         return [{"index": index, "value": item} for index, item in enumerate(value)]
     if isinstance(value, dict):
         return [{"index": key, "value": value[key]} for key in keys_of(value)]
-    raise EvaluationError("wants a list or an object")
+    raise EvaluationError("needs a list or an object")
 
 
 def as_list(value: Value) -> list[Value]:
@@ -102,7 +102,7 @@ def as_list(value: Value) -> list[Value]:
         return [{"key": key, "value": value[key]} for key in keys_of(value)]
     if value is None:
         raise AbortError("has no list to go through")
-    raise EvaluationError("wants a list or an object")
+    raise EvaluationError("needs a list or an object")
 
 
 def _by_text(value: Value) -> str:
@@ -151,7 +151,7 @@ def _sorted(values: Value, name: Value, *, descending: bool) -> Value:
 
 def _set_property(container: Value, name: Value, value: Value) -> Value:
     if not isinstance(container, dict):
-        raise EvaluationError("wants an object")
+        raise EvaluationError("needs an object")
     return {**container, _key(name): value}
 
 
@@ -163,7 +163,7 @@ def _add_property(container: Value, name: Value, value: Value) -> Value:
 
 def _remove_property(container: Value, name: Value) -> Value:
     if not isinstance(container, dict):
-        raise EvaluationError("wants an object")
+        raise EvaluationError("needs an object")
     return {key: value for key, value in container.items() if key != _key(name)}
 
 
@@ -180,7 +180,7 @@ def _merge(*values: Value) -> Value:
             if each is None and isinstance(value, list):
                 continue
             if not isinstance(each, dict):
-                raise EvaluationError("wants objects")
+                raise EvaluationError("needs objects")
             merged.update(each)
     return merged
 

@@ -111,7 +111,7 @@ def rounded(value: float, digits: int) -> float:
 def _round(value: Value, digits: Value = 0) -> Value:
     places = whole(digits)
     if not 0 <= places <= 15:
-        raise EvaluationError("wants 0 to 15 digits")
+        raise EvaluationError("needs 0 to 15 digits")
     return rounded(numeric(value), places)
 
 
@@ -130,7 +130,7 @@ def _extreme(pick: Callable[[Sequence[float]], float], least: float) -> Callable
 def _sum(values: Value) -> Value:
     numbers = [numeric(item) for item in items(values)]
     if not numbers:
-        raise EvaluationError("wants at least one number")
+        raise EvaluationError("needs at least one number")
     total: float = 0
     for each in numbers:
         total += each
@@ -144,7 +144,7 @@ def _average(values: Value) -> Value:
 def _range(start: Value, count: Value) -> Value:
     begin, size = whole(start), whole(count)
     if not 0 < size <= MAX_ITEMS:
-        raise EvaluationError(f"wants a count from 1 to {MAX_ITEMS}")
+        raise EvaluationError(f"needs a count from 1 to {MAX_ITEMS}")
     return list(range(begin, begin + size))
 
 
@@ -254,7 +254,7 @@ def decimals(places: int) -> Callable[[float], str]:
 def _format_number(value: Value, digits: Value, locale: Value = UNDEFINED) -> Value:
     amount, places = numeric(value), whole(digits)
     if places < 0:
-        raise EvaluationError("wants 0 digits or more")
+        raise EvaluationError("needs 0 digits or more")
     scaled = (
         rounded(amount, places) if places <= EXACT_PLACES and math.isfinite(amount) else amount
     )

@@ -26,7 +26,7 @@ def compile_pattern(pattern: str, flags: str = "") -> re.Pattern[str]:
         EvaluationError: The pattern is empty, too long, or not one that RE2 can run.
     """
     if not pattern or len(pattern) > _MAX_PATTERN:
-        raise EvaluationError(f"wants a pattern of 1 to {_MAX_PATTERN} characters")
+        raise EvaluationError(f"needs a pattern of 1 to {_MAX_PATTERN} characters")
     for flag in "ims":
         if f"(?{flag})" in pattern:
             flags += flag

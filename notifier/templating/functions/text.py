@@ -134,7 +134,7 @@ def _index_of(container: Value, item: Value) -> Value:
         return next(found, -1)
     if is_nothing(container) or isinstance(container, str):
         return units("" if is_nothing(container) else str(container)).find(units(text(item)))
-    raise EvaluationError("wants text or a list")
+    raise EvaluationError("needs text or a list")
 
 
 def _last_index_of(container: Value, item: Value) -> Value:
@@ -146,7 +146,7 @@ def _last_index_of(container: Value, item: Value) -> Value:
         wanted = units(text(item))
         # The reference starts at the last character, so an empty text is found one before the end.
         return subject.rfind(wanted) if wanted else max(len(subject) - 1, 0)
-    raise EvaluationError("wants text or a list")
+    raise EvaluationError("needs text or a list")
 
 
 def _join(values: Value, separator: Value, *final_separator: Value) -> Value:

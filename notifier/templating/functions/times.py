@@ -58,7 +58,7 @@ def _form(form: Value, locale: Value, default: str = DEFAULT_FORMAT) -> str:
     if not isinstance(form, str) or not isinstance(locale, str):
         return default
     if not locale:
-        raise EvaluationError("wants a locale such as en-US")
+        raise EvaluationError("needs a locale such as en-US")
     return form_of(form)
 
 
@@ -72,10 +72,10 @@ def _format_epoch(value: Value, form: Value = None, locale: Value = _ENGLISH) ->
 
 def _format_ticks(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
     if not (isinstance(value, str | Ticks) or is_number(value)):
-        raise EvaluationError("wants a number of ticks")
+        raise EvaluationError("needs a number of ticks")
     shown = value if isinstance(value, str) else number_text(cast("float", value))
     if not _WHOLE.fullmatch(shown):
-        raise EvaluationError("wants a whole number of ticks")
+        raise EvaluationError("needs a whole number of ticks")
     since = int(shown) - _TICKS_TO_EPOCH
     milliseconds = abs(since) // _TICKS_A_MILLISECOND * (1 if since >= 0 else -1)
     return written(_from_milliseconds(milliseconds), _form(form, locale))
@@ -134,7 +134,7 @@ def _subtract_from_time(
     value: Value, count: Value, unit: Value, form: Value = None, locale: Value = _ENGLISH
 ) -> Value:
     if given_text(unit) not in _UNITS:
-        raise EvaluationError(f"wants a unit of {', '.join(sorted(_UNITS))}")
+        raise EvaluationError(f"needs a unit of {', '.join(sorted(_UNITS))}")
     return written(
         _shifted(exact_moment(value), -whole(count), given_text(unit)), _form(form, locale)
     )

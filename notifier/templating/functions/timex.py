@@ -70,7 +70,7 @@ def _check(test: Callable[[frozenset[str]], bool]) -> Callable[..., Value]:
             return test(_parts(value))
         if isinstance(value, dict | list | bytes) and value:
             return test(_parts_of_members(value))
-        raise EvaluationError("wants a TIMEX3 expression")
+        raise EvaluationError("needs a TIMEX3 expression")
 
     return check
 
@@ -88,7 +88,7 @@ _CLOCK_SECONDS = {"H": 3_600, "M": 60, "S": 1}
 def _resolve(value: Value) -> Value:
     """Write a date, a time or a duration (in seconds) in full."""
     if not isinstance(value, str):
-        raise EvaluationError("wants a TIMEX3 expression")
+        raise EvaluationError("needs a TIMEX3 expression")
     duration = re.fullmatch(r"P(T?)(\d*\.?\d+)([YMWDHS])", value, re.ASCII)
     if duration is not None and _parts(value):
         sizes = _CLOCK_SECONDS if duration[1] else _SECONDS

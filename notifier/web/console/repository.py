@@ -17,7 +17,7 @@ _MOST_UNACKNOWLEDGED = 500
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which notifications are meant; what is None does not matter."""
+    """The filter of notifications; None matches any."""
 
     channel: str | None = None
     event_type: str | None = None
