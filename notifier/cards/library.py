@@ -48,9 +48,9 @@ class CardLibrary:
             CardError: There is no such card.
         """
         for candidate in (f"{name}.{lang}", name):
-            template = self.templates.get(candidate)
-            if template is not None:
-                return candidate, template
+            # Not get(): for each language that a card does not have, a Mapping's get() catches a KeyError.
+            if candidate in self.templates:
+                return candidate, self.templates[candidate]
         raise CardError(
             f"there is no card {name}.json; add it to the cards folder or correct the route"
         )
