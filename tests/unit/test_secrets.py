@@ -1,16 +1,21 @@
-"""Sources of secrets, which secrets are usable, and that none is shown."""
+"""Secrets: their sources, which are usable, and those that vanish."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from notifier.config import load_config
+from notifier.config import Config, load_config
 from notifier.config.secrets import Secrets, State, load_secrets, secret_sources
+from notifier.daemon.reload import Reloader
+from notifier.daemon.snapshot import Blueprint, Snapshot
 from notifier.errors import SecretsError
 from notifier.events.signing import key_id
 from notifier.ops.doctor.secrets import name_findings
+from notifier.telemetry.health import Health
 
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 OLD = "00112233445566778899aabbccddeeff"
@@ -151,3 +156,114 @@ def test_weak_earlier_key_still_verifies_but_is_warned_of():
     [warning] = secrets.warnings
     assert "has 11 bytes" in warning
     assert "canary" not in warning
+
+
+URL = "https://a.webhook.office.com/x?sig=1"
+
+
+class Place:
+    """A folder of credentials, and a clock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = 0.0
+        self.keep_seconds = 100.0
+        self.blueprint = Blueprint(
+            self._config, {"CREDENTIALS_DIRECTORY": str(folder)}, clock=lambda: self.now
+        )
+
+    def _config(self) -> Config:
+        config = load_config(None, {})
+        vault = config.vault.model_copy(update={"keep_vanished_seconds": self.keep_seconds})
+        return config.model_copy(update={"vault": vault})
+
+    def holds(self, **values: str) -> None:
+        for file in self.folder.iterdir():
+            file.unlink()
+        for name, value in values.items():
+            (self.folder / name).write_text(value)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def webhook(snapshot: Snapshot, channel: str) -> str | None:
+    url = snapshot.secrets.webhooks.get(channel)
+    return None if url is None else url.get_secret_value()
+
+
+def test_a_webhook_and_a_key_that_vanish_are_used_until_their_time_is_over(place: Place):
+    place.holds(teams_webhook_sre=URL, teams_webhook_pmo=URL, teams_hmac_secret_key=KEY)
+    first = place.blueprint.build(None)
+    place.holds(teams_webhook_pmo=URL)
+    place.now = 50
+    kept = place.blueprint.build(first)
+
+    assert webhook(kept, "sre") == URL
+    assert kept.secrets.keys == first.secrets.keys
+    assert len(kept.vanished) == 2
+    assert URL not in repr(kept)
+    place.now = 149
+    still = place.blueprint.build(kept)
+    assert still.secrets == kept.secrets
+    place.now = 150
+    gone = place.blueprint.build(still)
+    assert (webhook(gone, "sre"), webhook(gone, "pmo")) == (None, URL)
+    assert gone.secrets.found["sre"].state is State.MISSING
+    assert gone.vanished == ()
+
+
+def test_what_comes_back_changes_or_is_a_placeholder_counts_at_once(place: Place):
+    place.holds(teams_webhook_sre=URL)
+    first = place.blueprint.build(None)
+    place.holds()
+    kept = place.blueprint.build(first)
+    place.holds(teams_webhook_sre=f"{URL}2")
+    back = place.blueprint.build(kept)
+
+    assert (webhook(kept, "sre"), webhook(back, "sre")) == (URL, f"{URL}2")
+    assert back.vanished == ()
+    place.holds(teams_webhook_sre="placeholder")
+    assert webhook(place.blueprint.build(back), "sre") is None
+
+
+def test_nothing_is_kept_where_that_is_not_wanted_or_nothing_was_there(place: Place):
+    place.keep_seconds = 0
+    place.holds(teams_webhook_sre=URL)
+    first = place.blueprint.build(None)
+    place.holds()
+
+    new = place.blueprint.build(first)
+
+    assert (webhook(new, "sre"), webhook(new, "pmo"), new.vanished) == (None, None, ())
+
+
+class BrokenBlueprint:
+    """Reads settings that nobody foresaw."""
+
+    def build(self, _: object) -> object:
+        raise AttributeError("topsecret has no attribute 'get'")
+
+
+async def test_a_reload_that_fails_unforeseen_is_refused_and_shows_no_value() -> None:
+    calls: list[str] = []
+    current: Any = SimpleNamespace(snapshot="in force")
+    blueprint: Any = BrokenBlueprint()
+    health = Health()
+
+    await Reloader(
+        current,
+        blueprint,
+        health,
+        use=[lambda _: calls.append("used")],
+        before=lambda: calls.append("begun"),
+        after=[lambda: calls.append("ended")],
+    ).reload()
+
+    why = health.warnings["configuration"]
+    assert "AttributeError at notifier/daemon/reload.py" in why
+    assert "topsecret" not in why
+    assert current.snapshot == "in force"
+    assert calls == ["begun", "ended"]

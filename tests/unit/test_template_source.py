@@ -1,7 +1,9 @@
-"""Templates become Python source, however deep, long or odd they are."""
+"""Templates become Python source, and their strings end as in the grammar."""
 
 from __future__ import annotations
 
+import itertools
+import re
 from functools import reduce
 
 import pytest
@@ -11,6 +13,7 @@ from pydantic import JsonValue
 
 from notifier.errors import TemplateError
 from notifier.templating import Template
+from notifier.templating.parser import KEY, STRING, parse, split_text
 
 _TEXTS = st.text(st.characters(exclude_characters="$\\'`"), max_size=30)
 _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).filter(
@@ -127,3 +130,40 @@ def test_a_template_knows_the_members_that_it_does_not_read(text: str, may: bool
 
 def test_the_list_that_elements_repeat_over_is_read() -> None:
     assert Template([{"$data": "${facts}", "text": "${title}"}]).may_read("facts")
+
+
+# ExpressionAntlrLexer.g4: STRING, with its choice of reading a backslash alone or with what follows.
+GRAMMAR = re.compile(r"'(?:\\['\\]|[^'])*'|\"(?:\\[\"\\]|[^\"])*\"")
+
+
+def test_every_short_text_is_matched_as_the_grammar_matches_it():
+    ours = re.compile(STRING)
+    for length in range(9):
+        for signs in itertools.product("'\\a", repeat=length):
+            text = "'" + "".join(signs)
+            expected, found = GRAMMAR.match(text), ours.match(text)
+            assert (found and found[0]) == (expected and expected[0]), text
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_string_without_an_end_is_refused_however_many_backslashes_it_has(quote: str):
+    with pytest.raises(TemplateError):
+        parse(f"concat(a, {quote}" + "\\" * 9_000)
+
+
+def test_every_short_key_is_matched_as_the_grammar_matches_it():
+    ours, grammar = re.compile(KEY), re.compile(r"'(?:\\['\\]|[^'])*':")
+    for length in range(8):
+        for signs in itertools.product("'\\a:", repeat=length):
+            text = "'" + "".join(signs)
+            expected, found = grammar.match(text), ours.match(text)
+            assert (found and found[0]) == (expected and expected[0]), text
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_key_without_an_end_leaves_the_text_as_it_is_however_many_backslashes_it_has(
+    quote: str,
+):
+    text = "${{" + quote + "\\" * 9_000 + "."
+
+    assert split_text(text) == [text]

@@ -1,13 +1,21 @@
+"""A webhook's message, the reading of its answer, and the breaker."""
+
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from notifier.config.webhook_url import refuse_reason
+from notifier.errors import CardError
 from notifier.events.outcome import Attempt
+from notifier.teams.breaker import Admission, Breaker
+from notifier.teams.envelope import build_body, card_json, counted_size
 from notifier.teams.response import (
     MAX_PAUSE_SECONDS,
     fault,
@@ -144,3 +152,127 @@ def test_any_attempt_waits_for_a_bounded_time(attempt: int, factor: float, asked
 )
 def test_every_answer_has_a_hint(status: int | None):
     assert len(hint(status)) > 20
+
+
+CARD = {
+    "type": "AdaptiveCard",
+    "version": "1.5",
+    "body": [{"type": "TextBlock", "text": 'مرحبا "x" \\ \n'}],
+}
+
+
+def test_body_is_the_message_a_workflow_takes():
+    body = json.loads(build_body(CARD, max_card_bytes=1000))
+
+    assert body == {
+        "type": "message",
+        "attachments": [
+            {
+                "contentType": "application/vnd.microsoft.card.adaptive",
+                "contentUrl": None,
+                "content": CARD,
+            }
+        ],
+    }
+
+
+def test_card_is_found_again_in_the_body():
+    assert json.loads(card_json(build_body(CARD, max_card_bytes=1000))) == CARD
+
+
+@given(st.text())
+def test_size_is_that_of_the_json_escaped_once_more(text: str):
+    written = json.dumps({"text": text.encode("utf-8", "ignore").decode()}, ensure_ascii=False)
+
+    assert counted_size(written) == len(json.dumps(written, ensure_ascii=False).encode())
+
+
+def test_card_over_the_limit_is_refused_with_its_size():
+    with pytest.raises(CardError, match="the limit is 1000"):
+        build_body({"text": "x" * 1000}, max_card_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://prod-1.westus.logic.azure.com/workflows/x", "not https"),
+        ("https://evil.example/x", "evil.example, which is not in http.allowed_hosts"),
+        ("https://logic.azure.com.evil.example/x", "not in http.allowed_hosts"),
+        ("https://127.0.0.1/x", "TEAMS_ALLOW_LOOPBACK_WEBHOOKS"),
+        ("http://localhost:8000/x", "TEAMS_ALLOW_LOOPBACK_WEBHOOKS"),
+        ("ftp://prod-1.westus.logic.azure.com/x", "not an https URL"),
+        ("nonsense", "not an https URL"),
+    ],
+)
+def test_foreign_webhook_is_refused_without_showing_its_path(url: str, words: str):
+    reason = refuse_reason(url, allowed_hosts=["*.logic.azure.com"], allow_loopback=False)
+
+    assert reason is not None
+    assert words in reason
+    assert "/x" not in reason
+
+
+def test_opens_after_failures_in_a_row_and_lets_one_probe_through():
+    breaker = Breaker(failures_to_open=3, open_seconds=30)
+    for _ in range(3):
+        assert breaker.admit(0) is Admission.GO
+        breaker.failed(0)
+
+    assert breaker.admit(29.9) is Admission.WAIT
+    assert breaker.admit(30) is Admission.PROBE
+    assert breaker.admit(31) is Admission.WAIT
+
+    breaker.succeeded()
+
+    assert breaker.admit(31) is Admission.GO
+
+
+def test_success_between_failures_keeps_it_closed():
+    breaker = Breaker(failures_to_open=2, open_seconds=30)
+    for _ in range(5):
+        breaker.failed(0)
+        breaker.succeeded()
+
+    assert breaker.admit(0) is Admission.GO
+
+
+class BreakerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.breaker = Breaker(failures_to_open=3, open_seconds=10)
+        self.now = 0.0
+        self.probes = 0
+        self.in_a_row = 0
+
+    @rule(seconds=st.floats(0, 20))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def ask(self) -> None:
+        admission = self.breaker.admit(self.now)
+        assert (admission is Admission.GO) == (self.in_a_row < 3)
+        self.probes += admission is Admission.PROBE
+
+    @rule()
+    def fail(self) -> None:
+        self.in_a_row += 1
+        self.breaker.failed(self.now)
+
+    @rule()
+    def succeed(self) -> None:
+        self.in_a_row = 0
+        self.probes = 0
+        self.breaker.succeeded()
+
+    @rule()
+    def probe_gives_up(self) -> None:
+        self.probes = 0
+        self.breaker.probe_ended()
+
+    @invariant()
+    def at_most_one_probe(self) -> None:
+        assert self.probes <= 1
+
+
+TestBreaker = BreakerMachine.TestCase

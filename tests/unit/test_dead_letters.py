@@ -1,14 +1,16 @@
-"""Any dead letter can be shown, and shows no patient."""
+"""A dead letter can be shown whatever it holds, and shows no patient."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from notifier.dead_letters.display import shown_event
-from notifier.dead_letters.model import raw_fields
+from notifier.dead_letters.model import legible, raw_fields
 from notifier.events.masking import Masking
 
 MASKING = Masking.of(["patient_id"], [])
@@ -68,3 +70,46 @@ def test_fields_of_which_one_cannot_be_read_are_shown_by_size_and_fault(
 )
 def test_an_event_that_is_no_object_is_shown_by_size_and_fault(text: str, fault: str) -> None:
     assert shown_event(text, MASKING) == {"bytes": len(text), "fault": fault}
+
+
+SHOWN = {
+    "event_type": "a.b",
+    "event_id": "e1",
+    "correlation_id": "CLM-1",
+    "source": "claims-api",
+}
+MEMBERS = {"type": "a.b", "id": "e1", "correlation_id": "CLM-1", "source": "claims-api"}
+
+
+def entry(fields: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode() for name, value in fields.items()}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {**MEMBERS, "time": "yesterday"},
+        {"event": json.dumps({**MEMBERS, "time": "yesterday"})},
+        {"event": json.dumps({"specversion": "2.0", "correlationid": "CLM-1", **MEMBERS})},
+        {**MEMBERS, "event": "{"},
+    ],
+    ids=["flat", "json", "CloudEvents", "broken json"],
+)
+def test_type_ids_and_source_are_read_where_they_are_sound(fields: dict[str, str]):
+    assert legible(entry(fields)) == SHOWN
+
+
+def test_what_is_not_sound_is_left_out():
+    fields = {
+        "type": "patient Sara",
+        "id": "x" * 201,
+        "source": "a\x1b[2J",
+        "correlation_id": "",
+    }
+
+    assert legible(entry(fields)) == {}
+
+
+@given(st.dictionaries(st.sampled_from([b"type", b"id", b"source", b"event"]), st.binary()))
+def test_no_entry_fails(fields: dict[bytes, bytes]):
+    assert set(legible(fields)) <= {*SHOWN}
