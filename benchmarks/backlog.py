@@ -1,7 +1,7 @@
 """Measure the daemon's memory and urgent notifications during a backlog.
 
 Run: `make bench-backlog`. Servers, receiver and one daemon with all stages run on this machine. One channel answers 503 while
-events come for it, another one works; then the first one is back. At last a noisy producer fills the event stream at once.
+events come for it, another one works; then the first one is back. Finally a noisy producer fills the event stream at once.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from notifier.pipeline.intake import Intake
 
 STREAM = "bench:events"
 ROUNDS = 2
-"""The quickest of so many is taken: others work on the machine too."""
+"""The quickest of this many runs counts, since others use the machine too."""
 LISTS = ("errors", "items", "alerts", "services", "portal_resources", "metrics")
 
 Result = TypeVar("Result")

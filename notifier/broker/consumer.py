@@ -358,7 +358,7 @@ class RedisClock:
         self._ahead[stream] = {each: before.get(each, now) for each in entry_ids}
 
     def free(self, stream: str, seconds: float, now: float) -> list[str]:
-        """Return entries delivered in the future and not renewed for so long.
+        """Return entries delivered in the future and not renewed for this long.
 
         Their consumers are gone.
         """

@@ -32,7 +32,7 @@ class Entry(NamedTuple):
         return self.deliveries >= ALONE and not self.is_poison(max_deliveries)
 
     def is_poison(self, max_deliveries: int) -> bool:
-        """Tell whether processes died of it too often, at last of it alone."""
+        """Tell whether processes died of it too often, in the end of it alone."""
         return self.deliveries > max(max_deliveries, ALONE)
 
 

@@ -9,7 +9,7 @@ while left > 0 do
   if not entry then return {0, found} end
   local id = entry[1]
   local fields, bytes, withheld = sent(entry, largest)
-  -- Nobody may take what is left of it for an event.
+  -- Nobody may mistake its rest for an event.
   if withheld > 0 then fields = {'too_large_bytes', tostring(withheld)} end
   if #found > 0 and bytes > room then return {1, found} end
   found[#found + 1] = {id, fields}

@@ -28,7 +28,7 @@ _LOOK_AGAIN_SECONDS = 0.05
 MAX_REPLY_BYTES = 32 * 2**20
 """Stages aim at a quarter of it; they ask again in smaller pieces for larger replies."""
 _LINE_BYTES = 30
-"""Each line of a reply counts for so much beside its bytes: a field of one byte has four of them, and becomes objects of a hundred bytes."""
+"""Added for each line of a reply, beside its bytes: a field of one byte has four of them, and becomes objects of a hundred bytes."""
 
 _waiting = ContextVar("_waiting", default=False)
 

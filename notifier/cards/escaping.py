@@ -25,9 +25,9 @@ _MARKDOWN = re.compile(
     r"|\](?=[(:\[]|[-+] |\d+\. )|\)(?=[-+] |\d+\. )"
     r"|<(?=[A-Za-z/!?])|~(?=~)|&(?=#?\w+;)|\{(?=\{?(?:DATE|TIME)\()|://"
 )
-"""Signs that some client of Teams takes for Markdown, a mention, a date or a link.
+"""Signs that some client of Teams reads as Markdown, a mention, a date or a link.
 
-The desktop reads CommonMark. Phones take a backslash for an escape before `*` and `_` only, show it anywhere else, and
+The desktop reads CommonMark. Phones read a backslash as an escape before `*` and `_` only, show it anywhere else, and
 begin a list after `)` and `]` too (MarkDownBlockParser.cpp of microsoft/Teams-AdaptiveCards-Mobile).
 Each alternative begins with a literal, so that the search skips other signs quickly.
 """

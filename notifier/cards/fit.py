@@ -71,7 +71,7 @@ _Place = tuple[int, int]
 def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
     """Return the card, shortened to `max_card_bytes` as Teams counts them.
 
-    The longest runs of like entries (facts, rows, elements) are shortened first, then the longest texts, at last lists of
+    The longest runs of like entries (facts, rows, elements) are shortened first, then the longest texts, finally lists of
     all kinds of entries; a note says how much is missing and links to it. A card that nothing more can be taken from
     comes back too large.
     """

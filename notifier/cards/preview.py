@@ -76,7 +76,7 @@ class Preview:
         return replace(first, card=card, lang=lang)
 
     def digest(self, notification: Notification, count: int) -> Notification:
-        """Return the digest of so many notifications like this one."""
+        """Return the digest of `count` notifications like this one."""
         many = [
             replace(notification, id=f"{notification.id}{number}") for number in range(count)
         ]

@@ -61,7 +61,7 @@ def down(
         names = ", ".join(latest)
         if not yes and not typer.get_text_stream("stdin").isatty():
             raise typer.BadParameter(
-                f"needed where there is no terminal to ask at; {names} would be rolled back and the data in them lost",
+                f"needed if there is no terminal; it would roll back {names} and lose the data in them",
                 param_hint="--yes",
             )
         confirm(f"Roll back {names} and lose the data in them?", yes=yes)

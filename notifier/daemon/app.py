@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 
 class NoSuchStageError(NotifierError):
-    """A stage that does not exist was asked for, or none."""
+    """A stage was named that does not exist, or none was named."""
 
     exit_code = ExitCode.USAGE
 

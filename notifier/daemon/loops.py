@@ -27,7 +27,7 @@ from notifier.telemetry.logs import log_unforeseen
 log = structlog.get_logger(__name__)
 
 _LASTED_SECONDS = 60.0
-"""After so long a run a failure is the first of a row."""
+"""A failure after a run of this length starts a new row."""
 _CANCEL_SECONDS = 0.2
 
 
@@ -65,7 +65,7 @@ class Loops:
         return task
 
     async def end(self, *, seconds: float) -> None:
-        """Cancel the running tasks and wait for their end, for so long at most."""
+        """Cancel the running tasks and wait at most this long for their end."""
         self._ending = True
         until = time.monotonic() + seconds
         left = set(self._tasks)
@@ -147,7 +147,7 @@ class LastResort:
         threading.Thread(target=self._wait, name="last resort", daemon=True).start()
 
     def arm(self, seconds: float) -> None:
-        """End the process after so many seconds; only the first call counts."""
+        """End the process after this many seconds; only the first call counts."""
         self._requests.put(seconds)
 
     def _wait(self) -> None:

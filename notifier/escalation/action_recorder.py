@@ -124,7 +124,7 @@ class ActionRecorder:
     async def apply_waiting(self) -> None:
         """Apply every action whose row is there.
 
-        One that fails for a reason of its own is left for seconds, at last for an hour.
+        One that fails for a reason of its own is left for seconds, in the end for an hour.
 
         Raises:
             StoreError: Postgres is away.

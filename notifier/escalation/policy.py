@@ -148,7 +148,7 @@ class Matrix:
         return self.rules, self.hours.settings
 
     def forgets(self, since: datetime, now: datetime) -> bool:
-        """Tell whether an event has waited for so long that it is left alone."""
+        """Tell whether an event has waited too long to be escalated."""
         return now - since > self.forget_after
 
     def first_checks(self, since: datetime) -> list[FirstCheck]:

@@ -59,7 +59,7 @@ LIMIT 1
 FOR UPDATE OF a SKIP LOCKED;
 
 -- name: apply
--- A row that somebody has acted on in another way keeps who was first, unless that was to escalate it.
+-- A row that somebody has acted on otherwise keeps who was first, unless that was to escalate it.
 UPDATE teams_notifications
 SET acknowledged_by = %(who)s, acknowledged_at = %(at)s, action_taken = %(action)s,
     action_data = %(data)s::jsonb || coalesce(

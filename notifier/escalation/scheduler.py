@@ -135,7 +135,7 @@ class EscalationScheduler:
     async def check_due(self) -> bool:
         """Check a batch of due rows; returns whether more may be due.
 
-        A row that fails is logged and left for seconds, at last for an hour; the others go on.
+        A row that fails is logged and left for seconds, in the end for an hour; the others continue.
 
         Raises:
             StoreError: Postgres is away; nothing of the batch has happened.

@@ -23,7 +23,7 @@ MAX_COMPARISONS = 50_000
 _MAX_GAP = 3
 """Separators in a row that a text may have where the value has one or none."""
 _FEW_VALUES = 8
-"""Up to so many values, a quick test whether a text contains one comes first: mostly none does."""
+"""Up to this many values, a quick test comes first: most texts contain none."""
 _BETWEEN = "\ud800"
 """Separates texts that are searched together; no folded text contains it."""
 _NUMBER = re.compile(r"\+?[0-9]{6,}")
@@ -221,7 +221,7 @@ class _Written:
         return [(self._numbers[each] - at, self._widths[each]) for each in range(first, end)]
 
     def span(self, at: int, length: int) -> Span:
-        """Return begin and end of so many characters, with marks on the last."""
+        """Return begin and end of this many characters, with marks on the last."""
         if self._places is None:
             return self._place(at), self._place(at + length - 1) + 1
         end = self._places[at + length - 1] + 1

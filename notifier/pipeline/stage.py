@@ -31,7 +31,7 @@ _LONGEST_TRIAL_SECONDS = 1.0
 _LARGE_BYTES = 32 * 2**10
 """Of a notification: between decoding such ones, other tasks run."""
 MOST_UNFORESEEN = 10
-"""After so many failures in a row, some 25 seconds, the loop and the process end.
+"""After this many failures in a row, some 25 seconds, the loop and the process end.
 
 Failures of a server do not count.
 """

@@ -38,7 +38,7 @@ class WorkerPool:
     async def until_at_most(self, most: int, *, seconds: float | None = None) -> bool:
         """Wait until at most `most` works are in flight; return whether they are.
 
-        It waits without end, or for so many seconds.
+        It waits without end, or for `seconds`.
 
         Raises what a work raised; of several that failed each call raises one.
         """

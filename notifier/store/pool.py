@@ -68,7 +68,7 @@ class Pool:
         await self._pool.close(timeout=1)
 
     def share(self, most: int, *, seconds: float) -> Connect:
-        """Return `connection` for readers that use at most so many at once."""
+        """Return `connection` for readers that use at most `most` at once."""
         return partial(self.connection, seconds, asyncio.Semaphore(most))
 
     @asynccontextmanager

@@ -115,7 +115,7 @@ def on_wait(listener: Callable[[float], None]) -> None:
 
 
 def announce_wait(seconds: float) -> None:
-    """Announce a step of at most so many seconds; 0: the step is over."""
+    """Announce a step of at most this many seconds; 0: the step is over."""
     _ON_WAIT.get()(seconds)
 
 

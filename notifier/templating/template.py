@@ -68,7 +68,7 @@ class Template:
             raise TemplateError("an expression is a chain that is too long; split it") from None
         self._firsts = frozenset(path.partition(".")[0].lower() for path in self._may_read)
         self._looks_up = any(first.startswith("$") for first in self._firsts)
-        """Whether it reads the data in another way than by members of known names."""
+        """Whether it reads data other than by members of known names."""
 
     @property
     def paths(self) -> frozenset[str]:

@@ -44,11 +44,11 @@ def settings_findings(server: ServerInfo) -> list[Finding]:
     policy = server.maxmemory_policy
     if policy is not None and policy != "noeviction":
         lost = (
-            "the marks that keep a card from coming twice"
+            "the marks that prevent duplicate cards"
             if policy.startswith("volatile")
             else "whole streams of waiting notifications"
         )
-        message = f"maxmemory-policy is {policy}: a full Redis throws away {lost}"
+        message = f"maxmemory-policy is {policy}: a full Redis deletes {lost}"
         findings.append(_doubt(server, message, "set maxmemory-policy noeviction"))
     if server.appendonly is False:
         message = "appendonly is off: a restart of Redis loses what it has accepted since its last snapshot"

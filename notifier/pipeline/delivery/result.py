@@ -63,7 +63,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
         reason, detail = Reason.REJECTED, f"the webhook refused it: {last.error}"
         if is_transient(last):
             reason = Reason.RETRIES_EXHAUSTED
-            detail = f"failed {last.attempt} times, at last: {last.error}"
+            detail = f"failed {last.attempt} times, most recently: {last.error}"
         return replace(self, attempts=attempts, reason=reason, detail=detail)
 
     def move(

@@ -234,7 +234,7 @@ EXACT_PLACES = 15
 
 @lru_cache(maxsize=EXACT_PLACES + 1)
 def decimals(places: int) -> Callable[[float], str]:
-    """Return formatNumber for so many decimals, en-US.
+    """Return formatNumber with this many decimals, en-US.
 
     It takes at most EXACT_PLACES decimals and numbers from 0 to 10**15.
     """
