@@ -43,7 +43,8 @@ from notifier.errors import ExitCode, NotifierError, UnreachableError
 if TYPE_CHECKING:
     from notifier.broker.streams import Streams
     from notifier.config import Config
-    from notifier.dead_letters.listing import DeadLetter, Filter
+    from notifier.dead_letters.listing import Filter
+    from notifier.dead_letters.model import DeadLetter
     from notifier.dead_letters.replay import DeadLetterService
     from notifier.events.masking import Masking
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
-
-from pydantic import JsonValue
 
 from notifier.broker.entries import fields_of, id_number
 from notifier.broker.keys import Keys
 from notifier.broker.scripts import Script
 from notifier.broker.streams import Streams
-from notifier.dead_letters.display import shown_event
-from notifier.dead_letters.model import RECORDER
+from notifier.dead_letters.model import DeadLetter
 from notifier.errors import NotifierError
-from notifier.events.masking import Masking
 
 _SCAN = Script.read(__package__, "scan")
 _PAGE = 200
@@ -29,7 +25,7 @@ class NoSuchDeadLetterError(NotifierError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which dead letters are meant, also by when they were written."""
+    """The wanted dead letters, also by the time when they were written."""
 
     reason: str | None = None
     channel: str | None = None
@@ -50,26 +46,6 @@ class Filter:
             "-" if self.since is None else f"{_ms(self.since)}-0",
             "+" if self.until is None else f"({_ms(self.until)}-0",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """One dead letter."""
-
-    id: str
-    stream: str
-    """The event stream that it belongs to."""
-    fields: dict[str, str]
-    """Everything but the event."""
-    raw: str = field(default="", repr=False, compare=False)
-    """The event as it was kept, not masked; empty in a page."""
-
-    def masked(self, masking: Masking) -> dict[str, JsonValue]:
-        """Return it with its event, to be shown."""
-        event = shown_event(
-            self.raw, masking, holds_outcome=self.fields.get("stage") == RECORDER
-        )
-        return {"id": self.id, "stream": self.stream, **self.fields, "event": event}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The shape of a dead letter: why, where and with the whole event."""
+"""A dead letter: its reason, stage and whole event."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 
 from pydantic import JsonValue
 
+from notifier.dead_letters.display import shown_event
 from notifier.errors import EventError
 from notifier.events.json import json_object, to_json
+from notifier.events.masking import Masking
 from notifier.events.notification import Notification, encode
 
 
@@ -36,7 +39,27 @@ class Reason(StrEnum):
 
 
 RECORDER = "recorder"
-"""Stage of a dead letter that holds an outcome: what it tells of is over, only the record is missing."""
+"""Stage of a dead letter that holds an outcome: the post is over, only its record is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter as it is listed, shown and replayed."""
+
+    id: str
+    stream: str
+    """The event stream that it belongs to."""
+    fields: dict[str, str]
+    """Everything but the event."""
+    raw: str = field(default="", repr=False, compare=False)
+    """The event as it was kept, not masked; empty in a page."""
+
+    def masked(self, masking: Masking) -> dict[str, JsonValue]:
+        """Return it as JSON with its event, as `dlq` and the console show it."""
+        event = shown_event(
+            self.raw, masking, holds_outcome=self.fields.get("stage") == RECORDER
+        )
+        return {"id": self.id, "stream": self.stream, **self.fields, "event": event}
 
 
 def of_notification(

@@ -15,8 +15,7 @@ from notifier.broker.hop import Move, MoveResult, Target
 from notifier.broker.keys import Keys
 from notifier.broker.streams import Streams
 from notifier.dead_letters.audit import DeadLetterAudit, EventIds
-from notifier.dead_letters.listing import DeadLetter
-from notifier.dead_letters.model import RECORDER, Reason
+from notifier.dead_letters.model import RECORDER, DeadLetter, Reason
 from notifier.errors import EventError
 from notifier.events.entry import Event, parse_entry, to_event
 from notifier.events.json import exact_json

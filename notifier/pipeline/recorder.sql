@@ -1,8 +1,8 @@
 -- name: record
--- Takes a JSON array of outcomes. Of several of one notification, within the batch and in the existing row, what was
--- delivered counts before what was not, then the latest, so recording twice or out of order ends in the same row.
--- A row waits since the middle one of three clocks: the daemon's, Redis' when it took the outcome, and this server's. One
--- that is wrong decides nothing. The first row of an event is checked for all of them; an escalation at once, for its acknowledgement may be there.
+-- Takes a JSON array of outcomes. A notification may have several, in the batch and in its existing row.
+-- A delivered one wins over the others, then the latest wins. So recording twice or out of order ends in the same row.
+-- A row waits since the middle one of three clocks: the daemon's, Redis' when it took the outcome, and this server's. So one wrong clock decides nothing.
+-- The first row of an event is checked for all of them. An escalation is checked at once, since its acknowledgement may exist already.
 WITH given AS (
     SELECT o.*, to_timestamp((%(arrived)s::double precision[])[o.ordinality]) AS arrived_at
     FROM ROWS FROM (jsonb_to_recordset(%(outcomes)s) AS (

@@ -14,7 +14,6 @@ from notifier.broker.hop import Move, MoveResult, Target
 from notifier.broker.keys import Keys
 from notifier.config import Config
 from notifier.dead_letters.listing import (
-    DeadLetter,
     DeadLetterPage,
     Filter,
     NoSuchDeadLetterError,
@@ -23,7 +22,7 @@ from notifier.dead_letters.listing import (
     find_dead_letter,
     newest_dead_letters,
 )
-from notifier.dead_letters.model import raw_fields
+from notifier.dead_letters.model import DeadLetter, raw_fields
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import EventError
 from notifier.events.masking import Masking

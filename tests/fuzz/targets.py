@@ -19,8 +19,7 @@ from notifier.cards.library import load_cards
 from notifier.cards.renderer import CardRenderer
 from notifier.config import Config, assets, load_config
 from notifier.config.load import masked
-from notifier.dead_letters.listing import DeadLetter
-from notifier.dead_letters.model import Reason
+from notifier.dead_letters.model import DeadLetter, Reason
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import (
     CardTooLargeError,

@@ -20,7 +20,8 @@ from notifier.broker.hop import Move, MoveResult
 from notifier.broker.keys import Keys
 from notifier.config import Config, load_config
 from notifier.dead_letters.audit import DeadLetterAudit
-from notifier.dead_letters.listing import DeadLetter, find_dead_letter
+from notifier.dead_letters.listing import find_dead_letter
+from notifier.dead_letters.model import DeadLetter
 from notifier.dead_letters.replay import DeadLetterService, Replayer
 from notifier.errors import StoreError, StreamError
 from notifier.events.masking import Masking

@@ -9,8 +9,7 @@ import pytest
 
 from notifier.broker.stats import Backlog
 from notifier.config import load_config
-from notifier.dead_letters.listing import DeadLetter
-from notifier.dead_letters.model import Reason
+from notifier.dead_letters.model import DeadLetter, Reason
 from notifier.escalation.policy import Matrix
 from notifier.telemetry.health import (
     ChannelState,

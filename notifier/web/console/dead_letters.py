@@ -17,13 +17,13 @@ from pydantic import JsonValue
 
 from notifier.cards.redact_links import without_links
 from notifier.dead_letters.listing import (
-    DeadLetter,
     DeadLetterPage,
     Filter,
     NoSuchDeadLetterError,
     dead_letter_page,
     find_dead_letter,
 )
+from notifier.dead_letters.model import DeadLetter
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import NotifierError
 from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
-from notifier.dead_letters.listing import DeadLetter, Filter, Place
+from notifier.dead_letters.listing import Filter, Place
+from notifier.dead_letters.model import DeadLetter
 from notifier.web.console.labels import PRIORITIES, REASONS, STATUSES
 from notifier.web.console.repository import Wanted
 
