@@ -88,6 +88,7 @@ def list_dead_letters(
     until: UntilOption = None,
 ) -> None:
     """List dead letters, newest first; with --json an array."""
+    from notifier.dead_letters.display import masked
     from notifier.dead_letters.listing import newest_dead_letters, with_events
 
     loaded = settings(config)
@@ -102,7 +103,7 @@ def list_dead_letters(
     found = with_redis(loaded, read)
     if as_json:
         masking = _masking(loaded)
-        print_json([letter.masked(masking) for letter in found])
+        print_json([masked(letter, masking) for letter in found])
         return
     if not found:
         every = wanted == type(wanted)()
@@ -130,6 +131,7 @@ def show(
     ] = False,
 ) -> None:
     """Print one dead letter whole, as JSON, patient data masked."""
+    from notifier.dead_letters.display import masked
     from notifier.dead_letters.listing import find_dead_letter
 
     loaded = settings(config)
@@ -140,7 +142,7 @@ def show(
     if raw:
         typer.echo(printable(letter.raw))
     else:
-        print_json(letter.masked(_masking(loaded)))
+        print_json(masked(letter, _masking(loaded)))
 
 
 @app.command()

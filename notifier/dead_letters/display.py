@@ -1,4 +1,4 @@
-"""Show the event of a dead letter without patient data."""
+"""Show a dead letter and its event without patient data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from pydantic import JsonValue
 
 from notifier.cards.redact_links import without_links
+from notifier.dead_letters.model import RECORDER, DeadLetter
 from notifier.events.json import exact_json, nested_deeper
 from notifier.events.masking import Masking, mask_event_data
 
@@ -20,6 +21,18 @@ _Sizes = dict[str, JsonValue]
 
 class _UnreadableError(ValueError):
     """A text cannot be masked; says why, without any of it."""
+
+
+def masked(dead_letter: DeadLetter, masking: Masking) -> dict[str, JsonValue]:
+    """Return a dead letter as JSON, as `dlq`, the console and the audit show it."""
+    holds_outcome = dead_letter.fields.get("stage") == RECORDER
+    event = shown_event(dead_letter.raw, masking, holds_outcome=holds_outcome)
+    return {
+        "id": dead_letter.id,
+        "stream": dead_letter.stream,
+        **dead_letter.fields,
+        "event": event,
+    }
 
 
 def shown_event(text: str, masking: Masking, *, holds_outcome: bool = False) -> JsonValue:

@@ -14,10 +14,8 @@ from itertools import islice
 
 from pydantic import JsonValue
 
-from notifier.dead_letters.display import shown_event
 from notifier.errors import EventError
 from notifier.events.json import json_object, to_json
-from notifier.events.masking import Masking
 from notifier.events.notification import Notification, encode
 
 
@@ -53,13 +51,6 @@ class DeadLetter:
     """Everything but the event."""
     raw: str = field(default="", repr=False, compare=False)
     """The event as it was kept, not masked; empty in a page."""
-
-    def masked(self, masking: Masking) -> dict[str, JsonValue]:
-        """Return it as JSON with its event, as `dlq` and the console show it."""
-        event = shown_event(
-            self.raw, masking, holds_outcome=self.fields.get("stage") == RECORDER
-        )
-        return {"id": self.id, "stream": self.stream, **self.fields, "event": event}
 
 
 def of_notification(

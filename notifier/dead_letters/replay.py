@@ -15,6 +15,7 @@ from notifier.broker.hop import Move, MoveResult, Target
 from notifier.broker.keys import Keys
 from notifier.broker.streams import Streams
 from notifier.dead_letters.audit import DeadLetterAudit, EventIds
+from notifier.dead_letters.display import masked
 from notifier.dead_letters.model import RECORDER, DeadLetter, Reason
 from notifier.errors import EventError
 from notifier.events.entry import Event, parse_entry, to_event
@@ -193,7 +194,7 @@ class DeadLetterService:
         """
         targets = await self._targets(dead_letter, edited, to)
         noted = await self.log.note(
-            dead_letter.masked(self.replayer.masking), action="replay", who=who, why=why, edited=edited is not None,
+            masked(dead_letter, self.replayer.masking), action="replay", who=who, why=why, edited=edited is not None,
             became=_event_of(targets),
         )  # fmt: skip
         done = await self._take_out(dead_letter, targets)
@@ -208,7 +209,7 @@ class DeadLetterService:
             StreamError: Redis is away; asking again is safe.
         """
         noted = await self.log.note(
-            dead_letter.masked(self.replayer.masking), action="discard", who=who, why=why
+            masked(dead_letter, self.replayer.masking), action="discard", who=who, why=why
         )
         done = await self._take_out(dead_letter, [])
         await self.log.settle(noted, done=done)

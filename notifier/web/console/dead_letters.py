@@ -16,6 +16,7 @@ from multidict import MultiMapping
 from pydantic import JsonValue
 
 from notifier.cards.redact_links import without_links
+from notifier.dead_letters.display import masked
 from notifier.dead_letters.listing import (
     DeadLetterPage,
     Filter,
@@ -173,7 +174,7 @@ class DeadLetterPages:
         )
 
     def _shown_event(self, found: DeadLetter) -> JsonValue:
-        return without_links(found.masked(self._dependencies.masking())["event"])
+        return without_links(masked(found, self._dependencies.masking())["event"])
 
     async def _find(self, ref: DeadLetterRef) -> DeadLetter | None:
         try:
