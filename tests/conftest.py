@@ -19,7 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 from notifier.errors import SandboxError
 from notifier.sandbox.servers import Server, redis_server_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
-from tests.support.daemons import Daemons
+from tests.support.daemons import Daemons, DaemonsAt
 from tests.support.receiver import WebhookReceiver
 
 # How long one example takes says how busy the machine is, and whether the code is right is what is asked.
@@ -132,12 +132,25 @@ def empty_database_url(postgres_server: Server) -> Iterator[str]:
 
 
 @pytest.fixture
-async def daemons(
-    redis_url: str, database_url: str, webhook_receiver: WebhookReceiver, tmp_path: Path
-) -> AsyncIterator[Daemons]:
-    started = Daemons(redis_url, database_url, webhook_receiver, tmp_path)
-    yield started
-    await started.stop()
+async def daemons_at(
+    database_url: str, webhook_receiver: WebhookReceiver, tmp_path: Path
+) -> AsyncIterator[DaemonsAt]:
+    made: list[Daemons] = []
+
+    def daemons(redis_url: str, database_url: str = database_url) -> Daemons:
+        folder = tmp_path / f"daemons{len(made)}"
+        folder.mkdir()
+        made.append(Daemons(redis_url, database_url, webhook_receiver, folder))
+        return made[-1]
+
+    yield daemons
+    for each in made:
+        await each.stop()
+
+
+@pytest.fixture
+def daemons(daemons_at: DaemonsAt, redis_url: str) -> Daemons:
+    return daemons_at(redis_url)
 
 
 @pytest.fixture

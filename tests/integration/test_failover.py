@@ -19,9 +19,9 @@ from notifier.broker.keys import Keys
 from notifier.config import load_config
 from notifier.errors import StreamError
 from tests.support.commands import command
-from tests.support.daemons import Daemons, running
+from tests.support.daemons import Daemons, DaemonsAt
 from tests.support.reading import open_consumer
-from tests.support.state import left_over, rows
+from tests.support.state import left_over
 from tests.support.topologies import (
     SERVICE,
     Cluster,
@@ -75,41 +75,37 @@ class Producer:
     ["the master is killed", pytest.param("an operator asks for it", marks=pytest.mark.slow)],
 )
 async def test_after_a_promotion_the_daemon_goes_on_and_delivers_what_the_new_master_has(
-    own_sentinels: Replicated,
-    database_url: str,
-    webhook_receiver: Any,
-    tmp_path: Path,
-    how: str,
+    own_sentinels: Replicated, how: str, daemons_at: DaemonsAt
 ):
-    async with running(own_sentinels.url, database_url, webhook_receiver, tmp_path) as daemons:
-        await daemons.start()
-        await daemons.start()
-        producer = Producer(own_sentinels)
-        publishing = asyncio.create_task(producer.run())
-        await producer.another(30)
-        await until(lambda: len(rows(database_url)) >= 10)
+    daemons = daemons_at(own_sentinels.url)
+    await daemons.start()
+    await daemons.start()
+    producer = Producer(own_sentinels)
+    publishing = asyncio.create_task(producer.run())
+    await producer.another(30)
+    await until(lambda: len(daemons.rows()) >= 10)
 
-        if how == "the master is killed":
-            own_sentinels.master.kill()
-        else:
-            await until(own_sentinels.fail_over, 60)
-        # A demoted master takes entries until it knows; the promoted one never sees them.
-        await until(own_sentinels.promoted, 100)
-        # The next one in the list may have been under way to the old master just then.
-        await producer.another(1)
-        promoted_at = len(producer.published)
-        await producer.another(30)
-        producer.stop.set()
-        await publishing
+    if how == "the master is killed":
+        own_sentinels.master.kill()
+    else:
+        await until(own_sentinels.fail_over, 60)
+    # A demoted master takes entries until it knows; the promoted one never sees them.
+    await until(own_sentinels.promoted, 100)
+    # The next one in the list may have been under way to the old master just then.
+    await producer.another(1)
+    promoted_at = len(producer.published)
+    await producer.another(30)
+    producer.stop.set()
+    await publishing
 
-        with redis.Redis.from_url(own_sentinels.replica.url, decode_responses=True) as client:
-            kept = {fields["id"] for _, fields in client.xrange("teams:events")}
-        assert kept >= set(producer.published[promoted_at:])
-        await until(lambda: {row["event_id"] for row in rows(database_url)} >= kept, 60)
-        assert {row["status"] for row in rows(database_url)} == {"delivered"}
-        await until(lambda: not left_over(own_sentinels.replica.url), 60)
-        posted = {request.headers["webhook-id"] for request in webhook_receiver.requests}
-        assert posted >= {str(row["id"]) for row in rows(database_url)}
+    with redis.Redis.from_url(own_sentinels.replica.url, decode_responses=True) as client:
+        kept = {fields["id"] for _, fields in client.xrange("teams:events")}
+    assert kept >= set(producer.published[promoted_at:])
+    await until(lambda: {row["event_id"] for row in daemons.rows()} >= kept, 60)
+    assert {row["status"] for row in daemons.rows()} == {"delivered"}
+    await until(lambda: not left_over(own_sentinels.replica.url), 60)
+    posted = {request.headers["webhook-id"] for request in daemons.receiver.requests}
+    assert posted >= {str(row["id"]) for row in daemons.rows()}
 
 
 async def test_no_sentinel_or_no_such_master_is_a_clear_error(
@@ -163,51 +159,51 @@ def with_streams(folder: Path) -> dict[str, str]:
 
 
 async def test_every_shard_of_a_cluster_has_its_stream_and_commands_reach_all(
-    shards: Cluster, database_url: str, webhook_receiver: Any, tmp_path: Path
+    shards: Cluster, tmp_path: Path, daemons_at: DaemonsAt
 ):
-    async with running(shards.url, database_url, webhook_receiver, tmp_path) as daemons:
-        env = with_streams(tmp_path)
-        await daemons.start(**env)
-        for stream in STREAMS:
-            await publish_fail_and_replay(daemons, stream, **env)
+    daemons = daemons_at(shards.url)
+    env = with_streams(tmp_path)
+    await daemons.start(**env)
+    for stream in STREAMS:
+        await publish_fail_and_replay(daemons, stream, **env)
 
-        with shards.client() as client:
-            owners = {client.get_node_from_key(stream).port for stream in STREAMS}
-            lanes = {
-                client.keyslot(Keys("claims:a").lane("sre", urgent=True)),
-                client.keyslot("claims:a"),
-            }
-        assert owners == {server.port for server in shards.masters}
-        assert len(lanes) == 1
-        assert "Traceback" not in daemons.log()
-        assert "CROSSSLOT" not in daemons.log()
+    with shards.client() as client:
+        owners = {client.get_node_from_key(stream).port for stream in STREAMS}
+        lanes = {
+            client.keyslot(Keys("claims:a").lane("sre", urgent=True)),
+            client.keyslot("claims:a"),
+        }
+    assert owners == {server.port for server in shards.masters}
+    assert len(lanes) == 1
+    assert "Traceback" not in daemons.log()
+    assert "CROSSSLOT" not in daemons.log()
 
 
 @pytest.mark.slow
 async def test_a_cluster_that_loses_a_master_goes_on_with_its_replica(
-    tmp_path: Path, database_url: str, webhook_receiver: Any
+    tmp_path: Path, daemons_at: DaemonsAt
 ):
     with cluster(tmp_path / "servers") as shards:
-        async with running(shards.url, database_url, webhook_receiver, tmp_path) as daemons:
-            await daemons.start(**with_streams(tmp_path), TEAMS_RATE_LIMIT_REQUESTS="100000")
-            with shards.client() as client:
-                for number in range(30):
-                    client.xadd(STREAMS[number % 3], dict(event(number)))  # type: ignore[arg-type]
-            await until(lambda: len(rows(database_url)) == 30, 60)
+        daemons = daemons_at(shards.url)
+        await daemons.start(**with_streams(tmp_path), TEAMS_RATE_LIMIT_REQUESTS="100000")
+        with shards.client() as client:
+            for number in range(30):
+                client.xadd(STREAMS[number % 3], dict(event(number)))  # type: ignore[arg-type]
+        await until(lambda: len(daemons.rows()) == 30, 60)
 
-            shards.masters[0].kill()
-            survivor = redis.Redis(port=shards.replica.port, decode_responses=True)
-            await until(lambda: survivor.info("replication")["role"] == "master", 60)
-            await until(
-                lambda: survivor.execute_command("CLUSTER INFO")["cluster_state"] == "ok", 60
-            )
-            survivor.close()
-            with shards.client() as client:
-                for number in range(30, 60):
-                    client.xadd(STREAMS[number % 3], dict(event(number)))  # type: ignore[arg-type]
+        shards.masters[0].kill()
+        survivor = redis.Redis(port=shards.replica.port, decode_responses=True)
+        await until(lambda: survivor.info("replication")["role"] == "master", 60)
+        await until(
+            lambda: survivor.execute_command("CLUSTER INFO")["cluster_state"] == "ok", 60
+        )
+        survivor.close()
+        with shards.client() as client:
+            for number in range(30, 60):
+                client.xadd(STREAMS[number % 3], dict(event(number)))  # type: ignore[arg-type]
 
-            await until(lambda: len(rows(database_url)) == 60, 60)
-            assert {row["status"] for row in rows(database_url)} == {"delivered"}
+        await until(lambda: len(daemons.rows()) == 60, 60)
+        assert {row["status"] for row in daemons.rows()} == {"delivered"}
 
 
 async def test_group_that_is_destroyed_posts_nothing_again_that_was_acknowledged(

@@ -12,41 +12,34 @@ import redis
 from notifier.broker.keys import Keys
 from notifier.sandbox.servers import Server, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
-from tests.support.daemons import Daemons
+from tests.support.daemons import Daemons, DaemonsAt
 from tests.support.frozen import frozen
 from tests.support.ports import quiet_port
-from tests.support.state import KEYS, rows, xadd
+from tests.support.state import KEYS
 from tests.support.waiting import until
 
 SRE_NORMAL = Keys("teams:events").lane("sre", urgent=False)
 
 
 async def test_redis_that_is_killed_and_restarted_loses_nothing(
-    open_folder: Path, database_url: str, webhook_receiver: Any, tmp_path: Path
+    open_folder: Path, daemons_at: DaemonsAt
 ):
-    server = start_redis(open_folder, port=quiet_port(), extra_args=["--appendfsync", "always"])
-    daemons = Daemons(server.url, database_url, webhook_receiver, tmp_path)
-    try:
+    always = ["--appendfsync", "always"]
+    with start_redis(open_folder, port=quiet_port(), extra_args=always) as server:
+        daemons = daemons_at(server.url)
         await daemons.start()
         for number in range(20):
-            xadd(
-                server.url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"before{number}"}
-            )
+            daemons.publish(stakeholders="sre,pmo", id=f"before{number}")
         server.kill()
-        await until(lambda: "stage_waiting" in daemons.log())
-        assert (await daemons.readiness())["status"] == 503
+    await until(lambda: "stage_waiting" in daemons.log())
+    assert (await daemons.readiness())["status"] == 503
 
-        server = start_redis(
-            open_folder, port=server.port, extra_args=["--appendfsync", "always"]
-        )
+    with start_redis(open_folder, port=server.port, extra_args=always):
         for number in range(20):
-            xadd(server.url, {"type": "a.b", "stakeholders": "sre,pmo", "id": f"after{number}"})
+            daemons.publish(stakeholders="sre,pmo", id=f"after{number}")
 
-        await until(lambda: len(rows(database_url)) == 80, 60)
-        assert {row["status"] for row in rows(database_url)} == {"delivered"}
-    finally:
-        await daemons.stop()
-        server.stop()
+        await until(lambda: len(daemons.rows()) == 80, 60)
+    assert {row["status"] for row in daemons.rows()} == {"delivered"}
 
 
 async def test_an_event_that_somebody_trimmed_away_while_it_was_in_hand_is_said(
@@ -65,28 +58,22 @@ async def test_an_event_that_somebody_trimmed_away_while_it_was_in_hand_is_said(
 
 
 async def test_postgres_that_goes_away_does_not_stop_deliveries_and_nothing_is_posted_twice(
-    open_folder: Path, redis_url: str, webhook_receiver: Any, tmp_path: Path
+    open_folder: Path, redis_url: str, daemons_at: DaemonsAt
 ):
-    server = start_postgres(open_folder, port=quiet_port())
-    await asyncio.to_thread(migrate_up, server.url)
-    daemons = Daemons(redis_url, server.url, webhook_receiver, tmp_path)
-    try:
+    with start_postgres(open_folder, port=quiet_port()) as server:
+        await asyncio.to_thread(migrate_up, server.url)
+        daemons = daemons_at(redis_url, server.url)
         await daemons.start()
-        server.stop()
-        for number in range(20):
-            xadd(redis_url, {"type": "a.b", "stakeholders": "sre", "id": f"e{number}"})
-        await webhook_receiver.wait_for(20)
-        await until(lambda: "stage_waiting" in daemons.log())
-        with redis.Redis.from_url(redis_url) as client:
-            await until(lambda: client.xlen(Keys("teams:events").outcomes) == 20)
+    for number in range(20):
+        daemons.publish(id=f"e{number}")
+    await daemons.receiver.wait_for(20)
+    await until(lambda: "stage_waiting" in daemons.log())
+    with redis.Redis.from_url(redis_url) as client:
+        await until(lambda: client.xlen(Keys("teams:events").outcomes) == 20)
 
-        server = start_postgres(open_folder, port=server.port)
-
-        await until(lambda: len(rows(server.url)) == 20, 60)
-        assert len(webhook_receiver.requests) == 20
-    finally:
-        await daemons.stop()
-        server.stop()
+    with start_postgres(open_folder, port=server.port):
+        await until(lambda: len(daemons.rows()) == 20, 60)
+    assert len(daemons.receiver.requests) == 20
 
 
 async def test_full_redis_is_seen_while_deliveries_empty_it_and_nothing_is_lost(

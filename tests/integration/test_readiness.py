@@ -15,9 +15,8 @@ from notifier.events.signing import key_id
 from notifier.sandbox.servers import start_postgres
 from notifier.store.migrations import migrate_down, migrate_up
 from tests.support.commands import notifier
-from tests.support.daemons import SECRET, Daemons
+from tests.support.daemons import SECRET, Daemons, DaemonsAt
 from tests.support.proxy import Proxy
-from tests.support.state import xadd
 
 
 def postgres_fails(state: Any) -> bool:
@@ -83,28 +82,21 @@ async def test_answers_hold_no_webhook(daemons: Daemons, name: str):
 
 
 async def test_process_that_delivers_is_ready_without_postgres_and_one_that_only_records_is_not(
-    open_folder: Path, redis_url: str, webhook_receiver: Any, tmp_path: Path
+    open_folder: Path, redis_url: str, daemons_at: DaemonsAt
 ):
-    server = start_postgres(open_folder)
-    await asyncio.to_thread(migrate_up, server.url)
-    daemons = Daemons(redis_url, server.url, webhook_receiver, tmp_path)
-    recording = Daemons(redis_url, server.url, webhook_receiver, open_folder)
-    try:
-        await daemons.start()
+    with start_postgres(open_folder) as server:
+        await asyncio.to_thread(migrate_up, server.url)
+        delivering, recording = (daemons_at(redis_url, server.url) for _ in range(2))
+        await delivering.start()
         await recording.start("--stages", "recorder")
-        server.stop()
-        xadd(redis_url, {"type": "a.b", "stakeholders": "sre"})
+    delivering.publish()
 
-        for each, status in ((daemons, 200), (recording, 503)):
-            await each.until_state(lambda state: "Postgres" in state["parts"]["escalation"])
-            state = await each.until_state(postgres_fails)
-            assert state["status"] == status
-            assert "check database.url" in state["warnings"]["postgres"]
-            assert state["redis"]["state"] == "ok"
-    finally:
-        await daemons.stop()
-        await recording.stop()
-        server.stop()
+    for each, status in ((delivering, 200), (recording, 503)):
+        await each.until_state(lambda state: "Postgres" in state["parts"]["escalation"])
+        state = await each.until_state(postgres_fails)
+        assert state["status"] == status
+        assert "check database.url" in state["warnings"]["postgres"]
+        assert state["redis"]["state"] == "ok"
 
 
 async def test_schema_that_went_back_is_named_with_its_fix(daemons: Daemons, database_url: str):

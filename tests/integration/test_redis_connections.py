@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,10 +21,10 @@ from notifier.broker.rate_limit import RateLimits
 from notifier.config import load_config
 from notifier.errors import StreamError
 from notifier.sandbox.servers import Server, start_redis
-from tests.support.daemons import running
+from tests.support.daemons import DaemonsAt
 from tests.support.proxy import Proxy
 from tests.support.reading import SOURCE, open_consumer
-from tests.support.state import left_over, rows, xadd
+from tests.support.state import left_over, xadd
 from tests.support.topologies import info
 from tests.support.waiting import until
 
@@ -101,19 +100,19 @@ async def test_a_server_that_gives_no_connection_at_all_is_named(
 
 
 async def test_a_daemon_delivers_all_when_it_gets_few_connections(
-    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+    server: Server, daemons_at: DaemonsAt
 ):
     channels = tuple(load_config(None, {}).channels)
     with redis.Redis.from_url(server.url) as admin:
         admin.config_set("maxclients", 9)  # one for each channel alone would be more
-        async with running(server.url, database_url, webhook_receiver, tmp_path) as daemons:
-            await daemons.start(ready=False, TEAMS_RATE_LIMIT_REQUESTS="100000")
-            for number in range(10):
-                daemons.publish(id=f"e{number}", stakeholders=",".join(channels))
+        daemons = daemons_at(server.url)
+        await daemons.start(ready=False, TEAMS_RATE_LIMIT_REQUESTS="100000")
+        for number in range(10):
+            daemons.publish(id=f"e{number}", stakeholders=",".join(channels))
 
-            await until(lambda: len(rows(database_url)) == 10 * len(channels))
+        await until(lambda: len(daemons.rows()) == 10 * len(channels))
 
-            assert "maxclients" in daemons.log()
+        assert "maxclients" in daemons.log()
 
 
 @pytest.fixture
@@ -199,28 +198,24 @@ def fail_over(proxy: Proxy, old: Server, new: Server) -> None:
 
 
 async def test_the_daemon_follows_the_address_and_delivers_there(
-    servers: tuple[Server, Server],
-    proxy: Proxy,
-    database_url: str,
-    webhook_receiver: Any,
-    tmp_path: Path,
+    servers: tuple[Server, Server], proxy: Proxy, daemons_at: DaemonsAt
 ):
     old, new = servers
     url = f"redis://127.0.0.1:{proxy.port}/0"
-    async with running(url, database_url, webhook_receiver, tmp_path) as daemons:
-        await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
-        xadd(old.url, {"type": "a.b", "id": "e1", "stakeholders": "sre,pmo"})
-        await until(lambda: len(rows(database_url)) == 2)
-        await until(lambda: not left_over(old.url))
-        with redis.Redis.from_url(old.url) as client:
-            client.wait(1, 5000)
+    daemons = daemons_at(url)
+    await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
+    xadd(old.url, {"type": "a.b", "id": "e1", "stakeholders": "sre,pmo"})
+    await until(lambda: len(daemons.rows()) == 2)
+    await until(lambda: not left_over(old.url))
+    with redis.Redis.from_url(old.url) as client:
+        client.wait(1, 5000)
 
-        await asyncio.to_thread(fail_over, proxy, old, new)
-        xadd(new.url, {"type": "a.b", "id": "e2", "stakeholders": "sre,pmo"})
+    await asyncio.to_thread(fail_over, proxy, old, new)
+    xadd(new.url, {"type": "a.b", "id": "e2", "stakeholders": "sre,pmo"})
 
-        await until(lambda: len(rows(database_url)) == 4)
-        await until(lambda: not left_over(new.url))
-        await daemons.all_ready()
+    await until(lambda: len(daemons.rows()) == 4)
+    await until(lambda: not left_over(new.url))
+    await daemons.all_ready()
 
 
 @pytest.mark.parametrize("by_script", [False, True], ids=["command", "script"])

@@ -16,8 +16,8 @@ import trustme
 from notifier.broker.streams import open_streams
 from notifier.config import load_config
 from notifier.errors import ConfigError, StreamError
-from tests.support.daemons import Daemons
-from tests.support.state import rows, xadd
+from tests.support.daemons import DaemonsAt
+from tests.support.state import xadd
 from tests.support.topologies import SERVICE, Replicated
 from tests.support.waiting import until
 
@@ -96,24 +96,16 @@ def port_of(url: str) -> int:
 
 
 async def test_events_come_over_tls_with_a_client_certificate(
-    authority: Authority,
-    redis_url: str,
-    database_url: str,
-    webhook_receiver: Any,
-    tmp_path: Path,
+    authority: Authority, redis_url: str, daemons_at: DaemonsAt
 ):
     context = authority.server_context(wants_client=True)
     async with tls_in_front_of(port_of(redis_url), context) as port:
-        daemons = Daemons(
-            f"rediss://127.0.0.1:{port}/0", database_url, webhook_receiver, tmp_path
-        )
-        try:
-            await daemons.start(**authority.as_client())
-            xadd(redis_url, {"type": "a.b", "stakeholders": "sre"})
+        daemons = daemons_at(f"rediss://127.0.0.1:{port}/0")
+        await daemons.start(**authority.as_client())
+        xadd(redis_url, {"type": "a.b", "stakeholders": "sre"})
 
-            await until(lambda: len(rows(database_url)) == 1)
-        finally:
-            await daemons.stop()
+        await until(lambda: len(daemons.rows()) == 1)
+        await daemons.stop()
 
 
 @pytest.mark.parametrize(

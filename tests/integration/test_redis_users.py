@@ -23,9 +23,9 @@ from notifier.escalation.actions import Actions
 from notifier.events.action import Action, Via
 from notifier.sandbox.servers import Server, start_redis
 from tests.support.commands import command
-from tests.support.daemons import Daemons
+from tests.support.daemons import DaemonsAt
 from tests.support.reading import open_consumer
-from tests.support.state import left_over, rows
+from tests.support.state import left_over
 from tests.support.topologies import Cluster, Replicated, event
 from tests.support.waiting import until
 
@@ -54,45 +54,40 @@ def as_user(server: Server, name: str) -> str:
 
 
 async def test_pipeline_and_commands_run_with_the_rights_of_the_documents(
-    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+    server: Server, daemons_at: DaemonsAt
 ):
-    daemons = Daemons(as_user(server, "notifier"), database_url, webhook_receiver, tmp_path)
+    daemons = daemons_at(as_user(server, "notifier"))
     operator = {"REDIS_URL": as_user(server, "operator")}
-    webhook_receiver.answer(400, times=1)
-    webhook_receiver.answer(429, headers={"Retry-After": "1"}, times=1)
-    try:
-        process = await daemons.start(TEAMS_RATE_LIMIT_REQUESTS="1000")
-        with redis.Redis.from_url(as_user(server, "producer")) as producer:
-            for number in range(3):
-                producer.xadd("teams:events", dict(event(number)))  # type: ignore[arg-type]
-            await until(lambda: len(rows(database_url)) == 3)
-            producer.xadd("teams:events", {"no": "type"})
+    daemons.receiver.answer(400, times=1)
+    daemons.receiver.answer(429, headers={"Retry-After": "1"}, times=1)
+    process = await daemons.start(TEAMS_RATE_LIMIT_REQUESTS="1000")
+    with redis.Redis.from_url(as_user(server, "producer")) as producer:
+        for number in range(3):
+            producer.xadd("teams:events", dict(event(number)))  # type: ignore[arg-type]
+        await until(lambda: len(daemons.rows()) == 3)
+        producer.xadd("teams:events", {"no": "type"})
 
-        def listed() -> int:
-            return command(daemons, "dlq", "list", "--json", **operator).count('"reason"')
+    def listed() -> int:
+        return command(daemons, "dlq", "list", "--json", **operator).count('"reason"')
 
-        await until(lambda: listed() == 2)
-        command(daemons, "dlq", "replay", "--reason", "rejected", **operator)
-        command(daemons, "dlq", "discard", "--all", "--why", "test", **operator)
-        command(
-            daemons, "replay", "--since", "2020-01-01", "--force", "--why", "test", **operator
-        )
-        command(daemons, "publish", "a.b", "--stakeholders", "pmo", **operator)
-        await until(lambda: [row["status"] for row in rows(database_url)] == ["delivered"] * 4)
-        await until(lambda: not left_over(server.url))
-        assert listed() == 0
-        found = command(daemons, "trace", "e1", "--json", **operator)
-        assert '"delivered"' in found
-        assert "could not be asked" not in command(daemons, "trace", "e1", **operator)
-        async with aiohttp.ClientSession() as session:
-            for path in ("", "/dead-letters", "/dead-letters/letter?id=1-1&stream=teams:events", "/search?q=e1"):  # fmt: skip
-                async with session.get(f"{daemons.admin_urls[0]}/console{path}") as answer:
-                    assert "cannot be asked" not in await answer.text(), path
-        assert '"waiting": 0' in command(daemons, "top", "--json", **operator)
-        process.terminate()
-        assert await process.wait() == 0
-    finally:
-        await daemons.stop()
+    await until(lambda: listed() == 2)
+    command(daemons, "dlq", "replay", "--reason", "rejected", **operator)
+    command(daemons, "dlq", "discard", "--all", "--why", "test", **operator)
+    command(daemons, "replay", "--since", "2020-01-01", "--force", "--why", "test", **operator)
+    command(daemons, "publish", "a.b", "--stakeholders", "pmo", **operator)
+    await until(lambda: [row["status"] for row in daemons.rows()] == ["delivered"] * 4)
+    await until(lambda: not left_over(server.url))
+    assert listed() == 0
+    found = command(daemons, "trace", "e1", "--json", **operator)
+    assert '"delivered"' in found
+    assert "could not be asked" not in command(daemons, "trace", "e1", **operator)
+    async with aiohttp.ClientSession() as session:
+        for path in ("", "/dead-letters", "/dead-letters/letter?id=1-1&stream=teams:events", "/search?q=e1"):  # fmt: skip
+            async with session.get(f"{daemons.admin_urls[0]}/console{path}") as answer:
+                assert "cannot be asked" not in await answer.text(), path
+    assert '"waiting": 0' in command(daemons, "top", "--json", **operator)
+    process.terminate()
+    assert await process.wait() == 0
 
     assert "NOPERM" not in daemons.log()
     assert "permission" not in daemons.log()
@@ -165,9 +160,9 @@ async def test_making_a_lost_group_again_has_its_rights(server: Server):
 
 
 async def test_an_operator_may_drain_the_lanes_of_a_removed_channel(
-    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+    server: Server, daemons_at: DaemonsAt
 ):
-    daemons = Daemons(server.url, database_url, webhook_receiver, tmp_path)
+    daemons = daemons_at(server.url)
     lane = Keys("teams:events").lane("night", urgent=True)
     with redis.Redis.from_url(server.url) as admin:
         admin.xgroup_create(lane, "notifier", id="0", mkstream=True)
@@ -224,23 +219,18 @@ async def test_nothing_is_taken_or_asked_for_while_a_right_is_missing(
     assert await take_twice(url) == [None, "Sara"]
 
 
-async def test_users_of_a_cluster_have_their_rights(
-    shards: Cluster, tmp_path: Path, database_url: str, webhook_receiver: Any
-):
+async def test_users_of_a_cluster_have_their_rights(shards: Cluster, daemons_at: DaemonsAt):
     allow_on(shards)
     url = shards.url.replace("//", "//notifier:PASSWORD@")
-    daemons = Daemons(url, database_url, webhook_receiver, tmp_path)
-    try:
-        await daemons.start()
-        operator = {"REDIS_URL": shards.url.replace("//", "//operator:PASSWORD@")}
-        command(daemons, "publish", "a.b", "--stakeholders", "sre,pmo", **operator)
+    daemons = daemons_at(url)
+    await daemons.start()
+    operator = {"REDIS_URL": shards.url.replace("//", "//operator:PASSWORD@")}
+    command(daemons, "publish", "a.b", "--stakeholders", "sre,pmo", **operator)
 
-        await until(lambda: len(rows(database_url)) == 2)
-        assert "[]" in command(daemons, "dlq", "list", "--json", **operator)
-        assert await take_twice(url) == [None, "Sara"]
-        assert "NOPERM" not in daemons.log()
-    finally:
-        await daemons.stop()
+    await until(lambda: len(daemons.rows()) == 2)
+    assert "[]" in command(daemons, "dlq", "list", "--json", **operator)
+    assert await take_twice(url) == [None, "Sara"]
+    assert "NOPERM" not in daemons.log()
 
 
 def allow_on(shards: Cluster) -> None:
@@ -250,21 +240,16 @@ def allow_on(shards: Cluster) -> None:
                 client.execute_command(*line.split(), *FOR_CLUSTERS.split())
 
 
-async def test_user_of_a_sentinel_has_its_rights(
-    sentinels: Replicated, tmp_path: Path, database_url: str, webhook_receiver: Any
-):
+async def test_user_of_a_sentinel_has_its_rights(sentinels: Replicated, daemons_at: DaemonsAt):
     for port in sentinels.sentinels:
         with redis.Redis(port=port, protocol=2) as client:
             client.execute_command(*SENTINEL_USER.split())
     url = sentinel_login(sentinels)
-    daemons = Daemons(url, database_url, webhook_receiver, tmp_path)
-    try:
-        await daemons.start()
-        command(daemons, "publish", "a.b", "--stakeholders", "sre")
+    daemons = daemons_at(url)
+    await daemons.start()
+    command(daemons, "publish", "a.b", "--stakeholders", "sre")
 
-        await until(lambda: len(rows(database_url)) == 1)
-    finally:
-        await daemons.stop()
+    await until(lambda: len(daemons.rows()) == 1)
     assert "PASSWORD" not in daemons.log()
 
 
@@ -274,9 +259,9 @@ def sentinel_login(servers: Replicated) -> str:
 
 @pytest.mark.parametrize("right", ["xdel", "xack"])
 async def test_a_daemon_that_lost_a_right_names_it_and_delivers_once_it_is_given_back(
-    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path, right: str
+    server: Server, right: str, daemons_at: DaemonsAt
 ):
-    daemons = Daemons(as_user(server, "notifier"), database_url, webhook_receiver, tmp_path)
+    daemons = daemons_at(as_user(server, "notifier"))
 
     async def said() -> str:
         async with (
@@ -285,39 +270,33 @@ async def test_a_daemon_that_lost_a_right_names_it_and_delivers_once_it_is_given
         ):
             return await answer.text()
 
-    try:
-        await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
-        with redis.Redis.from_url(server.url) as admin:
-            admin.execute_command("ACL", "SETUSER", "notifier", f"-{right}")
-            for number in range(3):
-                admin.xadd("teams:events", dict(event(number)))  # type: ignore[arg-type]
-            async with asyncio.timeout(60):
-                while f"+{right}" not in await said():
-                    await asyncio.sleep(0.05)
-            assert rows(database_url) == []
+    await daemons.start(TEAMS_REDIS__LEASE_SECONDS="1")
+    with redis.Redis.from_url(server.url) as admin:
+        admin.execute_command("ACL", "SETUSER", "notifier", f"-{right}")
+        for number in range(3):
+            admin.xadd("teams:events", dict(event(number)))  # type: ignore[arg-type]
+        async with asyncio.timeout(60):
+            while f"+{right}" not in await said():
+                await asyncio.sleep(0.05)
+        assert daemons.rows() == []
 
-            admin.execute_command("ACL", "SETUSER", "notifier", f"+{right}")
+        admin.execute_command("ACL", "SETUSER", "notifier", f"+{right}")
 
-        await until(lambda: len(rows(database_url)) == 3)
-        await until(lambda: not left_over(server.url))
-    finally:
-        await daemons.stop()
-    ids = [request.headers["webhook-id"] for request in webhook_receiver.requests]
+    await until(lambda: len(daemons.rows()) == 3)
+    await until(lambda: not left_over(server.url))
+    ids = [request.headers["webhook-id"] for request in daemons.receiver.requests]
     assert len(ids) == len(set(ids)) == 3
 
 
 async def test_a_daemon_names_at_its_start_what_its_user_lacks(
-    server: Server, database_url: str, webhook_receiver: Any, tmp_path: Path
+    server: Server, daemons_at: DaemonsAt
 ):
-    daemons = Daemons(as_user(server, "notifier"), database_url, webhook_receiver, tmp_path)
+    daemons = daemons_at(as_user(server, "notifier"))
     with redis.Redis.from_url(server.url) as admin:
         # Only pages of people need it.
         admin.execute_command("ACL", "SETUSER", "notifier", "-hget")
-    try:
-        await daemons.start()
+    await daemons.start()
 
-        await until(lambda: "redis_rights_missing" in daemons.log())
+    await until(lambda: "redis_rights_missing" in daemons.log())
 
-        assert "+hget" in daemons.log()
-    finally:
-        await daemons.stop()
+    assert "+hget" in daemons.log()

@@ -136,11 +136,10 @@ async def test_discarding_wants_a_reason_and_keeps_the_letter(daemons: Daemons):
 async def test_without_postgres_nothing_is_replayed(daemons: Daemons):
     await refused(daemons)
     [(letter_id, _)] = daemons.dead_entries()
-    away = Daemons(
-        daemons.redis_url, "postgresql://nobody@127.0.0.1:9/none", None, daemons.folder
-    )
 
-    done = dlq(away, "replay", letter_id)
+    done = dlq(
+        daemons, "replay", letter_id, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none"
+    )
 
     assert done.returncode == 4
     assert "nothing was done" in done.stderr

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -17,9 +16,8 @@ from notifier.broker.keys import Keys
 from notifier.broker.scripts import Script
 from notifier.config import load_config
 from notifier.errors import StreamError
-from tests.support.daemons import running
+from tests.support.daemons import DaemonsAt
 from tests.support.resharding import Resharding, resharding
-from tests.support.state import rows
 from tests.support.topologies import Cluster, cluster, event
 from tests.support.waiting import until
 
@@ -90,55 +88,51 @@ async def renewed(moving: Resharding) -> None:
 
 @pytest.mark.slow
 async def test_slot_moves_while_events_are_published_and_delivered(
-    move: tuple[Cluster, Resharding], database_url: str, webhook_receiver: Any, tmp_path: Path
+    move: tuple[Cluster, Resharding], daemons_at: DaemonsAt
 ):
     shards, moving = move
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    async with running(shards.url, database_url, webhook_receiver, folder) as daemons:
-        await daemons.start(**SETTINGS)
-        await daemons.start(**SETTINGS)
-        producer = Producer(shards)
-        publishing = asyncio.create_task(producer.run())
-        await until(lambda: len(rows(database_url)) >= 20, 60)
-        webhook_receiver.hold()
-        posted = len(webhook_receiver.requests)
-        await webhook_receiver.wait_for(posted + 4)
-        hop = Script.read("notifier.broker", "replies", "hop").sha
-        assert moving.target.script_exists(hop) == [False]
+    daemons = daemons_at(shards.url)
+    await daemons.start(**SETTINGS)
+    await daemons.start(**SETTINGS)
+    producer = Producer(shards)
+    publishing = asyncio.create_task(producer.run())
+    await until(lambda: len(daemons.rows()) >= 20, 60)
+    daemons.receiver.hold()
+    posted = len(daemons.receiver.requests)
+    await daemons.receiver.wait_for(posted + 4)
+    hop = Script.read("notifier.broker", "replies", "hop").sha
+    assert moving.target.script_exists(hop) == [False]
 
-        moving.begin()
-        moving.move(LANES)
-        webhook_receiver.release()
-        # A posted card cannot hop while its keys are on two masters.
-        await until(lambda: "hop_waiting" in daemons.log(), 60)
-        while (state := await daemons.readiness())["status"] == 200:
-            await asyncio.sleep(0.05)
-        assert "moves the slot of these keys" in str(state)
-        await renewed(moving)
-        await daemons.start(ready=False, **SETTINGS)
-        moving.move([STREAM])
-        before = producer.published
-        await until(lambda: producer.published > before or shards.spare is not None, 60)
-        moving.finish()
+    moving.begin()
+    moving.move(LANES)
+    daemons.receiver.release()
+    # A posted card cannot hop while its keys are on two masters.
+    await until(lambda: "hop_waiting" in daemons.log(), 60)
+    while (state := await daemons.readiness())["status"] == 200:
+        await asyncio.sleep(0.05)
+    assert "moves the slot of these keys" in str(state)
+    await renewed(moving)
+    await daemons.start(ready=False, **SETTINGS)
+    moving.move([STREAM])
+    before = producer.published
+    await until(lambda: producer.published > before or shards.spare is not None, 60)
+    moving.finish()
 
-        before = producer.published
-        await until(lambda: producer.published >= before + 20, 60)
-        producer.stop.set()
-        await publishing
-        await until(lambda: len(rows(database_url)) == producer.published, 60)
-        await until(lambda: not left_over(moving), 60)
+    before = producer.published
+    await until(lambda: producer.published >= before + 20, 60)
+    producer.stop.set()
+    await publishing
+    await until(lambda: len(daemons.rows()) == producer.published, 60)
+    await until(lambda: not left_over(moving), 60)
 
-        found = rows(database_url)
-        assert {row["event_id"] for row in found} == {
-            f"e{n}" for n in range(producer.published)
-        }
-        assert {row["status"] for row in found} == {"delivered"}
-        posts = Counter(request.headers["webhook-id"] for request in webhook_receiver.requests)
-        assert posts == Counter(str(row["id"]) for row in found)
-        assert moving.target.script_exists(hop) == [True]
-        assert "Traceback" not in daemons.log()
-        await daemons.all_ready()
+    found = daemons.rows()
+    assert {row["event_id"] for row in found} == {f"e{n}" for n in range(producer.published)}
+    assert {row["status"] for row in found} == {"delivered"}
+    posts = Counter(request.headers["webhook-id"] for request in daemons.receiver.requests)
+    assert posts == Counter(str(row["id"]) for row in found)
+    assert moving.target.script_exists(hop) == [True]
+    assert "Traceback" not in daemons.log()
+    await daemons.all_ready()
 
 
 def left_over(moving: Resharding) -> dict[str, int]:
@@ -150,27 +144,25 @@ def left_over(moving: Resharding) -> dict[str, int]:
 
 
 async def test_reads_that_wait_for_events_go_on_where_their_streams_have_gone(
-    move: tuple[Cluster, Resharding], database_url: str, webhook_receiver: Any, tmp_path: Path
+    move: tuple[Cluster, Resharding], daemons_at: DaemonsAt
 ):
     shards, moving = move
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    async with running(shards.url, database_url, webhook_receiver, folder) as daemons:
-        await daemons.start(TEAMS_REDIS__BLOCK_SECONDS="10")
-        # Events, outcomes and one channel at least wait in reads.
-        await until(lambda: moving.source.info("clients")["blocked_clients"] >= 3, 60)
+    daemons = daemons_at(shards.url)
+    await daemons.start(TEAMS_REDIS__BLOCK_SECONDS="10")
+    # Events, outcomes and one channel at least wait in reads.
+    await until(lambda: moving.source.info("clients")["blocked_clients"] >= 3, 60)
 
-        moving.begin()
-        moving.finish()
-        with shards.client() as client:
-            client.xadd(STREAM, event(1))
+    moving.begin()
+    moving.finish()
+    with shards.client() as client:
+        client.xadd(STREAM, event(1))
 
-        await until(lambda: len(rows(database_url)) == 1, 60)
-        await until(lambda: not left_over(moving), 60)
-        assert len(webhook_receiver.requests) == 1
-        assert "Traceback" not in daemons.log()
-        assert "UNBLOCKED" not in daemons.log()
-        await daemons.all_ready()
+    await until(lambda: len(daemons.rows()) == 1, 60)
+    await until(lambda: not left_over(moving), 60)
+    assert len(daemons.receiver.requests) == 1
+    assert "Traceback" not in daemons.log()
+    assert "UNBLOCKED" not in daemons.log()
+    await daemons.all_ready()
 
 
 async def test_commands_of_many_tasks_all_follow_a_slot_that_is_on_its_way(

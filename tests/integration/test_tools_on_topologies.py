@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -16,10 +15,9 @@ import redis
 from notifier.broker.server import ServerInfo, read_servers
 from notifier.ops.doctor.redis import settings_findings
 from notifier.sandbox.servers import Server, start_redis
-from tests.support.daemons import Daemons
+from tests.support.daemons import Daemons, DaemonsAt
 from tests.support.processes import run
 from tests.support.reading import open_consumer
-from tests.support.state import rows
 from tests.support.topologies import Cluster, Replicated
 from tests.support.waiting import until
 
@@ -40,56 +38,51 @@ def printed(daemons: Daemons, *arguments: str, exits: tuple[int, ...] = (0,)) ->
 
 
 async def test_operators_see_streams_lanes_and_dead_letters(
-    redis_address: str, database_url: str, webhook_receiver: Any, tmp_path: Path
+    redis_address: str, daemons_at: DaemonsAt
 ):
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    daemons = Daemons(redis_address, database_url, webhook_receiver, folder)
-    try:
-        await daemons.start()
-        webhook_receiver.answer(400, times=1)
-        printed(daemons, "publish", "a.b", "--stakeholders", "sre", "--id", "refused")
-        await until(lambda: len(rows(database_url)) == 1)
+    daemons = daemons_at(redis_address)
+    await daemons.start()
+    daemons.receiver.answer(400, times=1)
+    printed(daemons, "publish", "a.b", "--stakeholders", "sre", "--id", "refused")
+    await until(lambda: len(daemons.rows()) == 1)
 
-        findings = json.loads(printed(daemons, "doctor", "--json", exits=(0, 1)))
-        of_redis = ("redis", "redis rights", "stages", "dead letters", "old lanes")
-        wrong = [
-            each
-            for each in findings["findings"]
-            if each["check"] in of_redis and each["level"] == "fault"
-        ]
-        assert wrong == []
-        assert {each["check"] for each in findings["findings"]} >= set(of_redis)
+    findings = json.loads(printed(daemons, "doctor", "--json", exits=(0, 1)))
+    of_redis = ("redis", "redis rights", "stages", "dead letters", "old lanes")
+    wrong = [
+        each
+        for each in findings["findings"]
+        if each["check"] in of_redis and each["level"] == "fault"
+    ]
+    assert wrong == []
+    assert {each["check"] for each in findings["findings"]} >= set(of_redis)
 
-        seen = json.loads(printed(daemons, "top", "--json"))
-        [stream] = seen["streams"]
-        assert stream["dead_letters"] == 1
+    seen = json.loads(printed(daemons, "top", "--json"))
+    [stream] = seen["streams"]
+    assert stream["dead_letters"] == 1
 
-        [letter] = json.loads(printed(daemons, "dlq", "list", "--json"))
-        assert "rejected" in printed(daemons, "dlq", "show", letter["id"])
-        assert "sre" in printed(daemons, "lanes", "list")
-        assert "refused" in printed(daemons, "trace", "refused")
+    [letter] = json.loads(printed(daemons, "dlq", "list", "--json"))
+    assert "rejected" in printed(daemons, "dlq", "show", letter["id"])
+    assert "sre" in printed(daemons, "lanes", "list")
+    assert "refused" in printed(daemons, "trace", "refused")
 
-        async with aiohttp.ClientSession() as session:
-            for page in (
-                "",
-                "/critical",
-                "/dead-letters",
-                "/notifications",
-                "/search?q=refused",
-            ):
-                async with session.get(f"{daemons.admin_urls[0]}/console{page}") as answer:
-                    text = await answer.text()
-                    assert answer.status == 200
-                    assert "did not answer" not in text, page
-            assert "SRE" in text
+    async with aiohttp.ClientSession() as session:
+        for page in (
+            "",
+            "/critical",
+            "/dead-letters",
+            "/notifications",
+            "/search?q=refused",
+        ):
+            async with session.get(f"{daemons.admin_urls[0]}/console{page}") as answer:
+                text = await answer.text()
+                assert answer.status == 200
+                assert "did not answer" not in text, page
+        assert "SRE" in text
 
-        printed(daemons, "dlq", "replay", letter["id"])
-        await until(lambda: [row["status"] for row in rows(database_url)] == ["delivered"])
-        again = printed(daemons, "replay", "--since", "2020-01-01T00:00", "--dry-run")
-        assert "0 would be replayed" in again
-    finally:
-        await daemons.stop()
+    printed(daemons, "dlq", "replay", letter["id"])
+    await until(lambda: [row["status"] for row in daemons.rows()] == ["delivered"])
+    again = printed(daemons, "replay", "--since", "2020-01-01T00:00", "--dry-run")
+    assert "0 would be replayed" in again
 
 
 @pytest.fixture

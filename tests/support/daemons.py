@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -158,12 +157,5 @@ class Daemons:
                 await asyncio.sleep(0.05)
 
 
-@asynccontextmanager
-async def running(
-    url: str, database_url: str, receiver: Any, folder: Path
-) -> AsyncIterator[Daemons]:
-    daemons = Daemons(url, database_url, receiver, folder)
-    try:
-        yield daemons
-    finally:
-        await daemons.stop()
+DaemonsAt = Callable[..., Daemons]
+"""Makes daemons on the Redis of this URL, and maybe on another Postgres; they end with the test."""
