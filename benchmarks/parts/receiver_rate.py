@@ -33,7 +33,7 @@ class _Firing(asyncio.Protocol):
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Count and go on."""
+        """Count and continue."""
         self.answers += data.count(b"HTTP/1.1 202")
         if time.perf_counter() < self._until:
             self._transport.write(self._request)

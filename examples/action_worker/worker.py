@@ -111,7 +111,7 @@ class Worker:
             request = read_request(fields)
             commands = self.claims.commands(request)
         except (ValueError, TypeError, KeyError) as exc:
-            # It will not get better: keep it for a person, and go on.
+            # It will not get better: keep it for a person, and continue.
             with self.client.pipeline(transaction=True) as step:
                 step.xadd(UNREADABLE, dict(fields) | {"why": str(exc)}, maxlen=1000)
                 step.xack(STREAM, GROUP, entry_id)

@@ -73,7 +73,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                   names=(("0", "does not work", BAD), ("1", "works", GOOD))),
             Panel("Versions", "Processes by version.",
                   (("count by (version) (teams_notifier_build_info)", "{{version}}"),), kind="stat", width=6, height=6),
-            Panel("Warnings", "A refused reload, Vault or the collector of traces away: work goes on, but a person should look.",
+            Panel("Warnings", "A refused reload, Vault or the collector of traces away: work continues, but a person should look.",
                   (("sum(teams_part_warning) or vector(0)", ""),), kind="stat", width=6, height=6, steps=((None, GOOD), (1, WATCH))),
         ),
     ),

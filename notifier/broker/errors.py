@@ -63,7 +63,7 @@ _STATES = {
 """States in which a server takes no command that writes, by the code of its errors."""
 _MOVING = Reason(
     "moves the slot of these keys to another master",
-    "it goes on when that is done; redis-cli --cluster check says whether it is",
+    "it continues when that is done; redis-cli --cluster check says whether it is",
 )
 _BY_CODE = {
     **_STATES,

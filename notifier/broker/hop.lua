@@ -5,7 +5,7 @@
 -- with commands that change nothing (no entry has the id 0-0); mark and targets are written next, and taken back when one of them is
 -- refused or somebody else has moved the entry; XACK and XDEL come last.
 -- Commands after an entry's own raise nothing: the caller must learn what has happened.
--- The XACK that is tried first has another use: Redis lets a script that has called a command that writes go on when memory is full.
+-- The XACK that is tried first has another use: Redis lets a script that has called a command that writes continue when memory is full.
 -- A source that keeps its entries has a floor, written here: "id pending-id …", everything up to the id is acknowledged except
 -- what is pending. ensure_group.lua makes a lost group again from it.
 -- KEYS: every stream, mark and floor that is touched. ARGV: group, pending ids kept at most, number of entries, then per entry:
@@ -19,7 +19,7 @@ local function of_one_key(err)
   return has(err, 'WRONGTYPE') or has(err, 'NOGROUP') or has(err, 'no such key')
 end
 
--- Returns why a command is refused whatever the entry.
+-- Returns why a command is refused for every entry.
 local function refused(right, ...)
   local err = error_of(redis.pcall(...))
   if err and not of_one_key(err) then

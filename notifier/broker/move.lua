@@ -2,7 +2,7 @@
 -- With replies.lua before it. Done twice, it does nothing the second time.
 -- XDEL and XACK come last; what was added before is taken back when a later target is refused. Those that are tried first change
 -- nothing (no entry has the id 0-0): they show that taking away is allowed, and Redis lets a script that has called a command that
--- writes go on when memory is full.
+-- writes continue when memory is full.
 -- KEYS: stream, then the target streams. ARGV: group, ms after which an entry is in flight no longer, number of entries, then per entry:
 --   its id, number of targets, then per target: its key (index into KEYS), number of fields and values, fields and values.
 -- Returns per entry 1 = done, 0 = it is gone, 2 = a process has it in flight, or a text: "command key error", it is refused and nothing has changed.

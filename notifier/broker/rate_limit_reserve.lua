@@ -15,7 +15,7 @@ for i = 1, tonumber(ARGV[1]) do
   last = at
   waits[i] = math.ceil(at - now)
 end
--- PEXPIRE comes first: Redis lets a script that has written go on when memory is full, and only deliveries empty the lanes.
+-- PEXPIRE comes first: Redis lets a script that has written continue when memory is full, and only deliveries empty the lanes.
 redis.call('PEXPIRE', KEYS[1], 60000)
 redis.call('HSET', KEYS[1], 'due', string.format('%.3f', due), 'last', string.format('%.3f', last), 'at', now)
 redis.call('PEXPIRE', KEYS[1], math.ceil(due - now) + 60000)

@@ -57,7 +57,7 @@ _LINE_ENDS = re.compile("[\r\n\x85\u2028\u2029]+")
 _ADDRESS = re.compile(r"(?i:https?://|mailto:)[^\s\\]++")
 
 MAX_ADDRESS = 2_000
-"""Characters of a link. A longer one could cost the whole card, for it cannot be shortened, and browsers and proxies refuse some."""
+"""Characters of a link. A longer one could cost the whole card, because it cannot be shortened; and browsers and proxies refuse some."""
 _SCHEMES = ("https://", "http://")
 _NO_LINK = "\ue000"
 """Marks a destination that must not be a link, until the whole text is known."""

@@ -40,7 +40,7 @@ def doctor(
     """Check everything that the daemon needs, and say how to fix each fault.
 
     It checks Redis, Postgres, Vault, webhooks, cards, routes and the service.
-    It changes nothing and posts nothing (but for --send-test). Run it as the daemon's user with the daemon's settings.
+    It changes nothing and posts nothing (except with --send-test). Run it as the daemon's user with the daemon's settings.
     Exit 0: no faults, perhaps warnings · 1: faults.
     """
     from notifier.ops.doctor.checklist import checklist

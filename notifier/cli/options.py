@@ -127,7 +127,7 @@ YesOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 RateOption = Annotated[
-    float, typer.Option(min=0, help="How many a second at most; 0 = no limit.")
+    float, typer.Option(min=0, help="At most this many per second; 0 = no limit.")
 ]
 ByOption = Annotated[str | None, typer.Option(help="Name for the record; default: the user.")]
 WhyOption = Annotated[str | None, typer.Option(help="Reason for the record.")]

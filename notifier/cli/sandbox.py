@@ -29,7 +29,7 @@ def sandbox(
         int,
         typer.Option(
             min=0,
-            help="Publish this many sample events, then wait for Ctrl-C; 0 = go on publishing.",
+            help="Publish this many sample events, then wait for Ctrl-C; 0 = keep publishing.",
         ),
     ] = 0,
     rate: Annotated[

@@ -42,7 +42,7 @@ def trace(
     card: Annotated[
         bool,
         typer.Option(
-            "--card", help="Print the cards too, as they were sent but for their links."
+            "--card", help="Print the cards too, as they were sent, except their links."
         ),
     ] = False,
     as_json: JsonOption = False,

@@ -107,7 +107,7 @@ class Channels:
     def use(self, new: Snapshot) -> None:
         """Open new channels, retire removed ones and equip the others.
 
-        Deliveries in flight go on.
+        Deliveries in flight continue.
         """
         if not self._batchers or self._dependencies.stop.is_set():
             return

@@ -48,7 +48,7 @@ class Loops:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
         self.failed: InternalError | None = None
-        """Why the process cannot go on; `stop` is set then."""
+        """Why the process cannot continue; `stop` is set then."""
 
     def start(self, loop: Loop, *, may_end: Callable[[], bool]) -> asyncio.Task[None]:
         """Run a loop; if it ends before `may_end`, or raises, the daemon stops."""

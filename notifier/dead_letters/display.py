@@ -24,7 +24,7 @@ class _UnreadableError(ValueError):
 
 
 def masked(dead_letter: DeadLetter, masking: Masking) -> dict[str, JsonValue]:
-    """Return a dead letter as JSON, as `dlq`, the console and the audit show it."""
+    """Return a dead letter as JSON, as `dlq`, console and audit show it."""
     holds_outcome = dead_letter.fields.get("stage") == RECORDER
     event = shown_event(dead_letter.raw, masking, holds_outcome=holds_outcome)
     return {

@@ -64,7 +64,7 @@ def exact_json(text: str) -> JsonValue:
 
     Raises:
         json.JSONDecodeError: It is not JSON; says where.
-        NoSuchNumberError: It holds NaN or an infinity, which many a library writes.
+        NoSuchNumberError: It holds NaN or an infinity, which some libraries write.
         ValueError: It holds a whole number of thousands of digits.
         RecursionError: It is nested too deeply.
     """

@@ -52,7 +52,7 @@ _LARGEST_KEPT = 4
 """Times intake.max_event_bytes: what a dead letter keeps whole."""
 
 _BYTES_AT_ONCE = 128 * 2**10
-"""Of entries that are decided before they are hopped: deciding goes on without a pause, and takes longer the more there is."""
+"""Of entries that are decided before they are hopped: deciding continues without a pause, and takes longer the more there is."""
 
 
 class Intake:
@@ -98,7 +98,7 @@ class Intake:
         settings: IntakeSettings,
         signers: Signers,
     ) -> None:
-        """Go on with other rules from the next entry on."""
+        """Continue with other rules from the next entry on."""
         self._catalogue = catalogue
         self._masking = masking
         self._settings = settings
@@ -106,7 +106,7 @@ class Intake:
 
     async def step(self) -> int:
         """Read one batch and hop it; returns how many entries were read."""
-        # A hop goes on when Redis is full; more lanes must not take what deliveries need to empty them.
+        # A hop continues when Redis is full; more lanes must not take what deliveries need to empty them.
         await self._group.require_room(self._stream)
         entries: list[Entry] = []
         if not self._batch and not self._entries:

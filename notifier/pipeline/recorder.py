@@ -151,7 +151,7 @@ class Recorder:
         self._size = BatchSizer(most_bytes=_BYTES_IN_FLIGHT, entry_bytes=_OUTCOME_BYTES)
 
     def use(self, settings: RecorderSettings) -> None:
-        """Go on with other settings from the next batch on."""
+        """Continue with other settings from the next batch on."""
         self._settings = settings
 
     async def step(self) -> int:

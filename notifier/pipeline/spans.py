@@ -71,7 +71,7 @@ class DeliverySpan:
         return self._span.traceparent
 
     def seen(self, result: DeliveryResult) -> DeliveryResult:
-        """Note the result; return it with the trace from which recording goes on."""
+        """Note the result; return it with the trace that recording continues."""
         self._result = result
         return replace(result, traceparent="" if self._digest else self.traceparent)
 

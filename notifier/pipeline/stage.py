@@ -70,7 +70,7 @@ async def run_steps(
     in_a_row = 0
 
     def beat(seconds: float) -> None:
-        # Not when this loop has ended: what it started may go on for a while.
+        # Not when this loop has ended: what it started may continue for a while.
         if component in health.beats:
             health.beat(component, time.monotonic() + seconds)
 

@@ -14,7 +14,7 @@ Work = Callable[[], Coroutine[None, None, None]]
 class WorkerPool:
     """At most `limit` works at a time.
 
-    A worker goes on to the next work: a task for each would cost more.
+    A worker continues to the next work: a task for each would cost more.
     """
 
     def __init__(self, limit: int) -> None:

@@ -99,7 +99,7 @@ def retry_delay(
         attempt: Number of the attempt that failed, from 1.
         asked: Seconds from Retry-After, which are never undercut.
         factor: Growth from one wait to the next.
-        max_seconds: Longest wait, but for `asked`.
+        max_seconds: Longest wait, except for `asked`.
         jitter: From 0 to 1; spreads the wait by up to a quarter so that processes do not retry in step.
     """
     try:

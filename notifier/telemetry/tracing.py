@@ -221,9 +221,9 @@ class _WatchedExporter:
                 log.warning(
                     "spans_lost",
                     collector=self._where,
-                    fix="check tracing.endpoint and the collector; deliveries go on",
+                    fix="check tracing.endpoint and the collector; deliveries continue",
                 )
-                self.report(f"{reason}; check tracing.endpoint, deliveries go on")
+                self.report(f"{reason}; check tracing.endpoint, deliveries continue")
         return result
 
     def shutdown(self) -> None:

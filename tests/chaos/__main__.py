@@ -43,7 +43,7 @@ def main() -> int:
         help="seconds to wait for the end after the last event",
     )
     parser.add_argument(
-        "--folder", type=Path, help="plan, progress and data; a run broken off in it goes on"
+        "--folder", type=Path, help="plan, progress and data; a run broken off in it continues"
     )
     given = vars(parser.parse_args())
     folder, settle = given.pop("folder"), given.pop("settle")

@@ -49,7 +49,7 @@ _Result = TypeVar("_Result")
 
 
 class BrokenOffError(Exception):
-    """The run cannot go on; its figures would mean nothing."""
+    """The run cannot continue; its figures would mean nothing."""
 
 
 class World:

@@ -70,7 +70,7 @@ def check_settings(config: Config, env: Mapping[str, str]) -> list[Finding]:
 
 
 def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:
-    """Return unknown variables that look like settings, but for webhooks."""
+    """Return unknown variables that look like settings, except webhooks."""
     known = {*environment_names(), *(name.env for name in known_names(config.channels))}
     unknown = {
         name

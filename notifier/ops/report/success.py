@@ -89,7 +89,7 @@ def success_metrics(figures: Figures) -> tuple[SuccessMetric, ...]:
             float(waiting.count),
             f"{waiting.count:,}",
             waiting.count < UNACKNOWLEDGED,
-            "when the report was made, whatever the period"
+            "when the report was made, not in its period"
             + (
                 f"; the oldest for {seconds(waiting.oldest_seconds)}"
                 if waiting.oldest_seconds is not None

@@ -145,7 +145,7 @@ def _causes_of(found: TraceResult, config: Config) -> tuple[str, ...]:
         )
     causes += [
         f"it was never published to {streams}, or to another Redis: ask its producer what XADD returned",
-        "another id is meant: ids are compared exactly, and patients' ids cannot be searched for, for they are masked",
+        "another id is meant: ids are compared exactly, and patients' ids cannot be searched for, because they are masked",
         f"a second event with an id that was accepted within {duration(intake.event_ttl_seconds)} is dropped as a duplicate: look for the id that both share",
         f"it is older than what is kept: events {duration(intake.retention_seconds)} in Redis, rows {audit.retention_days} days "
         f"(CRITICAL {audit.critical_retention_days}) in Postgres",

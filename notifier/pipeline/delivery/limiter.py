@@ -57,7 +57,7 @@ class ChannelLimiter:
         """The last post had to wait for the rate limit: read no more than is needed."""
 
     def use(self, *, rate_limit: RateLimitSettings, breaker: BreakerSettings) -> None:
-        """Go on with other limits; whether the breaker is open stays as it is."""
+        """Continue with other limits; whether the breaker is open stays as it is."""
         self._limit = rate_limit
         self.breaker.failures_to_open = breaker.failures
         self.breaker.open_seconds = breaker.open_seconds

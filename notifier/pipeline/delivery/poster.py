@@ -67,7 +67,7 @@ class Poster:
         return self.sender.host if self.sender else None
 
     def use(self, sender: WebhookSender | None, retry: RetrySettings) -> None:
-        """Go on with another webhook and other limits from the next attempt on."""
+        """Continue with another webhook and other limits from the next attempt on."""
         self.sender = sender
         self.retry = retry
 

@@ -37,7 +37,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
     """The last ones, numbered from 1."""
     digest_id: str | None = None
     traceparent: str | None = None
-    """Of the delivery, where spans are made: recording goes on from there; empty: from each notification's own."""
+    """Of the delivery, where spans are made: recording continues from there; empty: from each notification's own."""
 
     @property
     def last(self) -> Attempt | None:
