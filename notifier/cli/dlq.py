@@ -37,14 +37,13 @@ from notifier.cli.options import (
 )
 from notifier.cli.output import confirm, print_json, print_result, print_table, printable
 from notifier.cli.times import period
-from notifier.dead_letters.model import Reason
+from notifier.dead_letters.model import DeadLetter, Reason
 from notifier.errors import ExitCode, NotifierError, UnreachableError
 
 if TYPE_CHECKING:
     from notifier.broker.streams import Streams
     from notifier.config import Config
     from notifier.dead_letters.listing import Filter
-    from notifier.dead_letters.model import DeadLetter
     from notifier.dead_letters.replay import DeadLetterService
     from notifier.events.masking import Masking
 
@@ -65,9 +64,18 @@ def _dead_letter_id(text: str) -> str:
     )
 
 
+def _reason(text: str) -> Reason:
+    """Return the typed reason; raises typer.BadParameter if it is unknown."""
+    if text in list(Reason):
+        return Reason(text)
+    raise typer.BadParameter(f"unknown reason {text}; reasons are {', '.join(Reason)}")
+
+
 ReasonOption = Annotated[
     Reason | None,
-    typer.Option(metavar="REASON", help=f"Only this reason: {', '.join(Reason)}."),
+    typer.Option(
+        metavar="REASON", parser=_reason, help=f"Only this reason: {', '.join(Reason)}."
+    ),
 ]
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", parser=_dead_letter_id)
