@@ -30,6 +30,7 @@ from notifier.cli.options import (
     WhyOption,
     YesOption,
     require_channel,
+    require_known_channel,
     require_one,
     require_why,
     settings,
@@ -105,7 +106,7 @@ def list_dead_letters(
     async def read(streams: Streams) -> list[DeadLetter]:
         found = await newest_dead_letters(streams, loaded.streams, wanted, limit=limit)
         if not found:
-            await _require_known_channel(streams, loaded, channel)
+            await require_known_channel(streams, loaded, channel)
         return await with_events(streams, found) if as_json else found
 
     found = with_redis(loaded, read)
@@ -364,7 +365,7 @@ def _each(
                     if rate:
                         await asyncio.sleep(1 / rate)
             if not printer.counts:
-                await _require_known_channel(streams, config, wanted.channel)
+                await require_known_channel(streams, config, wanted.channel)
         finally:
             await audit.close()
 
@@ -372,29 +373,3 @@ def _each(
     printer.total()
     if printer.counts["failed"]:
         raise typer.Exit(ExitCode.FAILED)
-
-
-async def _require_known_channel(streams: Streams, config: Config, name: str | None) -> None:
-    """Refuse a channel that settings, lanes and dead letters do not know.
-
-    A removed channel stays usable. This reads all dead letters, so ask only if none was found.
-
-    Raises:
-        typer.BadParameter: Nothing knows it.
-        StreamError: Redis is away.
-    """
-    from notifier.dead_letters.abandoned_lanes import removed_channels
-    from notifier.dead_letters.listing import Filter, newest_dead_letters
-
-    if name is None or name in config.channels:
-        return
-    removed = await removed_channels(streams, config.streams, config.channels)
-    if name in removed or await newest_dead_letters(
-        streams, config.streams, Filter(channel=name), limit=1
-    ):
-        return
-    known = ", ".join(sorted({*config.channels, *removed}))
-    raise typer.BadParameter(
-        f"unknown channel {name}, and no dead letter names it; known channels: {known}",
-        param_hint="--channel",
-    )

@@ -210,3 +210,29 @@ def require_channel(config: Config, name: str | None, option: str) -> None:
             f"unknown channel {name}; channels are {', '.join(config.channels)}",
             param_hint=option,
         )
+
+
+async def require_known_channel(streams: Streams, config: Config, name: str | None) -> None:
+    """Refuse a channel that settings, lanes and dead letters do not know.
+
+    A removed channel stays usable. This reads all dead letters, so ask only if none was found.
+
+    Raises:
+        typer.BadParameter: Nothing knows it.
+        StreamError: Redis is away.
+    """
+    from notifier.dead_letters.abandoned_lanes import removed_channels
+    from notifier.dead_letters.listing import Filter, newest_dead_letters
+
+    if name is None or name in config.channels:
+        return
+    removed = await removed_channels(streams, config.streams, config.channels)
+    if name in removed or await newest_dead_letters(
+        streams, config.streams, Filter(channel=name), limit=1
+    ):
+        return
+    known = ", ".join(sorted({*config.channels, *removed}))
+    raise typer.BadParameter(
+        f"unknown channel {name}, and no dead letter names it; known channels: {known}",
+        param_hint="--channel",
+    )
