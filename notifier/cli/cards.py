@@ -150,7 +150,7 @@ def new_card(
     config: ConfigOption = None,
 ) -> None:
     """Write a first card in English and Arabic, with fields and a sample."""
-    from notifier.cards.starter import (
+    from notifier.cards.new_card import (
         route_line,
         shipped_files,
         starter_files,

@@ -22,10 +22,10 @@ from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
 from notifier.config import Config, mask_url
 from notifier.config.models import DatabaseSettings
+from notifier.daemon.action_links import LinkClock
 from notifier.daemon.components import Components, build_components, read_streams
 from notifier.daemon.dependencies import CurrentSnapshot, Dependencies
 from notifier.daemon.gauges import start_series
-from notifier.daemon.links import LinkClock
 from notifier.daemon.listeners import open_admin_listener, open_public_listener
 from notifier.daemon.loops import LastResort, Loop, Loops, keep_running
 from notifier.daemon.periodic import BackgroundChecks, keep_house, show_presence

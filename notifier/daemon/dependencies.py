@@ -10,7 +10,7 @@ from notifier.broker.consumer import Consumer
 from notifier.broker.leases import Leases
 from notifier.config import Config
 from notifier.config.secrets import Secrets
-from notifier.daemon.links import LinkClock
+from notifier.daemon.action_links import LinkClock
 from notifier.daemon.loops import Loop
 from notifier.daemon.snapshot import Snapshot
 from notifier.pipeline.stage import run_steps

@@ -26,7 +26,7 @@ from notifier.config.secrets import (
     secret_sources,
     signers,
 )
-from notifier.daemon.links import action_link
+from notifier.daemon.action_links import action_link
 from notifier.errors import CardError, ConfigError, SecretsError, VaultError
 from notifier.events.masking import Masking
 from notifier.events.producer_signature import Signers

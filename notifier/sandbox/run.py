@@ -37,7 +37,7 @@ DEFAULT_PORT = 8765
 _TRY_AGAIN_SECONDS = 1.0
 _READY_SECONDS = 30.0
 _DAEMON_STOP_SECONDS = 30.0
-_LEASH = Path(__file__).with_name("leash.py")
+_END_WITH_PARENT = Path(__file__).with_name("end_with_parent.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,9 @@ async def _until_stopped(
 
 async def _start_daemon(env: Mapping[str, str]) -> asyncio.subprocess.Process:
     """Start the ordinary daemon in the environment of the sandbox."""
-    leash = [str(_LEASH), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
+    wrapper = [str(_END_WITH_PARENT), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
     return await asyncio.create_subprocess_exec(
-        sys.executable, *leash, sys.executable, "-m", "notifier", "run", "--instance", "sandbox",
+        sys.executable, *wrapper, sys.executable, "-m", "notifier", "run", "--instance", "sandbox",
         env=env, stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 

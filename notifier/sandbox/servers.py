@@ -161,10 +161,10 @@ def _spawn(
     account: pwd.struct_passwd | None = None,
 ) -> subprocess.Popen[bytes]:
     uid, gid = (account.pw_uid, account.pw_gid) if account else (-1, -1)
-    leash = Path(__file__).with_name("leash.py")
+    program = Path(__file__).with_name("end_with_parent.py")
     wrapper = [
         sys.executable,
-        str(leash),
+        str(program),
         *map(str, (os.getpid(), int(death_signal), uid, gid)),
     ]
     with log.open("ab") as output:

@@ -17,7 +17,7 @@ from time import time
 from typing import TypeVar
 
 from notifier.errors import SandboxError
-from notifier.sandbox import leash
+from notifier.sandbox import end_with_parent
 from notifier.sandbox.servers import Server, redis_server_program, start_postgres, start_redis
 from notifier.store.migrations import migrate_up
 from tests.chaos.journal import Journal
@@ -193,7 +193,7 @@ class World:
             sys.executable, "-m", "notifier", "run", "--instance", f"chaos{which}", "--config", settings,
         ]  # fmt: skip
         tied = [
-            sys.executable, leash.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-1", "-1", *command,
+            sys.executable, end_with_parent.__file__, str(os.getpid()), str(int(signal.SIGKILL)), "-1", "-1", *command,
         ]  # fmt: skip
         env = {
             "PATH": os.environ["PATH"],

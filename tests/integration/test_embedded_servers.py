@@ -131,7 +131,7 @@ async def test_a_server_ends_with_its_parent_where_the_kernel_does_not_see_to_it
         "import os; from pathlib import Path; from notifier.sandbox.servers import start_redis\n"
         f"print(start_redis(Path({str(open_folder)!r})).port, flush=True); os.kill(os.getpid(), 9)"
     )
-    env = {"PATH": PATH, "NOTIFIER_LEASH_WATCHES": "1"}
+    env = {"PATH": PATH, "NOTIFIER_WATCH_PARENT": "1"}
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import redis
 
-from notifier.sandbox import leash
+from notifier.sandbox import end_with_parent
 from notifier.sandbox.servers import Server, redis_server_program, start_redis
 from tests.support.ports import quiet_port
 
@@ -126,7 +126,7 @@ def _sentinel(folder: Path, master_port: int) -> Iterator[int]:
         f"sentinel failover-timeout {SERVICE} 10000\n"
     )
     command = [
-        sys.executable, str(leash.__file__), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1",
+        sys.executable, str(end_with_parent.__file__), str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1",
         redis_server_program(), str(settings), "--sentinel",
     ]  # fmt: skip
     with (folder / "log").open("ab") as log:

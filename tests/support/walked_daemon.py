@@ -25,7 +25,7 @@ from notifier.broker.entries import ALONE
 from notifier.broker.keys import ACCEPTED, Keys
 from notifier.config import load_config
 from notifier.daemon import app, periodic
-from notifier.daemon.links import LinkClock
+from notifier.daemon.action_links import LinkClock
 from notifier.daemon.snapshot import Blueprint
 from notifier.errors import InternalError
 from notifier.events.action import Action, Via

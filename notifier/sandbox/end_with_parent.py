@@ -1,6 +1,6 @@
 """Start a server that ends with its parent.
 
-Run it as: `python -m notifier.sandbox.leash PARENT SIGNAL UID GID PROGRAM ARGS…`.
+Run it as: `python -m notifier.sandbox.end_with_parent PARENT SIGNAL UID GID PROGRAM ARGS…`.
 
 A wrapper that execs the program, not a preexec_fn: the parent may have threads, and the kernel forgets the setting
 (prctl PR_SET_PDEATHSIG, prctl(2)) when the user id changes, so the order matters. macOS has no such setting: there a second process watches the parent.
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
     """Drop privileges, tie this process to its parent, and become the program."""
     parent, death_signal, uid, gid = (int(argument) for argument in arguments[:4])
     # The variable lets a test on Linux use what macOS uses.
-    kernel_does_it = sys.platform == "linux" and "NOTIFIER_LEASH_WATCHES" not in os.environ
+    kernel_does_it = sys.platform == "linux" and "NOTIFIER_WATCH_PARENT" not in os.environ
     if not kernel_does_it:
         _watch_beside(parent, death_signal)  # as the account that may signal both
     if uid >= 0:
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     if kernel_does_it:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit(1)  # the parent died before the leash was on
+        sys.exit(1)  # the parent died before this was set
     os.execv(arguments[4], arguments[4:])  # noqa: S606 # nosec B606 - the programs are found by servers.py
 
 
