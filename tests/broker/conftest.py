@@ -43,7 +43,6 @@ FAKE_CANNOT = {
         "CONFIG SET min-replicas-to-write is accepted, but no command is ever refused",
         pytest.fail.Exception,
     ),
-    "answer INFO": Lack("INFO is an unknown command", StreamError),
     "read from a stream that is gone": Lack(
         "XREADGROUP names XGROUP and MKSTREAM in its error, not NOGROUP", StreamError
     ),

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from redis.asyncio import Redis
 
-from notifier.broker.client import connect
 from notifier.broker.consumer import Consumer
 from notifier.broker.hop import Move
-from notifier.broker.server import read_servers
-from notifier.broker.streams import Streams
-from notifier.config import Config, load_config
+from notifier.config import Config
 from notifier.errors import StreamError
 from tests.support.broker import Broker
 from tests.support.reading import SOURCE, TARGET, Joined, read, read_new
@@ -75,18 +71,6 @@ async def test_trim_keeps_what_is_younger_than_the_cutoff(client: Redis, one: Co
     await one.trim(SOURCE, older_than_ms=4)
 
     assert [entry_id for entry_id, _ in await client.xrange(SOURCE)] == [b"4-0", b"5-0"]
-
-
-async def test_server_that_is_away_is_a_clear_error_without_the_password():
-    settings = load_config(None, {"REDIS_URL": "redis://:topsecret@127.0.0.1:1/0"}).redis
-    client = connect(settings)
-    group = Consumer(client, settings, "one")
-
-    with pytest.raises(StreamError, match=r"127\.0\.0\.1:1") as caught:
-        await group.read([SOURCE], count=1, block_seconds=0.01)
-
-    assert "topsecret" not in str(caught.value)
-    await client.aclose()
 
 
 @pytest.mark.fake_cannot("need replicas")
@@ -151,13 +135,3 @@ async def test_client_checks_its_connections(kind: str, config: Config):
         assert await broker.client.ping()
     finally:
         await broker.client.aclose()
-
-
-@pytest.mark.fake_cannot("answer INFO")
-async def test_server_says_how_much_memory_it_uses(client: Redis, config: Config):
-    [server] = await read_servers(
-        Streams(client, config.redis), ask_config=False, now=time.time
-    )
-
-    assert server.used_bytes
-    assert server.role == "master"

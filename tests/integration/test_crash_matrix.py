@@ -47,22 +47,15 @@ async def crash(daemons: Daemons, window: str, **env: str) -> None:
 
 
 async def killed(daemons: Daemons, window: str, *arguments: str, **env: str) -> None:
-    process = await crashing(daemons, window, *arguments, **env)
-    await died(process)
+    await died(await crashing(daemons, window, *arguments, **env))
 
 
 async def crashing(daemons: Daemons, window: str, *arguments: str, **env: str) -> Process:
     """Start the window's stage, which kills itself there."""
     stage = RECORDING.get(window.split()[1], window.split()[1])
+    settings = {"CRASH_AT": window, **LEASE, **env}
     return await daemons.start(
-        "--stages",
-        stage,
-        *arguments,
-        ready=False,
-        program=CRASHING,
-        CRASH_AT=window,
-        **LEASE,
-        **env,
+        "--stages", stage, *arguments, ready=False, program=CRASHING, **settings
     )
 
 
@@ -179,10 +172,7 @@ async def test_killed_between_two_attempts_it_is_tried_again(daemons: Daemons):
     assert ids.count(first) == 2
 
 
-@pytest.mark.parametrize(
-    "window",
-    [window for window in WINDOWS if "delivery" in window],
-)
+@pytest.mark.parametrize("window", [each for each in WINDOWS if "delivery" in each])
 async def test_a_digest_is_hopped_whole_or_not_at_all(daemons: Daemons, window: str):
     await daemons.start("--stages", "intake,recorder", **LEASE, **DIGESTING)
     publish(daemons)

@@ -189,38 +189,21 @@ async def test_an_acknowledged_escalation_acknowledges_its_event(
     assert rows(database_url, VIEW) == []
 
 
-async def test_an_acknowledgement_whose_entry_was_dropped_is_brought_to_postgres_all_the_same(
-    redis_url: str, database_url: str
+@pytest.mark.parametrize("acknowledged", [True, False])
+async def test_an_action_whose_entry_was_dropped_is_brought_to_postgres_all_the_same(
+    redis_url: str, database_url: str, acknowledged: bool
 ):
     [lead, _] = record(database_url, "e1", "pmo compliance")
+    actions = [("escalate", "Omar"), ("acknowledge", "Sara")][: 1 + acknowledged]
     async with world(redis_url, database_url) as w:
-        await w.actions.accept(
-            Action(lead, "escalate", "Omar", "", Via.PAGE, datetime.now(UTC)), None
-        )
-        await w.actions.accept(
-            Action(lead, "acknowledge", "Sara", "", Via.PAGE, datetime.now(UTC)), None
-        )
-        acknowledge(database_url, lead, "escalate")
+        for action, who in actions:
+            accepted = Action(lead, action, who, "", Via.PAGE, datetime.now(UTC))
+            await w.actions.accept(accepted, None)
+        if acknowledged:
+            acknowledge(database_url, lead, "escalate")
 
         assert await w.minutes(6) == []
 
     [kept] = rows(database_url, "SELECT * FROM teams_actions")
-    assert (kept["who"], kept["action"]) == ("Sara", "acknowledge")
-
-
-async def test_an_escalation_by_hand_whose_entry_was_dropped_is_brought_to_postgres_all_the_same(
-    redis_url: str, database_url: str
-):
-    [lead, _] = record(database_url, "e1", "pmo compliance")
-    async with world(redis_url, database_url) as w:
-        await w.actions.accept(
-            Action(lead, "escalate", "Omar", "", Via.PAGE, datetime.now(UTC)), None
-        )
-        assert await w.minutes(6) == []
-
-    [kept] = rows(database_url, "SELECT * FROM teams_actions")
-    assert (str(kept["notification_id"]), kept["who"], kept["action"]) == (
-        lead,
-        "Omar",
-        "escalate",
-    )
+    assert str(kept["notification_id"]) == lead
+    assert (kept["action"], kept["who"]) == actions[-1]

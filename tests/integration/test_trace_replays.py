@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
+import pytest
 import redis
 
-from notifier.broker.keys import Keys
-from tests.support.commands import notifier
+from tests.support.commands import dlq
 from tests.support.daemons import Daemons
 from tests.support.tracing import CLAIM, shown, trace, whats
 from tests.support.waiting import until
@@ -19,8 +18,7 @@ async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):
     await daemons.start()
     daemons.add(CLAIM)
     await until(lambda: len(daemons.rows()) == 1)
-    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
-        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+    [(letter_id, _)] = daemons.dead_entries()
 
     [journey] = trace(daemons, "CLM-77")["journeys"]
 
@@ -29,8 +27,7 @@ async def test_dead_letter_and_its_replay_say_why_and_by_whom(daemons: Daemons):
     assert "rejected" in journey["steps"][-1]["detail"]
     [by_letter] = trace(daemons, letter_id)["journeys"]
     assert [letter["id"] for letter in by_letter["letters"]] == [letter_id]
-    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
-    notifier("dlq", "replay", letter_id, "--by", "Lina", "--why", "the flow is on again", **env)
+    dlq(daemons, "replay", letter_id, "--by", "Lina", "--why", "the flow is on again")
     await until(lambda: daemons.rows()[0]["status"] == "delivered")
 
     for wanted in ("CLM-77", letter_id):
@@ -48,14 +45,10 @@ async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Dae
     await daemons.start()
     entry_id = daemons.add({"type": "a b", "claim_id": "CLM-5"})
     await until(lambda: len(daemons.dead_letters()) == 1)
-    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
-        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
+    [(letter_id, _)] = daemons.dead_entries()
     corrected = {"type": "nphies.claim.rejected", "data": {"claim_id": "CLM-5"}}
-    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
-    done = notifier(
-        "dlq", "replay", letter_id, "--edit", "-", "--by", "Lina", "--why", "a type in two words",
-        stdin=json.dumps(corrected), **env,
-    )  # fmt: skip
+    why = ("--by", "Lina", "--why", "a type in two words")
+    done = dlq(daemons, "replay", letter_id, "--edit", "-", *why, stdin=json.dumps(corrected))
     assert done.returncode == 0, done.stderr
     await until(lambda: {row["status"] for row in daemons.rows()} == {"delivered"})
 
@@ -73,53 +66,39 @@ async def test_what_a_corrected_letter_became_is_followed_both_ways(daemons: Dae
     assert "with a corrected event" in shown(daemons, letter_id)
 
 
-def replayed_as(daemons: Daemons, event: dict[str, Any]) -> str:
-    """Replay the one dead letter as this event; return the dead letter's id."""
-    with redis.Redis.from_url(daemons.redis_url, decode_responses=True) as client:
-        [(letter_id, _)] = client.xrange(Keys("teams:events").dead)
-    env = {"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url}
-    notifier("dlq", "replay", letter_id, "--edit", "-", stdin=json.dumps(event), **env)
-    return str(letter_id)
-
-
-async def test_a_letter_that_became_another_event_is_found_by_both(daemons: Daemons):
-    await daemons.start()
-    daemons.add({"type": "no.route", "id": "lost-1"})
+async def replayed_as_another(daemons: Daemons) -> str:
+    """Replay the one dead letter as another event; return the dead letter's id."""
     await until(lambda: len(daemons.dead_letters()) == 1)
-    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
-    await until(lambda: len(daemons.rows()) == 1)
-
-    for wanted in ("lost-1", "mended-1", letter_id):
-        [journey] = trace(daemons, wanted)["journeys"]
-        assert journey["identity"]["event_id"] == "mended-1"
-        assert [each["letter_id"] for each in journey["revivals"]] == [letter_id], wanted
+    [(letter_id, _)] = daemons.dead_entries()
+    event = {"type": "a.b", "id": "corrected-1", "stakeholders": ["sre"]}
+    dlq(daemons, "replay", letter_id, "--edit", "-", stdin=json.dumps(event))
+    return letter_id
 
 
-async def test_a_letter_of_another_correlation_id_is_found_by_the_event_id_that_it_had(
-    daemons: Daemons,
+@pytest.mark.parametrize("redis_keeps_it", [True, False])
+async def test_a_dead_letter_that_became_another_event_is_found_by_every_id(
+    daemons: Daemons, redis_keeps_it: bool
 ):
     await daemons.start()
     daemons.add({"type": "no.route", "id": "lost-1", "correlation_id": "corr-9"})
-    await until(lambda: len(daemons.dead_letters()) == 1)
-    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
+    letter_id = await replayed_as_another(daemons)
     await until(lambda: len(daemons.rows()) == 1)
-    # Later Redis keeps nothing of it any more.
-    with redis.Redis.from_url(daemons.redis_url) as client:
-        client.xtrim("teams:events", 0, approximate=False)
+    if not redis_keeps_it:
+        with redis.Redis.from_url(daemons.redis_url) as client:
+            client.xtrim("teams:events", 0, approximate=False)
 
-    for wanted in ("lost-1", "corr-9", "mended-1", letter_id):
+    for wanted in ("lost-1", "corr-9", "corrected-1", letter_id):
         [journey] = trace(daemons, wanted)["journeys"]
-        assert journey["identity"]["event_id"] == "mended-1"
+        assert journey["identity"]["event_id"] == "corrected-1"
         assert [each["letter_id"] for each in journey["revivals"]] == [letter_id], wanted
 
 
 async def test_what_a_letter_became_is_found_while_it_waits(daemons: Daemons):
     await daemons.start("--stages", "intake")
     daemons.add({"type": "a b"})
-    await until(lambda: len(daemons.dead_letters()) == 1)
-    letter_id = replayed_as(daemons, {"type": "a.b", "id": "mended-1", "stakeholders": ["sre"]})
+    letter_id = await replayed_as_another(daemons)
 
     [journey] = trace(daemons, letter_id)["journeys"]
 
-    assert (journey["state"], journey["identity"]["event_id"]) == ("waiting", "mended-1")
+    assert (journey["state"], journey["identity"]["event_id"]) == ("waiting", "corrected-1")
     assert "replayed" in whats(journey)

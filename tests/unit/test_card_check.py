@@ -91,7 +91,7 @@ def test_a_part_that_teams_would_not_show_is_a_fault_with_file_place_and_fix(
     found = [line for line in lines(folder) if where in line and what in line]
     assert found, lines(folder)
     assert found[0].startswith(f"{folder / 'claim_approved.json'}: ")
-    with pytest.raises(CardError):
+    with pytest.raises(CardError, match="notifier cards check"):
         refuse_broken(folder, CONFIG)
 
 
@@ -281,12 +281,6 @@ def test_an_impossible_folder_is_refused_without_a_crash(name: str) -> None:
     assert sealed(Path(name)) is None
     with pytest.raises(CardError, match="there is no folder"):
         load_cards(Path(name))
-
-
-def test_the_daemon_refuses_a_broken_card_at_start(folder: Path) -> None:
-    change(folder, add({**TEXT, "text": "${data.nowhere}"}))
-    with pytest.raises(CardError, match="notifier cards check"):
-        refuse_broken(folder, CONFIG)
 
 
 def test_the_shipped_cards_are_sealed_as_they_are() -> None:
