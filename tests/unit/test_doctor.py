@@ -206,7 +206,7 @@ def test_cards_that_keep_the_daemon_from_starting_have_a_fix(tmp_path: Path, fau
     if fault == "broken":
         (folder / "generic.json").write_text("{")
 
-    found = asyncio.run(check_cards(config(TEAMS_CARDS__DIRECTORY=str(folder))))
+    found = check_cards(config(TEAMS_CARDS__DIRECTORY=str(folder)))
 
     assert Level.FAULT in {each.level for each in found}
     for each in found:

@@ -127,7 +127,7 @@ def test_a_service_that_stopped_or_was_restarted_is_reported():
     assert "watchdog" in service_findings("n", failed)[0].message
 
 
-async def test_files_with_secrets_that_others_may_read_are_reported(installed: Path):
+def test_files_with_secrets_that_others_may_read_are_reported(installed: Path):
     folders = [installed / "units"]
     (installed / "credentials").chmod(0o755)
     (installed / "credentials" / "webhook_sre").touch(0o640)
@@ -137,7 +137,7 @@ async def test_files_with_secrets_that_others_may_read_are_reported(installed: P
     mine.write_text('[database]\nurl = "postgresql://n:canary@h/d"\n')
     mine.chmod(0o644)
 
-    found = await check_files(load_config(mine, {}), {}, mine, folders=folders)
+    found = check_files(load_config(mine, {}), {}, mine, folders=folders)
 
     assert [each.fix for each in found] == [
         f"chmod o-rwx {installed}/credentials/webhook_pmo",
@@ -146,11 +146,11 @@ async def test_files_with_secrets_that_others_may_read_are_reported(installed: P
     assert "canary" not in str(found)
     (installed / "credentials").chmod(0o700)
     mine.chmod(0o600)
-    assert levels(await check_files(load_config(mine, {}), {}, mine, folders=folders)) == ["ok"]
+    assert levels(check_files(load_config(mine, {}), {}, mine, folders=folders)) == ["ok"]
 
 
-async def test_tls_files_that_are_not_there_are_named():
+def test_tls_files_that_are_not_there_are_named():
     given = config(REDIS_URL="rediss://h/0", TEAMS_REDIS__TLS_CA_FILE="/nowhere/ca.pem")
-    [found] = await check_files(given, {}, None, folders=[])
+    [found] = check_files(given, {}, None, folders=[])
 
     assert (found.level, "redis.tls_ca_file" in found.message) == (Level.FAULT, True)

@@ -21,51 +21,19 @@ from notifier.config.secrets import (
     survey_secrets,
 )
 from notifier.errors import NotifierError, VaultError
+from notifier.ops.doctor import (
+    daemon,
+    files,
+    pages,
+    postgres,
+    redis,
+    routes,
+    secrets,
+    stages,
+    systemd,
+    webhooks,
+)
 from notifier.ops.doctor.checks import Check
-from notifier.ops.doctor.daemon import NAME as DAEMON
-from notifier.ops.doctor.daemon import check_daemon
-from notifier.ops.doctor.files import NAME as FILES
-from notifier.ops.doctor.files import check_files
-from notifier.ops.doctor.pages import (
-    ADMIN,
-    KEYS,
-    LINKS,
-    PUBLIC,
-    check_admin,
-    check_keys,
-    check_links,
-    check_public_pages,
-)
-from notifier.ops.doctor.postgres import NAME as POSTGRES
-from notifier.ops.doctor.postgres import check_postgres
-from notifier.ops.doctor.redis import NAME as REDIS
-from notifier.ops.doctor.redis import RIGHTS, check_redis, check_redis_rights
-from notifier.ops.doctor.routes import (
-    CARDS,
-    CHANNELS,
-    ESCALATION,
-    ROUTES,
-    check_cards,
-    check_channels,
-    check_escalation,
-    check_routes,
-)
-from notifier.ops.doctor.secrets import (
-    SECRETS,
-    SETTINGS,
-    VAULT,
-    check_settings,
-    credentials_in,
-    name_findings,
-    secret_findings,
-    vault_findings,
-)
-from notifier.ops.doctor.stages import LANES, check_lanes, check_stages
-from notifier.ops.doctor.stages import NAME as STAGES
-from notifier.ops.doctor.systemd import NAME as SERVICE
-from notifier.ops.doctor.systemd import check_service
-from notifier.ops.doctor.webhooks import NAME as WEBHOOKS
-from notifier.ops.doctor.webhooks import check_webhooks
 from notifier.telemetry.findings import Finding, ok, warning
 
 _FIRST_ANSWER_SECONDS = 7.0
@@ -80,37 +48,35 @@ def checklist(config: Config, env: Mapping[str, str], config_file: Path | None) 
     """Return every check, in order; Redis and Vault are asked once for all."""
     shared = SharedAnswers(config, env)
 
-    async def settings() -> list[Finding]:
-        return check_settings(config, env)
-
-    async def routes() -> list[Finding]:
-        files = await asyncio.to_thread(layered, card_folders(config), "*.json")
-        return check_routes(config, [path.stem for path in files.values()])
-
-    async def links() -> list[Finding]:
-        return check_links(config)
+    def check_routes() -> list[Finding]:
+        cards = layered(card_folders(config), "*.json").values()
+        return routes.check_routes(config, [path.stem for path in cards])
 
     return [
-        Check(SETTINGS, settings),
-        Check(REDIS, shared.redis_server),
-        shared.on_redis(RIGHTS, check_redis_rights),
-        shared.on_redis(STAGES, check_stages),
-        shared.on_redis(LANES, check_lanes),
-        Check(POSTGRES, partial(check_postgres, config.database)),
-        Check(VAULT, shared.vault_server),
-        Check(SECRETS, shared.names),
-        shared.on_secrets(KEYS, check_keys),
-        shared.on_secrets(CHANNELS, partial(check_channels, config)),
-        shared.on_secrets(WEBHOOKS, partial(check_webhooks, config)),
-        Check(CARDS, partial(check_cards, config)),
-        Check(ROUTES, routes),
-        shared.on_secrets(ESCALATION, partial(check_escalation, config)),
-        Check(LINKS, links),
-        shared.on_secrets(PUBLIC, partial(check_public_pages, config)),
-        shared.on_secrets(ADMIN, partial(check_admin, config)),
-        Check(DAEMON, shared.daemon),
-        Check(SERVICE, partial(check_service, config, env)),
-        Check(FILES, partial(check_files, config, env, config_file)),
+        Check(
+            secrets.SETTINGS, partial(asyncio.to_thread, secrets.check_settings, config, env)
+        ),
+        Check(redis.NAME, shared.redis_server),
+        shared.on_redis(redis.RIGHTS, redis.check_redis_rights),
+        shared.on_redis(stages.NAME, stages.check_stages),
+        shared.on_redis(stages.LANES, stages.check_lanes),
+        Check(postgres.NAME, partial(postgres.check_postgres, config.database)),
+        Check(secrets.VAULT, shared.vault_server),
+        Check(secrets.SECRETS, shared.names),
+        shared.on_secrets(pages.KEYS, pages.check_keys),
+        shared.on_secrets(routes.CHANNELS, partial(routes.check_channels, config)),
+        shared.on_secrets(webhooks.NAME, partial(webhooks.check_webhooks, config)),
+        Check(routes.CARDS, partial(asyncio.to_thread, routes.check_cards, config)),
+        Check(routes.ROUTES, partial(asyncio.to_thread, check_routes)),
+        shared.on_secrets(routes.ESCALATION, partial(routes.check_escalation, config)),
+        Check(pages.LINKS, partial(asyncio.to_thread, pages.check_links, config)),
+        shared.on_secrets(pages.PUBLIC, partial(pages.check_public_pages, config)),
+        shared.on_secrets(pages.ADMIN, partial(pages.check_admin, config)),
+        Check(daemon.NAME, shared.daemon),
+        Check(systemd.NAME, partial(systemd.check_service, config, env)),
+        Check(
+            files.NAME, partial(asyncio.to_thread, files.check_files, config, env, config_file)
+        ),
     ]
 
 
@@ -177,7 +143,7 @@ class SharedAnswers:
     async def redis_server(self) -> Sequence[Finding]:
         """Check the server; raises StreamError if it is away."""
         await self._redis.answer()
-        return await self._connected(check_redis)
+        return await self._connected(redis.check_redis)
 
     def on_redis(self, name: str, check: OnRedis) -> Check:
         """Return a check of something in Redis, which is skipped if Redis is away."""
@@ -194,32 +160,34 @@ class SharedAnswers:
     async def vault_server(self) -> Sequence[Finding]:
         """Check Vault; raises VaultError or SecretsError."""
         vault = await self._vault.answer()
-        return [ok(VAULT, "not used")] if vault is None else vault_findings(vault)
+        return (
+            [ok(secrets.VAULT, "not used")] if vault is None else secrets.vault_findings(vault)
+        )
 
     async def names(self) -> Sequence[Finding]:
         """Check for secrets that cannot be used, and for unknown names."""
         try:
             vault = await self._vault.answer()
         except NotifierError:
-            return [_skipped(SECRETS, "Vault cannot be read")]
+            return [_skipped(secrets.SECRETS, "Vault cannot be read")]
         _, faults = survey_secrets(self._config, secret_sources(self._env, vault))
-        unknown = name_findings(
+        unknown = secrets.name_findings(
             self._config,
             variables=self._env,
-            credentials=credentials_in(self._env.get("CREDENTIALS_DIRECTORY")),
+            credentials=secrets.credentials_in(self._env.get("CREDENTIALS_DIRECTORY")),
             vault=vault.keys if vault is not None else {},
         )
-        return secret_findings(faults, unknown)
+        return secrets.secret_findings(faults, unknown)
 
     def on_secrets(self, name: str, check: OnSecrets) -> Check:
         """Return a check of secrets, which is skipped if Vault cannot be read."""
 
         async def run() -> Sequence[Finding]:
             try:
-                secrets = await self._secrets()
+                known = await self._secrets()
             except NotifierError:
                 return [_skipped(name, "Vault cannot be read")]
-            found = check(secrets)
+            found = check(known)
             return await found if isinstance(found, Awaitable) else found
 
         return Check(name, run)
@@ -227,15 +195,14 @@ class SharedAnswers:
     async def daemon(self) -> Sequence[Finding]:
         """Check the daemon here; it may have other secrets than this command."""
         try:
-            secrets = await self._secrets()
+            known = await self._secrets()
         except NotifierError:
-            return await check_daemon(self._config, None)
-        return await check_daemon(self._config, secrets)
+            known = None
+        return await daemon.check_daemon(self._config, known)
 
     async def _secrets(self) -> Secrets:
         vault = await self._vault.answer()
-        secrets, _ = survey_secrets(self._config, secret_sources(self._env, vault))
-        return secrets
+        return survey_secrets(self._config, secret_sources(self._env, vault))[0]
 
     async def _connected(self, check: OnRedis) -> Sequence[Finding]:
         async with open_streams(self._config.redis) as streams:

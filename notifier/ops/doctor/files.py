@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ _OTHERS = stat.S_IRWXO
 _MOST_FILES = 500
 
 
-async def check_files(
+def check_files(
     config: Config,
     env: Mapping[str, str],
     config_file: Path | None,
@@ -25,12 +24,6 @@ async def check_files(
     folders: Sequence[Path] = FOLDERS,
 ) -> list[Finding]:
     """Return the files with secrets that others may read or that are missing."""
-    return await asyncio.to_thread(_look, config, env, config_file, tuple(folders))
-
-
-def _look(
-    config: Config, env: Mapping[str, str], config_file: Path | None, folders: Sequence[Path]
-) -> list[Finding]:
     secret: list[Path] = []
     for unit in find_units(folders):
         secret += [path for _, path in unit.credentials]

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from notifier.broker.rights import Rights, missing_rights
+from notifier.broker.rights import missing_rights
 from notifier.broker.server import ServerInfo, read_servers
 from notifier.broker.streams import Streams
 from notifier.config import Config, mask_url
@@ -35,7 +35,9 @@ def settings_findings(server: ServerInfo) -> list[Finding]:
         message = (
             "INFO is not allowed to this user: nobody can tell whether Redis keeps what waits"
         )
-        findings.append(_doubt(server, message, "allow it: ACL SETUSER … +info"))
+        findings.append(
+            warning(NAME, message, "allow it: ACL SETUSER … +info", where=server.node)
+        )
     number = _number(server.version)
     if number is not None and number < OLDEST_VERSION:
         oldest = ".".join(str(part) for part in OLDEST_VERSION)
@@ -49,20 +51,24 @@ def settings_findings(server: ServerInfo) -> list[Finding]:
             else "whole streams of waiting notifications"
         )
         message = f"maxmemory-policy is {policy}: a full Redis deletes {lost}"
-        findings.append(_doubt(server, message, "set maxmemory-policy noeviction"))
+        findings.append(
+            warning(NAME, message, "set maxmemory-policy noeviction", where=server.node)
+        )
     if server.appendonly is False:
         message = "appendonly is off: a restart of Redis loses what it has accepted since its last snapshot"
-        findings.append(_doubt(server, message, "set appendonly yes"))
+        findings.append(warning(NAME, message, "set appendonly yes", where=server.node))
     elif server.appendfsync == "no":
         message = 'appendfsync is "no": a machine that loses power loses up to half a minute of events'
-        findings.append(_doubt(server, message, "set appendfsync everysec or always"))
+        findings.append(
+            warning(NAME, message, "set appendfsync everysec or always", where=server.node)
+        )
     return findings
 
 
 def load_findings(server: ServerInfo) -> list[Finding]:
     """Judge memory, connections, disk, role and clock of a server."""
     found: list[Finding] = []
-    where = _on(server.node)
+    where = f" on {server.node}" if server.node else ""
     if server.used_bytes is not None and server.max_bytes:
         part = server.used_bytes / server.max_bytes
         if part >= _TIGHT:
@@ -91,11 +97,7 @@ def load_findings(server: ServerInfo) -> list[Finding]:
 
 async def check_redis_rights(streams: Streams, config: Config) -> list[Finding]:
     """Return the findings about this user's rights; raises StreamError."""
-    return rights_findings(await missing_rights(streams, config.streams))
-
-
-def rights_findings(rights: Rights) -> list[Finding]:
-    """Judge the rights that are lacking."""
+    rights = await missing_rights(streams, config.streams)
     lacking = [*rights.keys, *rights.commands]
     if not lacking:
         return [ok(RIGHTS, "this user may do what the daemon does")]
@@ -115,16 +117,8 @@ def _summary(url: str, servers: Sequence[ServerInfo]) -> Finding:
     return ok(NAME, f"answers at {mask_url(url)}{version}{nodes}{memory}")
 
 
-def _doubt(server: ServerInfo, message: str, fix: str) -> Finding:
-    return warning(NAME, message, fix, where=server.node)
-
-
 def _mib(size: int) -> str:
     return f"{size / 1_048_576:.0f} MiB"
-
-
-def _on(node: str) -> str:
-    return f" on {node}" if node else ""
 
 
 def _number(version: str | None) -> tuple[int, int] | None:

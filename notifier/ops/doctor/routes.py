@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -22,12 +21,8 @@ ESCALATION = "escalation"
 _OWN = "notifier."
 
 
-async def check_cards(config: Config) -> list[Finding]:
+def check_cards(config: Config) -> list[Finding]:
     """Return the findings of a short `notifier cards check`."""
-    return await asyncio.to_thread(_cards, config)
-
-
-def _cards(config: Config) -> list[Finding]:
     folders = card_folders(config)
     folder = folders[-1]
     if not folder.is_dir():

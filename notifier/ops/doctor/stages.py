@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from notifier.broker.rate_limit import Failing, RateLimits
 from notifier.broker.stats import EventStreamStats, StreamStats, event_stream_stats
@@ -35,26 +35,33 @@ async def check_stages(streams: Streams, config: Config) -> list[Finding]:
             faults = judge_ids(ids, retention_seconds=config.intake.retention_seconds)
             found += [warning(NAME, each.what, each.fix) for each in faults]
         failing |= await RateLimits(streams).failing(stream)
-    return [*found, *failing_findings(failing, tuple(config.channels))]
-
-
-def failing_findings(failing: Mapping[str, Failing], channels: Sequence[str]) -> list[Finding]:
-    """Judge the channels that delivery reports as failing."""
     return [
-        fault(NAME, f"channel {name} is {each.described()}", hint(each.status))
-        for name, each in failing.items()
-        if name in channels
+        *found,
+        *(
+            fault(NAME, f"channel {name} is {each.described()}", hint(each.status))
+            for name, each in failing.items()
+            if name in config.channels
+        ),
     ]
 
 
 async def check_lanes(streams: Streams, config: Config) -> list[Finding]:
     """Check the lanes of removed channels; raises StreamError."""
-    found = []
+    found: list[Finding] = []
     for stream in config.streams:
         waiting = {
-            name: sum(both) for name, both in (await lanes_waiting(streams, stream)).items()
+            channel: sum(both)
+            for channel, both in (await lanes_waiting(streams, stream)).items()
+            if sum(both) and channel not in config.channels
         }
-        found += lane_findings(stream, waiting, config)
+        found += [
+            warning(
+                LANES,
+                f"{_waiting(count, 'notification')} in {stream} for {channel}, a removed channel: no daemon delivers them",
+                f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
+            )
+            for channel, count in sorted(waiting.items())
+        ] or [ok(LANES, f"none of removed channels in {stream}")]
     return found
 
 
@@ -73,20 +80,6 @@ def stage_findings(overview: EventStreamStats) -> list[Finding]:
             fix = f"see why the channel is held back: notifier top; its webhook: notifier doctor --send-test {channel}"
             found.append(warning(NAME, what, fix))
     return [*found, _dead(overview)]
-
-
-def lane_findings(stream: str, waiting: Mapping[str, int], config: Config) -> list[Finding]:
-    """Judge the lanes of removed channels."""
-    found = [
-        warning(
-            LANES,
-            f"{_waiting(count, 'notification')} in {stream} for {channel}, a removed channel: no daemon delivers them",
-            f"add it to [channels], or make dead letters of them: notifier lanes drain {channel}",
-        )
-        for channel, count in sorted(waiting.items())
-        if count and channel not in config.channels
-    ]
-    return found or [ok(LANES, f"none of removed channels in {stream}")]
 
 
 def _stage(
