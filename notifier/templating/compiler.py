@@ -161,13 +161,17 @@ def _inside(context: ExpressionContext) -> ExpressionContext:
 
 def _condition(node: Node, context: ExpressionContext, source: FunctionSource) -> str:
     """Write a condition, false if it has no value; returns the test."""
-    value = source.new_name()
-
-    def write() -> None:
-        source.add(f"{value} = {write_node(node, _inside(context), source)}")
-
-    source.try_block(write, (_NO_VALUE, f"{value} = False"))
+    value = _or_false(lambda: write_node(node, _inside(context), source), source)
     return value if isinstance(node, Call) and node.function in _BOOLEAN else _true(value)
+
+
+def _or_false(write: Callable[[], str], source: FunctionSource) -> str:
+    """Write an expression that is false if it has no value; returns its name."""
+    result = source.new_name()
+    source.try_block(
+        lambda: source.add(f"{result} = {write()}"), (_NO_VALUE, f"{result} = False")
+    )
+    return result
 
 
 _NO_VALUE = "except EvaluationError as error"
@@ -224,21 +228,19 @@ def _not(call: Call, context: ExpressionContext, source: FunctionSource) -> str:
 
 def _empty(call: Call, context: ExpressionContext, source: FunctionSource) -> str:
     [node] = call.arguments
-    result = source.new_name()
 
-    def write() -> None:
+    def write() -> str:
         value = write_node(node, _inside(context), source)
         other = f"{source.constant(is_empty)}(scope, {value})"
         numbers = source.constant(_NUMBERS)
         # By name, since a literal cannot be compared with `is`.
         value = source.variable(value)
-        source.add(
-            f"{result} = not {value} if type({value}) is str else "
+        return (
+            f"not {value} if type({value}) is str else "
             f"{value} is UNDEFINED or {value} is None or (type({value}) not in {numbers} and {other})"
         )
 
-    source.try_block(write, (_NO_VALUE, f"{result} = False"))
-    return result
+    return _or_false(write, source)
 
 
 _NUMBERS = frozenset({int, float})
@@ -246,14 +248,12 @@ _NUMBERS = frozenset({int, float})
 
 def _exists(call: Call, context: ExpressionContext, source: FunctionSource) -> str:
     [node] = call.arguments
-    result = source.new_name()
 
-    def write() -> None:
+    def write() -> str:
         value = source.variable(write_node(node, _inside(context), source))
-        source.add(f"{result} = {value} is not None and {value} is not UNDEFINED")
+        return f"{value} is not None and {value} is not UNDEFINED"
 
-    source.try_block(write, (_NO_VALUE, f"{result} = False"))
-    return result
+    return _or_false(write, source)
 
 
 def _compared(call: Call, context: ExpressionContext, source: FunctionSource) -> str:
@@ -266,7 +266,9 @@ def _compared(call: Call, context: ExpressionContext, source: FunctionSource) ->
     # The comparison may raise too, outside of this `try`.
     tried = source.try_block(write, (_NO_VALUE, f"{result} = False"))
     with source.block("else") if tried else nullcontext():
-        if call.function == "==" and any(_is_text(node) for node in call.arguments):
+        if call.function == "==" and any(
+            isinstance(node, Constant) and type(node.value) is str for node in call.arguments
+        ):
             source.add(f"{result} = {' == '.join(atoms)}")
             return result
         compare = source.constant(COUNTED_COMPARISONS[call.function])
@@ -282,10 +284,6 @@ def _compared(call: Call, context: ExpressionContext, source: FunctionSource) ->
 _ORDERED = frozenset({"<", "<=", ">", ">="})
 
 
-def _is_text(node: Node) -> bool:
-    return isinstance(node, Constant) and type(node.value) is str
-
-
 def _is_number(node: Node) -> bool:
     folded = _folded(node)
     return isinstance(folded, Constant) and is_number(folded.value)
@@ -297,15 +295,11 @@ def _numeric(atom: str) -> str:
 
 
 def _contains(call: Call, context: ExpressionContext, source: FunctionSource) -> str:
-    result = source.new_name()
+    def write() -> str:
+        held, item = (write_node(each, context, source) for each in call.arguments)
+        return source.call(contains_item, "scope", held, item)
 
-    def write() -> None:
-        held = write_node(call.arguments[0], context, source)
-        item = write_node(call.arguments[1], context, source)
-        source.add(f"{result} = {source.call(contains_item, 'scope', held, item)}")
-
-    source.try_block(write, (_NO_VALUE, f"{result} = False"))
-    return result
+    return _or_false(write, source)
 
 
 def _over_list(call: Call, context: ExpressionContext, source: FunctionSource) -> str:

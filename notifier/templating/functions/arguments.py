@@ -19,13 +19,13 @@ MAX_ITEMS = 10_000
 """Longest list a function may make."""
 
 
-def text(value: Value) -> str:
+def text(value: Value, fault: str = "needs text") -> str:
     """Return text; undefined counts as ''."""
     if isinstance(value, str):
         return value
     if value is UNDEFINED:
         return ""
-    raise EvaluationError("needs text")
+    raise EvaluationError(fault)
 
 
 def given_text(value: Value) -> str:

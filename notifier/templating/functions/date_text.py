@@ -213,25 +213,20 @@ def _net_part(match: re.Match[str]) -> str | None:
     for literal in (1, 2, 3, 4):
         if match[literal] is not None:
             return match[literal]
-    letter, count = match[0][0], len(match[0])
-    match letter:
-        case "d":
-            return ("D", "DD", "ddd", "dddd")[min(count, 4) - 1]
-        case "f" | "F":
-            return "SSS" if count >= 3 else None
-        case "g":
-            return None
-        case "y":
-            return "YY" if count <= 2 else "YYYY"
-        case "z":
-            return "ZZ" if count <= 2 else "Z"
-        case "t":
-            return "A"
-        case "K":
-            return "Z"
-        case "%":
-            return ""
-        case "M":
-            return "M" * min(count, 4)
-        case _:
-            return letter * min(count, 2)
+    letter = match[0][0]
+    forms = _NET_FORMS.get(letter, (letter, letter * 2))
+    return forms[min(len(match[0]), len(forms)) - 1]
+
+
+_NET_FORMS: dict[str, tuple[str | None, ...]] = {
+    "d": ("D", "DD", "ddd", "dddd"),
+    **dict.fromkeys("fF", (None, None, "SSS")),
+    "g": (None,),
+    "y": ("YY", "YY", "YYYY"),
+    "z": ("ZZ", "ZZ", "Z"),
+    "t": ("A",),
+    "K": ("Z",),
+    "%": ("",),
+    "M": ("M", "MM", "MMM", "MMMM"),
+}
+"""By .NET letter: the dayjs form of one, two, three letters and more; None: there is none."""

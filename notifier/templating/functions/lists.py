@@ -7,7 +7,7 @@ from functools import cmp_to_key
 from typing import cast
 
 from notifier.templating.functions.arguments import bounded_list, items, whole
-from notifier.templating.functions.text import SPACES
+from notifier.templating.functions.text import SPACES, js_text
 from notifier.templating.values import (
     UNDEFINED,
     AbortError,
@@ -66,10 +66,6 @@ def _reverse(value: Value) -> Value:
     if isinstance(value, list):
         return value[::-1]
     raise EvaluationError("needs text or a list")
-
-
-def _skip(values: Value, count: Value) -> Value:
-    return items(values)[max(whole(count), 0) :]
 
 
 def _take(values: Value, count: Value) -> Value:
@@ -149,28 +145,21 @@ def _sorted(values: Value, name: Value, *, descending: bool) -> Value:
     return ordered[::-1] if descending else ordered
 
 
-def _set_property(container: Value, name: Value, value: Value) -> Value:
-    if not isinstance(container, dict):
-        raise EvaluationError("needs an object")
-    return {**container, _key(name): value}
+def _members(value: Value) -> dict[str, Value]:
+    if isinstance(value, dict):
+        return value
+    raise EvaluationError("needs an object")
 
 
 def _add_property(container: Value, name: Value, value: Value) -> Value:
-    if isinstance(container, dict) and _key(name) in container:
+    if js_text(name) in _members(container):
         raise EvaluationError("adds a member that exists already")
-    return _set_property(container, name, value)
+    return {**_members(container), js_text(name): value}
 
 
 def _remove_property(container: Value, name: Value) -> Value:
-    if not isinstance(container, dict):
-        raise EvaluationError("needs an object")
-    return {key: value for key, value in container.items() if key != _key(name)}
-
-
-def _key(name: Value) -> str:
-    if is_nothing(name):
-        return "null" if name is None else "undefined"
-    return to_text(name)
+    dropped = js_text(name)
+    return {key: value for key, value in _members(container).items() if key != dropped}
 
 
 def _merge(*values: Value) -> Value:
@@ -185,27 +174,23 @@ def _merge(*values: Value) -> Value:
     return merged
 
 
-def _json_stringify(value: Value) -> Value:
-    return UNDEFINED if value is UNDEFINED else to_json(value)
-
-
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "createArray": lambda *values: list(values),
     "count": _count,
     "contains": _contains,
     "flatten": _flatten,
     "reverse": _reverse,
-    "skip": _skip,
+    "skip": lambda values, count: items(values)[max(whole(count), 0) :],
     "take": _take,
     "subArray": _sub_array,
     "indicesAndValues": _indices_and_values,
     "sortBy": lambda values, name=None: _sorted(values, name, descending=False),
     "sortByDescending": lambda values, name=None: _sorted(values, name, descending=True),
-    "setProperty": _set_property,
+    "setProperty": lambda each, name, value: {**_members(each), js_text(name): value},
     "addProperty": _add_property,
     "removeProperty": _remove_property,
     "merge": _merge,
-    "jsonStringify": _json_stringify,
+    "jsonStringify": lambda value: value if value is UNDEFINED else to_json(value),
     "ignore": lambda value: value,
     "coalesce": lambda *values: next(
         (value for value in values if not is_nothing(value)), UNDEFINED

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import cycle
 from pathlib import Path
 from typing import cast
 
@@ -80,14 +81,13 @@ def _divided(left: float, right: float) -> float:
 def power(left: float, right: float) -> float:
     """Raise to a power as Math.pow does; NaN is refused."""
     try:
-        result = math.pow(left, right)
+        return math.pow(left, right)
     except OverflowError:
         return -math.inf if left < 0 and right % 2 == 1 else math.inf
     except ValueError:
         if left == 0:
             return math.inf
         raise EvaluationError("is not a real number") from None
-    return result
 
 
 def _modulo(left: Value, right: Value) -> Value:
@@ -127,7 +127,7 @@ def _extreme(pick: Callable[[Sequence[float]], float], least: float) -> Callable
     return extreme
 
 
-def _sum(values: Value) -> Value:
+def _sum(values: Value) -> float:
     numbers = [numeric(item) for item in items(values)]
     if not numbers:
         raise EvaluationError("needs at least one number")
@@ -135,10 +135,6 @@ def _sum(values: Value) -> Value:
     for each in numbers:
         total += each
     return number(total)
-
-
-def _average(values: Value) -> Value:
-    return number(cast("float", _sum(values)) / len(items(values)))
 
 
 def _range(start: Value, count: Value) -> Value:
@@ -219,13 +215,12 @@ def _localised(shown: str, rules: dict[str, object]) -> str:
 
 def _grouped(digits: str, sizes: list[int], separator: str) -> str:
     parts: list[str] = []
-    at = 0
-    while digits:
-        size = sizes[at % len(sizes)]
-        parts.append(digits[-size:])
+    for size in cycle(sizes):
+        if not digits:
+            break
+        parts.insert(0, digits[-size:])
         digits = digits[:-size]
-        at += 1
-    return separator.join(reversed(parts))
+    return separator.join(parts)
 
 
 EXACT_PLACES = 15
@@ -255,10 +250,9 @@ def _format_number(value: Value, digits: Value, locale: Value = UNDEFINED) -> Va
     amount, places = numeric(value), whole(digits)
     if places < 0:
         raise EvaluationError("needs 0 digits or more")
-    scaled = (
-        rounded(amount, places) if places <= EXACT_PLACES and math.isfinite(amount) else amount
-    )
-    return formatted(scaled, min(places, 20), locale)
+    if places <= EXACT_PLACES and math.isfinite(amount):
+        amount = rounded(amount, places)
+    return formatted(amount, min(places, 20), locale)
 
 
 def _string(value: Value, locale: Value = UNDEFINED) -> Value:
@@ -294,14 +288,10 @@ def _json(value: Value) -> Value:
 
 def _unique(values: list[Value]) -> list[Value]:
     """Drop repeated values as a Set does; lists and objects all differ."""
-    seen: set[object] = set()
-    kept: list[Value] = []
+    kept: dict[object, Value] = {}
     for value in values:
-        key = _identity(value)
-        if key not in seen:
-            seen.add(key)
-            kept.append(value)
-    return kept
+        kept.setdefault(_identity(value), value)
+    return list(kept.values())
 
 
 def _identity(value: Value) -> object:
@@ -333,7 +323,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "min": _extreme(min, math.inf),
     "max": _extreme(max, -math.inf),
     "sum": _sum,
-    "average": _average,
+    "average": lambda values: number(_sum(values) / len(items(values))),
     "range": _range,
     "float": _float,
     "int": _int,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from notifier.templating.functions.arguments import (
     MAX_TEXT,
@@ -128,49 +129,37 @@ def _substring(subject: Value, start: Value, length: Value = None) -> Value:
     return joined(characters[begin : begin + size])
 
 
-def _index_of(container: Value, item: Value) -> Value:
+def _index(container: Value, item: Value, *, last: bool) -> Value:
     if isinstance(container, list):
-        found = (at for at, entry in enumerate(container) if strictly_equal(entry, item))
-        return next(found, -1)
-    if is_nothing(container) or isinstance(container, str):
-        return units("" if is_nothing(container) else str(container)).find(units(text(item)))
-    raise EvaluationError("needs text or a list")
-
-
-def _last_index_of(container: Value, item: Value) -> Value:
-    if isinstance(container, list):
-        found = [at for at, entry in enumerate(container) if strictly_equal(entry, item)]
-        return found[-1] if found else -1
-    if is_nothing(container) or isinstance(container, str):
-        subject = units("" if is_nothing(container) else str(container))
-        wanted = units(text(item))
-        # The reference starts at the last character, so an empty text is found one before the end.
-        return subject.rfind(wanted) if wanted else max(len(subject) - 1, 0)
-    raise EvaluationError("needs text or a list")
+        places = range(len(container))[:: -1 if last else 1]
+        return next((at for at in places if strictly_equal(container[at], item)), -1)
+    subject = units("" if container is None else text(container, "needs text or a list"))
+    wanted = units(text(item))
+    if not last:
+        return subject.find(wanted)
+    # The reference starts at the last character, so an empty text is found one before the end.
+    return subject.rfind(wanted) if wanted else max(len(subject) - 1, 0)
 
 
 def _join(values: Value, separator: Value, *final_separator: Value) -> Value:
     texts = ["" if is_nothing(item) else to_text(item) for item in items(values)]
-    between = "," if separator is UNDEFINED else _js_text(separator)
+    between = "," if separator is UNDEFINED else js_text(separator)
     if len(between) * len(texts) > MAX_TEXT:
         raise EvaluationError(f"makes more than {MAX_TEXT} characters")
     if not final_separator:
         return bounded(between.join(texts))
     [last] = final_separator
     if len(texts) < 3:
-        return bounded(("," if last is UNDEFINED else _js_text(last)).join(texts))
+        return bounded(("," if last is UNDEFINED else js_text(last)).join(texts))
     final = items(values)[-1]
-    return bounded(between.join(texts[:-1]) + _js_text(last) + _js_text(final))
+    return bounded(between.join(texts[:-1]) + js_text(last) + js_text(final))
 
 
-def _js_text(value: Value) -> str:
+def js_text(value: Value) -> str:
+    """Write a value as String(value) does in JavaScript."""
     if is_nothing(value):
         return "null" if value is None else "undefined"
     return to_text(value)
-
-
-def _count_words(value: Value) -> Value:
-    return len(_WORDS.split(text(value).strip(SPACES)))
 
 
 def _is_match(subject: Value, pattern: Value) -> Value:
@@ -185,12 +174,11 @@ def _add_ordinal(value: Value) -> Value:
     shown = to_text(value)
     if number <= 0:
         return shown
-    ending = (
-        "th"
-        if number % 100 in {11, 12, 13}
-        else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    )
-    return f"{shown}{ending}"
+    of_teens = number % 100 in {11, 12, 13}
+    return f"{shown}{'th' if of_teens else _ORDINALS.get(number % 10, 'th')}"
+
+
+_ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 
 def _end(value: Value, at: int) -> Value:
@@ -213,10 +201,10 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "replaceIgnoreCase": _replace_ignoring_case,
     "split": _split,
     "substring": _substring,
-    "indexOf": _index_of,
-    "lastIndexOf": _last_index_of,
+    "indexOf": partial(_index, last=False),
+    "lastIndexOf": partial(_index, last=True),
     "join": _join,
-    "countWord": _count_words,
+    "countWord": lambda value: len(_WORDS.split(text(value).strip(SPACES))),
     "isMatch": _is_match,
     "addOrdinal": _add_ordinal,
     "first": lambda value: _end(value, 0),

@@ -33,7 +33,6 @@ from notifier.templating.values import (
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ENGLISH = "en"
 _ZONED_FORMAT = "YYYY-MM-DDTHH:mm:ss.SSS0000"
 _TICKS_TO_EPOCH = 621_355_968_000_000_000
 _TICKS_A_MILLISECOND = 10_000
@@ -50,27 +49,26 @@ def _from_milliseconds(value: float) -> datetime:
         raise EvaluationError("is out of range") from None
 
 
-def _form(form: Value, locale: Value, default: str = DEFAULT_FORMAT) -> str:
-    """Return the format to use.
+def _writing(
+    moment_of: Callable[..., datetime], count: int = 1, default: str = DEFAULT_FORMAT
+) -> Callable[..., Value]:
+    """Return a function that writes the moment of its first `count` arguments.
 
-    A locale changes nothing, but one that is not text makes the format void.
+    A format and a locale may follow them. A locale changes nothing, but one that is not text makes the format void.
     """
-    if not isinstance(form, str) or not isinstance(locale, str):
-        return default
-    if not locale:
-        raise EvaluationError("needs a locale such as en-US")
-    return form_of(form)
+
+    def write(*arguments: Value) -> Value:
+        moment, given = moment_of(*arguments[:count]), arguments[count:]
+        if not all(isinstance(each, str) for each in given) or not given:
+            return written(moment, default)
+        if not given[-1] and len(given) > 1:
+            raise EvaluationError("needs a locale such as en-US")
+        return written(moment, form_of(cast("str", given[0])))
+
+    return write
 
 
-def _format_date_time(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
-    return written(read_moment(given_text(value)), _form(form, locale))
-
-
-def _format_epoch(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
-    return written(_from_milliseconds(numeric(value) * 1000), _form(form, locale))
-
-
-def _format_ticks(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
+def _of_ticks(value: Value) -> datetime:
     if not (isinstance(value, str | Ticks) or is_number(value)):
         raise EvaluationError("needs a number of ticks")
     shown = value if isinstance(value, str) else number_text(cast("float", value))
@@ -78,7 +76,7 @@ def _format_ticks(value: Value, form: Value = None, locale: Value = _ENGLISH) ->
         raise EvaluationError("needs a whole number of ticks")
     since = int(shown) - _TICKS_TO_EPOCH
     milliseconds = abs(since) // _TICKS_A_MILLISECOND * (1 if since >= 0 else -1)
-    return written(_from_milliseconds(milliseconds), _form(form, locale))
+    return _from_milliseconds(milliseconds)
 
 
 def _ticks(value: Value) -> Value:
@@ -94,17 +92,16 @@ def _ticks_to(size: int) -> Callable[..., Value]:
 
 
 def _adder(component: str, unit: str) -> Callable[..., Value]:
-    def add(value: Value, count: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
+    def add(value: Value, count: Value) -> datetime:
         given_text(value)
         amount, moment = numeric(count), exact_moment(value)
         now = cast("int", getattr(moment, component))
         try:
-            moved = moment + timedelta(**{unit: int(now + amount) - now})
+            return moment + timedelta(**{unit: int(now + amount) - now})
         except OverflowError:
             raise EvaluationError("is out of range") from None
-        return written(moved, _form(form, locale))
 
-    return add
+    return _writing(add, 2)
 
 
 def _shifted(moment: datetime, count: int, unit: str) -> datetime:
@@ -123,33 +120,20 @@ def _shifted(moment: datetime, count: int, unit: str) -> datetime:
 _UNITS = frozenset({"Month", "Year", "Week", "Day", "Hour", "Minute", "Second"})
 
 
-def _add_to_time(
-    value: Value, count: Value, unit: Value, form: Value = None, locale: Value = _ENGLISH
-) -> Value:
+def _add_to_time(value: Value, count: Value, unit: Value) -> datetime:
     amount, name = whole(count), given_text(unit)
-    return written(_shifted(exact_moment(value), amount, name), _form(form, locale))
+    return _shifted(exact_moment(value), amount, name)
 
 
-def _subtract_from_time(
-    value: Value, count: Value, unit: Value, form: Value = None, locale: Value = _ENGLISH
-) -> Value:
-    if given_text(unit) not in _UNITS:
+def _subtract_from_time(value: Value, count: Value, unit: Value) -> datetime:
+    name = given_text(unit)
+    if name not in _UNITS:
         raise EvaluationError(f"needs a unit of {', '.join(sorted(_UNITS))}")
-    return written(
-        _shifted(exact_moment(value), -whole(count), given_text(unit)), _form(form, locale)
-    )
+    return _shifted(exact_moment(value), -whole(count), name)
 
 
-def _start_of(**zero: int) -> Callable[..., Value]:
-    def start(value: Value, form: Value = None, locale: Value = _ENGLISH) -> Value:
-        moment = exact_moment(value).replace(minute=0, second=0, microsecond=0)
-        if "hour" in zero:
-            moment = moment.replace(hour=0)
-        if "day" in zero:
-            moment = moment.replace(day=1)
-        return written(moment, _form(form, locale))
-
-    return start
+def _start_of_hour(value: Value) -> datetime:
+    return exact_moment(value).replace(minute=0, second=0, microsecond=0)
 
 
 @lru_cache(maxsize=1)
@@ -166,20 +150,10 @@ def _zone(name: str) -> ZoneInfo:
         raise EvaluationError("names no time zone") from None
 
 
-def _convert_from_utc(
-    value: Value, zone: Value, form: Value = None, locale: Value = _ENGLISH
-) -> Value:
-    moment, place = exact_moment(value), _zone(given_text(zone))
-    return written(moment.astimezone(place), _form(form, locale, _ZONED_FORMAT))
-
-
-def _convert_to_utc(
-    value: Value, zone: Value, form: Value = None, locale: Value = _ENGLISH
-) -> Value:
+def _convert_to_utc(value: Value, zone: Value) -> datetime:
     place, moment = _zone(given_text(zone)), read_loosely(given_text(value))
     # The reference goes through a text without fractions of a second.
-    local = moment.replace(microsecond=0, tzinfo=place)
-    return written(local.astimezone(UTC), _form(form, locale))
+    return moment.replace(microsecond=0, tzinfo=place).astimezone(UTC)
 
 
 def _date_time_diff(value: Value, other: Value) -> Value:
@@ -209,9 +183,9 @@ def _is_date_time(value: Value) -> Value:
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
-    "formatDateTime": _format_date_time,
-    "formatEpoch": _format_epoch,
-    "formatTicks": _format_ticks,
+    "formatDateTime": _writing(lambda value: read_moment(given_text(value))),
+    "formatEpoch": _writing(lambda value: _from_milliseconds(numeric(value) * 1000)),
+    "formatTicks": _writing(_of_ticks),
     "date": lambda value: written(exact_moment(value), "M/DD/YYYY"),
     "year": lambda value: exact_moment(value).year,
     "month": lambda value: exact_moment(value).month,
@@ -222,13 +196,17 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "addHours": _adder("hour", "hours"),
     "addMinutes": _adder("minute", "minutes"),
     "addSeconds": _adder("second", "seconds"),
-    "addToTime": _add_to_time,
-    "subtractFromTime": _subtract_from_time,
-    "startOfDay": _start_of(hour=0),
-    "startOfHour": _start_of(),
-    "startOfMonth": _start_of(hour=0, day=1),
-    "convertFromUTC": _convert_from_utc,
-    "convertToUTC": _convert_to_utc,
+    "addToTime": _writing(_add_to_time, 3),
+    "subtractFromTime": _writing(_subtract_from_time, 3),
+    "startOfDay": _writing(lambda value: _start_of_hour(value).replace(hour=0)),
+    "startOfHour": _writing(_start_of_hour),
+    "startOfMonth": _writing(lambda value: _start_of_hour(value).replace(hour=0, day=1)),
+    "convertFromUTC": _writing(
+        lambda value, zone: exact_moment(value).astimezone(_zone(given_text(zone))),
+        2,
+        _ZONED_FORMAT,
+    ),
+    "convertToUTC": _writing(_convert_to_utc, 2),
     "dateTimeDiff": _date_time_diff,
     "getTimeOfDay": _time_of_day,
     "ticks": _ticks,

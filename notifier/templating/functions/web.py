@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,7 +22,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 class _Address(NamedTuple):
     scheme: str
     host: str
-    port: int | None
+    port: float
+    """NaN: the usual one of the scheme."""
     path: str
     query: str
 
@@ -46,7 +48,7 @@ def _address(value: Value) -> _Address:
     return _Address(
         scheme,
         parts.hostname or "",
-        None if port == _DEFAULT_PORTS.get(scheme) else port,
+        math.nan if port is None or port == _DEFAULT_PORTS.get(scheme) else port,
         path,
         f"?{query}" if query else "",
     )
@@ -75,10 +77,13 @@ def _decoded(value: Value) -> bytes:
         raise EvaluationError("is not base64") from None
 
 
+def _encoded(value: Value) -> bytes:
+    return given_text(value).encode(errors="replace")
+
+
 def _base64(value: Value) -> Value:
-    if isinstance(value, str):
-        return base64.b64encode(value.encode(errors="replace")).decode()
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else UNDEFINED
+    raw = _encoded(value) if isinstance(value, str) else value
+    return base64.b64encode(raw).decode() if isinstance(raw, bytes) else UNDEFINED
 
 
 def _uri_component_to_string(value: Value) -> Value:
@@ -91,21 +96,14 @@ def _uri_component_to_string(value: Value) -> Value:
         raise EvaluationError("is not UTF-8") from None
 
 
-def _data_uri(value: Value) -> Value:
-    return f"data:text/plain;charset=utf-8;base64,{_base64(given_text(value))}"
-
-
-def _nan_if_none(port: int | None) -> float:
-    return float("nan") if port is None else port
-
-
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "base64": _base64,
     "base64ToString": lambda value: _decoded(value).decode("latin-1"),
     "base64ToBinary": lambda value: _decoded(value).decode("latin-1").encode(),
-    "binary": lambda value: given_text(value).encode(errors="replace"),
-    "dataUri": _data_uri,
-    "dataUriToBinary": lambda value: given_text(value).encode(errors="replace"),
+    **dict.fromkeys(("binary", "dataUriToBinary"), _encoded),
+    "dataUri": lambda value: (
+        f"data:text/plain;charset=utf-8;base64,{_base64(given_text(value))}"
+    ),
     "dataUriToString": lambda value: _decoded(given_text(value)[value.find(",") + 1 :]).decode(
         "latin-1"
     ),
@@ -114,7 +112,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "uriHost": lambda value: _address(value).host,
     "uriPath": lambda value: _address(value).path,
     "uriPathAndQuery": lambda value: _address(value).path + _address(value).query,
-    "uriPort": lambda value: _nan_if_none(_address(value).port),
+    "uriPort": lambda value: _address(value).port,
     "uriQuery": lambda value: _address(value).query,
     "uriScheme": lambda value: _address(value).scheme,
 }
