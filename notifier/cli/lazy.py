@@ -35,6 +35,7 @@ class LazyCommand:
             holder.command(self.name)(found)
         loaded = typer.main.get_group(holder).commands[self.name]
         for _, leaf in leaves_of(loaded, self.name):
+            leaf.help = _unwrapped(leaf.help or "")
             _add_output_option(leaf)
         return loaded
 
@@ -46,6 +47,11 @@ def leaves_of(command: Any, name: str) -> Iterator[tuple[str, Any]]:
         return
     for word, below in command.commands.items():
         yield from leaves_of(below, f"{name} {word}")
+
+
+def _unwrapped(text: str) -> str:
+    """Join the lines of each paragraph, so that a terminal wraps them."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _add_output_option(command: Any) -> None:

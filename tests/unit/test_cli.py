@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from notifier.cli import COMMANDS, app
-from notifier.cli.lazy import LazyCommand
+from notifier.cli.lazy import LazyCommand, leaves_of
 from notifier.cli.output import print_json
 from notifier.cli.times import moment, period
 from notifier.config import assets
@@ -236,6 +236,12 @@ def test_list_of_commands_says_what_the_command_says_of_itself(command: LazyComm
     [first, *_] = command.load().help.split("\n\n")
 
     assert command.help == " ".join(first.split())
+
+
+def test_the_terminal_alone_wraps_the_help_of_a_command():
+    texts = [leaf.help for each in COMMANDS for _, leaf in leaves_of(each.load(), each.name)]
+
+    assert all("\n" not in text.replace("\n\n", "") for text in texts)
 
 
 def test_both_ways_to_ask_for_the_version_say_the_same():
