@@ -9,15 +9,12 @@ _HEAD = """# Benchmarks
 
 <!-- Made by `make bench ARGS=--write` from benchmarks/results/bench.json; do not edit. -->
 
-`make bench` compares the daemon with the least code that could do the job, and with other task queues, in one run.
-Contenders alternate between rounds, and medians count. `make bench ARGS='--only throughput --events 5000'` runs parts of it.
+`make bench` measures the daemon beside the least code that could do the job and other task queues, in alternating rounds; medians count.
+`make bench ARGS='--only throughput --events 5000'` runs parts of it.
 
-**The work:** an event of {event_bytes} bytes becomes a claim card of about 2 KB, is posted to one of 8 webhooks on loopback, and gets a row in Postgres.
-All events wait before the start. Redis uses AOF everysec, Postgres its defaults (fsync on).
-
-**Processor time** is that of the contender's processes per notification, without Redis, Postgres and the receiver.
-On a busy machine it says more than deliveries per second.
-The receiver accepts {receiver} posts a second at {receiver_us} µs each, so it delays nobody.
+An event of {event_bytes} bytes becomes a claim card of about 2 KB, is posted to one of 8 webhooks on loopback, and gets a row in Postgres.
+All events wait before the start. Redis uses AOF everysec, Postgres its defaults.
+Processor time leaves out Redis, Postgres and the receiver, which accepts {receiver} posts a second.
 
 Last run: {at}, {cpus} CPUs ({machine}), load {load} at the start; Python {python}, Redis {redis}, Postgres {postgres}.
 """
@@ -28,7 +25,6 @@ def page(results: Results) -> str:
     head = _HEAD.format(
         event_bytes=results["event_bytes"],
         receiver=f"{results['receiver']['per_second']:,}",
-        receiver_us=results["receiver"]["cpu_us"],
         **{name: results["machine"][name] for name in ("at", "cpus", "machine", "load", "python", "redis", "postgres")},
     )  # fmt: skip
     parts = [head, "## Targets", tables.judged(results)]
@@ -51,7 +47,7 @@ def _words(part: str, results: Results) -> str:
             return f"From just before XADD to the arrival of the request, {found['rate']} events a second for {found['seconds']:g} s."
         case "start":
             return (
-                f"The first card is for an event that waits.\nnotifier's /readyz answers 200 after {found.get('notifier_ready_s', 0):.2f} s, with "
+                f"notifier's /readyz answers 200 after {found.get('notifier_ready_s', 0):.2f} s, with "
                 f"{found.get('notifier_ready_cpu_s', 0):.2f} s of processor time."
             )
         case "backlog":
@@ -59,8 +55,8 @@ def _words(part: str, results: Results) -> str:
         case "crash":
             return (
                 f"All processes of a contender are killed when a third of {found['events']:,} events is posted, and started again at once.\n"
-                "notifier claims the entries of a dead process when its lease (15 s) has ended.\n"
-                "The others' entries are not lost but wait, by default: FastStream's for a consumer that claims, taskiq's for 10 minutes, Celery's for an hour."
+                "notifier claims them after its lease of 15 s.\n"
+                "By default FastStream's wait for a consumer that claims, taskiq's for 10 minutes, Celery's for an hour."
             )
     return ""
 
@@ -96,7 +92,7 @@ def _contenders(results: Results) -> str:
         else "Escalation was switched off for notifier in this run."
     )
     note = (
-        f"{settings}\nThe others use the floor's string card and do not log a task that succeeds.\n"
-        "notifier renders its template, signs it, and writes a log line. arq is missing, since it needs redis-py below 6."
+        f"{settings}\n"
+        "It renders its template, signs it, and writes a log line; the others use the floor's string card without a log line."
     )
     return "\n".join(lines) + "\n\n" + note

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ _HEAD = """# Commands
 
 Generated from the commands: `python -m notifier.cli.reference`.
 
-These options of most commands are not repeated below; every command except `run` takes `--json`.
+The commands below do not repeat these options of most commands; every command except `run` takes `--json`.
 
 | option | effect |
 |---|---|
@@ -44,16 +45,25 @@ These options of most commands are not repeated below; every command except `run
 Commands that destroy something ask first if there is a terminal; `-y` answers yes.
 """
 
+_SHARED = 3
+"""An option of at least this many commands is described once."""
+
 _COMMON = {"--config", "--json", "--quiet", "--help"}
 """Options of most commands, described once."""
 
 
 def reference() -> str:
     """Return the reference as Markdown."""
-    parts = [_HEAD, *_exit_codes()]
-    for command in COMMANDS:
-        for name, leaf in leaves_of(command.load(), command.name):
-            parts += _command(name, leaf)
+    commands = [
+        (name, leaf)
+        for command in COMMANDS
+        for name, leaf in leaves_of(command.load(), command.name)
+    ]
+    items = Counter(_option(leaf, each) for _, leaf in commands for each in _options(leaf))
+    shared = {item for item, count in items.items() if count >= _SHARED}
+    parts = [_HEAD, *_exit_codes(), "\n## Shared options\n", *sorted(shared)]
+    for name, leaf in commands:
+        parts += _command(name, leaf, shared)
     return "\n".join(parts) + "\n"
 
 
@@ -65,22 +75,32 @@ def _exit_codes() -> Iterator[str]:
         yield f"| {code.value} | {meaning} |"
 
 
-def _command(name: str, command: Any) -> Iterator[str]:
+def _command(name: str, command: Any, shared: set[str]) -> Iterator[str]:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
-    options = [
+    items = {_option(command, each): each for each in _options(command)}
+    known = [f"`{each.opts[0]}`" for item, each in items.items() if item in shared]
+    yield f"\n## notifier {name}\n"
+    yield _paragraphs(command.help)
+    if arguments or items:
+        yield ""
+    for each in arguments:
+        yield _item(f"`{_argument(each)}`", each)
+    yield from (item for item in items if item not in shared)
+    if known:
+        yield f"- [Shared](#shared-options): {', '.join(known)}."
+
+
+def _options(command: Any) -> list[Any]:
+    return [
         each
         for each in command.params
         if each.param_type_name == "option" and not each.hidden and not _common(command, each)
     ]
-    yield f"\n## notifier {name}\n"
-    yield _paragraphs(command.help)
-    if arguments or options:
-        yield ""
-    for each in arguments:
-        yield _item(f"`{_argument(each)}`", each)
-    for each in options:
-        spellings = ", ".join(f"`{word}`" for word in sorted(each.opts, key=len, reverse=True))
-        yield _item(f"{spellings} {_value(command, each)}".strip(), each)
+
+
+def _option(command: Any, option: Any) -> str:
+    spellings = ", ".join(f"`{word}`" for word in sorted(option.opts, key=len, reverse=True))
+    return _item(f"{spellings} {_value(command, option)}".strip(), option)
 
 
 def _common(command: Any, option: Any) -> bool:
