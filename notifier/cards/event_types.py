@@ -88,19 +88,19 @@ def _lines(config: Config, fields: Fields) -> Iterator[str]:
         for event_type, route in config.routes.items()
         if not event_type.startswith(OWN_PREFIX)
     }
-    cards = {name: known for name, known in sorted(fields.items()) if known and name in published}
+    yield from _cards({name: fields[name] for name in sorted(published) if fields.get(name)})
+
+
+def _cards(cards: Fields) -> Iterator[str]:
     items = Counter(_item(*each) for known in cards.values() for each in known.items())
     shared = {item for item, count in items.items() if count >= _SHARED}
-    yield ""
-    yield "## Fields of several cards"
-    yield ""
-    yield from sorted(shared)
+    yield from ("", "## Fields of several cards", "", *sorted(shared))
     for name, known in cards.items():
-        yield ""
-        yield f"## {name}"
-        yield ""
+        yield from ("", f"## {name}", "")
         yield from (_item(*each) for each in known.items() if _item(*each) not in shared)
-        named = [f"`{field}`" for field, about in known.items() if _item(field, about) in shared]
+        named = [
+            f"`{field}`" for field, about in known.items() if _item(field, about) in shared
+        ]
         if named:
             yield f"- [Shared](#fields-of-several-cards): {', '.join(named)}."
 
