@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -27,6 +26,7 @@ def prune_audit(
     from notifier.cli.output import confirm, print_result
     from notifier.ops.retention import Retention, count_old, prune
     from notifier.store.database import Access, Database
+    from notifier.telemetry.clock import utc_now
 
     loaded = settings(config)
     audit = loaded.audit
@@ -39,7 +39,7 @@ def prune_audit(
         "notifier prune",
     )
     if dry_run:
-        old = count_old(database, retention, now=_now)
+        old = count_old(database, retention, now=utc_now)
         count = old.ordinary + old.critical
         document = {"old": count, "critical": old.critical}
         text = f"{count} rows are old, {old.critical} of them critical"
@@ -49,9 +49,5 @@ def prune_audit(
         f"Delete audit rows older than {audit.retention_days:g} days, CRITICAL ones older than {audit.critical_retention_days:g}?",
         yes=yes,
     )
-    deleted = prune(database, retention, now=_now)
+    deleted = prune(database, retention, now=utc_now)
     print_result({"deleted": deleted}, f"deleted {deleted} rows", as_json=as_json, quiet=quiet)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -84,20 +83,17 @@ def _show(found: TraceResult, *, cards: bool) -> None:
     from notifier.ops.trace.models import Intake
 
     console = output()
-    shown: set[tuple[str, str | None]] = set()
-    for event, group in groupby(
-        found.timelines, lambda each: (each.identity.stream, each.identity.event_id)
-    ):
-        timelines = list(group)
-        shown.add(event)
+    for timelines in found.by_event:
         _show_event(console, timelines[0])
         for entry in found.published:
-            if (entry.stream, entry.event_id) == event and entry.intake is not Intake.ACCEPTED:
-                console.print(plain(f"  also entry {entry.entry_id}: {_intake(entry)}"))
+            mine = (entry.stream, entry.event_id) == timelines[0].event
+            if mine and entry.intake is not Intake.ACCEPTED:
+                console.print(plain(f"  also entry {entry.entry_id}: {entry.described}"))
         for timeline in timelines:
             _show_timeline(console, timeline)
             if cards and timeline.ended is not None:
                 print_json(timeline.ended.card)
+    shown = {each.event for each in found.timelines}
     others = [each for each in found.published if (each.stream, each.event_id) not in shown]
     for line in (
         *map(_published, others),
@@ -166,20 +162,6 @@ def _after(seconds: float) -> str:
     return f"{seconds:.3f} s" if seconds < 60 else duration(seconds)
 
 
-def _intake(published: Published) -> str:
-    from notifier.ops.trace.models import Intake
-
-    match published.intake:
-        case Intake.UNREAD:
-            return "waits in the event stream; no daemon with the stage intake has read it"
-        case Intake.IN_FLIGHT:
-            return f"in flight at {published.consumer}, not accepted yet"
-        case Intake.DUPLICATE:
-            return f"dropped: its event id was accepted before, as entry {published.accepted_entry}"
-        case Intake.ACCEPTED:
-            return "accepted"
-
-
 def _published(published: Published) -> str:
     name = (
         f"event {published.event_id}  {published.event_type}"
@@ -187,7 +169,7 @@ def _published(published: Published) -> str:
         else "an entry that is not an event"
     )
     fault = f" ({published.fault})" if published.fault else ""
-    return f"{name}{fault}, {published.stream} entry {published.entry_id}, published {_time(published.at)}: {_intake(published)}"
+    return f"{name}{fault}, {published.stream} entry {published.entry_id}, published {_time(published.at)}: {published.described}"
 
 
 def _dead_letter(letter: DeadLetterHit) -> str:

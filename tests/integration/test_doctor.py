@@ -326,7 +326,7 @@ async def test_test_card_is_posted_once_as_a_test_even_while_redis_and_postgres_
     assert request.headers["X-HMAC-Signature"]
     said = " ".join(done.stdout.split())
     assert "sre answered HTTP 202 after" in said
-    assert "look into the channel" in said
+    assert "look at the channel" in said
     assert CANARY not in done.stdout + done.stderr
 
 

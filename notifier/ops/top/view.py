@@ -11,7 +11,6 @@ import time
 import tty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -23,7 +22,6 @@ from notifier.broker.streams import open_streams
 from notifier.config import Config, mask_url
 from notifier.errors import StreamError
 from notifier.ops.top.rows import (
-    ChannelRow,
     Flow,
     Snapshot,
     SnapshotReader,
@@ -31,7 +29,7 @@ from notifier.ops.top.rows import (
     actions_flow,
     rows_of,
 )
-from notifier.telemetry.clock import duration, sleep_unless_stopped
+from notifier.telemetry.clock import duration, sleep_unless_stopped, utc_now
 
 _NONE = "·"
 _READ_SECONDS = 5.0
@@ -95,7 +93,7 @@ async def read_in_time(reader: SnapshotReader, config: Config) -> Snapshot:
 
 def heading(config: Config) -> str:
     """Return the first line of the view."""
-    return f"notifier top  {datetime.now(UTC):%H:%M:%S} UTC  {mask_url(config.redis.url)}"
+    return f"notifier top  {utc_now():%H:%M:%S} UTC  {mask_url(config.redis.url)}"
 
 
 def render(
@@ -109,7 +107,8 @@ def render(
         parts.append(Text(problem, style="bold red"))
     for rows in streams:
         parts += ["", _stages(rows, actions), "", _channels(rows)]
-    if streams and all(flow.in_rate is None for flow in _flows(streams)):
+    flows = [flow for rows in streams for flow in (rows.intake, rows.delivery, rows.recorder)]
+    if flows and all(flow.in_rate is None for flow in flows):
         parts.append(Text("rates need a second reading, and Redis 7.0 or newer", style="dim"))
     return Group(*parts)
 
@@ -121,7 +120,8 @@ def _stages(rows: StreamRows, actions: Flow | None) -> Table:
         flows["actions"] = actions
     for name, flow in flows.items():
         readers = str(flow.consumers) if flow.consumers else _NONE
-        table.add_row(name, *_amount(flow), _count(flow.in_flight), *_rates(flow), readers)
+        rates = (_rate(flow.in_rate), _rate(flow.out_rate))
+        table.add_row(name, *_amount(flow), _count(flow.in_flight), *rates, readers)
     dead = Text(_count(rows.dead_letters), style="yellow" if rows.dead_letters else "")
     age = duration(rows.oldest_dead_seconds) if rows.dead_letters else _NONE
     table.add_row("dead letters", dead, age)
@@ -138,8 +138,8 @@ def _channels(rows: StreamRows) -> Table:
             *_amount(row.urgent, alarm=True),
             *_amount(row.normal),
             _count(row.both.in_flight),
-            _rates(row.both)[1],
-            _state(row),
+            _rate(row.both.out_rate),
+            Text(row.state, style="yellow"),
         )
     return table
 
@@ -167,22 +167,10 @@ def _count(number: int) -> str:
     return f"{number / 1e3:.0f}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
 
 
-def _rates(flow: Flow) -> tuple[str, str]:
-    return _rate(flow.in_rate), _rate(flow.out_rate)
-
-
 def _rate(rate: float | None) -> str:
     if rate is None:
         return "–"
     return f"{rate:.1f}" if rate < 100 else f"{rate:,.0f}"
-
-
-def _state(row: ChannelRow) -> Text:
-    return Text(row.state, style="yellow")
-
-
-def _flows(streams: Sequence[StreamRows]) -> list[Flow]:
-    return [flow for rows in streams for flow in (rows.intake, rows.delivery, rows.recorder)]
 
 
 @contextmanager

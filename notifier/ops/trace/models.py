@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 
 from pydantic import JsonValue
 
@@ -153,6 +154,11 @@ class Timeline:
     """The step that this notification is."""
 
     @property
+    def event(self) -> tuple[str, str]:
+        """Return the stream and the id of its event."""
+        return self.identity.stream, self.identity.event_id
+
+    @property
     def state(self) -> State:
         """Return its present state."""
         if self.waiting is not None:
@@ -183,6 +189,21 @@ class Published:
     """Why it is not an event."""
     accepted_entry: str | None
     """The entry by which its event id was accepted, while that is remembered."""
+
+    @property
+    def described(self) -> str:
+        """Return its state in words."""
+        match self.intake:
+            case Intake.UNREAD:
+                return "waits in the event stream; no daemon with the stage intake has read it"
+            case Intake.IN_FLIGHT:
+                return f"in flight at {self.consumer}, not accepted yet"
+            case Intake.DUPLICATE:
+                return (
+                    f"dropped: its event id was accepted before, as entry {self.accepted_entry}"
+                )
+            case Intake.ACCEPTED:
+                return "accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,3 +240,19 @@ class TraceResult:
         """Tell whether nothing matches."""
         found = (self.timelines, self.published, self.dead_letters, self.dead_letter_actions)
         return not any(found)
+
+    @property
+    def by_event(self) -> list[list[Timeline]]:
+        """Return the timelines grouped by event, in the order of the search."""
+        groups = groupby(self.timelines, lambda each: each.event)
+        return [list(group) for _, group in groups]
+
+    @property
+    def other_entries(self) -> list[Published]:
+        """Return the stream entries that no timeline shows."""
+        shown = {each.event for each in self.timelines}
+        return [
+            each
+            for each in self.published
+            if each.intake is not Intake.ACCEPTED or (each.stream, each.event_id) not in shown
+        ]

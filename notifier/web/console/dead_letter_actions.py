@@ -15,6 +15,7 @@ from notifier.dead_letters.listing import NoSuchDeadLetterError, find_dead_lette
 from notifier.dead_letters.replay import DeadLetterService
 from notifier.errors import NotifierError, UnreachableError
 from notifier.events.action import MAX_WHO, clean_line, clean_note
+from notifier.web.admin.access import OPERATOR
 from notifier.web.console.dead_letters import (
     AT_ONCE,
     Act,
@@ -26,7 +27,6 @@ from notifier.web.console.pages import (
     ConsoleDependencies,
     Pages,
     Unavailable,
-    operator_of,
     read_from,
 )
 from notifier.web.console.queries import DeadLetterRef, QueryError, dead_letter_ref
@@ -73,7 +73,7 @@ class DeadLetterActions:
             refs = _refs(form, self._dependencies.config().streams)
         except QueryError as exc:
             return self._pages.message(request, "Nothing was done", str(exc), status=422)
-        who = operator_of(request) or clean_line(form.get("who", ""), MAX_WHO)
+        who = request[OPERATOR] or clean_line(form.get("who", ""), MAX_WHO)
         why = clean_note(form.get("why", ""))
         missing = [] if who else ["who"]
         if act == "discard" and not why:

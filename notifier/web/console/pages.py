@@ -80,11 +80,6 @@ async def read_from(server: str, reading: Awaitable[T]) -> T | Unavailable:
         return Unavailable(server, str(exc))
 
 
-def operator_of(request: web.Request) -> str:
-    """Return the operator's name from a proxy; empty if it must be typed."""
-    return request[OPERATOR]
-
-
 class Pages:
     """Renders the templates of the console."""
 
@@ -116,7 +111,7 @@ class Pages:
         html = self._templates.get_template(template).render(
             values,
             instance=self._dependencies.instance,
-            operator=operator_of(request),
+            operator=request[OPERATOR],
             has_login=self._dependencies.has_login(),
             here=request.path,
             title_of=lambda channel: titles.get(channel, channel),

@@ -99,8 +99,6 @@ class DeadLetterQuery:
 
     filter: Filter
     after: Place | None
-    shown: Mapping[str, str]
-    """The filled fields, as shown and linked."""
 
     @classmethod
     def read(cls, query: Mapping[str, str], streams: Iterable[str]) -> DeadLetterQuery:
@@ -119,7 +117,7 @@ class DeadLetterQuery:
         if query.get("after"):
             ref = dead_letter_ref(query["after"], streams)
             after = Place(ref.id, ref.stream)
-        return cls(wanted, after, shown_of(query, DEAD_LETTER_FIELDS))
+        return cls(wanted, after)
 
 
 DEAD_LETTER_FIELDS = ("reason", "channel", "type", "since", "until")
@@ -137,7 +135,6 @@ class NotificationQuery:
 
     wanted: Wanted
     period: str
-    shown: Mapping[str, str]
 
     @classmethod
     def read(cls, query: Mapping[str, str], now: datetime) -> NotificationQuery:
@@ -152,7 +149,7 @@ class NotificationQuery:
             None if span is None else now - span,
             _before(query.get("before", "")),
         )
-        return cls(wanted, period, shown_of(query, NOTIFICATION_FIELDS))
+        return cls(wanted, period)
 
 
 def _before(text: str) -> tuple[datetime, str] | None:

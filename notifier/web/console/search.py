@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from itertools import groupby
 
 from aiohttp import web
 
-from notifier.ops.trace.models import Intake, Published, State, Timeline, TraceResult
+from notifier.ops.trace.models import State, TraceResult
 from notifier.ops.trace.search import IdError
 from notifier.ops.trace.timeline import steps_of
 from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable
@@ -24,34 +22,6 @@ _STATES = {
     State.DISCARDED: ("Discarded", "warn"),
 }
 """The label and the tone of a state."""
-
-
-def by_event(timelines: Sequence[Timeline]) -> list[list[Timeline]]:
-    """Group timelines by event, in the order of the search."""
-    groups = groupby(timelines, lambda each: (each.identity.stream, each.identity.event_id))
-    return [list(group) for _, group in groups]
-
-
-def other_entries(found: TraceResult) -> list[tuple[Published, str]]:
-    """Return the stream entries that no timeline shows, with their states."""
-    shown = {(each.identity.stream, each.identity.event_id) for each in found.timelines}
-    return [
-        (each, _state_of(each))
-        for each in found.published
-        if each.intake is not Intake.ACCEPTED or (each.stream, each.event_id) not in shown
-    ]
-
-
-def _state_of(published: Published) -> str:
-    match published.intake:
-        case Intake.UNREAD:
-            return "is waiting in the event stream"
-        case Intake.IN_FLIGHT:
-            return f"is in flight at {published.consumer}"
-        case Intake.DUPLICATE:
-            return f"was dropped: its event id was accepted before, as entry {published.accepted_entry}"
-        case Intake.ACCEPTED:
-            return "was accepted"
 
 
 class SearchPage:
@@ -96,8 +66,8 @@ class SearchPage:
             query=query,
             problem=problem,
             found=found,
-            events=by_event(known.timelines) if known else [],
-            entries=other_entries(known) if known else [],
+            events=known.by_event if known else [],
+            entries=known.other_entries if known else [],
             states=_STATES,
             steps_of=steps_of,
         )
