@@ -16,7 +16,7 @@ Target = tuple[str, Mapping[str, str | bytes]]
 
 
 class HopResult(IntEnum):
-    """What became of one entry in flight."""
+    """The result of a hop for one entry in flight."""
 
     LOST = 0
     """It was no longer pending: another process has moved it."""
@@ -28,7 +28,7 @@ class HopResult(IntEnum):
 
 
 class MoveResult(IntEnum):
-    """What became of one entry that waited."""
+    """The result of a hop for one waiting entry."""
 
     GONE = 0
     MOVED = 1

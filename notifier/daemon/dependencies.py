@@ -1,4 +1,4 @@
-"""What the components of one process share."""
+"""Dependencies that the components of one process share."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class FirstAction:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known about a notification."""
+    """The known facts and actions of a notification."""
 
     facts: NotificationFacts | None
     facts_away: bool

@@ -63,7 +63,7 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What one person did about a notification.
+    """An action of one person on a notification.
 
     The first action on any card of an event settles it; escalating settles nothing.
     """
@@ -102,13 +102,13 @@ class WorkRequest(BaseModel):
     id: str
     """`<key of the event>:<action>`, the same whichever card of the event it was; do a request with the same id once."""
     action: Work
-    """What to do."""
+    """The requested work."""
     notification_id: str
     """The notification whose card it was."""
     event_id: str
     """Of the producer's event."""
     event_type: str
-    """As its route is named."""
+    """The type, as its route names it."""
     correlation_id: str
     """Of the producer's event."""
     channel: str
@@ -116,11 +116,11 @@ class WorkRequest(BaseModel):
     subject: str = Field(json_schema_extra={"contentMediaType": "application/json"})
     """JSON object: what the event's data said of claim_id, poll_id, task_id, task_name, queue, batch_no and service, as text."""
     requested_by: str = Field(max_length=MAX_WHO)
-    """Who asked."""
+    """Name of the person who asked."""
     via: Via
     """How far to trust that name: sign_on from single sign-on, page typed, callback from a flow, outgoing_webhook from Teams."""
     note: str = Field(max_length=MAX_NOTE)
-    """What the person wrote, or empty."""
+    """Text that the person wrote, or empty."""
     requested_at: str = Field(json_schema_extra={"format": "date-time"})
     """RFC 3339, UTC."""
 

@@ -20,7 +20,7 @@ else:
 
 _NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11").bytes
 _MOST_TRIES = 2**31
-"""What Postgres' integer holds."""
+"""The largest integer of Postgres."""
 
 
 class Ending(msgspec.Struct, frozen=True):

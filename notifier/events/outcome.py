@@ -37,7 +37,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """None: no answer came, and `error` says why."""
     error: str | None
     retry_after_seconds: float | None = None
-    """What the receiver asked for."""
+    """The wait that the receiver asked for."""
     setup_fault: bool = False
     """Whether people have to fix the error: a certificate, or where the host name leads."""
 

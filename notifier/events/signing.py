@@ -37,7 +37,7 @@ _EVENT_MARK = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{22})")
 
 @dataclass(frozen=True, slots=True)
 class ActionClaim:
-    """What a valid action link allows."""
+    """The action that a valid link allows."""
 
     notification_id: str
     action: str

@@ -69,7 +69,7 @@ _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=
 
 
 class Access(Enum):
-    """What a connection is for."""
+    """The purpose of a connection."""
 
     WRITE = "write"
     """Only a server that takes writes will do: of several hosts, or addresses of a name, the primary is sought."""

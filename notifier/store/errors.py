@@ -47,7 +47,7 @@ REFUSALS = (
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What Postgres did, and what fixes it."""
+    """A fault of Postgres and its fix."""
 
     what: str
     fix: str

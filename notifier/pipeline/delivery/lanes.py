@@ -53,7 +53,7 @@ _PREFETCH = 4
 
 @dataclass(frozen=True, slots=True)
 class DeliveryDependencies:
-    """What the lanes of all channels share."""
+    """Dependencies that the lanes of all channels share."""
 
     group: Consumer
     leases: Leases

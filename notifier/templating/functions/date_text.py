@@ -229,4 +229,4 @@ _NET_FORMS: dict[str, tuple[str | None, ...]] = {
     "%": ("",),
     "M": ("M", "MM", "MMM", "MMMM"),
 }
-"""By .NET letter: the dayjs form of one, two, three letters and more; None: there is none."""
+"""By .NET specifier: the dayjs form of one, two, three and more characters; None: there is none."""

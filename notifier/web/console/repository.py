@@ -70,7 +70,7 @@ class UnacknowledgedEvent:
     since: datetime
     summary: str | None
     acknowledged_by: str | None
-    """Who acknowledged it in another channel."""
+    """The person who acknowledged it in another channel."""
     acknowledged_at: datetime | None
     acknowledged_in: str | None
     step_numbers: list[int]
