@@ -23,7 +23,7 @@ from notifier.events.notification import Notification, decode
 from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
 from notifier.pipeline.delivery.rendering import BodyRenderer
-from notifier.pipeline.intake import Intake
+from notifier.pipeline.intake import Intake, IntakeRules
 
 STREAM = "bench:events"
 ROUNDS = 2
@@ -111,12 +111,14 @@ class Bench:
         self._intake = Intake(
             group,
             STREAM,
-            catalogue=Catalogue(config.routes, config.channels),
-            masking=Masking.of(config.masking.fields, config.masking.exempt),
-            settings=config.intake,
+            IntakeRules(
+                Catalogue(config.routes, config.channels),
+                Masking.of(config.masking.fields, config.masking.exempt),
+                config.intake,
+                Signers(required=False),
+            ),
             redis_settings=config.redis,
             now=lambda: datetime.now(UTC),
-            signers=Signers(required=False),
         )
 
     def steps(self, card: str, label: str, data: dict[str, Any]) -> Iterator[Step]:

@@ -24,7 +24,7 @@ from notifier.escalation.repository import EscalationRepository
 from notifier.escalation.scheduler import EscalationScheduler
 from notifier.events.producer_signature import sign_own
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
-from notifier.pipeline.intake import Intake
+from notifier.pipeline.intake import Intake, IntakeRules
 from notifier.pipeline.recorder import AuditTrail, Recorder
 from notifier.store.database import KeptConnection
 from notifier.telemetry.clock import utc_now
@@ -51,12 +51,7 @@ class Components:
     def use(self, new: Snapshot) -> None:
         """Continue with a new snapshot."""
         for intake in self.intakes:
-            intake.use(
-                catalogue=new.catalogue,
-                masking=new.masking,
-                settings=new.config.intake,
-                signers=new.signers,
-            )
+            intake.rules = _rules(new)
         for recorder in self.recorders:
             recorder.use(new.config.recorder)
         self.channels.use(new)
@@ -154,14 +149,15 @@ def _intake(dependencies: Dependencies, stream: str) -> Intake:
     return Intake(
         dependencies.group,
         stream,
-        catalogue=snapshot.catalogue,
-        masking=snapshot.masking,
-        settings=snapshot.config.intake,
+        _rules(snapshot),
         redis_settings=snapshot.config.redis,
         now=latest,
-        signers=snapshot.signers,
         spans=dependencies.spans,
     )
+
+
+def _rules(new: Snapshot) -> IntakeRules:
+    return IntakeRules(new.catalogue, new.masking, new.config.intake, new.signers)
 
 
 def _recorder(dependencies: Dependencies, stream: str, store: AuditTrail) -> Recorder:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
-from notifier.broker.hop import HopResult, Move
+from notifier.broker.hop import Move
 from notifier.broker.keys import Keys
 from notifier.config.models import IntakeSettings, RedisSettings
 from notifier.dead_letters.model import (
@@ -35,9 +35,8 @@ from notifier.events.routing import Catalogue, UnroutableError
 from notifier.events.times import entry_time
 from notifier.pipeline.decision import Decision, report
 from notifier.pipeline.spans import intake_span
-from notifier.pipeline.stage import BatchSizer, in_order, still_there
+from notifier.pipeline.stage import BatchSizer, StreamReader, in_order, still_there
 from notifier.telemetry import metrics
-from notifier.telemetry.clock import Every
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Span, Spans
 
@@ -55,6 +54,16 @@ _BYTES_AT_ONCE = 128 * 2**10
 """Of entries that are decided before they are hopped: deciding continues without a pause, and takes longer the more there is."""
 
 
+@dataclass(frozen=True, slots=True)
+class IntakeRules:
+    """By what an intake decides; a reload replaces them as a whole."""
+
+    catalogue: Catalogue
+    masking: Masking
+    settings: IntakeSettings
+    signers: Signers
+
+
 class Intake:
     """Reads one event stream."""
 
@@ -62,47 +71,28 @@ class Intake:
         self,
         group: Consumer,
         stream: str,
+        rules: IntakeRules,
         *,
-        catalogue: Catalogue,
-        masking: Masking,
-        settings: IntakeSettings,
         redis_settings: RedisSettings,
         now: Callable[[], datetime],
-        signers: Signers,
         spans: Spans | None = None,
     ) -> None:
+        self.rules = rules
+        """May be changed: others count from the next entry on."""
         self._group = group
         self._stream = stream
         self._keys = Keys(stream)
-        self._catalogue = catalogue
-        self._masking = masking
-        self._settings = settings
-        self._signers = signers
         self._spans = spans
-        self._redis = redis_settings
+        self._max_deliveries = redis_settings.max_deliveries
         self._now = now
-        self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+        self._reader = StreamReader(group, stream, redis_settings)
         self._entries: deque[Entry] = deque()
         """Read, not decided."""
         self._batch: list[Decision] = []
         """Decided, not hopped."""
         self._size = BatchSizer(
-            most_bytes=_BYTES_IN_FLIGHT, entry_bytes=settings.max_event_bytes
+            most_bytes=_BYTES_IN_FLIGHT, entry_bytes=rules.settings.max_event_bytes
         )
-
-    def use(
-        self,
-        *,
-        catalogue: Catalogue,
-        masking: Masking,
-        settings: IntakeSettings,
-        signers: Signers,
-    ) -> None:
-        """Continue with other rules from the next entry on."""
-        self._catalogue = catalogue
-        self._masking = masking
-        self._settings = settings
-        self._signers = signers
 
     async def step(self) -> int:
         """Read one batch and hop it; returns how many entries were read."""
@@ -110,29 +100,13 @@ class Intake:
         await self._group.require_room(self._stream)
         entries: list[Entry] = []
         if not self._batch and not self._entries:
-            entries = await self._next(self._size.count(self._settings.batch))
+            entries = await self._reader.read(
+                self._size.count(self.rules.settings.batch), largest_bytes=self._largest_bytes
+            )
             self._entries.extend(in_order(still_there(entries)))
             self._size.learn(entries)
         await self._work()
         return len(entries)
-
-    async def _next(self, count: int) -> list[Entry]:
-        if self._claim.due():
-            claimed = await self._group.claim(
-                self._stream,
-                idle_seconds=self._redis.lease_seconds,
-                count=count,
-                largest_bytes=self._largest_bytes,
-            )
-            if claimed:
-                self._claim.again()
-                return claimed
-        return await self._group.read(
-            [self._stream],
-            count=count,
-            block_seconds=self._redis.block_seconds,
-            largest_bytes=self._largest_bytes,
-        )
 
     @property
     def _largest_bytes(self) -> int:
@@ -140,13 +114,17 @@ class Intake:
 
         Such an entry can be replayed under another limit.
         """
-        return _LARGEST_KEPT * self._settings.max_event_bytes
+        return _LARGEST_KEPT * self.rules.settings.max_event_bytes
 
     async def _work(self) -> None:
         """Decide and hop entries in order; entries of a failed hop go first."""
         while self._batch or self._entries:
-            if not self._batch and self._entries[0].goes_alone(self._redis.max_deliveries):
-                await self._try_alone(self._entries[0])
+            if not self._batch and self._entries[0].goes_alone(self._max_deliveries):
+                entry = self._entries[0]
+                async with self._group.trial(entry) as ours:
+                    if ours:
+                        self._batch.append(self.decide(entry, entry.fields or {}))
+                        await self._hop_batch()
                 self._entries.popleft()
                 return  # each is one step: many of them must not look like a stage that hangs
             if not self._batch:
@@ -161,7 +139,7 @@ class Intake:
             read += size_bytes(fields)
             # The loop has other work than large events.
             if self._batch and (
-                read > _BYTES_AT_ONCE or entry.goes_alone(self._redis.max_deliveries)
+                read > _BYTES_AT_ONCE or entry.goes_alone(self._max_deliveries)
             ):
                 return
             self._entries.popleft()
@@ -169,26 +147,13 @@ class Intake:
             self._batch.append(decision)
             size += decision.size_bytes
 
-    async def _try_alone(self, entry: Entry) -> None:
-        async with self._group.trial(entry) as ours:
-            if ours:
-                self._batch.append(self.decide(entry, entry.fields or {}))
-                await self._hop_batch()
-
     async def _hop_batch(self) -> None:
         batch = self._batch
-        results = await self._group.hop([decision.move for decision in batch])
+        moves = [decision.move for decision in batch]
+        results = await self._group.hop(moves)
         self._batch = []
         now = self._now()
-        refused = [
-            decision.move.entry_id
-            for decision, result in zip(batch, results, strict=True)
-            if result is HopResult.REFUSED
-        ]
-        if refused:
-            # There may be so many that the first can be claimed once more before the last: what is new must not wait for them.
-            self._claim.later()
-            await self._group.put_back(self._stream, refused)
+        await self._reader.put_back_refused(moves, results)
         words: Counter[str] = Counter()
         debug = log.is_enabled_for(logging.DEBUG)
         for decision, result in zip(batch, results, strict=True):
@@ -211,50 +176,48 @@ class Intake:
             return self._bury_unread(entry, Reason.INTERNAL_ERROR, why, fields)
 
     def _decided(self, entry: Entry, fields: Mapping[bytes, bytes]) -> Decision:
+        rules = self.rules
         if entry.withheld_bytes:
-            fault = too_large(entry.withheld_bytes, self._settings.max_event_bytes)
+            fault = too_large(entry.withheld_bytes, rules.settings.max_event_bytes)
             return self._bury_unread(entry, Reason.INVALID_EVENT, str(fault), fields)
         # Before all else: a dead letter of another reason can be replayed without its signature.
-        unsigned = self._signers.fault(fields)
+        unsigned = rules.signers.fault(fields)
         if unsigned:
             return self._bury_unread(entry, Reason.UNSIGNED, unsigned, fields)
-        if entry.is_poison(self._redis.max_deliveries):
+        if entry.is_poison(self._max_deliveries):
             detail = poison_detail(entry.deliveries)
             return self._bury_unread(entry, Reason.POISON, detail, fields)
         try:
             event = parse_entry(
-                self._stream, entry.id, fields, max_bytes=self._settings.max_event_bytes
+                self._stream, entry.id, fields, max_bytes=rules.settings.max_event_bytes
             )
         except EventError as exc:
             return self._bury_unread(entry, Reason.INVALID_EVENT, str(exc), fields)
         event = with_believed_time(event, self._now())
         if is_own(event):
-            forged = self._own_fault(entry, event, fields)
+            forged = rules.signers.own_fault(
+                event,
+                fields,
+                # A producer can choose an entry's id, but not for an entry of the past.
+                added=min(entry_time(entry.id), self._now()),
+                fresh_seconds=rules.settings.event_ttl_seconds,
+            )
             if forged:
                 body = raw_fields(fields)
                 buried = self._bury(entry, Reason.UNSIGNED, forged, body, _known(event))
                 return buried._replace(event=event)
-            event = unpacked(event, believed=self._signers.own is not None)
+            event = unpacked(event, believed=rules.signers.own is not None)
         if self._spans is None:
             return self._routed(entry, event)
         span = intake_span(self._spans, event)
         traced = replace(event, traceparent=span.traceparent)
         return self._routed(entry, traced, span)
 
-    def _own_fault(
-        self, entry: Entry, event: Event, fields: Mapping[bytes, bytes]
-    ) -> str | None:
-        # A producer can choose an entry's id, but not for an entry of the past.
-        added = min(entry_time(entry.id), self._now())
-        return self._signers.own_fault(
-            event, fields, added=added, fresh_seconds=self._settings.event_ttl_seconds
-        )
-
     def _routed(self, entry: Entry, event: Event, span: Span | None = None) -> Decision:
         """Say where an event goes."""
-        data = mask_event_data(event.data, self._masking)
+        data = mask_event_data(event.data, self.rules.masking)
         try:
-            routed = self._catalogue.route(event, data)
+            routed = self.rules.catalogue.route(event, data)
         except UnroutableError as exc:
             body = _event_json(event, data)
             buried = self._bury(entry, Reason.UNROUTABLE, str(exc), body, _known(event))
@@ -280,7 +243,7 @@ class Intake:
             delete=False,
             # An event without an id of its producer has that of its entry, which cannot come twice.
             mark=self._keys.seen(event.id) if event.id != entry.id else None,
-            mark_seconds=self._settings.event_ttl_seconds,
+            mark_seconds=self.rules.settings.event_ttl_seconds,
         )
         return Decision(move, event, dead, notifications=routed.notifications, span=span)
 
@@ -289,7 +252,7 @@ class Intake:
     ) -> Decision:
         """Bury an entry that did not become an event, with its legible fields."""
         known = legible(fields)
-        signer = self._signers.signer(fields)
+        signer = self.rules.signers.signer(fields)
         if signer is not None:
             known["signer"] = signer
         size = entry.withheld_bytes or size_bytes(fields)

@@ -13,7 +13,7 @@ import structlog
 
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import ALONE, Entry
-from notifier.broker.hop import HopResult, Move
+from notifier.broker.hop import Move
 from notifier.broker.keys import Keys
 from notifier.broker.leases import Leases
 from notifier.config.models import RecorderSettings, RedisSettings
@@ -22,11 +22,17 @@ from notifier.errors import OutcomeError, SchemaError, StatementTimeoutError, Un
 from notifier.events.entry import Priority
 from notifier.events.json import to_json_bytes, without_nul
 from notifier.pipeline.spans import record_spans
-from notifier.pipeline.stage import Alone, BatchSizer, ClaimedError, in_order, still_there
+from notifier.pipeline.stage import (
+    Alone,
+    BatchSizer,
+    ClaimedError,
+    StreamReader,
+    in_order,
+    still_there,
+)
 from notifier.store.database import Database, KeptConnection, json_parameter, load_queries
 from notifier.store.migrations import missing_migrations
 from notifier.telemetry import metrics
-from notifier.telemetry.clock import Every
 from notifier.telemetry.logs import log_unforeseen
 from notifier.telemetry.tracing import Spans
 
@@ -139,11 +145,11 @@ class Recorder:
         self._store = store
         self._leases = leases
         self._settings = settings
-        self._redis = redis_settings
+        self._max_deliveries = redis_settings.max_deliveries
         self._checks = checks
         self._now = now
         self._spans = spans
-        self._claim = Every(redis_settings.lease_seconds / 3, time.monotonic)
+        self._reader = StreamReader(group, self._keys.outcomes, redis_settings)
         self._in_flight: list[Entry] = []
         self._most = settings.batch
         self._full = False
@@ -178,15 +184,8 @@ class Recorder:
         results = await self._group.hop(moves)
         for entry in entries:
             self._leases.drop(entry.stream, entry.id)
-        refused = [
-            move.entry_id
-            for move, result in zip(moves, results, strict=True)
-            if result is HopResult.REFUSED
-        ]
-        if refused:
-            # A dead letter, for whose key Redis refuses it; it is tried again after a lease.
-            self._claim.later()
-            await self._group.put_back(self._keys.outcomes, refused)
+        # A dead letter, for whose key Redis refuses it.
+        await self._reader.put_back_refused(moves, results)
         self._in_flight = self._in_flight[len(entries) :]
         if self._spans is not None:
             record_spans(self._spans, entries, began_ns=began_ns)
@@ -205,7 +204,7 @@ class Recorder:
 
     async def _moves(self, entries: Sequence[Entry]) -> list[Move]:
         """Record entries; returns how they leave their stream."""
-        first, most = entries[0], self._redis.max_deliveries
+        first, most = entries[0], self._max_deliveries
         if first.is_poison(most):
             return [self._bury(first, Reason.POISON, poison_detail(first.deliveries))]
         if not first.goes_alone(most):
@@ -223,18 +222,8 @@ class Recorder:
             delays.observe(max(0.0, now_ms / 1000 - _arrived(entry)))
 
     async def _next(self) -> list[Entry]:
-        stream, batch = self._keys.outcomes, self._size.count(self._settings.batch)
-        entries: list[Entry] = []
-        if self._claim.due():
-            entries = await self._group.claim(
-                stream, idle_seconds=self._redis.lease_seconds, count=batch
-            )
-        if entries:
-            self._claim.again()
-        else:
-            entries = await self._group.read(
-                [stream], count=batch, block_seconds=self._redis.block_seconds
-            )
+        batch = self._size.count(self._settings.batch)
+        entries = await self._reader.read(batch)
         self._full = len(entries) >= batch
         self._size.learn(entries)
         return in_order(still_there(entries))

@@ -11,11 +11,13 @@ from typing import TypeVar
 import structlog
 
 from notifier.broker.consumer import Consumer
-from notifier.broker.entries import ALONE, Entry
+from notifier.broker.entries import ALONE, LARGEST_BYTES, Entry
+from notifier.broker.hop import HopResult, Move
+from notifier.config.models import RedisSettings
 from notifier.errors import InternalError, StreamError, UnreachableError
 from notifier.events.entry import size_bytes
 from notifier.events.notification import Notification, decode
-from notifier.telemetry.clock import raise_if_cancelled, sleep_unless_stopped
+from notifier.telemetry.clock import Every, raise_if_cancelled, sleep_unless_stopped
 from notifier.telemetry.health import Health, on_wait
 from notifier.telemetry.logs import log_unforeseen
 
@@ -137,6 +139,49 @@ def in_order(entries: Sequence[Entry]) -> list[Entry]:
     The likeliest to kill the process is the very last.
     """
     return sorted(entries, key=lambda each: each.deliveries if each.deliveries >= ALONE else 0)
+
+
+class StreamReader:
+    """Read a stream: entries of dead processes first, then new ones."""
+
+    def __init__(self, group: Consumer, stream: str, settings: RedisSettings) -> None:
+        self._group = group
+        self._stream = stream
+        self._settings = settings
+        self._claim = Every(settings.lease_seconds / 3, time.monotonic)
+
+    async def read(self, count: int, *, largest_bytes: int = LARGEST_BYTES) -> list[Entry]:
+        """Return up to `count` entries; raises StreamError."""
+        if self._claim.due():
+            claimed = await self._group.claim(
+                self._stream,
+                idle_seconds=self._settings.lease_seconds,
+                count=count,
+                largest_bytes=largest_bytes,
+            )
+            if claimed:
+                self._claim.again()
+                return claimed
+        return await self._group.read(
+            [self._stream],
+            count=count,
+            block_seconds=self._settings.block_seconds,
+            largest_bytes=largest_bytes,
+        )
+
+    async def put_back_refused(
+        self, moves: Sequence[Move], results: Sequence[HopResult]
+    ) -> None:
+        """Let entries whose move Redis refused be claimed again after a lease."""
+        refused = [
+            move.entry_id
+            for move, result in zip(moves, results, strict=True)
+            if result is HopResult.REFUSED
+        ]
+        if refused:
+            # There may be so many that the first can be claimed once more before the last: what is new must not wait for them.
+            self._claim.later()
+            await self._group.put_back(self._stream, refused)
 
 
 class BatchSizer:

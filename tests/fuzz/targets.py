@@ -33,7 +33,7 @@ from notifier.events.notification import decode, notification_id
 from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
 from notifier.events.signing import ACTIONS, action_token, verify_action_token
-from notifier.pipeline.intake import Intake
+from notifier.pipeline.intake import Intake, IntakeRules
 from notifier.teams.envelope import build_body, counted_size
 from notifier.templating import Template
 from notifier.templating.signatures import ALIASES, REFUSED, SIGNATURES
@@ -74,9 +74,8 @@ def _decoder(config: Config) -> Target:
     masking = Masking.of(config.masking.fields, config.masking.exempt)
     catalogue = Catalogue(config.routes, config.channels)
     group: Consumer = None  # type: ignore[assignment]  # decide() does no I/O
-    intake = Intake(
-        group, STREAM, catalogue=catalogue, masking=masking, settings=config.intake, redis_settings=config.redis, now=lambda: NOW, signers=Signers(required=False),
-    )  # fmt: skip
+    rules = IntakeRules(catalogue, masking, config.intake, Signers(required=False))
+    intake = Intake(group, STREAM, rules, redis_settings=config.redis, now=lambda: NOW)
     replayer = Replayer(catalogue, masking, config.intake.max_event_bytes)
     samples = _samples()
 

@@ -30,7 +30,7 @@ from notifier.events.signing import KeySet
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryDependencies
 from notifier.pipeline.delivery.limiter import ChannelLimiter
-from notifier.pipeline.intake import Intake
+from notifier.pipeline.intake import Intake, IntakeRules
 from notifier.pipeline.recorder import AuditTrail, Recorder
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry.health import Health
@@ -95,12 +95,14 @@ class Stages:
         return Intake(
             group or self.broker.group("one"),
             STREAM,
-            catalogue=Catalogue(config.routes, config.channels),
-            masking=Masking.of(config.masking.fields, config.masking.exempt),
-            settings=config.intake.model_copy(update=settings),
+            IntakeRules(
+                Catalogue(config.routes, config.channels),
+                Masking.of(config.masking.fields, config.masking.exempt),
+                config.intake.model_copy(update=settings),
+                signers or Signers(required=False),
+            ),
             redis_settings=config.redis,
             now=now,
-            signers=signers or Signers(required=False),
         )
 
     @asynccontextmanager
