@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from notifier.cli.options import ConfigOption, JsonOption, QuietOption, settings
-
-if TYPE_CHECKING:
-    from notifier.store.database import Database
+from notifier.cli.options import ConfigOption, JsonOption, QuietOption, database, settings
 
 TimeoutOption = Annotated[
     float, typer.Option(min=1, max=86_400, help="Seconds that one table may take.")
@@ -31,7 +28,7 @@ def backup(
     """
     from notifier.ops.backup import back_up
 
-    rows = back_up(_database(config, timeout), file)
+    rows = back_up(database(settings(config), "backup", timeout), file)
     _print("wrote", "to", rows, file, as_json=as_json, quiet=quiet)
 
 
@@ -48,16 +45,8 @@ def restore(
     """
     from notifier.ops.backup import restore as fill
 
-    rows = fill(_database(config, timeout), file)
+    rows = fill(database(settings(config), "backup", timeout), file)
     _print("restored", "from", rows, file, as_json=as_json, quiet=quiet)
-
-
-def _database(config: Path | None, timeout: float) -> Database:
-    from notifier.store.database import Database
-
-    found = settings(config).database
-    connect_seconds = found.connect_timeout_seconds
-    return Database(found.url, connect_seconds, timeout, name="notifier backup")
 
 
 def _print(

@@ -29,9 +29,7 @@ from notifier.cli.output import (
 from notifier.errors import ConfigError, ExitCode, NotifierError
 from notifier.telemetry.findings import Level
 
-app = typer.Typer(
-    help="List, check, render, preview and write card templates.", no_args_is_help=True
-)
+app = typer.Typer()
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")

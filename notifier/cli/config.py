@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from notifier.broker.streams import Streams
     from notifier.daemon.snapshot import Snapshot
 
-app = typer.Typer(help="Check the settings and show those in force.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @app.command()

@@ -48,10 +48,7 @@ if TYPE_CHECKING:
     from notifier.dead_letters.replay import DeadLetterService
     from notifier.events.masking import Masking
 
-app = typer.Typer(
-    help="List, show, replay and discard dead letters.",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 
 _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 

@@ -82,16 +82,11 @@ def write_text(path: Path, text: str) -> None:
     with writing(path):
         if path.exists() and (path.is_symlink() or not path.is_file()):
             path.write_text(text, encoding="utf-8")
-        else:
-            _replace(path, text)
-
-
-def _replace(path: Path, text: str) -> None:
-    partly = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partly.write_text(text, encoding="utf-8")
-        partly.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partly.unlink()
-        raise
+            return
+        partly = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            partly.write_text(text, encoding="utf-8")
+            partly.replace(path)
+        finally:
+            with suppress(OSError):
+                partly.unlink()

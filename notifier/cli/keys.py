@@ -12,10 +12,7 @@ from notifier.cli.options import ConfigOption, JsonOption, found_secrets, hint_a
 
 _KEY_BYTES = 32
 
-app = typer.Typer(
-    help="Make and list keys that sign posts and action links.",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 
 
 class Encoding(StrEnum):

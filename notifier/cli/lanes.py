@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     from notifier.broker.hop import MoveResult
     from notifier.broker.streams import Streams
 
-app = typer.Typer(
-    help="List the lanes of channels, and drain those of a removed channel.",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 
 
 @app.command("list")

@@ -22,7 +22,7 @@ class LazyCommand:
     place: str
     """Module under notifier.cli and attribute: a function, or a Typer of several commands."""
     help: str
-    """Its first line of help, which the list of commands shows without importing it."""
+    """The help of a group; of a function the first line, shown without importing it."""
 
     def load(self) -> Any:
         """Import it and return it as typer runs it."""
@@ -30,7 +30,7 @@ class LazyCommand:
         found = getattr(import_module(f"notifier.cli.{module}"), attribute)
         holder = typer.Typer(add_completion=False, rich_markup_mode="rich")
         if isinstance(found, typer.Typer):
-            holder.add_typer(found, name=self.name)
+            holder.add_typer(found, name=self.name, help=self.help, no_args_is_help=True)
         else:
             holder.command(self.name)(found)
         loaded = typer.main.get_group(holder).commands[self.name]

@@ -13,9 +13,7 @@ TimeoutOption = Annotated[
     float, typer.Option(min=1, max=86_400, help="Seconds that one statement may take.")
 ]
 
-app = typer.Typer(
-    help="Bring the database schema up or down, or show its state.", no_args_is_help=True
-)
+app = typer.Typer()
 
 
 @app.command()

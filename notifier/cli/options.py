@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from notifier.broker.streams import Streams
     from notifier.config import Config
     from notifier.config.secrets import Secrets
+    from notifier.store.database import Database
 
 Result = TypeVar("Result")
 
@@ -152,6 +153,15 @@ def settings(config: Path | None) -> Config:
     from notifier.config import load_config
 
     return load_config(config, os.environ)
+
+
+def database(config: Config, command: str, seconds: float, *, write: bool = False) -> Database:
+    """Return the database for a command; a statement may take `seconds`."""
+    from notifier.store.database import Access, Database
+
+    url, connect_seconds = config.database.url, config.database.connect_timeout_seconds
+    access = Access.WRITE if write else Access.READ
+    return Database(url, connect_seconds, seconds, access, f"notifier {command}")
 
 
 def found_secrets(config: Config) -> Secrets:

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from notifier.cli.options import ConfigOption, JsonOption, QuietOption, YesOption, settings
+from notifier.cli.options import (
+    ConfigOption,
+    JsonOption,
+    QuietOption,
+    YesOption,
+    database,
+    settings,
+)
 
 
 def prune_audit(
@@ -24,22 +31,14 @@ def prune_audit(
     CRITICAL rows are kept audit.critical_retention_days. The clock of Postgres decides; one that differs from this machine's by over a minute is refused. Safe to run at any time and twice at once; run it daily.
     """
     from notifier.cli.output import confirm, print_result
-    from notifier.ops.retention import Retention, count_old, prune
-    from notifier.store.database import Access, Database
+    from notifier.ops.retention import count_old, prune
     from notifier.telemetry.clock import utc_now
 
     loaded = settings(config)
     audit = loaded.audit
-    retention = Retention(audit.retention_days, audit.critical_retention_days)
-    database = Database(
-        loaded.database.url,
-        loaded.database.connect_timeout_seconds,
-        timeout,
-        Access.READ if dry_run else Access.WRITE,
-        "notifier prune",
-    )
+    audit_trail = database(loaded, "prune", timeout, write=not dry_run)
     if dry_run:
-        old = count_old(database, retention, now=utc_now)
+        old = count_old(audit_trail, audit, now=utc_now)
         count = old.ordinary + old.critical
         document = {"old": count, "critical": old.critical}
         text = f"{count} rows are old, {old.critical} of them critical"
@@ -49,5 +48,5 @@ def prune_audit(
         f"Delete audit rows older than {audit.retention_days:g} days, CRITICAL ones older than {audit.critical_retention_days:g}?",
         yes=yes,
     )
-    deleted = prune(database, retention, now=utc_now)
+    deleted = prune(audit_trail, audit, now=utc_now)
     print_result({"deleted": deleted}, f"deleted {deleted} rows", as_json=as_json, quiet=quiet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from notifier.cli.files import write_text
-from notifier.cli.options import TIME, ConfigOption, hint_at, settings
+from notifier.cli.options import TIME, ConfigOption, database, hint_at, settings
 from notifier.cli.output import json_text, plain
 from notifier.cli.times import period
 from notifier.ops.report.figures import Figures, Period
 from notifier.ops.report.success import success_metrics
 from notifier.ops.report.tables import Table, sections_of, trend_of
+from notifier.telemetry.clock import utc_now
 
 _LONGEST = timedelta(days=5 * 366)
 _WIDEST_NAME = 30
@@ -74,10 +75,9 @@ def report(
     Read from the audit trail in Postgres, by when notifications ended; changes nothing. Counts only: no event's content is in it.
     """
     from notifier.ops.report.repository import read_figures
-    from notifier.store.database import Database
 
     chosen, file = _target(output or [], form, as_json=as_json, file=file)
-    now = datetime.now(UTC)
+    now = utc_now()
     loaded = settings(config)
     start, end = period(since, until, now)
     if end - start > _LONGEST:
@@ -85,12 +85,7 @@ def report(
             "must be before --until, by 5 years at most", param_hint="--since"
         )
     figures = read_figures(
-        Database(
-            loaded.database.url,
-            loaded.database.connect_timeout_seconds,
-            timeout,
-            name="notifier report",
-        ),
+        database(loaded, "report", timeout),
         Period(start, end, loaded.business_hours.time_zone),
         known_types=loaded.routes,
         made_at=now,

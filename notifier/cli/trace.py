@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notifier.cli.options import ConfigOption, JsonOption, settings
+from notifier.cli.options import ConfigOption, JsonOption, database, settings
 from notifier.cli.output import output, plain, print_json, print_table
 from notifier.errors import ExitCode
 
@@ -66,16 +66,9 @@ def trace(
 async def _find(config: Config, wanted: str, limit: int, *, cards: bool) -> TraceResult:
     from notifier.broker.streams import open_streams
     from notifier.ops.trace.search import TraceSearch
-    from notifier.store.database import Database
 
     async with open_streams(config.redis) as streams:
-        database = Database(
-            config.database.url,
-            config.database.connect_timeout_seconds,
-            _STATEMENT_SECONDS,
-            name="notifier trace",
-        )
-        search = TraceSearch(streams, database.connection)
+        search = TraceSearch(streams, database(config, "trace", _STATEMENT_SECONDS).connection)
         return await search.find(config, wanted, limit=limit, cards=cards)
 
 

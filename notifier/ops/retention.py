@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from notifier.config.models import AuditSettings
 from notifier.errors import StoreError
 from notifier.store.database import Connection, Database, load_queries
 
@@ -14,14 +15,6 @@ _QUERIES = load_queries(__package__, "retention.sql")
 _BATCH = 5_000
 _MOST_APART = timedelta(minutes=1)
 """If two clocks differ by more, nobody knows which of them is right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How many days rows are kept after their notification ended."""
-
-    days: int
-    critical_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,7 @@ class OldRows:
 
 
 def count_old(
-    database: Database, retention: Retention, *, now: Callable[[], datetime]
+    database: Database, retention: AuditSettings, *, now: Callable[[], datetime]
 ) -> OldRows:
     """Return how many rows `prune` would delete; raises as it."""
 
@@ -47,12 +40,12 @@ def count_old(
     return asyncio.run(count())
 
 
-def prune(database: Database, retention: Retention, *, now: Callable[[], datetime]) -> int:
+def prune(database: Database, retention: AuditSettings, *, now: Callable[[], datetime]) -> int:
     """Delete old rows in batches; returns how many.
 
     Args:
         database: To be opened for writing; one batch is one statement.
-        retention: How long rows are kept.
+        retention: How many days rows are kept after their notification ended.
         now: This machine's clock, only compared.
 
     Raises:
@@ -78,7 +71,7 @@ def prune(database: Database, retention: Retention, *, now: Callable[[], datetim
 async def _limits(
     connection: Connection,
     database: Database,
-    retention: Retention,
+    retention: AuditSettings,
     now: Callable[[], datetime],
 ) -> dict[str, object]:
     """Return the queries' parameters; raises StoreError if clocks differ."""
@@ -90,7 +83,7 @@ async def _limits(
             " so nothing was deleted; synchronise both with NTP, and try again"
         )
     return {
-        "before": clock - timedelta(days=retention.days),
-        "critical_before": clock - timedelta(days=retention.critical_days),
+        "before": clock - timedelta(days=retention.retention_days),
+        "critical_before": clock - timedelta(days=retention.critical_retention_days),
         "batch": _BATCH,
     }

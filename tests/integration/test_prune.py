@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from notifier.config.models import AuditSettings
 from notifier.errors import StoreError
-from notifier.ops.retention import Retention, count_old, prune
+from notifier.ops.retention import count_old, prune
 from tests.support.commands import notifier
 from tests.support.databases import writing
 
@@ -99,7 +100,7 @@ def test_nothing_goes_while_the_clocks_of_server_and_machine_differ(
     with pytest.raises(StoreError, match="clock"):
         work(
             writing(database_url),
-            Retention(90, 365),
+            AuditSettings(retention_days=90, critical_retention_days=365),
             now=lambda: datetime.now(UTC) + apart,
         )
 
