@@ -52,6 +52,11 @@ class DeadLetter:
     raw: str = field(default="", repr=False, compare=False)
     """The event as it was kept, not masked; empty in a page."""
 
+    def count(self, name: str) -> int:
+        """Return the number in a field, 0 if it is missing or unreadable."""
+        text = self.fields.get(name, "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
 
 def of_notification(
     notification: Notification,

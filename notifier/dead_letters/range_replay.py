@@ -209,6 +209,6 @@ class RangeReplay:
 def _id_in(text: bytes) -> str | None:
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return str(record.get("id")) if isinstance(record, dict) else None

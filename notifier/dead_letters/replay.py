@@ -21,7 +21,14 @@ from notifier.errors import EventError
 from notifier.events.entry import Event, parse_entry, to_event
 from notifier.events.json import exact_json
 from notifier.events.masking import Masking, mask_event_data
-from notifier.events.notification import Ending, Notification, decode, encode, notification_id
+from notifier.events.notification import (
+    MOST_TRIES,
+    Ending,
+    Notification,
+    decode,
+    encode,
+    notification_id,
+)
 from notifier.events.producer_signature import is_own
 from notifier.events.routing import Catalogue
 
@@ -63,22 +70,27 @@ class Replayer:
                 notification = decode(dead_letter.raw.encode())
             except ValueError:
                 raise EventError("event", "is not a notification; discard it") from None
-            return [_lane(keys, self._redirected(_with_history(notification, fields), to))]
+            return [_lane(keys, self._redirected(_with_history(notification, dead_letter), to))]
         if edited is None and fields.get("reason") == Reason.UNSIGNED:
             raise EventError(
                 "signature",
                 "is missing or wrong; let its producer publish it again, or check it yourself, then replay it with --edit",
             )
-        event = self._event(dead_letter, edited)
+        try:
+            event = self._event(dead_letter, edited)
+            data = mask_event_data(event.data, self.masking)
+        except (ValueError, RecursionError):
+            # Whoever may write to Redis can write anything; the others are replayed.
+            raise EventError("event", "cannot be read; replay it with --edit") from None
         if to is not None:
             event = replace(event, stakeholders=(to,))
-        routed = self.catalogue.route(event, mask_event_data(event.data, self.masking))
+        routed = self.catalogue.route(event, data)
         if routed.unknown_channels:
             raise EventError(
                 "stakeholders",
                 f"unknown channel {', '.join(routed.unknown_channels)}; add it to [channels] or replay with --edit",
             )
-        return [_lane(keys, _with_history(each, fields)) for each in routed.notifications]
+        return [_lane(keys, _with_history(each, dead_letter)) for each in routed.notifications]
 
     def _redirected(self, notification: Notification, to: str | None) -> Notification:
         """Return it for the channel `to`; raises EventError if that is unknown."""
@@ -126,17 +138,18 @@ def _bytes(value: JsonValue) -> bytes:
     return str(value).encode()
 
 
-def _with_history(notification: Notification, fields: Mapping[str, str]) -> Notification:
+def _with_history(notification: Notification, dead_letter: DeadLetter) -> Notification:
     """Return the notification with its earlier ending and attempts."""
+    fields = dead_letter.fields
     ending = Ending(
         dead_at=fields.get("dead_at", ""),
         reason=fields.get("reason", ""),
         detail=fields.get("detail", ""),
     )
-    tried = int(fields.get("attempts") or 0)
+    tried = notification.tried_before + dead_letter.count("attempts")
     return replace(
         notification,
-        tried_before=notification.tried_before + tried,
+        tried_before=min(tried, MOST_TRIES),
         endings=(*notification.endings, ending)[-_KEPT_ENDINGS:],
     )
 

@@ -19,7 +19,7 @@ else:
     Data = dict[str, Any]
 
 _NAMESPACE = uuid.UUID("5a0f8f0e-6a4b-5c53-9d0e-1f6c2b1f7c11").bytes
-_MOST_TRIES = 2**31
+MOST_TRIES = 2**31 - 1
 """The largest integer of Postgres."""
 
 
@@ -49,7 +49,7 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str | None
     traceparent: str | None
     data: Data
-    tried_before: Annotated[int, msgspec.Meta(ge=0, lt=_MOST_TRIES)] = 0
+    tried_before: Annotated[int, msgspec.Meta(ge=0, le=MOST_TRIES)] = 0
     """Posts before it was replayed."""
     endings: tuple[Ending, ...] = ()
     """How it ended each time before it was replayed, oldest first; at most ten are kept."""

@@ -26,6 +26,7 @@ from notifier.dead_letters.model import DeadLetter, raw_fields
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import EventError
 from notifier.events.masking import Masking
+from notifier.events.notification import decode, encode
 from notifier.events.routing import Catalogue
 from tests.support.backlog import KEYS, NORMAL, STREAM, URGENT, calm, ids, publish, read_all
 from tests.support.broker import Broker
@@ -169,6 +170,31 @@ async def test_replayed_event_that_intake_had_buried_goes_to_all_of_its_channels
         await ids(client, URGENT) == await ids(client, KEYS.lane("pmo", urgent=True)) == ["n1"]
     )
     assert await client.xlen(KEYS.dead) == 0
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "[" * 100_000,
+        '{"event":{"type":"a.b","stakeholders":["sre"],"data":'
+        + '{"a":' * 500
+        + "1"
+        + "}" * 502,
+        '{"fields":{"type":"a.b","data":{"base64":"AAA"}}}',
+        r'{"fields":{"type":"\ud800","data":"{}"}}',
+    ],
+)
+def test_a_dead_letter_that_nothing_can_read_stays_and_says_so(replayer: Replayer, raw: str):
+    with pytest.raises(EventError, match="--edit"):
+        replayer.targets(DeadLetter("1-0", STREAM, {"stage": "intake"}, raw))
+
+
+@pytest.mark.parametrize("attempts", ["many", "9" * 5_000, "99999999999", "-5", ""])
+def test_a_notification_with_unreadable_attempts_is_replayed(replayer: Replayer, attempts: str):
+    fields = {"stage": "delivery", "attempts": attempts}
+    [(_, target)] = replayer.targets(DeadLetter("1-0", STREAM, fields, encode(ONE).decode()))
+
+    assert decode(bytes(target["notification"])).tried_before == 0  # type: ignore[arg-type]
 
 
 def test_an_event_that_only_notifier_publishes_is_not_replayed_unread(replayer: Replayer):

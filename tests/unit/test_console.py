@@ -99,6 +99,7 @@ def test_a_dead_letter_with_broken_fields_can_be_shown():
     fields = {"attempts": "many", "history": "{not json", "reason": "new_reason"}
     broken = DeadLetter("99999999999999999999-0", "teams:events", fields)
     assert (attempts_of(broken), history_of(broken), died_at(broken).year) == (0, [], 9999)
+    assert history_of(replace(broken, fields={"history": "[" * 100_000})) == []
     fields = {"attempts": "3", "attempts_before": "4", "history": '[{"reason": "rejected", "detail": "400"}, 7]'}  # fmt: skip
     whole = DeadLetter("1769854500000-0", "teams:events", fields)
     assert attempts_of(whole) == 7

@@ -63,19 +63,14 @@ def died_at(dead_letter: DeadLetter) -> datetime:
 
 def attempts_of(dead_letter: DeadLetter) -> int:
     """Return the attempts, also those before replays; 0 if unreadable."""
-    names = ("attempts", "attempts_before")
-    return sum(_count(dead_letter.fields.get(name, "")) for name in names)
-
-
-def _count(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return dead_letter.count("attempts") + dead_letter.count("attempts_before")
 
 
 def history_of(dead_letter: DeadLetter) -> list[Ending]:
     """Return how earlier tries ended; empty if unreadable."""
     try:
         endings = json.loads(dead_letter.fields.get("history") or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [
         Ending(*(str(each.get(name, "")) for name in ("dead_at", "reason", "detail")))
