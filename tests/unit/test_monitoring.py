@@ -201,7 +201,8 @@ def test_every_alert_says_how_urgent_it_is_and_what_to_do(alert: dict[str, Any])
     )
     assert anchor == alert["alert"].lower()
     assert section, f"{page} has no section {alert['alert']}"
-    assert len(section[1].split()) > 15
+    assert len(section[1].split()) >= 5
+    assert len(f"{notes['description']} {section[1]}".split()) > 15
 
 
 def test_every_section_about_an_alert_is_about_one_that_exists():
