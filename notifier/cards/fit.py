@@ -86,18 +86,19 @@ def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> 
     return fitted
 
 
-def posted_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> JsonValue:
-    """Return the card as a delivery posts it, shortened if it is too large.
+def fitted_body(
+    card: JsonValue, *, max_card_bytes: int, more_link: str | None
+) -> tuple[JsonValue, bytes]:
+    """Return the card, shortened if it is too large, and the body that is posted.
 
     Raises:
         CardTooLargeError: It cannot be shortened enough.
     """
     try:
-        build_body(card, max_card_bytes=max_card_bytes)
+        return card, build_body(card, max_card_bytes=max_card_bytes)
     except CardTooLargeError:
         card = fit_card(card, max_card_bytes=max_card_bytes, more_link=more_link)
-        build_body(card, max_card_bytes=max_card_bytes)
-    return card
+        return card, build_body(card, max_card_bytes=max_card_bytes)
 
 
 def _copied(node: JsonValue) -> JsonValue:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import UserDict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from pydantic import JsonValue
 from typing_extensions import override
@@ -39,7 +41,7 @@ class CardLibrary:
     @classmethod
     def on_demand(cls, texts: Mapping[str, bytes]) -> CardLibrary:
         """Return checked templates, each compiled when first used."""
-        return cls(_OnDemand(texts))
+        return cls(cast("Mapping[str, Template]", _OnDemand(texts)))
 
     def find(self, name: str, lang: str) -> tuple[str, Template]:
         """Return the name and the template of a card in a language, or in English.
@@ -64,29 +66,13 @@ class CardLibrary:
         return ["en", *sorted({*others} - {"en"})]
 
 
-class _OnDemand(Mapping[str, Template]):
-    def __init__(self, texts: Mapping[str, bytes]) -> None:
-        self._texts = texts
-        self._compiled: dict[str, Template] = {}
-
+class _OnDemand(UserDict[str, "Template | bytes"]):
     @override
     def __getitem__(self, name: str) -> Template:
-        found = self._compiled.get(name)
-        if found is None:
-            found = self._compiled[name] = _compile_text(self._texts[name])
+        found = self.data[name]
+        if isinstance(found, bytes):
+            found = self.data[name] = _compile_text(found)
         return found
-
-    @override
-    def __contains__(self, name: object) -> bool:
-        return name in self._texts
-
-    @override
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
-
-    @override
-    def __len__(self) -> int:
-        return len(self._texts)
 
 
 def compile_card(card: JsonValue) -> Template:
@@ -187,11 +173,9 @@ def check_routes(config: Config, cards: CardLibrary) -> None:
     Raises:
         CardError: Names each route and the fix.
     """
-    lines = [
-        f'routes."{event_type}".card: {fault}; {fix}'
-        for event_type, fault, fix in missing_cards(config, cards.templates)
-    ]
-    if lines:
+    missing = missing_cards(config, cards.templates)
+    if missing:
+        lines = (f'routes."{name}".card: {fault}; {fix}' for name, fault, fix in missing)
         raise CardError("\n".join(lines))
 
 

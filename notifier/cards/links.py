@@ -43,11 +43,12 @@ class CardLinks:
 
     def of(self, notification: Notification) -> dict[str, JsonValue]:
         """Return the links that a template sees, by name."""
-        return {
-            **self._actions(notification),
-            **_pages(notification, self._settings),
-            **self._nphies,
-        }
+        links: dict[str, JsonValue] = {}
+        if (link := self._action_link) is not None:
+            event = notification.acts_on
+            for action in _offered(notification):
+                links[action] = link(notification.id, action, event)
+        return links | _pages(notification, self._settings) | self._nphies
 
     def acknowledge(self, notification: Notification) -> str | None:
         """Return the signed link to acknowledge; None without a public URL."""
@@ -55,15 +56,6 @@ class CardLinks:
         if link is None or "acknowledge" not in _offered(notification):
             return None
         return link(notification.id, "acknowledge", notification.acts_on)
-
-    def _actions(self, notification: Notification) -> dict[str, JsonValue]:
-        link = self._action_link
-        if link is None:
-            return {}
-        event = notification.acts_on
-        return {
-            action: link(notification.id, action, event) for action in _offered(notification)
-        }
 
 
 def more_link(links: Mapping[str, JsonValue]) -> str | None:

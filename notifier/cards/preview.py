@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from pydantic import JsonValue
 
-from notifier.cards.fit import posted_card
+from notifier.cards.fit import fitted_body
 from notifier.cards.library import CardLibrary
 from notifier.cards.links import ActionLink
 from notifier.cards.renderer import Card, CardRenderer
@@ -90,7 +90,7 @@ class Preview:
             TemplateError: Expanding it takes too much work.
         """
         rendered = self._renderer.render(notification)
-        posted = posted_card(
+        posted, _ = fitted_body(
             rendered.card, max_card_bytes=self._max_card_bytes, more_link=rendered.more_link
         )
         return rendered._replace(card=posted)

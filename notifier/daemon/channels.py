@@ -20,8 +20,9 @@ from notifier.daemon.snapshot import Snapshot
 from notifier.errors import UnreachableError
 from notifier.events.signing import KeySet
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
-from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryDependencies
+from notifier.pipeline.delivery.lanes import ChannelDelivery
 from notifier.pipeline.delivery.limiter import ChannelLimiter
+from notifier.pipeline.delivery.poster import DeliveryDependencies
 from notifier.pipeline.stage import run_steps
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry.clock import utc_now

@@ -82,7 +82,7 @@ async def _length(streams: Streams, lane: str) -> int:
 
 def _move(entry: Entry, keys: Keys, detail: str) -> Move:
     text = (entry.fields or {}).get(b"notification", b"")
-    at, source = datetime.now(UTC), (entry.stream, entry.id)
+    at = datetime.now(UTC)
     try:
         notification = decode(text)
     except ValueError:
@@ -91,14 +91,14 @@ def _move(entry: Entry, keys: Keys, detail: str) -> Move:
             Reason.INVALID_EVENT,
             "the lane entry is not a notification; only notifier may write to lanes",
             event=text,
-            source=source,
+            entry=entry,
             at=at,
         )
         return Move(entry.stream, entry.id, ((keys.dead, dead_letter),))
     reason = Reason.UNKNOWN_CHANNEL
     outcome = encode_outcome(outcome_of(notification, (), reason=reason, detail=detail, at=at))
     dead_letter = of_notification(
-        notification, reason, detail, status=None, attempts=0, source=source, at=at
+        notification, reason, detail, status=None, attempts=0, entry=entry, at=at
     )
     return Move(
         entry.stream,

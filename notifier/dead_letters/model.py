@@ -14,6 +14,7 @@ from itertools import islice
 
 from pydantic import JsonValue
 
+from notifier.broker.entries import Entry
 from notifier.errors import EventError
 from notifier.events.json import json_object, to_json
 from notifier.events.notification import Notification, encode
@@ -65,29 +66,39 @@ def of_notification(
     *,
     status: int | None,
     attempts: int,
-    source: tuple[str, str],
+    entry: Entry,
     at: datetime,
 ) -> dict[str, str | bytes]:
     """Make the dead letter of a notification; its event is masked already."""
-    return {
-        "reason": reason.value,
-        "detail": detail,
-        "stage": "delivery",
+    known = {
         "channel": notification.channel,
         "event_type": notification.event_type,
         "event_id": notification.event_id,
         "correlation_id": notification.correlation_id,
         "notification_id": notification.id,
         "priority": notification.priority.value,
+    }
+    posts = {
         "last_status": "" if status is None else str(status),
         "attempts": str(attempts),
         "attempts_before": str(notification.tried_before),
         "history": to_json(notification.endings).decode(),
-        "dead_at": at.isoformat(timespec="milliseconds"),
-        "source_stream": source[0],
-        "source_id": source[1],
-        "event": encode(notification),
     }
+    return of_entry(
+        "delivery", reason, detail, event=encode(notification), entry=entry, at=at, known=known, posts=posts
+    )  # fmt: skip
+
+
+_NOTHING: Mapping[str, str] = {}
+_NO_POSTS = {"last_status": "", "attempts": "0"}
+_KNOWN = (
+    "channel",
+    "event_type",
+    "event_id",
+    "correlation_id",
+    "notification_id",
+    "priority",
+)
 
 
 _WORD = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
@@ -107,35 +118,24 @@ def of_entry(
     detail: str,
     *,
     event: str | bytes,
-    source: tuple[str, str],
+    entry: Entry,
     at: datetime,
-    known: Mapping[str, str] | None = None,
+    known: Mapping[str, str] = _NOTHING,
+    posts: Mapping[str, str] = _NO_POSTS,
 ) -> dict[str, str | bytes]:
     """Make the dead letter of an entry that never became a notification.
 
     Source and signer are kept only where they could be read.
     """
-    known = known or {}
     return {
         "reason": reason.value,
         "detail": detail,
         "stage": stage,
-        **{
-            name: known.get(name, "")
-            for name in (
-                "channel",
-                "event_type",
-                "event_id",
-                "correlation_id",
-                "notification_id",
-                "priority",
-            )
-        },
-        "last_status": "",
-        "attempts": "0",
+        **{name: known.get(name, "") for name in _KNOWN},
+        **posts,
         "dead_at": at.isoformat(timespec="milliseconds"),
-        "source_stream": source[0],
-        "source_id": source[1],
+        "source_stream": entry.stream,
+        "source_id": entry.id,
         **{name: known[name] for name in ("source", "signer") if name in known},
         "event": event,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal, cast, get_args
@@ -80,15 +80,8 @@ class Action:
 
     def fields(self) -> dict[str, str]:
         """Write it as the fields of a stream entry or hash."""
-        return {
-            "notification_id": self.notification_id,
-            "action": self.action,
-            "who": self.who,
-            "note": self.note,
-            "via": str(self.via),
-            "at": self.at.isoformat(timespec="milliseconds"),
-            "channel": self.channel,
-        }
+        texts = {name: str(value) for name, value in asdict(self).items()}
+        return texts | {"at": self.at.isoformat(timespec="milliseconds")}
 
 
 class WorkRequest(BaseModel):

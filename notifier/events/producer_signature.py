@@ -204,16 +204,12 @@ class Signers:
     def _keys(self, name: str) -> Iterator[bytes]:
         if name == OWN_NAME:
             yield from (_own_key(text) for text in (self.own.texts if self.own else ()))
-        yield from (_bytes(each.key) for each in self.producers if each.name == name)
+        yield from (key_bytes(each) for each in self.producers if each.name == name)
 
 
 def key_bytes(key: ProducerKey) -> bytes:
     """Return the key as the HMAC takes it: the text as it is written."""
-    return _bytes(key.key)
-
-
-def _bytes(key: SecretStr) -> bytes:
-    return key.get_secret_value().encode()
+    return key.key.get_secret_value().encode()
 
 
 def _own_key(text: str) -> bytes:

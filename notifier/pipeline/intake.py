@@ -275,7 +275,7 @@ class Intake:
             reason,
             detail,
             event=body,
-            source=(self._stream, entry.id),
+            entry=entry,
             at=self._now(),
             known=known,
         )

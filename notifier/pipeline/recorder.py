@@ -251,7 +251,12 @@ class Recorder:
             if not isinstance(exc, OutcomeError):
                 log_unforeseen("outcomes_failed", exc, count=len(entries))
             if len(entries) == 1:
-                return [self._bury(entries[0], *_refusal(entries[0], exc))]
+                refused = isinstance(exc, OutcomeError)
+                detail = "Postgres refused this outcome; see the log of the database"
+                if not refused:
+                    detail = log_unforeseen("outcome_failed", exc, entry_id=entries[0].id)
+                reason = Reason.UNRECORDABLE if refused else Reason.INTERNAL_ERROR
+                return [self._bury(entries[0], reason, detail)]
             # One is at fault, or they are too much together: halves find that out in few statements.
             half = len(entries) // 2
             return [*await self._record(entries[:half]), *await self._record(entries[half:])]
@@ -263,22 +268,12 @@ class Recorder:
             reason,
             detail,
             event=_outcome(entry),
-            source=(entry.stream, entry.id),
+            entry=entry,
             at=self._now(),
         )
         metrics.DEAD_LETTERS.labels(reason.value).inc()
         log.error("outcome_dead_lettered", entry_id=entry.id, reason=reason.value)
         return Move(entry.stream, entry.id, ((self._keys.dead, letter),))
-
-
-def _refusal(entry: Entry, exc: Exception) -> tuple[Reason, str]:
-    """Say why one outcome cannot be recorded."""
-    if isinstance(exc, OutcomeError):
-        return (
-            Reason.UNRECORDABLE,
-            "Postgres refused this outcome; see the log of the database",
-        )
-    return Reason.INTERNAL_ERROR, log_unforeseen("outcome_failed", exc, entry_id=entry.id)
 
 
 def _arrived(entry: Entry) -> float:

@@ -96,19 +96,10 @@ class WebhookSender:
         self._idle.clear()
         try:
             # A post that waits for a connection has not begun, so it shows nothing about the channel.
-            await self._of_channel.acquire()
-            try:
-                await self._of_all.acquire()
-                try:
-                    if begin is not None:
-                        await begin()
-                    return await self._posted(
-                        body, headers, message_id=message_id, now=now, number=number
-                    )
-                finally:
-                    self._of_all.release()
-            finally:
-                self._of_channel.release()
+            async with self._of_channel, self._of_all:
+                if begin is not None:
+                    await begin()
+                return await self._posted(body, headers, message_id, now, number)
         finally:
             self._posting -= 1
             if not self._posting:
@@ -118,7 +109,6 @@ class WebhookSender:
         self,
         body: bytes,
         headers: Mapping[str, str],
-        *,
         message_id: str,
         now: Callable[[], datetime],
         number: int,
@@ -154,13 +144,9 @@ class WebhookSender:
         signed = {"Content-Type": "application/json", **headers}
         if self._keys is not None:
             signed["X-HMAC-Signature"] = body_signature(self._keys.texts[0], body)
-            signed.update(
-                webhook_headers(
-                    self._keys,
-                    message_id=message_id,
-                    timestamp=int(now.timestamp()),
-                    body=body,
-                )
+            timestamp = int(now.timestamp())
+            signed |= webhook_headers(
+                self._keys, message_id=message_id, timestamp=timestamp, body=body
             )
         return signed
 

@@ -14,7 +14,7 @@ from typing import Any
 from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
 from notifier.broker.hop import pack
-from notifier.cards.fit import fit_card
+from notifier.cards.fit import fitted_body
 from notifier.cards.library import load_cards
 from notifier.cards.renderer import CardRenderer
 from notifier.config import Config, assets, load_config
@@ -22,7 +22,6 @@ from notifier.config.load import masked
 from notifier.dead_letters.model import DeadLetter, Reason
 from notifier.dead_letters.replay import Replayer
 from notifier.errors import (
-    CardTooLargeError,
     ConfigError,
     NotifierError,
     TemplateError,
@@ -34,7 +33,7 @@ from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
 from notifier.events.signing import ACTIONS, action_token, verify_action_token
 from notifier.pipeline.intake import Intake, IntakeRules
-from notifier.teams.envelope import build_body, counted_size
+from notifier.teams.envelope import counted_size
 from notifier.templating import Template
 from notifier.templating.signatures import ALIASES, REFUSED, SIGNATURES
 from tests.fuzz.mutation import NASTY, ODD_TIMES, bytes_of, json_of, spoiled, text_of
@@ -275,13 +274,9 @@ def _card(config: Config) -> Target:
             rendered = renderer.render(decode(json.dumps(record).encode()))
         except TemplateError:
             return
-        try:
-            body = build_body(rendered.card, max_card_bytes=27_500)
-        except CardTooLargeError:
-            fitted = fit_card(
-                rendered.card, max_card_bytes=27_500, more_link=rendered.more_link
-            )
-            body = build_body(fitted, max_card_bytes=27_500)
+        _, body = fitted_body(
+            rendered.card, max_card_bytes=27_500, more_link=rendered.more_link
+        )
         content = json.loads(body)["attachments"][0]["content"]
         assert content["type"] == "AdaptiveCard"
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))

@@ -28,8 +28,9 @@ from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
 from notifier.events.signing import KeySet
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
-from notifier.pipeline.delivery.lanes import ChannelDelivery, DeliveryDependencies
+from notifier.pipeline.delivery.lanes import ChannelDelivery
 from notifier.pipeline.delivery.limiter import ChannelLimiter
+from notifier.pipeline.delivery.poster import DeliveryDependencies
 from notifier.pipeline.intake import Intake, IntakeRules
 from notifier.pipeline.recorder import AuditTrail, Recorder
 from notifier.teams.sender import WebhookSender

@@ -261,13 +261,15 @@ class _FolderCheck:
             fix = _gap_fix(gap)
             yield _Fault(file, f"${{{gap}}}", "has no value", fix, rendered=rendered)
         if variant == "the sample":
-            for where in _unclosed(card.card):
-                yield _Fault(file, where, "shows ${", "close it with } or write \\${")
+            for where, text in _texts(card.card, "$"):
+                if "${" in text:
+                    yield _Fault(file, where, "shows ${", "close it with } or write \\${")
         if variant == WITH_COMMAS:
-            for where in _cut_at_commas(card.card):
-                message = f"shows {COMMA_AMOUNT} as 917"
-                fix = "read amounts with amount() or money()"
-                yield _Fault(file, where, message, fix, rendered=rendered)
+            for where, text in _texts(card.card, "$"):
+                if _CUT.search(text):
+                    message = f"shows {COMMA_AMOUNT} as 917"
+                    fix = "read amounts with amount() or money()"
+                    yield _Fault(file, where, message, fix, rendered=rendered)
         for fault in card_faults(card.card):
             yield _Fault(file, *fault, rendered=rendered)
 
@@ -280,15 +282,7 @@ def _gap_fix(expression: str) -> str:
 
 
 _CUT = re.compile(rf"(?<![\w,.]){COMMA_AMOUNT.partition(',')[0]}(?:\.0+)?(?![\w,.])")
-
-
-def _cut_at_commas(card: JsonValue) -> Iterator[str]:
-    """Yield where an amount is read up to its first comma only."""
-    return (path for path, text in _texts(card, "$") if _CUT.search(text))
-
-
-def _unclosed(card: JsonValue) -> Iterator[str]:
-    return (path for path, text in _texts(card, "$") if "${" in text)
+"""An amount that is read up to its first comma only."""
 
 
 def _texts(node: JsonValue, path: str) -> Iterator[tuple[str, str]]:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
 from msgspec.structs import replace
 
-from notifier.broker.consumer import Consumer
 from notifier.broker.entries import Entry
 from notifier.broker.hop import HopResult, Move
 from notifier.broker.keys import Keys
-from notifier.broker.leases import Leases
-from notifier.cards.renderer import CardRenderer
-from notifier.config.models import DeliverySettings, RedisSettings, RetrySettings
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.errors import StreamError
 from notifier.events.digest import digest_of, gather, kind_of
@@ -25,7 +19,7 @@ from notifier.events.notification import Notification
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.lane_reader import LaneReader
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
-from notifier.pipeline.delivery.poster import Poster
+from notifier.pipeline.delivery.poster import DeliveryDependencies, Poster
 from notifier.pipeline.delivery.rendering import BodyRenderer
 from notifier.pipeline.delivery.result import DeliveryResult, identity
 from notifier.pipeline.spans import DeliverySpan, delivery_span
@@ -41,29 +35,12 @@ from notifier.pipeline.stage import (
 from notifier.pipeline.worker_pool import Work, WorkerPool
 from notifier.teams.sender import WebhookSender
 from notifier.telemetry import metrics
-from notifier.telemetry.health import Health
 from notifier.telemetry.logs import log_unforeseen
-from notifier.telemetry.tracing import Spans
 
 log = structlog.get_logger(__name__)
 
 _PREFETCH = 4
 """Without a rate limit, this many times `in_flight` are read ahead, so that one read serves many posts."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryDependencies:
-    """Dependencies that the lanes of all channels share."""
-
-    group: Consumer
-    leases: Leases
-    renderer: CardRenderer
-    delivery: DeliverySettings
-    retry: RetrySettings
-    redis: RedisSettings
-    health: Health
-    now: Callable[[], datetime]
-    spans: Spans | None = None
 
 
 class _ApartError(Exception):
@@ -84,14 +61,7 @@ class ChannelDelivery:
         keys = Keys(stream)
         self._keys = keys
         self._limiter = limiter
-        self._poster = Poster(
-            limiter,
-            sender,
-            retry=dependencies.retry,
-            health=dependencies.health,
-            now=dependencies.now,
-            spans=dependencies.spans,
-        )
+        self._poster = Poster(limiter, sender, dependencies)
         self._renderer = _renderer(dependencies)
         self._hop_batcher = hop_batcher
         self._dependencies = dependencies
@@ -110,7 +80,7 @@ class ChannelDelivery:
         self._workers.limit = dependencies.delivery.in_flight
         self._dependencies = dependencies
         self._renderer = _renderer(dependencies)
-        self._poster.use(sender, dependencies.retry)
+        self._poster.sender, self._poster.dependencies = sender, dependencies
 
     @property
     def in_flight(self) -> int:
@@ -347,7 +317,7 @@ class ChannelDelivery:
             reason,
             detail,
             event=(entry.fields or {}).get(b"notification", b""),
-            source=(entry.stream, entry.id),
+            entry=entry,
             at=self._dependencies.now(),
             known={"channel": self._limiter.channel},
         )

@@ -142,7 +142,7 @@ class ChannelLimiter:
         """
         wait = self._closed_for()
         if wait > 0:
-            await self._sleep(min(wait, _LOOK_AGAIN_SECONDS))
+            await self.sleep(min(wait, _LOOK_AGAIN_SECONDS))
         return self._closed_for() <= 0
 
     async def wait_until_open(self) -> None:
@@ -177,7 +177,7 @@ class ChannelLimiter:
                 case Admission.PROBE:
                     return True
                 case Admission.WAIT:
-                    await self._sleep(_LOOK_AGAIN_SECONDS)
+                    await self.sleep(_LOOK_AGAIN_SECONDS)
 
     async def reserve(self) -> None:
         """Wait for the rate limit of all processes, and for a newer pause.
@@ -187,13 +187,13 @@ class ChannelLimiter:
         """
         while True:
             while self._clock() < self._paused_until:
-                await self._sleep(self.pause_left_seconds)
+                await self.sleep(self.pause_left_seconds)
             if not self.limited:
                 return
             wait = await self._reserved()
             self.crowded = wait > 0
             metrics.RATE_LIMIT_WAIT.labels(self.channel).inc(wait)
-            await self._sleep(wait)
+            await self.sleep(wait)
             if self._clock() >= self._paused_until:
                 return
 
@@ -210,7 +210,7 @@ class ChannelLimiter:
                 )
             except StreamError:
                 # Without Redis the limit is unknown, and what is posted now could not be settled either.
-                await self._sleep(_LOOK_AGAIN_SECONDS)
+                await self.sleep(_LOOK_AGAIN_SECONDS)
             else:
                 return wait
 
@@ -220,9 +220,6 @@ class ChannelLimiter:
             raise StoppedError
 
     async def sleep(self, seconds: float) -> None:
-        """Wait before a retry; raises StoppedError."""
-        await self._sleep(seconds)
-
-    async def _sleep(self, seconds: float) -> None:
+        """Wait; raises StoppedError."""
         if await sleep_unless_stopped(self._stop, seconds):
             raise StoppedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -16,7 +17,10 @@ from tenacity import (
     stop_never,
 )
 
-from notifier.config.models import RetrySettings
+from notifier.broker.consumer import Consumer
+from notifier.broker.leases import Leases
+from notifier.cards.renderer import CardRenderer
+from notifier.config.models import DeliverySettings, RedisSettings, RetrySettings
 from notifier.dead_letters.model import Reason
 from notifier.events.notification import Notification
 from notifier.events.outcome import KEPT_ATTEMPTS, Attempt
@@ -39,37 +43,43 @@ class _NoWebhookError(Exception):
     """The channel has no webhook, or lost it during a retry."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryDependencies:
+    """Dependencies that the lanes of all channels share."""
+
+    group: Consumer
+    leases: Leases
+    renderer: CardRenderer
+    delivery: DeliverySettings
+    retry: RetrySettings
+    redis: RedisSettings
+    health: Health
+    now: Callable[[], datetime]
+    spans: Spans | None = None
+
+
 class Poster:
-    """Posts to one channel as its limiter allows."""
+    """Posts to one channel as its limiter allows.
+
+    `sender` and `dependencies` may be changed: the next attempt uses them.
+    """
 
     def __init__(
         self,
         limiter: ChannelLimiter,
         sender: WebhookSender | None,
-        *,
-        retry: RetrySettings,
-        health: Health,
-        now: Callable[[], datetime],
-        spans: Spans | None = None,
+        dependencies: DeliveryDependencies,
     ) -> None:
         self.limiter = limiter
         self.sender = sender
-        self.health = health
+        self.dependencies = dependencies
         self.component = f"channel {limiter.channel}"
         self.seconds = metrics.SEND_SECONDS.labels(limiter.channel)
-        self.retry = retry
-        self.now = now
-        self.spans = spans
 
     @property
     def host(self) -> str | None:
         """Return the webhook's host, None without a webhook."""
         return self.sender.host if self.sender else None
-
-    def use(self, sender: WebhookSender | None, retry: RetrySettings) -> None:
-        """Continue with another webhook and other limits from the next attempt on."""
-        self.sender = sender
-        self.retry = retry
 
     async def post(
         self,
@@ -123,7 +133,7 @@ class Poster:
 
     async def _again(self, posting: _Posting, *, probe: bool) -> None:
         """Continue after a failed first attempt; most posts need none of this."""
-        first = True
+        first, retry = True, self.dependencies.retry
 
         async def next_attempt() -> bool:
             nonlocal first
@@ -133,34 +143,30 @@ class Poster:
             return await posting.attempt()
 
         def wait(state: RetryCallState) -> float:
-            seconds = self._wait(state.attempt_number, posting.attempts[-1])
+            seconds = retry_delay(
+                state.attempt_number,
+                asked=posting.attempts[-1].retry_after_seconds,
+                factor=self.dependencies.retry.factor,
+                max_seconds=self.dependencies.retry.max_delay_seconds,
+                jitter=random.random(),  # noqa: S311 # nosec B311 - spreads load, guards nothing
+            )
             return max(self.limiter.breaker.open_seconds, seconds) if probe else seconds
 
         await AsyncRetrying(
             retry=retry_if_result(bool),
-            stop=stop_never if probe else stop_after_attempt(self.retry.max_retries + 1),
+            stop=stop_never if probe else stop_after_attempt(retry.max_retries + 1),
             wait=wait,
             sleep=self.limiter.sleep,
             retry_error_callback=lambda _: None,
         )(next_attempt)
-
-    def _wait(self, number: int, last: Attempt) -> float:
-        retry = self.retry
-        return retry_delay(
-            number,
-            asked=last.retry_after_seconds,
-            factor=retry.factor,
-            max_seconds=retry.max_delay_seconds,
-            jitter=random.random(),  # noqa: S311 # nosec B311 - spreads load, guards nothing
-        )
 
     async def note(self, notification: Notification, attempt: Attempt) -> None:
         """Note an attempt in metrics, breaker, pause, readiness and log."""
         if attempt.accepted:
             if not self.limiter.known_healthy:
                 await self.limiter.works()
-            if self.component in self.health.components:
-                self.health.mark_healthy(self.component)
+            if self.component in self.dependencies.health.components:
+                self.dependencies.health.mark_healthy(self.component)
         else:
             await self._note_failure(notification, attempt)
         self.seconds.observe(attempt.duration_seconds)
@@ -168,7 +174,7 @@ class Poster:
             metrics.RETRIES.labels(notification.channel).inc()
 
     async def _note_failure(self, notification: Notification, attempt: Attempt) -> None:
-        limiter, status = self.limiter, attempt.status_code
+        limiter, status, health = self.limiter, attempt.status_code, self.dependencies.health
         if is_transient(attempt):
             limiter.breaker.failed(time.monotonic())
             if attempt.retry_after_seconds:
@@ -179,17 +185,15 @@ class Poster:
         else:
             await limiter.works()
         if misconfigured(status):
-            self.health.mark_failed(
+            health.mark_failed(
                 self.component,
                 f"its webhook answers {attempt.error}; check the Teams workflow and its URL",
             )
         elif attempt.setup_fault:
-            self.health.mark_failed(
-                self.component, f"its webhook cannot be used: {attempt.error}"
-            )
+            health.mark_failed(self.component, f"its webhook cannot be used: {attempt.error}")
         elif limiter.breaker.closed:
             return
-        await limiter.fails(attempt.error or "no answer", status, at=self.now())
+        await limiter.fails(attempt.error or "no answer", status, at=self.dependencies.now())
 
 
 class _Posting:
@@ -254,7 +258,7 @@ class _Posting:
             self._body,
             self._headers,
             message_id=self._notification.id,
-            now=poster.now,
+            now=poster.dependencies.now,
             number=self.attempts[-1].attempt + 1 if self.attempts else 1,
             begin=self._begin,
         )
@@ -265,9 +269,10 @@ class _Posting:
         poster.limiter.go_on()
         if not await self._still_ours():
             raise ClaimedError
-        if poster.spans is not None and poster.sender is not None:
+        spans = poster.dependencies.spans
+        if spans is not None and poster.sender is not None:
             self._span = post_span(
-                poster.spans,
+                spans,
                 self._notification,
                 poster.sender.address,
                 resends=self.attempts[-1].attempt if self.attempts else 0,

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import structlog
 
 from notifier.broker.entries import Entry
-from notifier.cards.fit import fit_card
-from notifier.cards.renderer import Card, CardRenderer
+from notifier.cards.fit import fitted_body
+from notifier.cards.renderer import CardRenderer
 from notifier.dead_letters.model import Reason, poison_detail
 from notifier.errors import CardError, CardTooLargeError, TemplateError
 from notifier.events.notification import Notification
 from notifier.pipeline.delivery.result import DeliveryResult, identity
-from notifier.teams.envelope import build_body
 from notifier.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -50,15 +49,12 @@ class BodyRenderer:
         for unused in rendered.unused:
             metrics.UNUSED_FIELDS.labels(rendered.template, unused.meant).inc()
         try:
-            return DeliveryResult(rendered.template, self._body(rendered))
+            card, body = fitted_body(
+                rendered.card, max_card_bytes=self.max_card_bytes, more_link=rendered.more_link
+            )
         except CardTooLargeError as exc:
-            return DeliveryResult(reason=Reason.CARD_TOO_LARGE, detail=str(exc))
-
-    def _body(self, rendered: Card) -> bytes:
-        limit = self.max_card_bytes
-        try:
-            return build_body(rendered.card, max_card_bytes=limit)
-        except CardTooLargeError:
             metrics.CARDS_SHORTENED.labels(rendered.template).inc()
-            fitted = fit_card(rendered.card, max_card_bytes=limit, more_link=rendered.more_link)
-            return build_body(fitted, max_card_bytes=limit)
+            return DeliveryResult(reason=Reason.CARD_TOO_LARGE, detail=str(exc))
+        if card is not rendered.card:
+            metrics.CARDS_SHORTENED.labels(rendered.template).inc()
+        return DeliveryResult(rendered.template, body)

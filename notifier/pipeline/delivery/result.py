@@ -99,7 +99,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
             self.detail or "",
             status=last.status_code if last else None,
             attempts=self.count,
-            source=(entry.stream, entry.id),
+            entry=entry,
             at=at,
         )
         targets = ((keys.outcomes, outcome), (keys.dead, dead_letter))
