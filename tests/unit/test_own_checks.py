@@ -1,11 +1,15 @@
-"""The check of plain words finds phrases that people read, and only those."""
+"""The checks of this repository find what they should."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import time
 from pathlib import Path
 
 import pytest
+
+from tests.support.steps import no_long_step
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("words", ROOT / ".ci" / "words.py")
@@ -60,3 +64,17 @@ def test_long_prose_and_long_first_lines_are_found(folder: Path):
     (folder / "a.py").write_text(f'"""{"x" * 73}"""\n')
     assert len(list(words.too_long(folder / "a.md"))) == 1
     assert len(list(words.too_long(folder / "a.py"))) == 1
+
+
+async def busy(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+async def test_a_long_step_is_noticed_by_its_name_and_waiting_is_none():
+    with pytest.raises(AssertionError, match="busy"), no_long_step(0.05):
+        await asyncio.create_task(busy(0.06))
+    with no_long_step(0.05):
+        await asyncio.sleep(0.06)
+        await asyncio.create_task(busy(0.001))
