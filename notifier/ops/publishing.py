@@ -98,12 +98,14 @@ def warnings(
     if not accepted:
         return []
     events = [(each.place, each.event) for each in accepted]
+    catalogue = Catalogue(config.routes, config.channels)
     signature = signature_doubt(config, key, env)
+    lost = ((place, _why_lost(catalogue, event)) for place, event in events)
     return [
         *([signature] if signature else []),
-        *time_doubts(events, now),
-        *unshown(config, events),
-        *(doubts(config, events) if routes else []),
+        *_by_place((place, _why_early(event, now)) for place, event in events),
+        *_unshown(config, catalogue, events),
+        *(_by_place(lost) if routes else []),
     ]
 
 
@@ -187,17 +189,6 @@ def preview_cards(
     ]
 
 
-def doubts(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
-    """Return events that become dead letters, by cause with their places."""
-    catalogue = Catalogue(config.routes, config.channels)
-    return _by_place((place, _why_lost(catalogue, event)) for place, event in events)
-
-
-def time_doubts(events: Iterable[tuple[str, Event]], now: datetime) -> list[str]:
-    """Return events with a time in the future, with their places."""
-    return _by_place((place, _why_early(event, now)) for place, event in events)
-
-
 def _by_place(doubted: Iterable[tuple[str, str | None]]) -> list[str]:
     places: dict[str, list[str]] = {}
     for place, why in doubted:
@@ -216,9 +207,10 @@ def _why_early(event: Event, now: datetime) -> str | None:
     return f"time: is {duration(ahead.total_seconds())} ahead; write a local time with its offset, such as +03:00"
 
 
-def unshown(config: Config, events: Iterable[tuple[str, Event]]) -> list[str]:
+def _unshown(
+    config: Config, catalogue: Catalogue, events: Iterable[tuple[str, Event]]
+) -> list[str]:
     """Return data that no card shows, with places; [] for unreadable cards."""
-    catalogue = Catalogue(config.routes, config.channels)
     folders = card_folders(config)
     try:
         fields = read_fields(*folders)

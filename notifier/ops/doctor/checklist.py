@@ -34,7 +34,7 @@ from notifier.ops.doctor import (
     webhooks,
 )
 from notifier.ops.doctor.checks import Check
-from notifier.telemetry.findings import Finding, ok, warning
+from notifier.telemetry.findings import Finding, fault_of, ok, warning
 
 _FIRST_ANSWER_SECONDS = 7.0
 """Less than a check may take, so that dependent checks can say why they were skipped."""
@@ -177,7 +177,8 @@ class SharedAnswers:
             credentials=secrets.credentials_in(self._env.get("CREDENTIALS_DIRECTORY")),
             vault=vault.keys if vault is not None else {},
         )
-        return secrets.secret_findings(faults, unknown)
+        found = [*(fault_of(secrets.SECRETS, text) for text in faults), *unknown]
+        return found or [ok(secrets.SECRETS, "all that were found can be used")]
 
     def on_secrets(self, name: str, check: OnSecrets) -> Check:
         """Return a check of secrets, which is skipped if Vault cannot be read."""

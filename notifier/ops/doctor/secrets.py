@@ -87,12 +87,6 @@ def setting_findings(config: Config, variables: Iterable[str]) -> list[Finding]:
     ]
 
 
-def secret_findings(faults: Sequence[str], unknown: Sequence[Finding]) -> list[Finding]:
-    """Return faults of secrets, in values and names; never shows values."""
-    found = [*(fault_of(SECRETS, text) for text in faults), *unknown]
-    return found or [ok(SECRETS, "all that were found can be used")]
-
-
 def credentials_in(folder: str | None) -> list[str]:
     """Return the names of the files in $CREDENTIALS_DIRECTORY."""
     if not folder:

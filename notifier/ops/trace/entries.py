@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable
@@ -126,20 +127,9 @@ def dead_letter_in(
     stream: str, letter_id: str, fields: Fields
 ) -> tuple[DeadLetterHit, Notification | None, Outcome | None]:
     """Return a dead letter, with its notification or outcome, if any."""
-    letter = DeadLetterHit(
-        id=letter_id,
-        dead_at=_text(fields, b"dead_at"),
-        reason=_text(fields, b"reason"),
-        detail=_text(fields, b"detail"),
-        stage=_text(fields, b"stage"),
-        stream=stream,
-        source_id=_text(fields, b"source_id"),
-        event_id=_text(fields, b"event_id"),
-        correlation_id=_text(fields, b"correlation_id"),
-        notification_id=_text(fields, b"notification_id"),
-        event_type=_text(fields, b"event_type"),
-        channel=_text(fields, b"channel"),
-    )
+    names = [each.name for each in dataclasses.fields(DeadLetterHit)]
+    texts = {name: _text(fields, name.encode()) for name in names}
+    letter = DeadLetterHit(**texts | {"id": letter_id, "stream": stream})
     event = fields.get(b"event", b"")
     if letter.stage == "delivery":
         return letter, notification_in({b"notification": event}), None

@@ -117,7 +117,7 @@ class TraceSearch:
     async def _asked(self, search: Search) -> Recorded:
         return await self._store.find(
             search.text,
-            uuid=_uuid(search.text),
+            uuid=uuid_of(search.text),
             event_ids=sorted(search.ids),
             streams=search.config.streams,
             limit=search.limit + 1,
@@ -125,7 +125,8 @@ class TraceSearch:
         )
 
 
-def _uuid(text: str) -> str | None:
+def uuid_of(text: str) -> str | None:
+    """Return a UUID as Postgres writes it; None if it is not one."""
     try:
         return str(uuid.UUID(text))
     except ValueError:

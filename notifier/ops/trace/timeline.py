@@ -99,46 +99,42 @@ def timelines(recorded: Recorded, hits: StreamHits, *, cards: bool) -> list[Time
     attempts: defaultdict[str, list[AttemptRow | outcome.Attempt]] = defaultdict(list)
     for row in recorded.attempts:
         attempts[row.notification_id].append(row)
-    ended = {row.id: _ended_of_row(row, recorded.cards.get(row.id)) for row in recorded.rows}
+    ended = {
+        row.id: _ended(row, row.card_text, row.created_at, recorded.cards.get(row.id))
+        for row in recorded.rows
+    }
     for each in hits.outcomes:
         attempts[each.id] += each.attempts
         before = ended.get(each.id)
         if before is None or (each.sent_at > before.at and before.status != "delivered"):
             ended[each.id] = _ended_of_outcome(each, cards=cards)
-    found = [
-        Timeline(
-            identity,
-            entry_time(identity.entry_id),
-            waiting.get(notification_id),
-            ended.get(notification_id),
-            attempts_of(attempts[notification_id]),
-            tuple(
-                letter
-                for letter, owner in hits.dead_letters
-                if owner is not None and owner.id == notification_id
-            ),
-            tuple(
-                each
-                for each in recorded.dead_letter_actions
-                if _belongs(each, identity, ended.get(notification_id))
-            ),
-            _action(notification_id, recorded, hits.actions),
-            tuple(
-                step
-                for step in recorded.escalations
-                if (step.stream, step.event_id) == (identity.stream, identity.event_id)
-            ),
-            next(
-                (
-                    step
-                    for step in recorded.escalations
-                    if step.escalation_id == notification_id
-                ),
-                None,
-            ),
+    found = []
+    for notification_id, identity in identities(recorded, hits).items():
+        event, end = (identity.stream, identity.event_id), ended.get(notification_id)
+        dead_letters = [
+            letter
+            for letter, owner in hits.dead_letters
+            if owner is not None and owner.id == notification_id
+        ]
+        handled = [
+            each for each in recorded.dead_letter_actions if _belongs(each, identity, end)
+        ]
+        steps = [each for each in recorded.escalations if (each.stream, each.event_id) == event]
+        own = [each for each in recorded.escalations if each.escalation_id == notification_id]
+        found.append(
+            Timeline(
+                identity,
+                entry_time(identity.entry_id),
+                waiting.get(notification_id),
+                end,
+                attempts_of(attempts[notification_id]),
+                tuple(dead_letters),
+                tuple(handled),
+                _action(notification_id, recorded, hits.actions),
+                tuple(steps),
+                own[0] if own else None,
+            )
         )
-        for notification_id, identity in identities(recorded, hits).items()
-    ]
     return sorted(
         found, key=lambda each: (each.published_at, each.identity.channel), reverse=True
     )
@@ -184,10 +180,6 @@ def _belongs(action: DeadLetterActionRow, identity: Identity, ended: Ended | Non
     return (action.stream, action.event_id) == (identity.stream, identity.event_id) and (
         ended is None or ended.at >= action.at
     )
-
-
-def _ended_of_row(row: NotificationRow, card: JsonValue) -> Ended:
-    return _ended(row, row.card_text, row.created_at, card)
 
 
 def _ended_of_outcome(found: Outcome, *, cards: bool) -> Ended:
@@ -272,7 +264,10 @@ def steps_of(timeline: Timeline) -> list[Step]:
         *(_dead_letter_action(each) for each in timeline.dead_letter_actions),
         *(_escalation(step) for step in timeline.escalations),
         *_ending(timeline),
-        *_dead_letters(timeline),
+        *(
+            Step(None, "is a dead letter", f"{letter.id}: {letter.reason}: {letter.detail}")
+            for letter in timeline.dead_letters
+        ),
         *_person_action(timeline),
     ]
     if timeline.escalates is not None:
@@ -341,13 +336,6 @@ def _ending(timeline: Timeline) -> list[Step]:
         waits = "it waits for the recorder: it is not in Postgres yet"
         return [*steps, Step(None, "not recorded", waits)]
     return [*steps, Step(ended.recorded_at, "recorded", "in teams_notifications")]
-
-
-def _dead_letters(timeline: Timeline) -> list[Step]:
-    return [
-        Step(None, "is a dead letter", f"{letter.id}: {letter.reason}: {letter.detail}")
-        for letter in timeline.dead_letters
-    ]
 
 
 def _person_action(timeline: Timeline) -> list[Step]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -165,7 +166,10 @@ class _LoginPages:
             page = self._page(request, 429, "Too many attempts: wait a minute.")
             page.headers["Retry-After"] = str(wait)
             return page
-        given, token = await _typed_token(request), self._access.token()
+        given, token = "", self._access.token()
+        with suppress(web.HTTPException):
+            form = await read_form(request, max_bytes=_MAX_FORM_BYTES)
+            given = form.get("token", "").strip()
         if token is None or not _same(given, token.get_secret_value()):
             return self._page(request, 401, "The token is wrong.")
         response = web.Response(status=303, headers={"Location": _way_back(request)})
@@ -191,15 +195,6 @@ class _LoginPages:
             style=_STYLE, action=f"{LOGIN}?next={quote(_way_back(request))}", problem=problem
         )
         return html_response(html, status=status, headers=_PAGE_HEADERS)
-
-
-async def _typed_token(request: web.Request) -> str:
-    """Return the typed token; empty if the form cannot be read."""
-    try:
-        form = await read_form(request, max_bytes=_MAX_FORM_BYTES)
-    except web.HTTPException:
-        return ""
-    return form.get("token", "").strip()
 
 
 def _session(token: SecretStr, expires_at: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
@@ -19,6 +18,7 @@ from notifier.cards.html.pages import (
     source_hash,
 )
 from notifier.cards.redact_links import without_links
+from notifier.ops.trace.search import uuid_of
 from notifier.store.rows import NotificationRow
 from notifier.web.console.pages import ConsoleDependencies, Pages, Unavailable, read_from
 from notifier.web.console.queries import (
@@ -78,7 +78,7 @@ class NotificationPages:
 
     async def show(self, request: web.Request) -> web.Response:
         """Show one notification."""
-        notification_id = _uuid(request.match_info["id"])
+        notification_id = uuid_of(request.match_info["id"])
         found = None
         if notification_id is not None:
             reading = self._dependencies.store.notification(notification_id)
@@ -96,7 +96,7 @@ class NotificationPages:
 
     async def card(self, request: web.Request) -> web.Response:
         """Return the card for its frame, which can do nothing else."""
-        notification_id = _uuid(request.match_info["id"])
+        notification_id = uuid_of(request.match_info["id"])
         found = None
         if notification_id is not None:
             found = await read_from("Postgres", self._dependencies.store.card(notification_id))
@@ -139,10 +139,3 @@ class CardPage:
             self._values, text=text, lang=lang, source=None if card is None else json_data(card)
         )
         return html_response(html, status=status, headers=self._headers)
-
-
-def _uuid(text: str) -> str | None:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return None
