@@ -25,15 +25,15 @@ def ratios(results: Results) -> str:
         rows.append(
             [
                 results["titles"][name],
-                f"{each['cpu_us']:.0f} µs",
+                f"{each['cpu_us']:.0f}",
                 f"{each['cpu_us'] / own['cpu_us']:.2f}",
                 f"{each['per_second']:.0f}",
                 f"{own['per_second'] / each['per_second']:.1f}",
-                f"{each['pss_mb']:.0f} MB",
+                f"{each['pss_mb']:.0f}",
             ]
         )
     head = [
-        "", "processor time per notification", "notifier = 1", "deliveries per second", "notifier's are … times", "memory",
+        "", "µs per notification", "notifier = 1", "deliveries per second", "notifier's are … times", "memory (MB)",
     ]  # fmt: skip
     return markdown(head, rows)
 
@@ -43,10 +43,10 @@ def waits(results: Results) -> str:
     part = results["latency"]["contenders"]
     names = ("p50_ms", "p95_ms", "p99_ms", "highest_ms")
     rows = [
-        [results["titles"][name], *(f"{each[key]:.1f} ms" for key in names), f"{each['cpu_us']:.0f} µs"]
+        [results["titles"][name], *(f"{each[key]:.1f}" for key in names)]
         for name, each in part.items()
     ]  # fmt: skip
-    return markdown(["", "p50", "p95", "p99", "highest", "processor time each"], rows)
+    return markdown(["ms", "p50", "p95", "p99", "highest"], rows)
 
 
 def starts(results: Results) -> str:
@@ -56,26 +56,26 @@ def starts(results: Results) -> str:
     rows = [
         [
             results["titles"][name],
-            f"{first[name]:.2f} s" if name in first else "",
-            f"{idle[name]:.2f} %" if name in idle else "",
+            f"{first[name]:.2f}" if name in first else "",
+            f"{idle[name]:.2f}" if name in idle else "",
         ]
         for name in dict.fromkeys([*first, *idle])
     ]
-    return markdown(["", "start to first card", "of a core when idle"], rows)
+    return markdown(["", "seconds from start to first card", "% of a core when idle"], rows)
 
 
 def backlogs(results: Results) -> str:
     """Return the table of backlogs."""
     rows = [
-        [f"{each['waiting']:,}", f"{each['cpu_us']:.0f} µs", f"{each['per_second']:.0f}", f"{each['highest_mb']:.0f} MB"]
+        [f"{each['waiting']:,}", f"{each['cpu_us']:.0f}", f"{each['per_second']:.0f}", f"{each['highest_mb']:.0f}"]
         for each in results["backlog"]["sizes"]
     ]  # fmt: skip
     return markdown(
         [
             "waiting",
-            "processor time per notification",
+            "µs per notification",
             "deliveries per second",
-            "highest memory",
+            "highest memory (MB)",
         ],
         rows,
     )
@@ -87,7 +87,7 @@ def crashes(results: Results) -> str:
     rows = [
         [
             results["titles"][name],
-            "no" if each["done_after_s"] is None else f"{each['done_after_s']:.1f} s",
+            "no" if each["done_after_s"] is None else f"{each['done_after_s']:.1f}",
             str(each["never_posted"]),
             str(each["missing_rows"]),
             str(each["posted_again"]),
@@ -95,7 +95,7 @@ def crashes(results: Results) -> str:
         for name, each in part["contenders"].items()
     ]
     patience = f"{part['patience_s']:.0f} s"
-    head = ["", f"all done, after the restart (no: nothing more for {patience})", "never posted", "without a row", "posted again"]  # fmt: skip
+    head = ["", f"all done, seconds after the restart (no: nothing more for {patience})", "never posted", "without a row", "posted again"]  # fmt: skip
     return markdown(head, rows)
 
 
