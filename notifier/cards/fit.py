@@ -89,7 +89,7 @@ def fit_card(card: JsonValue, *, max_card_bytes: int, more_link: str | None) -> 
 def fitted_body(
     card: JsonValue, *, max_card_bytes: int, more_link: str | None
 ) -> tuple[JsonValue, bytes]:
-    """Return the card, shortened if it is too large, and the body that is posted.
+    """Return the card, shortened if too large, and the body to post.
 
     Raises:
         CardTooLargeError: It cannot be shortened enough.
