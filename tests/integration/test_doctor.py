@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from notifier.config import load_config
 from notifier.sandbox.servers import Server, start_redis
 from tests.support.commands import notifier
 from tests.support.daemons import SECRET, Daemons
+from tests.support.ports import silent_port
 from tests.support.state import rows
 
 CANARY = "canary-secret-path"
@@ -176,25 +174,6 @@ def test_a_database_user_without_rights_is_told_what_to_grant(
     )
     [dlq] = [what for level, what, _ in done.of("postgres") if level == "warning"]
     assert "DELETE on teams_notifications" in dlq
-
-
-@contextmanager
-def silent_port() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
-    with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as server:
-        taken: list[socket.socket] = []
-        stack.callback(lambda: [each.close() for each in taken])
-
-        def take() -> None:
-            while True:
-                try:
-                    taken.append(server.accept()[0])
-                except OSError:
-                    return
-
-        threading.Thread(target=take, daemon=True).start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
 
 
 def test_servers_that_never_answer_end_in_findings_and_keep_nothing_else_from_being_looked_at(

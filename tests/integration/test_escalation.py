@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from notifier.events.action import Action, Via
 from notifier.events.notification import notification_id
 from notifier.store.database import load_queries
 from tests.support.escalation import STREAM, acknowledge, age
-from tests.support.schedulers import VIEW, recorded, seconds_to_check, waiting, world
+from tests.support.schedulers import VIEW, recorded, waiting, world
 from tests.support.state import rows
 
 
@@ -194,6 +195,11 @@ async def test_a_critical_event_goes_before_all_others_that_became_due_earlier(
         assert w.published[0]["id"] == f"escalation:{lead}:1"
         await w.minutes(0)
         assert len(w.published) == 151
+
+
+def seconds_to_check(row: dict[str, Any]) -> float | None:
+    at = row["escalation_check_at"]
+    return at and (at - row["waiting_since"]).total_seconds()
 
 
 async def test_a_new_event_is_checked_once_for_all_its_channels_and_when_it_is_due(

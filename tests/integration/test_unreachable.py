@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,18 +13,10 @@ from notifier.errors import StreamError
 from notifier.escalation.actions import Actions
 from notifier.sandbox.servers import Server
 from tests.support.commands import notifier
+from tests.support.ports import silent_port
 from tests.support.reading import open_consumer
 
 UNKNOWN = "no-such-host.invalid"
-
-
-@contextmanager
-def silent_port() -> Iterator[int]:
-    """A port that takes connections and never says anything."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import redis
 
 from tests.support.daemons import Daemons
 from tests.support.ports import quiet_port
-from tests.support.state import rows
 from tests.support.waiting import until
 
 FAILED_TASK = {"type": "celery.task.failed", "task_name": "submit", "task_id": "t-1", "retry_count": "3", "max_retries": "3"}  # fmt: skip
@@ -24,14 +23,6 @@ async def links(
     daemons.add({"stakeholders": "sre", "correlation_id": "corr-7", **fields})
     [request] = await daemons.receiver.wait_for(1)
     await until(lambda: len(daemons.rows()) == 1)
-    return links_on(request.body)
-
-
-async def links_with(daemons: Daemons, database_url: str, **env: str) -> dict[str, str]:
-    await daemons.start(**public({"DATABASE_URL": database_url} | env))
-    daemons.publish(type="backup.failed", service="x")
-    [request] = await daemons.receiver.wait_for(1)
-    await until(lambda: len(rows(database_url)) == 1)
     return links_on(request.body)
 
 

@@ -6,6 +6,8 @@ import os
 import random
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _FIRST, _LAST = 12_000, 22_000
 """Below those that the kernel gives to outgoing connections (32,768 and above), so that none of these takes one in between."""
@@ -37,3 +39,10 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """Listen on a port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]

@@ -77,11 +77,6 @@ async def recorded(
     return {row["event_id"] + " " + row["channel"]: row for row in rows(database_url)}
 
 
-def seconds_to_check(row: dict[str, Any]) -> float | None:
-    at = row["escalation_check_at"]
-    return at and (at - row["waiting_since"]).total_seconds()
-
-
 @dataclass
 class World:
     """Schedulers over real servers, with events moved into the past."""
