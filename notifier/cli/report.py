@@ -80,6 +80,8 @@ def report(
     now = utc_now()
     loaded = settings(config)
     start, end = period(since, until, now)
+    assert start is not None  # noqa: S101 - both were given
+    assert end is not None  # noqa: S101
     if end - start > _LONGEST:
         raise typer.BadParameter(
             "must be before --until, by 5 years at most", param_hint="--since"

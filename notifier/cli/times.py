@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import overload
 
 import typer
 
@@ -39,12 +38,6 @@ def moment(text: str, now: datetime) -> datetime:
         raise typer.BadParameter(_FORMS) from None
 
 
-@overload
-def period(since: str, until: str, now: datetime | None = ...) -> tuple[datetime, datetime]: ...
-@overload
-def period(
-    since: str | None, until: str | None, now: datetime | None = ...
-) -> tuple[datetime | None, datetime | None]: ...
 def period(
     since: str | None, until: str | None, now: datetime | None = None
 ) -> tuple[datetime | None, datetime | None]:

@@ -77,7 +77,10 @@ def _show(found: TraceResult, *, cards: bool) -> None:
 
     console = output()
     for timelines in found.by_event:
-        _show_event(console, timelines[0])
+        identity = timelines[0].identity
+        line = f"event {identity.event_id}  {identity.event_type}  {identity.priority}  correlation {identity.correlation_id}"
+        line += f"  trace {identity.trace_id}" if identity.trace_id else ""
+        console.print(plain(line), style="bold")
         for entry in found.published:
             mine = (entry.stream, entry.event_id) == timelines[0].event
             if mine and entry.intake is not Intake.ACCEPTED:
@@ -116,14 +119,6 @@ def _show_searched(console: Console, found: TraceResult) -> None:
         ]
         for line in lines:
             console.print(plain(line))
-
-
-def _show_event(console: Console, timeline: Timeline) -> None:
-    identity = timeline.identity
-    line = f"event {identity.event_id}  {identity.event_type}  {identity.priority}  correlation {identity.correlation_id}"
-    if identity.trace_id:
-        line += f"  trace {identity.trace_id}"
-    console.print(plain(line), style="bold")
 
 
 def _show_timeline(console: Console, timeline: Timeline) -> None:

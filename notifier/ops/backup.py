@@ -195,7 +195,7 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         raise BackupError(f"{path}: already exists; name another file")
     partly = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(partly, "xb", opener=_for_its_owner) as file:
+        with open(partly, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -205,7 +205,3 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             partly.unlink()
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

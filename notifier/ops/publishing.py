@@ -32,6 +32,7 @@ from notifier.events.producer_signature import (
 from notifier.events.routing import Catalogue, UnroutableError
 from notifier.events.times import ahead_of
 from notifier.telemetry.clock import duration
+from notifier.telemetry.findings import by_cause
 
 if TYPE_CHECKING:
     from notifier.broker.streams import Streams
@@ -103,9 +104,9 @@ def warnings(
     lost = ((place, _why_lost(catalogue, event)) for place, event in events)
     return [
         *([signature] if signature else []),
-        *_by_place((place, _why_early(event, now)) for place, event in events),
+        *by_cause((place, _why_early(event, now)) for place, event in events),
         *_unshown(config, catalogue, events),
-        *(_by_place(lost) if routes else []),
+        *(by_cause(lost) if routes else []),
     ]
 
 
@@ -189,17 +190,6 @@ def preview_cards(
     ]
 
 
-def _by_place(doubted: Iterable[tuple[str, str | None]]) -> list[str]:
-    places: dict[str, list[str]] = {}
-    for place, why in doubted:
-        if why is not None:
-            places.setdefault(why, []).append(place)
-    return [
-        f"{first}{f' and {len(more)} more' if more else ''}: {why}"
-        for why, (first, *more) in places.items()
-    ]
-
-
 def _why_early(event: Event, now: datetime) -> str | None:
     ahead = ahead_of(event.time, now)
     if ahead is None:
@@ -215,7 +205,7 @@ def _unshown(
     try:
         fields = read_fields(*folders)
         cards = CardLibrary.on_demand(CardFiles.read(*folders).templates)
-        return _by_place(
+        return by_cause(
             (place, text)
             for place, event in events
             for text in _unshown_by(catalogue, cards, fields, event)

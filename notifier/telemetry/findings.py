@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,6 +82,18 @@ def warning_of(check: str, text: str) -> Finding:
     """Return a text as a warning: its fix follows the last semicolon."""
     message, semicolon, fix = text.rpartition("; ")
     return warning(check, message, fix) if semicolon else warning(check, text, "")
+
+
+def by_cause(found: Iterable[tuple[str, str | None]]) -> list[str]:
+    """Name each cause once, with its first place and the number of others."""
+    places: dict[str, list[str]] = {}
+    for place, why in found:
+        if why is not None:
+            places.setdefault(why, []).append(place)
+    return [
+        f"{first}{f' and {len(more)} more' if more else ''}: {why}"
+        for why, (first, *more) in places.items()
+    ]
 
 
 def count(findings: Sequence[Finding], level: Level) -> int:

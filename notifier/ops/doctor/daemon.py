@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from importlib.metadata import version
 
 from notifier.config import Config
 from notifier.config.secrets import Secrets
-from notifier.telemetry.findings import Finding, fault, ok, warning
+from notifier.telemetry.findings import Finding, by_cause, fault, ok, warning
 
 NAME = "daemon"
 _TIMEOUT_SECONDS = 5.0
@@ -75,17 +74,6 @@ def differences(state: object, secrets: Secrets | None) -> list[Finding]:
     return found
 
 
-def _by_cause(reasons: Mapping[str, object]) -> list[str]:
-    """Name each cause once, with its first component and the number of others."""
-    components: dict[str, list[str]] = {}
-    for component, why in reasons.items():
-        components.setdefault(str(why), []).append(component)
-    return [
-        f"{first}{f' and {len(others)} more' if others else ''}: {why}"
-        for why, (first, *others) in components.items()
-    ]
-
-
 def _listed(ids: list[str]) -> str:
     return ", ".join(ids) or "(none)"
 
@@ -96,8 +84,8 @@ def ready_findings(address: str, state: object) -> list[Finding]:
         return [
             fault(NAME, f"{address} does not answer as a daemon of this version", "restart it")
         ]
-    failing = _by_cause({name: why for name, why in state["parts"].items() if why != "ok"})
-    warnings = _by_cause(state.get("warnings", {}))
+    failing = by_cause((name, str(why)) for name, why in state["parts"].items() if why != "ok")
+    warnings = by_cause((name, str(why)) for name, why in state.get("warnings", {}).items())
     if state.get("status") != "ready":
         return [
             fault(NAME, f"not ready: {why}", f"see its log, and http://{address}/readyz")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from notifier.ops.report.figures import WITHIN_SECONDS, Acknowledged, Count, Figures, Slot
+from notifier.ops.report.figures import WITHIN_SECONDS, Acknowledged, Count, Figures
 from notifier.ops.report.success import success_metrics
 
 
@@ -39,7 +39,7 @@ def report_record(figures: Figures) -> dict[str, JsonValue]:
         "actions": dict(figures.actions),
         "escalations": dict(figures.escalations),
         "dead_letter_actions": dict(figures.dead_letter_actions),
-        "trend": [_slot(each) for each in figures.trend],
+        "trend": [asdict(each) | {"start": _utc(each.start)} for each in figures.trend],
     }
 
 
@@ -53,10 +53,6 @@ def _count(count: Count) -> dict[str, JsonValue]:
 def _acknowledged(each: Acknowledged) -> dict[str, JsonValue]:
     within: dict[str, JsonValue] = dict(zip(map(str, WITHIN_SECONDS), each.within, strict=True))
     return {**_without("within", asdict(each)), "taken_within_seconds": within}
-
-
-def _slot(slot: Slot) -> dict[str, JsonValue]:
-    return asdict(slot) | {"start": _utc(slot.start)}
 
 
 def _without(name: str, members: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -59,15 +59,9 @@ class DeadLetterActions:
         # One form at a time: a second click waits, and then finds everything done.
         self._lock = asyncio.Lock()
 
-    async def replay(self, request: web.Request) -> web.Response:
-        """Replay dead letters."""
-        return await self._act(request, "replay")
-
-    async def discard(self, request: web.Request) -> web.Response:
-        """Remove dead letters permanently."""
-        return await self._act(request, "discard")
-
-    async def _act(self, request: web.Request, act: Act) -> web.Response:
+    async def act(self, request: web.Request) -> web.Response:
+        """Replay dead letters, or remove them permanently."""
+        act: Act = "replay" if request.match_info["act"] == "replay" else "discard"
         form = await read_form(request)
         try:
             refs = _refs(form, self._dependencies.config().streams)

@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 from multidict import MultiMapping
-from pydantic import JsonValue
 
 from notifier.cards.redact_links import without_links
 from notifier.dead_letters.display import masked
@@ -153,7 +152,13 @@ class DeadLetterPages:
             return self._pages.page(
                 request, "dead_letter_gone.html", status=404, actions=actions
             )
-        streams, obstacle = _destinations(replayer_of(self._dependencies), found)
+        streams, obstacle = [], ""
+        try:
+            targets = replayer_of(self._dependencies).targets(found)
+            streams = [stream for stream, _ in targets]
+        except NotifierError as exc:
+            obstacle = str(exc)
+        event = await asyncio.to_thread(masked, found, self._dependencies.masking())
         return self._pages.page(
             request,
             "dead_letter.html",
@@ -162,14 +167,11 @@ class DeadLetterPages:
             died_at=died_at(found),
             attempts=attempts_of(found),
             history=history_of(found),
-            event=await asyncio.to_thread(self._shown_event, found),
+            event=without_links(event["event"]),
             actions=actions,
             streams=streams,
             obstacle=obstacle,
         )
-
-    def _shown_event(self, found: DeadLetter) -> JsonValue:
-        return without_links(masked(found, self._dependencies.masking())["event"])
 
     async def _find(self, ref: DeadLetterRef) -> DeadLetter | None:
         try:
@@ -246,15 +248,6 @@ def replayer_of(dependencies: ConsoleDependencies) -> Replayer:
         dependencies.masking(),
         dependencies.config().intake.max_event_bytes,
     )
-
-
-def _destinations(replayer: Replayer, found: DeadLetter) -> tuple[tuple[str, ...], str]:
-    """Return the streams that a replay adds to, or why it cannot be replayed."""
-    try:
-        targets = replayer.targets(found)
-    except NotifierError as exc:
-        return (), str(exc)
-    return tuple(stream for stream, _ in targets), ""
 
 
 def _chosen_action(text: str) -> tuple[Act, bool]:

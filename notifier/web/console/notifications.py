@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -31,6 +32,8 @@ from notifier.web.console.queries import (
 from notifier.web.http.headers import SAFE_HEADERS, html_response
 
 PER_PAGE = 50
+
+T = TypeVar("T")
 
 
 class NotificationPages:
@@ -78,11 +81,7 @@ class NotificationPages:
 
     async def show(self, request: web.Request) -> web.Response:
         """Show one notification."""
-        notification_id = uuid_of(request.match_info["id"])
-        found = None
-        if notification_id is not None:
-            reading = self._dependencies.store.notification(notification_id)
-            found = await read_from("Postgres", reading)
+        found = await _read(request, self._dependencies.store.notification)
         if isinstance(found, Unavailable):
             return self._pages.unavailable(request, "Notification", found)
         if found is None:
@@ -96,15 +95,22 @@ class NotificationPages:
 
     async def card(self, request: web.Request) -> web.Response:
         """Return the card for its frame, which can do nothing else."""
-        notification_id = uuid_of(request.match_info["id"])
-        found = None
-        if notification_id is not None:
-            found = await read_from("Postgres", self._dependencies.store.card(notification_id))
+        found = await _read(request, self._dependencies.store.card)
         if isinstance(found, Unavailable):
             return self._cards.page(503, text="The card cannot be read now.")
         if found is None:
             return self._cards.page(404, text="The card was not kept.")
         return self._cards.page(200, card=without_links(found.card), lang=found.lang)
+
+
+async def _read(
+    request: web.Request, read: Callable[[str], Awaitable[T | None]]
+) -> T | Unavailable | None:
+    """Read by the id in the address; None if it is malformed or unknown."""
+    notification_id = uuid_of(request.match_info["id"])
+    if notification_id is None:
+        return None
+    return await read_from("Postgres", read(notification_id))
 
 
 class CardPage:

@@ -57,11 +57,8 @@ def _time(query: Mapping[str, str], name: str, label: str) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetterRef:
+class DeadLetterRef(Place):
     """The id and stream of a dead letter."""
-
-    id: str
-    stream: str
 
     @classmethod
     def of(cls, found: DeadLetter | Place) -> DeadLetterRef:
@@ -113,11 +110,8 @@ class DeadLetterQuery:
             since,
             until,
         )
-        after = None
-        if query.get("after"):
-            ref = dead_letter_ref(query["after"], streams)
-            after = Place(ref.id, ref.stream)
-        return cls(wanted, after)
+        after = query.get("after")
+        return cls(wanted, dead_letter_ref(after, streams) if after else None)
 
 
 DEAD_LETTER_FIELDS = ("reason", "channel", "type", "since", "until")
