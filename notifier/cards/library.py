@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import UserDict
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -121,10 +122,7 @@ def load_cards(*folders: Path) -> CardLibrary:
         CardError: A folder is missing, or a file is not JSON or not a template; names the file, the place and the fix.
     """
     for folder in folders:
-        if not _is_folder(folder):
-            raise CardError(
-                f"cards.directory: there is no folder {folder}; correct the setting"
-            )
+        _require_folder(folder)
     templates: dict[str, Template] = {}
     for path in layered(folders, "*.json").values():
         try:
@@ -144,27 +142,26 @@ def existing_folders(config: Config) -> tuple[Path, ...]:
         ConfigError: The configured folder is missing.
     """
     folders = card_folders(config)
-    if not _is_folder(folders[-1]):
-        raise ConfigError(
-            f"cards.directory: there is no folder {folders[-1]}; correct the setting"
-        )
+    try:
+        _require_folder(folders[-1])
+    except CardError as exc:
+        raise ConfigError(str(exc)) from None
     return folders
 
 
 def configured_cards(config: Config) -> CardLibrary:
     """Compile the configured templates; raises ConfigError, as a start does."""
-    folders = existing_folders(config)
     try:
-        return load_cards(*folders)
+        return load_cards(*card_folders(config))
     except CardError as exc:
         raise ConfigError(str(exc)) from None
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # such as a name that is too long
-        return False
+def _require_folder(path: Path) -> None:
+    with suppress(OSError):  # such as a name that is too long
+        if path.is_dir():
+            return
+    raise CardError(f"cards.directory: there is no folder {path}; correct the setting")
 
 
 def check_routes(config: Config, cards: CardLibrary) -> None:

@@ -96,17 +96,14 @@ def _pages(notification: Notification, links: LinkSettings) -> dict[str, JsonVal
         found["view_claim"] = f"{links.claims_app}/claims/{claim}"
         found["edit_claim"] = f"{links.claims_app}/claims/{claim}/edit"
         found["process_payment"] = f"{links.claims_app}/claims/{claim}/payment"
-    if links.rejection_guide:
-        code = _segment(data.get("rejection_code"))
-        found["rejection_guide"] = (
-            f"{links.rejection_guide}/{code}" if code else links.rejection_guide
-        )
-    if links.grafana:
-        board = _segment(data.get("dashboard_id"))
-        found["dashboard"] = f"{links.grafana}/d/{board}" if board else links.grafana
-    if links.flower:
-        task = _segment(data.get("task_id"))
-        found["flower"] = f"{links.flower}/task/{task}" if task else links.flower
+    for name, base, folder, member in (
+        ("rejection_guide", links.rejection_guide, "", "rejection_code"),
+        ("dashboard", links.grafana, "/d", "dashboard_id"),
+        ("flower", links.flower, "/task", "task_id"),
+    ):
+        if base:
+            part = _segment(data.get(member))
+            found[name] = f"{base}{folder}/{part}" if part else base
     if links.logs:
         found["logs"] = f"{links.logs}?query={quote(notification.correlation_id, safe='')}"
     runbook = data.get("runbook_url")

@@ -18,7 +18,6 @@ from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import Notification, encode
 from notifier.events.producer_signature import Signers, is_own, unpacked
 from notifier.events.routing import Catalogue
-from notifier.events.times import entry_time
 
 _BATCH = 5_000
 _BATCH_BYTES = 16 * 2**20
@@ -177,7 +176,7 @@ class RangeReplay:
             trusted.own_fault(
                 event,
                 fields,
-                added=min(entry_time(event.entry_id), datetime.now(UTC)),
+                now=datetime.now(UTC),
                 fresh_seconds=self._config.intake.event_ttl_seconds,
             )
         )

@@ -206,9 +206,10 @@ class DeadLetterService:
             StreamError: Redis is away; asking again is safe.
         """
         targets = await self._targets(dead_letter, edited, to)
+        became = (EventIds(n.event_id, n.correlation_id) for n in _notifications(targets))
         noted = await self.log.note(
             masked(dead_letter, self.replayer.masking), action="replay", who=who, why=why, edited=edited is not None,
-            became=_event_of(targets),
+            became=next(became, None),
         )  # fmt: skip
         done = await self._take_out(dead_letter, targets)
         await self.log.settle(noted, done=done)
@@ -249,10 +250,3 @@ class DeadLetterService:
 def _notifications(targets: Sequence[Target]) -> list[Notification]:
     texts = [fields["notification"] for _, fields in targets if "notification" in fields]
     return [decode(text if isinstance(text, bytes) else text.encode()) for text in texts]
-
-
-def _event_of(targets: Sequence[Target]) -> EventIds | None:
-    """Return the event of the targets; None if they hold an outcome."""
-    for notification in _notifications(targets):
-        return EventIds(notification.event_id, notification.correlation_id)
-    return None

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from notifier.events.entry import EVENT_KEY_MEMBER, SIGNATURE_FIELD, Event
 from notifier.events.signing import KeySet, key_fault
+from notifier.events.times import entry_time
 
 OWN_NAME = "notifier"
 """Signs what the daemon itself publishes; no producer may have this name."""
@@ -157,7 +158,7 @@ class Signers:
         event: Event,
         fields: Mapping[bytes, bytes],
         *,
-        added: datetime,
+        now: datetime,
         fresh_seconds: float,
     ) -> str | None:
         """Return why an event that only the daemon may publish is refused.
@@ -169,7 +170,7 @@ class Signers:
         Args:
             event: Event as read from the entry.
             fields: The entry.
-            added: When it was added to its stream.
+            now: The current time.
             fresh_seconds: How long its id keeps a copy out; a copy that comes later still is refused by its age.
         """
         if self.own is None:
@@ -179,6 +180,8 @@ class Signers:
             return f"signature: types {OWN_PREFIX}… and ids of escalations are notifier's own and need its signature; use another type and id"
         if event.data.get(STREAM_MEMBER, event.stream) != event.stream:
             return "signature: is for another stream; an entry of notifier's own was copied"
+        # A producer can choose an entry's id, but not for an entry of the past.
+        added = min(entry_time(event.entry_id), now)
         fresh = timedelta(seconds=max(fresh_seconds, _LEAST_FRESH_SECONDS))
         if added - event.time > fresh:
             return (

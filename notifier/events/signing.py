@@ -148,18 +148,16 @@ def verify_action_token(secrets: Sequence[str], token: str, *, now: int) -> Acti
         TokenError: It was not made by us, was altered, or has expired.
     """
     match = _TOKEN.fullmatch(token)
-    secret = next(
-        (
-            secret
-            for secret in secrets
-            if match and hmac.compare_digest(key_id(secret), match[1])
-        ),
-        None,
+    named = (
+        secret for secret in secrets if match and hmac.compare_digest(key_id(secret), match[1])
     )
-    if match is None or secret is None:
-        raise TokenError("this link is not valid; open it again from the card", expired=False)
+    secret = next(named, None)
     claim = token.rpartition(".")[0]
-    if not hmac.compare_digest(_signature(secret, claim), match[5]):
+    if (
+        match is None
+        or secret is None
+        or not hmac.compare_digest(_signature(secret, claim), match[5])
+    ):
         raise TokenError("this link is not valid; open it again from the card", expired=False)
     if now >= int(match[4]):
         raise TokenError(

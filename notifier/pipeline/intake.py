@@ -32,7 +32,6 @@ from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import encode
 from notifier.events.producer_signature import Signers, is_own, unpacked
 from notifier.events.routing import Catalogue, UnroutableError
-from notifier.events.times import entry_time
 from notifier.pipeline.decision import Decision, report
 from notifier.pipeline.spans import intake_span
 from notifier.pipeline.stage import BatchSizer, StreamReader, in_order, still_there
@@ -198,8 +197,7 @@ class Intake:
             forged = rules.signers.own_fault(
                 event,
                 fields,
-                # A producer can choose an entry's id, but not for an entry of the past.
-                added=min(entry_time(entry.id), self._now()),
+                now=self._now(),
                 fresh_seconds=rules.settings.event_ttl_seconds,
             )
             if forged:

@@ -184,29 +184,21 @@ class WebhookSender:
         # exc's own text may hold the URL, and the URL is the credential.
         match exc:
             case aiohttp.ConnectionTimeoutError():
-                return (
-                    f"could not connect within {self._settings.connect_timeout_seconds:g} s",
-                    False,
-                )
+                seconds = self._settings.connect_timeout_seconds
+                return f"could not connect within {seconds:g} s", False
             case TimeoutError():
-                return (
-                    f"no answer within {self._settings.connection_timeout_seconds:g} s",
-                    False,
-                )
+                seconds = self._settings.connection_timeout_seconds
+                return f"no answer within {seconds:g} s", False
             case aiohttp.ClientConnectorCertificateError():
-                return (
-                    f"TLS failed: the certificate is not trusted ({_certificate_fault(exc)})",
-                    True,
-                )
+                why = getattr(exc.certificate_error, "verify_message", "not verified")
+                return f"TLS failed: the certificate is not trusted ({why})", True
             case ssl.SSLError() | aiohttp.ClientSSLError():
                 return "TLS failed: the handshake was not accepted", True
             case aiohttp.ClientConnectorDNSError():
                 return "host name could not be resolved", False
             case aiohttp.ClientConnectorError(os_error=ForbiddenAddressError()):
-                return (
-                    f"host {self.host} leads to an address that is not public; see its DNS entry",
-                    True,
-                )
+                where = f"host {self.host} leads to an address that is not public"
+                return f"{where}; see its DNS entry", True
             case aiohttp.ClientConnectorError():
                 return "could not connect", False
             case _:
@@ -228,12 +220,3 @@ async def _read_some(response: aiohttp.ClientResponse) -> bytes:
     if not response.content.at_eof():
         response.close()
     return bytes(answer)
-
-
-def _certificate_fault(exc: aiohttp.ClientConnectorCertificateError) -> str:
-    error = exc.certificate_error
-    return (
-        error.verify_message
-        if isinstance(error, ssl.SSLCertVerificationError)
-        else "not verified"
-    )

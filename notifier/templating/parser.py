@@ -286,14 +286,16 @@ def _template_end(text: str, start: int) -> int | None:
     """Return the end of the `${…}` that starts here, None if it has none."""
     if not text.startswith("${", start):
         return None
-    at = start + 2
-    while at < len(text):
+    return None if text.startswith("${}", start) else _brace_end(text, start + 2, 0)
+
+
+def _brace_end(text: str, begin: int, depth: int) -> int | None:
+    """Return the end after the `}` that closes what begins here."""
+    at: int | None = begin
+    while at is not None and at < len(text):
         if text[at] == "}":
-            return at + 1 if at > start + 2 else None
-        after = _piece_end(text, at, 0)
-        if after is None:
-            return None
-        at = after
+            return at + 1
+        at = _piece_end(text, at, depth)
     return None
 
 
@@ -301,26 +303,11 @@ def _piece_end(text: str, at: int, depth: int) -> int | None:
     string = _STRING_PATTERN.match(text, at)
     if string is not None:
         return string.end()
-    if text[at] == "{":
-        return _object_end(text, at, depth + 1)
-    return at + 1 if _TEXT_SIGN.match(text, at) else None
-
-
-def _object_end(text: str, at: int, depth: int) -> int | None:
-    at += 1
-    if depth > _MAX_OBJECTS:
+    if text[at] != "{":
+        return at + 1 if _TEXT_SIGN.match(text, at) else None
+    if depth == _MAX_OBJECTS:
         return None
-    if text.startswith("}", at):
-        return at + 1
-    key = _KEY.match(text, at)
-    if key is None:
-        return None
-    at = key.end()
-    while at < len(text):
-        if text[at] == "}":
-            return at + 1
-        after = _piece_end(text, at, depth)
-        if after is None:
-            return None
-        at = after
-    return None
+    key = _KEY.match(text, at + 1)
+    if key is not None:
+        return _brace_end(text, key.end(), depth + 1)
+    return at + 2 if text.startswith("}", at + 1) else None

@@ -113,9 +113,11 @@ def own_fault(
     stream: str = STREAM,
     hours_later: float = 0,
 ) -> str | None:
-    event = parse_entry(stream, "1-1", raw(fields), max_bytes=10_000)
+    added = AT + timedelta(hours=hours_later)
+    entry_id = f"{added.timestamp() * 1000:.0f}-1"
+    event = parse_entry(stream, entry_id, raw(fields), max_bytes=10_000)
     return Signers(required=False, own=keys).own_fault(
-        event, raw(fields), added=AT + timedelta(hours=hours_later), fresh_seconds=86_400
+        event, raw(fields), now=added, fresh_seconds=86_400
     )
 
 

@@ -145,15 +145,6 @@ class ChannelLimiter:
             await self.sleep(min(wait, _LOOK_AGAIN_SECONDS))
         return self._closed_for() <= 0
 
-    async def wait_until_open(self) -> None:
-        """Return when there is no pause and the breaker allows a post.
-
-        Raises:
-            StoppedError: The daemon stops.
-        """
-        while not await self.opens_soon():
-            pass
-
     def _closed_for(self) -> float:
         """Return the seconds until a post may start, a second during a probe."""
         open_until = self.breaker.open_until
@@ -169,8 +160,8 @@ class ChannelLimiter:
             StoppedError: The daemon stops.
         """
         while True:
-            if self._clock() < self._paused_until or not self.breaker.closed:
-                await self.wait_until_open()
+            while not await self.opens_soon():
+                pass
             match self.breaker.admit(self._clock()):
                 case Admission.GO:
                     return False
