@@ -225,7 +225,10 @@ def discard(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove dead letters; their content and the reason stay in Postgres."""
+    """Remove dead letters; their content and the reason stay in Postgres.
+
+    Of an event that cannot be read only the size stays: see it first with dlq show --raw.
+    """
     wanted = _filter(reason, channel, event_type, since, until)
     _require_choice(ids, wanted, everything)
     require_why(why)
