@@ -48,11 +48,6 @@ def print_result(document: object, text: str, *, as_json: bool, quiet: bool = Fa
         typer.echo(printable(text))
 
 
-def warn(text: str) -> None:
-    """Print a warning on standard error."""
-    typer.echo(f"warning: {printable(text)}", err=True)
-
-
 def printable(text: str) -> str:
     """Replace control characters but line feeds: producers send them."""
     return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)

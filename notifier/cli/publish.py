@@ -83,7 +83,7 @@ def publish(
     code 1; good ones are still published. Warnings name events that would become dead letters, and data that no
     card shows.
     """
-    from notifier.cli.output import print_result, warn
+    from notifier.cli.output import print_result, printable
     from notifier.ops import publishing
 
     loaded = settings(config)
@@ -111,7 +111,7 @@ def publish(
     now = datetime.now(UTC)
     warnings = publishing.warnings(loaded, good, key, os.environ, now, routes=not dry_run)
     for warning in warnings:
-        warn(warning)
+        typer.echo(printable(f"warning: {warning}"), err=True)
     document: dict[str, object] = {"stream": chosen, "dry_run": dry_run}
     text = ""
     if dry_run:

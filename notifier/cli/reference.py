@@ -61,18 +61,12 @@ def reference() -> str:
     ]
     items = Counter(_option(leaf, each) for _, leaf in commands for each in _options(leaf))
     shared = {item for item, count in items.items() if count >= _SHARED}
-    parts = [_HEAD, *_exit_codes(), "\n## Shared options\n", *sorted(shared)]
+    codes = [f"| {code.value} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    parts = [_HEAD, "## Exit codes\n", "| code | meaning |", "|---|---|", *codes]
+    parts += ["\n## Shared options\n", *sorted(shared)]
     for name, leaf in commands:
         parts += _command(name, leaf, shared)
     return "\n".join(parts) + "\n"
-
-
-def _exit_codes() -> Iterator[str]:
-    yield "## Exit codes\n"
-    yield "| code | meaning |"
-    yield "|---|---|"
-    for code, meaning in EXIT_CODES.items():
-        yield f"| {code.value} | {meaning} |"
 
 
 def _command(name: str, command: Any, shared: set[str]) -> Iterator[str]:

@@ -38,8 +38,8 @@ def settings_findings(server: ServerInfo) -> list[Finding]:
         findings.append(
             warning(NAME, message, "allow it: ACL SETUSER … +info", where=server.node)
         )
-    number = _number(server.version)
-    if number is not None and number < OLDEST_VERSION:
+    number = re.match(r"(\d+)\.(\d+)", server.version or "")
+    if number is not None and (int(number[1]), int(number[2])) < OLDEST_VERSION:
         oldest = ".".join(str(part) for part in OLDEST_VERSION)
         message = f"version is {server.version}: notifier needs {oldest} or newer"
         findings.append(fault(NAME, message, "upgrade Redis", where=server.node))
@@ -119,8 +119,3 @@ def _summary(url: str, servers: Sequence[ServerInfo]) -> Finding:
 
 def _mib(size: int) -> str:
     return f"{size / 1_048_576:.0f} MiB"
-
-
-def _number(version: str | None) -> tuple[int, int] | None:
-    match = re.match(r"(\d+)\.(\d+)", version or "")
-    return (int(match[1]), int(match[2])) if match else None

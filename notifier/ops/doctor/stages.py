@@ -93,18 +93,15 @@ def _stage(
     if not any(state.group for state in states):
         what = f"no process has ever run the stage {stage} of {stream}{waiting}"
         return judged(NAME, what, _START)
-    if all(_is_silent(state) for state in states):
+    silences = [state.silent_seconds for state in states]
+    # Consumers are active also without work.
+    if all(each is None or each >= _SILENT_SECONDS for each in silences):
         what = f"no process runs the stage {stage} of {stream}{waiting}{since}"
         return judged(NAME, what, _START)
     if oldest >= _OLD_SECONDS and not may_rest:
         what = f"{stage} of {stream} is behind{waiting}{since}"
         return warning(NAME, what, "see /readyz and the log of the daemon for the cause")
     return ok(NAME, f"{stage} of {stream}{waiting or ', nothing waits'}")
-
-
-def _is_silent(state: StreamStats) -> bool:
-    """Return whether no consumer was active lately, with or without work."""
-    return state.silent_seconds is None or state.silent_seconds >= _SILENT_SECONDS
 
 
 def _waiting(count: int, noun: str) -> str:

@@ -49,16 +49,15 @@ async def unreachable_reason(
 
     With http.proxy only the proxy is reached: it looks the name up itself.
     """
-    target, address_matters = endpoint, True
+    target = endpoint
     if settings.proxy:
         parts = urlsplit(settings.proxy)
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
         target = Endpoint(parts.hostname or "", port, parts.scheme == "https")
-        address_matters = False
     who = f"the proxy {target.host}:{target.port}" if settings.proxy else target.host
     try:
         async with asyncio.timeout(seconds):
-            return await _connected(target, settings, check_address=address_matters)
+            return await _connected(target, settings)
     except TimeoutError:
         return f"{who} does not answer within {seconds:g} s"
     except socket.gaierror:
@@ -72,13 +71,11 @@ async def unreachable_reason(
         return f"could not connect to {who}: {why}"
 
 
-async def _connected(
-    target: Endpoint, settings: HttpSettings, *, check_address: bool
-) -> str | None:
+async def _connected(target: Endpoint, settings: HttpSettings) -> str | None:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-    if check_address:
+    if not settings.proxy:
         to_itself = settings.allow_loopback_webhooks and is_loopback(target.host)
         addresses = [
             address

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from notifier.ops.report.figures import WITHIN_SECONDS, Acknowledged, Count, Figures
+from notifier.ops.report.figures import WITHIN_SECONDS, Count, Figures
 from notifier.ops.report.success import success_metrics
 
 
@@ -34,7 +34,15 @@ def report_record(figures: Figures) -> dict[str, JsonValue]:
         "dead_letters": dict(figures.dead_letters),
         "latency": _without("name", asdict(figures.latency)) if figures.latency else None,
         "latency_by_channel": [asdict(each) for each in figures.latency_by_channel],
-        "acknowledged": [_acknowledged(each) for each in figures.acknowledged],
+        "acknowledged": [
+            _without("within", asdict(each))
+            | {
+                "taken_within_seconds": dict(
+                    zip(map(str, WITHIN_SECONDS), each.within, strict=True)
+                )
+            }
+            for each in figures.acknowledged
+        ],
         "unacknowledged_critical": asdict(figures.unacknowledged),
         "actions": dict(figures.actions),
         "escalations": dict(figures.escalations),
@@ -48,11 +56,6 @@ def _count(count: Count) -> dict[str, JsonValue]:
     named = found if count.name else _without("name", found)
     rates = {"dead_lettered": count.dead_lettered, "delivery_rate": count.delivery_rate}
     return {**named, **rates}
-
-
-def _acknowledged(each: Acknowledged) -> dict[str, JsonValue]:
-    within: dict[str, JsonValue] = dict(zip(map(str, WITHIN_SECONDS), each.within, strict=True))
-    return {**_without("within", asdict(each)), "taken_within_seconds": within}
 
 
 def _without(name: str, members: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -97,10 +97,8 @@ class ConsoleRepository:
     async def notifications(self, wanted: Wanted, *, limit: int) -> list[NotificationRow]:
         """Return the wanted notifications, newest first."""
         before, before_id = wanted.before or (None, None)
-        values = {
-            "channel": wanted.channel, "event_type": wanted.event_type, "priority": wanted.priority, "status": wanted.status,
-            "since": wanted.since, "before": before, "before_id": before_id, "limit": limit,
-        }  # fmt: skip
+        places = {"before": before, "before_id": before_id, "limit": limit}
+        values = asdict(wanted) | places
         async with self._connect() as connection:
             return await connection.fetch(NotificationRow, _QUERIES["notifications"], values)
 
