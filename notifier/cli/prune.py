@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -38,7 +39,7 @@ def prune_audit(
     audit = loaded.audit
     audit_trail = database(loaded, "prune", timeout, write=not dry_run)
     if dry_run:
-        old = count_old(audit_trail, audit, now=utc_now)
+        old = asyncio.run(count_old(audit_trail, audit, now=utc_now))
         count = old.ordinary + old.critical
         document = {"old": count, "critical": old.critical}
         text = f"{count} rows are old, {old.critical} of them critical"
@@ -48,5 +49,5 @@ def prune_audit(
         f"Delete audit rows older than {audit.retention_days:g} days, CRITICAL ones older than {audit.critical_retention_days:g}?",
         yes=yes,
     )
-    deleted = prune(audit_trail, audit, now=utc_now)
+    deleted = asyncio.run(prune(audit_trail, audit, now=utc_now))
     print_result({"deleted": deleted}, f"deleted {deleted} rows", as_json=as_json, quiet=quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,22 +24,18 @@ class OldRows:
     critical: int
 
 
-def count_old(
+async def count_old(
     database: Database, retention: AuditSettings, *, now: Callable[[], datetime]
 ) -> OldRows:
     """Return how many rows `prune` would delete; raises as it."""
-
-    async def count() -> OldRows:
-        async with database.connection() as connection:
-            limits = await _limits(connection, database, retention, now)
-            return await connection.fetch_one(OldRows, _QUERIES["count"], limits) or OldRows(
-                0, 0
-            )
-
-    return asyncio.run(count())
+    async with database.connection() as connection:
+        limits = await _limits(connection, database, retention, now)
+        return await connection.fetch_one(OldRows, _QUERIES["count"], limits) or OldRows(0, 0)
 
 
-def prune(database: Database, retention: AuditSettings, *, now: Callable[[], datetime]) -> int:
+async def prune(
+    database: Database, retention: AuditSettings, *, now: Callable[[], datetime]
+) -> int:
     """Delete old rows in batches; returns how many.
 
     Args:
@@ -52,20 +47,16 @@ def prune(database: Database, retention: AuditSettings, *, now: Callable[[], dat
         StoreError: Postgres is away or refuses, or its clock and ours differ; then nothing is deleted.
         SchemaError: The schema is older than this version.
     """
-
-    async def delete() -> int:
-        async with database.connection() as connection:
-            limits = await _limits(connection, database, retention, now)
-            deleted = 0
-            while batch := await connection.run(_QUERIES["prune"], limits):
-                deleted += batch
-                if batch < _BATCH:
-                    break
-            for query in ("prune_actions", "prune_escalations", "prune_dead_letter_actions"):
-                await connection.run(_QUERIES[query], limits)
-            return deleted
-
-    return asyncio.run(delete())
+    async with database.connection() as connection:
+        limits = await _limits(connection, database, retention, now)
+        deleted = 0
+        while batch := await connection.run(_QUERIES["prune"], limits):
+            deleted += batch
+            if batch < _BATCH:
+                break
+        for query in ("prune_actions", "prune_escalations", "prune_dead_letter_actions"):
+            await connection.run(_QUERIES[query], limits)
+        return deleted
 
 
 async def _limits(

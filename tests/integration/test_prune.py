@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -93,15 +94,17 @@ def test_the_days_are_settings_and_critical_ones_cannot_be_fewer(database_url: s
 @pytest.mark.parametrize("apart", [timedelta(days=3650), timedelta(days=-3650), timedelta(seconds=90)])  # fmt: skip
 @pytest.mark.parametrize("work", [prune, count_old])
 def test_nothing_goes_while_the_clocks_of_server_and_machine_differ(
-    database_url: str, apart: timedelta, work: Callable[..., object]
+    database_url: str, apart: timedelta, work: Callable[..., Coroutine[None, None, object]]
 ) -> None:
     add(database_url, priority="LOW", days=400)
 
     with pytest.raises(StoreError, match="clock"):
-        work(
-            writing(database_url),
-            AuditSettings(retention_days=90, critical_retention_days=365),
-            now=lambda: datetime.now(UTC) + apart,
+        asyncio.run(
+            work(
+                writing(database_url),
+                AuditSettings(retention_days=90, critical_retention_days=365),
+                now=lambda: datetime.now(UTC) + apart,
+            )
         )
 
     assert len(left(database_url)) == 1
