@@ -22,7 +22,7 @@ from notifier.events.masking import Masking
 from notifier.events.notification import Notification, decode
 from notifier.events.producer_signature import Signers
 from notifier.events.routing import Catalogue
-from notifier.pipeline.delivery.rendering import BodyRenderer
+from notifier.pipeline.delivery.rendering import render_body
 from notifier.pipeline.intake import Intake, IntakeRules
 
 STREAM = "bench:events"
@@ -103,10 +103,9 @@ class Bench:
 
     def __init__(self, config: Config, cards: CardLibrary) -> None:
         self._config = config
-        renderer = CardRenderer(
+        self._renderer = CardRenderer(
             cards, config, lambda *_: "https://notify.example/a/" + "x" * 200
         )
-        self._renderer = BodyRenderer(renderer, config.delivery.max_card_bytes, 10)
         group: Any = None  # decide() does no I/O
         self._intake = Intake(
             group,
@@ -137,7 +136,15 @@ class Bench:
 
     def _delivered(self, card: str, label: str, item: Notification) -> Iterator[Step]:
         entry = Entry("lane", "1-1", {})
-        rendered, seconds = timed(lambda: self._renderer.render(entry, item))
+        rendered, seconds = timed(
+            lambda: render_body(
+                self._renderer,
+                entry,
+                item,
+                max_card_bytes=self._config.delivery.max_card_bytes,
+                max_deliveries=10,
+            )
+        )
         yield Step(seconds, "card", card, label, rendered.reason or "posted")
         now = datetime.now(UTC)
         _, seconds = timed(lambda: rendered.move(entry, item, Keys(STREAM), host="h", at=now))

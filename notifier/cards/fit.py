@@ -248,22 +248,15 @@ def _cut(text: str, keep: int, arabic: bool) -> str:
 
 
 def _texts(node: JsonValue) -> Iterator[_Long]:
-    for owner in _objects(node):
+    if isinstance(node, dict):
         for key in _TEXT_MEMBERS:
-            text = owner.get(key)
+            text = node.get(key)
             if isinstance(text, str) and _is_long(text):
-                yield _Long(owner, key, _size(text))
+                yield _Long(node, key, _size(text))
+    if isinstance(node, dict | list):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from _texts(each)
 
 
 def _is_long(text: str) -> bool:
     return len(text) > KEPT_CHARACTERS + 80
-
-
-def _objects(node: JsonValue) -> Iterator[dict[str, JsonValue]]:
-    if isinstance(node, dict):
-        yield node
-        for value in node.values():
-            yield from _objects(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _objects(item)

@@ -62,6 +62,8 @@ def digest_of(
             for notification in shown
         ],
     }
+    # The card continues a trace that all belong to.
+    one_trace = len({(each.traceparent or "")[3:35] for each in notifications}) == 1
     identity = "\x1f".join(notification.id for notification in notifications)
     digest_id = str(uuid.uuid5(_NAMESPACE, identity))
     return replace(
@@ -71,19 +73,12 @@ def digest_of(
         event_id=digest_id,
         card=DIGEST_CARD,
         data=data,
-        traceparent=first.traceparent if _one_trace(notifications) else None,
-        tracestate=first.tracestate if _one_trace(notifications) else None,
+        traceparent=first.traceparent if one_trace else None,
+        tracestate=first.tracestate if one_trace else None,
     )
 
 
-def _one_trace(notifications: Sequence[Notification]) -> bool:
-    """Return whether all belong to one trace, so that the card continues it."""
-    return len({(each.traceparent or "")[3:35] for each in notifications}) == 1
-
-
 def _title(notification: Notification) -> str:
-    for name in _TITLES:
-        value = notification.data.get(name)
-        if isinstance(value, str | int) and str(value):
-            return str(value)
-    return notification.correlation_id
+    values = (notification.data.get(name) for name in _TITLES)
+    titles = (str(value) for value in values if isinstance(value, str | int) and value != "")
+    return next(titles, notification.correlation_id)

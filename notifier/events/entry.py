@@ -198,10 +198,8 @@ def parse_entry(
         EventError: Names the field at fault and the fix, never its value: events hold patient data.
     """
     size = size_bytes(fields)
-    if size > max_bytes:
+    if size > max_bytes or len(fields) > MAX_VALUES:
         raise too_large(size, max_bytes)
-    if len(fields) > MAX_VALUES:
-        raise too_many_fields()
     texts = _decode(fields)
     members = _from_event_field(texts) if "event" in texts else _from_flat_fields(texts)
     return to_event(stream, entry_id, members)
@@ -212,15 +210,10 @@ def size_bytes(fields: Mapping[bytes, bytes]) -> int:
     return sum(map(len, fields)) + sum(map(len, fields.values()))
 
 
-def too_many_fields() -> EventError:
-    """Return the error of an entry with more fields than values allowed."""
-    return EventError("entry", f"has more than {MAX_VALUES} fields; send fewer, or a link")
-
-
 def too_large(size: int, max_bytes: int) -> EventError:
     """Return the error of an entry with too many bytes or fields."""
     if size <= max_bytes:
-        return too_many_fields()
+        return EventError("entry", f"has more than {MAX_VALUES} fields; send fewer, or a link")
     return EventError(
         "entry",
         f"has {size} bytes, the limit is {max_bytes}; send a link instead of the content",

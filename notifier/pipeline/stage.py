@@ -85,20 +85,19 @@ async def run_steps(
         except UnreachableError as exc:
             if health.mark_failed(component, str(exc)):
                 log.warning("stage_waiting", stage=component, reason=str(exc))
-            await sleep_unless_stopped(stop, wait)
-            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         except Exception as exc:
             in_a_row += 1
             why = log_unforeseen("stage_failed", exc, stage=component, in_a_row=in_a_row)
             health.mark_failed(component, why)
             if in_a_row >= MOST_UNFORESEEN:
                 raise InternalError(f"{component} {why}") from exc
-            await sleep_unless_stopped(stop, wait)
-            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         else:
             wait, in_a_row = FIRST_WAIT_SECONDS, 0
             if health.mark_healthy(component):
                 log.info("stage_working", stage=component)
+            continue
+        await sleep_unless_stopped(stop, wait)
+        wait = min(wait * 2, LONGEST_WAIT_SECONDS)
     health.stop_beat(component)
 
 

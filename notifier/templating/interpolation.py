@@ -16,6 +16,7 @@ from notifier.templating.values import (
     EvaluationError,
     NoResultError,
     Value,
+    is_nothing,
     plain,
     to_text,
 )
@@ -126,13 +127,12 @@ def write_interpolated(
 
 def _literal(piece: Piece) -> str:
     """Return the literal text of a piece, or the mark of a value."""
-    nothing = piece.literal is None or piece.literal is UNDEFINED
-    return ANY_VALUE if piece.write is not None or nothing else to_text(piece.literal)
+    value = piece.write is not None or is_nothing(piece.literal)
+    return ANY_VALUE if value else to_text(piece.literal)
 
 
 def _write_piece(piece: Piece, path: str, each: Escape | None, source: FunctionSource) -> str:
-    nothing = piece.literal is None or piece.literal is UNDEFINED
-    if piece.write is None and not nothing:
+    if piece.write is None and not is_nothing(piece.literal):
         return source.constant(to_text(piece.literal))
     value, write = source.new_name(), piece.write
 

@@ -37,10 +37,6 @@ AutoEscape = Callable[[Mapping[str, JsonValue], str], Escape | None]
 """Returns the escape of values in a member of an element."""
 
 
-def _no_escape(_element: Mapping[str, JsonValue], _key: str) -> Escape | None:
-    return None
-
-
 class Template:
     """A card in Microsoft's Adaptive Cards Templating language.
 
@@ -55,7 +51,9 @@ class Template:
         TemplateError: An expression does not parse or uses an unknown or refused function; names its JSON path.
     """
 
-    def __init__(self, card: JsonValue, autoescape: AutoEscape = _no_escape) -> None:
+    def __init__(
+        self, card: JsonValue, autoescape: AutoEscape = lambda _element, _key: None
+    ) -> None:
         self._paths: set[str] = set()
         self._may_read: set[str] = set()
         self._autoescape = autoescape
@@ -112,7 +110,7 @@ class Template:
         """
         scope = Scope(
             data, data, UNDEFINED, UNDEFINED if host is None else host,
-            missing or _stay_visible, missing is not None, [0], {},
+            missing or "${{{}}}".format, missing is not None, [0], {},
         )  # fmt: skip
         try:
             result = self._expand(scope)
@@ -327,7 +325,3 @@ def _absence(part: CompiledNode, node: JsonValue, escape: Escape | None) -> str:
 
 def _shown(node: Mapping[str, JsonValue]) -> list[str]:
     return [key for key in node if key not in _RESERVED]
-
-
-def _stay_visible(shown: str) -> str:
-    return f"${{{shown}}}"

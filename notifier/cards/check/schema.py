@@ -132,8 +132,9 @@ def _element_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterato
         shallow = {key: _without_text(key, value) for key, value in node.items()}
         for fault in _messages(kind, json.dumps(shallow, sort_keys=True)):
             yield fault._replace(path=f"{path}{fault.path}")
-    if kind in SHOWN or _kind_of_data(kind):
-        return
+    of_control = kind.startswith(("Action.", "Input."))
+    if kind in SHOWN or kind == "Input.Choice" or (kind in _validated() and not of_control):
+        return  # the last are those of data, such as BackgroundImage
     where = f"{path}.type"
     workflow = "does not work in a card that a workflow posts"
     if kind in INPUTS:
@@ -180,18 +181,10 @@ def _own_faults(node: dict[str, JsonValue], kind: str, path: str) -> Iterator[Fa
         yield warning("type", message)
 
 
-def _kind_of_data(kind: str) -> bool:
-    """Tell whether a type belongs to an object such as BackgroundImage."""
-    return kind == "Input.Choice" or (
-        kind in _validated() and not kind.startswith(("Action.", "Input."))
-    )
-
-
 @lru_cache(maxsize=1)
 def _validated() -> frozenset[str]:
     """Return the types whose members the schema knows."""
-    definitions = cast("dict[str, dict[str, object]]", _schema()["definitions"])
-    return frozenset(name for name, wanted in definitions.items() if "properties" in wanted)
+    return frozenset(name for name, wanted in _definitions().items() if "properties" in wanted)
 
 
 @lru_cache(maxsize=1)
@@ -201,7 +194,7 @@ def _stand_ins() -> dict[str, JsonValue]:
     A parent is checked with these in place of its children, so that each fault is found once.
     """
     found: dict[str, JsonValue] = {"TextRun": {"type": "TextRun", "text": ""}}
-    definitions = cast("dict[str, dict[str, Any]]", _schema()["definitions"])
+    definitions = _definitions()
     for kind in (SHOWN | {"BackgroundImage"}) - found.keys():
         required = definitions[kind].get("required", ())
         members = {name: definitions[kind]["properties"][name]["type"] for name in required}
@@ -251,10 +244,7 @@ def _is_fact(value: JsonValue) -> bool:
 def _free_texts() -> frozenset[str]:
     """Return the members that may hold any text in every element."""
     free: dict[str, bool] = {}
-    definitions = cast(
-        "dict[str, dict[str, dict[str, dict[str, object]]]]", _schema()["definitions"]
-    )
-    for definition in definitions.values():
+    for definition in _definitions().values():
         for name, wanted in definition.get("properties", {}).items():
             of_any_text = wanted.get("type") == "string" and not _NARROWER & wanted.keys()
             free[name] = free.get(name, True) and of_any_text
@@ -292,12 +282,11 @@ def _readable(kind: str, error: ValidationError) -> Fault:
 def _validator(kind: str) -> Draft6Validator:
     from jsonschema import Draft6Validator
 
-    return Draft6Validator(
-        {"$ref": f"#/definitions/{kind}", "definitions": _schema()["definitions"]}
-    )
+    return Draft6Validator({"$ref": f"#/definitions/{kind}", "definitions": _definitions()})
 
 
 @lru_cache(maxsize=1)
-def _schema() -> dict[str, JsonValue]:
+def _definitions() -> dict[str, dict[str, Any]]:
     path = Path(__file__).with_name("adaptive_card_1_5.json")
-    return cast("dict[str, JsonValue]", json.loads(path.read_text(encoding="utf-8")))
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    return cast("dict[str, dict[str, Any]]", schema["definitions"])

@@ -15,12 +15,11 @@ from notifier.broker.keys import Keys
 from notifier.dead_letters.model import Reason, of_entry
 from notifier.errors import StreamError
 from notifier.events.digest import digest_of, gather, kind_of
-from notifier.events.notification import Notification
 from notifier.pipeline.delivery.hop_batcher import HopBatcher
 from notifier.pipeline.delivery.lane_reader import LaneReader
 from notifier.pipeline.delivery.limiter import ChannelLimiter, StoppedError
 from notifier.pipeline.delivery.poster import DeliveryDependencies, Poster
-from notifier.pipeline.delivery.rendering import BodyRenderer
+from notifier.pipeline.delivery.rendering import render_body
 from notifier.pipeline.delivery.result import DeliveryResult, identity
 from notifier.pipeline.spans import DeliverySpan, delivery_span
 from notifier.pipeline.stage import (
@@ -62,7 +61,6 @@ class ChannelDelivery:
         self._keys = keys
         self._limiter = limiter
         self._poster = Poster(limiter, sender, dependencies)
-        self._renderer = _renderer(dependencies)
         self._hop_batcher = hop_batcher
         self._dependencies = dependencies
         self.lanes = (
@@ -79,7 +77,6 @@ class ChannelDelivery:
         """
         self._workers.limit = dependencies.delivery.in_flight
         self._dependencies = dependencies
-        self._renderer = _renderer(dependencies)
         self._poster.sender, self._poster.dependencies = sender, dependencies
 
     @property
@@ -292,18 +289,21 @@ class ChannelDelivery:
                 [await self._still_ours(entry) for entry, _ in batch]
             )
 
-        if alone is None:
-            rendered = self._renderer.render(entry, subject)
-        else:
-            rendered = await alone.do(partial(self._render, entry, subject))
+        async def render() -> DeliveryResult:
+            return render_body(
+                self._dependencies.renderer,
+                entry,
+                subject,
+                max_card_bytes=self._dependencies.delivery.max_card_bytes,
+                max_deliveries=self._dependencies.redis.max_deliveries,
+            )
+
+        rendered = await (render() if alone is None else alone.do(render))
         if digest_id is not None:
             rendered = replace(rendered, digest_id=digest_id)
         if rendered.reason is not None:
             return rendered
         return await self._poster.post(subject, rendered, still_ours=still_ours, alone=alone)
-
-    async def _render(self, entry: Entry, notification: Notification) -> DeliveryResult:
-        return self._renderer.render(entry, notification)
 
     async def _bury_unreadable(self, entry: Entry) -> None:
         detail = "the lane entry is not a notification; only notifier may write to lanes"
@@ -326,11 +326,3 @@ class ChannelDelivery:
         )
         self._let_go([entry])
         metrics.DEAD_LETTERS.labels(reason.value).inc()
-
-
-def _renderer(dependencies: DeliveryDependencies) -> BodyRenderer:
-    return BodyRenderer(
-        dependencies.renderer,
-        dependencies.delivery.max_card_bytes,
-        dependencies.redis.max_deliveries,
-    )
