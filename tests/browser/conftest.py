@@ -1,15 +1,38 @@
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-from tests.support.browser import FLAGS, chromium_program
 from tests.support.console import Console
 from tests.support.daemons import Daemons
 from tests.support.receiver import WebhookReceiver
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium_program() -> str:
+    """Return the path of Chromium or Chrome, or skip; in CI, fail."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+    if os.path.exists(mac):
+        return mac
+    if os.environ.get("CI"):
+        pytest.fail("CI needs Chromium")
+    pytest.skip("Chromium is not installed")
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import psycopg
@@ -11,16 +12,12 @@ import redis
 from playwright.async_api import Page
 
 from tests.support.browser import MARKS, faults_of
-from tests.support.console import (
-    HOSTILE,
-    TOKEN,
-    Console,
-    delivered,
-    refused,
-)
+from tests.support.console import Console, delivered, refused
 from tests.support.daemons import Daemons
 
 pytestmark = MARKS
+TOKEN = re.compile(r"[0-9a-f]{32}\.[0-9]\.[0-9]{9,}\.")
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
 
 
 async def test_card_is_rendered_and_its_page_holds_nothing_to_act_with(

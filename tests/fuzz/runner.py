@@ -15,6 +15,7 @@ from tests.fuzz.targets import Target
 
 HANG_SECONDS = 5.0
 """Processor time, so that a busy machine does not count as a hang."""
+MOST_FINDINGS = 20
 
 
 class HangError(BaseException):
@@ -34,9 +35,7 @@ class Report:
     """Number of the input, and the traceback."""
 
 
-def run(
-    target: Target, *, seed: str, first: int, count: int, most_findings: int = 20
-) -> Report:
+def run(target: Target, *, seed: str, first: int, count: int) -> Report:
     """Feed inputs number `first` and on.
 
     The same seed and number give the same input.
@@ -58,7 +57,7 @@ def run(
             if took > report.slowest_seconds:
                 report.slowest_seconds, report.slowest = took, number
             report.inputs += 1
-            if len(report.findings) >= most_findings:
+            if len(report.findings) >= MOST_FINDINGS:
                 break
     report.seconds = time.process_time() - began
     return report

@@ -118,10 +118,10 @@ def on_a_terminal(*arguments: str, **env: str) -> Iterator[tuple[Popen[bytes], i
         os.close(ours)
 
 
-def shown_until(terminal: int, wanted: str, seconds: float = 60) -> str:
+def shown_until(terminal: int, wanted: str) -> str:
     """Return all that was shown once `wanted` is among it."""
     os.set_blocking(terminal, False)
-    shown, deadline = "", time.monotonic() + seconds
+    shown, deadline = "", time.monotonic() + 60
     while wanted not in shown:
         assert time.monotonic() < deadline, shown
         try:

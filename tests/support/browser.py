@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -16,26 +15,6 @@ MARKS = [
     pytest.mark.asyncio(loop_scope="session"),
 ]
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def chromium_program() -> str:
-    """Return the path of Chromium or Chrome, or skip; in CI, fail."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-    if os.path.exists(mac):
-        return mac
-    if os.environ.get("CI"):
-        pytest.fail("CI needs Chromium")
-    pytest.skip("Chromium is not installed")
 
 
 def errors_of(page: Page) -> list[str]:

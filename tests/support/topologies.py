@@ -24,8 +24,8 @@ _DOWN_AFTER_MS = 5_000
 """Sentinels that believed a busy machine's master to be dead would promote of their own accord, and back again."""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "the servers do not get there"
         time.sleep(0.05)

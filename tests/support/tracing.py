@@ -18,12 +18,12 @@ CLAIM = {
 }
 
 
-def trace(daemons: Daemons, *arguments: str, status: int = 0, **env: str) -> dict[str, Any]:
+def trace(daemons: Daemons, *arguments: str, **env: str) -> dict[str, Any]:
     done = notifier(
         "trace", *arguments, "--json",
         **({"REDIS_URL": daemons.redis_url, "DATABASE_URL": daemons.database_url} | env),
     )  # fmt: skip
-    assert done.returncode == status, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "9876543" not in done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

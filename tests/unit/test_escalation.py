@@ -39,11 +39,11 @@ def case(
     return Case(Priority(priority), since, tuple(channels.split()), steps, acknowledged)
 
 
-def told(case_: Case, until: datetime, matrix: Matrix = MATRIX) -> list[tuple[int, str]]:
+def told(case_: Case, until: datetime) -> list[tuple[int, str]]:
     """Run the scheduler on a fake clock; return (minutes, channel) of steps."""
     now, found = case_.since, []
     while now <= until:
-        decision = matrix.decide(case_, now)
+        decision = MATRIX.decide(case_, now)
         match decision:
             case Finished():
                 break

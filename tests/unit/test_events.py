@@ -17,12 +17,12 @@ from notifier.events.times import ahead_of
 ENTRY_ID = "1769854500000-3"
 
 
-def parse(fields: dict[str, Any], entry_id: str = ENTRY_ID) -> Event:
+def parse(fields: dict[str, Any]) -> Event:
     encoded = {
         key.encode(): (value if isinstance(value, bytes) else str(value).encode())
         for key, value in fields.items()
     }
-    return parse_entry("teams:events", entry_id, encoded, max_bytes=10_000)
+    return parse_entry("teams:events", ENTRY_ID, encoded, max_bytes=10_000)
 
 
 def test_type_alone_is_a_complete_event():
