@@ -106,11 +106,9 @@ class _StreamSearcher:
 
     async def events(self) -> None:
         most = self.search.config.intake.max_event_bytes
-
-        def wanted(fields: Fields) -> bool:
-            return self.query.is_event(self.stream, fields, most)
-
-        found = await self._search(self.stream, wanted)
+        found = await self._search(
+            self.stream, lambda fields: self.query.is_event(self.stream, fields, most)
+        )
         for hit in found.hits:
             await _note_published(self.search, self.streams, self.stream, hit.id, hit.fields)
         self._note(f"event stream {self.stream}", [found])
@@ -155,10 +153,8 @@ class _StreamSearcher:
     async def outcomes(self) -> None:
         key = Keys(self.stream).outcomes
         found = await self._search(key, self.query.is_outcome)
-        for hit in found.hits:
-            outcome = outcome_in(hit.fields)
-            if outcome is not None:
-                self.search.hits.outcomes.append(outcome)
+        outcomes = (outcome_in(hit.fields) for hit in found.hits)
+        self.search.hits.outcomes += [each for each in outcomes if each is not None]
         self._note(f"outcomes that wait for Postgres, {key}", [found])
 
     async def dead_letters(self) -> None:

@@ -46,10 +46,8 @@ class NotificationPages:
 
     async def list(self, request: web.Request) -> web.Response:
         """List notifications, newest first."""
-        config, shown = (
-            self._dependencies.config(),
-            shown_of(request.query, NOTIFICATION_FIELDS),
-        )
+        config = self._dependencies.config()
+        shown = shown_of(request.query, NOTIFICATION_FIELDS)
         found: Sequence[NotificationRow] | Unavailable = []
         period, problem, following = "day", "", ""
         try:
