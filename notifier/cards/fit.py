@@ -172,13 +172,10 @@ def _runs(
 def _alike(items: list[JsonValue]) -> Iterator[tuple[int, int]]:
     """Yield where entries of one kind begin and end."""
     at = 0
-    for _, run in groupby(items, _kind):
+    kinds = (str(item.get("type")) if isinstance(item, dict) else "" for item in items)
+    for _, run in groupby(kinds):
         start, at = at, at + sum(1 for _ in run)
         yield start, at
-
-
-def _kind(item: JsonValue) -> str:
-    return str(item.get("type")) if isinstance(item, dict) else ""
 
 
 def _more_items(count: int, key: str, more_link: str | None, arabic: bool) -> JsonValue:

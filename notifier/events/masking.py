@@ -116,9 +116,10 @@ def _mask(value: JsonValue, path: str, masking: Masking, found: set[str]) -> Jso
 
 def _mask_leaves(value: JsonValue, masking: Masking, found: set[str]) -> JsonValue:
     if isinstance(value, dict):
+        structure = _STRUCTURE | masking.fields
         return _with_unique_names(
             (
-                key if _is_structure(key, masking) else _masked(key, found),
+                key if key.lower() in structure else _masked(key, found),
                 _mask_leaves(item, masking, found),
             )
             for key, item in value.items()
@@ -130,11 +131,6 @@ def _mask_leaves(value: JsonValue, masking: Masking, found: set[str]) -> JsonVal
     if isinstance(value, str):
         return _masked(value, found)
     return [_masked(text, found) for text in _number_texts(value)][-1]
-
-
-def _is_structure(name: str, masking: Masking) -> bool:
-    """Tell whether a name under a masked field is a kind of data."""
-    return name.lower() in _STRUCTURE or name.lower() in masking.fields
 
 
 def _masked(raw: str, found: set[str]) -> str:

@@ -275,7 +275,9 @@ def _compared(call: Call, context: ExpressionContext, source: FunctionSource) ->
         compared = f"{compare}(scope, {', '.join(atoms)})"
         if call.function in _ORDERED and _is_number(call.arguments[1]):
             quick = f"{atoms[0]} {call.function} {atoms[1]}"
-            compared = f"{quick} if {_numeric(atoms[0])} else {compared}"
+            # As is_number.
+            of_float = f"type({atoms[0]}) is float and {atoms[0]} == {atoms[0]}"
+            compared = f"{quick} if type({atoms[0]}) is int or {of_float} else {compared}"
         source.may_raise_count += 1
         source.add(f"{result} = {compared}")
     return result
@@ -287,11 +289,6 @@ _ORDERED = frozenset({"<", "<=", ">", ">="})
 def _is_number(node: Node) -> bool:
     folded = _folded(node)
     return isinstance(folded, Constant) and is_number(folded.value)
-
-
-def _numeric(atom: str) -> str:
-    """Return the condition of is_number for an atom."""
-    return f"(type({atom}) is int or type({atom}) is float and {atom} == {atom})"
 
 
 def _contains(call: Call, context: ExpressionContext, source: FunctionSource) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from pathlib import Path
 from typing import cast
 
 from notifier.templating.values import (
@@ -54,6 +57,13 @@ def items(value: Value) -> list[Value]:
     if isinstance(value, list):
         return value
     raise EvaluationError("needs a list")
+
+
+@cache
+def table(name: str) -> dict[str, object]:
+    """Return a JSON file of this folder."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return cast("dict[str, object]", json.loads(text))
 
 
 def bounded(value: str) -> str:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import cycle
-from pathlib import Path
 from typing import cast
 
 from notifier.templating.functions.arguments import (
@@ -17,6 +16,7 @@ from notifier.templating.functions.arguments import (
     given_text,
     items,
     numeric,
+    table,
     whole,
 )
 from notifier.templating.functions.text import SPACES, stringify
@@ -180,12 +180,6 @@ def _bool(value: Value) -> Value:
     return "false" not in to_text(value).lower()
 
 
-@lru_cache(maxsize=1)
-def _locales() -> dict[str, dict[str, object]]:
-    path = Path(__file__).with_name("locales.json")
-    return cast("dict[str, dict[str, object]]", json.loads(path.read_text(encoding="utf-8")))
-
-
 def formatted(value: float, places: int, locale: Value) -> str:
     """Write a number, grouped for the locale as d3-format `,.Nf` does."""
     size = abs(value)
@@ -196,7 +190,8 @@ def formatted(value: float, places: int, locale: Value) -> str:
     else:
         shown = f"{size:,.{places}f}"
     if locale is not UNDEFINED and locale != "en-US" and isinstance(locale, str):
-        shown = _localised(shown, _locales().get(locale, {}))
+        rules = table("locales.json").get(locale, {})
+        shown = _localised(shown, cast("dict[str, object]", rules))
     negative = value < 0 and any(digit in shown for digit in "123456789١٢٣٤٥٦٧٨٩")
     return f"\u2212{shown}" if negative else shown
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from notifier.templating.functions.arguments import given_text, numeric, whole
+from notifier.templating.functions.arguments import given_text, numeric, table, whole
 from notifier.templating.functions.date_text import (
     DEFAULT_FORMAT,
     exact_moment,
@@ -136,16 +134,10 @@ def _start_of_hour(value: Value) -> datetime:
     return exact_moment(value).replace(minute=0, second=0, microsecond=0)
 
 
-@lru_cache(maxsize=1)
-def _windows_zones() -> dict[str, str]:
-    path = Path(__file__).with_name("windows_zones.json")
-    return cast("dict[str, str]", json.loads(path.read_text(encoding="utf-8")))
-
-
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(_windows_zones().get(name, name))
+        return ZoneInfo(str(table("windows_zones.json").get(name, name)))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise EvaluationError("names no time zone") from None
 
