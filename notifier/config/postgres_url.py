@@ -80,7 +80,10 @@ def _is_utf8(url: str) -> bool:
 
 def _check_options(query: str) -> None:
     options: dict[str, str] = {}
-    for text in filter(None, query.split("&")):
+    texts = query.split("&")
+    if not texts[-1]:  # libpq, too, takes one & at the end
+        texts.pop()
+    for text in texts:
         name, equals, value = text.partition("=")
         name = unquote(name)
         if not equals or name in options:

@@ -23,6 +23,7 @@ SOUND = [
     "postgresql://u@h/n?sslmode=verify-full&sslrootcert=/etc/ca.pem",
     "postgresql://u@h/n?sslmode=require&channel_binding=require",
     "postgresql://u@h/n?sslrootcert=system",
+    "postgresql://u@h/n?sslmode=require&",
     "postgresql://u@h/n?options=-csearch_path%3Dapart&keepalives_idle=7",
 ]
 
@@ -52,6 +53,8 @@ def test_what_libpq_takes_and_the_documents_name_is_taken(url: str):
         ("sslrootcert=/etc/ca.pem", "verify-full"),
         ("sslrootcert=/etc/ca.pem&sslmode=prefer", "verify-full"),
         ("sslmode", "name=value"),
+        ("&sslmode=require", "name=value"),
+        ("sslmode=require&&keepalives_idle=7", "name=value"),
     ],
 )
 def test_an_option_that_would_not_be_obeyed_is_refused(query: str, named: str):
@@ -93,6 +96,7 @@ PARTS = st.lists(
 
 @given(PARTS)
 @example(["u", ":", "@", "h", ":", "5432", ",", "h"])
+@example(["?", "&"])
 @example(["%", "dbname"])  # one byte of UTF-8 without the others
 def test_libpq_reads_whatever_is_accepted(parts: list[str]):
     url = "postgresql://" + "".join(parts)
