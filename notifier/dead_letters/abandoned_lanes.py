@@ -97,9 +97,7 @@ def _move(entry: Entry, keys: Keys, detail: str) -> Move:
         return Move(entry.stream, entry.id, ((keys.dead, dead_letter),))
     reason = Reason.UNKNOWN_CHANNEL
     outcome = encode_outcome(outcome_of(notification, (), reason=reason, detail=detail, at=at))
-    dead_letter = of_notification(
-        notification, reason, detail, status=None, attempts=0, entry=entry, at=at
-    )
+    dead_letter = of_notification(notification, reason, detail, entry=entry, at=at)
     return Move(
         entry.stream,
         entry.id,

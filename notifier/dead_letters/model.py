@@ -64,10 +64,10 @@ def of_notification(
     reason: Reason,
     detail: str,
     *,
-    status: int | None,
-    attempts: int,
     entry: Entry,
     at: datetime,
+    status: int | None = None,
+    attempts: int = 0,
 ) -> dict[str, str | bytes]:
     """Make the dead letter of a notification; its event is masked already."""
     known = {

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -206,10 +207,8 @@ def _dashed(raw: str) -> str:
 @lru_cache(maxsize=_KEYS_KNOWN)
 def _webhook_key(secret: str) -> bytes:
     if secret.startswith("whsec_"):
-        try:
+        with suppress(binascii.Error):
             return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
-            return secret.encode()
     return secret.encode()
 
 
