@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,12 @@ def _redis(url: str) -> redis.Redis:
 
 
 _KEPT: dict[str, psycopg.Connection[dict[str, Any]]] = {}
+
+
+@atexit.register
+def _close() -> None:
+    for connection in _KEPT.values():
+        connection.close()
 
 
 def _postgres(url: str) -> psycopg.Connection[dict[str, Any]]:
