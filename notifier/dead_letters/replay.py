@@ -19,7 +19,7 @@ from notifier.dead_letters.display import masked
 from notifier.dead_letters.model import RECORDER, DeadLetter, Reason
 from notifier.errors import EventError
 from notifier.events.entry import Event, parse_entry, to_event
-from notifier.events.json import exact_json
+from notifier.events.json import MAX_DEPTH, exact_json, nested_deeper
 from notifier.events.masking import Masking, mask_event_data
 from notifier.events.notification import (
     MOST_TRIES,
@@ -33,6 +33,8 @@ from notifier.events.producer_signature import is_own
 from notifier.events.routing import Catalogue
 
 _KEPT_ENDINGS = 10
+_DEEPEST = MAX_DEPTH + 2
+"""Deepest nesting of a kept event: data within an event, within what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class Replayer:
             kept: Any = exact_json(dead_letter.raw)
         except ValueError:
             raise EventError("event", "is not JSON; replay it with --edit") from None
+        if nested_deeper(kept, _DEEPEST):
+            raise EventError("event", "is nested too deeply; replay it with --edit")
         if isinstance(kept, dict) and isinstance(kept.get("event"), dict):
             return to_event(stream, entry_id, kept["event"])
         if isinstance(kept, dict) and isinstance(kept.get("fields"), dict):
